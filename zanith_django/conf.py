@@ -1,0 +1,183 @@
+"""The setting ZANITH, one typed property per key, read when asked so that tests can override it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from zanith_django.exceptions import BadSetting
+from zanith_django.reasons import REASONS
+
+CAPS = {"development": 100, "staging": 80, "production": 60}
+
+# {key: (accepted types, words for people)}
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "MODE": ((str,), f"one of {', '.join(CAPS)}"),
+    "MAX_RISK": ((int,), "a number from 0 to 100"),
+    "ALLOW_DESTRUCTIVE": ((bool,), "True or False"),
+    "FAIL_ON": ((list, tuple), "a list of reason codes"),
+    "APPS": ((list, tuple), "a list of app labels"),
+    "MIGRATION_MODULES": ((dict,), "a dict of app label to package"),
+    "SHADOW": ((str,), "auto, ephemeral, schema, a database URL or an alias"),
+    "SHADOW_DATA": ((list, tuple), "a list of table names"),
+    "SCRATCH": ((str,), "a database alias"),
+    "DIRECT": ((str,), "a database alias"),
+    "LOCK_TIMEOUT": ((int, float), "seconds"),
+    "LOCK_RETRIES": ((int,), "a number"),
+    "LOCK_WAIT": ((int, float), "seconds"),
+    "STATEMENT_TIMEOUT": ((int, float), "seconds, 0 for none"),
+    "BACKFILL": ((dict,), "a dict with BATCH_SECONDS and PAUSE"),
+    "DROP": ((str,), "one of soft, archive, hard"),
+    "RETENTION_DAYS": ((int,), "days"),
+    "UNCOVERED": ((str,), "run or refuse"),
+    "REQUIRE_VERIFIED": ((bool,), "True or False"),
+    "IGNORE": ((list, tuple), "a list of table names"),
+}
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "MODE": tuple(CAPS),
+    "DROP": ("soft", "archive", "hard"),
+    "UNCOVERED": ("run", "refuse"),
+}
+
+
+class Conf:
+    """Typed access to settings.ZANITH; raises `BadSetting` where a value cannot be meant."""
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        value = getattr(settings, "ZANITH", {})
+        if not isinstance(value, Mapping):
+            raise BadSetting("ZANITH", f"must be a dict, not {type(value).__name__}")
+        return value
+
+    def _get(self, key: str, default: Any) -> Any:
+        if key not in self.raw:
+            return default
+        value = self.raw[key]
+        problem = problem_with(key, value)
+        if problem:
+            raise BadSetting(key, problem)
+        return value
+
+    @property
+    def mode(self) -> str:
+        return str(self._get("MODE", "development" if settings.DEBUG else "production"))
+
+    @property
+    def max_risk(self) -> int:
+        return int(self._get("MAX_RISK", CAPS[self.mode]))
+
+    @property
+    def allow_destructive(self) -> bool:
+        return bool(self._get("ALLOW_DESTRUCTIVE", False))
+
+    @property
+    def fail_on(self) -> tuple[str, ...]:
+        return tuple(self._get("FAIL_ON", ()))
+
+    @property
+    def apps(self) -> tuple[str, ...] | None:
+        value = self._get("APPS", None)
+        return None if value is None else tuple(value)
+
+    @property
+    def migration_modules(self) -> Mapping[str, str]:
+        return dict(self._get("MIGRATION_MODULES", {}))
+
+    @property
+    def shadow(self) -> str:
+        return str(self._get("SHADOW", "auto"))
+
+    @property
+    def shadow_data(self) -> tuple[str, ...]:
+        default = ("django_content_type", "auth_permission", "django_site")
+        return tuple(self._get("SHADOW_DATA", default))
+
+    @property
+    def scratch(self) -> str:
+        return str(self._get("SCRATCH", ""))
+
+    @property
+    def direct(self) -> str:
+        return str(self._get("DIRECT", ""))
+
+    @property
+    def lock_timeout(self) -> float:
+        """Seconds that a step may wait for a lock that blocks others."""
+        return float(self._get("LOCK_TIMEOUT", 2))
+
+    @property
+    def lock_retries(self) -> int:
+        return int(self._get("LOCK_RETRIES", 10))
+
+    @property
+    def lock_wait(self) -> float:
+        """Seconds to wait for another run to end."""
+        return float(self._get("LOCK_WAIT", 600))
+
+    @property
+    def statement_timeout(self) -> float:
+        """Seconds; 0 is none."""
+        return float(self._get("STATEMENT_TIMEOUT", 0))
+
+    @property
+    def batch_seconds(self) -> float:
+        """The time that one batch of a backfill aims at."""
+        return float(self._get("BACKFILL", {}).get("BATCH_SECONDS", 0.1))
+
+    @property
+    def batch_pause(self) -> float:
+        """Seconds between two batches."""
+        return float(self._get("BACKFILL", {}).get("PAUSE", 0))
+
+    @property
+    def drop(self) -> str:
+        return str(self._get("DROP", "soft"))
+
+    @property
+    def retention_days(self) -> int:
+        return int(self._get("RETENTION_DAYS", 90))
+
+    @property
+    def uncovered(self) -> str:
+        """What to do with a Django migration of a managed app that no file covers."""
+        return str(self._get("UNCOVERED", "run"))
+
+    @property
+    def require_verified(self) -> bool:
+        return bool(self._get("REQUIRE_VERIFIED", False))
+
+    @property
+    def ignore(self) -> frozenset[str]:
+        """Tables that are never compared."""
+        return frozenset(self._get("IGNORE", ()))
+
+
+conf = Conf()
+
+
+def problem_with(key: str, value: object) -> str:
+    """Why `value` cannot be meant for `key`; "" where it can."""
+    if key not in _KINDS:
+        return f"is unknown; known are {', '.join(_KINDS)}"
+    types, words = _KINDS[key]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        return f"must be {words}, not {value!r}"
+    if key in _CHOICES and value not in _CHOICES[key]:
+        return f"must be {words}, not {value!r}"
+    if key == "FAIL_ON" and isinstance(value, list | tuple):
+        unknown = [str(code) for code in value if code not in REASONS]
+        if unknown:
+            return f"names no reason: {', '.join(unknown)}"
+    if isinstance(value, int | float) and value < 0:
+        return f"must be {words}, not {value!r}"
+    return ""
+
+
+def problems() -> list[tuple[str, str]]:
+    """(key, problem) of every value that cannot be meant."""
+    found = ((key, problem_with(key, value)) for key, value in conf.raw.items())
+    return [(key, problem) for key, problem in found if problem]

@@ -1,0 +1,355 @@
+"""Every error of zanith, in one tree; words for people live in `__str__`, the next step in `hint`.
+
+ZanithError
+├── Refusal              exit 1: the answer is no
+│   ├── GateRefused, DriftFound, StepFailed, LockNotHad, ChangesFound
+│   ├── FileEdited, PartlyApplied, LockLost, CannotUndo, CannotDrop,
+│   │   CannotRestore, NotAdopted
+├── UsageError           exit 2: what was typed is wrong
+│   ├── InvalidName, UnknownApp, UnknownMigration, UnknownReason, UnknownArtifact, InvalidArgument
+└── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
+    ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, BadSetting, BrokenFile, MissingRight
+    └── PooledConnection, ShadowUnreachable, ShadowUnsuited, UnknownGraphVersion, UnreadableModel
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ZanithError(Exception):
+    """Base of all; `returncode` is the exit code of a command that ends with it."""
+
+    returncode = 1
+    hint = ""
+
+
+class Refusal(ZanithError):
+    returncode = 1
+
+
+class UsageError(ZanithError):
+    returncode = 2
+
+
+class EnvironmentProblem(ZanithError):
+    returncode = 3
+
+
+# --- the answer is no --------------------------------------------------------------------------
+
+
+class GateRefused(Refusal):
+    """A gate refused the plan. `refusals` are lines, one each."""
+
+    def __init__(self, refusals: Iterable[str], hint: str = "") -> None:
+        self.refusals = tuple(refusals)
+        self.hint = hint or "Run zanith_plan to see the whole plan."
+        super().__init__(*self.refusals)
+
+    def __str__(self) -> str:
+        return "The plan is blocked.\n" + "\n".join(f"  {line}" for line in self.refusals)
+
+
+class DriftFound(Refusal):
+    def __init__(self, message: str) -> None:
+        self.hint = "Run zanith_diff models live to see it again."
+        super().__init__(message)
+
+
+class ChangesFound(Refusal):
+    """Models or files are behind: `zanith_generate --check` found something to write."""
+
+    def __init__(self, changes: Iterable[str]) -> None:
+        self.changes = tuple(changes)
+        self.hint = "Run zanith_generate and commit what it writes."
+        super().__init__(*self.changes)
+
+    def __str__(self) -> str:
+        return "Changes without a migration:\n" + "\n".join(f"  {c}" for c in self.changes)
+
+
+class StepFailed(Refusal):
+    def __init__(self, step_id: str, description: str, error: str) -> None:
+        self.step_id, self.description, self.error = step_id, description, error
+        self.hint = (
+            "Mend the cause, then run zanith_apply again: it resumes at this step. "
+            "zanith_history --verbose shows what ran."
+        )
+        super().__init__(step_id, error)
+
+    def __str__(self) -> str:
+        return f"Step {self.step_id} failed: {self.description}\n  {self.error}"
+
+
+class LockNotHad(Refusal):
+    def __init__(self, holder: str, waited: float) -> None:
+        self.holder, self.waited = holder, waited
+        self.hint = "Wait for that run to end, or give --lock-wait more seconds."
+        super().__init__(holder)
+
+    def __str__(self) -> str:
+        return f"Another run holds the lock: {self.holder} (waited {self.waited:.0f} s)."
+
+
+class LockLost(Refusal):
+    hint = "Run zanith_apply again: it resumes where this run stopped."
+
+    def __str__(self) -> str:
+        return "The run lock was lost in the middle of the run; nothing more was started."
+
+
+class FileEdited(Refusal):
+    def __init__(self, migration_id: str, what: str) -> None:
+        self.migration_id, self.what = migration_id, what
+        self.hint = "Restore the file from version control, or write the change as a new migration."
+        super().__init__(migration_id)
+
+    def __str__(self) -> str:
+        return f"Migration {self.migration_id} was edited after it ran: {self.what}."
+
+
+class PartlyApplied(Refusal):
+    def __init__(self, migration_id: str, applied: Iterable[str], missing: Iterable[str]) -> None:
+        self.migration_id = migration_id
+        self.applied, self.missing = tuple(applied), tuple(missing)
+        self.hint = (
+            f"Finish them with `manage.py migrate {' '.join(self.missing[0].split('.', 1))}`, or "
+            f"go back with `manage.py migrate {self.applied[0].split('.')[0]} <the one before>`."
+        )
+        super().__init__(migration_id)
+
+    def __str__(self) -> str:
+        return (
+            f"Migration {self.migration_id} covers Django migrations of which some are applied "
+            f"({', '.join(self.applied)}) and some are not ({', '.join(self.missing)})."
+        )
+
+
+class CannotUndo(Refusal):
+    def __init__(self, step: str, why: str, hint: str = "") -> None:
+        self.step, self.why = step, why
+        self.hint = hint or "Run zanith_recover list to see what can be brought back."
+        super().__init__(step, why)
+
+    def __str__(self) -> str:
+        return f"{self.step} cannot be undone: {self.why}."
+
+
+class CannotDrop(Refusal):
+    def __init__(self, target: str, why: str) -> None:
+        self.target, self.why = target, why
+        self.hint = "Lift what depends on it in a migration of its own first."
+        super().__init__(target, why)
+
+    def __str__(self) -> str:
+        return f"{self.target} cannot be dropped: {self.why}."
+
+
+class CannotRestore(Refusal):
+    def __init__(self, artifact: str, why: str, hint: str = "") -> None:
+        self.artifact, self.why = artifact, why
+        self.hint = hint or f"Run zanith_recover inspect {artifact} to see it."
+        super().__init__(artifact, why)
+
+    def __str__(self) -> str:
+        return f"Refusing to restore {self.artifact}: {self.why}."
+
+
+class NotAdopted(Refusal):
+    def __init__(self, table: str, app_label: str) -> None:
+        self.table, self.app_label = table, app_label
+        self.hint = "Run zanith_baseline to adopt the tables that exist already."
+        super().__init__(table)
+
+    def __str__(self) -> str:
+        return (
+            f"Table {self.table} exists, but Django's history says that no migration of "
+            f"{self.app_label} made it."
+        )
+
+
+# --- what was typed is wrong -------------------------------------------------------------------
+
+
+class InvalidArgument(UsageError):
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+class InvalidName(UsageError):
+    def __init__(self, name: str, why: str = "is not a table name") -> None:
+        self.name, self.why = name, why
+        self.hint = 'Write table, schema.table, or "schema"."table" with quotes.'
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"{self.name!r} {self.why}."
+
+
+class NameTooLong(InvalidName):
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "is longer than the 63 bytes that PostgreSQL keeps of a name")
+        self.hint = "Choose a shorter name: PostgreSQL would cut it without a word."
+
+
+class UnknownApp(UsageError):
+    def __init__(self, label: str, known: Iterable[str], why: str = "is not an installed app") -> None:
+        self.label, self.known, self.why = label, tuple(sorted(known)), why
+        self.hint = f"Managed apps: {', '.join(self.known) or 'none'}."
+        super().__init__(label)
+
+    def __str__(self) -> str:
+        return f"{self.label!r} {self.why}."
+
+
+class UnknownMigration(UsageError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.hint = "Run zanith_status to see the migrations."
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"There is no migration {self.name!r}."
+
+
+class UnknownReason(UsageError):
+    def __init__(self, code: str, known: Iterable[str]) -> None:
+        self.code = code
+        self.hint = f"Known reasons: {', '.join(known)}."
+        super().__init__(code)
+
+    def __str__(self) -> str:
+        return f"There is no reason {self.code!r}."
+
+
+class UnknownArtifact(UsageError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.hint = "Run zanith_recover list to see what can be brought back."
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"There is no artifact for {self.name!r}."
+
+
+# --- the environment is wrong ------------------------------------------------------------------
+
+
+class NotPostgreSQL(EnvironmentProblem):
+    def __init__(self, alias: str, vendor: str) -> None:
+        self.alias, self.vendor = alias, vendor
+        self.hint = (
+            "Set its ENGINE to django.db.backends.postgresql, or name another one with --database."
+        )
+        super().__init__(alias)
+
+    def __str__(self) -> str:
+        return f"Database {self.alias!r} is {self.vendor}; zanith works on PostgreSQL only."
+
+
+class ServerTooOld(EnvironmentProblem):
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.hint = "Upgrade the server."
+        super().__init__(version)
+
+    def __str__(self) -> str:
+        return f"The server is PostgreSQL {self.version // 10000}; zanith needs 15 or later."
+
+
+class ConnectionFailed(EnvironmentProblem):
+    def __init__(self, alias: str, error: object) -> None:
+        self.alias, self.error = alias, error
+        self.hint = f"Check DATABASES[{alias!r}] and that the server runs."
+        super().__init__(alias)
+
+    def __str__(self) -> str:
+        reason = str(self.error).strip().splitlines() or ["no reason given"]
+        return f"Cannot connect to database {self.alias!r}: {reason[0]}"
+
+
+class BadSetting(EnvironmentProblem):
+    def __init__(self, name: str, why: str) -> None:
+        self.name, self.why = name, why
+        self.hint = "Mend the ZANITH setting; manage.py check tests it."
+        super().__init__(name, why)
+
+    def __str__(self) -> str:
+        return f"Setting ZANITH[{self.name!r}] {self.why}."
+
+
+class BrokenFile(EnvironmentProblem):
+    def __init__(self, path: object, why: object, line: int | None = None) -> None:
+        self.path, self.why, self.line = path, why, line
+        self.hint = "Mend the file, or delete it and run zanith_generate."
+        super().__init__(path, why)
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
+        return f"Migration file {place}: {self.why}"
+
+
+class MissingRight(EnvironmentProblem):
+    def __init__(self, right: str, needed_for: str, hint: str) -> None:
+        self.right, self.needed_for = right, needed_for
+        self.hint = hint
+        super().__init__(right)
+
+    def __str__(self) -> str:
+        return f"The database role lacks {self.right}, needed to {self.needed_for}."
+
+
+class PooledConnection(EnvironmentProblem):
+    hint = 'Name an alias that goes past the proxy: ZANITH = {"DIRECT": "direct"}.'
+
+    def __str__(self) -> str:
+        return (
+            "The connection goes through a transaction-pooling proxy, which makes the run lock "
+            "worthless."
+        )
+
+
+class ShadowUnreachable(EnvironmentProblem):
+    def __init__(self, shadow: str, error: object) -> None:
+        self.shadow, self.error = shadow, error
+        self.hint = "Set ZANITH['SHADOW'] or --shadow to database URL, ephemeral or schema."
+        super().__init__(shadow)
+
+    def __str__(self) -> str:
+        reason = str(self.error).strip().splitlines() or ["no reason given"]
+        return f"The shadow ({self.shadow}) cannot be reached: {reason[0]}"
+
+
+class ShadowUnsuited(EnvironmentProblem):
+    def __init__(self, step: str) -> None:
+        self.step = step
+        self.hint = "Run zanith_verify --shadow ephemeral."
+        super().__init__(step)
+
+    def __str__(self) -> str:
+        return f"A shadow schema cannot take {self.step}: it would leave the search_path."
+
+
+class UnknownGraphVersion(EnvironmentProblem):
+    def __init__(self, version: object, known: int) -> None:
+        self.version, self.known = version, known
+        self.hint = "Upgrade zanith_django, or take the snapshot again."
+        super().__init__(version)
+
+    def __str__(self) -> str:
+        return f"This graph has version {self.version!r}; this zanith reads up to {self.known}."
+
+
+class UnreadableModel(EnvironmentProblem):
+    """PostgreSQL refused the DDL that Django writes for a model."""
+
+    def __init__(self, model: str, error: object) -> None:
+        self.model, self.error = model, error
+        self.hint = "Mend the model, or run zanith_verify: the shadow has what pending steps make."
+        super().__init__(model)
+
+    def __str__(self) -> str:
+        reason = str(self.error).strip().splitlines() or ["no reason given"]
+        return f"PostgreSQL refuses the table of {self.model}: {reason[0]}"

@@ -1,0 +1,304 @@
+"""Migration files: finding them, reading them, writing them."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import importlib.util
+import re
+import site
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+
+from zanith_django.conf import conf
+from zanith_django.exceptions import BadSetting, BrokenFile, UnknownApp
+from zanith_django.migration import LoadedMigration, Migration
+from zanith_django.operations.base import Operation
+from zanith_django.schema.graph import Index, IndexKey, TableName, stored_fields
+
+FOLDER = "zanith_migrations"
+
+_FILE_NAME = re.compile(r"^\d{8}_\d{6}_\w+$")
+
+
+# --- which apps, and where -----------------------------------------------------------------------
+
+
+def managed_apps() -> list[AppConfig]:
+    """Apps whose migrations zanith writes: the project's own code, or those of setting APPS."""
+    if conf.apps is not None:
+        return [_app(label) for label in conf.apps]
+    base = _project_folder()
+    libraries = _library_folders()
+    return [
+        config
+        for config in apps.get_app_configs()
+        if config.label != "zanith_django" and _is_own(Path(config.path).resolve(), base, libraries)
+    ]
+
+
+def _app(label: str) -> AppConfig:
+    try:
+        return apps.get_app_config(label)
+    except LookupError:
+        raise BadSetting("APPS", f"names {label!r}, which is not an installed app") from None
+
+
+def _project_folder() -> Path:
+    """BASE_DIR, or the folder of manage.py."""
+    base = getattr(settings, "BASE_DIR", None)
+    if base:
+        return Path(base).resolve()
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(main).resolve().parent if main else Path.cwd()
+
+
+def _library_folders() -> list[Path]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = [sysconfig.get_path(name) for name in names]
+    return [Path(folder).resolve() for folder in {*folders, *site.getsitepackages()}]
+
+
+def _is_own(path: Path, base: Path, libraries: Iterable[Path]) -> bool:
+    return path.is_relative_to(base) and not any(path.is_relative_to(lib) for lib in libraries)
+
+
+def select_apps(labels: Sequence[str]) -> list[AppConfig]:
+    """The managed apps of these labels, or all; raises `UnknownApp`."""
+    managed = {config.label: config for config in managed_apps()}
+    for label in labels:
+        if label not in managed:
+            installed = any(config.label == label for config in apps.get_app_configs())
+            why = "is installed, but not managed" if installed else "is not an installed app"
+            raise UnknownApp(label, managed, why)
+    return [managed[label] for label in labels] if labels else list(managed.values())
+
+
+def folder_of(config: AppConfig) -> Path:
+    """Where the migration files of an app lie, there or not."""
+    module = conf.migration_modules.get(config.label)
+    if module is None:
+        return Path(config.path) / FOLDER
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise BadSetting("MIGRATION_MODULES", f"names {module!r}, which is not a package")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def covered_after(config: AppConfig) -> str:
+    """The last Django migration that needs no file; "" means that every one needs one."""
+    path = folder_of(config) / "__init__.py"
+    if not path.exists():
+        return ""
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError as error:
+        raise BrokenFile(path, error.msg, error.lineno) from error
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            if "covered_after" in names:
+                return str(node.value.value or "")
+    return ""
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def load_all(configs: Iterable[AppConfig] | None = None) -> list[LoadedMigration]:
+    """Every migration file of these apps (default: the managed ones), by id.
+
+    Raises `BrokenFile` for a file that does not import, and for two files of one id.
+    """
+    found: dict[str, LoadedMigration] = {}
+    for config in managed_apps() if configs is None else configs:
+        for path in paths_of(config):
+            migration = load(path, config.label)
+            if migration.id in found:
+                raise BrokenFile(path, f"has the id of {found[migration.id].path}; ids are unique")
+            found[migration.id] = migration
+    return [found[key] for key in sorted(found)]
+
+
+def paths_of(config: AppConfig) -> list[Path]:
+    folder = folder_of(config)
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+def load(path: Path, app_label: str) -> LoadedMigration:
+    """One migration file as a value; raises `BrokenFile` naming file and line."""
+    if not _FILE_NAME.match(path.stem):
+        raise BrokenFile(path, "its name is not <YYYYMMDD_HHMMSS>_<slug>.py")
+    text = path.read_bytes()
+    declared = getattr(_import(path), "Migration", None)
+    if not (isinstance(declared, type) and issubclass(declared, Migration)):
+        raise BrokenFile(path, "has no class Migration(zanith.Migration)")
+    operations = tuple(declared.operations)
+    for number, operation in enumerate(operations, 1):
+        if not isinstance(operation, Operation):
+            raise BrokenFile(path, f"operation {number} is no operation: {operation!r}")
+    return LoadedMigration(
+        id=path.stem,
+        app_label=app_label,
+        operations=operations,
+        covers=_names(path, "covers", declared.covers),
+        requires=_names(path, "requires", declared.requires),
+        approved=dict(declared.approved),
+        path=str(path),
+        checksum=hashlib.sha256(text).hexdigest(),
+    )
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"_zanith_migration_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise BrokenFile(path, "is not a Python module")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise BrokenFile(path, error.msg, error.lineno) from error
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = frames[-1].lineno if frames else None
+        raise BrokenFile(path, f"{type(error).__name__}: {error}", line) from error
+    return module
+
+
+def _names(path: Path, what: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise BrokenFile(path, f"{what} is not a list of texts: {value!r}")
+    return tuple(value)
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file about to be written: where, and its text."""
+
+    path: Path
+    text: str
+
+    def write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(self.text)
+
+
+def render_migration(
+    operations: Sequence[Operation],
+    *,
+    covers: Sequence[str] = (),
+    requires: Sequence[str] = (),
+    title: str = "",
+) -> str:
+    """The text of a migration file, which `load` reads back to equal values."""
+    lines = [f'"""{title}"""' if title else '"""Written by hand."""', ""]
+    lines += ["import zanith_django as zanith", "", "", "class Migration(zanith.Migration):"]
+    if covers:
+        lines.append(f"    covers = {_spell(list(covers), 4, 'covers = ')}")
+    if requires:
+        lines.append(f"    requires = {_spell(list(requires), 4, 'requires = ')}")
+    lines.append(f"    operations = {_spell(list(operations), 4)}")
+    return "\n".join(lines) + "\n"
+
+
+def render_init(app_label: str, after: str) -> str:
+    """The text of `zanith_migrations/__init__.py`."""
+    lines = [f'"""zanith migrations of {app_label}."""', ""]
+    if after:
+        lines.append("# The last Django migration that was applied before zanith took over.")
+    lines.append(f"covered_after = {_spell(after or None, 0)}")
+    return "\n".join(lines) + "\n"
+
+
+_WIDTH = 99
+
+
+def _spell(value: Any, indent: int, prefix: str = "") -> str:
+    """Python source of a value of the language, wrapped like a formatter would."""
+    flat = _flat(value)
+    if indent + len(prefix) + len(flat) < _WIDTH and "\n" not in flat and not _is_long(value):
+        return flat
+    inner = " " * (indent + 4)
+    if isinstance(value, list | tuple):
+        items = [f"{inner}{_spell(item, indent + 4)}," for item in value]
+        open_, close = ("[", "]") if isinstance(value, list) else ("(", ")")
+        return "\n".join([open_, *items, " " * indent + close])
+    if dataclasses.is_dataclass(value) and not isinstance(value, TableName):
+        parts = [
+            f"{inner}{name}{_spell(item, indent + 4, name)}," for name, item in _arguments(value)
+        ]
+        return "\n".join([f"zanith.{type(value).__name__}(", *parts, " " * indent + ")"])
+    return flat
+
+
+def _is_long(value: Any) -> bool:
+    """A list of operations is always one item a line."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Operation)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, TableName):
+        return _text(str(value))
+    if isinstance(value, IndexKey) and value == IndexKey(column=value.column):
+        return _text(value.column)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flat, value))}]"
+    if isinstance(value, tuple):
+        comma = "," if len(value) == 1 else ""
+        return f"({', '.join(map(_flat, value))}{comma})"
+    if dataclasses.is_dataclass(value):
+        parts = ", ".join(f"{name}{_flat(item)}" for name, item in _arguments(value))
+        return f"zanith.{type(value).__name__}({parts})"
+    return repr(value)
+
+
+def _text(value: str) -> str:
+    """A string literal in double quotes where that needs no escape."""
+    plain = repr(value)
+    if plain.startswith("'") and '"' not in value and "\\" not in plain:
+        return f'"{value}"'
+    return plain
+
+
+def _arguments(value: Any) -> list[tuple[str, Any]]:
+    """(prefix, value) of each constructor argument: the leading texts without a name."""
+    arguments: list[tuple[str, Any]] = []
+    leading = not isinstance(value, Operation)
+    for name, default, kind in stored_fields(type(value)):
+        current = getattr(value, name)
+        if default is not dataclasses.MISSING and current == default:
+            leading = False
+            continue
+        leading = leading and default is dataclasses.MISSING and kind in (str, TableName)
+        arguments.append(("" if leading else f"{name}=", _derived(value, name, current)))
+    return [argument for argument in arguments if argument[1] is not _OMIT]
+
+
+_OMIT = object()
+
+
+def _derived(value: Any, name: str, current: Any) -> Any:
+    """What the constructor works out by itself is left out."""
+    if isinstance(value, Index) and name == "columns":
+        return _OMIT if dataclasses.replace(value, columns=()).columns == current else current
+    return current

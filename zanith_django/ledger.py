@@ -1,0 +1,447 @@
+"""The five tables of the ledger: their DDL, and the only code that writes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.operations.base import Artifact
+from zanith_django.schema.graph import SchemaGraph
+
+PENDING, RUNNING, DONE = "pending", "running", "done"
+FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
+FINISHED = (DONE, SKIPPED)
+
+TABLES: Mapping[str, str] = {
+    "_zanith_migrations": """\
+CREATE TABLE IF NOT EXISTS _zanith_migrations (
+    id text PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)""",
+    "_zanith_migration_steps": """\
+CREATE TABLE IF NOT EXISTS _zanith_migration_steps (
+    id text COLLATE "C" PRIMARY KEY,
+    migration_id text COLLATE "C" NOT NULL,
+    operation_kind text NOT NULL,
+    status text NOT NULL,
+    sql text NOT NULL DEFAULT '',
+    risk_level text NOT NULL,
+    risk_score integer NOT NULL,
+    error text,
+    started_at timestamptz,
+    finished_at timestamptz
+)""",
+    "_zanith_schema_snapshots": """\
+CREATE TABLE IF NOT EXISTS _zanith_schema_snapshots (
+    migration_id text COLLATE "C" NOT NULL,
+    phase text NOT NULL,
+    graph jsonb NOT NULL,
+    captured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (migration_id, phase)
+)""",
+    "_zanith_migration_artifacts": """\
+CREATE TABLE IF NOT EXISTS _zanith_migration_artifacts (
+    id text COLLATE "C" PRIMARY KEY,
+    migration_id text COLLATE "C" NOT NULL,
+    artifact_type text NOT NULL,
+    source_schema text NOT NULL,
+    source_table text NOT NULL,
+    source_column text,
+    physical_name text NOT NULL,
+    row_count bigint,
+    checksum text,
+    recovery_sql text NOT NULL,
+    metadata jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz
+)""",
+    "_zanith_migration_checkpoints": """\
+CREATE TABLE IF NOT EXISTS _zanith_migration_checkpoints (
+    id text COLLATE "C" PRIMARY KEY,
+    migration_id text COLLATE "C" NOT NULL,
+    cursor jsonb,
+    processed_rows bigint NOT NULL DEFAULT 0,
+    total_rows bigint,
+    status text NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)""",
+}
+
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS _zanith_migration_steps_migration_id "
+    "ON _zanith_migration_steps (migration_id)",
+    "CREATE INDEX IF NOT EXISTS _zanith_migration_steps_finished_at "
+    "ON _zanith_migration_steps (finished_at)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One row of `_zanith_migration_steps`, with step and attempt taken from its id."""
+
+    id: str
+    migration_id: str
+    operation_kind: str
+    status: str
+    sql: str
+    risk_level: str
+    risk_score: int
+    error: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def step(self) -> int:
+        return split_step_id(self.id)[1]
+
+    @property
+    def attempt(self) -> int:
+        return split_step_id(self.id)[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRow:
+    """One row of `_zanith_migration_artifacts`."""
+
+    id: str
+    migration_id: str
+    artifact_type: str
+    source_schema: str
+    source_table: str
+    source_column: str | None
+    physical_name: str
+    row_count: int | None
+    checksum: str | None
+    recovery_sql: str
+    metadata: dict[str, Any]
+    created_at: datetime
+    expires_at: datetime | None
+
+    @property
+    def target(self) -> str:
+        """`users` or `users.legacy_uuid`, as in the artifact's id."""
+        return self.id.rsplit("::", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a backfill came; `cursor` is the key of the last row written."""
+
+    id: str
+    migration_id: str
+    cursor: Any = None
+    processed_rows: int = 0
+    total_rows: int | None = None
+    status: str = RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step about to be recorded as pending."""
+
+    step: int
+    kind: str
+    sql: str
+    level: str
+    score: int
+
+
+def step_id(migration_id: str, step: int, attempt: int = 1) -> str:
+    """`<migration>::0003`, and `.2` behind it from the second attempt on."""
+    name = f"{migration_id}::{step:04d}"
+    return name if attempt == 1 else f"{name}.{attempt}"
+
+
+def split_step_id(row_id: str) -> tuple[str, int, int]:
+    """(migration, step, attempt) of a step row's id."""
+    match = re.fullmatch(r"(.*)::(\d{4,})(?:\.(\d+))?", row_id, re.DOTALL)
+    if match is None:
+        return row_id, 0, 1
+    return match[1], int(match[2]), int(match[3] or 1)
+
+
+class Ledger:
+    """Reads and writes the ledger on one connection, inside whatever transaction is open."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    # --- the tables ----------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        return bool(self._value("SELECT to_regclass('_zanith_migrations') IS NOT NULL"))
+
+    def ensure(self) -> None:
+        """Makes what is missing; does nothing and takes no lock where all is there."""
+        found = self._value(
+            "SELECT count(to_regclass(name)) FROM unnest(%s::text[]) AS name", [list(TABLES)]
+        )
+        if found == len(TABLES):
+            return
+        for ddl in (*TABLES.values(), *_INDEXES):
+            self._run(ddl)
+
+    # --- migrations ----------------------------------------------------------------------------
+
+    def applied(self) -> dict[str, datetime]:
+        """{migration id: applied_at}, in the order in which they were applied."""
+        if not self.exists():
+            return {}
+        rows = self._rows("SELECT id, applied_at FROM _zanith_migrations ORDER BY applied_at, id")
+        return dict(rows)
+
+    def record(self, migration_id: str) -> None:
+        self._run(
+            "INSERT INTO _zanith_migrations (id, applied_at) VALUES (%s, clock_timestamp()) "
+            "ON CONFLICT DO NOTHING",
+            [migration_id],
+        )
+
+    def forget(self, migration_id: str) -> None:
+        self._run("DELETE FROM _zanith_migrations WHERE id = %s", [migration_id])
+
+    # --- steps ---------------------------------------------------------------------------------
+
+    def steps(self, migration_id: str | None = None) -> list[StepRow]:
+        """Every attempt of every step, of one migration or all, in order."""
+        if not self.exists():
+            return []
+        columns = ", ".join(field.name for field in dataclasses.fields(StepRow))
+        where, params = ("WHERE migration_id = %s", [migration_id]) if migration_id else ("", [])
+        rows = self._rows(f"SELECT {columns} FROM _zanith_migration_steps {where}", params)
+        found = [StepRow(*row) for row in rows]
+        return sorted(found, key=lambda row: (row.migration_id, row.step, row.attempt))
+
+    def latest(self, migration_id: str) -> dict[int, StepRow]:
+        """{step: its newest attempt}."""
+        return {row.step: row for row in self.steps(migration_id)}
+
+    def unfinished(self) -> list[StepRow]:
+        """Newest attempts that run or failed, of migrations that are not recorded as applied."""
+        applied = self.applied()
+        newest = {(row.migration_id, row.step): row for row in self.steps()}
+        return [
+            row
+            for row in newest.values()
+            if row.status in (RUNNING, FAILED) and row.migration_id not in applied
+        ]
+
+    def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
+        """A pending row for each step whose newest attempt is not pending or finished already."""
+        latest = self.latest(migration_id)
+        rows = []
+        for new in steps:
+            known = latest.get(new.step)
+            if known and known.status == PENDING:
+                self._describe_again(known.id, new)
+            elif not known or known.status not in FINISHED:
+                attempt = known.attempt + 1 if known else 1
+                rows.append((step_id(migration_id, new.step, attempt), migration_id, new))
+        self._insert_steps(rows)
+
+    def _describe_again(self, row_id: str, new: NewStep) -> None:
+        """A step that has not run yet may have been edited in its file."""
+        self._run(
+            "UPDATE _zanith_migration_steps SET operation_kind = %s, sql = %s, risk_level = %s, "
+            "risk_score = %s WHERE id = %s",
+            [new.kind, new.sql, new.level, new.score, row_id],
+        )
+
+    def _insert_steps(self, rows: Sequence[tuple[str, str, NewStep]]) -> None:
+        if not rows:
+            return
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO _zanith_migration_steps "
+                "(id, migration_id, operation_kind, status, sql, risk_level, risk_score) "
+                "VALUES (%s, %s, %s, 'pending', %s, %s, %s)",
+                [
+                    (row_id, migration_id, new.kind, new.sql, new.level, new.score)
+                    for row_id, migration_id, new in rows
+                ],
+            )
+
+    def drop_pending(self, migration_id: str) -> None:
+        """Takes back pending rows of a run that turned out to have nothing to do."""
+        self._run(
+            "DELETE FROM _zanith_migration_steps WHERE migration_id = %s AND status = 'pending'",
+            [migration_id],
+        )
+
+    def start(self, row_id: str) -> None:
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'running', "
+            "started_at = clock_timestamp(), finished_at = NULL, error = NULL WHERE id = %s",
+            [row_id],
+        )
+
+    def finish(
+        self, row_id: str, status: str, *, sql: str | None = None, error: str | None = None
+    ) -> None:
+        """`done`, `failed`, `skipped` or `rolled_back`, with what ran and what went wrong."""
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = %s, error = %s, sql = coalesce(%s, sql), "
+            "started_at = coalesce(started_at, clock_timestamp()), "
+            "finished_at = clock_timestamp() WHERE id = %s",
+            [status, error, sql, row_id],
+        )
+
+    def refuse(self, migration_id: str, new: NewStep, error: str) -> None:
+        """A failed row for a step that a gate refused; nothing ran."""
+        known = self.latest(migration_id).get(new.step)
+        attempt = known.attempt + 1 if known else 1
+        row_id = step_id(migration_id, new.step, attempt)
+        self._insert_steps([(row_id, migration_id, new)])
+        self.finish(row_id, FAILED, error=error)
+
+    # --- snapshots -----------------------------------------------------------------------------
+
+    def write_snapshot(
+        self, migration_id: str, phase: str, graph: SchemaGraph, run: Mapping[str, Any]
+    ) -> None:
+        """Stores the graph, and beside it in the same JSON who made it and from which file."""
+        data = json.dumps({**graph.to_json(), "run": {**run, "checksum": graph.fingerprint()}})
+        self._run(
+            "INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at) "
+            "VALUES (%s, %s, %s::jsonb, clock_timestamp()) "
+            "ON CONFLICT (migration_id, phase) DO UPDATE "
+            "SET graph = excluded.graph, captured_at = excluded.captured_at",
+            [migration_id, phase, data],
+        )
+
+    def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
+        """The stored JSON, graph and run; None where there is none."""
+        if not self.exists():
+            return None
+        rows = self._rows(
+            "SELECT graph::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s",
+            [migration_id, phase],
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """{(migration, phase): what stands beside the graph}, without reading the graphs."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            "SELECT migration_id, phase, (graph->'run')::text FROM _zanith_schema_snapshots"
+        )
+        return {(row[0], row[1]): json.loads(row[2] or "{}") for row in rows}
+
+    def table_counts(self) -> dict[str, int]:
+        """{migration: number of tables in its newest snapshot}, `after` before others."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            "SELECT migration_id, (SELECT count(*) FROM jsonb_object_keys(graph->'tables')) "
+            "FROM _zanith_schema_snapshots ORDER BY migration_id, phase = 'after'"
+        )
+        return dict(rows)
+
+    # --- artifacts -----------------------------------------------------------------------------
+
+    def write_artifact(
+        self, migration_id: str, artifact: Artifact, schema: str, row_count: int, checksum: str
+    ) -> None:
+        """Idempotent: the same drop run again finds its artifact and opens it again."""
+        self._run(
+            "INSERT INTO _zanith_migration_artifacts (id, migration_id, artifact_type, "
+            "source_schema, source_table, source_column, physical_name, row_count, checksum, "
+            "recovery_sql, metadata, created_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, clock_timestamp()) "
+            "ON CONFLICT (id) DO UPDATE SET row_count = excluded.row_count, "
+            "checksum = excluded.checksum, recovery_sql = excluded.recovery_sql, "
+            "metadata = excluded.metadata, created_at = excluded.created_at, expires_at = NULL",
+            [
+                artifact.id,
+                migration_id,
+                artifact.type,
+                artifact.table.schema or schema,
+                artifact.table.name,
+                artifact.column or None,
+                artifact.physical_name,
+                row_count,
+                checksum,
+                artifact.recovery_sql,
+                json.dumps(artifact.metadata),
+            ],
+        )
+
+    def artifacts(self) -> list[ArtifactRow]:
+        """Newest first."""
+        if not self.exists():
+            return []
+        columns = ", ".join(
+            "metadata::text" if field.name == "metadata" else field.name
+            for field in dataclasses.fields(ArtifactRow)
+        )
+        rows = self._rows(
+            f"SELECT {columns} FROM _zanith_migration_artifacts ORDER BY created_at DESC, id"
+        )
+        return [ArtifactRow(*row[:10], json.loads(row[10]), *row[11:]) for row in rows]
+
+    def expire_artifact(self, artifact_id: str) -> None:
+        """From now on it can no longer be restored: it was restored, or purged."""
+        self._run(
+            "UPDATE _zanith_migration_artifacts SET expires_at = clock_timestamp() "
+            "WHERE id = %s AND expires_at IS NULL",
+            [artifact_id],
+        )
+
+    # --- checkpoints ---------------------------------------------------------------------------
+
+    def checkpoint(self, row_id: str) -> Checkpoint | None:
+        rows = self._rows(
+            "SELECT id, migration_id, cursor::text, processed_rows, total_rows, status "
+            "FROM _zanith_migration_checkpoints WHERE id = %s",
+            [row_id],
+        )
+        if not rows:
+            return None
+        name, migration_id, cursor, *rest = rows[0]
+        return Checkpoint(name, migration_id, json.loads(cursor) if cursor else None, *rest)
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._run(
+            "INSERT INTO _zanith_migration_checkpoints AS c "
+            "(id, migration_id, cursor, processed_rows, total_rows, status, updated_at) "
+            "VALUES (%s, %s, %s::jsonb, %s, %s, %s, clock_timestamp()) "
+            "ON CONFLICT (id) DO UPDATE SET cursor = excluded.cursor, "
+            "processed_rows = excluded.processed_rows, total_rows = excluded.total_rows, "
+            "status = excluded.status, updated_at = excluded.updated_at",
+            [
+                checkpoint.id,
+                checkpoint.migration_id,
+                json.dumps(checkpoint.cursor),
+                checkpoint.processed_rows,
+                checkpoint.total_rows,
+                checkpoint.status,
+            ],
+        )
+
+    def forget_checkpoints(self, migration_id: str) -> None:
+        self._run(
+            "DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s", [migration_id]
+        )
+
+    # --- plumbing ------------------------------------------------------------------------------
+
+    def _run(self, text: str, params: Sequence[Any] | None = None) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(text, params)
+
+    def _rows(self, text: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(text, params)
+            return list(cursor.fetchall())
+
+    def _value(self, text: str, params: Sequence[Any] | None = None) -> Any:
+        return self._rows(text, params)[0][0]

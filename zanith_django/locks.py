@@ -1,0 +1,50 @@
+"""PostgreSQL's table lock modes and what each one blocks.
+
+https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Lock(enum.IntEnum):
+    """Table lock modes, weakest first. The value orders them by strength."""
+
+    NONE = 0
+    ACCESS_SHARE = 1
+    ROW_SHARE = 2
+    ROW_EXCLUSIVE = 3
+    SHARE_UPDATE_EXCLUSIVE = 4
+    SHARE = 5
+    SHARE_ROW_EXCLUSIVE = 6
+    EXCLUSIVE = 7
+    ACCESS_EXCLUSIVE = 8
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ")
+
+    @classmethod
+    def from_catalog(cls, mode: str) -> Lock:
+        """From a `pg_locks.mode` such as "ShareUpdateExclusiveLock"."""
+        words = "".join(f"_{c}" if c.isupper() else c.upper() for c in mode.removesuffix("Lock"))
+        return cls[words.lstrip("_").replace("_", "_")]
+
+    @property
+    def blocks_writes(self) -> bool:
+        return self >= Lock.SHARE
+
+    @property
+    def blocks_reads(self) -> bool:
+        return self >= Lock.ACCESS_EXCLUSIVE
+
+    @property
+    def effect(self) -> str:
+        """What other sessions feel while it is held."""
+        if self.blocks_reads:
+            return "blocks reads and writes"
+        if self.blocks_writes:
+            return "blocks writes"
+        if self is Lock.SHARE_UPDATE_EXCLUSIVE:
+            return "blocks neither reads nor writes"
+        return "blocks nothing"

@@ -1,0 +1,238 @@
+"""What an operation is: one change of one kind, complete in itself, and the SQL it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, LiteralString
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, encode
+
+KINDS: dict[str, type[Operation]] = {}
+
+DROPPED_PREFIX = "_zanith_dropped_"
+SHADOW_SCHEMA = "_zanith_shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What is known of a live table: estimated rows, bytes with indexes, writes since reset."""
+
+    rows: int = 0
+    bytes: int = 0
+    writes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an operation may know when it says its SQL and its reasons.
+
+    `graph` is the schema just before the operation. `fresh` holds tables that the same plan made,
+    `empty` those that hold no row now; everything else counts as populated and in use.
+    """
+
+    server_version: int = 150000
+    schema: str = "public"
+    graph: SchemaGraph = field(default_factory=SchemaGraph)
+    fresh: frozenset[TableName] = frozenset()
+    empty: frozenset[TableName] = frozenset()
+    facts: Mapping[TableName, TableFacts] = field(default_factory=dict)
+    migration_id: str = ""
+
+    def quiet(self, name: TableName) -> bool:
+        """Nobody can be using the table: it is new, or it is empty."""
+        return name in self.fresh or name in self.empty
+
+    def table(self, name: TableName) -> sql.Composable:
+        return sql.table(name, self.schema)
+
+    def artifact_id(self, artifact_type: str, target: str) -> str:
+        return f"{self.migration_id}::{artifact_type}::{target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL text with its lock and whether it may run in a transaction.
+
+    Statements of one operation share a transaction with their neighbours unless `separate` is
+    set: then what stands before is committed first. `probe` is a query with one text value that
+    tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
+    (then `cleanup` runs first), or anything else. The last statement needs one only when it
+    cannot run in a transaction.
+    """
+
+    sql: str
+    lock: Lock = Lock.ACCESS_EXCLUSIVE
+    tables: tuple[TableName, ...] = ()
+    transactional: bool = True
+    separate: bool = False
+    rewrites: bool = False
+    scans: bool = False
+    probe: str = ""
+    cleanup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batches(Statement):
+    """Writes every row that `where` selects, in batches of closed key ranges.
+
+    `sql` reads `UPDATE … SET … WHERE … /* batch */` and is what people see; the runner fills in
+    the range of each batch.
+    """
+
+    table: TableName = TableName("", "")
+    assignments: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCall(Statement):
+    """Runs a RunPython of a Django migration with the historical models of that point."""
+
+    migration: str = ""
+    position: int = 0
+    backwards: bool = False
+
+
+class Operation:
+    """Base of every kind. A subclass is a frozen dataclass that sets `kind`.
+
+    Declaring a subclass registers it. The SQL of going back is never written: it is the SQL of
+    `inverse()`.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if "kind" in cls.__dict__:
+            KINDS[cls.kind] = cls
+
+    @property
+    def target(self) -> str:
+        """What it changes, for people and for JSON: `users.last_login`."""
+        raise NotImplementedError
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        """The tables whose data or definition it touches."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """One line for people, without a full stop."""
+        raise NotImplementedError
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        """The least blocking SQL that the server's version has."""
+        raise NotImplementedError
+
+    def inverse(self) -> Operation | None:
+        """The opposite operation; None where there is none."""
+        raise NotImplementedError
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        """The graph after this operation."""
+        raise NotImplementedError
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        """Codes of `reasons.py`."""
+        raise NotImplementedError
+
+    def artifact(self, context: Context) -> Artifact | None:
+        """What it leaves behind to be brought back; None for most."""
+        return None
+
+    @property
+    def recoverable(self) -> bool:
+        """What it takes away can be brought back by zanith_recover."""
+        return False
+
+    @property
+    def own_sql(self) -> bool:
+        """It is one of our operations on tables: no raw SQL, no Python, nothing server-wide."""
+        return True
+
+
+class OnTable(Operation):
+    """An operation on one table, which may be written as a string."""
+
+    __slots__ = ()
+    table: TableName
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", TableName.of(self.table))
+
+    @property
+    def target(self) -> str:
+        return str(self.table)
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return (self.table,)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a recoverable drop leaves behind; a row of `_zanith_migration_artifacts`.
+
+    `count` is a query with one number: the rows that hold data. `metadata` holds what a restore
+    needs, as JSON data.
+    """
+
+    id: str
+    type: str
+    table: TableName
+    column: str
+    physical_name: str
+    recovery_sql: str
+    count: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def dropped_name(artifact_id: str, part: str = "") -> str:
+    """The name under which a soft-dropped thing is kept: 12 hex digits of its artifact's id."""
+    digest = hashlib.sha256(f"{artifact_id}{part}".encode()).hexdigest()
+    return f"{DROPPED_PREFIX}{digest[:12]}"
+
+
+def to_data(operation: Operation) -> dict[str, Any]:
+    """An operation as plain JSON data."""
+    data = encode(operation)
+    assert isinstance(data, dict)
+    return {"kind": operation.kind, **data}
+
+
+def from_data(data: Mapping[str, Any]) -> Operation:
+    """Inverse of `to_data`."""
+    cls = KINDS[data["kind"]]
+    operation = decode(cls, {key: value for key, value in data.items() if key != "kind"})
+    assert isinstance(operation, Operation)
+    return operation
+
+
+def alter_table(
+    context: Context,
+    name: TableName,
+    template: LiteralString,
+    **parts: sql.Composable,
+) -> str:
+    """`ALTER TABLE name <template>`."""
+    return sql.compose(
+        "ALTER TABLE {table} {change}",
+        table=context.table(name),
+        change=sql.clause(template, **parts),
+    )
+
+
+def changed(graph: SchemaGraph, name: TableName, **fields: Any) -> SchemaGraph:
+    """`graph` with fields of one table replaced."""
+    return graph.changed(name, lambda table: dataclasses.replace(table, **fields))
+
+
+def must_have(graph: SchemaGraph, name: TableName) -> Table:
+    """The table of that name; an empty one where the graph does not know it."""
+    return graph.table(name) or Table(name)

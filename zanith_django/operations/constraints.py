@@ -1,0 +1,576 @@
+"""Constraints: unique, foreign key, check, exclusion; each added so that nobody waits for a scan."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import (
+    Context,
+    OnTable,
+    Operation,
+    Statement,
+    alter_table,
+    changed,
+    must_have,
+)
+from zanith_django.operations.indexes import build_concurrently
+from zanith_django.schema.graph import (
+    Check,
+    Exclusion,
+    ForeignKey,
+    Index,
+    IndexKey,
+    PrimaryKey,
+    SchemaGraph,
+    TableName,
+    Unique,
+)
+
+_CONSTRAINT_STATE = """\
+SELECT CASE WHEN convalidated OR NOT {validated} THEN 'done' END
+FROM pg_catalog.pg_constraint
+WHERE conrelid = to_regclass({table}) AND conname = {name}"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddUnique(OnTable):
+    """A unique index built concurrently, then made a constraint in an instant."""
+
+    kind = "addUnique"
+    table: TableName
+    unique: Unique
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}({', '.join(self.unique.columns)})"
+
+    def describe(self) -> str:
+        return f"add unique {self.unique.name} on {self.target}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        comment = constraint_comment(self.table, self.unique.name, self.unique.comment, context)
+        if context.quiet(self.table) or must_have(context.graph, self.table).partition_key:
+            text = alter_table(context, self.table, "ADD {key}", key=unique_clause(self.unique))
+            return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
+        attach = alter_table(
+            context,
+            self.table,
+            "ADD CONSTRAINT {name} UNIQUE USING INDEX {name}{deferrable}",
+            name=sql.ident(self.unique.name),
+            deferrable=deferrable_clause(self.unique.deferrable),
+        )
+        build = build_concurrently(self.table, _index_of(self.unique), context)
+        return (build, Statement(attach, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
+
+    def inverse(self) -> Operation:
+        return DropUnique(table=self.table, unique=self.unique, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.with_item("uniques", self.unique))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("adds_unique_constraint",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropUnique(OnTable):
+    """Drops a unique constraint with its index."""
+
+    kind = "dropUnique"
+    table: TableName
+    unique: Unique
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.unique.name}"
+
+    def describe(self) -> str:
+        return f"drop unique {self.unique.name} of {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_constraint(self.table, self.unique.name, context),)
+
+    def inverse(self) -> Operation:
+        return AddUnique(table=self.table, unique=self.unique, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.without_item("uniques", self.unique.name))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("drops_unique_constraint",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddForeignKey(OnTable):
+    """Adds a foreign key NOT VALID, then validates it in a transaction of its own."""
+
+    kind = "addForeignKey"
+    table: TableName
+    foreign_key: ForeignKey
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}({', '.join(self.foreign_key.columns)})"
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return tuple(dict.fromkeys((self.table, self.foreign_key.references)))
+
+    def describe(self) -> str:
+        key = self.foreign_key
+        to = f"{key.references}({', '.join(key.referenced_columns)})"
+        return f"add foreign key {key.name} from {self.target} to {to}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        key = self.foreign_key
+        comment = constraint_comment(self.table, key.name, key.comment, context)
+        if self._at_once(context):
+            text = alter_table(context, self.table, "ADD {key}", key=foreign_key_clause(key, context))
+            return (Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, scans=True), *comment)
+        text = alter_table(
+            context,
+            self.table,
+            "ADD {key} NOT VALID",
+            key=foreign_key_clause(key, context),
+        )
+        probe = constraint_state(self.table, key.name, context, validated=False)
+        add = Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, probe=probe)
+        if not key.valid:
+            return (add, *comment)
+        return (add, *comment, validate(self.table, key.name, context, self.tables))
+
+    def _at_once(self, context: Context) -> bool:
+        """On an empty table there is nothing to validate; a partitioned one knows NOT VALID
+        only since PostgreSQL 18."""
+        partitioned = bool(must_have(context.graph, self.table).partition_key)
+        return self.foreign_key.valid and (
+            context.quiet(self.table) or (partitioned and context.server_version < 180000)
+        )
+
+    def inverse(self) -> Operation:
+        return DropForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.with_item("foreign_keys", self.foreign_key))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        partitioned = bool(must_have(context.graph, self.table).partition_key)
+        if partitioned and self._at_once(context) and not context.quiet(self.table):
+            return ("adds_foreign_key", "locks_writes")
+        return ("adds_foreign_key",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropForeignKey(OnTable):
+    """Drops a foreign key; PostgreSQL locks both tables for an instant."""
+
+    kind = "dropForeignKey"
+    table: TableName
+    foreign_key: ForeignKey
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.foreign_key.name}"
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return tuple(dict.fromkeys((self.table, self.foreign_key.references)))
+
+    def describe(self) -> str:
+        return f"drop foreign key {self.foreign_key.name} of {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_constraint(self.table, self.foreign_key.name, context, self.tables),)
+
+    def inverse(self) -> Operation:
+        return AddForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        name = self.foreign_key.name
+        return graph.changed(self.table, lambda t: t.without_item("foreign_keys", name))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("drops_foreign_key",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCheck(OnTable):
+    """Adds a check NOT VALID, then validates it in a transaction of its own."""
+
+    kind = "addCheck"
+    table: TableName
+    check: Check
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.check.name}"
+
+    def describe(self) -> str:
+        return f"add check {self.check.name} on {self.table}: {self.check.expression}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        check = self.check
+        comment = constraint_comment(self.table, check.name, check.comment, context)
+        if check.valid and context.quiet(self.table):
+            text = alter_table(context, self.table, "ADD {check}", check=check_clause(check))
+            return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True), *comment)
+        text = alter_table(context, self.table, "ADD {check} NOT VALID", check=check_clause(check))
+        probe = constraint_state(self.table, check.name, context, validated=False)
+        add = Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
+        if not check.valid:
+            return (add, *comment)
+        return (add, *comment, validate(self.table, check.name, context, (self.table,)))
+
+    def inverse(self) -> Operation:
+        return DropCheck(table=self.table, check=self.check, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.with_item("checks", self.check))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("scans_table",) if self.check.valid else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropCheck(OnTable):
+    """Drops a check."""
+
+    kind = "dropCheck"
+    table: TableName
+    check: Check
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.check.name}"
+
+    def describe(self) -> str:
+        return f"drop check {self.check.name} of {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_constraint(self.table, self.check.name, context),)
+
+    def inverse(self) -> Operation:
+        return AddCheck(table=self.table, check=self.check, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.without_item("checks", self.check.name))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddExclusion(OnTable):
+    """Adds an exclusion constraint. PostgreSQL has no form of it that lets writers go on."""
+
+    kind = "addExclusion"
+    table: TableName
+    exclusion: Exclusion
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.exclusion.name}"
+
+    def describe(self) -> str:
+        return f"add exclusion {self.exclusion.name} on {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        text = alter_table(context, self.table, "ADD {it}", it=exclusion_clause(self.exclusion))
+        comment = constraint_comment(
+            self.table, self.exclusion.name, self.exclusion.comment, context
+        )
+        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True), *comment)
+
+    def inverse(self) -> Operation:
+        return DropExclusion(table=self.table, exclusion=self.exclusion, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.with_item("exclusions", self.exclusion))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("locks_reads",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropExclusion(OnTable):
+    """Drops an exclusion constraint with its index."""
+
+    kind = "dropExclusion"
+    table: TableName
+    exclusion: Exclusion
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.exclusion.name}"
+
+    def describe(self) -> str:
+        return f"drop exclusion {self.exclusion.name} of {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_constraint(self.table, self.exclusion.name, context),)
+
+    def inverse(self) -> Operation:
+        return AddExclusion(table=self.table, exclusion=self.exclusion, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        name = self.exclusion.name
+        return graph.changed(self.table, lambda t: t.without_item("exclusions", name))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("drops_unique_constraint",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateConstraint(OnTable):
+    """Checks the rows of a foreign key or check that was added NOT VALID."""
+
+    kind = "validateConstraint"
+    table: TableName
+    name: str
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.name}"
+
+    def describe(self) -> str:
+        return f"validate constraint {self.name} of {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (validate(self.table, self.name, context, (self.table,)),)
+
+    def inverse(self) -> Operation | None:
+        return None
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        table = must_have(graph, self.table)
+        for part in ("foreign_keys", "checks"):
+            for item in getattr(table, part):
+                if item.name == self.name:
+                    valid = dataclasses.replace(item, valid=True)
+                    return graph.with_table(table.with_item(part, valid))
+        return graph
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("scans_table",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameConstraint(OnTable):
+    """Renames a constraint of any kind in place."""
+
+    kind = "renameConstraint"
+    table: TableName
+    old: str
+    new: str
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.old}"
+
+    def describe(self) -> str:
+        return f"rename constraint {self.old} of {self.table} to {self.new}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        text = alter_table(
+            context,
+            self.table,
+            "RENAME CONSTRAINT {old} TO {new}",
+            old=sql.ident(self.old),
+            new=sql.ident(self.new),
+        )
+        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+
+    def inverse(self) -> Operation:
+        return RenameConstraint(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        table = must_have(graph, self.table)
+        if table.primary_key and table.primary_key.name == self.old:
+            key = dataclasses.replace(table.primary_key, name=self.new)
+            return graph.with_table(dataclasses.replace(table, primary_key=key))
+        for part in ("uniques", "foreign_keys", "checks", "exclusions"):
+            for item in getattr(table, part):
+                if item.name == self.old:
+                    renamed = dataclasses.replace(item, name=self.new)
+                    return graph.with_table(table.with_item(part, renamed, instead_of=self.old))
+        return graph
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterPrimaryKey(OnTable):
+    """Puts another primary key in the place of the old one; keys that point at it must be gone."""
+
+    kind = "alterPrimaryKey"
+    table: TableName
+    old: PrimaryKey | None = None
+    new: PrimaryKey | None = None
+    model: str = ""
+
+    def describe(self) -> str:
+        columns = f"({', '.join(self.new.columns)})" if self.new else "none"
+        return f"change primary key of {self.table} to {columns}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        changes = []
+        if self.old:
+            changes.append(sql.clause("DROP CONSTRAINT {name}", name=sql.ident(self.old.name)))
+        if self.new:
+            changes.append(sql.clause("ADD {key}", key=primary_key_clause(self.new)))
+        text = alter_table(context, self.table, "{changes}", changes=sql.join(changes))
+        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True),)
+
+    def inverse(self) -> Operation:
+        return AlterPrimaryKey(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return changed(graph, self.table, primary_key=self.new)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("adds_unique_constraint", "locks_reads", "breaks_running_code")
+
+
+# --- the SQL of constraints --------------------------------------------------------------------
+
+
+def _index_of(unique: Unique) -> Index:
+    return Index(
+        unique.name,
+        tuple(IndexKey(column=column) for column in unique.columns),
+        unique=True,
+        include=unique.include,
+        nulls_not_distinct=unique.nulls_not_distinct,
+    )
+
+
+def deferrable_clause(deferrable: str) -> sql.Composable:
+    """"" → nothing; "immediate" and "deferred" → DEFERRABLE INITIALLY …"""
+    if not deferrable:
+        return sql.EMPTY
+    return sql.clause(" DEFERRABLE INITIALLY {mode}", mode=sql.keyword(deferrable.upper()))
+
+
+def primary_key_clause(key: PrimaryKey) -> sql.Composable:
+    return sql.clause(
+        "CONSTRAINT {name} PRIMARY KEY ({columns}){include}{deferrable}",
+        name=sql.ident(key.name),
+        columns=sql.idents(key.columns),
+        include=_include_clause(key.include),
+        deferrable=deferrable_clause(key.deferrable),
+    )
+
+
+def unique_clause(unique: Unique) -> sql.Composable:
+    return sql.clause(
+        "CONSTRAINT {name} UNIQUE {nulls}({columns}){include}{deferrable}",
+        name=sql.ident(unique.name),
+        nulls=sql.keyword("NULLS NOT DISTINCT ") if unique.nulls_not_distinct else sql.EMPTY,
+        columns=sql.idents(unique.columns),
+        include=_include_clause(unique.include),
+        deferrable=deferrable_clause(unique.deferrable),
+    )
+
+
+def _include_clause(columns: tuple[str, ...]) -> sql.Composable:
+    if not columns:
+        return sql.EMPTY
+    return sql.clause(" INCLUDE ({columns})", columns=sql.idents(columns))
+
+
+def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Composable:
+    actions = [
+        sql.clause(" ON {event} {action}", event=sql.keyword(event), action=sql.catalog_text(action))
+        for event, action in (("DELETE", key.on_delete), ("UPDATE", key.on_update))
+        if action != "NO ACTION"
+    ]
+    return sql.clause(
+        "CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES {table} ({referenced}){match}"
+        "{actions}{deferrable}{enforced}",
+        name=sql.ident(key.name),
+        columns=sql.idents(key.columns),
+        table=context.table(key.references),
+        referenced=sql.idents(key.referenced_columns),
+        match=sql.keyword(" MATCH FULL") if key.match == "FULL" else sql.EMPTY,
+        actions=sql.join(actions, ""),
+        deferrable=deferrable_clause(key.deferrable),
+        enforced=sql.EMPTY if key.enforced else sql.keyword(" NOT ENFORCED"),
+    )
+
+
+def check_clause(check: Check) -> sql.Composable:
+    return sql.clause(
+        "CONSTRAINT {name} CHECK ({expression}){no_inherit}{enforced}",
+        name=sql.ident(check.name),
+        expression=sql.catalog_text(check.expression),
+        no_inherit=sql.keyword(" NO INHERIT") if check.no_inherit else sql.EMPTY,
+        enforced=sql.EMPTY if check.enforced else sql.keyword(" NOT ENFORCED"),
+    )
+
+
+def exclusion_clause(exclusion: Exclusion) -> sql.Composable:
+    return sql.clause(
+        "CONSTRAINT {name} {definition}",
+        name=sql.ident(exclusion.name),
+        definition=sql.catalog_text(exclusion.definition),
+    )
+
+
+def drop_constraint(
+    table: TableName, name: str, context: Context, locked: tuple[TableName, ...] = ()
+) -> Statement:
+    text = alter_table(context, table, "DROP CONSTRAINT {name}", name=sql.ident(name))
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, locked or (table,))
+
+
+def validate(
+    table: TableName, name: str, context: Context, locked: tuple[TableName, ...]
+) -> Statement:
+    """VALIDATE CONSTRAINT, in a transaction of its own: with the strong lock of the step before
+    still held, its scan would block everybody."""
+    return Statement(
+        alter_table(context, table, "VALIDATE CONSTRAINT {name}", name=sql.ident(name)),
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        locked,
+        separate=True,
+        scans=True,
+        probe=constraint_state(table, name, context, validated=True),
+    )
+
+
+def constraint_state(table: TableName, name: str, context: Context, *, validated: bool) -> str:
+    """The probe of a constraint: done when it exists (and is valid, where `validated`)."""
+    return sql.compose(
+        _CONSTRAINT_STATE,
+        validated=sql.literal(validated),
+        table=sql.regclass(table, context.schema),
+        name=sql.literal(name),
+    )
+
+
+def constraint_comment(
+    table: TableName, name: str, comment: str, context: Context
+) -> tuple[Statement, ...]:
+    if not comment:
+        return ()
+    text = sql.compose(
+        "COMMENT ON CONSTRAINT {name} ON {table} IS {comment}",
+        name=sql.ident(name),
+        table=context.table(table),
+        comment=sql.literal(comment),
+    )
+    return (Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,)),)

@@ -1,0 +1,161 @@
+"""Operations on rows, and the escape hatch: backfill, Python, raw SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import (
+    Context,
+    OnTable,
+    Operation,
+    PythonCall,
+    Statement,
+)
+from zanith_django.operations.columns import update_in_batches
+from zanith_django.schema.graph import SchemaGraph, TableName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill(OnTable):
+    """Sets `column` to the SQL expression `value` where `where` holds, batch by batch.
+
+    `where` must be false for a row once it is written; by default: the column is NULL.
+    """
+
+    kind = "backfill"
+    table: TableName
+    column: str
+    value: str
+    where: str = ""
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.column}"
+
+    def describe(self) -> str:
+        where = f" where {self.where}" if self.where else " where it is NULL"
+        return f"fill {self.target} with {self.value}{where}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        column = sql.ident(self.column)
+        value = sql.catalog_text(self.value)
+        where = (
+            sql.catalog_text(self.where)
+            if self.where
+            else sql.clause("{column} IS NULL", column=column)
+        )
+        assignments = sql.clause("{column} = {value}", column=column, value=value)
+        return (update_in_batches(self.table, assignments, where, context),)
+
+    def inverse(self) -> Operation | None:
+        return None
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("requires_backfill",)
+
+
+class _Opaque(Operation):
+    """Code whose effect on the schema only its author knows."""
+
+    __slots__ = ()
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return ()
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph
+
+    @property
+    def own_sql(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawSql(_Opaque):
+    """SQL as its author wrote it, in one transaction unless `atomic` is false."""
+
+    kind = "rawSql"
+    sql: str
+    reverse_sql: str | None = None
+    atomic: bool = True
+    description: str = ""
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return " ".join(self.sql.split())[:60]
+
+    def describe(self) -> str:
+        return f"run SQL: {self.description or self.target}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (Statement(self.sql, Lock.ACCESS_EXCLUSIVE, transactional=self.atomic),)
+
+    def inverse(self) -> Operation | None:
+        if self.reverse_sql is None:
+            return None
+        return RawSql(
+            sql=self.reverse_sql,
+            reverse_sql=self.sql,
+            atomic=self.atomic,
+            description=self.description,
+            model=self.model,
+        )
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("raw_sql",) if self.reverse_sql is not None else ("raw_sql", "irreversible")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPython(_Opaque):
+    """The data step at `position` of a Django migration, with the historical models of exactly
+    that point. It runs a RunPython, a RunSQL or an operation class of another package alike."""
+
+    kind = "runPython"
+    migration: str
+    position: int
+    description: str = ""
+    reversible: bool = False
+    backwards: bool = False
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.migration}#{self.position}"
+
+    def describe(self) -> str:
+        undo = "undo " if self.backwards else ""
+        return f"{undo}run {self.description or 'operation'} of {self.migration}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (
+            PythonCall(
+                f"-- {self.describe()}",
+                Lock.ROW_EXCLUSIVE,
+                migration=self.migration,
+                position=self.position,
+                backwards=self.backwards,
+            ),
+        )
+
+    def inverse(self) -> Operation | None:
+        if not self.reversible:
+            return None
+        return RunPython(
+            migration=self.migration,
+            position=self.position,
+            description=self.description,
+            reversible=True,
+            backwards=not self.backwards,
+            model=self.model,
+        )
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("requires_backfill",) if self.reversible else ("requires_backfill", "irreversible")

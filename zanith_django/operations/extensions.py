@@ -1,0 +1,183 @@
+"""What tables stand on: extensions, schemas and collations."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import Context, Operation, Statement
+from zanith_django.schema.graph import Collation, Extension, SchemaGraph, TableName
+
+
+class _Standing(Operation):
+    """An operation that touches no table."""
+
+    __slots__ = ()
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return ()
+
+    @property
+    def own_sql(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateExtension(_Standing):
+    """Installs an extension where it is not there already."""
+
+    kind = "createExtension"
+    extension: Extension
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return self.extension.name
+
+    def describe(self) -> str:
+        return f"create extension {self.extension.name}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        name = sql.ident(self.extension.name)
+        text = sql.compose("CREATE EXTENSION IF NOT EXISTS {name}", name=name)
+        return (Statement(text, Lock.NONE),)
+
+    def inverse(self) -> Operation:
+        return DropExtension(extension=self.extension, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        kept = [item for item in graph.extensions if item.name != self.extension.name]
+        return dataclasses.replace(graph, extensions=(*kept, self.extension))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("adds_extension",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropExtension(_Standing):
+    """Drops an extension; refused by PostgreSQL while anything uses it."""
+
+    kind = "dropExtension"
+    extension: Extension
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return self.extension.name
+
+    def describe(self) -> str:
+        return f"drop extension {self.extension.name}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        name = sql.ident(self.extension.name)
+        return (Statement(sql.compose("DROP EXTENSION IF EXISTS {name}", name=name), Lock.NONE),)
+
+    def inverse(self) -> Operation:
+        return CreateExtension(extension=self.extension, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        kept = tuple(item for item in graph.extensions if item.name != self.extension.name)
+        return dataclasses.replace(graph, extensions=kept)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("drops_extension",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSchema(_Standing):
+    """Creates a schema where it is not there already. It has no inverse: others may use it."""
+
+    kind = "createSchema"
+    name: str
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return self.name
+
+    def describe(self) -> str:
+        return f"create schema {self.name}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        text = sql.compose("CREATE SCHEMA IF NOT EXISTS {name}", name=sql.ident(self.name))
+        return (Statement(text, Lock.NONE),)
+
+    def inverse(self) -> Operation | None:
+        return None
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return dataclasses.replace(graph, schemas=tuple({*graph.schemas, self.name}))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateCollation(_Standing):
+    """Creates a collation."""
+
+    kind = "createCollation"
+    collation: Collation
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return str(self.collation.name)
+
+    def describe(self) -> str:
+        return f"create collation {self.target}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        it = self.collation
+        text = sql.compose(
+            "CREATE COLLATION {name} (provider = {provider}, locale = {locale}, "
+            "deterministic = {deterministic})",
+            name=context.table(it.name),
+            provider=sql.ident(it.provider),
+            locale=sql.literal(it.locale),
+            deterministic=sql.literal(it.deterministic),
+        )
+        return (Statement(text, Lock.NONE),)
+
+    def inverse(self) -> Operation:
+        return DropCollation(collation=self.collation, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        kept = [item for item in graph.collations if item.name != self.collation.name]
+        return dataclasses.replace(graph, collations=(*kept, self.collation))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropCollation(_Standing):
+    """Drops a collation; refused by PostgreSQL while a column uses it."""
+
+    kind = "dropCollation"
+    collation: Collation
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return str(self.collation.name)
+
+    def describe(self) -> str:
+        return f"drop collation {self.target}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        name = context.table(self.collation.name)
+        return (Statement(sql.compose("DROP COLLATION {name}", name=name), Lock.NONE),)
+
+    def inverse(self) -> Operation:
+        return CreateCollation(collation=self.collation, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        kept = tuple(item for item in graph.collations if item.name != self.collation.name)
+        return dataclasses.replace(graph, collations=kept)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()

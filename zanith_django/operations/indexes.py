@@ -1,0 +1,247 @@
+"""Indexes that no constraint owns: add, drop, rename, change their storage options."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import (
+    Context,
+    OnTable,
+    Operation,
+    Statement,
+    changed,
+    must_have,
+)
+from zanith_django.schema.graph import Index, IndexKey, SchemaGraph, TableName
+
+# Of the index of that name: "done" when it is valid, "leftover" when a build failed on it.
+# NULL where there is none. https://www.postgresql.org/docs/current/sql-createindex.html
+_INDEX_STATE = """\
+SELECT CASE WHEN i.indisvalid THEN 'done' ELSE 'leftover' END
+FROM pg_catalog.pg_index i
+WHERE i.indexrelid = to_regclass({index}) AND i.indrelid = to_regclass({table})
+  AND i.indisunique = {unique} AND i.indnkeyatts = {keys}"""
+
+_INDEX_GONE = "SELECT CASE WHEN to_regclass({index}) IS NULL THEN 'done' END"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddIndex(OnTable):
+    """Builds an index: concurrently, or plainly where nobody can be using the table."""
+
+    kind = "addIndex"
+    table: TableName
+    index: Index
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}({', '.join(spell_key(key) for key in self.index.keys)})"
+
+    def describe(self) -> str:
+        what = "unique index" if self.index.unique else "index"
+        return f"add {what} {self.index.name} on {self.target}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        comment = index_comment(self.table, self.index, context)
+        if context.quiet(self.table) or must_have(context.graph, self.table).partition_key:
+            plain = Statement(
+                create_index(self.table, self.index, context), Lock.SHARE, (self.table,)
+            )
+            return (plain, *comment)
+        return (build_concurrently(self.table, self.index, context), *comment)
+
+    def inverse(self) -> Operation:
+        return DropIndex(table=self.table, index=self.index, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.with_item("indexes", self.index))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        own = ("adds_unique_constraint",) if self.index.unique else ("adds_index",)
+        partitioned = must_have(context.graph, self.table).partition_key
+        return (*own, "locks_writes") if partitioned else own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropIndex(OnTable):
+    """Drops an index without blocking anybody."""
+
+    kind = "dropIndex"
+    table: TableName
+    index: Index
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return str(TableName(self.table.schema, self.index.name))
+
+    def describe(self) -> str:
+        return f"drop index {self.index.name} of {self.table}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        name = index_name(self.table, self.index.name, context)
+        if context.quiet(self.table) or must_have(context.graph, self.table).partition_key:
+            return (
+                Statement(
+                    sql.compose("DROP INDEX {index}", index=name),
+                    Lock.ACCESS_EXCLUSIVE,
+                    (self.table,),
+                ),
+            )
+        return (drop_concurrently(self.table, self.index.name, context),)
+
+    def inverse(self) -> Operation:
+        return AddIndex(table=self.table, index=self.index, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: t.without_item("indexes", self.index.name))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("drops_index",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameIndex(OnTable):
+    """Renames an index in place."""
+
+    kind = "renameIndex"
+    table: TableName
+    old: str
+    new: str
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return str(TableName(self.table.schema, self.old))
+
+    def describe(self) -> str:
+        return f"rename index {self.old} of {self.table} to {self.new}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        text = sql.compose(
+            "ALTER INDEX {old} RENAME TO {new}",
+            old=index_name(self.table, self.old, context),
+            new=sql.ident(self.new),
+        )
+        return (Statement(text, Lock.NONE, (self.table,)),)
+
+    def inverse(self) -> Operation:
+        return RenameIndex(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        indexes = tuple(
+            dataclasses.replace(index, name=self.new) if index.name == self.old else index
+            for index in must_have(graph, self.table).indexes
+        )
+        return changed(graph, self.table, indexes=indexes)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()
+
+
+def spell_key(key: IndexKey) -> str:
+    """An index key for people."""
+    return key.column or key.expression
+
+
+def index_name(table: TableName, name: str, context: Context) -> sql.Composable:
+    """An index lives in the schema of its table."""
+    return sql.qualified(table.schema or context.schema, name)
+
+
+def index_keys(keys: tuple[IndexKey, ...]) -> sql.Composable:
+    return sql.join(_index_key(key) for key in keys)
+
+
+def _index_key(key: IndexKey) -> sql.Composable:
+    text = (
+        sql.ident(key.column)
+        if key.column
+        else sql.clause("({expression})", expression=sql.catalog_text(key.expression))
+    )
+    parts = [text]
+    if key.collation:
+        parts.append(sql.clause("COLLATE {name}", name=sql.catalog_text(key.collation)))
+    if key.opclass:
+        parts.append(sql.catalog_text(key.opclass))
+    if key.order:
+        parts.append(sql.keyword(key.order))
+    if key.nulls:
+        parts.append(sql.clause("NULLS {place}", place=sql.keyword(key.nulls)))
+    return sql.join(parts, " ")
+
+
+def create_index(
+    table: TableName, index: Index, context: Context, *, concurrently: bool = False
+) -> str:
+    """The CREATE INDEX of an index value."""
+    parts = [
+        sql.clause(
+            "CREATE {unique}INDEX {concurrently}{name} ON {table} USING {method} ({keys})",
+            unique=sql.keyword("UNIQUE ") if index.unique else sql.EMPTY,
+            concurrently=sql.keyword("CONCURRENTLY ") if concurrently else sql.EMPTY,
+            name=sql.ident(index.name),
+            table=context.table(table),
+            method=sql.ident(index.method),
+            keys=index_keys(index.keys),
+        )
+    ]
+    if index.include:
+        parts.append(sql.clause("INCLUDE ({columns})", columns=sql.idents(index.include)))
+    if index.nulls_not_distinct:
+        parts.append(sql.keyword("NULLS NOT DISTINCT"))
+    if index.options:
+        options = sql.join(sql.catalog_text(option) for option in index.options)
+        parts.append(sql.clause("WITH ({options})", options=options))
+    if index.tablespace:
+        parts.append(sql.clause("TABLESPACE {name}", name=sql.ident(index.tablespace)))
+    if index.predicate:
+        parts.append(sql.clause("WHERE {condition}", condition=sql.catalog_text(index.predicate)))
+    return sql.compose("{all}", all=sql.join(parts, " "))
+
+
+def build_concurrently(table: TableName, index: Index, context: Context) -> Statement:
+    """CREATE INDEX CONCURRENTLY that knows whether an earlier try had finished or failed."""
+    name = index_name(table, index.name, context).as_string(None)
+    return Statement(
+        create_index(table, index, context, concurrently=True),
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        (table,),
+        transactional=False,
+        scans=True,
+        probe=sql.compose(
+            _INDEX_STATE,
+            index=sql.literal(name),
+            table=sql.regclass(table, context.schema),
+            unique=sql.literal(index.unique),
+            keys=sql.literal(len(index.keys)),
+        ),
+        cleanup=sql.compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=sql.catalog_text(name)),
+    )
+
+
+def drop_concurrently(table: TableName, name: str, context: Context) -> Statement:
+    """DROP INDEX CONCURRENTLY; finished when the index is gone."""
+    spelled = index_name(table, name, context)
+    return Statement(
+        sql.compose("DROP INDEX CONCURRENTLY IF EXISTS {index}", index=spelled),
+        Lock.SHARE_UPDATE_EXCLUSIVE,
+        (table,),
+        transactional=False,
+        probe=sql.compose(_INDEX_GONE, index=sql.literal(spelled.as_string(None))),
+    )
+
+
+def index_comment(table: TableName, index: Index, context: Context) -> tuple[Statement, ...]:
+    if not index.comment:
+        return ()
+    text = sql.compose(
+        "COMMENT ON INDEX {index} IS {comment}",
+        index=index_name(table, index.name, context),
+        comment=sql.literal(index.comment),
+    )
+    return (Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,)),)

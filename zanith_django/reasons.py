@@ -1,0 +1,236 @@
+"""Every reason why an operation is risky: its code, level, effect, and the safer way."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from zanith_django.exceptions import UnknownReason
+
+
+class Level(enum.IntEnum):
+    """How much risk; the value is the score."""
+
+    SAFE = 5
+    LOW = 15
+    MEDIUM = 35
+    HIGH = 60
+    DESTRUCTIVE = 80
+    BLOCKED = 95
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def of_score(cls, score: int) -> Level:
+        """The level that holds this score: the lowest one that is not below it."""
+        return next((level for level in cls if score <= level), cls.BLOCKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason. `effect` says what happens, `safer` what to do instead."""
+
+    code: str
+    level: Level
+    effect: str
+    safer: str
+
+
+def _reasons(*reasons: Reason) -> dict[str, Reason]:
+    return {reason.code: reason for reason in reasons}
+
+
+REASONS = _reasons(
+    Reason(
+        "adds_nullable_column",
+        Level.SAFE,
+        "Adds a column that may be NULL: no scan and no rewrite, a brief exclusive lock.",
+        "Nothing: this is the safe form.",
+    ),
+    Reason(
+        "adds_required_column_without_default",
+        Level.HIGH,
+        "Adds a NOT NULL column that has no default in the database once the step is done.",
+        "Give the field a db_default, or add it nullable, fill it, then set NOT NULL.",
+    ),
+    Reason(
+        "adds_index",
+        Level.LOW,
+        "Builds an index: reads the whole table, without blocking reads or writes.",
+        "Run it at a quiet hour when the table is large.",
+    ),
+    Reason(
+        "adds_unique_constraint",
+        Level.MEDIUM,
+        "Every row must be unique already; duplicates make the step fail.",
+        "Look for duplicates first: zanith_plan --preflight.",
+    ),
+    Reason(
+        "adds_foreign_key",
+        Level.MEDIUM,
+        "Every row must point at an existing row; writes to both tables stop for an instant.",
+        "Look for orphans first: zanith_plan --preflight.",
+    ),
+    Reason(
+        "adds_extension",
+        Level.LOW,
+        "Installs an extension: its files must be on the server and the role allowed to do it.",
+        "Have an administrator install it beforehand.",
+    ),
+    Reason(
+        "drops_column_with_data",
+        Level.DESTRUCTIVE,
+        "Takes a column and its values away from everybody who reads it.",
+        "Keep the soft drop, which zanith_recover restore-column undoes; stop the code from "
+        "reading it one release earlier.",
+    ),
+    Reason(
+        "drops_table_with_data",
+        Level.DESTRUCTIVE,
+        "Takes a table and its rows away from everybody who reads it.",
+        "Keep the soft drop, which zanith_recover restore-table undoes; stop the code from "
+        "reading it one release earlier.",
+    ),
+    Reason(
+        "drops_index",
+        Level.LOW,
+        "Queries that used the index read the whole table from now on.",
+        "Look at pg_stat_user_indexes.idx_scan first.",
+    ),
+    Reason(
+        "drops_unique_constraint",
+        Level.MEDIUM,
+        "Duplicates may come in from now on, and may stand in the way of adding it again.",
+        "Drop it only when the replacement is in place.",
+    ),
+    Reason(
+        "drops_foreign_key",
+        Level.MEDIUM,
+        "Rows may point at nothing from now on; reads and writes of both tables stop for an "
+        "instant.",
+        "Drop it only when the code keeps the reference itself.",
+    ),
+    Reason(
+        "drops_extension",
+        Level.DESTRUCTIVE,
+        "Functions, types and operators of the extension are gone.",
+        "Make sure that no column, index or query uses them.",
+    ),
+    Reason(
+        "narrows_column_type",
+        Level.HIGH,
+        "Values that do not fit the narrower type make the step fail or lose digits.",
+        "Look for values that do not fit first: zanith_plan --preflight.",
+    ),
+    Reason(
+        "changes_column_type",
+        Level.MEDIUM,
+        "Changes the type of a column that running code reads and writes.",
+        "Change the code so that it works with both types first.",
+    ),
+    Reason(
+        "changes_column_nullable_to_not_null",
+        Level.MEDIUM,
+        "A NULL that is there, or that running code still writes, is an error.",
+        "Fill the NULLs and deploy code that writes a value first.",
+    ),
+    Reason(
+        "rebuilds_table",
+        Level.HIGH,
+        "Copies the table and swaps the copy in: needs its size again on disk.",
+        "Run it at a quiet hour, with room on the disk.",
+    ),
+    Reason(
+        "requires_backfill",
+        Level.MEDIUM,
+        "Writes every row once, in small batches that can be interrupted and resumed.",
+        "Run it at a quiet hour; set BACKFILL PAUSE to spare replicas.",
+    ),
+    Reason(
+        "rls_change",
+        Level.HIGH,
+        "Changes which rows a role sees or writes.",
+        "Try the policies on the shadow with the roles that the application uses.",
+    ),
+    Reason(
+        "raw_sql",
+        Level.HIGH,
+        "Runs code that zanith cannot see through: its locks and effects are the author's.",
+        "Use an operation with a name where one exists; verify on a shadow.",
+    ),
+    Reason(
+        "rename_table",
+        Level.HIGH,
+        "Code that still runs knows the table by its old name.",
+        "Keep the name in the database: Meta.db_table.",
+    ),
+    Reason(
+        "rename_column",
+        Level.HIGH,
+        "Code that still runs knows the column by its old name.",
+        "Keep the name in the database: db_column.",
+    ),
+    Reason(
+        "locks_writes",
+        Level.MEDIUM,
+        "Writes to the table wait while this reads it.",
+        "Use the concurrent form, or an empty table.",
+    ),
+    Reason(
+        "locks_reads",
+        Level.HIGH,
+        "Reads and writes of the table wait while this works through it.",
+        "Split it: a quick form without checking first, the check afterwards.",
+    ),
+    Reason(
+        "rewrites_table",
+        Level.HIGH,
+        "PostgreSQL writes the whole table and its indexes anew while nobody may read it.",
+        "Use a new column, a backfill and a swap.",
+    ),
+    Reason(
+        "scans_table",
+        Level.LOW,
+        "Reads every row of the table; reads and writes go on.",
+        "Run it at a quiet hour when the table is large.",
+    ),
+    Reason(
+        "large_table",
+        Level.MEDIUM,
+        "The table is large: what is instant elsewhere takes long here.",
+        "Run it at a quiet hour and watch it.",
+    ),
+    Reason(
+        "breaks_running_code",
+        Level.HIGH,
+        "Code of the previous release, still running during the deploy, fails on it.",
+        "Deploy in two steps: first code that needs neither form, then the change.",
+    ),
+    Reason(
+        "will_fail_on_data",
+        Level.BLOCKED,
+        "The data that is there now makes this step fail for certain.",
+        "Mend the rows that zanith_plan --preflight shows.",
+    ),
+    Reason(
+        "irreversible",
+        Level.MEDIUM,
+        "Cannot be undone by zanith_rollback.",
+        "Give it a reverse, or take a backup first.",
+    ),
+    Reason(
+        "invalid_leftover",
+        Level.LOW,
+        "An invalid index of that name is left from an earlier failure; it is dropped and rebuilt.",
+        "Nothing: the step takes care of it.",
+    ),
+)
+
+
+def reason(code: str) -> Reason:
+    """The reason of that code; raises `UnknownReason`."""
+    try:
+        return REASONS[code]
+    except KeyError:
+        raise UnknownReason(code, REASONS) from None

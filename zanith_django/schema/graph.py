@@ -1,0 +1,464 @@
+"""What a schema is: frozen values without I/O, with stable JSON and a fingerprint."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zanith_django.exceptions import InvalidName, UnknownGraphVersion
+
+JSON_VERSION = 1
+
+_PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """The name of a table: its schema and its own name.
+
+    The empty schema is the default schema of the connection (`current_schema()`), so that one
+    migration file runs on any database whatever its `search_path` says.
+    """
+
+    schema: str
+    name: str
+
+    @classmethod
+    def of(cls, name: str | TableName) -> TableName:
+        """`users`, `audit.users` or `"audit"."my.table"`; raises `InvalidName`."""
+        if isinstance(name, TableName):
+            return name
+        parts: list[str] = []
+        position = 0
+        while match := _PART.match(name, position):
+            parts.append(match[1].replace('""', '"') if match[1] else match[2])
+            position = match.end()
+            if position == len(name) or name[position] != ".":
+                break
+            position += 1
+        if position != len(name) or len(parts) not in (1, 2):
+            raise InvalidName(name)
+        return cls("", parts[0]) if len(parts) == 1 else cls(parts[0], parts[1])
+
+    def __str__(self) -> str:
+        parts = (self.schema, self.name) if self.schema else (self.name,)
+        return ".".join(_spell(part) for part in parts)
+
+
+def _spell(part: str) -> str:
+    if "." in part or '"' in part:
+        return '"' + part.replace('"', '""') + '"'
+    return part
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
+
+    `identity` is "", "always", "by default" or "serial"; `generated` is the expression of a
+    generated column and `virtual` tells that it is computed on read (PostgreSQL 18).
+    """
+
+    name: str
+    type: str
+    nullable: bool = True
+    default: str | None = None
+    identity: str = ""
+    generated: str = ""
+    virtual: bool = False
+    collation: str = ""
+    storage: str = ""
+    compression: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryKey:
+    """The primary key of a table."""
+
+    name: str
+    columns: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    deferrable: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A unique constraint. `deferrable` is "", "immediate" or "deferred" (its initial mode)."""
+
+    name: str
+    columns: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    nulls_not_distinct: bool = False
+    deferrable: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)"."""
+
+    name: str
+    columns: tuple[str, ...]
+    references: TableName
+    referenced_columns: tuple[str, ...]
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    match: str = "SIMPLE"
+    deferrable: str = ""
+    valid: bool = True
+    enforced: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check constraint; `expression` as PostgreSQL prints it, without outer CHECK."""
+
+    name: str
+    expression: str
+    columns: tuple[str, ...] = ()
+    valid: bool = True
+    no_inherit: bool = False
+    enforced: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An exclusion constraint; `definition` as PostgreSQL prints it, from "EXCLUDE" on."""
+
+    name: str
+    definition: str
+    columns: tuple[str, ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKey:
+    """One key of an index: a column or an expression, with what is not the default.
+
+    `opclass` and `collation` are qualified SQL texts, `order` is "" or "DESC", `nulls` is "",
+    "FIRST" or "LAST".
+    """
+
+    column: str = ""
+    expression: str = ""
+    opclass: str = ""
+    collation: str = ""
+    order: str = ""
+    nulls: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that no constraint owns. `columns` are all columns its expressions read."""
+
+    name: str
+    keys: tuple[IndexKey, ...]
+    method: str = "btree"
+    unique: bool = False
+    include: tuple[str, ...] = ()
+    predicate: str = ""
+    nulls_not_distinct: bool = False
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
+    valid: bool = True
+    columns: tuple[str, ...] = ()
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        keys = tuple(IndexKey(column=k) if isinstance(k, str) else k for k in self.keys)
+        object.__setattr__(self, "keys", keys)
+        if not self.columns:
+            named = dict.fromkeys([*(k.column for k in keys if k.column), *self.include])
+            object.__setattr__(self, "columns", tuple(sorted(named)))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A row security policy. `command` is ALL, SELECT, INSERT, UPDATE or DELETE."""
+
+    name: str
+    command: str = "ALL"
+    roles: tuple[str, ...] = ("public",)
+    using: str = ""
+    check: str = ""
+    permissive: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A user's trigger; `definition` as pg_get_triggerdef prints it. Read, never made."""
+
+    name: str
+    definition: str
+
+
+type_of_constraint = Unique | ForeignKey | Check | Exclusion
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table with all that hangs on it.
+
+    Columns keep their order for people and for CREATE TABLE; order is no part of equality.
+    """
+
+    name: TableName
+    columns: tuple[Column, ...] = field(default=(), compare=False)
+    primary_key: PrimaryKey | None = None
+    uniques: tuple[Unique, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    row_security: bool = False
+    force_row_security: bool = False
+    comment: str = ""
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
+    unlogged: bool = False
+    partition_key: str = ""
+    partition_of: TableName | None = None
+    partition_bound: str = ""
+    _column_set: frozenset[Column] = field(init=False, repr=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        put = functools.partial(object.__setattr__, self)
+        put("name", TableName.of(self.name))
+        put("columns", tuple(self.columns))
+        for part in NAMED_PARTS:
+            put(part, tuple(sorted(getattr(self, part), key=lambda item: item.name)))
+        put("_column_set", frozenset(self.columns))
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def with_item(self, part: str, item: Any, instead_of: str = "") -> Table:
+        """This table with `item` in the tuple `part`, in the place of the one of that name."""
+        old = instead_of or item.name
+        items = list(getattr(self, part))
+        places = [n for n, known in enumerate(items) if known.name == old]
+        if places:
+            items[places[0]] = item
+        else:
+            items.append(item)
+        return dataclasses.replace(self, **{part: tuple(items)})
+
+    def without_item(self, part: str, name: str) -> Table:
+        """This table without the item of that name in the tuple `part`."""
+        kept = tuple(item for item in getattr(self, part) if item.name != name)
+        return dataclasses.replace(self, **{part: kept})
+
+
+NAMED_PARTS = (
+    "uniques",
+    "foreign_keys",
+    "checks",
+    "exclusions",
+    "indexes",
+    "policies",
+    "triggers",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An installed extension. Its schema is where its objects live; its version is not compared:
+    an extension upgrade is no difference of the schema."""
+
+    name: str
+    schema: str = field(default="", compare=False)
+    version: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Collation:
+    """A collation made by hand. `provider` is "icu", "libc" or "builtin"."""
+
+    name: TableName
+    provider: str
+    locale: str
+    deterministic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaGraph:
+    """A whole schema as a frozen value.
+
+    `default_schema` is what the empty schema stood for where the graph was read; it is spelled
+    out in JSON and is no part of equality.
+    """
+
+    tables: tuple[Table, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    collations: tuple[Collation, ...] = ()
+    schemas: tuple[str, ...] = ()
+    default_schema: str = field(default="public", compare=False)
+    _by_name: Mapping[TableName, Table] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        put = functools.partial(object.__setattr__, self)
+        put("tables", tuple(sorted(self.tables, key=lambda table: table.name)))
+        put("extensions", tuple(sorted(self.extensions, key=lambda item: item.name)))
+        put("collations", tuple(sorted(self.collations, key=lambda item: item.name)))
+        put("schemas", tuple(sorted(self.schemas)))
+        put("_by_name", {table.name: table for table in self.tables})
+
+    def table(self, name: TableName | str) -> Table | None:
+        return self._by_name.get(TableName.of(name))
+
+    def __contains__(self, name: TableName) -> bool:
+        return name in self._by_name
+
+    @property
+    def table_names(self) -> tuple[TableName, ...]:
+        return tuple(self._by_name)
+
+    def with_table(self, table: Table) -> SchemaGraph:
+        """This graph with `table` in the place of the one of the same name, or added."""
+        return dataclasses.replace(
+            self, tables=tuple({**self._by_name, table.name: table}.values())
+        )
+
+    def without_table(self, name: TableName) -> SchemaGraph:
+        return dataclasses.replace(self, tables=tuple(t for t in self.tables if t.name != name))
+
+    def changed(self, name: TableName, change: Callable[[Table], Table]) -> SchemaGraph:
+        """This graph with `change` applied to the named table; the same where there is none."""
+        table = self._by_name.get(name)
+        return self if table is None else self.with_table(change(table))
+
+    def only(self, names: Iterable[TableName]) -> SchemaGraph:
+        """This graph with no other tables than `names`."""
+        kept = tuple(self._by_name[name] for name in names if name in self._by_name)
+        return dataclasses.replace(self, tables=kept)
+
+    def to_json(self) -> dict[str, Any]:
+        """The graph as plain JSON data: sorted, versioned, exact."""
+        data: dict[str, Any] = {"version": JSON_VERSION, "default_schema": self.default_schema}
+        spell = _qualifier(self.default_schema)
+        data["tables"] = {spell(t.name): _encode(t, spell, skip={"name"}) for t in self.tables}
+        data["extensions"] = [_encode(item, spell) for item in self.extensions]
+        data["collations"] = [_encode(item, spell) for item in self.collations]
+        data["schemas"] = list(self.schemas)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
+        """Inverse of `to_json`; raises `UnknownGraphVersion` for a version made by a later us."""
+        version = data.get("version") if isinstance(data, Mapping) else None
+        if version != JSON_VERSION:
+            raise UnknownGraphVersion(version, JSON_VERSION)
+        schema = data["default_schema"]
+        parse = _unqualifier(schema)
+        return cls(
+            tables=tuple(
+                _decode(Table, {"name": name, **table}, parse)
+                for name, table in data["tables"].items()
+            ),
+            extensions=tuple(_decode(Extension, item, parse) for item in data["extensions"]),
+            collations=tuple(_decode(Collation, item, parse) for item in data["collations"]),
+            schemas=tuple(data["schemas"]),
+            default_schema=schema,
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 in hex; equal graphs have equal fingerprints."""
+        canonical = dataclasses.replace(
+            self,
+            default_schema="",
+            tables=tuple(
+                dataclasses.replace(t, columns=tuple(sorted(t.columns, key=lambda c: c.name)))
+                for t in self.tables
+            ),
+            extensions=tuple(Extension(item.name) for item in self.extensions),
+        )
+        text = json.dumps(canonical.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- JSON of frozen values: fields that hold their default are left out -----------------------
+
+
+def _qualifier(default_schema: str) -> Callable[[TableName], str]:
+    return lambda name: str(TableName(name.schema or default_schema, name.name))
+
+
+def _unqualifier(default_schema: str) -> Callable[[str], TableName]:
+    def parse(text: str) -> TableName:
+        name = TableName.of(text)
+        return TableName("", name.name) if name.schema == default_schema else name
+
+    return parse
+
+
+@functools.cache
+def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
+    """(name, default, type) of every field of a frozen value that is written down."""
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        (f.name, f.default, hints[f.name])
+        for f in dataclasses.fields(cls)
+        if f.init and not f.name.startswith("_")
+    )
+
+
+def _encode(value: Any, spell: Callable[[TableName], str], skip: Iterable[str] = ()) -> Any:
+    if isinstance(value, TableName):
+        return spell(value)
+    if isinstance(value, tuple):
+        return [_encode(item, spell) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    return {
+        name: _encode(current, spell)
+        for name, default, _ in stored_fields(type(value))
+        if name not in skip and (current := getattr(value, name)) != default
+    }
+
+
+def _decode(wanted: Any, data: Any, parse: Callable[[str], TableName]) -> Any:
+    if wanted is TableName:
+        return parse(data)
+    if isinstance(wanted, types.UnionType):
+        wanted = next(part for part in typing.get_args(wanted) if part is not types.NoneType)
+        return None if data is None else _decode(wanted, data, parse)
+    if typing.get_origin(wanted) is tuple:
+        item = typing.get_args(wanted)[0]
+        return tuple(data) if item is str else tuple(_decode(item, part, parse) for part in data)
+    if dataclasses.is_dataclass(wanted):
+        known = stored_fields(wanted)  # type: ignore[arg-type]  # a class, as the test above says
+        return wanted(  # type: ignore[operator]
+            **{name: _decode(kind, data[name], parse) for name, _, kind in known if name in data}
+        )
+    return data
+
+
+def encode(value: Any) -> Any:
+    """A frozen value of this language as plain JSON data, default schema left empty."""
+    return _encode(value, str)
+
+
+def decode(wanted: type, data: Any) -> Any:
+    """Inverse of `encode`."""
+    return _decode(wanted, data, TableName.of)

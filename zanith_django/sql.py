@@ -1,0 +1,76 @@
+"""The only module that composes SQL.
+
+Templates are literals with `{placeholders}`; every value goes in through `ident`, `table`,
+`literal` or `catalog_text`. `catalog_text` is for text that PostgreSQL itself printed: it is the
+whole attack surface, so grep for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+from zanith_django.exceptions import NameTooLong
+from zanith_django.schema.graph import TableName
+
+NAME_BYTES = 63
+
+
+def ident(name: str) -> sql.Composable:
+    """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""
+    if len(name.encode()) > NAME_BYTES:
+        raise NameTooLong(name)
+    return sql.Identifier(name)
+
+
+def idents(names: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join([ident(name) for name in names])
+
+
+def qualified(schema: str, name: str) -> sql.Composable:
+    return sql.SQL(".").join([ident(schema), ident(name)])
+
+
+def table(name: TableName, default_schema: str) -> sql.Composable:
+    """The table with its schema spelled out, so that no search_path matters."""
+    return qualified(name.schema or default_schema, name.name)
+
+
+def literal(value: Any) -> sql.Composable:
+    return sql.Literal(value)
+
+
+def regclass(name: TableName, default_schema: str) -> sql.Composable:
+    """A text literal that `::regclass` and `to_regclass()` read as this table."""
+    return sql.Literal(table(name, default_schema).as_string(None))
+
+
+def catalog_text(text: str) -> sql.Composable:
+    """Text that PostgreSQL printed: a type, a default, an expression."""
+    return sql.SQL(text)  # type: ignore[arg-type]  # the one place where text is not a literal
+
+
+def keyword(word: str) -> sql.Composable:
+    """A word of SQL such as CASCADE; letters, blanks and underscores only."""
+    if not word.replace(" ", "").replace("_", "").isalpha():
+        raise ValueError(f"not a keyword: {word!r}")
+    return sql.SQL(word)  # type: ignore[arg-type]  # checked to be words
+
+
+def join(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sql.Composable:
+    return sql.SQL(between).join(list(parts))
+
+
+def clause(template: LiteralString, **parts: sql.Composable) -> sql.Composable:
+    """A piece of a statement."""
+    return sql.SQL(template).format(**parts)
+
+
+def compose(template: LiteralString, **parts: sql.Composable) -> str:
+    """A whole statement as text, to be executed without parameters."""
+    return sql.SQL(template).format(**parts).as_string(None)
+
+
+EMPTY = sql.SQL("")

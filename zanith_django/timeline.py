@@ -1,0 +1,229 @@
+"""Django's migrations and zanith's on one line, in the order in which they run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import NodeNotFoundError
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration as DjangoMigration
+
+from zanith_django.exceptions import BrokenFile, PartlyApplied, UnknownMigration
+from zanith_django.migration import DJANGO_PREFIX, LoadedMigration
+
+Key = tuple[str, str]
+
+PENDING, APPLIED, ADOPTED = "pending", "applied", "adopted"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing on the timeline: a zanith migration, or a Django migration nobody covers.
+
+    `state` is "pending", "applied", or "adopted": Django applied already what the file covers,
+    so its derived steps have nothing to do. `late` marks a pending file that is older than the
+    newest applied one.
+    """
+
+    id: str
+    covers: tuple[Key, ...] = ()
+    migration: LoadedMigration | None = None
+    state: str = PENDING
+    late: bool = False
+
+    @property
+    def source(self) -> str:
+        return "zanith" if self.migration else "django"
+
+    @property
+    def app_label(self) -> str:
+        return self.migration.app_label if self.migration else self.covers[0][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything to run and everything that ran, in order."""
+
+    entries: tuple[Entry, ...]
+    loader: MigrationLoader
+
+    @property
+    def pending(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.state != APPLIED)
+
+    def find(self, name: str) -> Entry:
+        """The entry of that id, of that Django migration, or of that unique beginning."""
+        for entry in self.entries:
+            if name == entry.id or name in map(dotted, entry.covers):
+                return entry
+        begun = [entry for entry in self.entries if entry.id.startswith(name)]
+        if len(begun) != 1:
+            raise UnknownMigration(name)
+        return begun[0]
+
+    def django(self, key: Key) -> DjangoMigration:
+        return self.loader.get_migration(*key)
+
+
+def dotted(key: Key) -> str:
+    """("auth", "0001_initial") → "auth.0001_initial"."""
+    return f"{key[0]}.{key[1]}"
+
+
+def key_of(name: str) -> Key:
+    label, _, migration = name.partition(".")
+    return label, migration
+
+
+def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
+    """Django's migrations; `connection` None reads files only. Raises `BrokenFile`."""
+    try:
+        return MigrationLoader(connection, ignore_no_migrations=True)
+    except NodeNotFoundError as error:
+        raise BrokenFile(f"{error.origin or error.node}", error) from error
+    except (ImportError, SyntaxError, AttributeError, NameError, TypeError) as error:
+        raise BrokenFile(getattr(error, "filename", None) or "of Django", error) from error
+
+
+def build(
+    loader: MigrationLoader, files: Sequence[LoadedMigration], applied: Iterable[str] = ()
+) -> Timeline:
+    """The timeline of these files; `applied` are the ids that the ledger records.
+
+    Raises `BrokenFile` where a file covers or requires what does not exist or cannot stand in one
+    place, and `PartlyApplied`.
+    """
+    recorded = set(applied)
+    order = django_order(loader)
+    places = {key: place for place, key in enumerate(order)}
+    resolve = _replacements(loader)
+    by_key: dict[Key, list[LoadedMigration]] = {}
+    loose: list[LoadedMigration] = []
+    for file in files:
+        keys = _resolved(file, resolve, places)
+        _check_contiguous(file, keys, order, places)
+        if keys:
+            by_key.setdefault(max(keys, key=places.__getitem__), []).append(file)
+        else:
+            loose.append(file)
+    covered = {key for file in files for key in _resolved(file, resolve, places)}
+    _check_covered_once(by_key)
+    entries: list[Entry] = []
+    for key in order:
+        if key in by_key:
+            entries += [_entry(file, loader, recorded) for file in by_key[key]]
+        elif key not in covered:
+            state = APPLIED if key in loader.applied_migrations else PENDING
+            entries.append(Entry(DJANGO_PREFIX + dotted(key), (key,), state=state))
+    for file in loose:
+        _place(entries, _entry(file, loader, recorded), file)
+    return Timeline(tuple(_mark_late(entries)), loader)
+
+
+def django_order(loader: MigrationLoader) -> list[Key]:
+    """Every Django migration in the order of Django's own plan for an empty database."""
+    order: dict[Key, None] = {}
+    for leaf in sorted(loader.graph.leaf_nodes()):
+        for key in loader.graph.forwards_plan(leaf):
+            order.setdefault((key[0], key[1]))
+    return list(order)
+
+
+def _replacements(loader: MigrationLoader) -> Mapping[Key, Key]:
+    """{replaced migration: the squash that stands for it}, where the graph holds the squash."""
+    return {
+        (replaced[0], replaced[1]): key
+        for key, squash in loader.replacements.items()
+        if key in loader.graph.nodes
+        for replaced in squash.replaces
+        if replaced not in loader.graph.nodes
+    }
+
+
+def _resolved(
+    file: LoadedMigration, resolve: Mapping[Key, Key], places: Mapping[Key, int]
+) -> list[Key]:
+    keys = dict.fromkeys(resolve.get(key_of(name), key_of(name)) for name in file.covers)
+    for key in keys:
+        if key not in places:
+            raise BrokenFile(file.path, f"covers {dotted(key)}, which does not exist")
+    return list(keys)
+
+
+def _check_contiguous(
+    file: LoadedMigration, keys: Sequence[Key], order: Sequence[Key], places: Mapping[Key, int]
+) -> None:
+    if len(keys) < 2:
+        return
+    numbers = sorted(places[key] for key in keys)
+    between = [key for key in order[numbers[0] : numbers[-1] + 1] if key not in keys]
+    if between:
+        names = ", ".join(map(dotted, between))
+        raise BrokenFile(file.path, f"covers migrations between which others lie: {names}")
+
+
+def _check_covered_once(by_key: Mapping[Key, Sequence[LoadedMigration]]) -> None:
+    """Several files may stand at one squash, each for a part that it replaced."""
+    for files in by_key.values():
+        seen: dict[str, LoadedMigration] = {}
+        for file in files:
+            for name in file.covers:
+                if name in seen:
+                    raise BrokenFile(file.path, f"covers {name}, as {seen[name].path} does")
+                seen[name] = file
+
+
+def _entry(file: LoadedMigration, loader: MigrationLoader, recorded: set[str]) -> Entry:
+    keys = tuple(key_of(name) for name in file.covers)
+    if file.id in recorded:
+        return Entry(file.id, keys, file, APPLIED)
+    applied = [key for key in keys if _is_applied(key, loader)]
+    if applied and len(applied) < len(keys):
+        missing = [key for key in keys if key not in applied]
+        raise PartlyApplied(file.id, map(dotted, applied), map(dotted, missing))
+    return Entry(file.id, keys, file, ADOPTED if applied else PENDING)
+
+
+def _is_applied(key: Key, loader: MigrationLoader) -> bool:
+    """Applied itself, or by way of the squash that replaced it."""
+    if key in loader.applied_migrations:
+        return True
+    return any(
+        key in squash.replaces and name in loader.applied_migrations
+        for name, squash in loader.replacements.items()
+    )
+
+
+def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
+    """A file that covers nothing stands right after what it requires, or last in its app."""
+    known = {name: n for n, e in enumerate(entries) for name in (e.id, *map(dotted, e.covers))}
+    needed = []
+    for name in file.requires:
+        if name not in known:
+            raise BrokenFile(file.path, f"requires {name}, which does not exist")
+        needed.append(known[name])
+    older = [n for n, e in enumerate(entries) if e.migration and e.app_label == file.app_label]
+    older = [n for n in older if entries[n].id < file.id]
+    place = max([*needed, *older], default=len(entries) - 1)
+    entries.insert(place + 1, entry)
+
+
+def _mark_late(entries: Iterable[Entry]) -> list[Entry]:
+    listed = list(entries)
+    applied = [e.id for e in listed if e.migration and e.state == APPLIED]
+    newest = max(applied, default="")
+    return [
+        dataclasses.replace(e, late=True)
+        if e.migration and e.state == PENDING and e.id < newest
+        else e
+        for e in listed
+    ]
+
+
+def state_before(loader: MigrationLoader, key: Key) -> Any:
+    """Django's project state just before a migration."""
+    return loader.project_state(nodes=key, at_end=False)
