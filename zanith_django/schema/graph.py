@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import operator
 import re
 import types
 import typing
@@ -44,7 +45,7 @@ class TableName:
             if position == len(name) or name[position] != ".":
                 break
             position += 1
-        if position != len(name) or len(parts) not in (1, 2):
+        if position != len(name) or name.endswith(".") or len(parts) not in (1, 2):
             raise InvalidName(name)
         return cls("", parts[0]) if len(parts) == 1 else cls(parts[0], parts[1])
 
@@ -177,7 +178,8 @@ class Index:
     comment: str = ""
 
     def __post_init__(self) -> None:
-        keys = tuple(IndexKey(column=k) if isinstance(k, str) else k for k in self.keys)
+        given: tuple[Any, ...] = self.keys
+        keys = tuple([IndexKey(column=k) if isinstance(k, str) else k for k in given])
         object.__setattr__(self, "keys", keys)
         if not self.columns:
             named = dict.fromkeys([*(k.column for k in keys if k.column), *self.include])
@@ -204,6 +206,8 @@ class Trigger:
     name: str
     definition: str
 
+
+_name_of = operator.attrgetter("name")
 
 type_of_constraint = Unique | ForeignKey | Check | Exclusion
 
@@ -234,15 +238,17 @@ class Table:
     partition_key: str = ""
     partition_of: TableName | None = None
     partition_bound: str = ""
-    _column_set: frozenset[Column] = field(init=False, repr=False, default=frozenset())
+    # What equality sees of the columns: all of them, in the order of their names.
+    _by_name: tuple[Column, ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
         put("name", TableName.of(self.name))
         put("columns", tuple(self.columns))
         for part in NAMED_PARTS:
-            put(part, tuple(sorted(getattr(self, part), key=lambda item: item.name)))
-        put("_column_set", frozenset(self.columns))
+            if items := getattr(self, part):
+                put(part, tuple(sorted(items, key=_name_of)))
+        put("_by_name", tuple(sorted(self.columns, key=_name_of)))
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -260,12 +266,14 @@ class Table:
             items[places[0]] = item
         else:
             items.append(item)
-        return dataclasses.replace(self, **{part: tuple(items)})
+        changes: dict[str, Any] = {part: tuple(items)}
+        return dataclasses.replace(self, **changes)
 
     def without_item(self, part: str, name: str) -> Table:
         """This table without the item of that name in the tuple `part`."""
         kept = tuple(item for item in getattr(self, part) if item.name != name)
-        return dataclasses.replace(self, **{part: kept})
+        changes: dict[str, Any] = {part: kept}
+        return dataclasses.replace(self, **changes)
 
 
 NAMED_PARTS = (
@@ -423,35 +431,71 @@ def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     )
 
 
+_PLAIN = (str, bool, int, str | None)
+
+
+@functools.cache
+def _layout(cls: type) -> tuple[tuple[str, Any, Any, bool], ...]:
+    """Of each stored field (name, default, type, whether it is JSON as it stands)."""
+    return tuple((*known, known[2] in _PLAIN) for known in stored_fields(cls))
+
+
 def _encode(value: Any, spell: Callable[[TableName], str], skip: Iterable[str] = ()) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, TableName):
         return spell(value)
     if isinstance(value, tuple):
         return [_encode(item, spell) for item in value]
-    if not dataclasses.is_dataclass(value):
+    kind: type = type(value)
+    if not dataclasses.is_dataclass(kind):
         return value
-    return {
-        name: _encode(current, spell)
-        for name, default, _ in stored_fields(type(value))
-        if name not in skip and (current := getattr(value, name)) != default
-    }
+    data = {}
+    for name, default, _, plain in _layout(kind):
+        current = getattr(value, name)
+        if current is not default and current != default and name not in skip:
+            data[name] = current if plain else _encode(current, spell)
+    return data
 
 
 def _decode(wanted: Any, data: Any, parse: Callable[[str], TableName]) -> Any:
+    return _reader(wanted)(data, parse)
+
+
+type_of_reader = Callable[[Any, Callable[[str], TableName]], Any]
+
+
+@functools.cache
+def _reader(wanted: Any) -> type_of_reader:
+    """What makes a value of this type of its JSON."""
     if wanted is TableName:
-        return parse(data)
+        return lambda data, parse: parse(data)
     if isinstance(wanted, types.UnionType):
-        wanted = next(part for part in typing.get_args(wanted) if part is not types.NoneType)
-        return None if data is None else _decode(wanted, data, parse)
+        kind = next(part for part in typing.get_args(wanted) if part is not types.NoneType)
+        one = _reader(kind)
+        return lambda data, parse: None if data is None else one(data, parse)
     if typing.get_origin(wanted) is tuple:
         item = typing.get_args(wanted)[0]
-        return tuple(data) if item is str else tuple(_decode(item, part, parse) for part in data)
-    if dataclasses.is_dataclass(wanted):
-        known = stored_fields(wanted)  # type: ignore[arg-type]  # a class, as the test above says
-        return wanted(  # type: ignore[operator]
-            **{name: _decode(kind, data[name], parse) for name, _, kind in known if name in data}
-        )
-    return data
+        each = _reader(item)
+        if item is str:
+            return lambda data, parse: tuple(data)
+        return lambda data, parse: tuple([each(part, parse) for part in data])
+    if "__dataclass_fields__" in vars(wanted):
+        return _reader_of_fields(wanted)
+    return lambda data, parse: data
+
+
+def _reader_of_fields(wanted: Any) -> type_of_reader:
+    made_of = [(name, _reader(kind)) for name, _, kind, plain in _layout(wanted) if not plain]
+
+    def read(data: Any, parse: Callable[[str], TableName]) -> Any:
+        values = dict(data)
+        for name, reader in made_of:
+            if name in values:
+                values[name] = reader(values[name], parse)
+        return wanted(**values)
+
+    return read
 
 
 def encode(value: Any) -> Any:

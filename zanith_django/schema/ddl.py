@@ -1,0 +1,175 @@
+"""What Django's schema editor says that a model means: DDL, with its foreign keys kept aside."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
+from django.db.backends.utils import split_identifier
+from django.db.models import Field, Model
+
+from zanith_django.exceptions import UnreadableModel
+from zanith_django.schema.graph import ForeignKey, TableName
+from zanith_django.schema.object_names import clip, unquote
+
+# The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
+NEUTRAL = "_zs_table_"
+
+
+@dataclass(frozen=True, slots=True)
+class TableDDL:
+    """The DDL of one model's table, written for a table named `NEUTRAL`."""
+
+    name: TableName
+    label: str
+    statements: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+
+    def under(self, name: str) -> tuple[str, ...]:
+        """The statements for a table of that name."""
+        return tuple(statement.replace(NEUTRAL, name) for statement in self.statements)
+
+
+class ScratchName(str):
+    """The name of the table whose DDL is being collected.
+
+    It equals the real name for everybody, so that names derived from it come out right and
+    another thread notices nothing; only our editor's `quote_name` writes something else for it.
+    """
+
+    __slots__ = ()
+
+
+class CollectingEditor(BaseDatabaseSchemaEditor):
+    """Collects the DDL of one model; foreign keys become values and are never executed.
+
+    Mixed in before the connection's own editor class, whose SQL it is. `with` is not used: leaving
+    it would merge the deferred SQL of several models into one list.
+    """
+
+    connection: Any
+    collected_sql: list[str]
+    deferred_sql: list[Any]
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection, collect_sql=True, atomic=False)
+        plain = self.sql_create_table
+        self.sql_create_table = plain.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
+        self.default_schema = ""
+        self.foreign_keys: list[ForeignKey] = []
+        self.collations: dict[str, bool | None] = {}
+        self.collecting = False
+
+    def collect(self, model: type[Model], default_schema: str) -> TableDDL:
+        """Raises `UnreadableModel`, for DDL that names the table past `quote_name` too."""
+        self.default_schema = default_schema
+        self.collected_sql, self.deferred_sql, self.foreign_keys = [], [], []
+        name = table_name(model, default_schema)
+        with _scratch_name(model):
+            try:
+                self.create_model(model)
+                deferred = [text for statement in self.deferred_sql if (text := str(statement))]
+            except Exception as error:  # of any field, index or constraint of anybody's
+                raise UnreadableModel(model._meta.label, error) from error
+        statements = tuple(_bare(text) for text in [*self.collected_sql, *deferred])
+        for statement in statements:
+            if f'"{NEUTRAL}"' not in statement and f'"{name.name}"' in statement:
+                # Run as it is, this would lock or change the real table.
+                raise UnreadableModel(model._meta.label, f"SQL around quote_name(): {statement}")
+        return TableDDL(name, model._meta.label, statements, tuple(self.foreign_keys))
+
+    def create_model(self, model: type[Model]) -> None:
+        """Not for the many-to-many tables: Django's own asks for each of them here."""
+        if self.collecting:
+            return
+        self.collecting = True
+        try:
+            super().create_model(model)
+        finally:
+            self.collecting = False
+
+    def quote_name(self, name: str) -> str:
+        return super().quote_name(NEUTRAL if isinstance(name, ScratchName) else name)
+
+    def _create_fk_sql(self, model: type[Model], field: Field[Any, Any], suffix: str) -> Statement:
+        made = super()._create_fk_sql(model, field, suffix)  # type: ignore[misc]  # no stub
+        if made:
+            self.foreign_keys.append(_foreign_key(made, self.default_schema))
+        return Statement("")
+
+    def _is_collation_deterministic(self, collation_name: str) -> bool | None:
+        if collation_name not in self.collations:
+            determined = super()._is_collation_deterministic(collation_name)  # type: ignore[misc]  # PostgreSQL's
+            self.collations[collation_name] = determined
+        return self.collations[collation_name]
+
+
+@functools.cache
+def _editor_class(base: type[BaseDatabaseSchemaEditor]) -> type[CollectingEditor]:
+    return type("CollectingEditor", (CollectingEditor, base), {})
+
+
+def collecting_editor(connection: BaseDatabaseWrapper) -> CollectingEditor:
+    """An editor on top of the connection's own, so that third-party backends have their say."""
+    return _editor_class(type(connection.schema_editor()))(connection)
+
+
+def table_name(model: type[Model], default_schema: str) -> TableName:
+    """The table of a model; `"schema"."table"` in `db_table` names a schema."""
+    return _table_name(model._meta.db_table, default_schema)
+
+
+def _table_name(db_table: str, default_schema: str) -> TableName:
+    schema, name = split_identifier(db_table)
+    schema = unquote(schema)
+    return TableName("" if schema == default_schema else schema, unquote(name))
+
+
+@contextmanager
+def _scratch_name(model: type[Model]) -> Iterator[None]:
+    real = model._meta.db_table
+    model._meta.db_table = ScratchName(real)
+    try:
+        yield
+    finally:
+        model._meta.db_table = real
+
+
+def _bare(statement: str) -> str:
+    return statement.strip().removesuffix(";").rstrip()
+
+
+_ACTION = r"(NO ACTION|RESTRICT|CASCADE|SET (?:NULL|DEFAULT)(?: \([^)]*\))?)"
+_ON_DELETE = re.compile(f"ON DELETE {_ACTION}")
+_ON_UPDATE = re.compile(f"ON UPDATE {_ACTION}")
+
+
+def _foreign_key(statement: Statement, default_schema: str) -> ForeignKey:
+    """The foreign key that a statement of the schema editor would add."""
+    parts: dict[str, Any] = statement.parts
+    tail = statement.template.partition("%(to_column)s")[2] % parts
+    on_delete, on_update = _ON_DELETE.search(tail), _ON_UPDATE.search(tail)
+    return ForeignKey(
+        name=unquote(str(parts["name"])),
+        columns=tuple(map(clip, parts["column"].columns)),
+        references=_table_name(str(parts["to_table"].table), default_schema),
+        referenced_columns=tuple(map(clip, parts["to_column"].columns)),
+        on_delete=on_delete[1] if on_delete else "NO ACTION",
+        on_update=on_update[1] if on_update else "NO ACTION",
+        match="FULL" if "MATCH FULL" in tail else "SIMPLE",
+        deferrable=_deferrable(tail),
+        valid="NOT VALID" not in tail,
+    )
+
+
+def _deferrable(tail: str) -> str:
+    if "INITIALLY DEFERRED" in tail:
+        return "deferred"
+    return "immediate" if "DEFERRABLE" in tail and "NOT DEFERRABLE" not in tail else ""

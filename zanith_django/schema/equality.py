@@ -1,0 +1,463 @@
+"""Where Django says equal: a live graph rewritten in the words of the models that it serves.
+
+Between declared and live only, never between two states of the models. Whatever PostgreSQL would
+behave by stays a difference; what no model names is told as an `Extra`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from zanith_django.schema.graph import (
+    NAMED_PARTS,
+    Column,
+    Index,
+    IndexKey,
+    SchemaGraph,
+    Table,
+    TableName,
+    Unique,
+)
+
+_KIND_OF_PART: Final = {
+    "uniques": "unique constraint",
+    "foreign_keys": "foreign key",
+    "checks": "check constraint",
+    "exclusions": "exclusion constraint",
+    "indexes": "index",
+    "policies": "policy",
+    "triggers": "trigger",
+}
+
+# Fields of a table that models seldom speak of: (field, what it is called, its silent value).
+_TABLE_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
+    ("comment", "comment", ""),
+    ("options", "storage parameters", ()),
+    ("tablespace", "tablespace", ""),
+    ("unlogged", "unlogged storage", False),
+    ("row_security", "row security", False),
+    ("force_row_security", "forced row security", False),
+    ("partition_key", "partitioning", ""),
+    ("partition_of", "parent of a partition", None),
+    ("partition_bound", "partition bound", ""),
+)
+
+# What may differ between two objects that are still the same one, changed. The rest tells which
+# object it is.
+_CHANGEABLE: Final[dict[str, dict[str, Any]]] = {
+    "uniques": {"include": (), "nulls_not_distinct": False, "deferrable": ""},
+    "foreign_keys": {
+        "on_delete": "",
+        "on_update": "",
+        "match": "",
+        "deferrable": "",
+        "valid": True,
+        "enforced": True,
+    },
+    "checks": {"valid": True, "no_inherit": False, "enforced": True},
+    "indexes": {"valid": True, "options": (), "tablespace": ""},
+}
+
+_WIDTHS: Final = ("smallint", "integer", "bigint")
+_GENERATORS: Final = ("serial", "by default")
+_PATTERN_OPCLASSES: Final = (
+    "pg_catalog.varchar_pattern_ops",
+    "pg_catalog.text_pattern_ops",
+    "pg_catalog.bpchar_pattern_ops",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredFacts:
+    """What a declared graph cannot say of itself: who chose a name, a key, a table.
+
+    `named` holds (table, name) of every constraint, index and policy that stands in `Meta`: these
+    are compared by name, all others by structure. (An index of `Meta.indexes` without a name
+    belongs here too: Django writes the name it chose into the migration.)
+    `automatic` holds (table, column) of every automatic primary key and of every column of a
+    foreign key (many-to-many tables too) that points at one, directly or over other such columns.
+    `many_to_many` are the tables that Django makes for a ManyToManyField without `through`.
+    """
+
+    named: frozenset[tuple[TableName, str]] = frozenset()
+    automatic: frozenset[tuple[TableName, str]] = frozenset()
+    many_to_many: frozenset[TableName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Something on an owned table that no model names; `item` is the value itself."""
+
+    kind: str
+    table: TableName
+    name: str
+    item: Any = field(default=None, compare=False)
+
+    @property
+    def description(self) -> str:
+        if not self.name:
+            return f"{self.kind} of {self.table}"
+        return f"{self.kind} {self.name} on {self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A difference worth a word and no operation."""
+
+    table: TableName
+    name: str
+    what: str
+
+    @property
+    def description(self) -> str:
+        return f"{self.name} on {self.table} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`live` holds the tables that are declared, in the words of the models where these are equal.
+
+    Objects that differ keep the names that they have in the database, so that an operation on
+    them finds them.
+    """
+
+    live: SchemaGraph
+    extras: tuple[Extra, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def as_declared(
+    live: SchemaGraph, declared: SchemaGraph, facts: DeclaredFacts | None = None
+) -> Comparison:
+    """Rewrite `live` so that it equals `declared` wherever Django says that the two are equal."""
+    known = facts or DeclaredFacts()
+    views = [
+        _TableView(live, wanted, found, known)
+        for wanted in declared.tables
+        if (found := live.table(wanted.name)) is not None
+    ]
+    rewritten = dataclasses.replace(
+        live,
+        tables=tuple(view.rewritten() for view in views),
+        extensions=_of_names(live.extensions, declared.extensions),
+        collations=_of_names(live.collations, declared.collations),
+        schemas=tuple(name for name in live.schemas if name in declared.schemas),
+    )
+    return Comparison(
+        rewritten,
+        tuple(extra for view in views for extra in view.extras),
+        tuple(note for view in views for note in view.notes),
+    )
+
+
+_Named = TypeVar("_Named", bound=Any)
+
+
+def _of_names(items: Iterable[_Named], wanted: Iterable[Any]) -> tuple[_Named, ...]:
+    names = {item.name for item in wanted}
+    return tuple(item for item in items if item.name in names)
+
+
+class _TableView:
+    """One live table seen with the eyes of its declaration."""
+
+    def __init__(
+        self, graph: SchemaGraph, declared: Table, live: Table, facts: DeclaredFacts
+    ) -> None:
+        self.graph, self.declared, self.live, self.facts = graph, declared, live, facts
+        self.name = declared.name
+        self.extras: list[Extra] = []
+        self.notes: list[Note] = []
+
+    def rewritten(self) -> Table:
+        if self.live == self.declared:
+            return self.live
+        changes: dict[str, Any] = {part: self.part(part) for part in NAMED_PARTS}
+        self.settle_unique_indexes(changes)
+        self.settle_pattern_indexes(changes)
+        changes["columns"] = tuple(self.columns())
+        changes["primary_key"] = self.primary_key()
+        changes |= self.options()
+        for part in NAMED_PARTS:
+            changes[part] = tuple(item for item, _ in self.kept(part, changes[part]))
+        return dataclasses.replace(self.live, **changes)
+
+    def extra(self, kind: str, name: str, item: Any) -> None:
+        self.extras.append(Extra(kind, self.name, name, item))
+
+    def note(self, name: str, what: str) -> None:
+        self.notes.append(Note(self.name, name, what))
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def columns(self) -> Iterator[Column]:
+        for column in self.live.columns:
+            wanted = self.declared.column(column.name)
+            if wanted is None:
+                self.extra("column", column.name, column)
+            else:
+                yield self.column(column, wanted)
+
+    def column(self, live: Column, wanted: Column) -> Column:
+        if live == wanted:
+            return live
+        changes: dict[str, Any] = {}
+        for silent in ("collation", "comment"):
+            if getattr(live, silent) and not getattr(wanted, silent):
+                self.extra(silent, live.name, live)
+                changes[silent] = ""
+        if live.identity in _GENERATORS and wanted.identity in _GENERATORS:
+            changes["identity"] = wanted.identity
+        if _default(live) == _default(wanted):
+            changes["default"] = wanted.default
+        if _canonical(live.generated) == _canonical(wanted.generated):
+            changes["generated"] = wanted.generated
+        if self.is_wider_key(live, wanted):
+            changes["type"] = wanted.type
+        return dataclasses.replace(live, **changes)
+
+    def is_wider_key(self, live: Column, wanted: Column) -> bool:
+        """Is this an automatic key, or points it at one, that is wider live than declared?
+
+        A migration takes the size of keys from settings.DEFAULT_AUTO_FIELD, the registry from the
+        application, so that `migrate` itself makes the two disagree (Django ticket 32674).
+        """
+        if (self.name, live.name) not in self.facts.automatic or not _is_wider(live, wanted):
+            return False
+        target = self.target(live.name)
+        return target is None or target.type == live.type
+
+    def target(self, column: str) -> Column | None:
+        """The live column that a declared foreign key of one column points at."""
+        for key in self.declared.foreign_keys:
+            if key.columns == (column,):
+                table = self.graph.table(key.references)
+                return table.column(key.referenced_columns[0]) if table else None
+        return None
+
+    # --- constraints, indexes, policies, triggers -----------------------------------------------
+
+    def primary_key(self) -> Any:
+        live, wanted = self.live.primary_key, self.declared.primary_key
+        if live is None or wanted is None or (self.name, wanted.name) in self.facts.named:
+            return live
+        if dataclasses.replace(live, name=wanted.name, comment="") != wanted:
+            return live
+        if live.comment:
+            self.extra("comment", live.name, live)
+        return wanted
+
+    def part(self, part: str) -> list[tuple[Any, Any]]:
+        """Pairs of live and declared objects of one kind; None where one side has no match."""
+        live, declared = getattr(self.live, part), getattr(self.declared, part)
+        if live == declared:
+            return [(item, item) for item in live]
+        pairs = _Pairs(live, declared)
+        whole = self.whole(part)
+        pairs.match(lambda item: item)
+        pairs.match(lambda item: (item.name, whole(item)))
+        pairs.match(whole, self.is_unnamed)
+        pairs.match(lambda item: item.name)
+        # A name in Meta that is missing while another name holds the same: it was renamed.
+        pairs.match(whole)
+        if part in _CHANGEABLE:
+            silent = _CHANGEABLE[part]
+            pairs.match(lambda item: dataclasses.replace(whole(item), **silent), self.is_unnamed)
+        return pairs.all()
+
+    def is_unnamed(self, item: Any) -> bool:
+        return (self.name, item.name) not in self.facts.named
+
+    def whole(self, part: str) -> Callable[[Any], Any]:
+        """What makes two objects of this kind equal: all but name and comment."""
+        unordered = part == "uniques" and self.name in self.facts.many_to_many
+
+        def value(item: Any) -> Any:
+            texts: dict[str, Any] = {
+                name: _canonical(getattr(item, name)) for name in _texts(type(item))
+            }
+            if unordered:
+                texts["columns"] = tuple(sorted(item.columns))
+            if part == "indexes":
+                texts["keys"] = tuple(map(_canonical_key, item.keys))
+            if part != "triggers":
+                texts["comment"] = ""
+            return dataclasses.replace(item, name="", **texts)
+
+        return value
+
+    def kept(self, part: str, pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        """The pairs that stay in the graph; what no model names becomes an extra."""
+        whole = self.whole(part)
+        for live, wanted in pairs:
+            if live == wanted:
+                yield wanted, wanted
+            elif wanted is None:
+                self.extra(_KIND_OF_PART[part], live.name, live)
+            elif live is not None:
+                comment = self.comment(live, wanted)
+                same = whole(live) == whole(wanted)
+                equal = same and (live.name == wanted.name or self.is_unnamed(wanted))
+                yield dataclasses.replace(wanted if equal else live, **comment), wanted
+
+    def comment(self, live: Any, wanted: Any) -> dict[str, str]:
+        if not hasattr(live, "comment"):
+            return {}
+        if live.comment and not wanted.comment:
+            self.extra("comment", live.name, live)
+            return {"comment": ""}
+        return {"comment": live.comment}
+
+    def settle_unique_indexes(self, changes: dict[str, Any]) -> None:
+        """A plain unique index does the work of a unique constraint that has no name in Meta."""
+        for place, (live, wanted) in enumerate(changes["uniques"]):
+            if live is not None or not self.is_unnamed(wanted):
+                continue
+            for pair in changes["indexes"]:
+                if pair[1] is None and _enforces(pair[0], wanted):
+                    self.note(pair[0].name, "is a unique index in the place of a constraint")
+                    changes["uniques"][place] = (wanted, wanted)
+                    changes["indexes"].remove(pair)
+                    break
+
+    def settle_pattern_indexes(self, changes: dict[str, Any]) -> None:
+        """A `_like` index, there or not: it speeds LIKE up and changes no answer."""
+        kept = []
+        for live, wanted in changes["indexes"]:
+            if live is None and _is_like(wanted) and self.is_unnamed(wanted):
+                self.note(wanted.name, "is missing: LIKE will not use an index")
+                kept.append((wanted, wanted))
+            elif wanted is None and _is_like(live):
+                self.note(live.name, "is there, though no field asks for it")
+            else:
+                kept.append((live, wanted))
+        changes["indexes"] = kept
+
+    # --- the table itself -----------------------------------------------------------------------
+
+    def options(self) -> dict[str, Any]:
+        changes = {}
+        for name, kind, silent in _TABLE_OPTIONS:
+            live, wanted = getattr(self.live, name), getattr(self.declared, name)
+            if live != wanted and wanted == silent:
+                self.extra(kind, "", live)
+                changes[name] = silent
+        return changes
+
+
+class _Pairs:
+    """Live and declared objects of one kind, paired by one question after another."""
+
+    def __init__(self, live: Iterable[Any], declared: Iterable[Any]) -> None:
+        self.live, self.declared = list(live), list(declared)
+        self.found: list[tuple[Any, Any]] = []
+
+    def match(
+        self, key: Callable[[Any], Any], only: Callable[[Any], bool] = lambda item: True
+    ) -> None:
+        """Pair what has the same `key`, of the declared objects those that are `only`."""
+        if not self.live or not self.declared:
+            return
+        waiting: dict[Any, list[Any]] = {}
+        for item in self.live:
+            waiting.setdefault(key(item), []).append(item)
+        left = []
+        for wanted in self.declared:
+            candidates = waiting.get(key(wanted)) if only(wanted) else None
+            if candidates:
+                self.found.append((candidates.pop(0), wanted))
+            else:
+                left.append(wanted)
+        self.declared = left
+        self.live = [item for items in waiting.values() for item in items]
+
+    def all(self) -> list[tuple[Any, Any]]:
+        alone = [(item, None) for item in self.live]
+        missing = [(None, item) for item in self.declared]
+        return [*self.found, *alone, *missing]
+
+
+# --- facts about single values --------------------------------------------------------------------
+
+
+def _is_wider(live: Column, wanted: Column) -> bool:
+    if live.type not in _WIDTHS or wanted.type not in _WIDTHS:
+        return False
+    return _WIDTHS.index(live.type) > _WIDTHS.index(wanted.type)
+
+
+def _is_like(index: Index) -> bool:
+    """Is this an index as Django makes it beside the index of a text field?"""
+    return (
+        index.name.endswith("_like")
+        and len(index.keys) == 1
+        and index.keys[0].opclass in _PATTERN_OPCLASSES
+        and not (index.unique or index.predicate or index.keys[0].expression)
+    )
+
+
+def _enforces(index: Index, unique: Unique) -> bool:
+    """Does this index refuse just the rows that the constraint would refuse, as early?"""
+    plain = Index(
+        index.name,
+        tuple(IndexKey(column) for column in unique.columns),
+        unique=True,
+        include=unique.include,
+        nulls_not_distinct=unique.nulls_not_distinct,
+        options=index.options,
+        tablespace=index.tablespace,
+        comment=index.comment,
+    )
+    return index == plain and not unique.deferrable
+
+
+def _texts(kind: type) -> tuple[str, ...]:
+    """Fields in which PostgreSQL prints an expression."""
+    known = ("expression", "definition", "predicate", "using", "check")
+    return tuple(f.name for f in dataclasses.fields(kind) if f.name in known)
+
+
+_LITERAL = r"E?'(?:[^']|'')*'::[a-z ]+(?:\(\d+\))?"
+_CAST_OF_ARRAY = re.compile(rf"\(ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)::([a-z ]+)\[\]")
+_TEXT_LITERAL = re.compile(r"(E?'(?:[^']|'')*')::(?:text|character varying)")
+
+
+def _canonical(text: str) -> str:
+    """An expression in the one of its two spellings that a dump and restore leaves it in.
+
+    PostgreSQL prints `(ARRAY['a'::character varying])::text[]` of what was typed as IN ('a'), and
+    `ARRAY[('a'::character varying)::text]` once that text was parsed again.
+    """
+    if "(ARRAY[" not in text:
+        return text
+
+    def spread(match: re.Match[str]) -> str:
+        items = re.findall(_LITERAL, match[1])
+        return "ARRAY[" + ", ".join(f"({item})::{match[2]}" for item in items) + "]"
+
+    return _CAST_OF_ARRAY.sub(spread, text)
+
+
+def _canonical_key(key: IndexKey) -> IndexKey:
+    # Two names of one thing: Django chose by the field's type, PostgreSQL keeps the choice when
+    # the type changes from varchar to text.
+    opclass = key.opclass.replace("pg_catalog.varchar_pattern_ops", "pg_catalog.text_pattern_ops")
+    return dataclasses.replace(key, expression=_canonical(key.expression), opclass=opclass)
+
+
+def _default(column: Column) -> str | None:
+    """The default without what PostgreSQL makes no difference of.
+
+    A default NULL is none; a text that stayed from before the column became varchar is the same.
+    """
+    text = column.default
+    if text is None or text.startswith("NULL::"):
+        return None
+    match = _TEXT_LITERAL.fullmatch(text)
+    if match and column.type.startswith(("text", "character varying")):
+        return match[1]
+    return _canonical(text)

@@ -1,0 +1,129 @@
+"""The names that PostgreSQL gives: what it cuts, and what it chooses where SQL names nothing.
+
+The rules are `makeObjectName`, `ChooseRelationName`, `ChooseConstraintName` and
+`ChooseIndexNameAddition` of PostgreSQL's source; a test measures them against the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import TypeVar
+
+from zanith_django.schema.graph import (
+    Check,
+    Exclusion,
+    Index,
+    PrimaryKey,
+    Table,
+    TableName,
+    Unique,
+)
+from zanith_django.sql import NAME_BYTES
+
+Named = TypeVar("Named", PrimaryKey, Unique, Check, Exclusion, Index)
+
+
+def clip(name: str, size: int = NAME_BYTES) -> str:
+    """The name as PostgreSQL keeps it: cut to `size` bytes, never inside a character."""
+    return name.encode()[:size].decode(errors="ignore")
+
+
+def unquote(name: str) -> str:
+    """A name as the catalog has it, from a name as SQL spells it with or without quotes."""
+    if len(name) > 1 and name.startswith('"') and name.endswith('"'):
+        name = name[1:-1]
+    return clip(name.replace('""', '"'))
+
+
+def make_object_name(table: str, columns: str, label: str) -> str:
+    """`<table>_<columns>_<label>` in 63 bytes: the longer of the first two is cut first."""
+    room = NAME_BYTES - len(label) - 1 - (1 if columns else 0)
+    first, second = len(table.encode()), len(columns.encode())
+    while first + second > room:
+        if first > second:
+            first -= 1
+        else:
+            second -= 1
+    parts = [clip(table, first), clip(columns, second), label]
+    return "_".join(part for part in parts if part)
+
+
+def joined_columns(names: Iterable[str]) -> str:
+    """How PostgreSQL joins column names in the name of an index: it stops past 63 bytes."""
+    text = ""
+    for name in names:
+        if len(text.encode()) > NAME_BYTES:
+            break
+        text = f"{text}_{name}" if text else name
+    return text
+
+
+def chosen_name(table: str, columns: str, label: str, taken: Collection[str]) -> str:
+    """The first free one of `…_label`, `…_label1`, `…_label2`."""
+    labels = (f"{label}{number or ''}" for number in count())
+    names = (make_object_name(table, columns, label) for label in labels)
+    return next(name for name in names if name not in taken)
+
+
+def with_real_name(table: Table, name: TableName) -> Table:
+    """A table that was made under a neutral name, as if it had been made under `name`.
+
+    Names that PostgreSQL chose begin with the neutral name; they become what it would have chosen
+    for `name`. That another table may have had the name before is not foreseen. Triggers, whose
+    text names the table, are left out: Django declares none.
+    """
+    rename = _Renaming(table, name.name)
+    return replace(
+        table,
+        name=name,
+        triggers=(),
+        primary_key=table.primary_key and rename.each([table.primary_key], "pkey")[0],
+        uniques=rename.each(table.uniques, "key"),
+        exclusions=rename.each(table.exclusions, "excl"),
+        indexes=rename.each(table.indexes, "idx"),
+        checks=rename.each(table.checks, "check"),
+    )
+
+
+class _Renaming:
+    """Gives the parts of one table their names, in the order in which PostgreSQL makes them."""
+
+    def __init__(self, table: Table, real: str) -> None:
+        self.prefix = f"{table.name.name}_"
+        self.real = real
+        self.position = {column: n for n, column in enumerate(table.column_names)}
+        self.taken: set[str] = set()
+
+    def each(self, items: Sequence[Named], label: str) -> tuple[Named, ...]:
+        chosen = [item for item in items if item.name.startswith(self.prefix)]
+        if not chosen:
+            return tuple(items)
+        names = {item.name: self._name(item, label) for item in sorted(chosen, key=self._order)}
+        return tuple(replace(item, name=names.get(item.name, item.name)) for item in items)
+
+    def _order(self, item: Named) -> tuple[list[int], int, str]:
+        positions = [self.position.get(column, -1) for column in _columns(item)]
+        return positions, len(item.name), item.name
+
+    def _name(self, item: Named, label: str) -> str:
+        name = chosen_name(self.real, _name_part(item), label, self.taken)
+        self.taken.add(name)
+        return name
+
+
+def _columns(item: PrimaryKey | Unique | Check | Exclusion | Index) -> tuple[str, ...]:
+    if isinstance(item, Index):
+        return tuple(key.column or "expr" for key in item.keys)
+    return item.columns
+
+
+def _name_part(item: PrimaryKey | Unique | Check | Exclusion | Index) -> str:
+    """The middle of a chosen name: a check has it only where it reads a single column."""
+    if isinstance(item, PrimaryKey):
+        return ""
+    columns = _columns(item)
+    if isinstance(item, Check):
+        return columns[0] if len(columns) == 1 else ""
+    return joined_columns(columns)

@@ -1,0 +1,46 @@
+-- Tables, partitioned tables and partitions. It tells the queries after it which tables these are
+-- (zanith.relations). Settings that narrow it, both arrays, unset reads all:
+--   set zanith.schemas = '{public,audit}'; set zanith.tables = '{public.users}';
+WITH chosen AS MATERIALIZED (
+    SELECT c.oid, n.nspname, c.relname, c.reloptions, c.reltablespace, c.relpersistence,
+           c.relrowsecurity, c.relforcerowsecurity, c.relkind, c.relispartition, c.relpartbound
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p')
+      AND c.relname NOT LIKE '\_zanith\_%'
+      AND c.relname <> 'django_migrations'
+      AND CASE WHEN coalesce(current_setting('zanith.schemas', true), '') = ''
+               THEN n.nspname !~ '^(pg_|_zanith_)' AND n.nspname <> 'information_schema'
+               ELSE n.nspname = ANY (nullif(current_setting('zanith.schemas', true), '')::text[]) END
+      AND (coalesce(current_setting('zanith.tables', true), '') = ''
+           OR format('%I.%I', n.nspname, c.relname)
+              = ANY (nullif(current_setting('zanith.tables', true), '')::text[]))
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                        AND d.objid = c.oid AND d.deptype = 'e')
+),
+told AS MATERIALIZED (
+    SELECT set_config('zanith.relations', coalesce(array_agg(oid)::text, '{}'), true) FROM chosen
+)
+SELECT c.oid,
+       c.nspname::text,
+       c.relname::text,
+       coalesce(comment.description, ''),
+       c.reloptions,
+       coalesce(place.spcname::text, ''),
+       c.relpersistence = 'u',
+       c.relrowsecurity,
+       c.relforcerowsecurity,
+       CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) ELSE '' END,
+       parent_schema.nspname::text,
+       parent.relname::text,
+       CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) ELSE '' END
+FROM chosen c
+CROSS JOIN told
+LEFT JOIN pg_catalog.pg_description comment
+       ON comment.classoid = 'pg_catalog.pg_class'::regclass
+      AND comment.objoid = c.oid AND comment.objsubid = 0
+LEFT JOIN pg_catalog.pg_tablespace place ON place.oid = c.reltablespace
+LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid AND c.relispartition
+LEFT JOIN pg_catalog.pg_class parent ON parent.oid = h.inhparent
+LEFT JOIN pg_catalog.pg_namespace parent_schema ON parent_schema.oid = parent.relnamespace

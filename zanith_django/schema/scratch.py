@@ -1,0 +1,187 @@
+"""The scratch: a rolled-back transaction in which PostgreSQL reads our declared tables back to us.
+
+Tables are temporary, so nothing that exists is touched or locked. What remains on the server is
+WAL and dead rows of the catalog, which is why results are cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, cast
+
+import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import errors
+
+from zanith_django.exceptions import ConnectionFailed, MissingRight, NotPostgreSQL, UnreadableModel
+from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.schema.graph import Table, TableName
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CHUNK = 50
+"""Tables in one transaction: about 800 locks, an eighth of a small server's; more is not faster."""
+
+SETTINGS = """
+SET LOCAL transaction_read_only = off;
+SET LOCAL lock_timeout = '5s';
+SET LOCAL client_min_messages = warning;
+SET LOCAL temp_tablespaces = ''
+"""
+
+SERVER = """
+SELECT current_setting('server_version_num')::int,
+       current_schema(),
+       current_schemas(false)::text[],
+       ARRAY(SELECT extname::text FROM pg_extension ORDER BY extname),
+       has_database_privilege(current_database(), 'TEMP'),
+       pg_is_in_recovery()
+"""
+
+SCRATCH_HINT = (
+    'Set ZANITH["SCRATCH"] to the alias or URL of a database where temporary tables may be made.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchTable:
+    """One table to make: its neutral name, the statements that make it, the model to blame."""
+
+    name: str
+    statements: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a scratch answers depends on this and on the DDL, on nothing else."""
+
+    version: int
+    default_schema: str
+    search_path: tuple[str, ...]
+    extensions: tuple[str, ...]
+    may_make_temporary: bool
+    is_standby: bool
+
+
+@contextmanager
+def scratch_connection(
+    connection: BaseDatabaseWrapper, scratch: str | None = None
+) -> Iterator[Connection]:
+    """The connection for the scratch: that of `connection`, of another alias, or to a URL."""
+    if scratch and "://" in scratch:
+        try:
+            own = psycopg.connect(scratch, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise ConnectionFailed("SCRATCH", error) from error
+        with closing(own):
+            yield own
+    else:
+        yield raw_connection(connections[scratch] if scratch else connection)
+
+
+def raw_connection(connection: BaseDatabaseWrapper) -> Connection:
+    """Below Django's cursors: no query log, no execute wrapper of the project sees the scratch."""
+    if connection.vendor != "postgresql":
+        raise NotPostgreSQL(connection.alias, connection.vendor)
+    connection.ensure_connection()
+    return cast(Connection, connection.connection)
+
+
+def server_of(connection: Connection) -> Server:
+    row = connection.execute(SERVER).fetchone()
+    assert row is not None
+    version, schema, path, extensions, may_make_temporary, is_standby = row
+    return Server(
+        version, schema or "", tuple(path), tuple(extensions), may_make_temporary, is_standby
+    )
+
+
+def read_in_scratch(
+    connection: Connection, tables: Sequence[ScratchTable], *, prelude: Sequence[str] = ()
+) -> dict[str, Table]:
+    """Make the tables, read them and roll back; the tables as read, by their neutral names.
+
+    `prelude` makes first what pending migrations will have made, extensions and collations for
+    instance. Inside a transaction (an atomic block, a test) a savepoint is used: rolling back to
+    it gives its locks and its SET LOCAL back too, so the caller's transaction goes on unchanged.
+    Raises `MissingRight` and `UnreadableModel`.
+    """
+    server = server_of(connection)
+    if server.is_standby:
+        raise MissingRight("a primary server", "make temporary tables", SCRATCH_HINT)
+    if not server.may_make_temporary:
+        raise MissingRight("TEMP on the database", "make temporary tables", SCRATCH_HINT)
+    chunks = (tables[start : start + CHUNK] for start in range(0, len(tables), CHUNK))
+    read = chain.from_iterable(_read_chunk(connection, chunk, prelude) for chunk in chunks)
+    return {table.name.name: table for table in read}
+
+
+def collations(connection: Connection, prelude: Sequence[str]) -> dict[str, bool]:
+    """Which collations will be deterministic after `prelude`: it decides on `_like` indexes.
+
+    Without a prelude none: Django asks the database itself, for the few it needs.
+    """
+    if not prelude:
+        return {}
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        _prepare(cursor, prelude)
+        cursor.execute("SELECT collname::text, collisdeterministic FROM pg_collation")
+        return dict(cursor.fetchall())
+
+
+def _read_chunk(
+    connection: Connection, tables: Sequence[ScratchTable], prelude: Sequence[str]
+) -> tuple[Table, ...]:
+    """Read a chunk in one transaction; smaller ones where the server refuses it."""
+    try:
+        return _read_once(connection, tables, prelude)
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        if len(tables) == 1:
+            raise UnreadableModel(tables[0].label, error) from error
+        out_of_locks = isinstance(error, errors.OutOfMemory)
+        size = (len(tables) + 1) // 2 if out_of_locks else 1
+    parts = (tables[start : start + size] for start in range(0, len(tables), size))
+    return tuple(chain.from_iterable(_read_chunk(connection, part, prelude) for part in parts))
+
+
+def _read_once(
+    connection: Connection, tables: Sequence[ScratchTable], prelude: Sequence[str]
+) -> tuple[Table, ...]:
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        _prepare(cursor, prelude)
+        _run(cursor, chain.from_iterable(table.statements for table in tables))
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")
+        schema = cursor.fetchone()
+        assert schema is not None, "no statement made a temporary table"
+        names = [TableName("", table.name) for table in tables]
+        graph = from_catalog(cursor, schemas=schema, default_schema=schema[0], tables=names)
+    return graph.tables
+
+
+def _prepare(cursor: psycopg.Cursor[tuple[Any, ...]], prelude: Sequence[str]) -> None:
+    try:
+        _run(cursor, [SETTINGS])
+    except psycopg.Error as error:
+        right = "a transaction that may write"
+        raise MissingRight(right, "make temporary tables", SCRATCH_HINT) from error
+    try:
+        _run(cursor, prelude)
+    except errors.InsufficientPrivilege as error:
+        right = f"the right to run {'; '.join(prelude)}"
+        raise MissingRight(right, "read the models that need it", SCRATCH_HINT) from error
+
+
+def _run(cursor: psycopg.Cursor[tuple[Any, ...]], statements: Iterable[str]) -> None:
+    """Send all statements in one string: one round trip instead of thousands.
+
+    A statement may end with a comment, hence the line break before the semicolon.
+    """
+    if text := "\n;\n".join(statements):
+        cursor.execute(text.encode(), prepare=False)

@@ -1,0 +1,272 @@
+"""Historical states, rendered model by model: what a migration touched, and stubs for the rest.
+
+Rendering a whole state of 1,000 connected models takes Django seconds, and minutes while it is
+walked with its models rendered. `.apps` of such a state is never asked for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps.registry import apps as global_apps
+from django.conf import settings
+from django.db.migrations.state import ModelState, ProjectState, StateApps
+from django.db.migrations.utils import get_references, resolve_relation
+from django.db.models import Field, Model
+
+from zanith_django.exceptions import UnreadableModel
+
+Key = tuple[str, str]
+"""App label and lower-case name of a model, as `ProjectState.models` has them."""
+
+
+class RecordingState(ProjectState):
+    """A state that remembers which models its mutators touched. Mutate with `preserve=False`."""
+
+    def __init__(
+        self, models: dict[Key, ModelState] | None = None, real_apps: set[str] | None = None
+    ) -> None:
+        super().__init__(models, real_apps)
+        self._touched: set[Key] = set()
+
+    @classmethod
+    def of(cls, state: ProjectState) -> RecordingState:
+        """A recording copy of any state; nothing is rendered."""
+        return cls({key: model.clone() for key, model in state.models.items()}, state.real_apps)
+
+    def clone(self) -> RecordingState:
+        """An exact copy that has recorded nothing yet."""
+        return RecordingState.of(self)
+
+    def take_touched(self) -> frozenset[Key]:
+        """The models touched since this was last asked: changed, made, removed or renamed."""
+        touched = frozenset(self._touched)
+        self._touched.clear()
+        return touched
+
+    def add_model(self, model_state: ModelState) -> None:
+        self._touched.add((model_state.app_label, model_state.name_lower))
+        super().add_model(model_state)
+
+    def remove_model(self, app_label: str, model_name: str) -> None:
+        self._touched.add((app_label, model_name.lower()))
+        super().remove_model(app_label, model_name)
+
+    def reload_model(self, app_label: str, model_name: str, delay: bool = False) -> None:
+        self._touched.add((app_label, model_name.lower()))
+        super().reload_model(app_label, model_name, delay)
+
+    def reload_models(self, models: Iterable[Key], delay: bool = True) -> None:
+        touched = list(models)
+        self._touched.update(touched)
+        super().reload_models(touched, delay)
+
+    def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
+        """As Django's, which changes fields in place: clones keep a state made before as it was."""
+        key = app_label, model_name
+        own = self.models[key].fields
+        for name, field in own.items():
+            if getattr(field, "from_fields", None) or getattr(field, "field_names", None):
+                own[name] = field.clone()
+        if old_name in own:
+            for model, name, field, _ in list(get_references(self, key, (old_name, own[old_name]))):
+                model.fields[name] = field.clone()
+        self._relations: Any = None  # it holds the fields themselves; Django builds it when asked
+        super().rename_field(app_label, model_name, old_name, new_name)
+
+
+def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
+    """The models of `keys` as classes, such that their DDL is that of a full render.
+
+    Their bases come in full, models they point at as stubs. Swapped models and keys that the state
+    does not have are left out. Raises `UnreadableModel` where a relation leads nowhere.
+    """
+    wanted = [key for key in dict.fromkeys(keys) if key in state.models]
+    wanted = [key for key in wanted if not is_swapped(state.models[key])]
+    parts = _Parts(state)
+    for key in wanted:
+        parts.need_whole(key)
+    apps = StateApps([], {})
+    apps.render_multiple(list(parts.states()))
+    return [apps.get_model(*key) for key in wanted]
+
+
+def with_referrers(before: ProjectState, after: ProjectState, keys: Iterable[Key]) -> set[Key]:
+    """`keys`, and the models whose tables follow: they point at a table or key that changed.
+
+    A foreign key that is a primary key passes a change on to those that point at it.
+    """
+    found = set(keys)
+    changed = {key: change for key in found if (change := _changed(before, after, key))}
+    while changed:
+        following: dict[Key, set[str]] = defaultdict(set)
+        for state in (before, after):
+            for pointer in _pointers(state):
+                if pointer.target in changed and changed[pointer.target] & pointer.depends_on:
+                    following[pointer.source].add(pointer.field)
+        changed = {
+            key: fields | ({PRIMARY_KEY} if fields & _primary_keys(before, after, key) else set())
+            for key, fields in following.items()
+            if key not in found
+        }
+        found |= set(changed)
+    return found
+
+
+def is_swapped(state: ModelState) -> bool:
+    """Whether a setting (`AUTH_USER_MODEL`) names another model in the place of this one."""
+    setting = state.options.get("swappable")
+    target: str = getattr(settings, setting, "") if setting else ""
+    return target != "" and target.lower() != f"{state.app_label}.{state.name_lower}"
+
+
+# --- which models a render needs, and how much of each ----------------------------------------
+
+
+class _Parts:
+    """Gathers what to render: models in full, and of other models the fields that are needed."""
+
+    def __init__(self, state: ProjectState) -> None:
+        self.state = state
+        self.whole: dict[Key, ModelState] = {}
+        self.stubs: dict[Key, set[str]] = {}
+
+    def states(self) -> Iterator[ModelState]:
+        for key, names in self.stubs.items():
+            if key not in self.whole:
+                yield _stub(self.state.models[key], names)
+        yield from map(_without_through, self.whole.values())
+
+    def need_whole(self, key: Key) -> None:
+        if key in self.whole:
+            return
+        model = self.whole[key] = self.model(key)
+        for base in model.bases:
+            if isinstance(base, str):
+                self.need_whole(resolve_relation(base, *key))
+        for field in _fields(model):
+            self.need_target(key, field)
+
+    def need_target(self, source: Key, field: Field[Any, Any]) -> None:
+        """What a relation points at, as far as a column that points at it must know."""
+        if not field.remote_field or _has_through(field):
+            return
+        target = resolve_relation(field.remote_field.model, *source)
+        if not self.exists(target):
+            why = f"it points at {'.'.join(target)}, which does not exist"
+            raise UnreadableModel(".".join(source), why)
+        if target in self.whole:
+            return
+        names = self.stub_fields(target, field)
+        if names is None:
+            self.need_whole(target)
+        elif not names <= self.stubs.setdefault(target, set()):
+            self.stubs[target] |= names
+            for name in names:
+                self.need_target(target, self.state.models[target].fields[name])
+
+    def stub_fields(self, target: Key, field: Field[Any, Any]) -> set[str] | None:
+        """Names of the fields that a stub must have; None where only the whole model will do.
+
+        A proxy has its table from its base, a key may be inherited, a composite key has parts.
+        """
+        model = self.state.models.get(target)
+        if model is None or model.options.get("proxy"):
+            return None
+        keys = {name for name, own in model.fields.items() if own.primary_key}
+        names = keys | {name for name in getattr(field, "to_fields", ()) if name}
+        composite = any(hasattr(model.fields[name], "field_names") for name in keys)
+        return names if keys and not composite and names <= set(model.fields) else None
+
+    def exists(self, key: Key) -> bool:
+        return key in self.state.models or key[0] in self.state.real_apps
+
+    def model(self, key: Key) -> ModelState:
+        """Of apps without migrations Django renders today's models, without their relations."""
+        known = self.state.models.get(key)
+        return known or ModelState.from_model(global_apps.get_model(*key), exclude_rels=True)
+
+
+def _fields(model: ModelState) -> Iterator[Field[Any, Any]]:
+    """The fields of a model, those of abstract bases that a migration names as classes too."""
+    yield from model.fields.values()
+    for base in model.bases:
+        meta = getattr(base, "_meta", None)
+        if meta is not None and meta.abstract:
+            yield from (*meta.local_fields, *meta.local_many_to_many)
+
+
+def _has_through(field: Field[Any, Any]) -> bool:
+    """Whether a many-to-many field uses the table of a model that stands on its own."""
+    if not field.many_to_many:
+        return False
+    through = getattr(field.remote_field, "through", None)
+    return isinstance(through, str) or (through is not None and not through._meta.auto_created)
+
+
+def _without_through(model: ModelState) -> ModelState:
+    """The model without fields that have no column and no table of their own."""
+    copy = model.clone()
+    copy.fields = {name: field for name, field in model.fields.items() if not _has_through(field)}
+    return copy
+
+
+def _stub(model: ModelState, names: Collection[str]) -> ModelState:
+    """A model of the same table with these fields alone."""
+    fields = {name: field for name, field in model.fields.items() if name in names}
+    options = {name: model.options[name] for name in ("db_table",) if name in model.options}
+    return ModelState(model.app_label, model.name, fields, options)
+
+
+# --- who points at whom -----------------------------------------------------------------------
+
+TABLE = "table name"
+PRIMARY_KEY = "primary key"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    """A relation: `field` of `source` follows what `depends_on` names of its target."""
+
+    source: Key
+    field: str
+    target: Key
+    depends_on: frozenset[str]
+
+
+def _pointers(state: ProjectState) -> Iterator[_Pointer]:
+    concrete, _ = state._get_concrete_models_mapping_and_proxy_models()  # type: ignore[attr-defined]  # no stub
+    for key, model in state.models.items():
+        for name, field in model.fields.items():
+            if field.remote_field and not _has_through(field):
+                target = resolve_relation(field.remote_field.model, *key)
+                named = {to for to in getattr(field, "to_fields", ()) if to}
+                depends_on = frozenset({TABLE, *(named or {PRIMARY_KEY})})
+                yield _Pointer(key, name, concrete.get(target, target), depends_on)
+
+
+def _changed(before: ProjectState, after: ProjectState, key: Key) -> set[str]:
+    """What others may follow and is no longer the same: the table, the key, fields by name."""
+    old, new = before.models.get(key), after.models.get(key)
+    if old is None or new is None:
+        return set()
+    fields = {*old.fields, *new.fields}
+    changed = {name for name in fields if _meaning(old, name) != _meaning(new, name)}
+    if old.options.get("db_table") != new.options.get("db_table"):
+        changed.add(TABLE)
+    if changed & _primary_keys(before, after, key):
+        changed.add(PRIMARY_KEY)
+    return changed
+
+
+def _meaning(model: ModelState, name: str) -> object:
+    field = model.fields.get(name)
+    return field and field.deconstruct()[1:]
+
+
+def _primary_keys(before: ProjectState, after: ProjectState, key: Key) -> set[str]:
+    models = (state.models[key] for state in (before, after) if key in state.models)
+    return {name for model in models for name, field in model.fields.items() if field.primary_key}
