@@ -21,6 +21,8 @@ from zanith_django.schema.graph import (
     Unique,
 )
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Check",
     "Collation",

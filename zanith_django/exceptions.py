@@ -106,7 +106,7 @@ class FileEdited(Refusal):
         super().__init__(migration_id)
 
     def __str__(self) -> str:
-        return f"Migration {self.migration_id} was edited after it ran: {self.what}."
+        return f"{self.what}."
 
 
 class PartlyApplied(Refusal):

@@ -293,6 +293,14 @@ class Ledger:
             [status, error, sql, row_id],
         )
 
+    def reset(self, row_id: str) -> None:
+        """Back to pending: its transaction was rolled back because of a later step."""
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'pending', started_at = NULL, "
+            "finished_at = NULL, error = NULL WHERE id = %s",
+            [row_id],
+        )
+
     def refuse(self, migration_id: str, new: NewStep, error: str) -> None:
         """A failed row for a step that a gate refused; nothing ran."""
         known = self.latest(migration_id).get(new.step)

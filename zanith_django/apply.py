@@ -1,0 +1,522 @@
+"""Apply: the pending part of the timeline, one audited step at a time, under one lock."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import django
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.utils import InterfaceError, OperationalError
+
+from zanith_django import __version__, gates
+from zanith_django.backfill import Progress
+from zanith_django.conf import conf
+from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
+from zanith_django.django_steps import States, record_applied, run_django_migration, run_python
+from zanith_django.exceptions import (
+    ConnectionFailed,
+    FileEdited,
+    GateRefused,
+    InvalidArgument,
+    StepFailed,
+)
+from zanith_django.execute import Executor, StepRun
+from zanith_django.gates import Refusal
+from zanith_django.ledger import (
+    DONE,
+    FAILED,
+    FINISHED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    Ledger,
+    NewStep,
+    StepRow,
+)
+from zanith_django.operations.base import Artifact, Context
+from zanith_django.operations.tables import CreateTable
+from zanith_django.plan import (
+    Plan,
+    PlannedMigration,
+    PlannedStep,
+    empty_tables,
+    live_context,
+    plan,
+)
+from zanith_django.project import live_graph, read_timeline
+from zanith_django.run_lock import check_held, run_lock
+from zanith_django.session import own_timeouts, server_version
+from zanith_django.timeline import Key
+
+INTERRUPTED = "interrupted: the run ended here without a word"
+DEFERRED = "deferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far to go and what to allow; None takes the setting.
+
+    `count` and `to` stop early, `gated` False lets everything pass (on a shadow).
+    """
+
+    count: int | None = None
+    to: str = ""
+    max_risk: int | None = None
+    allow_destructive: bool | None = None
+    fail_on: tuple[str, ...] | None = None
+    lock_wait: float | None = None
+    gated: bool = True
+    verbosity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did."""
+
+    migrations: int
+    steps: int
+    seconds: float
+
+
+class Reporter:
+    """Hears what happens while it happens. This one keeps silent; faces override it."""
+
+    def waiting(self, holder: str) -> None:
+        """Another run holds the lock."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan passed the gates and is about to run."""
+
+    def migration_started(self, migration: PlannedMigration) -> None:
+        """Its first step is about to run."""
+
+    def step_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
+        """The step is `running`."""
+
+    def step_finished(
+        self, migration: PlannedMigration, step: PlannedStep, seconds: float
+    ) -> None:
+        """The step is `done`."""
+
+    def step_failed(self, migration: PlannedMigration, number: int, error: str) -> None:
+        """The step is `failed`; the run ends."""
+
+    def migration_finished(self, migration: PlannedMigration, seconds: float) -> None:
+        """The migration is recorded."""
+
+    def retrying(self, words: str) -> None:
+        """A lock was not had in time."""
+
+    def progress(self, progress: Progress) -> None:
+        """A batch of a backfill is written."""
+
+
+def apply(
+    connection: BaseDatabaseWrapper, options: Options, reporter: Reporter | None = None
+) -> Outcome:
+    """Bring the database to the end of the timeline, or as far as `options` say.
+
+    Run again after a failure or a kill, it resumes at the step that was not done. Raises
+    `GateRefused`, `FileEdited`, `StepFailed`, `LockNotHad`, `PooledConnection` and
+    `ConnectionFailed`.
+    """
+    told = reporter or Reporter()
+    wait = conf.lock_wait if options.lock_wait is None else options.lock_wait
+    try:
+        with (
+            run_lock(connection, wait=wait, on_wait=told.waiting),
+            own_timeouts(connection, conf.statement_timeout),
+        ):
+            return _Run(connection, options, told).run()
+    except (OperationalError, InterfaceError) as error:
+        if not is_open(connection):
+            raise ConnectionFailed(connection.alias, error) from error
+        raise
+
+
+class _Run:
+    """One run, with the lock held."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, options: Options, reporter: Reporter
+    ) -> None:
+        self.connection, self.options, self.reporter = connection, options, reporter
+        self.ledger = Ledger(connection)
+        self.ledger.ensure()
+        MigrationRecorder(connection).ensure_schema()
+        self.timeline = read_timeline(connection)
+        self.states = States(self.timeline)
+        self.graph = live_graph(connection)
+        self.executor = Executor(
+            connection,
+            self.ledger,
+            call_python=lambda call: run_python(connection, self.states, call),
+            on_progress=reporter.progress,
+            on_retry=reporter.retrying,
+            before_work=lambda: check_held(connection),
+        )
+
+    def run(self) -> Outcome:
+        started = time.monotonic()
+        self._refuse_edited()
+        context = live_context(self.connection, self.graph)
+        planned = self._plan(context)
+        self._pass_gates(planned)
+        injected = send_pre_migrate(
+            self.connection.alias, planned, self.states, self.options.verbosity
+        )
+        planned = self._plan(context)  # receivers may have added operations
+        self.reporter.planned(planned)
+        steps = self._migrations(planned, injected)
+        self._check_replacements()
+        send_post_migrate(self.connection.alias, planned, self.states, self.options.verbosity)
+        return Outcome(len(planned.migrations), steps, time.monotonic() - started)
+
+    # --- before anything runs ------------------------------------------------------------------
+
+    def _refuse_edited(self) -> None:
+        files = [entry.migration for entry in self.timeline.entries if entry.migration]
+        refused = gates.integrity(self.ledger, files) if self.options.gated else []
+        if refused:
+            raise FileEdited(refused[0].migration, refused[0].message)
+
+    def _plan(self, context: Context) -> Plan:
+        """The plan as far as --steps and --to say."""
+        whole = plan(
+            self.timeline, database=self.connection.alias, context=context, ledger=self.ledger
+        )
+        migrations = whole.migrations
+        if self.options.to:
+            wanted = self.timeline.find(self.options.to).id
+            ids = [migration.id for migration in migrations]
+            migrations = migrations[: ids.index(wanted) + 1] if wanted in ids else ()
+        if self.options.count is not None:
+            if self.options.count < 1:
+                raise InvalidArgument("--steps takes a number of migrations from 1 on.")
+            migrations = migrations[: self.options.count]
+        return dataclasses.replace(whole, migrations=tuple(migrations))
+
+    def _pass_gates(self, planned: Plan) -> None:
+        if not self.options.gated:
+            return
+        given = self.options
+        allowed = given.allow_destructive
+        refusals = [
+            *gates.budget(planned, conf.max_risk if given.max_risk is None else given.max_risk),
+            *gates.consent(planned, conf.allow_destructive if allowed is None else allowed),
+            *gates.reasons(planned, conf.fail_on if given.fail_on is None else given.fail_on),
+        ]
+        if refusals:
+            self._record_refusals(planned, refusals)
+            raise GateRefused(dict.fromkeys(f"{r.migration}: {r.message}" for r in refusals))
+
+    def _record_refusals(self, planned: Plan, refusals: Iterable[Refusal]) -> None:
+        """One failed row per refused step, with the first gate that refused it."""
+        steps = {(migration.id, step.number): step for migration, step in planned.steps}
+        first: dict[tuple[str, int], Refusal] = {}
+        for refusal in refusals:
+            first.setdefault((refusal.migration, refusal.step), refusal)
+        with transaction.atomic(using=self.connection.alias):
+            for (migration_id, number), refusal in first.items():
+                new = _new_step(steps[migration_id, number])
+                self.ledger.refuse(migration_id, new, refusal.record)
+
+    # --- migrations ----------------------------------------------------------------------------
+
+    def _migrations(self, planned: Plan, injected: Injected) -> int:
+        """Snapshots surround each migration of ours, and each unbroken stretch of Django's."""
+        steps = 0
+        stretch = False
+        for migration, following in _with_next(planned.migrations):
+            started = time.monotonic()
+            self.reporter.migration_started(migration)
+            if migration.entry.migration:
+                steps += self._zanith(migration, injected)
+                stretch = False
+            else:
+                steps += self._django(migration, snapshot=not stretch)
+                stretch = following is not None and following.entry.migration is None
+                if not stretch:
+                    self.graph = live_graph(self.connection)
+                    self._snapshot(migration, "after")
+            self.reporter.migration_finished(migration, time.monotonic() - started)
+        return steps
+
+    def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
+        """One transaction: the `before` snapshot and every step as pending."""
+        known = self.ledger.latest(migration.id)
+        begun = any(row.status in FINISHED for row in known.values())
+        with transaction.atomic(using=self.connection.alias):
+            for row in known.values():
+                if row.status == RUNNING:  # of a run that was killed
+                    self.ledger.finish(row.id, FAILED, error=INTERRUPTED)
+            if snapshot and not begun:
+                self._snapshot(migration, "before")
+            self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
+        return self.ledger.latest(migration.id)
+
+    def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
+        rows = self._prepare(migration, snapshot=True)
+        if migration.adopted:
+            self._skip_all(migration, rows)
+            return 0
+        context = Context(
+            server_version=server_version(self.connection),
+            schema=self.graph.default_schema,
+            graph=self.graph,
+            migration_id=migration.id,
+        )
+        left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
+        for step in left:
+            context = self._step(migration, step, rows[step.number], context)
+        self._complete(migration, injected)
+        return len(left)
+
+    def _skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
+        """Django's migrate did the work already."""
+        self.states.advance(migration.entry.covers)
+        with transaction.atomic(using=self.connection.alias):
+            for row in rows.values():
+                if row.status not in FINISHED:
+                    self.ledger.finish(row.id, SKIPPED)
+            self._snapshot(migration, "after")
+            self.ledger.record(migration.id)
+
+    def _step(
+        self, migration: PlannedMigration, step: PlannedStep, row: StepRow, context: Context
+    ) -> Context:
+        """Run one step; returns what the next one may know."""
+        started = time.monotonic()
+        self.reporter.step_started(migration, step)
+        self.ledger.start(row.id)
+        with self._failing(migration, lambda: step.number, step.operation.describe):
+            unsure = [name for name in step.operation.tables if name not in context.fresh]
+            context = dataclasses.replace(
+                context, empty=empty_tables(self.connection, context.schema, unsure)
+            )
+            statements = step.operation.statements(context)
+            artifact = step.operation.artifact(context)
+
+            def finish() -> None:
+                if artifact:
+                    self._keep(migration.id, artifact)
+                text = "\n".join(f"{statement.sql};" for statement in statements)
+                self.ledger.finish(row.id, DONE, sql=text)
+
+            run = StepRun(row.id, migration.id, context.schema, resumed=row.attempt > 1)
+            self.executor.run(run, statements, finish)
+        self.reporter.step_finished(migration, step, time.monotonic() - started)
+        made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
+        return dataclasses.replace(
+            context,
+            graph=step.operation.apply_to(context.graph),
+            fresh=context.fresh | made,
+        )
+
+    def _keep(self, migration_id: str, artifact: Artifact) -> None:
+        """The artifact's row, in the transaction of the drop itself."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(artifact.count)
+            rows = int(cursor.fetchone()[0])
+        schema = self.graph.default_schema
+        self.ledger.write_artifact(migration_id, artifact, schema, rows, "")
+
+    def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
+        """One transaction: the `after` snapshot, our record, and Django's of what is covered."""
+        self.graph = live_graph(self.connection)
+        with transaction.atomic(using=self.connection.alias):
+            self._run_injected(migration, injected)
+            self._snapshot(migration, "after")
+            self.ledger.record(migration.id)
+            for key in migration.entry.covers:
+                self._record_covered(key)
+        self.states.advance(migration.entry.covers)
+
+    def _record_covered(self, key: Key) -> None:
+        loader = self.timeline.loader
+        if key in loader.graph.nodes:
+            record_applied(self.connection, self.timeline.django(key))
+        else:  # a squash took its place since; the check at the end settles that one
+            MigrationRecorder(self.connection).record_applied(*key)
+
+    def _run_injected(self, migration: PlannedMigration, injected: Injected) -> None:
+        """What a pre_migrate receiver added, such as renaming a content type with its model."""
+        for operation in injected.get(migration.id, ()):
+            label = migration.entry.covers[-1][0]
+            with self.connection.schema_editor(atomic=False) as editor:
+                state = self.states.current
+                operation.database_forwards(label, editor, state, state)
+
+    # --- Django's migrations -------------------------------------------------------------------
+
+    def _django(self, migration: PlannedMigration, *, snapshot: bool) -> int:
+        rows = self._prepare(migration, snapshot=snapshot)
+        work = _DjangoWork(self, migration, rows)
+        with self._failing(migration, lambda: work.number, work.describe):
+            work.run()
+        return len(migration.steps)
+
+    # --- failures ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _failing(
+        self,
+        migration: PlannedMigration,
+        number: Callable[[], int],
+        describe: Callable[[], str],
+    ) -> Iterator[None]:
+        """Marks the step failed and raises `StepFailed`, whatever went wrong in it."""
+        try:
+            yield
+        except BaseException as error:
+            text = error_text(error)
+            row_id = self._mark_failed(migration.id, number(), text)
+            self.reporter.step_failed(migration, number(), text)
+            if isinstance(error, Exception):
+                raise StepFailed(row_id, describe(), text) from error
+            raise
+
+    def _mark_failed(self, migration_id: str, number: int, error: str) -> str:
+        """`failed` for the culprit; what was rolled back with it is pending again."""
+        if not is_open(self.connection):
+            return f"{migration_id}::{number:04d}"
+        latest = self.ledger.latest(migration_id)
+        for row in latest.values():
+            if row.status == RUNNING and row.step != number:
+                self.ledger.reset(row.id)
+        culprit = latest.get(number)
+        if culprit is None:
+            return f"{migration_id}::{number:04d}"
+        self.ledger.finish(culprit.id, FAILED, error=error)
+        return culprit.id
+
+    # --- snapshots and records -----------------------------------------------------------------
+
+    def _snapshot(self, migration: PlannedMigration, phase: str) -> None:
+        self.ledger.write_snapshot(migration.id, phase, self.graph, self._about(migration))
+
+    def _about(self, migration: PlannedMigration) -> dict[str, Any]:
+        """Who ran it, with which versions, from which file."""
+        file = migration.entry.migration
+        about: dict[str, Any] = {
+            "user": user_name(),
+            "host": socket.gethostname(),
+            "database_user": self.connection.settings_dict.get("USER") or "",
+            "versions": versions(self.connection),
+        }
+        return about | {"file": file.checksum, "steps": list(file.digests)} if file else about
+
+    def _check_replacements(self) -> None:
+        """Mark a squash applied when all that it replaces is, as `migrate` does on every run."""
+        recorder = MigrationRecorder(self.connection)
+        applied = recorder.applied_migrations()
+        for key, squash in self.timeline.loader.replacements.items():
+            if key not in applied and all(replaced in applied for replaced in squash.replaces):
+                recorder.record_applied(*key)
+
+
+class _DjangoWork:
+    """One Django migration while it runs; knows which of its operations is at work."""
+
+    def __init__(
+        self, run: _Run, migration: PlannedMigration, rows: dict[int, StepRow]
+    ) -> None:
+        self._run, self.migration, self.rows = run, migration, rows
+        self.key = migration.entry.covers[0]
+        self.atomic = run.timeline.django(self.key).atomic
+        self.steps = {step.number: step for step in migration.steps}
+        self.number = min(self.steps, default=0)
+        self.clock = time.monotonic()
+
+    def run(self) -> None:
+        """The first step says `running` in a transaction of its own, so that others can see it."""
+        run = self._run
+        first = self.rows.get(self.number)
+        if first and first.status == PENDING:
+            run.ledger.start(first.id)
+        run_django_migration(
+            run.connection,
+            run.states,
+            self.key,
+            start=self._start,
+            finish=self._finish,
+            deferred=self._deferred,
+            skip=self._skip,
+            record=lambda: run.ledger.record(self.migration.id),
+        )
+
+    def describe(self) -> str:
+        step = self.steps.get(self.number)
+        return step.operation.describe() if step else "SQL that Django deferred"
+
+    def _start(self, number: int) -> None:
+        check_held(self._run.connection)
+        self.number, self.clock = number, time.monotonic()
+        self._run.reporter.step_started(self.migration, self.steps[number])
+        self._run.ledger.start(self.rows[number].id)
+
+    def _finish(self, number: int, text: str) -> None:
+        self._run.ledger.finish(self.rows[number].id, DONE, sql=text)
+        seconds = time.monotonic() - self.clock
+        self._run.reporter.step_finished(self.migration, self.steps[number], seconds)
+
+    def _deferred(self, text: str) -> None:
+        number = len(self.steps) + 1
+        new = NewStep(number, DEFERRED, text, "safe", 5)
+        self._run.ledger.add_pending(self.migration.id, [new])
+        row = self._run.ledger.latest(self.migration.id)[number]
+        self._run.ledger.finish(row.id, DONE, sql=text)
+
+    def _skip(self, number: int) -> bool:
+        """An earlier run did it already; an atomic migration was rolled back as a whole."""
+        return not self.atomic and self.rows[number].status in FINISHED
+
+
+def _with_next(
+    migrations: tuple[PlannedMigration, ...],
+) -> Iterator[tuple[PlannedMigration, PlannedMigration | None]]:
+    return zip(migrations, (*migrations[1:], None), strict=True)  # type: ignore[return-value]
+
+
+def _new_step(step: PlannedStep) -> NewStep:
+    return NewStep(step.number, step.kind, step.sql, str(step.level), step.score)
+
+
+def error_text(error: BaseException) -> str:
+    """The first line of an error, or what stopped the run."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
+    lines = str(error).strip().splitlines()
+    return "\n".join(lines) if lines else type(error).__name__
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    raw = connection.connection
+    return raw is not None and not raw.closed
+
+
+def user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Of everything that had a say in a run."""
+    return {
+        "zanith_django": __version__,
+        "django": django.get_version(),
+        "python": platform.python_version(),
+        "postgresql": str(server_version(connection)),
+    }

@@ -1,0 +1,100 @@
+"""Compare any two schemas: models, live, nothing, a snapshot of the ledger, a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.diff import HARD, Hints, diff
+from zanith_django.exceptions import BrokenFile, UnknownMigration
+from zanith_django.ledger import Ledger
+from zanith_django.operations import Operation
+from zanith_django.plan import live_context
+from zanith_django.project import declared, live_graph
+from zanith_django.schema.equality import Extra, Note, as_declared
+from zanith_django.schema.from_models import Declared
+from zanith_django.schema.graph import SchemaGraph, TableName
+
+MODELS, LIVE, EMPTY = "models", "live", "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What turns one schema into another; extras and notes only where one of them is models."""
+
+    operations: tuple[Operation, ...]
+    extras: tuple[Extra, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+class Sources:
+    """Finds schemas by the names that people type."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self._declared: Declared | None = None
+
+    @property
+    def declared(self) -> Declared:
+        if self._declared is None:
+            self._declared = declared(self.connection)
+        return self._declared
+
+    def graph(self, name: str) -> SchemaGraph:
+        """The schema of that name. Raises `UnknownMigration` and `BrokenFile`."""
+        if name == MODELS:
+            return self.declared.graph
+        if name == LIVE:
+            return live_graph(self.connection)
+        if name == EMPTY:
+            return SchemaGraph()
+        return SchemaGraph.from_json(self._stored(name))
+
+    def _stored(self, name: str) -> dict[str, Any]:
+        migration_id, _, phase = name.rpartition(":")
+        if phase not in ("before", "after", "baseline") or not migration_id:
+            migration_id, phase = name, "after"
+        found = Ledger(self.connection).snapshot(migration_id, phase)
+        if found is not None:
+            return found
+        path = Path(name)
+        if not path.is_file():
+            raise UnknownMigration(name)
+        try:
+            return dict(json.loads(path.read_text()))
+        except ValueError as error:
+            raise BrokenFile(path, f"is not the JSON of a graph: {error}") from error
+
+    def compare(self, before: str, after: str) -> Difference:
+        """The operations from one to the other. Where exactly one is `models`, the other is read
+        as Django would: what it calls equal is equal, what no model names is extra."""
+        if (before == MODELS) == (after == MODELS):
+            return Difference(diff(self.graph(before), self.graph(after), drop=HARD))
+        other = after if before == MODELS else before
+        wanted = self.declared
+        comparison = as_declared(self.graph(other), wanted.graph, wanted.facts)
+        pair = (wanted.graph, comparison.live)
+        ends = pair if before == MODELS else pair[::-1]
+        operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD)
+        return Difference(operations, comparison.extras, comparison.notes)
+
+    def with_sizes(self, name: str) -> dict[str, Any]:
+        """The graph as JSON; of the live database with what is known of its tables' sizes."""
+        graph = self.graph(name)
+        data = graph.to_json()
+        if name == LIVE:
+            facts = live_context(self.connection, graph).facts
+            data["rows"] = {
+                _spell(table, graph): {"rows": fact.rows, "bytes": fact.bytes}
+                for table, fact in sorted(facts.items())
+                if table in graph
+            }
+        return data
+
+
+def _spell(name: TableName, graph: SchemaGraph) -> str:
+    return str(TableName(name.schema or graph.default_schema, name.name))

@@ -1,0 +1,179 @@
+"""Django's own migrations, run step by step under our ledger with their own atomicity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
+
+from zanith_django.operations.base import PythonCall
+from zanith_django.timeline import Key, Timeline, django_order, key_of
+
+# A data migration may run a statement a row: the ledger keeps the first ones and counts the rest.
+KEPT_STATEMENTS = 100
+
+
+class States:
+    """Django's project state as it moves along the timeline; made when it is first asked for."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self._state: ProjectState | None = None
+        self._applied: set[Key] = set()
+
+    @property
+    def current(self) -> ProjectState:
+        """The state with every applied migration in it, in the order of Django's plan."""
+        if self._state is None:
+            loader = self.timeline.loader
+            state = ProjectState(real_apps=loader.unmigrated_apps)
+            for key in django_order(loader):
+                if key in loader.applied_migrations:
+                    state = self.timeline.django(key).mutate_state(state, preserve=False)
+                    self._applied.add(key)
+            self._state = state
+        return self._state
+
+    def advance(self, keys: Sequence[Key]) -> None:
+        """These migrations were done by other means: the state moves past them."""
+        if self._state is None:
+            return
+        # Rendered classes would be kept up to date at every step: cheaper to render again.
+        self._state.__dict__.pop("apps", None)
+        for key in keys:
+            if key in self.timeline.loader.graph.nodes and key not in self._applied:
+                self._state = self.timeline.django(key).mutate_state(self._state, preserve=False)
+                self._applied.add(key)
+
+    def passed(self, key: Key, state: ProjectState) -> None:
+        """Django ran this migration and left this state."""
+        self._state = state
+        self._applied.add(key)
+
+
+@contextmanager
+def captured_sql(connection: BaseDatabaseWrapper, into: list[str]) -> Iterator[None]:
+    """Collects the SQL that runs meanwhile, as text without its parameters."""
+
+    def keep(execute: Any, text: Any, params: Any, many: bool, context: Any) -> Any:
+        if len(into) < KEPT_STATEMENTS:
+            into.append(str(text))
+        elif len(into) == KEPT_STATEMENTS:
+            into.append("-- … and more")
+        return execute(text, params, many, context)
+
+    with connection.execute_wrapper(keep):
+        yield
+
+
+def run_django_migration(
+    connection: BaseDatabaseWrapper,
+    states: States,
+    key: Key,
+    *,
+    start: Callable[[int], None],
+    finish: Callable[[int, str], None],
+    deferred: Callable[[str], None],
+    skip: Callable[[int], bool],
+    record: Callable[[], None],
+) -> None:
+    """Run one Django migration operation by operation, as Django's Migration.apply does.
+
+    `start(n)` and `finish(n, sql)` are told of operation n; in an atomic migration they run inside
+    its one transaction. `deferred(sql)` is told of what the schema editor kept for the end.
+    `skip(n)` says that an earlier run did operation n already (only of one that is not atomic).
+    Django's record is written at the end, and `record()` called, in the same transaction where
+    there is one.
+    """
+    migration = states.timeline.django(key)
+    # Operations change the state in place: a failure must leave the one before.
+    state = states.current.clone()
+    _render(state)
+    with connection.schema_editor(atomic=migration.atomic) as editor:
+        for number, operation in enumerate(migration.operations, 1):
+            old = state.clone()
+            operation.state_forwards(migration.app_label, state)
+            if skip(number):
+                continue
+            start(number)
+            ran: list[str] = []
+            with captured_sql(connection, ran), _atomic(editor, migration, operation):
+                operation.database_forwards(migration.app_label, editor, old, state)
+            finish(number, ";\n".join(ran))
+        _run_deferred(connection, editor, deferred)
+        record_applied(connection, migration)
+        record()
+    states.passed(key, state)
+
+
+def _render(state: ProjectState) -> None:
+    """Django renders once, before the first migration, and keeps the classes up to date."""
+    if "apps" not in state.__dict__:
+        state.apps  # noqa: B018
+
+
+def _atomic(
+    editor: BaseDatabaseSchemaEditor,
+    migration: DjangoMigration,
+    operation: DjangoMigrationOperation,
+) -> AbstractContextManager[object]:
+    """An operation of a migration that is not atomic may ask for a transaction of its own."""
+    atomic = operation.atomic or (migration.atomic and operation.atomic is not False)
+    if not editor.atomic_migration and atomic:
+        return transaction.atomic(editor.connection.alias)
+    return nullcontext()
+
+
+def _run_deferred(
+    connection: BaseDatabaseWrapper,
+    editor: BaseDatabaseSchemaEditor,
+    deferred: Callable[[str], None],
+) -> None:
+    """What the editor would run on leaving, run while we can still record it."""
+    if not editor.deferred_sql:
+        return
+    ran: list[str] = []
+    with captured_sql(connection, ran):
+        for statement in editor.deferred_sql:
+            editor.execute(statement, None)
+    editor.deferred_sql.clear()
+    deferred(";\n".join(ran))
+
+
+def record_applied(connection: BaseDatabaseWrapper, migration: DjangoMigration) -> None:
+    """Django's own record; of a squash also what it replaces, as Django does."""
+    recorder = MigrationRecorder(connection)
+    applied = recorder.applied_migrations()
+    names = [(migration.app_label, migration.name), *migration.replaces]
+    for app_label, name in names:
+        if (app_label, name) not in applied:
+            recorder.record_applied(app_label, name)
+
+
+def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall) -> None:
+    """Run one data step of a Django migration with the historical models of exactly that point.
+
+    Runs inside the transaction that is open, so that the step and its `done` commit together.
+    """
+    key = key_of(call.migration)
+    migration = states.timeline.django(key)
+    state = states.current.clone()
+    for operation in migration.operations[: call.position - 1]:
+        operation.state_forwards(key[0], state)
+    operation = migration.operations[call.position - 1]
+    after = state.clone()
+    operation.state_forwards(key[0], after)
+    with connection.schema_editor(atomic=False) as editor:
+        editor.atomic_migration = connection.in_atomic_block
+        if call.backwards:
+            operation.database_backwards(key[0], editor, after, state)
+        else:
+            operation.database_forwards(key[0], editor, state, after)

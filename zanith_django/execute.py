@@ -1,0 +1,228 @@
+"""Runs the statements of one step: in as few transactions as SQL allows, resumable after a kill."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
+
+from zanith_django.backfill import Progress, backfill
+from zanith_django.conf import conf
+from zanith_django.ledger import Ledger
+from zanith_django.locks import Lock
+from zanith_django.operations.base import Batches, PythonCall, Statement
+from zanith_django.session import set_lock_timeout
+
+LOCK_NOT_AVAILABLE = "55P03"
+DEADLOCK = "40P01"
+
+_BLOCKERS = """\
+SELECT a.pid, a.state, date_trunc('second', clock_timestamp() - a.xact_start)::text,
+       left(regexp_replace(a.query, '\\s+', ' ', 'g'), 80)
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.granted AND l.pid <> pg_backend_pid() AND l.locktype = 'relation'
+  AND l.relation = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)
+ORDER BY a.xact_start LIMIT 3"""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """One step as the executor needs it. `resumed` tells that an earlier attempt began it."""
+
+    row_id: str
+    migration_id: str
+    schema: str
+    resumed: bool = False
+
+
+class Executor:
+    """Executes statements on the working connection.
+
+    `call_python` runs a PythonCall inside the open transaction; `on_progress` hears of backfills,
+    `before_work` is called before each transaction (it checks that the run lock is still held).
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        *,
+        call_python: Callable[[PythonCall], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_retry: Callable[[str], None] | None = None,
+        before_work: Callable[[], None] | None = None,
+    ) -> None:
+        self.connection, self.ledger = connection, ledger
+        self.call_python, self.on_progress = call_python, on_progress
+        self.on_retry, self.before_work = on_retry, before_work
+
+    def run(
+        self, step: StepRun, statements: Sequence[Statement], finish: Callable[[], None]
+    ) -> None:
+        """Run the statements and then `finish`, which commits together with the last ones."""
+        groups = list(transactions(statements))
+        for number, group in enumerate(groups, 1):
+            last = number == len(groups)
+            if self._finished(step, group, last=last):
+                continue
+            if self.before_work:
+                self.before_work()
+            if group[0].transactional:
+                self._in_transaction(group, finish if last else None)
+                if last:
+                    return
+            else:
+                self._alone(step, group[0])
+        with transaction.atomic(using=self.connection.alias):
+            finish()
+
+    # --- what an earlier attempt left ----------------------------------------------------------
+
+    def _finished(self, step: StepRun, group: Sequence[Statement], *, last: bool) -> bool:
+        """Did an earlier attempt finish this group? What an invalid index left is removed.
+
+        The last group commits together with `done`: had it finished, the step would be done.
+        """
+        transactional = group[0].transactional
+        if transactional and (last or not step.resumed):
+            return False
+        states = [self._probe(statement) for statement in group if statement.probe]
+        if "leftover" in states:
+            for statement in group:
+                if statement.cleanup:
+                    self._execute_alone(statement.cleanup)
+        return bool(states) and all(state == "done" for state in states)
+
+    def _probe(self, statement: Statement) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement.probe)
+            row = cursor.fetchone()
+        return str(row[0]) if row and row[0] else ""
+
+    # --- running -------------------------------------------------------------------------------
+
+    def _in_transaction(
+        self, group: Sequence[Statement], finish: Callable[[], None] | None
+    ) -> None:
+        def attempt() -> None:
+            with transaction.atomic(using=self.connection.alias, durable=True):
+                set_lock_timeout(self.connection, _lock_timeout(group), local=True)
+                for statement in group:
+                    self._one(statement)
+                if finish:
+                    finish()
+
+        self._retrying(group, attempt)
+
+    def _one(self, statement: Statement) -> None:
+        if isinstance(statement, PythonCall):
+            if self.call_python is None:
+                raise NotImplementedError("no Python runs here")
+            self.call_python(statement)
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement.sql)
+
+    def _alone(self, step: StepRun, statement: Statement) -> None:
+        if isinstance(statement, Batches):
+            self._backfill(step, statement)
+            return
+
+        def attempt() -> None:
+            try:
+                self._execute_alone(statement.sql)
+            except DatabaseError:
+                if statement.cleanup:
+                    self._execute_alone(statement.cleanup)
+                raise
+
+        self._retrying([statement], attempt)
+
+    def _execute_alone(self, text: str) -> None:
+        """Outside a transaction and without a lock timeout: it would kill a concurrent build
+        whenever any old snapshot is open, and leave an invalid index each time."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(text)
+
+    def _backfill(self, step: StepRun, statement: Batches) -> None:
+        backfill(
+            self.connection,
+            statement,
+            ledger=self.ledger,
+            checkpoint_id=_base(step),
+            migration_id=step.migration_id,
+            schema=step.schema,
+            batch_seconds=conf.batch_seconds,
+            pause=conf.batch_pause,
+            progress=self.on_progress,
+            before_batch=self.before_work,
+        )
+
+    def _retrying(self, group: Sequence[Statement], attempt: Callable[[], None]) -> None:
+        """A step is retried, never a file: after a lock timeout, with backoff and jitter."""
+        tries = conf.lock_retries
+        for number in range(1, tries + 2):
+            try:
+                attempt()
+            except DatabaseError as error:
+                if _sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
+                    raise
+                blockers = self._blockers(group)
+                if number > tries:
+                    raise type(error)(f"{_first_line(error)}; {blockers}") from error
+                wait = min(2.0, 0.1 * 2**number) * random.uniform(0.5, 1.5)  # noqa: S311
+                if self.on_retry:
+                    self.on_retry(f"lock not had (try {number} of {tries}); {blockers}")
+                time.sleep(wait)
+            else:
+                return
+
+    def _blockers(self, group: Sequence[Statement]) -> str:
+        """Who holds locks on the tables of these statements, for people."""
+        names = sorted({str(name) for statement in group for name in statement.tables})
+        with self.connection.cursor() as cursor:
+            cursor.execute(_BLOCKERS, [names])
+            rows = cursor.fetchall()
+        told = [f"pid {pid} ({state}, {age or 'just now'}): {query}" for pid, state, age, query in rows]
+        return f"blocked by {'; '.join(told)}" if told else "the blocker is gone already"
+
+
+def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
+    """Statements grouped by the transaction that they share."""
+    group: list[Statement] = []
+    for statement in statements:
+        if group and (not statement.transactional or statement.separate):
+            yield group
+            group = []
+        if statement.transactional:
+            group.append(statement)
+        else:
+            yield [statement]
+    if group:
+        yield group
+
+
+def _lock_timeout(group: Sequence[Statement]) -> float:
+    """Bounds locks that block readers or writers; a scan that blocks neither may wait."""
+    blocking = any(s.lock >= Lock.SHARE or isinstance(s, PythonCall) for s in group)
+    return conf.lock_timeout if blocking else 0
+
+
+def _base(step: StepRun) -> str:
+    """One checkpoint for all attempts of a step."""
+    migration, _, number = step.row_id.rpartition("::")
+    return f"{migration}::{number.split('.')[0]}"
+
+
+def _sqlstate(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return str(getattr(cause, "sqlstate", "") or "")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

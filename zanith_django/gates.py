@@ -1,0 +1,145 @@
+"""The gates: yes-or-no questions that a plan must pass before it runs. Plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.apps import AppConfig
+
+from zanith_django.files import covered_after
+from zanith_django.ledger import FINISHED, Ledger
+from zanith_django.migration import LoadedMigration
+from zanith_django.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.reasons import Level, reason
+from zanith_django.timeline import Key, Timeline, django_order, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One "no". `record` is what the ledger says of a refused step; `step` 0 is the migration."""
+
+    gate: str
+    migration: str
+    step: int
+    message: str
+    record: str = ""
+
+
+def budget(plan: Plan, max_risk: int) -> list[Refusal]:
+    """No step scores over the budget; `approved` lifts it for single steps."""
+    return [
+        Refusal(
+            "budget",
+            migration.id,
+            step.number,
+            f"Step {step.number:02d} ({step.kind}) scores {step.score} · "
+            f"over the budget of {max_risk}",
+            f"refused — max risk {max_risk}",
+        )
+        for migration, step in _unapproved(plan)
+        if step.score > max_risk
+    ]
+
+
+def consent(plan: Plan, allow_destructive: bool) -> list[Refusal]:
+    """Nothing is taken away without being asked for."""
+    if allow_destructive:
+        return []
+    return [
+        Refusal(
+            "consent",
+            migration.id,
+            step.number,
+            f"Step {step.number:02d} ({step.kind}) is destructive · needs --allow-destructive",
+            "refused — destructive not allowed",
+        )
+        for migration, step in _unapproved(plan)
+        if step.level == Level.DESTRUCTIVE
+    ]
+
+
+def reasons(plan: Plan, fail_on: Sequence[str]) -> list[Refusal]:
+    """No step has one of these reasons. Raises `UnknownReason`."""
+    unwanted = {reason(code).code for code in fail_on}
+    return [
+        Refusal(
+            "reasons",
+            migration.id,
+            step.number,
+            f"Step {step.number:02d} ({step.kind}) has the reason {code} · in --fail-on",
+            f"refused — fail on {code}",
+        )
+        for migration, step in plan.steps
+        for code in step.assessment.reasons
+        if code in unwanted
+    ]
+
+
+def _unapproved(plan: Plan) -> Iterable[tuple[PlannedMigration, PlannedStep]]:
+    return ((migration, step) for migration, step in plan.steps if not step.approved)
+
+
+def coverage(timeline: Timeline, managed: Iterable[AppConfig]) -> list[Refusal]:
+    """Every Django migration of a managed app after its `covered_after` has a file."""
+    return [
+        Refusal(
+            "coverage",
+            dotted(key),
+            0,
+            f"{dotted(key)} has no zanith migration · run zanith_generate {key[0]}",
+        )
+        for key in uncovered(timeline, managed)
+    ]
+
+
+def uncovered(timeline: Timeline, managed: Iterable[AppConfig]) -> list[Key]:
+    """Django migrations of managed apps that need a file and have none, in order."""
+    since = {config.label: covered_after(config) for config in managed}
+    covered = {key for entry in timeline.entries if entry.migration for key in entry.covers}
+    missing = []
+    passed = {label for label, after in since.items() if not after}
+    for key in django_order(timeline.loader):
+        if key[0] in passed and key not in covered and not _covered_parts(timeline, key, covered):
+            missing.append(key)
+        if since.get(key[0]) == key[1]:
+            passed.add(key[0])
+    return missing
+
+
+def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:
+    """A squash whose replaced migrations are all covered."""
+    squash = timeline.loader.replacements.get(key)
+    return bool(squash) and all((r[0], r[1]) in covered for r in squash.replaces)
+
+
+def integrity(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Refusal]:
+    """A file that ran, or whose steps ran, has not been edited since; none that ran is missing."""
+    runs = ledger.runs()
+    refusals = []
+    for file in files:
+        run = runs.get((file.id, "after")) or runs.get((file.id, "before")) or {}
+        edited = _edited(file, run, ledger if (file.id, "after") not in runs else None)
+        if edited:
+            refusals.append(Refusal("integrity", file.id, 0, edited))
+    return refusals
+
+
+def _edited(
+    file: LoadedMigration, run: dict[str, object], unfinished: Ledger | None
+) -> str:
+    """What was edited in a file after it ran; of an unfinished one only done steps count."""
+    known = run.get("steps")
+    if not isinstance(known, list):
+        return ""
+    if unfinished is None:
+        changed = [n for n, pair in enumerate(zip(known, file.digests, strict=False), 1) if pair[0] != pair[1]]
+        if changed or len(known) != len(file.digests):
+            steps = ", ".join(f"{n:02d}" for n in changed) or "number of steps"
+            return f"The file of {file.id} was edited after it ran ({steps})"
+        return ""
+    for number, row in unfinished.latest(file.id).items():
+        if row.status in FINISHED and number <= len(known):
+            if number > len(file.digests) or file.digests[number - 1] != known[number - 1]:
+                return f"Step {number:02d} of {file.id} was edited after it was done"
+    return ""

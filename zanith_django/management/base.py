@@ -1,0 +1,93 @@
+"""What all commands share: arguments, checks, errors as exit codes, JSON alone on stdout."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ConnectionDoesNotExist, DatabaseError
+
+from zanith_django.conf import problems
+from zanith_django.exceptions import BadSetting, EnvironmentProblem, UsageError, ZanithError
+from zanith_django.session import connect
+
+INTERRUPTED = 130
+
+
+class ZanithCommand(BaseCommand):
+    """Base of every command. `run` does the work; what it raises becomes an exit code."""
+
+    # Done in `handle`, so that call_command runs them too and they end with our exit codes.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            metavar="ALIAS",
+            help='The database to work on; "default" unless given.',
+        )
+        self.add_own_arguments(parser)
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        """Arguments of this command alone."""
+
+    def run(self, **options: Any) -> None:
+        """The work of this command. Raises `ZanithError`."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._check(options["database"])
+            self.run(**options)
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                "Interrupted. Run the same command again: it resumes.", returncode=INTERRUPTED
+            ) from error
+        except ZanithError as error:
+            raise command_error(error) from error
+        except SystemCheckError as error:
+            raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
+        except DatabaseError as error:
+            message = f"PostgreSQL says: {str(error).strip()}"
+            raise CommandError(message, returncode=EnvironmentProblem.returncode) from error
+
+    def _check(self, alias: str) -> None:
+        for name, problem in problems():
+            raise BadSetting(name, problem)
+        try:
+            connections[alias]
+        except ConnectionDoesNotExist as error:
+            known = ", ".join(connections)
+            raise command_error(_UnknownDatabase(alias, known)) from error
+        self.check()
+
+    def connect(self, alias: str) -> BaseDatabaseWrapper:
+        return connect(alias)
+
+    def say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+    def print_json(self, data: object) -> None:
+        self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+class _UnknownDatabase(UsageError):
+    def __init__(self, alias: str, known: str) -> None:
+        self.hint = f"DATABASES has: {known}."
+        super().__init__(f"There is no database {alias!r}.")
+
+
+def command_error(error: ZanithError) -> CommandError:
+    """The error in words, with the command to type next and its exit code."""
+    text = f"{error}\n{error.hint}" if error.hint else str(error)
+    return CommandError(text, returncode=error.returncode)

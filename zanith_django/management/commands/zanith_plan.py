@@ -1,0 +1,119 @@
+"""zanith_plan: what would run, how risky each step is, and whether it may."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from zanith_django import gates
+from zanith_django.conf import conf
+from zanith_django.exceptions import InvalidArgument
+from zanith_django.files import managed_apps
+from zanith_django.gates import Refusal
+from zanith_django.ledger import Ledger
+from zanith_django.management.base import ZanithCommand
+from zanith_django.plan import Plan, changed_since, live_context, offline_context, plan
+from zanith_django.project import live_graph, offline_timeline, read_timeline
+from zanith_django.reasons import reason
+from zanith_django.render.data import plan_data
+from zanith_django.render.text import plan_text
+from zanith_django.timeline import Timeline
+
+
+class Command(ZanithCommand):
+    help = "Shows what zanith_apply would run, with the risk of each step. Exit 1 when blocked."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        add_gate_arguments(parser)
+        parser.add_argument(
+            "--since", metavar="REF", help="Score files changed since a git ref; needs no database."
+        )
+        parser.add_argument(
+            "--only", nargs="+", metavar="ID", help="Score these files; needs no database."
+        )
+        parser.add_argument(
+            "--sizes", metavar="FILE", help="A graph with row estimates from production."
+        )
+        parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
+        parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
+
+    def run(self, **options: Any) -> None:
+        if options["explain"]:
+            self._explain(options["explain"])
+            return
+        max_risk = conf.max_risk if options["max_risk"] is None else options["max_risk"]
+        if options["since"] or options["only"]:
+            planned, refusals = self._offline(options)
+        else:
+            planned, refusals = self._live(options)
+        refusals += gates.budget(planned, max_risk)
+        refusals += gates.consent(planned, options["allow_destructive"] or conf.allow_destructive)
+        refusals += gates.reasons(planned, options["fail_on"] or conf.fail_on)
+        if options["format"] == "json":
+            self.print_json(plan_data(planned, refusals, conf.mode, max_risk))
+        elif options["format"] == "sql":
+            self.say(f"-- {m.id} step {s.number:02d}\n{s.sql}" for m, s in planned.steps)
+        else:
+            details = options["verbosity"] > 1
+            self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
+        if refusals:
+            raise SystemExit(1)
+
+    def _live(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
+        connection = self.connect(options["database"])
+        ledger = Ledger(connection)
+        timeline = read_timeline(connection)
+        context = live_context(connection, live_graph(connection))
+        planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
+        files = [entry.migration for entry in timeline.entries if entry.migration]
+        return planned, [*gates.integrity(ledger, files), *_coverage(timeline)]
+
+    def _offline(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
+        timeline = offline_timeline()
+        files = [entry.migration for entry in timeline.entries if entry.migration]
+        if options["since"]:
+            ids = changed_since(options["since"], files)
+        else:
+            ids = [timeline.find(name).id for name in options["only"]]
+        context = offline_context(_sizes(options["sizes"]))
+        planned = plan(timeline, database=options["database"], context=context, only=set(ids))
+        return planned, _coverage(timeline)
+
+    def _explain(self, code: str) -> None:
+        found = reason(code)
+        self.stdout.write(f"{found.code} · {found.level} ({int(found.level)})")
+        self.stdout.write(f"  {found.effect}")
+        self.stdout.write(f"  Safer: {found.safer}")
+
+
+def _coverage(timeline: Timeline) -> list[Refusal]:
+    return gates.coverage(timeline, managed_apps())
+
+
+def _sizes(path: str | None) -> dict[str, object] | None:
+    if path is None:
+        return None
+    try:
+        data = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        hint = "Make it in production: zanith_diff live --format graph."
+        raise InvalidArgument(f"--sizes {path}: {error}", hint) from error
+    return dict(data)
+
+
+def add_gate_arguments(parser: ArgumentParser) -> None:
+    """What a plan may contain."""
+    parser.add_argument(
+        "--max-risk",
+        type=int,
+        metavar="SCORE",
+        help="Refuse a step that scores higher. By default the cap of the mode.",
+    )
+    parser.add_argument(
+        "--allow-destructive", action="store_true", help="Allow steps that take data away."
+    )
+    parser.add_argument(
+        "--fail-on", nargs="+", metavar="REASON", help="Refuse a step with one of these reasons."
+    )

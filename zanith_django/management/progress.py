@@ -1,0 +1,106 @@
+"""What a run prints while it runs: a line a migration, a line a step, a bar for backfills."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from django.core.management.color import Style
+
+from zanith_django.apply import Outcome, Reporter
+from zanith_django.backfill import Progress
+from zanith_django.ledger import DONE, FAILED
+from zanith_django.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.render.text import SIGILS, level_style, status_style
+
+BAR_WIDTH = 24
+
+
+class TerminalReporter(Reporter):
+    """Prints to a command's stdout. Django's own migrations get one line unless verbose."""
+
+    def __init__(self, stdout: OutputWrapper, style: Style, *, verbosity: int) -> None:
+        self.stdout, self.style, self.verbosity = stdout, style, verbosity
+
+    def _say(self, text: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(text)
+
+    def waiting(self, holder: str) -> None:
+        self._say(f"Waiting for another run to end: {holder}")
+
+    def planned(self, plan: Plan) -> None:
+        if not plan.migrations:
+            self._say("Nothing to do: the database is at the end of the timeline.")
+
+    def migration_started(self, migration: PlannedMigration) -> None:
+        if migration.entry.migration or self.verbosity > 1:
+            self._say(str(self.style.MIGRATE_HEADING(f"▸ {migration.id}")))
+        if migration.adopted:
+            self._say("  Django had applied it already: its steps are recorded as skipped")
+
+    def _shows(self, migration: PlannedMigration) -> bool:
+        return self.verbosity > 1 or bool(migration.entry.migration)
+
+    def step_finished(
+        self, migration: PlannedMigration, step: PlannedStep, seconds: float
+    ) -> None:
+        if self._shows(migration):
+            self._say(f"  {self._sigil(DONE)} {self._step(step)}  {spell_seconds(seconds)}")
+
+    def step_failed(self, migration: PlannedMigration, number: int, error: str) -> None:
+        step = next((step for step in migration.steps if step.number == number), None)
+        words = self._step(step) if step else f"step {number}"
+        self._say(f"  {self._sigil(FAILED)} {words}")
+
+    def _sigil(self, status: str) -> str:
+        return status_style(self.style, status, SIGILS[status])
+
+    def _step(self, step: PlannedStep) -> str:
+        level = level_style(self.style, str(step.level), f"[{step.level}]")
+        return f"step {step.number}: {level} {step.kind} {step.operation.target}"
+
+    def migration_finished(self, migration: PlannedMigration, seconds: float) -> None:
+        if not self._shows(migration):
+            took = spell_seconds(seconds)
+            self._say(f"{self._sigil(DONE)} {migration.id}  {len(migration.steps)} steps  {took}")
+
+    def retrying(self, words: str) -> None:
+        self._say(f"    {words}")
+
+    def progress(self, progress: Progress) -> None:
+        if self.verbosity > 0 and self._is_terminal():
+            self.stdout.write(f"\r    {_bar(progress)}", ending="")
+            if progress.seconds_left == 0:
+                self.stdout.write("")
+
+    def _is_terminal(self) -> bool:
+        return self.stdout._out is sys.stdout and sys.stdout.isatty()
+
+    def done(self, outcome: Outcome) -> None:
+        if outcome.migrations:
+            self._say(
+                str(
+                    self.style.SUCCESS(
+                        f"Applied {outcome.migrations} migrations, {outcome.steps} steps, "
+                        f"in {spell_seconds(outcome.seconds)}."
+                    )
+                )
+            )
+
+
+def spell_seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _bar(progress: Progress) -> str:
+    total: Any = progress.total_rows or 0
+    share = min(progress.processed_rows / total, 1) if total else 0
+    full = round(share * BAR_WIDTH)
+    left = progress.seconds_left
+    eta = f", {left:.0f} s left" if left is not None else ""
+    return (
+        f"[{'█' * full}{'░' * (BAR_WIDTH - full)}] {progress.processed_rows:,} rows, "
+        f"{progress.rows_per_second:,.0f}/s{eta}   "
+    )

@@ -1,0 +1,248 @@
+"""The five tables of the ledger as Django models, to read: `ledger.py` alone makes and fills them.
+
+None has a foreign key: a migration that failed has steps and snapshots but no row of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+
+from zanith_django import ledger
+from zanith_django.reasons import Level
+
+DJANGO_PREFIX = "django:"
+
+
+class Status(models.TextChoices):
+    """How far a step came."""
+
+    PENDING = ledger.PENDING, "pending"
+    RUNNING = ledger.RUNNING, "running"
+    DONE = ledger.DONE, "done"
+    FAILED = ledger.FAILED, "failed"
+    SKIPPED = ledger.SKIPPED, "skipped"
+    ROLLED_BACK = ledger.ROLLED_BACK, "rolled back"
+
+
+SIGILS: dict[str, str] = {
+    Status.PENDING: "○",
+    Status.RUNNING: "↻",
+    Status.DONE: "✓",
+    Status.FAILED: "✗",
+    Status.SKIPPED: "–",  # noqa: RUF001  # as wide as the others
+    Status.ROLLED_BACK: "↶",
+}
+
+
+class Phase(models.TextChoices):
+    """When a snapshot was taken."""
+
+    BASELINE = "baseline", "baseline"
+    BEFORE = "before", "before"
+    AFTER = "after", "after"
+
+
+class RiskLevel(models.TextChoices):
+    """The levels of `reasons.py`, as stored."""
+
+    SAFE = str(Level.SAFE), "safe"
+    LOW = str(Level.LOW), "low"
+    MEDIUM = str(Level.MEDIUM), "medium"
+    HIGH = str(Level.HIGH), "high"
+    DESTRUCTIVE = str(Level.DESTRUCTIVE), "destructive"
+    BLOCKED = str(Level.BLOCKED), "blocked"
+
+
+class Migration(models.Model):
+    """A migration that ran to its end; one that failed has steps, but no row here."""
+
+    id = models.TextField("migration", primary_key=True)
+    applied_at = models.DateTimeField("applied")
+
+    class Meta:
+        managed = False
+        db_table = "_zanith_migrations"
+        default_permissions = ("view",)
+        verbose_name = "migration"
+        verbose_name_plural = "migrations"
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def source(self) -> str:
+        """`django` for a migration that an installed app brought, else `zanith`."""
+        return "django" if self.id.startswith(DJANGO_PREFIX) else "zanith"
+
+
+class MigrationStep(models.Model):
+    """One attempt at one operation of a migration."""
+
+    id = models.TextField("step", primary_key=True)
+    migration_id = models.TextField("migration")
+    operation_kind = models.TextField("kind")
+    status = models.TextField("status", choices=Status)
+    sql = models.TextField("SQL")
+    risk_level = models.TextField("risk level", choices=RiskLevel)
+    risk_score = models.IntegerField("risk score")
+    error = models.TextField("error", null=True)  # noqa: DJ001  # as the table has it
+    started_at = models.DateTimeField("started", null=True)
+    finished_at = models.DateTimeField("finished", null=True)
+
+    class Meta:
+        managed = False
+        db_table = "_zanith_migration_steps"
+        default_permissions = ("view",)
+        verbose_name = "migration step"
+        verbose_name_plural = "migration steps"
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def step(self) -> int:
+        return ledger.split_step_id(self.id)[1]
+
+    @property
+    def attempt(self) -> int:
+        return ledger.split_step_id(self.id)[2]
+
+    @property
+    def sigil(self) -> str:
+        return sigil(self.status)
+
+    @property
+    def duration(self) -> timedelta | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
+    @property
+    def took(self) -> str:
+        return spoken(self.duration)
+
+
+class SchemaSnapshot(models.Model):
+    """The schema before or after a migration; `graph["run"]` says who ran it, from which file."""
+
+    pk = models.CompositePrimaryKey("migration_id", "phase")
+    migration_id = models.TextField("migration")
+    phase = models.TextField("phase", choices=Phase)
+    graph = models.JSONField("schema")
+    captured_at = models.DateTimeField("captured")
+
+    class Meta:
+        managed = False
+        db_table = "_zanith_schema_snapshots"
+        default_permissions = ("view",)
+        verbose_name = "schema snapshot"
+        verbose_name_plural = "schema snapshots"
+
+    def __str__(self) -> str:
+        return f"{self.migration_id}:{self.phase}"
+
+
+class MigrationArtifact(models.Model):
+    """What a recoverable drop left behind."""
+
+    id = models.TextField("artifact", primary_key=True)
+    migration_id = models.TextField("migration")
+    artifact_type = models.TextField("kind")
+    source_schema = models.TextField("schema")
+    source_table = models.TextField("table")
+    source_column = models.TextField("column", null=True)  # noqa: DJ001  # as the table has it
+    physical_name = models.TextField("kept as")
+    row_count = models.BigIntegerField("rows", null=True)
+    checksum = models.TextField("checksum", null=True)  # noqa: DJ001  # as the table has it
+    recovery_sql = models.TextField("recovery SQL")
+    metadata = models.JSONField("metadata")
+    created_at = models.DateTimeField("created")
+    expires_at = models.DateTimeField("restored or purged", null=True)
+
+    class Meta:
+        managed = False
+        db_table = "_zanith_migration_artifacts"
+        default_permissions = ("view",)
+        permissions: ClassVar = [("restore_artifact", "Can restore an artifact")]
+        verbose_name = "artifact"
+        verbose_name_plural = "artifacts"
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def target(self) -> str:
+        """`users` or `users.legacy_uuid`, as zanith_recover takes it."""
+        return self.id.rsplit("::", 1)[-1]
+
+    @property
+    def rows_text(self) -> str:
+        return "" if self.row_count is None else f"{self.row_count:,}"
+
+    @property
+    def recoverable(self) -> bool:
+        return self.expires_at is None
+
+
+class MigrationCheckpoint(models.Model):
+    """How far a backfill came."""
+
+    id = models.TextField("checkpoint", primary_key=True)
+    migration_id = models.TextField("migration")
+    cursor = models.JSONField("last key", null=True)
+    processed_rows = models.BigIntegerField("rows done")
+    total_rows = models.BigIntegerField("rows in all", null=True)
+    status = models.TextField("status", choices=Status)
+    updated_at = models.DateTimeField("updated")
+
+    class Meta:
+        managed = False
+        db_table = "_zanith_migration_checkpoints"
+        default_permissions = ("view",)
+        verbose_name = "backfill checkpoint"
+        verbose_name_plural = "backfill checkpoints"
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def percent(self) -> int | None:
+        """0 to 100; None while nobody knows how many rows there are."""
+        if self.total_rows is None:
+            return None
+        if self.processed_rows >= self.total_rows:
+            return 100
+        return 100 * self.processed_rows // self.total_rows
+
+    @property
+    def rows_text(self) -> str:
+        """`42,000 of 100,000 rows`."""
+        total = "" if self.total_rows is None else f" of {self.total_rows:,}"
+        return f"{self.processed_rows:,}{total} rows"
+
+    @property
+    def sigil(self) -> str:
+        return sigil(self.status)
+
+
+def sigil(status: str) -> str:
+    """The sign of a status; "?" for one that a later release may have stored."""
+    return SIGILS.get(status, "?")
+
+
+def spoken(duration: timedelta | None) -> str:
+    """`340 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`; empty for None."""
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

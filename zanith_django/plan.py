@@ -1,0 +1,402 @@
+"""The pending part of the timeline, every step scored: what would run, and what it would do."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.apps import apps
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.fields import AddField
+from django.db.migrations.operations.models import AlterModelTable, CreateModel
+from django.db.models import NOT_PROVIDED
+
+from zanith_django import sql
+from zanith_django.exceptions import InvalidArgument
+from zanith_django.ledger import DONE, FINISHED, Ledger
+from zanith_django.migration import LoadedMigration
+from zanith_django.operations import DjangoOperation, Operation, Statement
+from zanith_django.operations.base import Context, TableFacts
+from zanith_django.operations.tables import CreateTable
+from zanith_django.reasons import Level
+from zanith_django.risk import Assessment, assess
+from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One operation of a plan. `status` is "pending", "done" (by an earlier run that stopped
+    later on), or "skipped" (Django did its work already)."""
+
+    number: int
+    operation: Operation
+    assessment: Assessment
+    statements: tuple[Statement, ...]
+    rows: int = 0
+    approved: str = ""
+    status: str = "pending"
+
+    @property
+    def kind(self) -> str:
+        return self.operation.kind
+
+    @property
+    def level(self) -> Level:
+        return self.assessment.level
+
+    @property
+    def score(self) -> int:
+        return self.assessment.score
+
+    @property
+    def reversible(self) -> bool:
+        if isinstance(self.operation, DjangoOperation):
+            return self.operation.reversible
+        return self.operation.inverse() is not None and "irreversible" not in self.assessment.reasons
+
+    @property
+    def sql(self) -> str:
+        return "\n".join(f"{statement.sql};" for statement in self.statements)
+
+    @property
+    def waits(self) -> bool:
+        return self.status == "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMigration:
+    """One entry of the timeline with its steps."""
+
+    entry: Entry
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
+
+    @property
+    def adopted(self) -> bool:
+        return self.entry.state == ADOPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would run, in order. Making one leaves nothing behind in the database."""
+
+    database: str
+    migrations: tuple[PlannedMigration, ...]
+    graph: SchemaGraph = dataclasses.field(default_factory=SchemaGraph)
+
+    @property
+    def steps(self) -> Iterator[tuple[PlannedMigration, PlannedStep]]:
+        """Every step that still waits, with its migration."""
+        for migration in self.migrations:
+            for step in migration.steps:
+                if step.waits:
+                    yield migration, step
+
+    @property
+    def worst(self) -> Level | None:
+        return max((step.level for _, step in self.steps), default=None)
+
+    @property
+    def total_score(self) -> int:
+        return sum(step.score for _, step in self.steps)
+
+    @property
+    def by_level(self) -> dict[str, int]:
+        counts = {str(level): 0 for level in Level}
+        for _, step in self.steps:
+            counts[str(step.level)] += 1
+        return counts
+
+    @property
+    def own_only(self) -> bool:
+        """Only operations of ours on tables: a schema can serve as the shadow."""
+        return all(step.operation.own_sql for _, step in self.steps)
+
+
+def plan(
+    timeline: Timeline,
+    *,
+    database: str,
+    context: Context,
+    ledger: Ledger | None = None,
+    only: Collection[str] | None = None,
+) -> Plan:
+    """Score the pending entries of the timeline.
+
+    `context` says what is known of the database. `only` scores just the entries with these ids,
+    as when there is no database to say what is pending; entries before them are folded in.
+    """
+    planner = _Planner(context, ledger)
+    planned = []
+    for entry in timeline.entries if only is not None else timeline.pending:
+        wanted = only is None or entry.id in only
+        migration = planner.take(timeline, entry, fresh=wanted)
+        if wanted:
+            planned.append(migration)
+    return Plan(database, tuple(planned), context.graph)
+
+
+class _Planner:
+    """Walks the entries and keeps what the schema has become by then."""
+
+    def __init__(self, context: Context, ledger: Ledger | None) -> None:
+        self.context, self.ledger = context, ledger
+        self.tables: dict[tuple[str, str], TableName] = {}
+
+    def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
+        done = self._done(entry)
+        approved = entry.migration.approved if entry.migration else {}
+        steps = []
+        for number, operation in enumerate(self.operations(timeline, entry), 1):
+            context = dataclasses.replace(self.context, migration_id=entry.id)
+            statements = operation.statements(context)
+            step = PlannedStep(
+                number,
+                operation,
+                assess(operation, context, statements),
+                statements,
+                rows=_rows(operation, context),
+                approved=approved.get(f"{number:04d}", ""),
+                status="skipped" if entry.state == ADOPTED else done.get(number, "pending"),
+            )
+            steps.append(step)
+            self._fold(operation, fresh=fresh and step.waits)
+        return PlannedMigration(entry, tuple(steps))
+
+    def _done(self, entry: Entry) -> dict[int, str]:
+        """{step: "done"} of a migration that an earlier run left half way."""
+        if self.ledger is None:
+            return {}
+        latest = self.ledger.latest(entry.id)
+        return {number: DONE for number, row in latest.items() if row.status in FINISHED}
+
+    def operations(self, timeline: Timeline, entry: Entry) -> list[Operation]:
+        if entry.migration:
+            return list(entry.migration.operations)
+        key = entry.covers[0]
+        return [
+            django_operation(operation, key, number, self.tables)
+            for number, operation in enumerate(timeline.django(key).operations, 1)
+        ]
+
+    def _fold(self, operation: Operation, *, fresh: bool) -> None:
+        """What the schema is after the operation, and which tables nobody can be using yet."""
+        graph = operation.apply_to(self.context.graph)
+        made = _made(operation) if fresh else None
+        known = self.context.fresh | {made} if made else self.context.fresh
+        self.context = dataclasses.replace(self.context, graph=graph, fresh=known)
+
+
+def _made(operation: Operation) -> TableName | None:
+    """The table that the operation makes, if any."""
+    if isinstance(operation, CreateTable):
+        return operation.table.name
+    if isinstance(operation, DjangoOperation) and operation.operation == "CreateModel":
+        return operation.table
+    return None
+
+
+def _rows(operation: Operation, context: Context) -> int:
+    known = (context.facts.get(name) for name in operation.tables[:1])
+    return next((facts.rows for facts in known if facts), 0)
+
+
+# --- Django's operations -------------------------------------------------------------------------
+
+
+def django_operation(
+    operation: DjangoMigrationOperation,
+    key: tuple[str, str],
+    position: int,
+    tables: dict[tuple[str, str], TableName],
+) -> DjangoOperation:
+    """An operation of a Django migration as a value; `tables` remembers names of tables."""
+    inner = _inner(operation)
+    return DjangoOperation(
+        migration=dotted(key),
+        position=position,
+        operation=type(inner or operation).__name__,
+        description=operation.describe(),
+        table=_table(inner, key[0], tables) if inner else None,
+        required=isinstance(inner, AddField) and _required(inner),
+        reversible=operation.reversible,
+        state_only=inner is None or _is_noop(inner),
+        model=_model(inner, key[0]) if inner else "",
+    )
+
+
+def _inner(operation: DjangoMigrationOperation) -> DjangoMigrationOperation | None:
+    """The operation that reaches the database: of SeparateDatabaseAndState the first such."""
+    if isinstance(operation, SeparateDatabaseAndState):
+        inside = [_inner(item) for item in operation.database_operations]
+        return next((item for item in inside if item), None)
+    return operation
+
+
+def _is_noop(operation: DjangoMigrationOperation) -> bool:
+    if isinstance(operation, RunPython):
+        return operation.code is RunPython.noop
+    return isinstance(operation, RunSQL) and operation.sql in (RunSQL.noop, [])
+
+
+def _required(operation: AddField) -> bool:
+    field = operation.field
+    return not (field.null or field.has_db_default() or field.many_to_many) and (
+        field.default is not NOT_PROVIDED or field.get_internal_type() != "AutoField"
+    )
+
+
+def _model_name(operation: DjangoMigrationOperation) -> str:
+    name = getattr(operation, "model_name", "") or ""
+    if not name and getattr(operation, "old_name", None) and not hasattr(operation, "model_name"):
+        return str(getattr(operation, "old_name", ""))
+    return str(name or (getattr(operation, "name", "") or ""))
+
+
+def _model(operation: DjangoMigrationOperation, app_label: str) -> str:
+    if isinstance(operation, RunPython | RunSQL):
+        return ""
+    name = _model_name(operation)
+    return f"{app_label}.{name}" if name else ""
+
+
+def _table(
+    operation: DjangoMigrationOperation,
+    app_label: str,
+    tables: dict[tuple[str, str], TableName],
+) -> TableName | None:
+    """The table of the model that the operation names: as this plan named it, else as today."""
+    name = _model_name(operation)
+    if not name or isinstance(operation, RunPython | RunSQL):
+        return None
+    key = (app_label, name.lower())
+    if isinstance(operation, CreateModel):
+        given = operation.options.get("db_table") or f"{app_label}_{name.lower()}"
+        tables[key] = TableName("", given)
+    elif isinstance(operation, AlterModelTable) and operation.table:
+        old = tables.get(key)
+        tables[key] = TableName("", operation.table)
+        return old or tables[key]
+    return tables.get(key) or _table_today(app_label, name)
+
+
+def _table_today(app_label: str, name: str) -> TableName:
+    try:
+        return TableName("", apps.get_model(app_label, name)._meta.db_table)
+    except (LookupError, ValueError):
+        return TableName("", f"{app_label}_{name.lower()}")
+
+
+# --- what is known of the live database ----------------------------------------------------------
+
+_FACTS = """\
+SELECT n.nspname, c.relname, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
+       coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0)
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'pg\\_%'"""
+
+
+def live_context(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> Context:
+    """What is known of a live database: its schema, version, sizes, and which tables are empty."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS)
+        rows = cursor.fetchall()
+        cursor.execute("SELECT current_setting('server_version_num')::int")
+        version = int(cursor.fetchone()[0])
+    schema = graph.default_schema
+    facts = {
+        TableName("" if row[0] == schema else row[0], row[1]): TableFacts(*row[2:]) for row in rows
+    }
+    return Context(
+        server_version=version,
+        schema=schema,
+        graph=graph,
+        facts=facts,
+        empty=empty_tables(connection, schema, [n for n in graph.table_names if n in facts]),
+    )
+
+
+def empty_tables(
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
+) -> frozenset[TableName]:
+    """Those of these tables that exist and hold no row; asks all in one query."""
+    names = _existing(connection, schema, names)
+    asked = [
+        sql.compose("NOT EXISTS (SELECT FROM {table})", table=sql.table(name, schema))
+        for name in names
+    ]
+    found: list[bool] = []
+    with connection.cursor() as cursor:
+        for chunk in range(0, len(asked), 400):
+            cursor.execute("SELECT ARRAY[" + ", ".join(asked[chunk : chunk + 400]) + "]")
+            found += cursor.fetchone()[0]
+    return frozenset(name for name, empty in zip(names, found, strict=True) if empty)
+
+
+def _existing(
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
+) -> list[TableName]:
+    if not names:
+        return []
+    spelled = [sql.table(name, schema).as_string(None) for name in names]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT to_regclass(name) IS NOT NULL "
+            "FROM unnest(%s::text[]) WITH ORDINALITY AS given(name, place) ORDER BY place",
+            [spelled],
+        )
+        return [name for name, (there,) in zip(names, cursor.fetchall(), strict=True) if there]
+
+
+def offline_context(sizes: Mapping[str, object] | None = None) -> Context:
+    """What is known without a database: nothing, or a graph with row estimates from production."""
+    if sizes is None:
+        return Context()
+    graph = SchemaGraph.from_json(sizes)
+    rows = sizes.get("rows")
+    known = rows if isinstance(rows, Mapping) else {}
+    facts = {
+        TableName("", name.name)
+        if name.schema == graph.default_schema
+        else name: TableFacts(int(value.get("rows", 0)), int(value.get("bytes", 0)))
+        for name, value in ((TableName.of(key), value) for key, value in known.items())
+    }
+    empty = frozenset(name for name, fact in facts.items() if fact.rows == 0)
+    return Context(graph=graph, schema=graph.default_schema, facts=facts, empty=empty)
+
+
+def changed_since(ref: str, files: Iterable[LoadedMigration]) -> list[str]:
+    """Ids of the migration files that git knows as new or changed since `ref`, or not at all."""
+    listed = list(files)
+    changed: set[Path] = set()
+    for folder in {Path(file.path).parent for file in listed}:
+        top = Path(_git(folder, "rev-parse", "--show-toplevel"))
+        names = _git(folder, "diff", "--name-only", "--diff-filter=d", ref, "--", ".")
+        new = _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name")
+        changed |= {(top / name).resolve() for name in (names + "\n" + new).split("\n") if name}
+    return [file.id for file in listed if Path(file.path).resolve() in changed]
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+    except FileNotFoundError as error:
+        raise InvalidArgument("--since needs git.", "Use --only ID instead.") from error
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().splitlines()[0] if error.stderr.strip() else "git failed"
+        raise InvalidArgument(f"--since: {reason}", "Name a branch, tag or commit.") from error
+    return done.stdout.strip()

@@ -1,0 +1,72 @@
+"""What a stage starts from: the graphs, files and timeline of one project on one database."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.conf import conf
+from zanith_django.files import load_all
+from zanith_django.ledger import Ledger
+from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.schema.from_models import Declared, from_models, project_models
+from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.timeline import Timeline, build, load_django
+
+
+def read_timeline(connection: BaseDatabaseWrapper) -> Timeline:
+    """The timeline as files, Django's record and the ledger have it."""
+    return build(load_django(connection), load_all(), Ledger(connection).applied())
+
+
+def offline_timeline() -> Timeline:
+    """The timeline as the files alone have it."""
+    return build(load_django(None), load_all())
+
+
+def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
+    """The schema that the database has."""
+    with connection.cursor() as cursor:
+        return without_ignored(from_catalog(cursor))
+
+
+def declared(connection: BaseDatabaseWrapper, *, prelude: Sequence[str] = ()) -> Declared:
+    """The schema that the models of this database ask for."""
+    return from_models(
+        connection,
+        project_models(connection.alias),
+        prelude=prelude,
+        cache=cache_folder(),
+        scratch=conf.scratch or None,
+    )
+
+
+def without_ignored(graph: SchemaGraph) -> SchemaGraph:
+    """The graph without the tables of setting IGNORE."""
+    if not conf.ignore:
+        return graph
+    ignored = {TableName.of(name) for name in conf.ignore}
+    return graph.only([name for name in graph.table_names if name not in ignored])
+
+
+def cache_folder() -> Path:
+    """Where tables that PostgreSQL has read back are remembered; one folder per project."""
+    project = hashlib.sha256(str(settings.SETTINGS_MODULE).encode() + _place()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"zanith_django-{_user()}" / project
+
+
+def _place() -> bytes:
+    return str(getattr(settings, "BASE_DIR", Path.cwd())).encode()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "nobody"

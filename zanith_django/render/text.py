@@ -1,0 +1,275 @@
+"""Plans, diffs, status and history for a terminal: 80 columns, colour only by Django's styles."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.management.color import Style
+
+from zanith_django.gates import Refusal
+from zanith_django.ledger import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED, StepRow
+from zanith_django.locks import Lock
+from zanith_django.operations import Operation, Statement
+from zanith_django.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.reasons import REASONS, Level
+from zanith_django.schema.equality import Extra, Note
+from zanith_django.timeline import ADOPTED, Timeline, dotted
+
+WIDTH = 80
+
+SIGILS = {
+    DONE: "✓",
+    FAILED: "✗",
+    RUNNING: "↻",
+    PENDING: "○",
+    SKIPPED: "–",
+    ROLLED_BACK: "↶",
+}
+
+
+def level_style(style: Style, level: str, text: str) -> str:
+    """`text` in the colour of a risk level."""
+    paint = {
+        "safe": style.SUCCESS,
+        "low": style.SUCCESS,
+        "medium": style.WARNING,
+        "high": style.WARNING,
+    }.get(level, style.ERROR)
+    return str(paint(text))
+
+
+def status_style(style: Style, status: str, text: str) -> str:
+    paint = {DONE: style.SUCCESS, FAILED: style.ERROR, RUNNING: style.WARNING}.get(status)
+    return str(paint(text)) if paint else text
+
+
+# --- plan ----------------------------------------------------------------------------------------
+
+
+def plan_text(
+    plan: Plan,
+    refusals: Sequence[Refusal],
+    max_risk: int,
+    style: Style,
+    *,
+    details: bool = False,
+) -> Iterator[str]:
+    """The plan, then the verdict. `details` adds SQL, locks and reasons of every step."""
+    steps = list(plan.steps)
+    if not steps and not plan.migrations:
+        yield "Nothing to do: the database is at the end of the timeline."
+    else:
+        yield _spread(f"pending plan · {_count(len(steps), 'operation')}", f"budget · ≤ {max_risk}")
+    for migration in plan.migrations:
+        yield from _migration_lines(migration, refusals, style, details)
+    yield ""
+    yield from _verdict(plan, refusals, max_risk, style)
+
+
+def _migration_lines(
+    migration: PlannedMigration, refusals: Sequence[Refusal], style: Style, details: bool
+) -> Iterator[str]:
+    yield ""
+    yield str(style.MIGRATE_HEADING(f"▸ {migration.id}"))
+    if migration.entry.migration and migration.entry.covers:
+        yield f"  covers {', '.join(map(dotted, migration.entry.covers))}"
+    if migration.adopted:
+        yield "  Django has applied this already: its steps are recorded as skipped."
+    if migration.entry.late:
+        yield "  This file is older than the newest applied one; it still runs, in its place."
+    refused = {r.step for r in refusals if r.migration == migration.id}
+    quiet = migration.entry.migration is None and not details
+    shown = [
+        step
+        for step in migration.steps
+        if not quiet or step.level >= Level.MEDIUM or step.number in refused
+    ]
+    for step in shown:
+        yield from _step_lines(step, step.number in refused, style, details)
+    hidden = len(migration.steps) - len(shown)
+    if hidden:
+        yield f"  {_count(hidden, 'step')} of Django's, safe or low"
+
+
+def _step_lines(step: PlannedStep, refused: bool, style: Style, details: bool) -> Iterator[str]:
+    level = f"{step.level!s:<11} {step.score:>3}"
+    line = f"  {step.number:02d}  {level_style(style, str(step.level), level)}  {step.kind:<15}"
+    notes = [note for note in (_status_note(step), "refused" if refused else "") if note]
+    tail = f"  ({', '.join(notes)})" if notes else ""
+    yield f"{line} {step.operation.target}{tail}".rstrip()
+    if step.approved:
+        yield f"      approved: {step.approved}"
+    if not step.waits or (step.level < Level.MEDIUM and not details):
+        return
+    yield from _wrapped(step.operation.describe() + ".", "      ")
+    for code in step.assessment.reasons:
+        yield from _wrapped(f"{code}: {REASONS[code].effect}", "      · ")
+    for statement in step.statements if details else _strongest(step.statements):
+        yield from _statement_lines(statement, details)
+    yield from _wrapped(f"undo: {_undo(step)}", "      ")
+
+
+def _status_note(step: PlannedStep) -> str:
+    if step.status == "done":
+        return "done already"
+    return "skipped" if step.status == "skipped" else ""
+
+
+def _strongest(statements: Sequence[Statement]) -> list[Statement]:
+    return [max(statements, key=lambda s: s.lock)] if statements else []
+
+
+def _statement_lines(statement: Statement, details: bool) -> Iterator[str]:
+    if details:
+        yield from textwrap.indent(statement.sql, "      ").splitlines()
+    if statement.lock != Lock.NONE:
+        tables = ", ".join(map(str, statement.tables))
+        on = f" on {tables}" if tables else ""
+        how_long = _how_long(statement)
+        yield from _wrapped(
+            f"lock: {statement.lock}{on}, {how_long}; {statement.lock.effect}", "      "
+        )
+
+
+def _how_long(statement: Statement) -> str:
+    if statement.rewrites:
+        return "while the table is written anew"
+    return "while the table is read" if statement.scans else "for an instant"
+
+
+def _undo(step: PlannedStep) -> str:
+    if step.operation.recoverable:
+        verb = "restore-column" if "." in step.operation.target else "restore-table"
+        return f"zanith_rollback, or later zanith_recover {verb} {step.operation.target}"
+    return "zanith_rollback" if step.reversible else "cannot be undone"
+
+
+def _verdict(
+    plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style
+) -> Iterator[str]:
+    for refusal in refusals:
+        yield str(style.ERROR(refusal.message))
+    if refusals:
+        yield str(style.ERROR("blocked · review required"))
+    elif plan.worst is not None:
+        worst = plan.worst
+        yield str(
+            style.SUCCESS(f"ready · worst step is {worst} ({int(worst)}), budget {max_risk}")
+        )
+
+
+# --- diff ----------------------------------------------------------------------------------------
+
+
+def diff_text(
+    before: str,
+    after: str,
+    operations: Sequence[Operation],
+    extras: Sequence[Extra],
+    notes: Sequence[Note] = (),
+    *,
+    verbose: bool = False,
+) -> Iterator[str]:
+    """What turns `before` into `after`, a line each."""
+    if not operations:
+        yield f"No difference from {before} to {after}."
+    else:
+        yield f"{_count(len(operations), 'difference')} from {before} to {after}:"
+    for operation in operations:
+        yield from _wrapped(f"{operation.kind:<15} {operation.describe()}", "  ")
+    if extras:
+        yield f"{_count(len(extras), 'extra')}, which no model names and nothing here drops:"
+    for extra in extras:
+        yield from _wrapped(extra.description, "  ")
+    for note in notes if verbose else ():
+        yield from _wrapped(f"note: {note.description}", "  ")
+
+
+# --- status and history --------------------------------------------------------------------------
+
+
+def status_text(
+    timeline: Timeline, unfinished: Sequence[StepRow], style: Style, *, every: bool = False
+) -> Iterator[str]:
+    """Where the database stands on the timeline."""
+    pending = timeline.pending
+    applied = len(timeline.entries) - len(pending)
+    yield f"{_count(applied, 'migration')} applied, {len(pending)} pending"
+    for entry in timeline.entries if every else pending:
+        state = {"applied": "✓", "pending": "○", ADOPTED: "–"}[entry.state]
+        note = " (Django has applied it already)" if entry.state == ADOPTED else ""
+        late = " (late: older than the newest applied)" if entry.late else ""
+        yield f"  {state} {entry.id}{note}{late}"
+    for row in unfinished:
+        yield str(style.ERROR(f"  {SIGILS[row.status]} {row.id} {row.status}: {row.error or ''}"))
+    if unfinished:
+        yield "Run zanith_apply: it resumes there."
+    elif pending:
+        yield "Run zanith_plan to see what they do, zanith_apply to run them."
+
+
+def history_text(
+    applied: dict[str, Any],
+    steps: Iterable[StepRow],
+    tables: dict[str, int],
+    style: Style,
+    *,
+    verbose: bool = False,
+) -> Iterator[str]:
+    """Applied migrations in order, then those that began and did not end."""
+    by_migration: dict[str, list[StepRow]] = {}
+    for row in steps:
+        by_migration.setdefault(row.migration_id, []).append(row)
+    unfinished = [name for name in by_migration if name not in applied]
+    yield f"Applied migrations ({len(applied)}):"
+    for name, when in applied.items():
+        yield f"▸ {name}" + ("" if verbose else f"  {when:%Y-%m-%d %H:%M:%S}")
+        if verbose:
+            yield from _history_steps(by_migration.get(name, []), style)
+            if name in tables:
+                yield f"  snapshot: {tables[name]} model(s)"
+    if unfinished:
+        yield f"Unfinished ({len(unfinished)}):"
+    for name in unfinished:
+        yield f"▸ {name}"
+        yield from _history_steps(by_migration[name], style)
+
+
+def _history_steps(rows: Iterable[StepRow], style: Style) -> Iterator[str]:
+    for row in rows:
+        attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
+        took = ""
+        if row.started_at and row.finished_at and row.status == DONE:
+            took = f"  {(row.finished_at - row.started_at).total_seconds() * 1000:.0f} ms"
+        sigil = status_style(style, row.status, SIGILS.get(row.status, "?"))
+        yield f"  {sigil} step {row.step}{attempt}: [{row.risk_level}] {row.operation_kind}{took}"
+        if row.error:
+            yield from _wrapped(row.error, "      ")
+
+
+# --- layout --------------------------------------------------------------------------------------
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _spread(left: str, right: str) -> str:
+    return left + right.rjust(max(WIDTH - len(left), len(right) + 2))
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """Lines of at most WIDTH; what follows the first is indented as deep."""
+    lines = []
+    for part in text.splitlines() or [""]:
+        lines += textwrap.wrap(
+            part,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=" " * len(indent),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return lines

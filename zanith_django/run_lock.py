@@ -1,0 +1,146 @@
+"""One run at a time: a session advisory lock on the working connection, taken by polling.
+
+A session that waits in the blocking `pg_advisory_lock()` deadlocks the concurrent index builds of
+the holder, so nobody ever waits in it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
+
+# Two arbitrary halves of one key: "zani", "th" and the number of the ledger's layout.
+CLASS_ID, OBJECT_ID = 0x7A616E69, 0x74680001
+
+POLL_SECONDS = 0.25
+
+_TRY = "SELECT pg_try_advisory_lock(%s, %s)"
+_RELEASE = "SELECT pg_advisory_unlock(%s, %s)"
+_HELD = """\
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND pid = pg_backend_pid() AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_HOLDER = """\
+SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
+       date_trunc('second', clock_timestamp() - a.backend_start)::text
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+@contextmanager
+def run_lock(
+    connection: BaseDatabaseWrapper,
+    *,
+    wait: float,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the run lock. Raises `LockNotHad` after `wait` seconds, `PooledConnection` where the
+    lock would be worthless. `on_wait` is told once who holds it."""
+    refuse_transaction_pooling(connection)
+    _announce(connection)
+    _take(connection, wait, on_wait)
+    try:
+        yield
+    finally:
+        _release(connection)
+
+
+def check_held(connection: BaseDatabaseWrapper) -> None:
+    """Raises `LockLost` where the lock is gone, for instance with a connection that was closed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [CLASS_ID, OBJECT_ID])
+        if not cursor.fetchone()[0]:
+            raise LockLost
+
+
+def _announce(connection: BaseDatabaseWrapper) -> None:
+    """Tells other sessions who this is, and lets a dead runner's backend end soon."""
+    name = f"zanith {os.getpid()}@{socket.gethostname()}"[:63]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('application_name', %s, false), "
+            "set_config('client_connection_check_interval', '500ms', false)",
+            [name],
+        )
+
+
+def _take(
+    connection: BaseDatabaseWrapper, wait: float, on_wait: Callable[[str], None] | None
+) -> None:
+    started = time.monotonic()
+    told = False
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_TRY, [CLASS_ID, OBJECT_ID])
+            if cursor.fetchone()[0]:
+                return
+        waited = time.monotonic() - started
+        if waited >= wait:
+            raise LockNotHad(holder(connection), waited)
+        if on_wait and not told:
+            on_wait(holder(connection))
+            told = True
+        time.sleep(min(POLL_SECONDS, max(wait - waited, 0.01)))
+
+
+def _release(connection: BaseDatabaseWrapper) -> None:
+    if connection.connection is None or connection.connection.closed:
+        return
+    if connection.in_atomic_block or connection.connection.broken:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASE, [CLASS_ID, OBJECT_ID])
+
+
+def holder(connection: BaseDatabaseWrapper) -> str:
+    """Who holds the lock and since when, for people."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
+        row = cursor.fetchone()
+    if row is None:
+        return "nobody any more"
+    pid, name, address, since = row
+    return f"{name or 'unnamed'} from {address}, backend {pid}, connected for {since}"
+
+
+def refuse_transaction_pooling(connection: BaseDatabaseWrapper) -> None:
+    """Behind a transaction-pooling proxy two sessions share a backend, and both get the lock.
+
+    A proxy shows in that the backend is not the one that the client was told of; then two
+    connections tell whether one keeps its backend while the other holds a transaction.
+    """
+    connection.ensure_connection()
+    raw = connection.connection
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend = cursor.fetchone()[0]
+    if raw.info.backend_pid == backend:
+        return
+    if _shares_backends(connection):
+        raise PooledConnection
+
+
+def _shares_backends(connection: BaseDatabaseWrapper) -> bool:
+    first, second = connection.copy(), connection.copy()
+    try:
+        before = _pid(first)
+        second.set_autocommit(False)
+        other = _pid(second)
+        return _pid(first) != before or other == before
+    finally:
+        first.close()
+        second.close()
+
+
+def _pid(connection: BaseDatabaseWrapper) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,83 @@
+"""Timeouts of the working connection: set for every step, given back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import InterfaceError, OperationalError
+
+from zanith_django.exceptions import ConnectionFailed, NotPostgreSQL, ServerTooOld
+
+OLDEST_SERVER = 150000
+
+_TIMEOUTS = (
+    "lock_timeout",
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_timeout",  # PostgreSQL 17
+)
+
+
+def connect(alias: str) -> BaseDatabaseWrapper:
+    """The connection of this alias, open; raises `NotPostgreSQL`, `ConnectionFailed`,
+    `ServerTooOld`."""
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        raise NotPostgreSQL(alias, connection.display_name)
+    try:
+        connection.ensure_connection()
+        version = server_version(connection)
+    except (OperationalError, InterfaceError) as error:
+        raise ConnectionFailed(alias, error) from error
+    if version < OLDEST_SERVER:
+        raise ServerTooOld(version)
+    return connection
+
+
+def server_version(connection: BaseDatabaseWrapper) -> int:
+    """As in 150018."""
+    connection.ensure_connection()
+    return int(connection.connection.info.server_version)
+
+
+@contextmanager
+def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> Iterator[None]:
+    """Our timeouts for the session, also over a role's defaults; the old ones come back."""
+    before = _read(connection)
+    _set(connection, {**dict.fromkeys(before, "0"), "statement_timeout": _ms(statement_timeout)})
+    try:
+        yield
+    finally:
+        if connection.connection is not None and not connection.connection.closed:
+            _set(connection, before)
+
+
+def set_lock_timeout(connection: BaseDatabaseWrapper, seconds: float, *, local: bool) -> None:
+    """`local` holds to the end of the open transaction only; 0 waits for ever."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, %s)", [_ms(seconds), local])
+
+
+def _ms(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _read(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)",
+            [list(_TIMEOUTS)],
+        )
+        return dict(cursor.fetchall())
+
+
+def _set(connection: BaseDatabaseWrapper, values: dict[str, str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config(name, value, false) "
+            "FROM unnest(%s::text[], %s::text[]) AS given(name, value)",
+            [list(values), list(values.values())],
+        )
