@@ -31,6 +31,7 @@ from zanith_django.exceptions import (
     StepFailed,
 )
 from zanith_django.execute import Executor, StepRun
+from zanith_django.files import managed_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import (
     DONE,
@@ -43,6 +44,7 @@ from zanith_django.ledger import (
     NewStep,
     StepRow,
 )
+from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact, Context
 from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import (
@@ -135,6 +137,7 @@ def apply(
     try:
         with (
             run_lock(connection, wait=wait, on_wait=told.waiting),
+            own_run(),
             own_timeouts(connection, conf.statement_timeout),
         ):
             return _Run(connection, options, told).run()
@@ -216,6 +219,8 @@ class _Run:
             *gates.consent(planned, conf.allow_destructive if allowed is None else allowed),
             *gates.reasons(planned, conf.fail_on if given.fail_on is None else given.fail_on),
         ]
+        if conf.uncovered == "refuse":
+            refusals += gates.coverage(self.timeline, managed_apps(), conf.uncovered)
         if refusals:
             self._record_refusals(planned, refusals)
             raise GateRefused(dict.fromkeys(f"{r.migration}: {r.message}" for r in refusals))
@@ -225,7 +230,8 @@ class _Run:
         steps = {(migration.id, step.number): step for migration, step in planned.steps}
         first: dict[tuple[str, int], Refusal] = {}
         for refusal in refusals:
-            first.setdefault((refusal.migration, refusal.step), refusal)
+            if refusal.step:
+                first.setdefault((refusal.migration, refusal.step), refusal)
         with transaction.atomic(using=self.connection.alias):
             for (migration_id, number), refusal in first.items():
                 new = _new_step(steps[migration_id, number])
@@ -485,7 +491,8 @@ class _DjangoWork:
 def _with_next(
     migrations: tuple[PlannedMigration, ...],
 ) -> Iterator[tuple[PlannedMigration, PlannedMigration | None]]:
-    return zip(migrations, (*migrations[1:], None), strict=True)  # type: ignore[return-value]
+    following: tuple[PlannedMigration | None, ...] = (*migrations, None)
+    return zip(migrations, following[1:], strict=True)
 
 
 def _new_step(step: PlannedStep) -> NewStep:

@@ -28,8 +28,8 @@ FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
 # Batches that write little are quick, but the next one may meet nothing but rows to write.
 LARGEST_SPARSE = 10_000
 
-# Rows that appear behind the cursor are fetched by further passes; their number is bounded, so
-# that clients who go on inserting such rows cannot keep a backfill from its end.
+# Rows that appear behind the cursor are fetched by further passes, so many at most: clients who
+# go on inserting such rows cannot keep a backfill from its end.
 PASSES = 5
 
 TRIES = 6
@@ -106,9 +106,11 @@ def backfill(
     progress: Callable[[Progress], None] | None = None,
     before_batch: Callable[[], None] | None = None,
 ) -> int:
-    """Writes every row that was there when it began, or came while it ran, and that
-    `batches.where` selects; returns the rows written over all runs of this checkpoint.
+    """Writes every row that `batches.where` selects; returns the rows written, counted over all
+    runs of this checkpoint. One that is done already writes nothing.
 
+    Rows that others insert meanwhile are for a default or a trigger to keep right; those that
+    come behind the cursor without are written too, as long as that is not an endless chase.
     The connection is in autocommit, the ledger on the same one. A batch waits for row locks as
     long as the session's `lock_timeout` lets it; a deadlock or serialization failure is retried.
     """
@@ -264,36 +266,32 @@ class _Run:
         self.batch_seconds, self.pause = batch_seconds, pause
         self.progress, self.before_batch = progress, before_batch
         self.size, self.visited = FIRST_SIZE, 0
+        self.own_transactions: list[str] = []
+        self.skipped = sql.EMPTY
         self.processed_before = checkpoint.processed_rows
         self.started = time.monotonic()
 
     def run(self) -> int:
-        # A finished one is only looked over: something after it failed, or was never recorded.
-        if self.checkpoint.status != DONE or self._wanting():
-            self._walk_until_none_is_left()
+        if self.checkpoint.status != DONE:
+            self._save(status=RUNNING, total_rows=self._estimate())
+            self._walk_until_none_is_missed()
+            self._save(status=DONE, total_rows=self.checkpoint.processed_rows)
         return self.checkpoint.processed_rows
 
-    def _walk_until_none_is_left(self) -> None:
-        self._begin()
+    def _walk_until_none_is_missed(self) -> None:
         key = _rows(self.connection, sql.compose(_KEY, table=self.regclass))
-        for number in range(PASSES):
-            if number:
-                self._move(cursor=self._cursor(None))
+        allowed: float = float("inf")
+        for _ in range(PASSES):
             self._pass(
                 _KeyPass(self.connection, self.table, key)
                 if key
                 else _PagePass(self.connection, self.regclass)
             )
-            if not self._wanting():
+            missed = self._missed()
+            if not 0 < missed <= allowed:
                 break
-        self._move(status=DONE, total_rows=self.checkpoint.processed_rows)
-        self.ledger.save_checkpoint(self.checkpoint)
-
-    def _begin(self) -> None:
-        if self.checkpoint.status == DONE:
-            self._move(cursor=self._cursor(None))
-        self._move(status=RUNNING, total_rows=self._estimate())
-        self.ledger.save_checkpoint(self.checkpoint)
+            allowed = 2 * missed + FIRST_SIZE  # more than that: they come faster than we write
+            self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
 
     def _pass(self, ranges: _KeyPass | _PagePass) -> None:
         first = True
@@ -324,58 +322,57 @@ class _Run:
     def _try(self, found: _Range) -> tuple[float, int]:
         started = time.monotonic()
         with transaction.atomic(using=self.connection.alias, durable=True):
-            written, unmet = _rows(self.connection, self._update(found))[0]
+            with self.connection.cursor() as cursor:
+                cursor.execute(self._update(found))
+                written = cursor.rowcount
             moved = dataclasses.replace(
                 self.checkpoint,
-                cursor=self._cursor(found.reached, unmet),
+                cursor=list(found.reached),
                 processed_rows=self.checkpoint.processed_rows + written,
             )
             self.ledger.save_checkpoint(moved)
+            own = _rows(self.connection, "SELECT pg_current_xact_id()::xid::text")[0][0]
+        if written:
+            self.own_transactions.append(own)
         self.checkpoint = moved
         return time.monotonic() - started, written
 
     def _update(self, found: _Range) -> str:
-        """Counts what it writes, and what matches even then."""
         return sql.compose(
-            "WITH written AS (UPDATE {table} SET {assignments} WHERE {condition} AND ({where}) "
-            "RETURNING ({where}) AS unmet) "
-            "SELECT count(*), count(*) FILTER (WHERE unmet) FROM written",
+            "UPDATE {table} SET {assignments} WHERE {condition} AND ({where}){skipped}",
             table=found.table,
             assignments=self.assignments,
             condition=found.condition,
             where=self.where,
+            skipped=self.skipped,
         )
 
     # --- the checkpoint ------------------------------------------------------------------------
 
     @property
     def _reached(self) -> Key | None:
-        key = (self.checkpoint.cursor or {}).get("key")
-        return tuple(key) if key else None
+        return tuple(self.checkpoint.cursor) if self.checkpoint.cursor else None
 
-    @property
-    def _unmet(self) -> int:
-        """Rows that matched still when they were written, in all runs."""
-        return int((self.checkpoint.cursor or {}).get("unmet", 0))
-
-    def _cursor(self, reached: Key | None, unmet: int = 0) -> dict[str, Any]:
-        return {"key": list(reached) if reached else None, "unmet": self._unmet + unmet}
-
-    def _move(self, **fields: Any) -> None:
+    def _save(self, **fields: Any) -> None:
         self.checkpoint = dataclasses.replace(self.checkpoint, **fields)
+        self.ledger.save_checkpoint(self.checkpoint)
 
-    def _wanting(self) -> bool:
-        """Is there a row to write that no pass has seen? One snapshot of the whole table says so.
+    def _missed(self) -> int:
+        """How many rows are still to be written, by one snapshot of the whole table.
 
-        Where a written row matches still (the value was NULL, say), only the walk along the key
-        tells what was written: then there is no other pass, for it would write rows twice.
+        A row that this run wrote and that matches still (its value was NULL, say) is told by the
+        transaction that wrote it, and not written again.
         """
-        if self._unmet:
-            return False
+        own = sql.clause("xmin::text = ANY ({ids}::text[])", ids=sql.literal(self.own_transactions))
         text = sql.compose(
-            "SELECT count(*) FROM {table} WHERE {where}", table=self.table, where=self.where
+            "SELECT count(*), count(*) FILTER (WHERE {own}) FROM {table} WHERE {where}",
+            own=own,
+            table=self.table,
+            where=self.where,
         )
-        return bool(_rows(self.connection, text)[0][0])
+        matching, written = _rows(self.connection, text)[0]
+        self.skipped = sql.clause(" AND NOT {own}", own=own) if written else sql.EMPTY
+        return int(matching - written)
 
     # --- progress ------------------------------------------------------------------------------
 

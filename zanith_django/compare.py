@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django.diff import HARD, Hints, diff
 from zanith_django.exceptions import BrokenFile, UnknownMigration
@@ -83,7 +84,8 @@ class Sources:
         return Difference(operations, comparison.extras, comparison.notes)
 
     def with_sizes(self, name: str) -> dict[str, Any]:
-        """The graph as JSON; of the live database with what is known of its tables' sizes."""
+        """The graph as JSON; of the live database with the sizes of its tables and the migrations
+        that are applied, so that CI can plan and verify without it."""
         graph = self.graph(name)
         data = graph.to_json()
         if name == LIVE:
@@ -93,7 +95,14 @@ class Sources:
                 for table, fact in sorted(facts.items())
                 if table in graph
             }
+            data["history"] = {
+                "django": [".".join(key) for key in self._recorded()],
+                "zanith": list(Ledger(self.connection).applied()),
+            }
         return data
+
+    def _recorded(self) -> list[tuple[str, str]]:
+        return list(MigrationRecorder(self.connection).applied_migrations())
 
 
 def _spell(name: TableName, graph: SchemaGraph) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from zanith_django import operations as ops
 from zanith_django.operations.base import Operation
-from zanith_django.operations.columns import what_contains
+from zanith_django.operations.dependents import what_contains
 from zanith_django.schema.graph import (
     Column,
     ForeignKey,
@@ -216,9 +216,14 @@ def _new_tables(d: _Differ) -> Iterator[Operation]:
     made = set(d.now.table_names)
     for table in _by_dependency(new):
         made.add(table.name)
-        keys = tuple(key for key in table.foreign_keys if key.references in made)
+        keys = tuple(key for key in table.foreign_keys if _stands(d, made, key))
         created = dataclasses.replace(table, foreign_keys=keys)
         yield ops.CreateTable(table=created, model=d.label(table.name))
+
+
+def _stands(d: _Differ, made: Collection[TableName], key: ForeignKey) -> bool:
+    """Its table is made by now, or is none of these graphs' business: then it is there already."""
+    return key.references in made or key.references not in d.after
 
 
 def _by_dependency(tables: Iterable[Table]) -> list[Table]:

@@ -161,7 +161,8 @@ def record_applied(connection: BaseDatabaseWrapper, migration: DjangoMigration) 
 def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall) -> None:
     """Run one data step of a Django migration with the historical models of exactly that point.
 
-    Runs inside the transaction that is open, so that the step and its `done` commit together.
+    Runs inside the transaction that is open, if one is, so that the step and its `done` commit
+    together.
     """
     key = key_of(call.migration)
     migration = states.timeline.django(key)
@@ -171,8 +172,7 @@ def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall
     operation = migration.operations[call.position - 1]
     after = state.clone()
     operation.state_forwards(key[0], after)
-    with connection.schema_editor(atomic=False) as editor:
-        editor.atomic_migration = connection.in_atomic_block
+    with connection.schema_editor(atomic=connection.in_atomic_block) as editor:
         if call.backwards:
             operation.database_backwards(key[0], editor, after, state)
         else:

@@ -132,6 +132,9 @@ class Executor:
         if isinstance(statement, Batches):
             self._backfill(step, statement)
             return
+        if isinstance(statement, PythonCall):
+            self._one(statement)
+            return
 
         def attempt() -> None:
             try:

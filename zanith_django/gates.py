@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.apps import AppConfig
 
-from zanith_django.files import covered_after
-from zanith_django.ledger import FINISHED, Ledger
+from zanith_django.files import covered_after, folder_of
+from zanith_django.ledger import FINISHED, REFUSED, Ledger
 from zanith_django.migration import LoadedMigration
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
@@ -35,7 +35,7 @@ def budget(plan: Plan, max_risk: int) -> list[Refusal]:
             step.number,
             f"Step {step.number:02d} ({step.kind}) scores {step.score} · "
             f"over the budget of {max_risk}",
-            f"refused — max risk {max_risk}",
+            f"{REFUSED}max risk {max_risk}",
         )
         for migration, step in _unapproved(plan)
         if step.score > max_risk
@@ -52,7 +52,7 @@ def consent(plan: Plan, allow_destructive: bool) -> list[Refusal]:
             migration.id,
             step.number,
             f"Step {step.number:02d} ({step.kind}) is destructive · needs --allow-destructive",
-            "refused — destructive not allowed",
+            f"{REFUSED}destructive not allowed",
         )
         for migration, step in _unapproved(plan)
         if step.level == Level.DESTRUCTIVE
@@ -68,7 +68,7 @@ def reasons(plan: Plan, fail_on: Sequence[str]) -> list[Refusal]:
             migration.id,
             step.number,
             f"Step {step.number:02d} ({step.kind}) has the reason {code} · in --fail-on",
-            f"refused — fail on {code}",
+            f"{REFUSED}fail on {code}",
         )
         for migration, step in plan.steps
         for code in step.assessment.reasons
@@ -80,8 +80,17 @@ def _unapproved(plan: Plan) -> Iterable[tuple[PlannedMigration, PlannedStep]]:
     return ((migration, step) for migration, step in plan.steps if not step.approved)
 
 
-def coverage(timeline: Timeline, managed: Iterable[AppConfig]) -> list[Refusal]:
-    """Every Django migration of a managed app after its `covered_after` has a file."""
+def coverage(timeline: Timeline, managed: Iterable[AppConfig], policy: str) -> list[Refusal]:
+    """Every Django migration of a managed app after its `covered_after` has a file.
+
+    An app without a folder of ours has not come over to zanith yet: Django runs its migrations,
+    unless `policy` (setting UNCOVERED) is "refuse".
+    """
+    strict = [
+        config
+        for config in managed
+        if policy == "refuse" or (folder_of(config) / "__init__.py").exists()
+    ]
     return [
         Refusal(
             "coverage",
@@ -89,20 +98,23 @@ def coverage(timeline: Timeline, managed: Iterable[AppConfig]) -> list[Refusal]:
             0,
             f"{dotted(key)} has no zanith migration · run zanith_generate {key[0]}",
         )
-        for key in uncovered(timeline, managed)
+        for key in uncovered(timeline, strict)
     ]
 
 
-def uncovered(timeline: Timeline, managed: Iterable[AppConfig]) -> list[Key]:
-    """Django migrations of managed apps that need a file and have none, in order."""
-    since = {config.label: covered_after(config) for config in managed}
+def uncovered(
+    timeline: Timeline, managed: Iterable[AppConfig], since: Mapping[str, str] | None = None
+) -> list[Key]:
+    """Django migrations of managed apps that need a file and have none, in order. `since` says
+    for each app the last one that needs none; by default its folder does."""
+    after = since or {config.label: covered_after(config) for config in managed}
     covered = {key for entry in timeline.entries if entry.migration for key in entry.covers}
     missing = []
-    passed = {label for label, after in since.items() if not after}
+    passed = {label for label, last in after.items() if not last}
     for key in django_order(timeline.loader):
         if key[0] in passed and key not in covered and not _covered_parts(timeline, key, covered):
             missing.append(key)
-        if since.get(key[0]) == key[1]:
+        if after.get(key[0]) == key[1]:
             passed.add(key[0])
     return missing
 
@@ -133,13 +145,14 @@ def _edited(
     if not isinstance(known, list):
         return ""
     if unfinished is None:
-        changed = [n for n, pair in enumerate(zip(known, file.digests, strict=False), 1) if pair[0] != pair[1]]
+        pairs = zip(known, file.digests, strict=False)
+        changed = [number for number, (old, new) in enumerate(pairs, 1) if old != new]
         if changed or len(known) != len(file.digests):
             steps = ", ".join(f"{n:02d}" for n in changed) or "number of steps"
             return f"The file of {file.id} was edited after it ran ({steps})"
         return ""
     for number, row in unfinished.latest(file.id).items():
-        if row.status in FINISHED and number <= len(known):
-            if number > len(file.digests) or file.digests[number - 1] != known[number - 1]:
-                return f"Step {number:02d} of {file.id} was edited after it was done"
+        done = row.status in FINISHED and number <= len(known)
+        if done and known[number - 1 : number] != list(file.digests[number - 1 : number]):
+            return f"Step {number:02d} of {file.id} was edited after it was done"
     return ""

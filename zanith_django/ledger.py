@@ -19,6 +19,8 @@ PENDING, RUNNING, DONE = "pending", "running", "done"
 FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
 FINISHED = (DONE, SKIPPED)
 
+REFUSED = "refused — "
+
 TABLES: Mapping[str, str] = {
     "_zanith_migrations": """\
 CREATE TABLE IF NOT EXISTS _zanith_migrations (
@@ -224,13 +226,16 @@ class Ledger:
         return {row.step: row for row in self.steps(migration_id)}
 
     def unfinished(self) -> list[StepRow]:
-        """Newest attempts that run or failed, of migrations that are not recorded as applied."""
+        """Newest attempts that run or failed, of migrations that are not recorded as applied and
+        began to run: what a gate refused never began."""
         applied = self.applied()
         newest = {(row.migration_id, row.step): row for row in self.steps()}
         return [
             row
             for row in newest.values()
-            if row.status in (RUNNING, FAILED) and row.migration_id not in applied
+            if row.status in (RUNNING, FAILED)
+            and row.migration_id not in applied
+            and not (row.error or "").startswith(REFUSED)
         ]
 
     def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
@@ -302,7 +307,7 @@ class Ledger:
         )
 
     def refuse(self, migration_id: str, new: NewStep, error: str) -> None:
-        """A failed row for a step that a gate refused; nothing ran."""
+        """A failed row for a step that a gate refused; nothing ran. `error` begins with REFUSED."""
         known = self.latest(migration_id).get(new.step)
         attempt = known.attempt + 1 if known else 1
         row_id = step_id(migration_id, new.step, attempt)

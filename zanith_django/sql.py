@@ -17,6 +17,8 @@ from zanith_django.schema.graph import TableName
 
 NAME_BYTES = 63
 
+Composable = sql.Composable
+
 
 def ident(name: str) -> sql.Composable:
     """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""

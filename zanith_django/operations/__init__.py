@@ -11,8 +11,6 @@ from zanith_django.operations.columns import (
     AlterGenerated,
     DropColumn,
     RenameColumn,
-    RestoreColumn,
-    SoftDropColumn,
 )
 from zanith_django.operations.constraints import (
     AddCheck,
@@ -36,16 +34,20 @@ from zanith_django.operations.extensions import (
     DropCollation,
     DropExtension,
 )
-from zanith_django.operations.indexes import AddIndex, DropIndex, RenameIndex
+from zanith_django.operations.indexes import AddIndex, AlterIndexOptions, DropIndex, RenameIndex
 from zanith_django.operations.policies import CreatePolicy, DisableRls, DropPolicy, EnableRls
+from zanith_django.operations.soft_drops import (
+    RestoreColumn,
+    RestoreTable,
+    SoftDropColumn,
+    SoftDropTable,
+)
 from zanith_django.operations.tables import (
     AlterTableOptions,
     CreateTable,
     DropTable,
     RenameTable,
-    RestoreTable,
     SetComment,
-    SoftDropTable,
 )
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "AlterColumnNullable",
     "AlterColumnType",
     "AlterGenerated",
+    "AlterIndexOptions",
     "AlterPrimaryKey",
     "AlterTableOptions",
     "Backfill",

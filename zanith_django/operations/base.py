@@ -76,6 +76,9 @@ class Statement:
     cleanup: str = ""
 
 
+_NOWHERE = TableName("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Batches(Statement):
     """Writes every row that `where` selects, in batches of closed key ranges.
@@ -84,7 +87,7 @@ class Batches(Statement):
     the range of each batch.
     """
 
-    table: TableName = TableName("", "")
+    table: TableName = _NOWHERE
     assignments: str = ""
     where: str = ""
 
@@ -216,14 +219,15 @@ def from_data(data: Mapping[str, Any]) -> Operation:
 
 def alter_table(
     context: Context,
-    name: TableName,
+    table: TableName,
     template: LiteralString,
+    /,
     **parts: sql.Composable,
 ) -> str:
-    """`ALTER TABLE name <template>`."""
+    """`ALTER TABLE table <template>`."""
     return sql.compose(
         "ALTER TABLE {table} {change}",
-        table=context.table(name),
+        table=context.table(table),
         change=sql.clause(template, **parts),
     )
 

@@ -1,16 +1,15 @@
-"""Columns: add, alter, rename, drop, and the soft drop with its restore."""
+"""Columns: add, alter, rename, drop."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
 from zanith_django import sql
-from zanith_django.exceptions import CannotDrop
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    Artifact,
     Batches,
     Context,
     OnTable,
@@ -19,31 +18,35 @@ from zanith_django.operations.base import (
     alter_table,
     dropped_name,
     must_have,
-    to_data,
 )
 from zanith_django.operations.constraints import (
     AddCheck,
+    AddExclusion,
     AddForeignKey,
     AddUnique,
+    AlterPrimaryKey,
     constraint_state,
     drop_constraint,
-    exclusion_clause,
     validate,
 )
-from zanith_django.operations.indexes import AddIndex, index_name
-from zanith_django.operations.policies import create_policy
-from zanith_django.schema.graph import (
-    Check,
-    Column,
-    Exclusion,
-    ForeignKey,
-    Index,
-    Policy,
-    SchemaGraph,
-    Table,
-    TableName,
-    Unique,
+from zanith_django.operations.dependents import (
+    DEPENDENT_PARTS,
+    generated_from,
+    rename_column,
+    what_contains,
+    without_column,
 )
+from zanith_django.operations.indexes import AddIndex
+from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed, volatile
+from zanith_django.operations.sequences import (
+    change_sequence,
+    drop_serial,
+    make_serial,
+    reseed,
+)
+from zanith_django.schema.graph import Column, Policy, SchemaGraph, Table, TableName
+from zanith_django.schema.object_names import make_object_name
 
 _COLUMN_STATE = """\
 SELECT 'done' FROM pg_catalog.pg_attribute
@@ -68,15 +71,15 @@ class AddColumn(OnTable):
         return f"add column {self.target} ({spell_column(self.column)})"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        comment = column_comment(self.table, self.column, context)
+        settings = column_settings(self.table, self.column, context)
         if context.quiet(self.table) or not volatile(self.column.default):
-            return (add_column(self.table, self.column, context), *comment)
+            return (add_column(self.table, self.column, context), *settings)
         bare = dataclasses.replace(self.column, nullable=True, default=None)
         add = dataclasses.replace(
             add_column(self.table, bare, context),
             probe=column_state(self.table, self.column.name, context),
         )
-        steps = [add, set_default(self.table, self.column, context), *comment]
+        steps = [add, set_default(self.table, self.column, context), *settings]
         steps.append(self._fill(context))
         if not self.column.nullable:
             steps += set_not_null(self.table, self.column.name, context)
@@ -123,9 +126,8 @@ class AddGeneratedColumn(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         added = add_column(self.table, self.column, context)
-        rewrites = not self.column.virtual
-        comment = column_comment(self.table, self.column, context)
-        return (dataclasses.replace(added, rewrites=rewrites), *comment)
+        settings = column_settings(self.table, self.column, context)
+        return (dataclasses.replace(added, rewrites=not self.column.virtual), *settings)
 
     def inverse(self) -> Operation:
         return DropColumn(table=self.table, column=self.column, model=self.model)
@@ -175,7 +177,9 @@ class DropColumn(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterColumnType(OnTable):
-    """Changes type and collation; `old` and `new` are the whole column before and after."""
+    """Changes type, collation and the way values are stored; `old` and `new` are the whole column
+    before and after. What PostgreSQL refuses to carry over, generated columns that read this one
+    and policies, is made again in the same transaction."""
 
     kind = "alterColumnType"
     table: TableName
@@ -189,55 +193,83 @@ class AlterColumnType(OnTable):
         return f"{self.table}.{self.new.name}"
 
     def describe(self) -> str:
+        if spell_type(self.old) == spell_type(self.new):
+            return f"change how values of {self.target} are stored"
         return f"change type of {self.target} from {spell_type(self.old)} to {spell_type(self.new)}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        table = must_have(context.graph, self.table)
+        rebuilt = _Rebuilt(table, generated_from(table, self.new.name), context)
         column = sql.ident(self.new.name)
-        parts = []
-        if self.old.default is not None:
-            parts.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
-        parts.append(self._type_clause(column))
-        if self.new.default is not None:
-            default = sql.catalog_text(self.new.default)
-            parts.append(
-                sql.clause(
-                    "ALTER COLUMN {column} SET DEFAULT {default}", column=column, default=default
-                )
+        changes = [*rebuilt.drops(), *self._changes(column), *rebuilt.adds()]
+        policies = what_contains(table, self.new.name)["policies"]
+        return (
+            *rebuilt.without_policies(policies),
+            Statement(
+                alter_table(context, self.table, "{changes}", changes=sql.join(changes)),
+                Lock.ACCESS_EXCLUSIVE,
+                (self.table,),
+                rewrites=rewrite_needed(self.old, self.new) or rebuilt.rewrites,
+            ),
+            *self._sequence(context),
+            *rebuilt.statements(policies),
+        )
+
+    def _changes(self, column: sql.Composable) -> list[sql.Composable]:
+        old, new = self.old, self.new
+        changes = []
+        # The same type again resets storage and compression to what is usual for it.
+        retyped = (old.type, old.collation) != (new.type, new.collation) or (
+            bool(old.storage) and not new.storage
+        )
+        if retyped and old.default is not None:
+            changes.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
+        if retyped:
+            changes.append(self._type_clause(column))
+        if new.default is not None and (retyped or new.default != old.default):
+            default = sql.catalog_text(new.default)
+            changes.append(
+                sql.clause("ALTER COLUMN {column} SET DEFAULT {it}", column=column, it=default)
             )
-        text = alter_table(context, self.table, "{parts}", parts=sql.join(parts))
-        rewrites = rewrite_needed(self.old, self.new)
-        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rewrites),)
+        stored = dataclasses.replace(old, storage="", compression="") if retyped else old
+        return [*changes, *storage_changes(stored, new)]
 
     def _type_clause(self, column: sql.Composable) -> sql.Composable:
         wanted = sql.catalog_text(self.new.type)
-        using = sql.catalog_text(self.using) if self.using else None
+        using = sql.clause("{column}::{type}", column=column, type=wanted)
+        if self.using:
+            using = sql.catalog_text(self.using)
+        plain = not self.using and (
+            assigns(self.old.type, self.new.type) or self.old.type == self.new.type
+        )
         return sql.clause(
-            "ALTER COLUMN {column} TYPE {type}{collation} USING {using}",
+            "ALTER COLUMN {column} TYPE {type}{collation}{using}",
             column=column,
             type=wanted,
             collation=collate_clause(self.new.collation),
-            using=using or sql.clause("{column}::{type}", column=column, type=wanted),
+            using=sql.EMPTY if plain else sql.clause(" USING {it}", it=using),
         )
+
+    def _sequence(self, context: Context) -> list[Statement]:
+        """An identity's sequence follows its column, a serial's has to be told."""
+        change = _SEQUENCE_TYPES.get(self.new.type)
+        if self.new.identity != "serial" or change is None or self.old.type == self.new.type:
+            return []
+        return [change_sequence(self.table, self.new.name, change, context)]
 
     def inverse(self) -> Operation:
         return AlterColumnType(table=self.table, old=self.new, new=self.old, model=self.model)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return alter(
-            graph,
-            self.table,
-            self.new.name,
-            type=self.new.type,
-            collation=self.new.collation,
-            default=self.new.default,
-        )
+        fields = ("type", "collation", "default", "storage", "compression")
+        values = {field: getattr(self.new, field) for field in fields}
+        return alter(graph, self.table, self.new.name, **values)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         if not rewrite_needed(self.old, self.new):
             return ()
         own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
-        codes = (own or "changes_column_type", "rewrites_table", "locks_reads")
-        return codes
+        return (own or "changes_column_type", "rewrites_table", "locks_reads")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +344,7 @@ class AlterColumnDefault(OnTable):
         return alter(graph, self.table, self.column, default=self.new)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        """Without its default, an insert of running code that leaves a NOT NULL column out fails."""
+        """Without its default, an insert of running code that leaves the column out may fail."""
         column = must_have(context.graph, self.table).column(self.column)
         if self.new is None and column and not column.nullable and not context.quiet(self.table):
             return ("breaks_running_code",)
@@ -338,25 +370,36 @@ class AlterColumnIdentity(OnTable):
         return f"change identity of {self.target} from {self.old or 'none'} to {self.new or 'none'}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if {self.old, self.new} <= _IDENTITIES:
+            return (self._altered("SET GENERATED", context),)
+        steps: list[Statement] = []
+        if self.old == "serial":
+            steps += drop_serial(self.table, self.column, context)
+        elif self.old:
+            steps.append(self._altered("DROP IDENTITY", context))
+        if self.new == "serial":
+            column = must_have(context.graph, self.table).column(self.column)
+            kind = column.type if column else "bigint"
+            steps += make_serial(self.table, self.column, kind, context)
+        elif self.new:
+            steps.append(self._altered("ADD GENERATED", context))
+        return (*steps, *([reseed(self.table, self.column, context)] if self.new else []))
+
+    def _altered(self, change: LiteralString, context: Context) -> Statement:
+        mode = sql.keyword("ALWAYS" if self.new == "always" else "BY DEFAULT")
+        suffix = {
+            "SET GENERATED": sql.clause(" {mode}", mode=mode),
+            "ADD GENERATED": sql.clause(" {mode} AS IDENTITY", mode=mode),
+        }
         text = alter_table(
             context,
             self.table,
-            "ALTER COLUMN {column} {change}",
+            "ALTER COLUMN {column} {change}{suffix}",
             column=sql.ident(self.column),
-            change=self._change(),
+            change=sql.keyword(change),
+            suffix=suffix.get(change, sql.EMPTY),
         )
-        steps = [Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))]
-        if self.new and not self.old:
-            steps.append(reseed_identity(self.table, self.column, context))
-        return tuple(steps)
-
-    def _change(self) -> sql.Composable:
-        if not self.new:
-            return sql.keyword("DROP IDENTITY")
-        mode = sql.keyword("ALWAYS" if self.new == "always" else "BY DEFAULT")
-        if self.old in ("always", "by default"):
-            return sql.clause("SET GENERATED {mode}", mode=mode)
-        return sql.clause("ADD GENERATED {mode} AS IDENTITY", mode=mode)
+        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))
 
     def inverse(self) -> Operation:
         return dataclasses.replace(self, old=self.new, new=self.old)
@@ -386,19 +429,49 @@ class AlterGenerated(OnTable):
         return f"change how {self.target} is generated"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        column = sql.ident(self.new.name)
+        if self._keeps_column(context):
+            return (self._expression(context),)
+        # A virtual column has no values to keep: it becomes a stored one first.
+        stored = self.new
         if not self.new.generated:
-            change = sql.clause("ALTER COLUMN {column} DROP EXPRESSION", column=column)
-        else:
+            stored = dataclasses.replace(self.new, generated=self.old.generated, default=None)
+        made_stored = dataclasses.replace(self, new=stored)._rebuild(context)
+        if self.new.generated:
+            return made_stored
+        return (*made_stored, self._expression(context))
+
+    def _keeps_column(self, context: Context) -> bool:
+        """DROP EXPRESSION and, since PostgreSQL 17, SET EXPRESSION leave all else as it is."""
+        old, new = self.old, self.new
+        if not new.generated:
+            return not old.virtual
+        same = (old.type, old.collation, old.virtual) == (new.type, new.collation, new.virtual)
+        return bool(old.generated) and same and context.server_version >= 170000
+
+    def _expression(self, context: Context) -> Statement:
+        column = sql.ident(self.new.name)
+        change = sql.clause("ALTER COLUMN {column} DROP EXPRESSION", column=column)
+        if self.new.generated:
             change = sql.clause(
-                "DROP COLUMN {column}, ADD COLUMN {definition}",
+                "ALTER COLUMN {column} SET EXPRESSION AS ({it})",
                 column=column,
-                definition=column_clause(self.new),
+                it=sql.catalog_text(self.new.generated),
             )
-        text = alter_table(context, self.table, "{change}", change=change)
         rewrites = bool(self.new.generated) and not self.new.virtual
-        altered = Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rewrites)
-        return (altered, *column_comment(self.table, self.new, context))
+        text = alter_table(context, self.table, "{change}", change=change)
+        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rewrites)
+
+    def _rebuild(self, context: Context) -> tuple[Statement, ...]:
+        """The column goes and comes in one statement, and all that hung on it after it."""
+        table = must_have(context.graph, self.table)
+        rebuilt = _Rebuilt(table, (self.new,), context)
+        changes = [*rebuilt.drops(), *rebuilt.adds()]
+        text = alter_table(context, self.table, "{changes}", changes=sql.join(changes))
+        return (
+            *rebuilt.without_policies(()),
+            Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rebuilt.rewrites),
+            *rebuilt.statements(()),
+        )
 
     def inverse(self) -> Operation:
         return AlterGenerated(table=self.table, old=self.new, new=self.old, model=self.model)
@@ -449,304 +522,12 @@ class RenameColumn(OnTable):
         return ("rename_column", "breaks_running_code")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftDropColumn(OnTable):
-    """Hides a column under a name of ours and lifts all that would make inserts or deletes of
-    the new code fail; the values stay and `restoreColumn` brings everything back."""
-
-    kind = "softDropColumn"
-    table: TableName
-    column: Column
-    uniques: tuple[Unique, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
-    checks: tuple[Check, ...] = ()
-    exclusions: tuple[Exclusion, ...] = ()
-    indexes: tuple[Index, ...] = ()
-    policies: tuple[Policy, ...] = ()
-    model: str = ""
-
-    @classmethod
-    def of(cls, table: Table, column: Column, model: str = "") -> SoftDropColumn:
-        """The soft drop of `column` with everything on `table` that contains it."""
-        key = table.primary_key
-        if key and column.name in key.columns:
-            raise CannotDrop(f"{table.name}.{column.name}", "it is part of the primary key")
-        return cls(
-            table=table.name, column=column, model=model, **what_contains(table, column.name)
-        )
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.column.name}"
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.foreign_keys)
-        return tuple(dict.fromkeys((self.table, *others)))
-
-    def describe(self) -> str:
-        return f"soft-drop column {self.target} (its values are kept)"
-
-    def statements(self, context: Context) -> tuple[Statement, ...]:
-        artifact_id = self._artifact_id(context)
-        return (
-            *self._lift(context),
-            *self._set_aside(context, artifact_id),
-            *self._hide(context, artifact_id),
-        )
-
-    def _artifact_id(self, context: Context) -> str:
-        return context.artifact_id("soft_drop_column", self.target)
-
-    def _lift(self, context: Context) -> list[Statement]:
-        """Drops what new code would trip over: it does not know the column any more."""
-        lifted = [
-            drop_constraint(self.table, item.name, context, self.tables)
-            for item in (*self.foreign_keys, *self.uniques, *self.checks, *self.exclusions)
-        ]
-        for policy in self.policies:
-            text = sql.compose(
-                "DROP POLICY {name} ON {table}",
-                name=sql.ident(policy.name),
-                table=context.table(self.table),
-            )
-            lifted.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)))
-        for index in self.indexes:
-            if index.unique:
-                name = index_name(self.table, index.name, context)
-                text = sql.compose("DROP INDEX {name}", name=name)
-                lifted.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)))
-        return lifted
-
-    def _set_aside(self, context: Context, artifact_id: str) -> list[Statement]:
-        """Renames plain indexes, so that a column of the same name can be made again."""
-        return [
-            Statement(
-                sql.compose(
-                    "ALTER INDEX {old} RENAME TO {new}",
-                    old=index_name(self.table, index.name, context),
-                    new=sql.ident(dropped_name(artifact_id, index.name)),
-                ),
-                Lock.ACCESS_EXCLUSIVE,
-                (self.table,),
-            )
-            for index in self.indexes
-            if not index.unique
-        ]
-
-    def _hide(self, context: Context, artifact_id: str) -> list[Statement]:
-        column = sql.ident(self.column.name)
-        changes = []
-        if self.column.identity in ("always", "by default"):
-            changes.append(sql.clause("ALTER COLUMN {column} DROP IDENTITY", column=column))
-        if self.column.default is not None or self.column.identity == "serial":
-            changes.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
-        if not self.column.nullable:
-            changes.append(sql.clause("ALTER COLUMN {column} DROP NOT NULL", column=column))
-        texts = []
-        if changes:
-            texts.append(alter_table(context, self.table, "{all}", all=sql.join(changes)))
-        texts.append(
-            alter_table(
-                context,
-                self.table,
-                "RENAME COLUMN {column} TO {hidden}",
-                column=column,
-                hidden=sql.ident(dropped_name(artifact_id)),
-            )
-        )
-        return [Statement(text, Lock.ACCESS_EXCLUSIVE, self.tables) for text in texts]
-
-    def inverse(self) -> Operation:
-        return RestoreColumn(
-            table=self.table, column=self.column, model=self.model, **dependents(self)
-        )
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: without_column(t, self.column.name))
-
-    def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("drops_column_with_data", "breaks_running_code")
-
-    def artifact(self, context: Context) -> Artifact:
-        artifact_id = self._artifact_id(context)
-        restore = RestoreColumn(
-            table=self.table,
-            column=self.column,
-            artifact_id=artifact_id,
-            model=self.model,
-            **dependents(self),
-        )
-        hidden = dropped_name(artifact_id)
-        return Artifact(
-            id=artifact_id,
-            type="soft_drop_column",
-            table=self.table,
-            column=self.column.name,
-            physical_name=hidden,
-            recovery_sql=";\n".join(s.sql for s in restore.statements(context)) + ";",
-            count=sql.compose(
-                "SELECT count({column}) FROM {table}",
-                column=sql.ident(hidden),
-                table=context.table(self.table),
-            ),
-            metadata={"restore": to_data(restore)},
-        )
-
-    @property
-    def recoverable(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreColumn(OnTable):
-    """Brings a soft-dropped column back with its default, NOT NULL, constraints and indexes.
-
-    `artifact_id` names what it restores; empty, it is the soft drop of the same migration.
-    """
-
-    kind = "restoreColumn"
-    table: TableName
-    column: Column
-    artifact_id: str = ""
-    uniques: tuple[Unique, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
-    checks: tuple[Check, ...] = ()
-    exclusions: tuple[Exclusion, ...] = ()
-    indexes: tuple[Index, ...] = ()
-    policies: tuple[Policy, ...] = ()
-    model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.column.name}"
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.foreign_keys)
-        return tuple(dict.fromkeys((self.table, *others)))
-
-    def describe(self) -> str:
-        return f"restore column {self.target} with its values"
-
-    def statements(self, context: Context) -> tuple[Statement, ...]:
-        return (*self._show(context), *self._constrain(context), *self._require(context))
-
-    def _show(self, context: Context) -> list[Statement]:
-        """One transaction: the name, the generator, the indexes that were set aside."""
-        artifact_id = self.artifact_id or context.artifact_id("soft_drop_column", self.target)
-        texts = [
-            alter_table(
-                context,
-                self.table,
-                "RENAME COLUMN {hidden} TO {column}",
-                hidden=sql.ident(dropped_name(artifact_id)),
-                column=sql.ident(self.column.name),
-            )
-        ]
-        for index in self.indexes:
-            if not index.unique:
-                hidden = dropped_name(artifact_id, index.name)
-                texts.append(
-                    sql.compose(
-                        "ALTER INDEX {old} RENAME TO {new}",
-                        old=index_name(self.table, hidden, context),
-                        new=sql.ident(index.name),
-                    )
-                )
-        probe = column_state(self.table, self.column.name, context)
-        shown = [
-            Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe) for text in texts
-        ]
-        if self.column.default is not None:
-            shown.append(set_default(self.table, self.column, context))
-        return shown
-
-    def _constrain(self, context: Context) -> list[Statement]:
-        """Checks and foreign keys first without their scan, then validated."""
-        added = [
-            *(AddCheck(table=self.table, check=check) for check in self.checks),
-            *(AddForeignKey(table=self.table, foreign_key=key) for key in self.foreign_keys),
-        ]
-        statements = [statement for item in added for statement in item.statements(context)]
-        return sorted(statements, key=lambda statement: statement.separate)
-
-    def _require(self, context: Context) -> list[Statement]:
-        """NOT NULL, then what must be unique, then policies."""
-        required: list[Statement] = []
-        if not self.column.nullable:
-            required += set_not_null(self.table, self.column.name, context)
-        if self.column.identity in ("always", "by default"):
-            given = AlterColumnIdentity(
-                table=self.table, column=self.column.name, new=self.column.identity
-            )
-            required += given.statements(context)
-        for unique in self.uniques:
-            required += AddUnique(table=self.table, unique=unique).statements(context)
-        for index in self.indexes:
-            if index.unique:
-                required += AddIndex(table=self.table, index=index).statements(context)
-        for exclusion in self.exclusions:
-            text = alter_table(context, self.table, "ADD {it}", it=exclusion_clause(exclusion))
-            required.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)))
-        for policy in self.policies:
-            text = create_policy(self.table, policy, context)
-            required.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)))
-        return required
-
-    def inverse(self) -> Operation:
-        return SoftDropColumn(
-            table=self.table, column=self.column, model=self.model, **dependents(self)
-        )
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        def restored(table: Table) -> Table:
-            table = table.with_item("columns", self.column)
-            for part in DEPENDENT_PARTS:
-                for item in getattr(self, part):
-                    table = table.with_item(part, item)
-            return table
-
-        return graph.changed(self.table, restored)
-
-    def reasons(self, context: Context) -> tuple[str, ...]:
-        required = () if self.column.nullable else ("changes_column_nullable_to_not_null",)
-        return ("adds_nullable_column", *required)
-
-
-# --- what depends on a column ------------------------------------------------------------------
-
-DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
-
-
-def dependents(operation: SoftDropColumn | RestoreColumn) -> dict[str, tuple[object, ...]]:
-    return {part: getattr(operation, part) for part in DEPENDENT_PARTS}
-
-
-def what_contains(table: Table, column: str) -> dict[str, tuple[object, ...]]:
-    """Everything on `table` that contains or reads `column`, by part."""
-    found: dict[str, tuple[object, ...]] = {
-        part: tuple(item for item in getattr(table, part) if column in item.columns)
-        for part in ("uniques", "foreign_keys", "checks", "exclusions", "indexes")
-    }
-    found["policies"] = tuple(
-        policy for policy in table.policies if mentions(policy.using + policy.check, column)
-    )
-    return found
-
-
-def mentions(expression: str, column: str) -> bool:
-    """Does a text of the catalog name this column?"""
-    return any(_named(token) == column for token in _TOKENS.findall(expression))
-
-
-def without_column(table: Table, column: str) -> Table:
-    """`table` as DROP COLUMN leaves it: without all that contained the column."""
-    gone = what_contains(table, column)
-    for part, items in gone.items():
-        for item in items:
-            table = table.without_item(part, item.name)  # type: ignore[attr-defined]
-    return table.without_item("columns", column)
+_IDENTITIES = {"always", "by default"}
+_SEQUENCE_TYPES: Mapping[str, LiteralString] = {
+    "smallint": "ALTER SEQUENCE %s AS smallint",
+    "integer": "ALTER SEQUENCE %s AS integer",
+    "bigint": "ALTER SEQUENCE %s AS bigint",
+}
 
 
 def alter(graph: SchemaGraph, table: TableName, column: str, **fields: object) -> SchemaGraph:
@@ -761,85 +542,62 @@ def alter(graph: SchemaGraph, table: TableName, column: str, **fields: object) -
     return graph.changed(table, altered)
 
 
-# --- renaming a column in texts that PostgreSQL printed ------------------------------------------
+class _Rebuilt:
+    """Generated columns that one statement drops and adds again, and what hangs on them.
 
-# Strings are tokens of their own, so that nothing inside them is taken for a name.
-_TOKENS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*""")
+    `columns` are as they will be. All of it happens in one transaction under the table's
+    exclusive lock, so that plain forms do.
+    """
 
+    def __init__(self, table: Table, columns: tuple[Column, ...], context: Context) -> None:
+        self.table, self.columns = table, columns
+        self.context = dataclasses.replace(context, fresh=context.fresh | {table.name})
+        self.parts: dict[str, dict[str, Any]] = {part: {} for part in DEPENDENT_PARTS}
+        for column in columns:
+            for part, items in what_contains(table, column.name).items():
+                self.parts[part].update({item.name: item for item in items})
 
-def _named(token: str) -> str:
-    return token[1:-1].replace('""', '"') if token.startswith('"') else token
+    @property
+    def rewrites(self) -> bool:
+        return any(not column.virtual for column in self.columns)
 
+    def drops(self) -> list[sql.Composable]:
+        return [
+            sql.clause("DROP COLUMN {column}", column=sql.ident(column.name))
+            for column in self.columns
+        ]
 
-def rename_in_text(text: str, old: str, new: str) -> str:
-    """`text` with the name `old` spelled `new`, as PostgreSQL would print it."""
-    spelled = new if re.fullmatch(r"[a-z_][a-z0-9_]*", new) else sql.ident(new).as_string(None)
+    def adds(self) -> list[sql.Composable]:
+        return [sql.clause("ADD COLUMN {it}", it=column_clause(column)) for column in self.columns]
 
-    def spell(match: re.Match[str]) -> str:
-        called = text[match.end() : match.end() + 1] == "("
-        qualified = text[match.start() - 1 : match.start()] in (":", ".")
-        return spelled if _named(match[0]) == old and not called and not qualified else match[0]
+    def _policies(self, more: tuple[Policy, ...]) -> list[Policy]:
+        return list({**self.parts["policies"], **{item.name: item for item in more}}.values())
 
-    return _TOKENS.sub(spell, text)
+    def without_policies(self, more: tuple[Policy, ...]) -> list[Statement]:
+        """A policy is in the way of DROP COLUMN and ALTER TYPE."""
+        return self._all(DropPolicy(table=self.table.name, policy=p) for p in self._policies(more))
 
+    def statements(self, more: tuple[Policy, ...]) -> list[Statement]:
+        name, parts = self.table.name, self.parts
+        key = self.table.primary_key
+        again: list[Operation] = []
+        if key and {column.name for column in self.columns} & set(key.columns):
+            again.append(AlterPrimaryKey(table=name, new=key))
+        again += [AddUnique(table=name, unique=item) for item in parts["uniques"].values()]
+        again += [AddCheck(table=name, check=item) for item in parts["checks"].values()]
+        again += [AddExclusion(table=name, exclusion=i) for i in parts["exclusions"].values()]
+        again += [AddIndex(table=name, index=item) for item in parts["indexes"].values()]
+        again += [AddForeignKey(table=name, foreign_key=i) for i in parts["foreign_keys"].values()]
+        again += [CreatePolicy(table=name, policy=policy) for policy in self._policies(more)]
+        settings = [
+            statement
+            for column in self.columns
+            for statement in column_settings(name, column, self.context)
+        ]
+        return [*settings, *self._all(again)]
 
-def rename_column(graph: SchemaGraph, name: TableName, old: str, new: str) -> SchemaGraph:
-    """`graph` with a column renamed wherever it is mentioned."""
-    graph = graph.changed(name, lambda table: _rename_in_table(table, old, new))
-    return dataclasses.replace(
-        graph, tables=tuple(_rename_in_references(table, name, old, new) for table in graph.tables)
-    )
-
-
-def _rename_in_references(table: Table, name: TableName, old: str, new: str) -> Table:
-    keys = tuple(
-        dataclasses.replace(
-            key, referenced_columns=tuple(new if c == old else c for c in key.referenced_columns)
-        )
-        if key.references == name
-        else key
-        for key in table.foreign_keys
-    )
-    return table if keys == table.foreign_keys else dataclasses.replace(table, foreign_keys=keys)
-
-
-_TEXTS = ("expression", "definition", "predicate", "using", "check", "generated", "column")
-_NAMES = ("columns", "include")
-
-
-def _rename_in_table(table: Table, old: str, new: str) -> Table:
-    changes: dict[str, object] = {
-        part: tuple(_rename_in_item(item, old, new) for item in getattr(table, part))
-        for part in DEPENDENT_PARTS
-    }
-    if table.primary_key:
-        changes["primary_key"] = _rename_in_item(table.primary_key, old, new)
-    changes["columns"] = tuple(
-        dataclasses.replace(
-            column,
-            name=new if column.name == old else column.name,
-            generated=rename_in_text(column.generated, old, new),
-        )
-        for column in table.columns
-    )
-    return dataclasses.replace(table, **changes)  # type: ignore[arg-type]
-
-
-def _rename_in_item(item: object, old: str, new: str) -> object:
-    changes: dict[str, object] = {}
-    for field in dataclasses.fields(item):  # type: ignore[arg-type]
-        value = getattr(item, field.name)
-        if field.name == "keys":
-            changes["keys"] = tuple(_rename_in_item(key, old, new) for key in value)
-        elif field.name == "column":
-            changes["column"] = new if value == old else value
-        elif field.name in _NAMES:
-            renamed = [new if name == old else name for name in value]
-            keep_order = field.name == "include" or hasattr(item, "deferrable")
-            changes[field.name] = tuple(renamed if keep_order else sorted(renamed))
-        elif field.name in _TEXTS and value:
-            changes[field.name] = rename_in_text(value, old, new)
-    return dataclasses.replace(item, **changes)  # type: ignore[type-var]
+    def _all(self, operations: Iterable[Operation]) -> list[Statement]:
+        return [s for operation in operations for s in operation.statements(self.context)]
 
 
 # --- the SQL of columns ------------------------------------------------------------------------
@@ -872,7 +630,7 @@ def column_clause(column: Column) -> sql.Composable:
     kind = _SERIAL.get(column.type, column.type) if column.identity == "serial" else column.type
     parts = [
         sql.clause("{name} {type}", name=sql.ident(column.name), type=sql.catalog_text(kind)),
-        *_storage_clauses(column),
+        _compression_clause(column),
         collate_clause(column.collation),
     ]
     if column.default is not None:
@@ -880,9 +638,7 @@ def column_clause(column: Column) -> sql.Composable:
     if column.generated:
         kept = sql.keyword("VIRTUAL" if column.virtual else "STORED")
         expression = sql.catalog_text(column.generated)
-        parts.append(
-            sql.clause(" GENERATED ALWAYS AS ({it}) {kept}", it=expression, kept=kept)
-        )
+        parts.append(sql.clause(" GENERATED ALWAYS AS ({it}) {kept}", it=expression, kept=kept))
     if column.identity in ("always", "by default"):
         mode = sql.keyword(column.identity.upper())
         parts.append(sql.clause(" GENERATED {mode} AS IDENTITY", mode=mode))
@@ -891,13 +647,25 @@ def column_clause(column: Column) -> sql.Composable:
     return sql.join(parts, "")
 
 
-def _storage_clauses(column: Column) -> list[sql.Composable]:
-    clauses = []
-    if column.compression:
-        clauses.append(
-            sql.clause(" COMPRESSION {it}", it=sql.keyword(column.compression.upper()))
+def _compression_clause(column: Column) -> sql.Composable:
+    if not column.compression:
+        return sql.EMPTY
+    return sql.clause(" COMPRESSION {it}", it=sql.keyword(column.compression))
+
+
+def storage_changes(old: Column, new: Column) -> list[sql.Composable]:
+    """ALTER COLUMN … SET STORAGE and SET COMPRESSION, where they differ."""
+    column = sql.ident(new.name)
+    changes = []
+    if new.storage and new.storage != old.storage:
+        it = sql.keyword(new.storage)
+        changes.append(sql.clause("ALTER COLUMN {column} SET STORAGE {it}", column=column, it=it))
+    if new.compression != old.compression:
+        it = sql.keyword(new.compression or "default")
+        changes.append(
+            sql.clause("ALTER COLUMN {column} SET COMPRESSION {it}", column=column, it=it)
         )
-    return clauses
+    return changes
 
 
 def collate_clause(collation: str) -> sql.Composable:
@@ -923,16 +691,34 @@ def set_default(table: TableName, column: Column, context: Context) -> Statement
     return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
 
 
-def column_comment(table: TableName, column: Column, context: Context) -> tuple[Statement, ...]:
+def column_settings(table: TableName, column: Column, context: Context) -> list[Statement]:
+    """What the definition of a new column cannot say: its storage, its comment."""
+    changes = storage_changes(dataclasses.replace(column, storage=""), column)
+    if column.identity == "serial" and column.nullable:
+        name = sql.ident(column.name)
+        changes.append(sql.clause("ALTER COLUMN {column} DROP NOT NULL", column=name))
+    settings = []
+    if changes:
+        text = alter_table(context, table, "{changes}", changes=sql.join(changes))
+        settings.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (table,)))
+    return [*settings, *column_comment(table, column, context)]
+
+
+def column_comment(table: TableName, column: Column, context: Context) -> list[Statement]:
     if not column.comment:
-        return ()
+        return []
+    return [comment_on_column(table, column.name, column.comment, context)]
+
+
+def comment_on_column(table: TableName, column: str, comment: str, context: Context) -> Statement:
+    """An empty comment removes what is there."""
     text = sql.compose(
         "COMMENT ON COLUMN {table}.{column} IS {comment}",
         table=context.table(table),
-        column=sql.ident(column.name),
-        comment=sql.literal(column.comment),
+        column=sql.ident(column),
+        comment=sql.literal(comment or None),
     )
-    return (Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,)),)
+    return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,))
 
 
 def column_state(table: TableName, column: str, context: Context) -> str:
@@ -942,45 +728,54 @@ def column_state(table: TableName, column: str, context: Context) -> str:
     )
 
 
-def reseed_identity(table: TableName, column: str, context: Context) -> Statement:
-    """Lets the sequence of a new identity go on above the highest value that is there."""
-    text = sql.compose(
-        "SELECT setval(pg_get_serial_sequence({text}, {column}), "
-        "greatest((SELECT max({name}) FROM {table}), 1), "
-        "EXISTS (SELECT 1 FROM {table}))",
-        text=sql.regclass(table, context.schema),
-        column=sql.literal(column),
-        name=sql.ident(column),
-        table=context.table(table),
-    )
-    return Statement(text, Lock.ACCESS_SHARE, (table,))
-
-
 def set_not_null(table: TableName, column: str, context: Context) -> list[Statement]:
-    """SET NOT NULL without a scan under the exclusive lock.
+    """SET NOT NULL without a scan under the exclusive lock."""
+    steps = NotNull.of(table, column, context)
+    return [*steps.claim, *steps.check, *steps.end]
+
+
+@dataclass(frozen=True, slots=True)
+class NotNull:
+    """The three stages of SET NOT NULL: claim it, check the rows, make it so.
 
     A validated check proves it (PostgreSQL 12), or the constraint itself is added NOT VALID and
     validated (PostgreSQL 18). https://www.postgresql.org/docs/18/sql-altertable.html
     """
-    name = sql.ident(column)
-    set_it = alter_table(context, table, "ALTER COLUMN {column} SET NOT NULL", column=name)
-    if context.quiet(table):
-        return [Statement(set_it, Lock.ACCESS_EXCLUSIVE, (table,))]
-    proof = dropped_name(f"{table}.{column}", "not null").replace("dropped", "not_null")
-    add = alter_table(
-        context,
-        table,
-        "ADD CONSTRAINT {proof} CHECK ({column} IS NOT NULL) NOT VALID",
-        proof=sql.ident(proof),
-        column=name,
-    )
-    probe = constraint_state(table, proof, context, validated=False)
-    return [
-        Statement(add, Lock.ACCESS_EXCLUSIVE, (table,), probe=probe),
-        validate(table, proof, context, (table,)),
-        Statement(set_it, Lock.ACCESS_EXCLUSIVE, (table,), separate=True),
-        drop_constraint(table, proof, context),
-    ]
+
+    claim: tuple[Statement, ...] = ()
+    check: tuple[Statement, ...] = ()
+    end: tuple[Statement, ...] = ()
+
+    @classmethod
+    def of(cls, table: TableName, column: str, context: Context) -> NotNull:
+        name = sql.ident(column)
+        text = alter_table(context, table, "ALTER COLUMN {column} SET NOT NULL", column=name)
+        set_it = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+        if context.quiet(table):
+            return cls(end=(dataclasses.replace(set_it, scans=True),))
+        if context.server_version >= 180000:
+            native = make_object_name(table.name, column, "not_null")
+            return cls.claimed(table, native, sql.clause("NOT NULL {column}", column=name), context)
+        proof = dropped_name(f"{table}.{column}", "not null").replace("dropped", "not_null")
+        check = sql.clause("CHECK ({column} IS NOT NULL)", column=name)
+        proved = cls.claimed(table, proof, check, context)
+        end = (dataclasses.replace(set_it, separate=True), drop_constraint(table, proof, context))
+        return dataclasses.replace(proved, end=end)
+
+    @classmethod
+    def claimed(
+        cls, table: TableName, name: str, constraint: sql.Composable, context: Context
+    ) -> NotNull:
+        text = alter_table(
+            context,
+            table,
+            "ADD CONSTRAINT {name} {constraint} NOT VALID",
+            name=sql.ident(name),
+            constraint=constraint,
+        )
+        probe = constraint_state(table, name, context, validated=False)
+        claim = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,), probe=probe)
+        return cls((claim,), (validate(table, name, context, (table,)),))
 
 
 def update_in_batches(
@@ -1003,61 +798,3 @@ def update_in_batches(
         assignments=assignments.as_string(None),
         where=where.as_string(None),
     )
-
-
-# Functions whose value is fixed within a statement: a default made of them needs no rewrite.
-_STABLE = frozenset(
-    "now statement_timestamp transaction_timestamp current_setting to_timestamp lower upper "
-    "make_interval concat coalesce array_fill jsonb_build_object jsonb_build_array to_jsonb "
-    "to_tsvector date_trunc timezone".split()
-)
-
-
-def volatile(default: str | None) -> bool:
-    """Would ADD COLUMN with this default rewrite the table? Unknown functions count as volatile."""
-    if default is None:
-        return False
-    called = re.findall(r"([A-Za-z_][\w.]*)\(", re.sub(r"'(?:[^']|'')*'", "", default))
-    sized = {"varying", "character", "numeric", "varchar", "bit", "timestamp", "time", "interval"}
-    names = {name.rsplit(".", 1)[-1] for name in called} - sized
-    return not names <= _STABLE
-
-
-_SIZED = re.compile(r"^(character varying|numeric|bit varying)(?:\((\d+)(?:,(\d+))?\))?$")
-_FREE_CHANGES = {
-    ("cidr", "inet"),
-    ("xml", "text"),
-    ("character varying", "text"),
-    ("text", "character varying"),
-}
-
-
-def rewrite_needed(old: Column, new: Column) -> bool:
-    """Does PostgreSQL write the table anew for this change of type? (measured, see the tests)"""
-    if old.type == new.type:
-        return False
-    before, after = _SIZED.match(old.type), _SIZED.match(new.type)
-    base_before = before[1] if before else old.type
-    base_after = after[1] if after else new.type
-    if (base_before, base_after) in _FREE_CHANGES:
-        return bool(after and after[2])
-    if not before or not after or base_before != base_after:
-        return True
-    if not after[2]:
-        return False
-    if not before[2] or int(after[2]) < int(before[2]):
-        return True
-    return before[3] != after[3]
-
-
-_INTEGERS = ("smallint", "integer", "bigint")
-
-
-def narrows(old: str, new: str) -> bool:
-    """Are there values of `old` that `new` cannot hold?"""
-    if old in _INTEGERS and new in _INTEGERS:
-        return _INTEGERS.index(new) < _INTEGERS.index(old)
-    before, after = _SIZED.match(old), _SIZED.match(new)
-    if after and after[2]:
-        return not (before and before[1] == after[1] and int(before[2] or 10**9) <= int(after[2]))
-    return False

@@ -1,4 +1,4 @@
-"""Constraints: unique, foreign key, check, exclusion; each added so that nobody waits for a scan."""
+"""Constraints: keys, foreign keys, checks, exclusions; added so that nobody waits for a scan."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zanith_django.operations.base import (
     Statement,
     alter_table,
     changed,
+    dropped_name,
     must_have,
 )
 from zanith_django.operations.indexes import build_concurrently
@@ -131,13 +132,16 @@ class AddForeignKey(OnTable):
         key = self.foreign_key
         comment = constraint_comment(self.table, key.name, key.comment, context)
         if self._at_once(context):
-            text = alter_table(context, self.table, "ADD {key}", key=foreign_key_clause(key, context))
+            clause = foreign_key_clause(key, context)
+            text = alter_table(context, self.table, "ADD {key}", key=clause)
             return (Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, scans=True), *comment)
+        not_valid = sql.keyword(" NOT VALID") if key.enforced else sql.EMPTY
         text = alter_table(
             context,
             self.table,
-            "ADD {key} NOT VALID",
+            "ADD {key}{not_valid}",
             key=foreign_key_clause(key, context),
+            not_valid=not_valid,
         )
         probe = constraint_state(self.table, key.name, context, validated=False)
         add = Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, probe=probe)
@@ -222,7 +226,14 @@ class AddCheck(OnTable):
         if check.valid and context.quiet(self.table):
             text = alter_table(context, self.table, "ADD {check}", check=check_clause(check))
             return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True), *comment)
-        text = alter_table(context, self.table, "ADD {check} NOT VALID", check=check_clause(check))
+        not_valid = sql.keyword(" NOT VALID") if check.enforced else sql.EMPTY
+        text = alter_table(
+            context,
+            self.table,
+            "ADD {check}{not_valid}",
+            check=check_clause(check),
+            not_valid=not_valid,
+        )
         probe = constraint_state(self.table, check.name, context, validated=False)
         add = Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
         if not check.valid:
@@ -427,13 +438,34 @@ class AlterPrimaryKey(OnTable):
         return f"change primary key of {self.table} to {columns}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if self.new is None or context.quiet(self.table):
+            return self._swap(primary_key_clause(self.new) if self.new else None, context)
+        if must_have(context.graph, self.table).partition_key:
+            return self._swap(primary_key_clause(self.new), context)
+        built = dropped_name(f"{self.table}", "primary key").replace("dropped", "primary_key")
+        attach = sql.clause(
+            "CONSTRAINT {name} PRIMARY KEY USING INDEX {built}{deferrable}",
+            name=sql.ident(self.new.name),
+            built=sql.ident(built),
+            deferrable=deferrable_clause(self.new.deferrable),
+        )
+        index = _index_of(dataclasses.replace(self.new, name=built))
+        return (build_concurrently(self.table, index, context), *self._swap(attach, context))
+
+    def _swap(self, key: sql.Composable | None, context: Context) -> tuple[Statement, ...]:
         changes = []
         if self.old:
             changes.append(sql.clause("DROP CONSTRAINT {name}", name=sql.ident(self.old.name)))
-        if self.new:
-            changes.append(sql.clause("ADD {key}", key=primary_key_clause(self.new)))
+        if key:
+            changes.append(sql.clause("ADD {key}", key=key))
         text = alter_table(context, self.table, "{changes}", changes=sql.join(changes))
-        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True),)
+        swap = Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))
+        if self.new is None:
+            return (swap,)
+        return (
+            swap,
+            *constraint_comment(self.table, self.new.name, self.new.comment, context),
+        )
 
     def inverse(self) -> Operation:
         return AlterPrimaryKey(table=self.table, old=self.new, new=self.old, model=self.model)
@@ -442,24 +474,25 @@ class AlterPrimaryKey(OnTable):
         return changed(graph, self.table, primary_key=self.new)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("adds_unique_constraint", "locks_reads", "breaks_running_code")
+        return ("adds_unique_constraint", "breaks_running_code")
 
 
 # --- the SQL of constraints --------------------------------------------------------------------
 
 
-def _index_of(unique: Unique) -> Index:
+def _index_of(key: Unique | PrimaryKey) -> Index:
+    """The index that stands behind a key."""
     return Index(
-        unique.name,
-        tuple(IndexKey(column=column) for column in unique.columns),
+        key.name,
+        tuple(IndexKey(column=column) for column in key.columns),
         unique=True,
-        include=unique.include,
-        nulls_not_distinct=unique.nulls_not_distinct,
+        include=key.include,
+        nulls_not_distinct=isinstance(key, Unique) and key.nulls_not_distinct,
     )
 
 
 def deferrable_clause(deferrable: str) -> sql.Composable:
-    """"" → nothing; "immediate" and "deferred" → DEFERRABLE INITIALLY …"""
+    """ "" → nothing; "immediate" and "deferred" → DEFERRABLE INITIALLY …"""
     if not deferrable:
         return sql.EMPTY
     return sql.clause(" DEFERRABLE INITIALLY {mode}", mode=sql.keyword(deferrable.upper()))
@@ -494,7 +527,7 @@ def _include_clause(columns: tuple[str, ...]) -> sql.Composable:
 
 def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Composable:
     actions = [
-        sql.clause(" ON {event} {action}", event=sql.keyword(event), action=sql.catalog_text(action))
+        sql.clause(" ON {event} {it}", event=sql.keyword(event), it=sql.catalog_text(action))
         for event, action in (("DELETE", key.on_delete), ("UPDATE", key.on_update))
         if action != "NO ACTION"
     ]
@@ -565,12 +598,15 @@ def constraint_state(table: TableName, name: str, context: Context, *, validated
 def constraint_comment(
     table: TableName, name: str, comment: str, context: Context
 ) -> tuple[Statement, ...]:
-    if not comment:
-        return ()
+    return (comment_on_constraint(table, name, comment, context),) if comment else ()
+
+
+def comment_on_constraint(table: TableName, name: str, comment: str, context: Context) -> Statement:
+    """An empty comment removes what is there."""
     text = sql.compose(
         "COMMENT ON CONSTRAINT {name} ON {table} IS {comment}",
         name=sql.ident(name),
         table=context.table(table),
-        comment=sql.literal(comment),
+        comment=sql.literal(comment or None),
     )
-    return (Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,)),)
+    return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,))

@@ -124,6 +124,7 @@ class RunPython(_Opaque):
     description: str = ""
     reversible: bool = False
     backwards: bool = False
+    atomic: bool = True
     model: str = ""
 
     @property
@@ -139,6 +140,7 @@ class RunPython(_Opaque):
             PythonCall(
                 f"-- {self.describe()}",
                 Lock.ROW_EXCLUSIVE,
+                transactional=self.atomic,
                 migration=self.migration,
                 position=self.position,
                 backwards=self.backwards,
@@ -154,6 +156,7 @@ class RunPython(_Opaque):
             description=self.description,
             reversible=True,
             backwards=not self.backwards,
+            atomic=self.atomic,
             model=self.model,
         )
 

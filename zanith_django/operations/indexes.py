@@ -122,12 +122,7 @@ class RenameIndex(OnTable):
         return f"rename index {self.old} of {self.table} to {self.new}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        text = sql.compose(
-            "ALTER INDEX {old} RENAME TO {new}",
-            old=index_name(self.table, self.old, context),
-            new=sql.ident(self.new),
-        )
-        return (Statement(text, Lock.NONE, (self.table,)),)
+        return (rename_index(self.table, self.old, self.new, context),)
 
     def inverse(self) -> Operation:
         return RenameIndex(table=self.table, old=self.new, new=self.old, model=self.model)
@@ -141,6 +136,70 @@ class RenameIndex(OnTable):
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterIndexOptions(OnTable):
+    """Sets and resets the storage parameters of an index, such as fillfactor; pages that are
+    there stay as they are until a REINDEX."""
+
+    kind = "alterIndexOptions"
+    table: TableName
+    index: str
+    old: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return str(TableName(self.table.schema, self.index))
+
+    def describe(self) -> str:
+        options = ", ".join(self.new) or "none"
+        return f"set options of index {self.index} of {self.table} to {options}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        index = index_name(self.table, self.index, context)
+        texts = [
+            sql.compose("ALTER INDEX {index} {change}", index=index, change=change)
+            for change in option_changes(self.old, self.new)
+        ]
+        return tuple(Statement(text, Lock.NONE, (self.table,)) for text in texts)
+
+    def inverse(self) -> Operation:
+        return dataclasses.replace(self, old=self.new, new=self.old)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        indexes = tuple(
+            dataclasses.replace(index, options=self.new) if index.name == self.index else index
+            for index in must_have(graph, self.table).indexes
+        )
+        return changed(graph, self.table, indexes=indexes)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ()
+
+
+def option_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[sql.Composable]:
+    """`RESET (…)` of what is gone and `SET (…)` of what is new; options are `name=value`."""
+    names = {option.split("=")[0] for option in new}
+    gone = [option.split("=")[0] for option in old if option.split("=")[0] not in names]
+    come = [option for option in new if option not in old]
+    changes = []
+    if gone:
+        changes.append(sql.clause("RESET ({it})", it=sql.join(map(sql.catalog_text, gone))))
+    if come:
+        changes.append(sql.clause("SET ({it})", it=sql.join(map(sql.catalog_text, come))))
+    return changes
+
+
+def rename_index(table: TableName, old: str, new: str, context: Context) -> Statement:
+    text = sql.compose(
+        "ALTER INDEX {old} RENAME TO {new}",
+        old=index_name(table, old, context),
+        new=sql.ident(new),
+    )
+    return Statement(text, Lock.NONE, (table,))
 
 
 def spell_key(key: IndexKey) -> str:
@@ -220,7 +279,10 @@ def build_concurrently(table: TableName, index: Index, context: Context) -> Stat
             unique=sql.literal(index.unique),
             keys=sql.literal(len(index.keys)),
         ),
-        cleanup=sql.compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=sql.catalog_text(name)),
+        cleanup=sql.compose(
+            "DROP INDEX CONCURRENTLY IF EXISTS {name}",
+            name=index_name(table, index.name, context),
+        ),
     )
 
 
@@ -239,9 +301,14 @@ def drop_concurrently(table: TableName, name: str, context: Context) -> Statemen
 def index_comment(table: TableName, index: Index, context: Context) -> tuple[Statement, ...]:
     if not index.comment:
         return ()
+    return (comment_on_index(table, index.name, index.comment, context),)
+
+
+def comment_on_index(table: TableName, index: str, comment: str, context: Context) -> Statement:
+    """An empty comment removes what is there."""
     text = sql.compose(
         "COMMENT ON INDEX {index} IS {comment}",
-        index=index_name(table, index.name, context),
-        comment=sql.literal(index.comment),
+        index=index_name(table, index, context),
+        comment=sql.literal(comment or None),
     )
-    return (Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,)),)
+    return Statement(text, Lock.NONE, (table,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -19,11 +20,13 @@ from zanith_django.schema.graph import Policy, SchemaGraph, TableName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableRls(OnTable):
-    """Turns row security on; `force` makes it hold for the table's owner too."""
+    """Turns row security on; `force` makes it hold for the table's owner too. `already` tells
+    that it was on before, and that only `force` changes."""
 
     kind = "enableRls"
     table: TableName
     force: bool = False
+    already: bool = False
     model: str = ""
 
     def describe(self) -> str:
@@ -31,13 +34,13 @@ class EnableRls(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         force = sql.keyword("FORCE" if self.force else "NO FORCE")
-        change = sql.clause(
-            "ENABLE ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY", force=force
-        )
+        change = sql.clause("ENABLE ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY", force=force)
         text = alter_table(context, self.table, "{change}", change=change)
         return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
 
     def inverse(self) -> Operation:
+        if self.already:
+            return dataclasses.replace(self, force=not self.force)
         return DisableRls(table=self.table, force=self.force, model=self.model)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
@@ -94,7 +97,10 @@ class CreatePolicy(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         text = create_policy(self.table, self.policy, context)
-        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+        made = Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))
+        if not self.policy.comment:
+            return (made,)
+        return (made, comment_on_policy(self.table, self.policy.name, self.policy.comment, context))
 
     def inverse(self) -> Operation:
         return DropPolicy(table=self.table, policy=self.policy, model=self.model)
@@ -164,3 +170,14 @@ def _role(role: str) -> sql.Composable:
     if role.upper() in ("PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"):
         return sql.keyword(role.upper())
     return sql.ident(role)
+
+
+def comment_on_policy(table: TableName, policy: str, comment: str, context: Context) -> Statement:
+    """An empty comment removes what is there."""
+    text = sql.compose(
+        "COMMENT ON POLICY {name} ON {table} IS {comment}",
+        name=sql.ident(policy),
+        table=context.table(table),
+        comment=sql.literal(comment or None),
+    )
+    return Statement(text, Lock.ACCESS_SHARE, (table,))

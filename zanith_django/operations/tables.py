@@ -1,39 +1,40 @@
-"""Tables: create, rename, drop, comments, and the soft drop with its restore."""
+"""Tables: create, rename, drop, comments, storage parameters."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    SHADOW_SCHEMA,
-    Artifact,
     Context,
     OnTable,
     Operation,
     Statement,
     alter_table,
     changed,
-    dropped_name,
-    to_data,
 )
-from zanith_django.operations.columns import alter, column_clause, column_comment
+from zanith_django.operations.columns import (
+    alter,
+    column_clause,
+    column_settings,
+    comment_on_column,
+)
 from zanith_django.operations.constraints import (
+    AddCheck,
     AddForeignKey,
     check_clause,
+    comment_on_constraint,
     constraint_comment,
-    drop_constraint,
     exclusion_clause,
-    foreign_key_clause,
     primary_key_clause,
     unique_clause,
 )
-from zanith_django.operations.indexes import create_index, index_comment
-from zanith_django.operations.policies import CreatePolicy, EnableRls
-from zanith_django.schema.graph import ForeignKey, SchemaGraph, Table, TableName
+from zanith_django.operations.indexes import AddIndex, comment_on_index, option_changes
+from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
+from zanith_django.schema.graph import Check, ForeignKey, SchemaGraph, Table, TableName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,40 +66,35 @@ class CreateTable(Operation):
         return f"create table {table.name} ({', '.join(parts)})"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        table = self.table
-        new = dataclasses.replace(context, fresh=context.fresh | {table.name})
-        made = [Statement(create_table(table, context), Lock.ACCESS_EXCLUSIVE, (table.name,))]
-        for index in table.indexes:
-            text = create_index(table.name, index, new)
-            made.append(Statement(text, Lock.SHARE, (table.name,)))
-        for key in table.foreign_keys:
-            text = alter_table(new, table.name, "ADD {it}", it=foreign_key_clause(key, new))
-            tables = (table.name, key.references)
-            made.append(Statement(text, Lock.SHARE_ROW_EXCLUSIVE, tables))
-        return (*made, *self._row_security(new), *self._comments(new))
+        name = self.table.name
+        new = dataclasses.replace(context, fresh=context.fresh | {name})
+        made = Statement(create_table(self.table, context), Lock.ACCESS_EXCLUSIVE, (name,))
+        parts = [item for part in self._parts() for item in part.statements(new)]
+        return (made, *parts, *self._settings(context))
 
-    def _row_security(self, context: Context) -> list[Statement]:
-        table = self.table
-        parts: list[Operation] = []
+    def _parts(self) -> list[Operation]:
+        """What CREATE TABLE has no words for."""
+        table, name = self.table, self.table.name
+        parts: list[Operation] = [AddIndex(table=name, index=index) for index in table.indexes]
+        parts += [AddCheck(table=name, check=check) for check in table.checks if _is_later(check)]
+        parts += [AddForeignKey(table=name, foreign_key=key) for key in table.foreign_keys]
+        parts += [CreatePolicy(table=name, policy=policy) for policy in table.policies]
         if table.row_security:
-            parts.append(EnableRls(table=table.name, force=table.force_row_security))
-        parts += [CreatePolicy(table=table.name, policy=policy) for policy in table.policies]
-        return [statement for part in parts for statement in part.statements(context)]
+            parts.append(EnableRls(table=name, force=table.force_row_security))
+        return parts
 
-    def _comments(self, context: Context) -> list[Statement]:
-        table = self.table
-        commented = []
+    def _settings(self, context: Context) -> list[Statement]:
+        table, settings = self.table, []
         if table.comment:
-            commented.append(set_table_comment(table.name, table.comment, context))
+            settings.append(set_table_comment(table.name, table.comment, context))
         for column in table.columns:
-            commented += column_comment(table.name, column, context)
-        for constraint in (*table.uniques, *table.foreign_keys, *table.checks, *table.exclusions):
-            commented += constraint_comment(
-                table.name, constraint.name, constraint.comment, context
-            )
-        for index in table.indexes:
-            commented += index_comment(table.name, index, context)
-        return commented
+            settings += column_settings(table.name, column, context)
+        inline: list[Any] = [table.primary_key] if table.primary_key else []
+        inline += [*table.uniques, *table.exclusions]
+        inline += [check for check in table.checks if not _is_later(check)]
+        for constraint in inline:
+            settings += constraint_comment(table.name, constraint.name, constraint.comment, context)
+        return settings
 
     def inverse(self) -> Operation:
         return DropTable(table=self.table, model=self.model)
@@ -169,16 +165,18 @@ class RenameTable(Operation):
         return f"rename table {self.old} to {self.new}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        texts = []
+        steps = []
         moved = self.old
         if self.old.schema != self.new.schema:
             schema = sql.ident(self.new.schema or context.schema)
-            texts.append(alter_table(context, self.old, "SET SCHEMA {schema}", schema=schema))
+            text = alter_table(context, self.old, "SET SCHEMA {schema}", schema=schema)
+            steps.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.old,)))
             moved = TableName(self.new.schema, self.old.name)
         if moved.name != self.new.name:
             name = sql.ident(self.new.name)
-            texts.append(alter_table(context, moved, "RENAME TO {name}", name=name))
-        return tuple(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.old,)) for text in texts)
+            text = alter_table(context, moved, "RENAME TO {name}", name=name)
+            steps.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (moved,)))
+        return tuple(steps)
 
     def inverse(self) -> Operation:
         return RenameTable(old=self.new, new=self.old, model=self.model)
@@ -195,7 +193,7 @@ class RenameTable(Operation):
         )
 
     def _follow(self, table: Table) -> Table:
-        """Foreign keys follow the table that they point at."""
+        """Foreign keys and partitions follow the table that they name."""
 
         def pointed(key: ForeignKey) -> ForeignKey:
             if key.references != self.old:
@@ -203,9 +201,10 @@ class RenameTable(Operation):
             return dataclasses.replace(key, references=self.new)
 
         keys = tuple(map(pointed, table.foreign_keys))
-        if keys == table.foreign_keys:
+        parent = self.new if table.partition_of == self.old else table.partition_of
+        if (keys, parent) == (table.foreign_keys, table.partition_of):
             return table
-        return dataclasses.replace(table, foreign_keys=keys)
+        return dataclasses.replace(table, foreign_keys=keys, partition_of=parent)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("rename_table", "breaks_running_code")
@@ -213,32 +212,37 @@ class RenameTable(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetComment(OnTable):
-    """Sets or removes the comment of a table or of one of its columns."""
+    """Sets or removes the comment of a table, or of the one column, constraint, index or policy
+    of it that is named."""
 
     kind = "setComment"
     table: TableName
     column: str = ""
+    constraint: str = ""
+    index: str = ""
+    policy: str = ""
     old: str = ""
     new: str = ""
     model: str = ""
 
     @property
     def target(self) -> str:
-        return f"{self.table}.{self.column}" if self.column else str(self.table)
+        part = self.column or self.constraint or self.index or self.policy
+        return f"{self.table}.{part}" if part else str(self.table)
 
     def describe(self) -> str:
         return f"comment on {self.target}: {self.new or 'removed'}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        if not self.column:
-            return (set_table_comment(self.table, self.new, context),)
-        text = sql.compose(
-            "COMMENT ON COLUMN {table}.{column} IS {comment}",
-            table=context.table(self.table),
-            column=sql.ident(self.column),
-            comment=sql.literal(self.new or None),
-        )
-        return (Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (self.table,)),)
+        if self.column:
+            return (comment_on_column(self.table, self.column, self.new, context),)
+        if self.constraint:
+            return (comment_on_constraint(self.table, self.constraint, self.new, context),)
+        if self.index:
+            return (comment_on_index(self.table, self.index, self.new, context),)
+        if self.policy:
+            return (comment_on_policy(self.table, self.policy, self.new, context),)
+        return (set_table_comment(self.table, self.new, context),)
 
     def inverse(self) -> Operation:
         return dataclasses.replace(self, old=self.new, new=self.old)
@@ -246,7 +250,22 @@ class SetComment(OnTable):
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         if self.column:
             return alter(graph, self.table, self.column, comment=self.new)
+        if name := self.constraint or self.index or self.policy:
+            return graph.changed(self.table, lambda table: self._commented(table, name))
         return changed(graph, self.table, comment=self.new)
+
+    def _commented(self, table: Table, name: str) -> Table:
+        key = table.primary_key
+        if self.constraint and key and key.name == name:
+            key = dataclasses.replace(key, comment=self.new)
+            return dataclasses.replace(table, primary_key=key)
+        constraints = ("uniques", "foreign_keys", "checks", "exclusions")
+        parts = constraints if self.constraint else ("indexes",) if self.index else ("policies",)
+        for part in parts:
+            for item in getattr(table, part):
+                if item.name == name:
+                    return table.with_item(part, dataclasses.replace(item, comment=self.new))
+        return table
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()
@@ -285,143 +304,9 @@ class AlterTableOptions(OnTable):
         return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftDropTable(Operation):
-    """Moves a table with all its rows to the schema of ours; `restoreTable` brings it back."""
-
-    kind = "softDropTable"
-    table: Table
-    model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(self.table.name)
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.table.foreign_keys)
-        return tuple(dict.fromkeys((self.table.name, *others)))
-
-    def describe(self) -> str:
-        return f"soft-drop table {self.table.name} (its rows are kept)"
-
-    def statements(self, context: Context) -> tuple[Statement, ...]:
-        """Foreign keys are lifted, for they would hinder deletes in the tables they point at;
-        names of indexes are set aside, so that a later soft drop of the same name has room."""
-        artifact_id = self._artifact_id(context)
-        name, hidden = self.table.name, dropped_name(artifact_id)
-        made = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
-        lifted = [
-            drop_constraint(name, key.name, context, self.tables)
-            for key in self.table.foreign_keys
-        ]
-        aside = rename_indexes(
-            self.table, context, name.schema or context.schema, artifact_id, "aside"
-        )
-        renamed = alter_table(context, name, "RENAME TO {name}", name=sql.ident(hidden))
-        moved = alter_table(
-            context,
-            TableName(name.schema, hidden),
-            "SET SCHEMA {schema}",
-            schema=sql.ident(SHADOW_SCHEMA),
-        )
-        texts = (*aside, renamed, moved)
-        return (
-            Statement(made, Lock.NONE),
-            *lifted,
-            *(Statement(text, Lock.ACCESS_EXCLUSIVE, (name,)) for text in texts),
-        )
-
-    def _artifact_id(self, context: Context) -> str:
-        return context.artifact_id("soft_drop_table", self.target)
-
-    def inverse(self) -> Operation:
-        return RestoreTable(table=self.table, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.without_table(self.table.name)
-
-    def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("drops_table_with_data", "breaks_running_code")
-
-    def artifact(self, context: Context) -> Artifact:
-        artifact_id = self._artifact_id(context)
-        restore = RestoreTable(table=self.table, artifact_id=artifact_id, model=self.model)
-        hidden = TableName(SHADOW_SCHEMA, dropped_name(artifact_id))
-        return Artifact(
-            id=artifact_id,
-            type="soft_drop_table",
-            table=self.table.name,
-            column="",
-            physical_name=str(hidden),
-            recovery_sql=";\n".join(s.sql for s in restore.statements(context)) + ";",
-            count=sql.compose("SELECT count(*) FROM {table}", table=context.table(hidden)),
-            metadata={"restore": to_data(restore)},
-        )
-
-    @property
-    def recoverable(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreTable(Operation):
-    """Brings a soft-dropped table back under its name, with indexes and foreign keys.
-
-    `artifact_id` names what it restores; empty, it is the soft drop of the same migration.
-    """
-
-    kind = "restoreTable"
-    table: Table
-    artifact_id: str = ""
-    model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(self.table.name)
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.table.foreign_keys)
-        return tuple(dict.fromkeys((self.table.name, *others)))
-
-    def describe(self) -> str:
-        return f"restore table {self.table.name} with its rows"
-
-    def statements(self, context: Context) -> tuple[Statement, ...]:
-        artifact_id = self.artifact_id or context.artifact_id("soft_drop_table", self.target)
-        name = self.table.name
-        hidden = TableName(SHADOW_SCHEMA, dropped_name(artifact_id))
-        schema = sql.ident(name.schema or context.schema)
-        moved = alter_table(context, hidden, "SET SCHEMA {schema}", schema=schema)
-        back = TableName(name.schema, hidden.name)
-        renamed = alter_table(context, back, "RENAME TO {name}", name=sql.ident(name.name))
-        named = rename_indexes(
-            self.table, context, name.schema or context.schema, artifact_id, "back"
-        )
-        probe = sql.compose(
-            "SELECT CASE WHEN to_regclass({table}) IS NOT NULL THEN 'done' END",
-            table=sql.regclass(name, context.schema),
-        )
-        shown = tuple(
-            Statement(text, Lock.ACCESS_EXCLUSIVE, (name,), probe=probe)
-            for text in (moved, renamed, *named)
-        )
-        return (*shown, *self._keys(context))
-
-    def _keys(self, context: Context) -> list[Statement]:
-        keys = (AddForeignKey(table=self.table.name, foreign_key=k) for k in self.table.foreign_keys)
-        statements = [statement for key in keys for statement in key.statements(context)]
-        return sorted(statements, key=lambda statement: statement.separate)
-
-    def inverse(self) -> Operation:
-        return SoftDropTable(table=self.table, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.with_table(self.table)
-
-    def reasons(self, context: Context) -> tuple[str, ...]:
-        return ()
+def _is_later(check: Check) -> bool:
+    """CREATE TABLE takes every check for valid: one that is not has to be added."""
+    return check.enforced and not check.valid
 
 
 # --- the SQL of tables -------------------------------------------------------------------------
@@ -437,7 +322,7 @@ def create_table(table: Table, context: Context) -> str:
     if table.primary_key:
         lines.append(primary_key_clause(table.primary_key))
     lines += [unique_clause(unique) for unique in table.uniques]
-    lines += [check_clause(check) for check in table.checks]
+    lines += [check_clause(check) for check in table.checks if not _is_later(check)]
     lines += [exclusion_clause(exclusion) for exclusion in table.exclusions]
     parts = [
         sql.clause(
@@ -464,43 +349,3 @@ def set_table_comment(table: TableName, comment: str, context: Context) -> State
         comment=sql.literal(comment or None),
     )
     return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,))
-
-
-def option_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[sql.Composable]:
-    """`RESET (…)` of what is gone and `SET (…)` of what is new; options are `name=value`."""
-    names = {option.split("=")[0] for option in new}
-    gone = [option.split("=")[0] for option in old if option.split("=")[0] not in names]
-    come = [option for option in new if option not in old]
-    changes = []
-    if gone:
-        changes.append(sql.clause("RESET ({it})", it=sql.join(map(sql.catalog_text, gone))))
-    if come:
-        changes.append(sql.clause("SET ({it})", it=sql.join(map(sql.catalog_text, come))))
-    return changes
-
-
-def rename_indexes(
-    table: Table,
-    context: Context,
-    schema: str,
-    artifact_id: str,
-    direction: Literal["aside", "back"],
-) -> list[str]:
-    """ALTER INDEX … RENAME for every index of the table, constraints' own ones too."""
-    owned = (*table.uniques, *table.exclusions, *table.indexes)
-    names = [item.name for item in owned]
-    if table.primary_key:
-        names.append(table.primary_key.name)
-    texts = []
-    for name in names:
-        pair = (name, dropped_name(artifact_id, name))
-        old, new = pair if direction == "aside" else pair[::-1]
-        texts.append(
-            sql.compose(
-                "ALTER INDEX {old} RENAME TO {new}",
-                old=sql.qualified(schema, old),
-                new=sql.ident(new),
-            )
-        )
-    return texts
-

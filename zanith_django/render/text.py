@@ -16,6 +16,7 @@ from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import REASONS, Level
 from zanith_django.schema.equality import Extra, Note
 from zanith_django.timeline import ADOPTED, Timeline, dotted
+from zanith_django.verify import OK, Verdict
 
 WIDTH = 80
 
@@ -247,6 +248,27 @@ def _history_steps(rows: Iterable[StepRow], style: Style) -> Iterator[str]:
         yield f"  {sigil} step {row.step}{attempt}: [{row.risk_level}] {row.operation_kind}{took}"
         if row.error:
             yield from _wrapped(row.error, "      ")
+
+
+# --- verify --------------------------------------------------------------------------------------
+
+
+def verdict_text(verdict: Verdict, style: Style) -> Iterator[str]:
+    """The verdict, what is left over, and what to do with it."""
+    source = f", {verdict.loaded}" if verdict.loaded else ""
+    yield f"shadow: {verdict.shadow}{source}"
+    if verdict.verdict == OK:
+        yield str(style.SUCCESS(f"ok · shadow equals the models ({verdict.seconds:.1f} s)"))
+        yield f"fingerprint: {verdict.fingerprint}"
+        return
+    yield str(style.ERROR(f"{verdict.verdict} · apply is blocked ({verdict.seconds:.1f} s)"))
+    if verdict.error:
+        yield from _wrapped(verdict.error, "  ")
+    for operation in verdict.operations:
+        yield from _wrapped(f"{operation['kind']:<15} {operation['description']}", "  ")
+    if verdict.operations:
+        yield "These are still missing after everything pending has run."
+        yield "Run zanith_generate, or zanith_generate --from-diff."
 
 
 # --- layout --------------------------------------------------------------------------------------

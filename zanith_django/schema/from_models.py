@@ -104,9 +104,10 @@ def facts_of(models: Iterable[type[Model]], default_schema: str) -> DeclaredFact
     many_to_many: set[TableName] = set()
     for model in models:
         meta, table = model._meta, table_name(model, default_schema)
-        named |= {(table, clip(str(item.name))) for item in [*meta.constraints, *meta.indexes]}
-        columns = [field.column for field in meta.local_concrete_fields if _is_automatic(field)]
-        automatic |= {(table, clip(column)) for column in columns}
+        names = [item.name for item in (*meta.constraints, *meta.indexes)]
+        named |= {(table, clip(name)) for name in names if name}
+        keys = [field.column for field in meta.local_concrete_fields if _is_automatic(field)]
+        automatic |= {(table, clip(column)) for column in keys if column}
         if meta.auto_created:
             many_to_many.add(table)
     return DeclaredFacts(frozenset(named), frozenset(automatic), frozenset(many_to_many))

@@ -120,6 +120,9 @@ class ForeignKey:
     enforced: bool = True
     comment: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "references", TableName.of(self.references))
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -305,6 +308,9 @@ class Collation:
     provider: str
     locale: str
     deterministic: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", TableName.of(self.name))
 
 
 @dataclass(frozen=True, slots=True)

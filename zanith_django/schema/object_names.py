@@ -98,19 +98,23 @@ class _Renaming:
 
     def each(self, items: Sequence[Named], label: str) -> tuple[Named, ...]:
         chosen = [item for item in items if item.name.startswith(self.prefix)]
-        if not chosen:
-            return tuple(items)
-        names = {item.name: self._name(item, label) for item in sorted(chosen, key=self._order)}
-        return tuple(replace(item, name=names.get(item.name, item.name)) for item in items)
+        names: dict[str, str] = {}
+        for item in self._as_made(chosen):
+            name = chosen_name(self.real, _name_part(item), label, self.taken)
+            names[item.name] = name
+            self.taken.add(name)
+        return tuple(
+            replace(item, name=names[item.name]) if item.name in names else item for item in items
+        )
 
-    def _order(self, item: Named) -> tuple[list[int], int, str]:
-        positions = [self.position.get(column, -1) for column in _columns(item)]
-        return positions, len(item.name), item.name
-
-    def _name(self, item: Named, label: str) -> str:
-        name = chosen_name(self.real, _name_part(item), label, self.taken)
-        self.taken.add(name)
-        return name
+    def _as_made(self, items: Sequence[Named]) -> list[Named]:
+        """By the columns; among those that want the same name their numbers tell the order."""
+        first: dict[str, list[int]] = {}
+        for item in items:
+            positions = [self.position.get(column, -1) for column in _columns(item)]
+            part = _name_part(item)
+            first[part] = min(first.get(part, positions), positions)
+        return sorted(items, key=lambda i: (first[_name_part(i)], len(i.name), i.name))
 
 
 def _columns(item: PrimaryKey | Unique | Check | Exclusion | Index) -> tuple[str, ...]:

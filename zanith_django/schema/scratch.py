@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, cast
 
 import psycopg
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors
 
@@ -88,7 +88,10 @@ def raw_connection(connection: BaseDatabaseWrapper) -> Connection:
     """Below Django's cursors: no query log, no execute wrapper of the project sees the scratch."""
     if connection.vendor != "postgresql":
         raise NotPostgreSQL(connection.alias, connection.vendor)
-    connection.ensure_connection()
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        raise ConnectionFailed(connection.alias, error) from error
     return cast(Connection, connection.connection)
 
 

@@ -89,7 +89,7 @@ class Command(ZanithCommand):
 
 
 def _coverage(timeline: Timeline) -> list[Refusal]:
-    return gates.coverage(timeline, managed_apps())
+    return gates.coverage(timeline, managed_apps(), conf.uncovered)
 
 
 def _sizes(path: str | None) -> dict[str, object] | None:

@@ -1,0 +1,3 @@
+"""zanith migrations of catalog."""
+
+covered_after = None

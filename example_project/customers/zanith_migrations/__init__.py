@@ -1,0 +1,3 @@
+"""zanith migrations of customers."""
+
+covered_after = None

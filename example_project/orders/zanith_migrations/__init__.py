@@ -1,0 +1,3 @@
+"""zanith migrations of orders."""
+
+covered_after = None

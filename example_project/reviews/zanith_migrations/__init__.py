@@ -1,0 +1,3 @@
+"""zanith migrations of reviews."""
+
+covered_after = None

@@ -1,0 +1,348 @@
+"""Generate: a zanith migration beside each Django migration of a managed app that has none."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.apps import AppConfig, apps
+from django.core.management import call_command
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import CreateModel
+from django.db.migrations.questioner import MigrationQuestioner
+from django.db.migrations.state import ProjectState
+
+from zanith_django.diff import HARD, SOFT, Hints, diff
+from zanith_django.exceptions import InvalidArgument, NotAdopted
+from zanith_django.files import (
+    NewFile,
+    covered_after,
+    folder_of,
+    load_all,
+    render_init,
+    render_migration,
+)
+from zanith_django.gates import uncovered
+from zanith_django.ledger import Ledger
+from zanith_django.operations import Operation
+from zanith_django.project import declared, live_graph
+from zanith_django.schema.equality import Extra, as_declared
+from zanith_django.schema.from_models import Declared, project_models
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline import Key, Timeline, build, django_order, dotted, load_django
+from zanith_django.walk import Walk
+
+STAMP = "%Y%m%d_%H%M%S"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to generate. `stamp` fixes the first file's time; files follow by seconds."""
+
+    apps: tuple[AppConfig, ...]
+    name: str = ""
+    drop: str = SOFT
+    stamp: datetime | None = None
+    drop_extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Files to write, and what each is about. `missing` are Django migrations that
+    makemigrations would have to write first."""
+
+    files: tuple[NewFile, ...] = ()
+    summaries: tuple[tuple[str, tuple[Operation, ...]], ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
+    """A file for each Django migration of these apps that needs one and has none.
+
+    Nothing is written: the caller writes the files. Raises `NotAdopted`.
+    """
+    timeline = _timeline(connection)
+    since = _covered_since(timeline, request.apps)
+    missing = uncovered(timeline, request.apps, since)
+    _refuse_unadopted(connection, timeline, missing)
+    stamps = _stamps(request.stamp)
+    taken = {entry.id for entry in timeline.entries}
+    made: list[NewFile] = list(_inits(request.apps, since))
+    summaries = []
+    for key, operations in _walked(connection, timeline, missing, _drop(request)):
+        config = apps.get_app_config(key[0])
+        file = _file(config, key, operations, request.name, next(stamps), taken)
+        made.append(file)
+        summaries.append((file.path.stem, tuple(operations)))
+    return Generated(tuple(made), tuple(summaries))
+
+
+def _timeline(connection: BaseDatabaseWrapper) -> Timeline:
+    return build(load_django(connection), load_all(), Ledger(connection).applied())
+
+
+def _drop(request: Request) -> str:
+    if request.drop not in (SOFT, HARD):
+        raise InvalidArgument(
+            f"--drop {request.drop} is written by hand: an archive copies rows.",
+            "Use --drop soft, or edit the file.",
+        )
+    return request.drop
+
+
+# --- makemigrations ------------------------------------------------------------------------------
+
+
+def make_django_migrations(
+    labels: Sequence[str], name: str, *, interactive: bool, output: object
+) -> None:
+    """Django's makemigrations for these apps, where their models moved on."""
+    options = {"name": name} if name else {}
+    call_command(
+        "makemigrations", *labels, interactive=interactive, stdout=output, verbosity=1, **options
+    )
+
+
+def missing_django_migrations(labels: Collection[str]) -> list[DjangoMigration]:
+    """The migrations that makemigrations would write for these apps; as there, an app without a
+    migrations package has none."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    detector = MigrationAutodetector(
+        loader.project_state(), ProjectState.from_apps(apps), MigrationQuestioner(dry_run=True)
+    )
+    changes = detector.changes(graph=loader.graph, trim_to_apps=set(labels))
+    return [migration for label in labels for migration in changes.get(label, [])]
+
+
+# --- which migrations need a file ----------------------------------------------------------------
+
+
+def _covered_since(timeline: Timeline, configs: Iterable[AppConfig]) -> dict[str, str]:
+    """{app: the last migration that needs no file}; of an app without files of ours, the last one
+    that the database has applied."""
+    order = django_order(timeline.loader)
+    since = {}
+    for config in configs:
+        if (folder_of(config) / "__init__.py").exists():
+            since[config.label] = covered_after(config)
+            continue
+        applied = [
+            key
+            for key in order
+            if key[0] == config.label and key in timeline.loader.applied_migrations
+        ]
+        since[config.label] = applied[-1][1] if applied else ""
+    return since
+
+
+def _inits(configs: Iterable[AppConfig], since: dict[str, str]) -> Iterator[NewFile]:
+    for config in configs:
+        path = folder_of(config) / "__init__.py"
+        if not path.exists() and config.label in apps.app_configs:
+            yield NewFile(path, render_init(config.label, since[config.label]))
+
+
+def _refuse_unadopted(
+    connection: BaseDatabaseWrapper, timeline: Timeline, missing: Iterable[Key]
+) -> None:
+    """A table that a pending migration would make must not be there yet."""
+    tables = set(connection.introspection.table_names())
+    for key in missing:
+        if key in timeline.loader.applied_migrations:
+            continue
+        for operation in timeline.django(key).operations:
+            if isinstance(operation, CreateModel) and operation.options.get("managed", True):
+                default = f"{key[0]}_{operation.name_lower}"
+                table = operation.options.get("db_table") or default
+                if table in tables and not operation.options.get("proxy"):
+                    raise NotAdopted(table, key[0])
+
+
+def _walked(
+    connection: BaseDatabaseWrapper, timeline: Timeline, missing: Collection[Key], drop: str
+) -> Iterator[tuple[Key, list[Operation]]]:
+    walk = Walk(connection, drop)
+    wanted = set(missing)
+    for key in django_order(timeline.loader) if wanted else ():
+        migration = timeline.django(key)
+        if key in wanted:
+            yield key, walk.operations(migration)
+            wanted.discard(key)
+            if not wanted:
+                return
+        else:
+            walk.skip(migration)
+
+
+# --- the files -----------------------------------------------------------------------------------
+
+
+def _stamps(first: datetime | None) -> Iterator[str]:
+    """Successive seconds, so that ids sort in the order of the timeline."""
+    moment = first or datetime.now()  # noqa: DTZ005  # the author's clock, as makemigrations names
+    while True:
+        yield moment.strftime(STAMP)
+        moment += timedelta(seconds=1)
+
+
+def _file(
+    config: AppConfig,
+    key: Key,
+    operations: Sequence[Operation],
+    name: str,
+    stamp: str,
+    taken: set[str],
+) -> NewFile:
+    slug = _slug(name or re.sub(r"^\d+_", "", key[1]), config.label, taken)
+    migration_id = f"{stamp}_{slug}"
+    taken.add(migration_id)
+    text = render_migration(
+        operations,
+        covers=[dotted(key)],
+        title=f"Does the work of {dotted(key)}.",
+    )
+    return NewFile(folder_of(config) / f"{migration_id}.py", text)
+
+
+_STAMPED = re.compile(r"^\d{8}_\d{6}_")
+
+
+def _slug(name: str, label: str, taken: Iterable[str]) -> str:
+    """`name`, with the app's label before it where another file has it or it says nothing."""
+    known = {_STAMPED.sub("", migration_id) for migration_id in taken}
+    if name in known or name in ("initial", "auto") or name.startswith("alter_"):
+        return f"{label}_{name}"
+    return name
+
+
+def name_of(operations: Sequence[Operation]) -> str:
+    """A slug made from the operations: the first two, and how many more."""
+    words = []
+    for operation in operations[:2]:
+        verb = re.sub(r"(?<!^)([A-Z])", r"_\1", operation.kind).lower()
+        target = re.sub(r"\W+", "_", operation.target.split("(")[0].split(".")[-1]).strip("_")
+        words.append(f"{verb}_{target}")
+    more = f"_and_{len(operations) - 2}_more" if len(operations) > 2 else ""
+    return ("_and_".join(words) + more)[:60].lower() or "empty"
+
+
+# --- from the difference of models and database ----------------------------------------------------
+
+
+def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Generated:
+    """One file an app for what no Django migration explains: live with all pending work folded
+    in, against the models. Extras go only with `drop_extra`."""
+    timeline = _timeline(connection)
+    live = live_graph(connection)
+    for entry in timeline.pending:
+        for operation in entry.migration.operations if entry.migration else ():
+            live = operation.apply_to(live)
+    wanted = declared(connection)
+    stamps = _stamps(request.stamp)
+    found = [
+        (config, _explained(connection, config, live, wanted, request)) for config in request.apps
+    ]
+    return _loose_files([pair for pair in found if pair[1]], request, stamps, timeline)
+
+
+def _explained(
+    connection: BaseDatabaseWrapper,
+    config: AppConfig,
+    live: SchemaGraph,
+    wanted: Declared,
+    request: Request,
+) -> list[Operation]:
+    labels = {model._meta.label for model in project_models(connection.alias, [config])}
+    names = [n for n, label in wanted.labels.items() if label.split(".")[0] == config.label]
+    names += [n for n, label in wanted.labels.items() if label in labels and n not in names]
+    target = wanted.graph.only(names)
+    comparison = as_declared(live.only(names), target, wanted.facts)
+    before = comparison.live
+    if request.drop_extra:
+        for extra in comparison.extras:
+            before = _with_extra(before, extra)
+    before = dataclasses.replace(before, extensions=(), collations=(), schemas=())
+    return list(diff(before, target, Hints(labels=wanted.labels), drop=_drop(request)))
+
+
+_PARTS = {
+    "column": "columns",
+    "unique constraint": "uniques",
+    "foreign key": "foreign_keys",
+    "check constraint": "checks",
+    "exclusion constraint": "exclusions",
+    "index": "indexes",
+    "policy": "policies",
+}
+
+
+def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph:
+    """The extra put back, so that the difference drops it."""
+    part = _PARTS.get(extra.kind)
+    if part is None or extra.item is None:
+        return graph
+    return graph.changed(extra.table, lambda table: table.with_item(part, extra.item))
+
+
+def _loose_files(
+    found: Sequence[tuple[AppConfig, list[Operation]]],
+    request: Request,
+    stamps: Iterator[str],
+    timeline: Timeline,
+) -> Generated:
+    """Files that cover nothing: each requires the last thing of its app on the timeline."""
+    files, summaries = [], []
+    taken = {entry.id for entry in timeline.entries}
+    for config, operations in found:
+        slug = _slug(request.name or name_of(operations), config.label, taken)
+        migration_id = f"{next(stamps)}_{slug}"
+        taken.add(migration_id)
+        text = render_migration(
+            operations,
+            requires=_last_of(timeline, config.label),
+            title=f"What the models of {config.label} ask for and the database had not.",
+        )
+        folder = folder_of(config)
+        files += _inits([config], _covered_since(timeline, [config]))
+        files.append(NewFile(folder / f"{migration_id}.py", text))
+        summaries.append((migration_id, tuple(operations)))
+    return Generated(tuple(files), tuple(summaries))
+
+
+def _last_of(timeline: Timeline, label: str) -> list[str]:
+    entries = [entry for entry in timeline.entries if entry.app_label == label]
+    if not entries:
+        return []
+    last = entries[-1]
+    return [last.id if last.migration else dotted(last.covers[0])]
+
+
+def empty_file(connection: BaseDatabaseWrapper, config: AppConfig, request: Request) -> NewFile:
+    """A file without operations, to be filled in by hand."""
+    timeline = _timeline(connection)
+    stamp = next(_stamps(request.stamp))
+    slug = request.name or f"{config.label}_by_hand"
+    text = render_migration(
+        [], requires=_last_of(timeline, config.label), title="Written by hand."
+    )
+    return NewFile(folder_of(config) / f"{stamp}_{slug}.py", text)
+
+
+def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
+    """What `--check` finds: models without a Django migration, Django migrations without a file.
+    A matter of files, not of anybody's database."""
+    changes = [
+        f"{migration.app_label}.{migration.name}: models changed, no Django migration"
+        for migration in missing_django_migrations([config.label for config in configs])
+    ]
+    timeline = build(load_django(None), load_all())
+    return changes + [
+        f"{dotted(key)}: no zanith migration"
+        for key in uncovered(timeline, configs)
+    ]

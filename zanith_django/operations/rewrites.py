@@ -1,0 +1,110 @@
+"""When PostgreSQL writes a table anew. Every claim here is measured by a test."""
+
+from __future__ import annotations
+
+import re
+
+from zanith_django.schema.graph import Column
+
+# --- a new column with a default -----------------------------------------------------------------
+
+# Functions whose value is fixed within a statement: a default made of them needs no rewrite.
+_STABLE_FUNCTIONS = (
+    "now statement_timestamp transaction_timestamp current_setting to_timestamp to_char lower "
+    "upper make_interval make_date make_timestamptz concat coalesce nullif least greatest abs "
+    "left right replace array_fill jsonb_build_object jsonb_build_array json_build_object "
+    "json_build_array to_jsonb to_json to_tsvector date_trunc timezone"
+)
+_STABLE = frozenset(_STABLE_FUNCTIONS.split())
+_SIZED = "varying character numeric bit timestamp time interval bpchar"
+_SIZED_TYPES = frozenset(_SIZED.split())
+_CALLED = re.compile(r"""'(?:[^']|'')*'|((?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*|\.)+)\(""")
+
+
+def volatile(default: str | None) -> bool:
+    """Would ADD COLUMN with this default rewrite the table? Unknown functions count as volatile.
+
+    PostgreSQL prints its own functions without a schema, those of users with one.
+    """
+    called = {match[1] for match in _CALLED.finditer(default or "") if match[1]}
+    names = {name.strip('"').lower() for name in called}
+    return not names - _SIZED_TYPES <= _STABLE
+
+
+# --- a change of type ----------------------------------------------------------------------------
+
+_STRINGS = ("text", "character varying", "citext")
+
+# base, precision, scale, what follows: "numeric(10,2)", "timestamp(3) with time zone".
+_TYPE = re.compile(
+    r"(character varying|character|numeric|bit varying|bit|interval|timestamp|time)"
+    r"(?:\((\d+)(?:,(-?\d+))?\))?((?: with(?:out)? time zone)?)$"
+)
+
+# Pairs of types that share their bytes on disk.
+_SAME_BYTES = {
+    ("cidr", "inet"),
+    ("xml", "text"),
+    ("xml", "character varying"),
+    ("integer", "oid"),
+    ("oid", "integer"),
+}
+
+Spelled = tuple[str, int | None, int]
+
+
+def _spelled(kind: str) -> Spelled:
+    """(base type, length or precision, scale) of a type as PostgreSQL prints it."""
+    match = _TYPE.fullmatch(kind)
+    if not match:
+        return ("citext" if kind.endswith(".citext") else kind), None, 0
+    size = int(match[2]) if match[2] else None
+    return match[1] + match[4], size, int(match[3] or 0)
+
+
+def rewrite_needed(old: Column, new: Column) -> bool:
+    """Does PostgreSQL write the table anew for this change of type?
+
+    `timestamp` to `timestamp with time zone` counts as a rewrite: it is none in UTC alone.
+    """
+    if old.type == new.type:
+        return False
+    (base, size, scale), (new_base, new_size, new_scale) = _spelled(old.type), _spelled(new.type)
+    if (base in _STRINGS and new_base in _STRINGS) or (base, new_base) in _SAME_BYTES:
+        return new_size is not None and not (size is not None and size <= new_size)
+    if base != new_base or base in ("character", "bit"):
+        return (base, new_base, new_size) != ("bit", "bit varying", None)
+    if new_size is None:
+        return False
+    if size is None:
+        return not _is_widest(base, new_size)
+    return new_size < size or new_scale != scale
+
+
+def _is_widest(base: str, size: int) -> bool:
+    """Six digits of a second are all that there are."""
+    return base.startswith(("timestamp", "time", "interval")) and size == 6
+
+
+_INTEGERS = ("smallint", "integer", "bigint")
+
+
+def narrows(old: str, new: str) -> bool:
+    """Are there values of `old` that `new` cannot hold?"""
+    if old in _INTEGERS and new in _INTEGERS:
+        return _INTEGERS.index(new) < _INTEGERS.index(old)
+    (base, size, scale), (new_base, new_size, new_scale) = _spelled(old), _spelled(new)
+    if new_size is None:
+        return False
+    if base != new_base or size is None:
+        return True
+    return new_size - new_scale < size - scale or new_scale < scale
+
+
+def assigns(old: str, new: str) -> bool:
+    """Does ALTER TYPE need no USING, and is better off without one?
+
+    An explicit cast to varchar(n) cuts what is too long without a word; an assignment fails.
+    """
+    strings = (*_STRINGS, "character")
+    return _spelled(old)[0] in strings and _spelled(new)[0] in strings

@@ -1,0 +1,113 @@
+"""Sequences behind identity and serial columns. No graph names them: PostgreSQL is asked."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import Context, Statement, alter_table
+from zanith_django.schema.graph import TableName
+from zanith_django.schema.object_names import make_object_name
+
+_CHANGE = """\
+DO $zanith$ BEGIN
+  EXECUTE format({change}, pg_get_serial_sequence({table}, {column}){more});
+END $zanith$"""
+
+# A name that somebody else has by now is left alone.
+_RENAME = """\
+DO $zanith$ BEGIN
+  IF to_regclass({taken}) IS NULL THEN
+    EXECUTE format('ALTER SEQUENCE %s RENAME TO %I',
+                   pg_get_serial_sequence({table}, {column}), {name});
+  END IF;
+END $zanith$"""
+
+_SEED = """\
+SELECT setval(pg_get_serial_sequence({text}, {column}),
+  greatest((SELECT max({name}) FROM {table}), 1), EXISTS (SELECT 1 FROM {table}))"""
+
+
+def change_sequence(
+    table: TableName, column: str, change: LiteralString, context: Context
+) -> Statement:
+    """`ALTER SEQUENCE %s …` and the like of the sequence that the column owns."""
+    text = sql.compose(
+        _CHANGE,
+        change=sql.literal(change),
+        table=sql.regclass(table, context.schema),
+        column=sql.literal(column),
+        more=sql.EMPTY,
+    )
+    return Statement(text, Lock.NONE, (table,))
+
+
+def rename_sequence(table: TableName, column: str, name: str, context: Context) -> Statement:
+    """Gives the sequence of the column that name, in the schema where the table is."""
+    schema = table.schema or context.schema
+    text = sql.compose(
+        _RENAME,
+        taken=sql.literal(sql.qualified(schema, name).as_string(None)),
+        table=sql.regclass(table, context.schema),
+        column=sql.literal(column),
+        name=sql.literal(name),
+    )
+    return Statement(text, Lock.NONE, (table,))
+
+
+def usual_name(table: TableName, column: str) -> str:
+    """The name that PostgreSQL gives to the sequence of a column."""
+    return make_object_name(table.name, column, "seq")
+
+
+def default_from_sequence(table: TableName, column: str, context: Context) -> Statement:
+    """Makes a column draw from the sequence that it owns, which makes it serial."""
+    text = sql.compose(
+        _CHANGE,
+        change=sql.literal(
+            "ALTER TABLE %2$s ALTER COLUMN %3$I SET DEFAULT nextval(%1$L::regclass)"
+        ),
+        table=sql.regclass(table, context.schema),
+        column=sql.literal(column),
+        more=sql.clause(
+            ", {table}::regclass, {column}",
+            table=sql.regclass(table, context.schema),
+            column=sql.literal(column),
+        ),
+    )
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+
+
+def make_serial(table: TableName, column: str, kind: str, context: Context) -> list[Statement]:
+    """A sequence of its own for the column, and the default that draws from it."""
+    made = sql.compose(
+        "CREATE SEQUENCE {name} AS {kind} OWNED BY {table}.{column}",
+        name=sql.qualified(table.schema or context.schema, usual_name(table, column)),
+        kind=sql.catalog_text(kind),
+        table=context.table(table),
+        column=sql.ident(column),
+    )
+    owned = Statement(made, Lock.ACCESS_SHARE, (table,))
+    return [owned, default_from_sequence(table, column, context)]
+
+
+def drop_serial(table: TableName, column: str, context: Context) -> list[Statement]:
+    """The default goes first, for it hangs on the sequence."""
+    text = alter_table(
+        context, table, "ALTER COLUMN {column} DROP DEFAULT", column=sql.ident(column)
+    )
+    dropped = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+    return [dropped, change_sequence(table, column, "DROP SEQUENCE %s", context)]
+
+
+def reseed(table: TableName, column: str, context: Context) -> Statement:
+    """Lets a new sequence go on above the highest value that is there."""
+    text = sql.compose(
+        _SEED,
+        text=sql.regclass(table, context.schema),
+        column=sql.literal(column),
+        name=sql.ident(column),
+        table=context.table(table),
+    )
+    return Statement(text, Lock.ACCESS_SHARE, (table,), scans=True)

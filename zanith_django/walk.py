@@ -1,0 +1,430 @@
+"""Walks one Django migration in two states and says it in operations of ours.
+
+The model state is what Python knows, the database state what the tables are: an ordinary
+operation moves both, `state_operations` only the first, `database_operations` only the second.
+The walk is cut at every step that works on data: difference up to it, the step, difference after.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid,
+    CreateCollation,
+    CreateExtension,
+    RemoveCollation,
+    ValidateConstraint,
+)
+from django.core.exceptions import FieldDoesNotExist
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import (
+    AddField,
+    AlterField,
+    DeleteModel,
+    RemoveField,
+    RenameField,
+    RenameModel,
+    RunPython,
+    RunSQL,
+    SeparateDatabaseAndState,
+)
+from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.models import Field, Model
+
+from zanith_django import operations as ops
+from zanith_django.diff import Fill, Hints, diff
+from zanith_django.operations import Operation
+from zanith_django.project import cache_folder
+from zanith_django.schema.ddl import table_name
+from zanith_django.schema.from_models import Declared, from_models
+from zanith_django.schema.graph import Collation, Extension, SchemaGraph, TableName
+from zanith_django.schema.states import Key, RecordingState, render, with_referrers
+from zanith_django.timeline import dotted
+
+_KNOWN_MODULES = ("django.db.migrations.operations", "django.contrib.postgres.operations")
+
+
+class Walk:
+    """The two states as they move along Django's migrations."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, drop: str) -> None:
+        self.connection, self.drop = connection, drop
+        self.models = RecordingState()
+        self.tables = RecordingState()
+        self.prelude: dict[str, None] = {}
+        self.not_valid: set[tuple[TableName, str]] = set()
+
+    def skip(self, migration: DjangoMigration) -> None:
+        """Move past a migration that needs no operations of ours."""
+        for operation in migration.operations:
+            self._learn(operation)
+            self._move(operation, migration.app_label)
+        self.models.take_touched()
+        self.tables.take_touched()
+
+    def operations(self, migration: DjangoMigration) -> list[Operation]:
+        """What this migration does to the database, in operations of ours."""
+        work = _Work(self, migration)
+        for position, operation in enumerate(migration.operations, 1):
+            self._learn(operation)
+            if self._cuts(operation):
+                work.cut()
+                work.made += self._step(migration, operation, position)
+                self._move(operation, migration.app_label)
+                work.begin()
+            else:
+                work.segment.note(migration.app_label, operation)
+                self._move(operation, migration.app_label, work)
+        work.cut()
+        return work.made
+
+    # --- moving the states ---------------------------------------------------------------------
+
+    def _move(
+        self, operation: DjangoOperation, app_label: str, work: _Work | None = None
+    ) -> None:
+        if not isinstance(operation, SeparateDatabaseAndState):
+            self._move_tables(operation, app_label, work)
+            operation.state_forwards(app_label, self.models)
+            return
+        opaque = any(_is_data_step(inner) for inner in operation.database_operations)
+        for inner in operation.state_operations:
+            inner.state_forwards(app_label, self.models)
+        if opaque:  # its author says that the tables are now what the models say
+            self._sync(self.models.take_touched())
+            return
+        for inner in operation.database_operations:
+            self._move_tables(inner, app_label, work)
+
+    def _move_tables(
+        self, operation: DjangoOperation, app_label: str, work: _Work | None
+    ) -> None:
+        try:
+            operation.state_forwards(app_label, self.tables)
+        except (KeyError, FieldDoesNotExist):
+            # The model was made or changed by state_operations alone: from here on the table is
+            # what the models say.
+            if work:
+                work.cut()
+            self._sync(key for key in self.models.models if key[0] == app_label)
+            if work:
+                work.begin()
+                work.segment.note(app_label, operation)
+            operation.state_forwards(app_label, self.tables)
+
+    def _sync(self, keys: Iterable[Key]) -> None:
+        """These tables are what the models say."""
+        for key in list(keys):
+            known = self.models.models.get(key)
+            if known is not None:
+                self.tables.models[key] = known.clone()
+            else:
+                self.tables.models.pop(key, None)
+        for key in [key for key in self.tables.models if key not in self.models.models]:
+            del self.tables.models[key]
+        self.tables._relations = None
+        self.tables.take_touched()
+
+    def _learn(self, operation: DjangoOperation) -> None:
+        """What later tables stand on is made in their scratch too."""
+        for made in _foundations(operation):
+            inverse = isinstance(made, ops.DropCollation)
+            text = "" if inverse else made.statements(ops.Context())[0].sql
+            if text and isinstance(made, ops.CreateExtension):
+                self.prelude[text] = None
+
+    # --- steps that are no difference of tables ------------------------------------------------
+
+    def _cuts(self, operation: DjangoOperation) -> bool:
+        """It is no difference of tables: it works on data, or on what tables stand on."""
+        if _foundations(operation):
+            return True
+        if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
+            return True
+        return any(_is_data_step(inner) for inner in _inner(operation))
+
+    def _step(
+        self, migration: DjangoMigration, operation: DjangoOperation, position: int
+    ) -> list[Operation]:
+        """Operations of ours for one that cuts the walk."""
+        made = _foundations(operation)
+        if made:
+            return list(made)
+        if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
+            return self._validity(migration, operation)
+        if all(_is_noop(item) for item in _inner(operation)):
+            return []
+        return [
+            ops.RunPython(
+                migration=dotted((migration.app_label, migration.name)),
+                position=position,
+                description=operation.describe(),
+                reversible=operation.reversible,
+                atomic=migration.atomic or bool(operation.atomic),
+            )
+        ]
+
+    def _validity(
+        self, migration: DjangoMigration, operation: DjangoOperation
+    ) -> list[Operation]:
+        """A check that is added without looking at the rows, or looked at later."""
+        key = (migration.app_label, operation.model_name.lower())
+        table = table_name(render(self.tables, [key])[0], self._default_schema())
+        label = f"{key[0]}.{self.tables.models[key].name}"
+        if isinstance(operation, ValidateConstraint):
+            self.not_valid.discard((table, operation.name))
+            return [ops.ValidateConstraint(table=table, name=operation.name, model=label)]
+        after = self.tables.clone()
+        operation.state_forwards(migration.app_label, after)
+        wanted = self._read(after, [key]).graph.table(table)
+        name = operation.constraint.name
+        self.not_valid.add((table, name))
+        checks = wanted.checks if wanted else ()
+        return [
+            ops.AddCheck(table=table, check=dataclasses.replace(c, valid=False), model=label)
+            for c in checks
+            if c.name == name
+        ]
+
+    def _default_schema(self) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT current_schema()")
+            return str(cursor.fetchone()[0])
+
+    # --- differences ---------------------------------------------------------------------------
+
+    def _difference(self, segment: _Segment) -> list[Operation]:
+        touched = self.tables.take_touched()
+        if not touched:
+            return []
+        keys = sorted(with_referrers(segment.before, self.tables, touched))
+        before, after = self._read(segment.before, keys), self._read(self.tables, keys)
+        hints = segment.hints(self.connection, before, after)
+        return list(diff(before.graph, after.graph, hints, drop=self.drop))
+
+    def _read(self, state: RecordingState, keys: Sequence[Key]) -> _Rendered:
+        models = render(state, keys)
+        declared = from_models(
+            self.connection, models, prelude=tuple(self.prelude), cache=cache_folder()
+        )
+        graph = declared.graph
+        for table, name in self.not_valid:
+            graph = graph.changed(table, lambda found, n=name: _unvalidated(found, n))
+        return _Rendered(graph, declared, {_key(model): model for model in models})
+
+
+class _Work:
+    """Operations found so far, and the segment since the last cut."""
+
+    def __init__(self, walk: Walk, migration: DjangoMigration) -> None:
+        self._walk, self.migration = walk, migration
+        self.made: list[Operation] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self._walk.tables.take_touched()
+        self.segment = _Segment(self._walk.tables.clone())
+
+    def cut(self) -> None:
+        self.made += self._walk._difference(self.segment)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """Models of one state, rendered, and the graph that they ask for."""
+
+    graph: SchemaGraph
+    declared: Declared
+    models: dict[Key, type[Model]]
+
+
+@dataclass(slots=True)
+class _Segment:
+    """Operations between two cuts, and what only they can tell: who was called what before, and
+    which value existing rows get.
+
+    `models` maps a model's key now to its key at the segment's start, `fields` the same for
+    fields; a name that was removed meanwhile maps to None, so that its successor is new.
+    """
+
+    before: RecordingState
+    models: dict[Key, Key] = field(default_factory=dict)
+    fields: dict[tuple[Key, str], str | None] = field(default_factory=dict)
+    values: dict[tuple[Key, str], Field[Any, Any]] = field(default_factory=dict)
+
+    def note(self, app_label: str, operation: DjangoOperation) -> None:
+        if isinstance(operation, SeparateDatabaseAndState):
+            for inner in operation.database_operations:
+                self.note(app_label, inner)
+        elif isinstance(operation, RenameModel):
+            self._rename_model(
+                (app_label, operation.old_name_lower), (app_label, operation.new_name_lower)
+            )
+        elif isinstance(operation, RenameField):
+            key = (app_label, operation.model_name_lower)
+            old, new = operation.old_name.lower(), operation.new_name.lower()
+            self.fields[key, new] = self.fields.pop((key, old), old)
+            self.fields.setdefault((key, old), None)
+            self._move_value((key, old), (key, new))
+        elif isinstance(operation, RemoveField):
+            key = (app_label, operation.model_name_lower)
+            self.fields[key, operation.name.lower()] = None
+            self.values.pop((key, operation.name.lower()), None)
+        elif isinstance(operation, AddField | AlterField):
+            key = (app_label, operation.model_name_lower)
+            self.values[key, operation.name.lower()] = operation.field
+        elif isinstance(operation, DeleteModel):
+            self.models.pop((app_label, operation.name_lower), None)
+
+    def _rename_model(self, old: Key, new: Key) -> None:
+        self.models[new] = self.models.pop(old, old)
+        for mapping in (self.fields, self.values):
+            for key, name in [known for known in mapping if known[0] == old]:
+                mapping[new, name] = mapping.pop((key, name))  # type: ignore[attr-defined]
+
+    def _move_value(self, old: tuple[Key, str], new: tuple[Key, str]) -> None:
+        if old in self.values:
+            self.values[new] = self.values.pop(old)
+
+    def hints(
+        self, connection: BaseDatabaseWrapper, before: _Rendered, after: _Rendered
+    ) -> Hints:
+        schema = after.graph.default_schema
+        tables: dict[TableName, TableName] = {}
+        columns: dict[tuple[TableName, str], str] = {}
+        for key, model in after.models.items():
+            old_model = before.models.get(self.models.get(key, key))
+            if old_model is None:
+                continue
+            for old, new in self._pairs(key, old_model, model):
+                old_table, new_table = table_name(old[0], schema), table_name(new[0], schema)
+                if old_table != new_table:
+                    tables[old_table] = new_table
+                for old_column, new_column in zip(old[1], new[1], strict=True):
+                    if old_column != new_column:
+                        columns[new_table, old_column] = new_column
+        fills = dict(self._fills(connection, after, schema))
+        labels = {**before.declared.labels, **after.declared.labels}
+        return Hints(tables=tables, columns=columns, fills=fills, labels=labels)
+
+    def _pairs(
+        self, key: Key, old: type[Model], new: type[Model]
+    ) -> Iterator[tuple[_Columns, _Columns]]:
+        """The same table before and after, with the columns of the fields that it kept; then
+        the automatic many-to-many tables of those fields."""
+        old_fields = {f.name.lower(): f for f in _own_fields(old)}
+        kept = []
+        for new_field in _own_fields(new):
+            name = self.fields.get((key, new_field.name.lower()), new_field.name.lower())
+            old_field = old_fields.get(name) if name else None
+            if old_field is None:
+                continue
+            if old_field.many_to_many and new_field.many_to_many:
+                yield _through(old_field), _through(new_field)
+            elif old_field.column and new_field.column:
+                kept.append((old_field.column, new_field.column))
+        yield (old, tuple(pair[0] for pair in kept)), (new, tuple(pair[1] for pair in kept))
+
+    def _fills(
+        self, connection: BaseDatabaseWrapper, after: _Rendered, schema: str
+    ) -> Iterator[tuple[tuple[TableName, str], Fill]]:
+        editor = connection.schema_editor(collect_sql=True)
+        for (key, name), given in self.values.items():
+            model = after.models.get(key)
+            bound = _field(model, name) if model else None
+            if model is None or bound is None or not bound.column or bound.many_to_many:
+                continue
+            fill = fill_of(bound, given, editor)
+            if fill is not None:
+                yield (table_name(model, schema), bound.column), fill
+
+
+_Columns = tuple[type[Model], tuple[str, ...]]
+
+
+def _own_fields(model: type[Model]) -> list[Any]:
+    return [*model._meta.local_fields, *model._meta.local_many_to_many]
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return next((f for f in _own_fields(model) if f.name.lower() == name), None)
+
+
+def _through(many_to_many: Any) -> _Columns:
+    through = many_to_many.remote_field.through
+    return through, (many_to_many.m2m_column_name(), many_to_many.m2m_reverse_name())
+
+
+def _key(model: type[Model]) -> Key:
+    return model._meta.app_label, str(model._meta.model_name)
+
+
+def fill_of(bound: Any, given: Any, editor: Any) -> Fill | None:
+    """The value for rows that exist, as Django's AddField and AlterField give it: the default of
+    the operation's own field (`preserve_default=False` too), a callable once; per row where the
+    field is unique and PostgreSQL can make such values itself."""
+    if bound.has_db_default() or getattr(bound, "generated", False):
+        return None
+    if bound.unique and given.default in (uuid.uuid4,):
+        return Fill("gen_random_uuid()", per_row=True)
+    known, bound.default = bound.default, given.default
+    bound.__dict__.pop("_get_default", None)
+    try:
+        value = editor.effective_default(bound)
+    finally:
+        bound.default = known
+        bound.__dict__.pop("_get_default", None)
+    return None if value is None else Fill(str(editor.quote_value(value)))
+
+
+def _unvalidated(table: Any, name: str) -> Any:
+    checks = tuple(
+        dataclasses.replace(c, valid=False) if c.name == name else c for c in table.checks
+    )
+    return dataclasses.replace(table, checks=checks)
+
+
+# --- kinds of Django's operations ----------------------------------------------------------------
+
+
+def _inner(operation: DjangoOperation) -> list[DjangoOperation]:
+    """What of it reaches the database."""
+    if isinstance(operation, SeparateDatabaseAndState):
+        return list(operation.database_operations)
+    return [operation]
+
+
+def _is_data_step(operation: DjangoOperation) -> bool:
+    """Works on data, or is of a class that only its author knows."""
+    if isinstance(operation, RunPython | RunSQL):
+        return True
+    return not type(operation).__module__.startswith(_KNOWN_MODULES)
+
+
+def _is_noop(operation: DjangoOperation) -> bool:
+    if isinstance(operation, RunPython):
+        return operation.code is RunPython.noop
+    return isinstance(operation, RunSQL) and not operation.sql
+
+
+def _foundations(operation: DjangoOperation) -> tuple[Operation, ...]:
+    """Extensions and collations, which models do not declare."""
+    if isinstance(operation, CreateExtension):
+        return (ops.CreateExtension(extension=Extension(operation.name)),)
+    if isinstance(operation, CreateCollation):
+        return (ops.CreateCollation(collation=_collation(operation)),)
+    if isinstance(operation, RemoveCollation):
+        return (ops.DropCollation(collation=_collation(operation)),)
+    return ()
+
+
+def _collation(operation: Any) -> Collation:
+    return Collation(
+        TableName("", operation.name), operation.provider, operation.locale, operation.deterministic
+    )
