@@ -267,7 +267,7 @@ class _Run:
         self.progress, self.before_batch = progress, before_batch
         self.size, self.visited = FIRST_SIZE, 0
         self.own_transactions: list[str] = []
-        self.skipped = sql.EMPTY
+        self.skipped: sql.Composable = sql.EMPTY
         self.processed_before = checkpoint.processed_rows
         self.started = time.monotonic()
 

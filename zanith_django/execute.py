@@ -13,7 +13,7 @@ from django.db.utils import DatabaseError
 
 from zanith_django.backfill import Progress, backfill
 from zanith_django.conf import conf
-from zanith_django.ledger import Ledger
+from zanith_django.ledger import Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Batches, PythonCall, Statement
 from zanith_django.session import set_lock_timeout
@@ -77,7 +77,7 @@ class Executor:
                 if last:
                     return
             else:
-                self._alone(step, group[0])
+                self._alone(step, group[0], number)
         with transaction.atomic(using=self.connection.alias):
             finish()
 
@@ -128,9 +128,9 @@ class Executor:
         with self.connection.cursor() as cursor:
             cursor.execute(statement.sql)
 
-    def _alone(self, step: StepRun, statement: Statement) -> None:
+    def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
         if isinstance(statement, Batches):
-            self._backfill(step, statement)
+            self._backfill(step, statement, number)
             return
         if isinstance(statement, PythonCall):
             self._one(statement)
@@ -152,12 +152,12 @@ class Executor:
         with self.connection.cursor() as cursor:
             cursor.execute(text)
 
-    def _backfill(self, step: StepRun, statement: Batches) -> None:
+    def _backfill(self, step: StepRun, statement: Batches, number: int) -> None:
         backfill(
             self.connection,
             statement,
             ledger=self.ledger,
-            checkpoint_id=_base(step),
+            checkpoint_id=_checkpoint(step, number),
             migration_id=step.migration_id,
             schema=step.schema,
             batch_seconds=conf.batch_seconds,
@@ -216,10 +216,10 @@ def _lock_timeout(group: Sequence[Statement]) -> float:
     return conf.lock_timeout if blocking else 0
 
 
-def _base(step: StepRun) -> str:
-    """One checkpoint for all attempts of a step."""
-    migration, _, number = step.row_id.rpartition("::")
-    return f"{migration}::{number.split('.')[0]}"
+def _checkpoint(step: StepRun, number: int) -> str:
+    """One checkpoint for all attempts of a step; `number` tells its backfills apart."""
+    migration_id, numbered, _ = split_step_id(step.row_id)
+    return f"{step_id(migration_id, numbered)}#{number}"
 
 
 def _sqlstate(error: BaseException) -> str:

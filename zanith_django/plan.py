@@ -150,6 +150,8 @@ class _Planner:
 
     def __init__(self, context: Context, ledger: Ledger | None) -> None:
         self.context, self.ledger = context, ledger
+        # With a database to look at, a table that is not there can only be made by the plan.
+        self.there = frozenset(context.graph.table_names) if ledger else None
         self.tables: dict[tuple[str, str], TableName] = {}
 
     def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
@@ -157,7 +159,11 @@ class _Planner:
         approved = entry.migration.approved if entry.migration else {}
         steps = []
         for number, operation in enumerate(self.operations(timeline, entry), 1):
-            context = dataclasses.replace(self.context, migration_id=entry.id)
+            context = dataclasses.replace(
+                self.context,
+                migration_id=entry.id,
+                fresh=self.context.fresh | self._absent(operation),
+            )
             statements = operation.statements(context)
             step = PlannedStep(
                 number,
@@ -171,6 +177,11 @@ class _Planner:
             steps.append(step)
             self._fold(operation, fresh=fresh and step.waits)
         return PlannedMigration(entry, tuple(steps))
+
+    def _absent(self, operation: Operation) -> frozenset[TableName]:
+        if self.there is None:
+            return frozenset()
+        return frozenset(name for name in operation.tables if name not in self.there)
 
     def _done(self, entry: Entry) -> dict[int, str]:
         """{step: "done"} of a migration that an earlier run left half way."""

@@ -183,9 +183,9 @@ def load_structure(connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: 
     if done.returncode:
         raise ShadowUnreachable(shadow.name, f"pg_dump: {done.stderr.strip()}")
     with shadow.connect() as session:
-        session.execute(b"DROP SCHEMA IF EXISTS public")
+        if re.search("^CREATE SCHEMA public;", done.stdout, re.MULTILINE):
+            session.execute(b"DROP SCHEMA IF EXISTS public")
         session.execute(_without_meta_commands(done.stdout).encode())
-        session.execute(b"CREATE SCHEMA IF NOT EXISTS public")
     return "pg_dump"
 
 

@@ -10,13 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import environ
 import psycopg
 import pytest
 from django.contrib.postgres import fields as postgres
 from django.contrib.postgres import indexes, search
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.state import ModelState
@@ -24,46 +23,22 @@ from django.db.models import F, Q
 from django.db.models import functions as sql
 from pytest_django import DjangoDbBlocker
 
+from tests.database.declared import connect, group, model, rendered, text
 from tests.servers import Database, Server
 from zanith_django.exceptions import MissingRight, UnreadableModel
 from zanith_django.schema import scratch
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.from_models import Declared, from_models, with_many_to_many
 from zanith_django.schema.graph import ForeignKey, SchemaGraph, TableName
-from zanith_django.schema.states import RecordingState, render
-
-EXTENSIONS = ("hstore", "citext", "btree_gist", "btree_gin", "pg_trgm", "bloom")
-
-Models = list[type[models.Model]]
-
-
-def model(name: str, options: dict[str, Any] | None = None, **fields: Any) -> ModelState:
-    """A model of the app `made`; an `id` comes first where no field is a primary key."""
-    if not any(getattr(field, "primary_key", False) for field in fields.values()):
-        key = models.BigAutoField(auto_created=True, primary_key=True, serialize=False)
-        fields = {"id": key, **fields}
-    return ModelState("made", name, list(fields.items()), options)
-
-
-def rendered(*made: ModelState) -> Models:
-    state = RecordingState({(m.app_label, m.name_lower): m for m in made})
-    return render(state, state.models)
 
 
 @pytest.fixture
 def connection(
     fresh_database: Database, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[DatabaseWrapper]:
-    """Django's connection to a new database, in autocommit, with the extensions there are."""
-    address = environ.Env.db_url_config(fresh_database.url)
-    wrapper = DatabaseWrapper({**connections["default"].settings_dict, **address}, alias="fresh")
-    connections["fresh"] = wrapper
+    """A connection in autocommit to a database of the test's own."""
     with django_db_blocker.unblock():
-        with wrapper.cursor() as cursor:
-            cursor.execute("SELECT name FROM pg_available_extensions")
-            available = {name for (name,) in cursor.fetchall()}
-            for extension in available.intersection(EXTENSIONS):
-                cursor.execute(f"CREATE EXTENSION {extension}")
+        wrapper = connect(fresh_database.url, "fresh")
         yield wrapper
         wrapper.close()
     del connections["fresh"]
@@ -87,7 +62,7 @@ def skip_without_extension(connection: BaseDatabaseWrapper, name: str) -> None:
         pytest.skip(f"this server has no {NEEDS[name]}")
 
 
-def create(connection: BaseDatabaseWrapper, made: Models) -> None:
+def create(connection: BaseDatabaseWrapper, made: list[type[models.Model]]) -> None:
     with connection.schema_editor() as editor:
         for each in made:
             editor.create_model(each)
@@ -102,15 +77,6 @@ def assert_equal(declared: Declared, live: SchemaGraph) -> None:
     assert [str(name) for name in declared.graph.table_names] == [str(n) for n in live.table_names]
     for table in declared.graph.tables:
         assert table == live.table(table.name)
-
-
-def text(**options: Any) -> models.CharField:
-    return models.CharField(max_length=20, **options)
-
-
-def group(name: str) -> tuple[ModelState, ...]:
-    """A target for relations."""
-    return (model(name, code=text(unique=True), slug=models.SlugField()),)
 
 
 LONG = "a_column_that_has_a_rather_long_name_of_more_than_sixty_bytes"
@@ -156,7 +122,7 @@ COLUMNS: dict[str, models.Field] = {
     "hstore": postgres.HStoreField(),
     "search vector": search.SearchVectorField(),
     "collation": text(db_collation="C", unique=True),
-    "comment": text(db_comment='100% of it\'s "here"'),
+    "comment": text(db_comment='it\'s "here"'),
     "column": text(db_column='Wei rd % "" name', db_index=True),
     "reserved word": text(db_column="select", unique=True),
     "like the table": text(db_column="made_thing", unique=True),
@@ -166,7 +132,7 @@ COLUMNS: dict[str, models.Field] = {
     "default text": text(db_default="it's 100%"),
     "default expression": models.DateTimeField(db_default=sql.Now()),
     "default moment": models.DateTimeField(
-        db_default=datetime.datetime(2020, 2, 2, tzinfo=datetime.timezone.utc)
+        db_default=datetime.datetime(2020, 2, 2, tzinfo=datetime.UTC)
     ),
     "default json": models.JSONField(db_default={"a": [1, "%"]}),
     "default decimal": models.DecimalField(max_digits=5, decimal_places=2, db_default=Decimal("1")),
@@ -175,11 +141,11 @@ COLUMNS: dict[str, models.Field] = {
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_a_column_is_what_django_makes_of_it(connection: DatabaseWrapper, name: str) -> None:
-    skip_without_extension(connection, name)
+def test_a_column_is_what_django_makes_of_it(within: DatabaseWrapper, name: str) -> None:
+    skip_without_extension(within, name)
     made = rendered(model("Thing", before=text(), field=COLUMNS[name].clone()))
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
 ANY_CASE = (
@@ -199,15 +165,15 @@ def any_case(fresh_database: Database) -> str:
 
 
 def test_a_nondeterministic_collation_is_what_django_makes_of_it(
-    connection: DatabaseWrapper, any_case: str
+    within: DatabaseWrapper, any_case: str
 ) -> None:
-    connection.cursor().execute(any_case)
+    within.cursor().execute(any_case)
     made = rendered(model("Thing", field=text(db_collation="any_case", unique=True)))
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
-def test_a_generated_column_is_what_django_makes_of_it(connection: DatabaseWrapper) -> None:
+def test_a_generated_column_is_what_django_makes_of_it(within: DatabaseWrapper) -> None:
     generated = models.GeneratedField(
         expression=F("a") * 2 + 1, output_field=models.BigIntegerField(), db_persist=True
     )
@@ -215,20 +181,20 @@ def test_a_generated_column_is_what_django_makes_of_it(connection: DatabaseWrapp
         expression=sql.Upper("b"), output_field=text(), db_persist=True, unique=True
     )
     made = rendered(model("Thing", a=models.IntegerField(), b=text(), c=generated, d=named))
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
-def test_a_virtual_column_is_what_django_makes_of_it(connection: DatabaseWrapper) -> None:
-    if not getattr(connection.features, "supports_virtual_generated_columns", False):
+def test_a_virtual_column_is_what_django_makes_of_it(within: DatabaseWrapper) -> None:
+    if not getattr(within.features, "supports_virtual_generated_columns", False):
         pytest.skip("needs PostgreSQL 18 and Django 6.0")
     generated = models.GeneratedField(
         expression=F("a") + 1, output_field=models.IntegerField(), db_persist=False
     )
     made = rendered(model("Thing", a=models.IntegerField(), b=generated))
-    create(connection, made)
-    declared = from_models(connection, made)
-    assert_equal(declared, live(connection))
+    create(within, made)
+    declared = from_models(within, made)
+    assert_equal(declared, live(within))
     assert declared.graph.tables[0].columns[-1].virtual
 
 
@@ -310,10 +276,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_an_option_of_meta_is_what_django_makes_of_it(
-    connection: DatabaseWrapper, name: str
-) -> None:
-    skip_without_extension(connection, name)
+def test_an_option_of_meta_is_what_django_makes_of_it(within: DatabaseWrapper, name: str) -> None:
+    skip_without_extension(within, name)
     made = rendered(
         model(
             "Thing",
@@ -326,17 +290,17 @@ def test_an_option_of_meta_is_what_django_makes_of_it(
             parent=models.ForeignKey("self", models.CASCADE),
         )
     )
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
-def test_a_table_name_is_cut_between_characters(connection: DatabaseWrapper) -> None:
+def test_a_table_name_is_cut_between_characters(within: DatabaseWrapper) -> None:
     made = rendered(
         model("Thing", {"db_table": "t" + "ä" * 40}, n=models.PositiveIntegerField(unique=True)),
         model("Other", thing=models.ForeignKey("made.Thing", models.CASCADE)),
     )
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
 def db_cascade() -> Any:
@@ -429,17 +393,17 @@ RELATIONS: dict[str, Callable[[], tuple[ModelState, ...]]] = {
 
 
 @pytest.mark.parametrize("name", RELATIONS)
-def test_a_relation_is_what_django_makes_of_it(connection: DatabaseWrapper, name: str) -> None:
+def test_a_relation_is_what_django_makes_of_it(within: DatabaseWrapper, name: str) -> None:
     made = rendered(*RELATIONS[name]())
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
 @pytest.mark.parametrize("db_table", ['"other"."thing"', 'other"."thing'])
 def test_a_table_in_another_schema_is_read_under_its_own_name(
-    connection: DatabaseWrapper, db_table: str
+    within: DatabaseWrapper, db_table: str
 ) -> None:
-    connection.cursor().execute("CREATE SCHEMA other")
+    within.cursor().execute("CREATE SCHEMA other")
     made = rendered(
         model("Thing", code=text(unique=True), n=models.PositiveIntegerField()),
         model(
@@ -447,17 +411,17 @@ def test_a_table_in_another_schema_is_read_under_its_own_name(
         ),
         model("Third", thing=models.ForeignKey("made.Other", models.CASCADE)),
     )
-    create(connection, made)
-    declared = from_models(connection, made)
-    assert_equal(declared, live(connection))
+    create(within, made)
+    declared = from_models(within, made)
+    assert_equal(declared, live(within))
     assert declared.labels[TableName("other", "thing")] == "made.Other"
 
 
 def test_the_default_schema_is_unnamed_where_db_table_spells_it(
-    connection: DatabaseWrapper,
+    within: DatabaseWrapper,
 ) -> None:
     made = rendered(model("Thing", {"db_table": '"public"."thing"'}))
-    assert from_models(connection, made).graph.table_names == (TableName("", "thing"),)
+    assert from_models(within, made).graph.table_names == (TableName("", "thing"),)
 
 
 class MoodField(models.Field):
@@ -468,19 +432,19 @@ class MoodField(models.Field):
 
 
 def test_a_table_may_be_named_like_a_type_that_another_one_uses(
-    connection: DatabaseWrapper,
+    within: DatabaseWrapper,
 ) -> None:
-    connection.cursor().execute("CREATE SCHEMA kept; CREATE TYPE mood AS ENUM ('good', 'bad')")
+    within.cursor().execute("CREATE SCHEMA kept; CREATE TYPE mood AS ENUM ('good', 'bad')")
     made = rendered(
         model("Mood", {"db_table": '"kept"."mood"'}, n=models.PositiveIntegerField()),
         model("Person", mood=MoodField()),
     )
-    create(connection, made)
-    assert_equal(from_models(connection, made), live(connection))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
 
 
 def test_facts_tell_what_stands_in_meta_and_which_keys_are_automatic(
-    connection: DatabaseWrapper,
+    within: DatabaseWrapper,
 ) -> None:
     made = rendered(
         *group("Group"),
@@ -496,7 +460,7 @@ def test_facts_tell_what_stands_in_meta_and_which_keys_are_automatic(
             groups=models.ManyToManyField("made.Group"),
         ),
     )
-    facts = from_models(connection, made).facts
+    facts = from_models(within, made).facts
     thing, through = TableName("", "made_thing"), TableName("", "made_thing_groups")
     assert facts.named == {(thing, "i"), (thing, "u")}
     assert facts.automatic == {
@@ -509,44 +473,44 @@ def test_facts_tell_what_stands_in_meta_and_which_keys_are_automatic(
     assert facts.many_to_many == {through}
 
 
-def test_unmanaged_and_proxy_models_have_no_table(connection: DatabaseWrapper) -> None:
+def test_unmanaged_and_proxy_models_have_no_table(within: DatabaseWrapper) -> None:
     made = rendered(
         *group("Group"),
         model("Far", {"managed": False}),
         ModelState("made", "Proxy", {}, {"proxy": True}, bases=("made.group",)),
         model("Thing", group=models.ForeignKey("made.Proxy", models.CASCADE)),
     )
-    graph = from_models(connection, made).graph
+    graph = from_models(within, made).graph
     assert [table.name.name for table in graph.tables] == ["made_group", "made_thing"]
     thing = graph.table("made_thing")
     assert thing is not None
     assert thing.foreign_keys[0].references == TableName("", "made_group")
 
 
-def test_of_two_models_of_one_table_the_first_counts(connection: DatabaseWrapper) -> None:
+def test_of_two_models_of_one_table_the_first_counts(within: DatabaseWrapper) -> None:
     first = model("First", {"db_table": "shared"}, a=text())
     same = model("Same", {"db_table": "shared"}, a=text())
     other = model("Other", {"db_table": "shared"}, b=text())
-    declared = from_models(connection, rendered(first, same, other))
+    declared = from_models(within, rendered(first, same, other))
     assert declared.graph.tables[0].column_names == ("id", "a")
     assert declared.conflicts == ("made.First and made.Other declare table shared differently",)
 
 
-def test_what_the_database_cascades_is_part_of_a_foreign_key(connection: DatabaseWrapper) -> None:
+def test_what_the_database_cascades_is_part_of_a_foreign_key(within: DatabaseWrapper) -> None:
     if not hasattr(models, "DB_CASCADE"):
         pytest.skip("needs Django 6.1")
     set_null = models.DB_SET_NULL  # type: ignore[attr-defined, unused-ignore]  # since 6.1
     made = rendered(
         *group("Group"), model("T", g=models.ForeignKey("made.Group", set_null, null=True))
     )
-    table = from_models(connection, made).graph.table("made_t")
+    table = from_models(within, made).graph.table("made_t")
     assert table is not None
     assert table.foreign_keys[0].on_delete == "SET NULL"
 
 
-def test_a_foreign_key_is_deferred_as_django_makes_it(connection: DatabaseWrapper) -> None:
+def test_a_foreign_key_is_deferred_as_django_makes_it(within: DatabaseWrapper) -> None:
     made = rendered(*group("G"), model("T", g=models.ForeignKey("made.G", models.CASCADE)))
-    table = from_models(connection, made).graph.table("made_t")
+    table = from_models(within, made).graph.table("made_t")
     assert table is not None
     name = table.foreign_keys[0].name
     wanted = ForeignKey(name, ("g_id",), TableName("", "made_g"), ("id",), deferrable="deferred")
@@ -556,7 +520,7 @@ def test_a_foreign_key_is_deferred_as_django_makes_it(connection: DatabaseWrappe
 # --- the scratch ------------------------------------------------------------------------------
 
 
-def thing(**fields: Any) -> Models:
+def thing(**fields: Any) -> list[type[models.Model]]:
     return rendered(model("Thing", code=text(unique=True), **fields))
 
 
@@ -574,8 +538,6 @@ def test_nothing_remains_in_the_database(connection: DatabaseWrapper) -> None:
 
 
 def test_a_scratch_inside_a_transaction_leaves_it_as_it_was(connection: DatabaseWrapper) -> None:
-    from django.db import transaction
-
     with transaction.atomic("fresh"), connection.cursor() as cursor:
         cursor.execute("CREATE TABLE kept (id integer)")
         graph = from_models(connection, thing()).graph
@@ -614,6 +576,24 @@ def test_a_chunk_with_the_same_index_name_twice_is_read_table_by_table(
     )
     create(connection, made)
     assert_equal(from_models(connection, made), live(connection))
+
+
+def test_a_server_short_of_locks_gets_smaller_chunks(
+    connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    read = scratch._read_once
+
+    def short_of_locks(raw: Any, tables: Any, prelude: Any) -> Any:
+        sizes.append(len(tables))
+        if len(tables) > 3:
+            raise psycopg.errors.OutOfMemory("out of shared memory")
+        return read(raw, tables, prelude)
+
+    monkeypatch.setattr(scratch, "_read_once", short_of_locks)
+    made = rendered(*(model(f"M{number}") for number in range(5)))
+    assert len(from_models(connection, made).graph.tables) == 5
+    assert sizes == [5, 3, 2]
 
 
 def test_a_model_that_postgresql_refuses_is_named(connection: DatabaseWrapper) -> None:
@@ -678,8 +658,6 @@ def test_a_read_only_session_can_be_read(connection: DatabaseWrapper) -> None:
 
 
 def test_a_read_only_transaction_names_what_is_missing(connection: DatabaseWrapper) -> None:
-    from django.db import transaction
-
     with transaction.atomic("fresh"), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
         with pytest.raises(MissingRight, match="a transaction that may write"):

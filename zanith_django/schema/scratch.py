@@ -100,7 +100,7 @@ def server_of(connection: Connection) -> Server:
     assert row is not None
     version, schema, path, extensions, may_make_temporary, is_standby = row
     return Server(
-        version, schema or "", tuple(path), tuple(extensions), may_make_temporary, is_standby
+        version, schema or "public", tuple(path), tuple(extensions), may_make_temporary, is_standby
     )
 
 

@@ -1,0 +1,459 @@
+"""Backfills on a real server: every kind of key, resumed runs, and clients at work meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import environ
+import psycopg
+import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.utils import DataError, OperationalError
+from pytest_django import DjangoDbBlocker
+
+from tests.servers import Database
+from zanith_django import backfill as module
+from zanith_django import sql
+from zanith_django.backfill import Progress, backfill, next_size
+from zanith_django.ledger import DONE, RUNNING, Ledger
+from zanith_django.operations.base import Batches, Context
+from zanith_django.operations.columns import update_in_batches
+from zanith_django.schema.graph import TableName
+
+CHECKPOINT = "20260501_113022_fill::0001"
+
+# How often a row was written is counted by the server itself.
+COUNTED = """\
+CREATE FUNCTION count_write() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN NEW.writes := OLD.writes + 1; RETURN NEW; END $$;
+CREATE TRIGGER count_write BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION count_write()"""
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a run in the middle."""
+
+
+@pytest.fixture
+def connection(
+    fresh_database: Database, django_db_blocker: DjangoDbBlocker
+) -> Iterator[DatabaseWrapper]:
+    """Django's connection to a new database that has a ledger."""
+    address = environ.Env.db_url_config(fresh_database.url)
+    wrapper = DatabaseWrapper({**connections["default"].settings_dict, **address}, alias="fresh")
+    connections["fresh"] = wrapper
+    with django_db_blocker.unblock():
+        Ledger(wrapper).ensure()
+        yield wrapper
+        wrapper.close()
+    del connections["fresh"]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 100 keys, so that some hundred rows are many batches."""
+    monkeypatch.setattr(module, "FIRST_SIZE", 100)
+    monkeypatch.setattr(module, "LARGEST", 100)
+
+
+def execute(connection: BaseDatabaseWrapper, text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+
+
+def value(connection: BaseDatabaseWrapper, text: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return cursor.fetchone()[0]
+
+
+def filling(assignments: str = "v = 'x'", where: str = "v IS NULL", table: str = "t") -> Batches:
+    return update_in_batches(
+        TableName.of(table), sql.catalog_text(assignments), sql.catalog_text(where), Context()
+    )
+
+
+def run(connection: BaseDatabaseWrapper, batches: Batches | None = None, **options: Any) -> int:
+    return backfill(
+        connection,
+        batches or filling(),
+        ledger=Ledger(connection),
+        checkpoint_id=CHECKPOINT,
+        migration_id="20260501_113022_fill",
+        schema="public",
+        **{"batch_seconds": 0.1, **options},
+    )
+
+
+def make(connection: BaseDatabaseWrapper, columns: str, rows: str) -> None:
+    """A table `t` of these columns, `v` to be filled, and `writes` that counts."""
+    execute(connection, f"CREATE TABLE t ({columns}, v text, writes integer NOT NULL DEFAULT 0)")
+    execute(connection, f"INSERT INTO t {rows}")
+    execute(connection, COUNTED)
+
+
+def stop_after(batches: int) -> Callable[[], None]:
+    """A `before_batch` that lets so many batches pass."""
+    begun = 0
+
+    def before_batch() -> None:
+        nonlocal begun
+        begun += 1
+        if begun > batches:
+            raise Stopped
+
+    return before_batch
+
+
+def assert_each_written_once(connection: BaseDatabaseWrapper, rows: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), min(writes), max(writes), count(v) FROM t")
+        assert cursor.fetchone() == (rows, 1, 1, rows)
+
+
+BIGINT = ("id bigint PRIMARY KEY", "SELECT g FROM generate_series(1, 1050) g")
+
+# {what the table is like: (columns, rows)}; each has 1050 rows.
+TABLES = {
+    "bigint": BIGINT,
+    "negative to positive": (BIGINT[0], "SELECT g - 500 FROM generate_series(1, 1050) g"),
+    "sparse ids": (BIGINT[0], "SELECT g::bigint * g * g * g FROM generate_series(1, 1050) g"),
+    "uuid": (
+        "id uuid PRIMARY KEY",
+        "SELECT gen_random_uuid() FROM generate_series(1, 1050)",
+    ),
+    "composite": (
+        "a integer, b text, PRIMARY KEY (b, a)",
+        "SELECT g, 'group ' || g % 3 FROM generate_series(1, 1050) g",
+    ),
+    "text with a collation": (
+        'id text COLLATE "C" PRIMARY KEY',
+        "SELECT chr(65 + g % 57) || '\\''é%{' || g FROM generate_series(1, 1050) g",
+    ),
+    "text that a linguistic collation orders": (
+        'id text COLLATE "und-x-icu" PRIMARY KEY',
+        "SELECT CASE g % 3 WHEN 0 THEN 'Ä' WHEN 1 THEN 'a-' ELSE 'A' END || g "
+        "FROM generate_series(1, 1050) g",
+    ),
+    "varchar": (
+        "id varchar(20) PRIMARY KEY",
+        "SELECT 'x' || g FROM generate_series(1, 1050) g",
+    ),
+    "char": ("id char(9) PRIMARY KEY", "SELECT 'x' || g FROM generate_series(1, 1050) g"),
+    "date": (
+        "id date PRIMARY KEY",
+        "SELECT date '0001-06-01 BC' + 300 * g FROM generate_series(1, 1050) g",
+    ),
+    "timestamptz": (
+        "id timestamptz PRIMARY KEY",
+        "SELECT '2020-03-29'::timestamptz + g * '7 minutes 3 us'::interval "
+        "FROM generate_series(1, 1049) g UNION ALL SELECT '-infinity'",
+    ),
+    "numeric": (
+        "id numeric PRIMARY KEY",
+        "SELECT g / 7.0 FROM generate_series(1, 1050) g",
+    ),
+    "bytea": (
+        "id bytea PRIMARY KEY",
+        "SELECT decode(md5(g::text), 'hex') FROM generate_series(1, 1050) g",
+    ),
+    "array": ("id integer[] PRIMARY KEY", "SELECT ARRAY[g % 7, g] FROM generate_series(1, 1050) g"),
+    "domain": ("id positive PRIMARY KEY", "SELECT g FROM generate_series(1, 1050) g"),
+    "enum and number": (
+        "a integer, m mood, PRIMARY KEY (m, a)",
+        "SELECT g, CASE WHEN g % 2 = 0 THEN 'sad' ELSE 'glad' END::mood "
+        "FROM generate_series(1, 1050) g",
+    ),
+    "unique not null": (
+        'a integer UNIQUE, "Odd ""key" integer NOT NULL UNIQUE',
+        "SELECT NULL, g FROM generate_series(1, 1050) g",
+    ),
+    "no key": (
+        "a integer, b text",
+        "SELECT g % 3, repeat('wide', 100) FROM generate_series(1, 1050) g",
+    ),
+    "a key with nulls": (
+        "a integer UNIQUE, b text",
+        "SELECT nullif(g, 7), repeat('wide', 100) FROM generate_series(1, 1050) g",
+    ),
+    "unique by a predicate or an order of its own": (
+        "a integer NOT NULL, b text NOT NULL",
+        "SELECT g, repeat('wide', 100) || g FROM generate_series(1, 1050) g",
+    ),
+}
+
+
+@pytest.fixture(params=TABLES)
+def table_of_any_kind(request: pytest.FixtureRequest, connection: DatabaseWrapper) -> str:
+    """The words for the table `t` that was made."""
+    execute(connection, "CREATE TYPE mood AS ENUM ('sad', 'glad')")
+    execute(connection, "CREATE DOMAIN positive AS bigint CHECK (VALUE > 0)")
+    columns, rows = TABLES[request.param]
+    if "icu" in columns and not value(
+        connection, "SELECT count(*) FROM pg_collation WHERE collname = 'und-x-icu'"
+    ):
+        pytest.skip("this server has no ICU")
+    make(connection, columns, rows)
+    if request.param.startswith("unique by"):
+        execute(connection, "CREATE UNIQUE INDEX ON t (a) WHERE a > 0")
+        execute(connection, "CREATE UNIQUE INDEX ON t (b text_pattern_ops)")
+        execute(connection, "CREATE UNIQUE INDEX ON t (a DESC)")
+    return str(request.param)
+
+
+def test_every_row_is_written_once_though_another_session_must_go_on(
+    connection: DatabaseWrapper, table_of_any_kind: str
+) -> None:
+    execute(connection, "SET DateStyle = 'German'; SET TimeZone = 'Asia/Tokyo'")
+    with pytest.raises(Stopped):
+        run(connection, before_batch=stop_after(3))
+    written = value(connection, "SELECT count(v) FROM t")
+    checkpoint = Ledger(connection).checkpoint(CHECKPOINT)
+    assert checkpoint is not None
+    assert (checkpoint.status, checkpoint.processed_rows) == (RUNNING, written)
+    assert 0 < written < 1050
+    connection.close()
+    assert run(connection) == 1050
+    assert_each_written_once(connection, 1050)
+
+
+def test_a_finished_backfill_says_so(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    run(connection)
+    checkpoint = Ledger(connection).checkpoint(CHECKPOINT)
+    assert checkpoint is not None
+    assert (checkpoint.status, checkpoint.processed_rows, checkpoint.total_rows) == (
+        DONE,
+        1050,
+        1050,
+    )
+    assert checkpoint.cursor == ["1050"]
+
+
+def test_a_finished_backfill_is_not_begun_again(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    run(connection)
+    execute(connection, "INSERT INTO t VALUES (2000)")
+    assert run(connection, before_batch=stop_after(0)) == 1050
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NULL"])
+def test_an_empty_table_takes_no_batch(connection: DatabaseWrapper, key: str) -> None:
+    make(connection, f"id bigint {key}", "SELECT 1 WHERE false")
+    assert run(connection, before_batch=stop_after(0)) == 0
+    checkpoint = Ledger(connection).checkpoint(CHECKPOINT)
+    assert checkpoint is not None
+    assert (checkpoint.status, checkpoint.total_rows) == (DONE, 0)
+
+
+def test_only_rows_that_the_predicate_selects_are_written(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    where = "v IS NULL AND id % 10 = 0 OR id = 7"
+    assert run(connection, filling("v = id::text || '%s'", where)) == 106
+    assert value(connection, "SELECT count(v) FROM t WHERE id = 7 OR id % 10 = 0") == 106
+    assert value(connection, "SELECT count(v) FROM t") == 106
+
+
+def test_a_row_whose_value_stays_null_is_written_once(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    assert run(connection, filling("v = CASE WHEN id > 200 THEN 'x' END")) == 1050
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+def test_a_row_whose_value_stays_null_is_skipped_when_rows_behind_the_cursor_are_fetched(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    behind = iter(range(-20, 0))
+    with fresh_database.connect() as other:
+
+        def before_batch() -> None:
+            if (number := next(behind, None)) is not None:
+                other.execute("INSERT INTO t VALUES (%s)", [number])
+
+        run(connection, filling("v = CASE WHEN id < 200 THEN 'x' END"), before_batch=before_batch)
+    assert value(connection, "SELECT count(v) FROM t WHERE id < 0") == 20
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+RANGES = """\
+CREATE TABLE t ({columns}, v text, writes integer NOT NULL DEFAULT 0) PARTITION BY RANGE (a);
+CREATE TABLE t_one PARTITION OF t FOR VALUES FROM (0) TO (300);
+CREATE TABLE t_two PARTITION OF t FOR VALUES FROM (300) TO (2000) PARTITION BY LIST (b);
+CREATE TABLE t_two_even PARTITION OF t_two FOR VALUES IN (0);
+CREATE TABLE t_two_odd PARTITION OF t_two FOR VALUES IN (1);
+INSERT INTO t SELECT g, g % 2 FROM generate_series(1, 1050) g"""
+
+
+@pytest.mark.parametrize(
+    "columns", ["a integer, b integer, PRIMARY KEY (b, a)", "a integer, b integer"]
+)
+def test_a_partitioned_table_is_written_whole(connection: DatabaseWrapper, columns: str) -> None:
+    execute(connection, RANGES.format(columns=columns))
+    execute(connection, COUNTED)
+    with pytest.raises(Stopped):
+        run(connection, before_batch=stop_after(3))
+    assert run(connection) == 1050
+    assert_each_written_once(connection, 1050)
+
+
+def test_a_table_of_another_schema_is_written(connection: DatabaseWrapper) -> None:
+    execute(connection, 'CREATE SCHEMA "o""s"; CREATE TABLE "o""s".t (id int PRIMARY KEY, v text)')
+    execute(connection, 'INSERT INTO "o""s".t SELECT generate_series(1, 250)')
+    assert run(connection, filling(table='"o""s".t')) == 250
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_rows_inserted_behind_the_cursor_are_not_missed(
+    connection: DatabaseWrapper, fresh_database: Database, key: str
+) -> None:
+    make(connection, f"id bigint {key}", "SELECT 2 * g FROM generate_series(1, 1050) g")
+    execute(connection, "DELETE FROM t WHERE id < 40")
+    execute(connection, "VACUUM t")
+    odd = iter(range(1, 40, 2))
+    with fresh_database.connect() as other:
+
+        def before_batch() -> None:
+            if (number := next(odd, None)) is not None:
+                other.execute("INSERT INTO t VALUES (%s)", [number])
+
+        run(connection, before_batch=before_batch)
+    assert value(connection, "SELECT count(*) FROM t WHERE v IS NULL") == 0
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+def test_it_ends_though_others_go_on_inserting(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, "id uuid PRIMARY KEY", "SELECT gen_random_uuid() FROM generate_series(1, 500)")
+    with fresh_database.connect() as other:
+
+        def before_batch() -> None:
+            other.execute("INSERT INTO t SELECT gen_random_uuid() FROM generate_series(1, 100)")
+
+        assert run(connection, before_batch=before_batch) >= 500
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+def test_a_batch_waits_for_a_locked_row(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    with fresh_database.connect() as other:
+        other.execute("BEGIN; UPDATE t SET v = 'theirs' WHERE id = 150")
+        timer = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        timer.start()
+        assert run(connection) == 1049
+        timer.join()
+    assert value(connection, "SELECT v FROM t WHERE id = 150") == "theirs"
+
+
+def test_the_lock_timeout_of_the_session_holds(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    execute(connection, "SET lock_timeout = '50ms'")
+    with fresh_database.connect() as other:
+        other.execute("BEGIN; UPDATE t SET v = 'theirs' WHERE id = 150")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            run(connection)
+        other.execute("ROLLBACK")
+    assert value(connection, "SELECT count(v) FROM t") == 100
+    assert run(connection) == 1050
+
+
+def test_a_batch_that_loses_a_deadlock_is_tried_again(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    execute(connection, "SET deadlock_timeout = '50ms'")
+    with fresh_database.connect() as other:
+        other.execute("SET deadlock_timeout = '1min'; BEGIN")
+        other.execute("UPDATE t SET v = 'theirs' WHERE id = 99")
+        thread = threading.Thread(target=lock_first_row_and_commit, args=[other])
+        thread.start()
+        assert run(connection) == 1048
+        thread.join()
+        connection.close()  # which makes the server count
+        assert value(connection, "SELECT deadlocks FROM pg_stat_database WHERE " + HERE) == 1
+    assert value(connection, "SELECT count(*) FROM t WHERE v = 'theirs'") == 2
+
+
+HERE = "datname = current_database()"
+
+
+def lock_first_row_and_commit(other: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Asks for a row that the batch has, as soon as the batch waits for row 99."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    while other.execute(waiting).fetchone() == (0,):
+        time.sleep(0.005)
+    other.execute("UPDATE t SET v = 'theirs' WHERE id = 1")
+    other.execute("COMMIT")
+
+
+def test_a_serialization_failure_is_tried_again(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    execute(connection, "SET default_transaction_isolation = 'repeatable read'")
+    with fresh_database.connect() as other:
+        other.execute("BEGIN; UPDATE t SET v = 'theirs' WHERE id = 150")
+        timer = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        timer.start()
+        assert run(connection) == 1049
+        timer.join()
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+def test_an_error_of_the_expression_leaves_the_batches_before_it(
+    connection: DatabaseWrapper,
+) -> None:
+    make(connection, *BIGINT)
+    with pytest.raises(DataError, match="division by zero"):
+        run(connection, filling("v = (1 / (id - 250))::text"))
+    assert value(connection, "SELECT count(v) FROM t") == 200
+    assert not connection.in_atomic_block
+    assert run(connection) == 1050
+
+
+def test_progress_grows_to_the_total(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    told: list[Progress] = []
+    run(connection, progress=told.append)
+    assert [each.processed_rows for each in told] == [*range(100, 1001, 100), 1050]
+    assert all(each.table == TableName("", "t") for each in told)
+    assert all(each.total_rows >= 1050 and each.rows_per_second > 0 for each in told)
+    assert all(each.seconds_left is not None for each in told)
+
+
+def test_a_pause_is_made_between_batches(connection: DatabaseWrapper) -> None:
+    make(connection, "id bigint PRIMARY KEY", "SELECT generate_series(1, 250)")
+    started = time.monotonic()
+    run(connection, pause=0.1)
+    assert 0.2 <= time.monotonic() - started < 1
+
+
+# (size, seconds, written) of a batch that should take 0.1 s, and the size of the next
+SIZES = [
+    ((1_000, 0.1, 1_000), 1_000),
+    ((1_000, 0.08, 1_000), 1_250),
+    ((1_000, 0.001, 1_000), 2_000),
+    ((1_000, 0.0, 1_000), 2_000),
+    ((1_000, 9.0, 1_000), 500),
+    ((150, 9.0, 150), 100),
+    ((900_000, 0.01, 900_000), 1_000_000),
+    ((8_000, 0.01, 0), 10_000),
+    ((50_000, 0.01, 0), 50_000),
+]
+
+
+@pytest.mark.parametrize(("batch", "size"), SIZES)
+def test_the_size_follows_the_time_that_a_batch_took(
+    monkeypatch: pytest.MonkeyPatch, batch: tuple[int, float, int], size: int
+) -> None:
+    monkeypatch.setattr(module, "LARGEST", 1_000_000)
+    assert next_size(*batch, wanted_seconds=0.1) == size

@@ -1,0 +1,76 @@
+"""What every run that changes a database shares: its session, who ran it, how a step fails."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import InterfaceError, OperationalError
+
+from zanith_django.apply import error_text, is_open, user_name, versions
+from zanith_django.conf import conf
+from zanith_django.exceptions import ConnectionFailed, StepFailed
+from zanith_django.ledger import FAILED, Ledger
+from zanith_django.operations.base import Artifact
+from zanith_django.run_lock import run_lock
+from zanith_django.session import own_timeouts
+
+
+@contextmanager
+def working_session(
+    connection: BaseDatabaseWrapper,
+    *,
+    wait: float | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """The run lock and our timeouts. `wait` None takes the setting. A connection that is lost
+    meanwhile becomes `ConnectionFailed`."""
+    seconds = conf.lock_wait if wait is None else wait
+    try:
+        with (
+            run_lock(connection, wait=seconds, on_wait=on_wait),
+            own_timeouts(connection, conf.statement_timeout),
+        ):
+            yield
+    except (OperationalError, InterfaceError) as error:
+        if not is_open(connection):
+            raise ConnectionFailed(connection.alias, error) from error
+        raise
+
+
+def about(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Who runs it, where, with which versions; kept beside a snapshot's graph."""
+    return {
+        "user": user_name(),
+        "host": socket.gethostname(),
+        "database_user": connection.settings_dict.get("USER") or "",
+        "versions": versions(connection),
+    }
+
+
+@contextmanager
+def failing(ledger: Ledger, row_id: str, description: str, again: str) -> Iterator[None]:
+    """Marks the step failed and raises `StepFailed`, whatever went wrong in it. `again` is the
+    command that resumes."""
+    try:
+        yield
+    except BaseException as error:
+        text = error_text(error)
+        if is_open(ledger.connection):
+            ledger.finish(row_id, FAILED, error=text)
+        if not isinstance(error, Exception):
+            raise
+        failure = StepFailed(row_id, description, text)
+        failure.hint = f"Mend the cause, then run {again} again: it resumes at this step."
+        raise failure from error
+
+
+def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> None:
+    """The artifact's row, in the transaction of the drop itself."""
+    with ledger.connection.cursor() as cursor:
+        cursor.execute(artifact.count)
+        rows = int(cursor.fetchone()[0])
+    ledger.write_artifact(migration_id, artifact, schema, rows, "")

@@ -1,0 +1,561 @@
+"""Recover: take back what a soft drop left behind, refill from it, or let it go for good.
+
+Each work on an artifact is an audited step of the migration `recover:<artifact id>`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django import sql
+from zanith_django.apply import INTERRUPTED
+from zanith_django.audit import about, failing, working_session
+from zanith_django.backfill import Progress
+from zanith_django.exceptions import CannotRestore, InvalidArgument, UnknownArtifact
+from zanith_django.execute import Executor, StepRun
+from zanith_django.ledger import (
+    DONE,
+    FAILED,
+    FINISHED,
+    RUNNING,
+    ArtifactRow,
+    Ledger,
+    NewStep,
+    StepRow,
+)
+from zanith_django.locks import Lock
+from zanith_django.obstacles import Rows
+from zanith_django.operations import Operation, RestoreColumn, RestoreTable, Statement
+from zanith_django.operations.base import Context, from_data
+from zanith_django.operations.columns import update_in_batches
+from zanith_django.plan import empty_tables
+from zanith_django.project import live_graph
+from zanith_django.reasons import Level
+from zanith_django.risk import assess
+from zanith_django.run_lock import check_held
+from zanith_django.schema.graph import SchemaGraph, Table, TableName
+from zanith_django.session import server_version
+
+PREFIX = "recover:"
+PURGE, RESEED = "purge", "reseed"
+
+Restoring = RestoreColumn | RestoreTable
+
+
+def silent(words: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How long to wait for another run (None: as the setting says), and who hears of waiting."""
+
+    wait: float | None = None
+    say: Callable[[str], None] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored; `before` tells that an earlier run had done it."""
+
+    artifact: ArtifactRow
+    operation: Restoring
+    before: bool = False
+
+
+def find(ledger: Ledger, name: str, *, column: bool | None = None) -> ArtifactRow:
+    """The artifact of that id, or the newest of that target: live ones first.
+
+    `column` narrows a target to columns or to tables. Raises `UnknownArtifact`.
+    """
+    rows = ledger.artifacts()
+    for row in rows:
+        if row.id == name:
+            return row
+    named = [row for row in rows if name in (row.target, f"{row.source_schema}.{row.target}")]
+    if column is not None:
+        named = [row for row in named if bool(row.source_column) is column] or named
+    live = [row for row in named if row.expires_at is None]
+    for row in (*live, *named):
+        return row
+    raise UnknownArtifact(name)
+
+
+def restore(
+    connection: BaseDatabaseWrapper, name: str, *, column: bool, session: Session
+) -> Restored:
+    """Bring a column or table back with its data, constraints and indexes.
+
+    Nothing is changed where rows, names or the hidden thing itself stand in the way. Run again
+    after a kill, it resumes; run again after its end, it does nothing. Raises `UnknownArtifact`,
+    `InvalidArgument`, `CannotRestore`, `StepFailed`.
+    """
+    with working_session(connection, wait=session.wait, on_wait=session.say):
+        ledger = Ledger(connection)
+        artifact = find(ledger, name, column=column)
+        _must_be(artifact, column)
+        work = _Work(connection, ledger, artifact, session)
+        operation = restoring(artifact)
+        if artifact.expires_at:
+            work.refuse_purged()
+            work.complete_if_killed()
+            return Restored(artifact, operation, before=True)
+        begun = work.begun(operation.kind)
+        why = blocked(connection, artifact, operation, work.graph, begun=begun is not None)
+        if why:
+            raise CannotRestore(artifact.id, why)
+        work.run(operation, lambda: ledger.expire_artifact(artifact.id))
+        return Restored(artifact, operation)
+
+
+def purge(connection: BaseDatabaseWrapper, name: str, session: Session) -> ArtifactRow | None:
+    """Drop the hidden column or table for good; None where there was nothing left to drop."""
+    with working_session(connection, wait=session.wait, on_wait=session.say):
+        ledger = Ledger(connection)
+        return _purge(connection, ledger, find(ledger, name), session)
+
+
+def cleanup(
+    connection: BaseDatabaseWrapper, age: timedelta, session: Session
+) -> list[ArtifactRow]:
+    """Purge every live artifact that is older than `age`; returns them."""
+    with working_session(connection, wait=session.wait, on_wait=session.say):
+        ledger = Ledger(connection)
+        return [
+            row
+            for row in older_than(ledger, age)
+            if _purge(connection, ledger, row, session) is not None
+        ]
+
+
+def older_than(ledger: Ledger, age: timedelta) -> list[ArtifactRow]:
+    """Live artifacts that were made longer ago than `age`, oldest first."""
+    oldest = datetime.now(UTC) - age
+    rows = [row for row in ledger.artifacts() if row.expires_at is None]
+    return [row for row in reversed(rows) if row.created_at < oldest]
+
+
+def reseed(connection: BaseDatabaseWrapper, name: str, session: Session) -> int:
+    """Refill the NULLs of a column that exists again from the hidden one; returns the number of
+    rows written. The artifact stays."""
+    with working_session(connection, wait=session.wait, on_wait=session.say):
+        ledger = Ledger(connection)
+        artifact = find(ledger, name, column=True)
+        _must_be(artifact, column=True)
+        work = _Work(connection, ledger, artifact, session)
+        operation = restoring(artifact)
+        assert isinstance(operation, RestoreColumn)
+        _refuse_reseed(connection, artifact, operation, work.graph)
+        return work.refill(operation)
+
+
+# --- what an artifact stands for -----------------------------------------------------------------
+
+
+def restoring(artifact: ArtifactRow) -> Restoring:
+    """The operation that the drop remembered. `recovery_sql` is for people and never executed."""
+    data = artifact.metadata.get("restore")
+    operation = from_data(data) if isinstance(data, dict) else None
+    if not isinstance(operation, RestoreColumn | RestoreTable):
+        raise CannotRestore(artifact.id, f"{artifact.artifact_type} has no restore")
+    return operation
+
+
+def _must_be(artifact: ArtifactRow, column: bool) -> None:
+    if bool(artifact.source_column) is column:
+        return
+    kind, other = ("table", "column") if column else ("column", "table")
+    raise InvalidArgument(
+        f"{artifact.target} is a {kind}, not a {other}.",
+        f"Run zanith_recover restore-{kind} {artifact.target}."
+        if artifact.expires_at is None
+        else "",
+    )
+
+
+def hidden_place(artifact: ArtifactRow) -> tuple[TableName, str]:
+    """The table that holds the data now, and the hidden column in it ("" for a table)."""
+    if artifact.source_column:
+        return TableName(artifact.source_schema, artifact.source_table), artifact.physical_name
+    return TableName.of(artifact.physical_name), ""
+
+
+# --- what stands in the way ----------------------------------------------------------------------
+
+
+def blocked(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    operation: Restoring,
+    graph: SchemaGraph,
+    *,
+    begun: bool = False,
+) -> str:
+    """Why the restore would fail or bring back something else; "" where nothing is in the way.
+
+    `graph` is the schema before the restore. `begun` tells that an earlier run got a part of it
+    done: then only rows can be in the way.
+    """
+    if not begun:
+        changed = _changed(connection, artifact, operation)
+        taken = _taken(operation, graph)
+        if changed or taken:
+            return changed or taken
+    rows = _rows_in_the_way(connection, artifact, operation, graph)
+    if not rows:
+        return ""
+    return "\n  ".join(("rows stand in its way, and nothing was changed", *rows))
+
+
+def _changed(
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring
+) -> str:
+    """How the hidden thing differs from what the drop left."""
+    table, column = hidden_place(artifact)
+    found = columns_of(connection, table)
+    if isinstance(operation, RestoreColumn):
+        if column not in found:
+            return f"the hidden column {column} of {operation.table} is gone"
+        was, now = operation.column.type, found[column]
+        # A domain is kept as its base type: only that one may forbid NULL.
+        if was != now and "." not in was:
+            return f"its type changed since it was dropped: it was {was} and is {now}"
+        return ""
+    if not found:
+        return f"the hidden table {table} is gone"
+    if found != {item.name: item.type for item in operation.table.columns}:
+        return f"the columns of the hidden table {table} changed since it was dropped"
+    rows = _count(connection, table)
+    if artifact.row_count is not None and rows != artifact.row_count:
+        return (
+            f"the hidden table {table} changed since it was dropped: "
+            f"it had {artifact.row_count:,} rows and has {rows:,}"
+        )
+    return ""
+
+
+def _taken(operation: Restoring, graph: SchemaGraph) -> str:
+    """A name that something else has by now."""
+    if isinstance(operation, RestoreTable):
+        table = operation.table
+        if table.name in graph:
+            return f"there is a table {table.name} again"
+    else:
+        live = graph.table(operation.table)
+        if live is None:
+            return f"the table {operation.table} is gone"
+        if live.column(operation.column.name):
+            return (
+                f"there is a column {operation.target} again "
+                f"(zanith_recover reseed {operation.target} fills it with the old values)"
+            )
+        table = Table(operation.table, **operation.dependents)
+        own = {item.name for item in (*live.checks, *live.foreign_keys)}
+        for item in (*table.checks, *table.foreign_keys):
+            if item.name in own:
+                return f"{operation.table} has a constraint {item.name} again"
+    known = {
+        name
+        for other in graph.tables
+        if other.name.schema == table.name.schema
+        for name in _index_names(other)
+    }
+    again = sorted(known & set(_index_names(table)))
+    return f"there is an index {again[0]} again" if again else ""
+
+
+def _index_names(table: Table) -> list[str]:
+    owners = [item.name for item in (*table.uniques, *table.exclusions, *table.indexes)]
+    return [*owners, table.primary_key.name] if table.primary_key else owners
+
+
+def _rows_in_the_way(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    operation: Restoring,
+    graph: SchemaGraph,
+) -> list[str]:
+    place, column = hidden_place(artifact)
+    found = columns_of(connection, place)
+    if isinstance(operation, RestoreColumn):
+        wanted = Table(operation.table, (operation.column,), **operation.dependents)
+        primary = (graph.table(operation.table) or wanted).primary_key
+        key = primary.columns if primary else ()
+    else:
+        if not found:  # an earlier run moved it back already
+            place = operation.table.name
+        wanted = Table(operation.table.name, foreign_keys=operation.table.foreign_keys)
+        key = operation.table.primary_key.columns if operation.table.primary_key else ()
+    needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
+    here = columns_of(connection, place)
+    if not needed - {artifact.source_column} <= set(here):
+        return []  # of a rollback: other steps will bring these columns first
+    source = _as_it_was(place, column if column in found else "", artifact, graph.default_schema)
+    rows = Rows(connection, source, graph.default_schema, key)
+    own = _keys_to_itself(wanted, place) if place.name != wanted.name.name else wanted
+    return [str(obstacle) for obstacle in rows.against(own)]
+
+
+def _constraints(table: Table) -> list[object]:
+    return [
+        *table.uniques,
+        *table.foreign_keys,
+        *table.checks,
+        *table.exclusions,
+        *(index for index in table.indexes if index.unique),
+    ]
+
+
+def _keys_to_itself(table: Table, place: TableName) -> Table:
+    """A foreign key of a hidden table to itself looks in the hidden table."""
+    keys = tuple(
+        dataclasses.replace(key, references=place) if key.references == table.name else key
+        for key in table.foreign_keys
+    )
+    return dataclasses.replace(table, foreign_keys=keys)
+
+
+def _as_it_was(
+    table: TableName, hidden: str, artifact: ArtifactRow, schema: str
+) -> sql.Composable:
+    """A FROM item in which the hidden column has its name back."""
+    spelled = sql.table(table, schema)
+    if not hidden:
+        return sql.clause("{table} AS {alias}", table=spelled, alias=sql.ident(table.name))
+    return sql.clause(
+        "(SELECT *, {hidden} AS {column} FROM {table}) AS {alias}",
+        hidden=sql.ident(hidden),
+        column=sql.ident(artifact.source_column or ""),
+        table=spelled,
+        alias=sql.ident(table.name),
+    )
+
+
+_COLUMNS = """\
+SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod)
+FROM pg_catalog.pg_attribute
+WHERE attrelid = to_regclass({table}) AND attnum > 0 AND NOT attisdropped"""
+
+
+def columns_of(connection: BaseDatabaseWrapper, table: TableName) -> dict[str, str]:
+    """{column: its type as the graph spells it}; empty where there is no such table."""
+    text = sql.compose(_COLUMNS, table=sql.regclass(table, table.schema))
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = pg_catalog")
+        cursor.execute(text)
+        found = dict(cursor.fetchall())
+        transaction.set_rollback(True, using=connection.alias)
+    return found
+
+
+def _count(connection: BaseDatabaseWrapper, table: TableName) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.compose("SELECT count(*) FROM {table}", table=sql.table(table, table.schema))
+        )
+        return int(cursor.fetchone()[0])
+
+
+# --- reseed and purge ----------------------------------------------------------------------------
+
+
+def _refuse_reseed(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    operation: RestoreColumn,
+    graph: SchemaGraph,
+) -> None:
+    table, hidden = hidden_place(artifact)
+    if hidden not in columns_of(connection, table):
+        raise InvalidArgument(f"{artifact.id} was restored or purged: nothing is left to refill from.")
+    live = graph.table(operation.table)
+    column = live.column(operation.column.name) if live else None
+    if column is None:
+        raise InvalidArgument(
+            f"There is no column {operation.target} to refill.",
+            f"Run zanith_recover restore-column {operation.target} to bring it back.",
+        )
+    if column.type != operation.column.type:
+        raise InvalidArgument(
+            f"{operation.target} was {operation.column.type} and is {column.type} now.",
+            f"Run zanith_recover export {operation.target} and convert the values yourself.",
+        )
+
+
+def _purge(
+    connection: BaseDatabaseWrapper, ledger: Ledger, artifact: ArtifactRow, session: Session
+) -> ArtifactRow | None:
+    if artifact.expires_at:
+        return None
+    work = _Work(connection, ledger, artifact, session)
+    table, column = hidden_place(artifact)
+    found = columns_of(connection, table)
+    there = column in found if column else bool(found)
+    half = None if there else work.half_restored()
+    if half:
+        raise InvalidArgument(
+            f"A restore of {artifact.target} is half done.",
+            f"Run zanith_recover restore-{'column' if column else 'table'} {artifact.target}.",
+        )
+    spelled = sql.table(table, table.schema)
+    text = (
+        sql.compose(
+            "ALTER TABLE {table} DROP COLUMN {column}", table=spelled, column=sql.ident(column)
+        )
+        if column
+        else sql.compose("DROP TABLE {table}", table=spelled)
+    )
+    gone = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+    work.audited(
+        NewStep(0, PURGE, f"{text};" if there else "", str(Level.DESTRUCTIVE), Level.DESTRUCTIVE),
+        f"purge {artifact.target}",
+        (gone,) if there else (),
+        lambda: ledger.expire_artifact(artifact.id),
+    )
+    return artifact
+
+
+class _Work:
+    """Work on one artifact, with the run lock held."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        artifact: ArtifactRow,
+        session: Session,
+    ) -> None:
+        self.connection, self.ledger, self.artifact = connection, ledger, artifact
+        self.session = session
+        self.migration_id = f"{PREFIX}{artifact.id}"
+        self.graph = live_graph(connection)
+
+    # --- what earlier runs did -----------------------------------------------------------------
+
+    def _last(self) -> StepRow | None:
+        latest = self.ledger.latest(self.migration_id)
+        return latest[max(latest)] if latest else None
+
+    def begun(self, kind: str) -> StepRow | None:
+        """The step of this kind that an earlier run left unfinished."""
+        last = self._last()
+        if last and last.operation_kind == kind and last.status not in FINISHED:
+            return last
+        return None
+
+    def half_restored(self) -> StepRow | None:
+        return self.begun(RestoreColumn.kind) or self.begun(RestoreTable.kind)
+
+    def refuse_purged(self) -> None:
+        last = self._last()
+        if last and last.operation_kind == PURGE and last.status == DONE:
+            when = f"{self.artifact.expires_at:%Y-%m-%d}"
+            raise CannotRestore(
+                self.artifact.id, f"it was purged on {when}", "Only a backup can bring it back."
+            )
+
+    def complete_if_killed(self) -> None:
+        """A run that was killed after its step was done left the record to write."""
+        last = self._last()
+        if last and last.status == DONE and self.migration_id not in self.ledger.applied():
+            self._complete()
+
+    # --- work ----------------------------------------------------------------------------------
+
+    def run(self, operation: Operation, finish: Callable[[], None]) -> None:
+        """Run an operation as a step."""
+        context = self._context(operation)
+        statements = operation.statements(context)
+        judged = assess(operation, context, statements)
+        text = "\n".join(f"{statement.sql};" for statement in statements)
+        new = NewStep(0, operation.kind, text, str(judged.level), judged.score)
+        self.audited(new, operation.describe(), statements, finish)
+
+    def refill(self, operation: RestoreColumn) -> int:
+        """Write the old values where the column is NULL; the number of rows."""
+        context = self._context(operation)
+        column, hidden = sql.ident(operation.column.name), sql.ident(self.artifact.physical_name)
+        batches = update_in_batches(
+            operation.table,
+            sql.clause("{column} = {hidden}", column=column, hidden=hidden),
+            sql.clause(
+                "{column} IS NULL AND {hidden} IS NOT NULL", column=column, hidden=hidden
+            ),
+            context,
+        )
+        new = NewStep(0, RESEED, f"{batches.sql};", str(Level.MEDIUM), Level.MEDIUM)
+        row = self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
+        checkpoint = self.ledger.checkpoint(row.id.partition(".")[0])
+        return checkpoint.processed_rows if checkpoint else 0
+
+    def audited(
+        self,
+        new: NewStep,
+        description: str,
+        statements: Sequence[Statement],
+        finish: Callable[[], None],
+    ) -> StepRow:
+        """Run statements as the next step, or as another attempt at one that did not finish."""
+        row = self._prepare(new)
+        self.ledger.start(row.id)
+
+        def done() -> None:
+            finish()
+            self.ledger.finish(row.id, DONE)
+
+        executor = Executor(
+            self.connection,
+            self.ledger,
+            on_progress=self._progress,
+            on_retry=self.session.say,
+            before_work=lambda: check_held(self.connection),
+        )
+        run = StepRun(
+            row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1
+        )
+        with failing(self.ledger, row.id, description, "the same command"):
+            executor.run(run, statements, done)
+        self._complete()
+        return row
+
+    def _prepare(self, new: NewStep) -> StepRow:
+        """One transaction: the `before` snapshot and the step as pending."""
+        begun, last = self.begun(new.kind), self._last()
+        number = begun.step if begun else (last.step + 1 if last else 1)
+        with transaction.atomic(using=self.connection.alias):
+            if begun and begun.status == RUNNING:  # of a run that was killed
+                self.ledger.finish(begun.id, FAILED, error=INTERRUPTED)
+            if not begun:
+                self._snapshot("before")
+            self.ledger.add_pending(self.migration_id, [dataclasses.replace(new, step=number)])
+        return self.ledger.latest(self.migration_id)[number]
+
+    def _complete(self) -> None:
+        """One transaction: the `after` snapshot and the record, new again if there is an old."""
+        self.graph = live_graph(self.connection)
+        with transaction.atomic(using=self.connection.alias):
+            self._snapshot("after")
+            self.ledger.forget(self.migration_id)
+            self.ledger.record(self.migration_id)
+
+    def _snapshot(self, phase: str) -> None:
+        self.ledger.write_snapshot(self.migration_id, phase, self.graph, about(self.connection))
+
+    def _context(self, operation: Operation) -> Context:
+        schema = self.graph.default_schema
+        return Context(
+            server_version=server_version(self.connection),
+            schema=schema,
+            graph=self.graph,
+            empty=empty_tables(self.connection, schema, operation.tables),
+            migration_id=self.migration_id,
+        )
+
+    def _progress(self, progress: Progress) -> None:
+        self.session.say(f"{progress.processed_rows:,} rows written")
