@@ -105,9 +105,7 @@ class Reporter:
     def step_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
         """The step is `running`."""
 
-    def step_finished(
-        self, migration: PlannedMigration, step: PlannedStep, seconds: float
-    ) -> None:
+    def step_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         """The step is `done`."""
 
     def step_failed(self, migration: PlannedMigration, number: int, error: str) -> None:
@@ -434,9 +432,7 @@ class _Run:
 class _DjangoWork:
     """One Django migration while it runs; knows which of its operations is at work."""
 
-    def __init__(
-        self, run: _Run, migration: PlannedMigration, rows: dict[int, StepRow]
-    ) -> None:
+    def __init__(self, run: _Run, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
         self._run, self.migration, self.rows = run, migration, rows
         self.key = migration.entry.covers[0]
         self.atomic = run.timeline.django(self.key).atomic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -31,9 +32,7 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
 @register("zanith")
 def check_driver(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """Django takes psycopg 3 for the whole project as soon as it is installed."""
-    try:
-        import psycopg2  # noqa: F401
-    except ImportError:
+    if find_spec("psycopg2") is None:
         return []
     return [
         Warning(

@@ -300,9 +300,7 @@ def _altered_column(d: _Differ, table: TableName, old: Column, new: Column) -> I
     if old.nullable and not new.nullable and (fill := d.hints.fills.get((table, name))):
         yield ops.Backfill(table=table, column=name, value=fill.expression, model=label)
     if old.nullable != new.nullable:
-        yield ops.AlterColumnNullable(
-            table=table, column=name, nullable=new.nullable, model=label
-        )
+        yield ops.AlterColumnNullable(table=table, column=name, nullable=new.nullable, model=label)
     if new.identity and old.identity != new.identity:
         yield ops.AlterColumnIdentity(
             table=table, column=name, old=old.identity, new=new.identity, model=label

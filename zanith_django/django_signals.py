@@ -29,7 +29,7 @@ def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> 
             shown = original
             if migration.entry.migration:
                 shown = copy.copy(original)
-                shown.operations = list(original.operations)
+                vars(shown)["operations"] = list(original.operations)
             pairs.append((migration.id, original, shown))
     emit_pre_migrate_signal(
         verbosity,

@@ -36,7 +36,7 @@ class EnvironmentProblem(ZanithError):
     returncode = 3
 
 
-# --- the answer is no --------------------------------------------------------------------------
+# --- the answer is no ----------------------------------------------------------------------------
 
 
 class GateRefused(Refusal):
@@ -169,7 +169,7 @@ class NotAdopted(Refusal):
         )
 
 
-# --- what was typed is wrong -------------------------------------------------------------------
+# --- what was typed is wrong ---------------------------------------------------------------------
 
 
 class InvalidArgument(UsageError):
@@ -195,7 +195,9 @@ class NameTooLong(InvalidName):
 
 
 class UnknownApp(UsageError):
-    def __init__(self, label: str, known: Iterable[str], why: str = "is not an installed app") -> None:
+    def __init__(
+        self, label: str, known: Iterable[str], why: str = "is not an installed app"
+    ) -> None:
         self.label, self.known, self.why = label, tuple(sorted(known)), why
         self.hint = f"Managed apps: {', '.join(self.known) or 'none'}."
         super().__init__(label)
@@ -234,7 +236,7 @@ class UnknownArtifact(UsageError):
         return f"There is no artifact for {self.name!r}."
 
 
-# --- the environment is wrong ------------------------------------------------------------------
+# --- the environment is wrong --------------------------------------------------------------------
 
 
 class NotPostgreSQL(EnvironmentProblem):

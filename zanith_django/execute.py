@@ -178,7 +178,7 @@ class Executor:
                 blockers = self._blockers(group)
                 if number > tries:
                     raise type(error)(f"{_first_line(error)}; {blockers}") from error
-                wait = min(2.0, 0.1 * 2**number) * random.uniform(0.5, 1.5)  # noqa: S311
+                wait = min(2.0, 0.1 * 2**number) * random.uniform(0.5, 1.5)
                 if self.on_retry:
                     self.on_retry(f"lock not had (try {number} of {tries}); {blockers}")
                 time.sleep(wait)
@@ -191,7 +191,9 @@ class Executor:
         with self.connection.cursor() as cursor:
             cursor.execute(_BLOCKERS, [names])
             rows = cursor.fetchall()
-        told = [f"pid {pid} ({state}, {age or 'just now'}): {query}" for pid, state, age, query in rows]
+        told = [
+            f"pid {pid} ({state}, {age or 'just now'}): {query}" for pid, state, age, query in rows
+        ]
         return f"blocked by {'; '.join(told)}" if told else "the blocker is gone already"
 
 

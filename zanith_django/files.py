@@ -237,6 +237,9 @@ def _spell(value: Any, indent: int, prefix: str = "") -> str:
     if indent + len(prefix) + len(flat) < _WIDTH and "\n" not in flat and not _is_long(value):
         return flat
     inner = " " * (indent + 4)
+    if isinstance(value, str):
+        pieces = [f"{inner}{_text(piece)}" for piece in _pieces(value, _WIDTH - indent - 8)]
+        return "\n".join(["(", *pieces, " " * indent + ")"]) if len(pieces) > 1 else flat
     if isinstance(value, list | tuple):
         items = [f"{inner}{_spell(item, indent + 4)}," for item in value]
         open_, close = ("[", "]") if isinstance(value, list) else ("(", ")")
@@ -247,6 +250,20 @@ def _spell(value: Any, indent: int, prefix: str = "") -> str:
         ]
         return "\n".join([f"zanith.{type(value).__name__}(", *parts, " " * indent + ")"])
     return flat
+
+
+def _pieces(text: str, width: int) -> list[str]:
+    """A long text cut after line ends and between words, so that each piece fits a line."""
+    pieces: list[str] = []
+    for line in text.splitlines(keepends=True):
+        piece = ""
+        for word in re.findall(r"\s*\S+\s*$|\s*\S+|\s+$", line):
+            if piece and len(_text(piece + word)) > width:
+                pieces.append(piece)
+                piece = ""
+            piece += word
+        pieces.append(piece or line)
+    return pieces
 
 
 def _is_long(value: Any) -> bool:
@@ -284,7 +301,7 @@ def _arguments(value: Any) -> list[tuple[str, Any]]:
     """(prefix, value) of each constructor argument: the leading texts without a name."""
     arguments: list[tuple[str, Any]] = []
     leading = not isinstance(value, Operation)
-    for name, default, kind in stored_fields(type(value)):
+    for name, default, kind in stored_fields(value.__class__):
         current = getattr(value, name)
         if default is not dataclasses.MISSING and current == default:
             leading = False

@@ -122,7 +122,7 @@ def uncovered(
 def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:
     """A squash whose replaced migrations are all covered."""
     squash = timeline.loader.replacements.get(key)
-    return bool(squash) and all((r[0], r[1]) in covered for r in squash.replaces)
+    return squash is not None and all((r[0], r[1]) in covered for r in squash.replaces)
 
 
 def integrity(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Refusal]:
@@ -137,9 +137,7 @@ def integrity(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Refusal]
     return refusals
 
 
-def _edited(
-    file: LoadedMigration, run: dict[str, object], unfinished: Ledger | None
-) -> str:
+def _edited(file: LoadedMigration, run: dict[str, object], unfinished: Ledger | None) -> str:
     """What was edited in a file after it ran; of an unfinished one only done steps count."""
     known = run.get("steps")
     if not isinstance(known, list):

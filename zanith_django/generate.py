@@ -185,7 +185,7 @@ def _walked(
 
 def _stamps(first: datetime | None) -> Iterator[str]:
     """Successive seconds, so that ids sort in the order of the timeline."""
-    moment = first or datetime.now()  # noqa: DTZ005  # the author's clock, as makemigrations names
+    moment = first or datetime.now()  # the author's clock, as makemigrations names
     while True:
         yield moment.strftime(STAMP)
         moment += timedelta(seconds=1)
@@ -232,7 +232,7 @@ def name_of(operations: Sequence[Operation]) -> str:
     return ("_and_".join(words) + more)[:60].lower() or "empty"
 
 
-# --- from the difference of models and database ----------------------------------------------------
+# --- from the difference of models and database --------------------------------------------------
 
 
 def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Generated:
@@ -297,7 +297,8 @@ def _loose_files(
     timeline: Timeline,
 ) -> Generated:
     """Files that cover nothing: each requires the last thing of its app on the timeline."""
-    files, summaries = [], []
+    files: list[NewFile] = []
+    summaries = []
     taken = {entry.id for entry in timeline.entries}
     for config, operations in found:
         slug = _slug(request.name or name_of(operations), config.label, taken)
@@ -328,9 +329,7 @@ def empty_file(connection: BaseDatabaseWrapper, config: AppConfig, request: Requ
     timeline = _timeline(connection)
     stamp = next(_stamps(request.stamp))
     slug = request.name or f"{config.label}_by_hand"
-    text = render_migration(
-        [], requires=_last_of(timeline, config.label), title="Written by hand."
-    )
+    text = render_migration([], requires=_last_of(timeline, config.label), title="Written by hand.")
     return NewFile(folder_of(config) / f"{stamp}_{slug}.py", text)
 
 
@@ -342,7 +341,4 @@ def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
         for migration in missing_django_migrations([config.label for config in configs])
     ]
     timeline = build(load_django(None), load_all())
-    return changes + [
-        f"{dotted(key)}: no zanith migration"
-        for key in uncovered(timeline, configs)
-    ]
+    return changes + [f"{dotted(key)}: no zanith migration" for key in uncovered(timeline, configs)]

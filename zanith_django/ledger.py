@@ -399,7 +399,10 @@ class Ledger:
         rows = self._rows(
             f"SELECT {columns} FROM _zanith_migration_artifacts ORDER BY created_at DESC, id"
         )
-        return [ArtifactRow(*row[:10], json.loads(row[10]), *row[11:]) for row in rows]
+        return [
+            ArtifactRow(*row[:10], json.loads(row[10]), row[11], row[12])  # type: ignore[call-arg]
+            for row in rows
+        ]
 
     def expire_artifact(self, artifact_id: str) -> None:
         """From now on it can no longer be restored: it was restored, or purged."""

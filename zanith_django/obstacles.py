@@ -46,7 +46,9 @@ class Rows:
         """What hinders the constraints of `wanted` and the NOT NULL of its columns. Constraints
         that PostgreSQL would not check at once (NOT VALID, NOT ENFORCED) hinder nothing."""
         found = [self._nulls(wanted, c.name) for c in wanted.columns if not c.nullable]
-        found += [self._violations(c.name, c.expression, c.columns) for c in wanted.checks if c.valid]
+        found += [
+            self._violations(c.name, c.expression, c.columns) for c in wanted.checks if c.valid
+        ]
         found += [self._orphans(key) for key in wanted.foreign_keys if key.valid and key.enforced]
         found += [self._duplicates(unique) for unique in wanted.uniques]
         found += [self._duplicates(index) for index in wanted.indexes if index.unique]
@@ -59,9 +61,7 @@ class Rows:
         missing = sql.clause("{column} IS NULL", column=sql.ident(column))
         return self._where(f"{table.name}.{column} must have a value", missing, ())
 
-    def _violations(
-        self, name: str, expression: str, columns: Sequence[str]
-    ) -> Obstacle | None:
+    def _violations(self, name: str, expression: str, columns: Sequence[str]) -> Obstacle | None:
         broken = sql.clause("NOT ({it})", it=sql.catalog_text(expression))
         return self._where(f"check {name}", broken, columns)
 

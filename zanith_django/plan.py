@@ -58,7 +58,9 @@ class PlannedStep:
     def reversible(self) -> bool:
         if isinstance(self.operation, DjangoOperation):
             return self.operation.reversible
-        return self.operation.inverse() is not None and "irreversible" not in self.assessment.reasons
+        return (
+            self.operation.inverse() is not None and "irreversible" not in self.assessment.reasons
+        )
 
     @property
     def sql(self) -> str:
@@ -379,9 +381,9 @@ def offline_context(sizes: Mapping[str, object] | None = None) -> Context:
     rows = sizes.get("rows")
     known = rows if isinstance(rows, Mapping) else {}
     facts = {
-        TableName("", name.name)
-        if name.schema == graph.default_schema
-        else name: TableFacts(int(value.get("rows", 0)), int(value.get("bytes", 0)))
+        TableName("", name.name) if name.schema == graph.default_schema else name: TableFacts(
+            int(value.get("rows", 0)), int(value.get("bytes", 0))
+        )
         for name, value in ((TableName.of(key), value) for key, value in known.items())
     }
     empty = frozenset(name for name, fact in facts.items() if fact.rows == 0)

@@ -121,9 +121,7 @@ def purge(connection: BaseDatabaseWrapper, name: str, session: Session) -> Artif
         return _purge(connection, ledger, find(ledger, name), session)
 
 
-def cleanup(
-    connection: BaseDatabaseWrapper, age: timedelta, session: Session
-) -> list[ArtifactRow]:
+def cleanup(connection: BaseDatabaseWrapper, age: timedelta, session: Session) -> list[ArtifactRow]:
     """Purge every live artifact that is older than `age`; returns them."""
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
@@ -213,9 +211,7 @@ def blocked(
     return "\n  ".join(("rows stand in its way, and nothing was changed", *rows))
 
 
-def _changed(
-    connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring
-) -> str:
+def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring) -> str:
     """How the hidden thing differs from what the drop left."""
     table, column = hidden_place(artifact)
     found = columns_of(connection, table)
@@ -321,9 +317,7 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
     return dataclasses.replace(table, foreign_keys=keys)
 
 
-def _as_it_was(
-    table: TableName, hidden: str, artifact: ArtifactRow, schema: str
-) -> sql.Composable:
+def _as_it_was(table: TableName, hidden: str, artifact: ArtifactRow, schema: str) -> sql.Composable:
     """A FROM item in which the hidden column has its name back."""
     spelled = sql.table(table, schema)
     if not hidden:
@@ -373,7 +367,9 @@ def _refuse_reseed(
 ) -> None:
     table, hidden = hidden_place(artifact)
     if hidden not in columns_of(connection, table):
-        raise InvalidArgument(f"{artifact.id} was restored or purged: nothing is left to refill from.")
+        raise InvalidArgument(
+            f"{artifact.id} was restored or purged: nothing is left to refill from."
+        )
     live = graph.table(operation.table)
     column = live.column(operation.column.name) if live else None
     if column is None:
@@ -484,9 +480,7 @@ class _Work:
         batches = update_in_batches(
             operation.table,
             sql.clause("{column} = {hidden}", column=column, hidden=hidden),
-            sql.clause(
-                "{column} IS NULL AND {hidden} IS NOT NULL", column=column, hidden=hidden
-            ),
+            sql.clause("{column} IS NULL AND {hidden} IS NOT NULL", column=column, hidden=hidden),
             context,
         )
         new = NewStep(0, RESEED, f"{batches.sql};", str(Level.MEDIUM), Level.MEDIUM)
@@ -516,9 +510,7 @@ class _Work:
             on_retry=self.session.say,
             before_work=lambda: check_held(self.connection),
         )
-        run = StepRun(
-            row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1
-        )
+        run = StepRun(row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1)
         with failing(self.ledger, row.id, description, "the same command"):
             executor.run(run, statements, done)
         self._complete()

@@ -24,9 +24,7 @@ class Assessment:
         return int(self.level)
 
 
-def assess(
-    operation: Operation, context: Context, statements: tuple[Statement, ...]
-) -> Assessment:
+def assess(operation: Operation, context: Context, statements: tuple[Statement, ...]) -> Assessment:
     """Facts come from the operation, judgement from here.
 
     What touches only tables that the same plan made is safe. What touches only empty tables is

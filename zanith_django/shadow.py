@@ -1,4 +1,4 @@
-"""Throwaway databases: made, filled with the structure of the live one, dropped on every way out."""
+"""Throwaway databases: made, given the structure of the live one, dropped on every way out."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _reset(session: Connection, target: str) -> None:
     session.execute(b"CREATE SCHEMA public; CREATE SCHEMA _zanith_shadow_marker")
 
 
-# --- the structure of the live database ------------------------------------------------------------
+# --- the structure of the live database ----------------------------------------------------------
 
 
 def load_structure(connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: Shadow) -> str:
@@ -242,7 +242,7 @@ def creation(graph: SchemaGraph, version: int, schema: str) -> Iterator[str]:
             yield statement.sql
 
 
-# --- the few rows that data steps need -------------------------------------------------------------
+# --- the few rows that data steps need -----------------------------------------------------------
 
 HISTORY = ("django_migrations", "_zanith_migrations", "_zanith_migration_steps")
 

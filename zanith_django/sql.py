@@ -51,14 +51,14 @@ def regclass(name: TableName, default_schema: str) -> sql.Composable:
 
 def catalog_text(text: str) -> sql.Composable:
     """Text that PostgreSQL printed: a type, a default, an expression."""
-    return sql.SQL(text)  # type: ignore[arg-type]  # the one place where text is not a literal
+    return sql.SQL(text)
 
 
 def keyword(word: str) -> sql.Composable:
     """A word of SQL such as CASCADE; letters, blanks and underscores only."""
     if not word.replace(" ", "").replace("_", "").isalpha():
         raise ValueError(f"not a keyword: {word!r}")
-    return sql.SQL(word)  # type: ignore[arg-type]  # checked to be words
+    return sql.SQL(word)
 
 
 def join(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sql.Composable:

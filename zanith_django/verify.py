@@ -114,7 +114,7 @@ def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGra
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-# --- a database as the shadow ----------------------------------------------------------------------
+# --- a database as the shadow --------------------------------------------------------------------
 
 
 def _database_shadow(
@@ -125,9 +125,7 @@ def _database_shadow(
     return database(connection, wanted)
 
 
-def _load(
-    connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: Shadow, source: str
-) -> str:
+def _load(connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: Shadow, source: str) -> str:
     """Fill the shadow; returns where its structure came from, for people."""
     if source == "empty":
         return "the timeline from its beginning"
@@ -142,7 +140,9 @@ def _load(
 def _in_child(connection: BaseDatabaseWrapper, shadow: Shadow) -> dict[str, Any]:
     """The verdict of the child process, in which the alias is the shadow."""
     if not settings.SETTINGS_MODULE:
-        raise EnvironmentProblem("A shadow needs a settings module: DJANGO_SETTINGS_MODULE is unset.")
+        raise EnvironmentProblem(
+            "A shadow needs a settings module: DJANGO_SETTINGS_MODULE is unset."
+        )
     job = {"alias": connection.alias, "settings": dict(shadow.settings)}
     environment = {
         **os.environ,
@@ -164,7 +164,7 @@ def _in_child(connection: BaseDatabaseWrapper, shadow: Shadow) -> dict[str, Any]
     return dict(json.loads(done.stdout))
 
 
-# --- a schema as the shadow ------------------------------------------------------------------------
+# --- a schema as the shadow ----------------------------------------------------------------------
 
 
 def _fits_schema(planned: Plan, graph: SchemaGraph) -> bool:
@@ -211,7 +211,7 @@ def _run_in_schema(
         try:
             for statement in step.operation.statements(context):
                 _execute(connection, statement.sql)
-        except Exception as error:  # noqa: BLE001  # any failure is the verdict
+        except Exception as error:  # any failure is the verdict
             return {
                 "verdict": APPLY_FAILED,
                 "error": f"{step.operation.describe()}: {str(error).strip()}",

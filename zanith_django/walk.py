@@ -11,6 +11,7 @@ import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.contrib.postgres.operations import (
@@ -86,9 +87,7 @@ class Walk:
 
     # --- moving the states ---------------------------------------------------------------------
 
-    def _move(
-        self, operation: DjangoOperation, app_label: str, work: _Work | None = None
-    ) -> None:
+    def _move(self, operation: DjangoOperation, app_label: str, work: _Work | None = None) -> None:
         if not isinstance(operation, SeparateDatabaseAndState):
             self._move_tables(operation, app_label, work)
             operation.state_forwards(app_label, self.models)
@@ -102,9 +101,7 @@ class Walk:
         for inner in operation.database_operations:
             self._move_tables(inner, app_label, work)
 
-    def _move_tables(
-        self, operation: DjangoOperation, app_label: str, work: _Work | None
-    ) -> None:
+    def _move_tables(self, operation: DjangoOperation, app_label: str, work: _Work | None) -> None:
         try:
             operation.state_forwards(app_label, self.tables)
         except (KeyError, FieldDoesNotExist):
@@ -171,7 +168,9 @@ class Walk:
         ]
 
     def _validity(
-        self, migration: DjangoMigration, operation: DjangoOperation
+        self,
+        migration: DjangoMigration,
+        operation: AddConstraintNotValid | ValidateConstraint,
     ) -> list[Operation]:
         """A check that is added without looking at the rows, or looked at later."""
         key = (migration.app_label, operation.model_name.lower())
@@ -215,7 +214,7 @@ class Walk:
         )
         graph = declared.graph
         for table, name in self.not_valid:
-            graph = graph.changed(table, lambda found, n=name: _unvalidated(found, n))
+            graph = graph.changed(table, partial(_unvalidated, name=name))
         return _Rendered(graph, declared, {_key(model): model for model in models})
 
 
@@ -284,17 +283,16 @@ class _Segment:
 
     def _rename_model(self, old: Key, new: Key) -> None:
         self.models[new] = self.models.pop(old, old)
-        for mapping in (self.fields, self.values):
-            for key, name in [known for known in mapping if known[0] == old]:
-                mapping[new, name] = mapping.pop((key, name))  # type: ignore[attr-defined]
+        for key, name in [known for known in self.fields if known[0] == old]:
+            self.fields[new, name] = self.fields.pop((key, name))
+        for key, name in [known for known in self.values if known[0] == old]:
+            self.values[new, name] = self.values.pop((key, name))
 
     def _move_value(self, old: tuple[Key, str], new: tuple[Key, str]) -> None:
         if old in self.values:
             self.values[new] = self.values.pop(old)
 
-    def hints(
-        self, connection: BaseDatabaseWrapper, before: _Rendered, after: _Rendered
-    ) -> Hints:
+    def hints(self, connection: BaseDatabaseWrapper, before: _Rendered, after: _Rendered) -> Hints:
         schema = after.graph.default_schema
         tables: dict[TableName, TableName] = {}
         columns: dict[tuple[TableName, str], str] = {}

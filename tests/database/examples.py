@@ -127,7 +127,7 @@ EXTENSION = Example(
                WHERE name IN ('vector', 'btree_gin'));
     END $$""",
 )
-COLLATION = Collation(TableName("", "blind"), "icu", "und-u-ks-level2", deterministic=False)
+COLLATION = Collation(TableName("", "own"), "libc", "C")
 
 RICH_TABLE = Table(
     NEW,

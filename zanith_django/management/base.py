@@ -11,7 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import ConnectionDoesNotExist, DatabaseError
+from django.db.utils import DatabaseError
+from django.utils.connection import ConnectionDoesNotExist
 
 from zanith_django.conf import problems
 from zanith_django.exceptions import BadSetting, EnvironmentProblem, UsageError, ZanithError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -43,9 +42,7 @@ class TerminalReporter(Reporter):
     def _shows(self, migration: PlannedMigration) -> bool:
         return self.verbosity > 1 or bool(migration.entry.migration)
 
-    def step_finished(
-        self, migration: PlannedMigration, step: PlannedStep, seconds: float
-    ) -> None:
+    def step_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         if self._shows(migration):
             self._say(f"  {self._sigil(DONE)} {self._step(step)}  {spell_seconds(seconds)}")
 
@@ -76,7 +73,7 @@ class TerminalReporter(Reporter):
                 self.stdout.write("")
 
     def _is_terminal(self) -> bool:
-        return self.stdout._out is sys.stdout and sys.stdout.isatty()
+        return self.stdout.isatty()
 
     def done(self, outcome: Outcome) -> None:
         if outcome.migrations:

@@ -25,7 +25,7 @@ SIGILS = {
     FAILED: "✗",
     RUNNING: "↻",
     PENDING: "○",
-    SKIPPED: "–",
+    SKIPPED: "-",
     ROLLED_BACK: "↶",
 }
 
@@ -147,18 +147,14 @@ def _undo(step: PlannedStep) -> str:
     return "zanith_rollback" if step.reversible else "cannot be undone"
 
 
-def _verdict(
-    plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style
-) -> Iterator[str]:
+def _verdict(plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style) -> Iterator[str]:
     for refusal in refusals:
         yield str(style.ERROR(refusal.message))
     if refusals:
         yield str(style.ERROR("blocked · review required"))
     elif plan.worst is not None:
         worst = plan.worst
-        yield str(
-            style.SUCCESS(f"ready · worst step is {worst} ({int(worst)}), budget {max_risk}")
-        )
+        yield str(style.SUCCESS(f"ready · worst step is {worst} ({int(worst)}), budget {max_risk}"))
 
 
 # --- diff ----------------------------------------------------------------------------------------
@@ -199,7 +195,7 @@ def status_text(
     applied = len(timeline.entries) - len(pending)
     yield f"{_count(applied, 'migration')} applied, {len(pending)} pending"
     for entry in timeline.entries if every else pending:
-        state = {"applied": "✓", "pending": "○", ADOPTED: "–"}[entry.state]
+        state = {"applied": "✓", "pending": "○", ADOPTED: "-"}[entry.state]
         note = " (Django has applied it already)" if entry.state == ADOPTED else ""
         late = " (late: older than the newest applied)" if entry.late else ""
         yield f"  {state} {entry.id}{note}{late}"

@@ -85,11 +85,10 @@ class Command(ZanithCommand):
         connection = self.connect(options["database"])
         made = generate(connection, request)
         self._give(made, options)
-        if options["from_diff"]:
-            if not options["dry_run"] or not made.summaries:
-                more = generate_from_diff(connection, request)
-                self._give(more, options)
-                made = more if more.summaries else made
+        if options["from_diff"] and not (options["dry_run"] and made.summaries):
+            more = generate_from_diff(connection, request)
+            self._give(more, options)
+            made = more if more.summaries else made
         if not made.summaries:
             self.stdout.write("No changes: every migration has its file.")
 
@@ -147,7 +146,7 @@ def _stamp(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.strptime(text, STAMP)  # noqa: DTZ007  # the author's own clock
+        return datetime.strptime(text, STAMP)  # the author's own clock
     except ValueError as error:
         raise InvalidArgument(
             f"--timestamp {text!r} is no stamp.", "Write YYYYMMDD_HHMMSS."
