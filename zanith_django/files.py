@@ -292,8 +292,8 @@ def _flat(value: Any) -> str:
 def _text(value: str) -> str:
     """A string literal in double quotes where that needs no escape."""
     plain = repr(value)
-    if plain.startswith("'") and '"' not in value and "\\" not in plain:
-        return f'"{value}"'
+    if plain.startswith("'") and '"' not in value:
+        return f'"{plain[1:-1]}"'
     return plain
 
 

@@ -161,7 +161,10 @@ RICH_TABLE = Table(
     indexes=(
         Index(
             "n_i",
-            (IndexKey(expression="lower(b)", order="DESC"), IndexKey(column="a", nulls="FIRST")),
+            (
+                IndexKey(expression="lower(b)", collation='pg_catalog."C"', order="DESC"),
+                IndexKey(column="a", nulls="FIRST"),
+            ),
             include=("g",),
             predicate="(a > 3)",
             options=("fillfactor=70",),
@@ -299,7 +302,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "renameColumn": [
         Example(
             lambda g: ops.RenameColumn(table=T, old="d", new="Else"),
-            HUNG.replace("t_dl ON t USING (d > 0)", "t_dl ON t USING (d IN (SELECT d FROM p))"),
+            HUNG.replace("t_dl ON t USING (d > 0)", "t_dl ON t USING (EXISTS (SELECT FROM p WHERE p.id = d))"),
         ),
         Example(
             lambda g: ops.RenameColumn(table=T, old="id", new="user"),
@@ -323,7 +326,7 @@ EXAMPLES: dict[str, list[Example]] = {
             index=Index(
                 "t_rich",
                 (
-                    IndexKey(expression="(a + d)", order="DESC"),
+                    IndexKey(expression="((a + d))", order="DESC"),
                     IndexKey(column="b", collation='pg_catalog."C"', nulls="FIRST"),
                 ),
                 include=("c",),

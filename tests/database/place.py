@@ -106,26 +106,30 @@ class Place:
 
     # --- measuring ------------------------------------------------------------------------------
 
-    def measured(self, statement: Statement) -> Measured:
-        """Run one statement in a transaction of its own, watching its tables."""
+    def measured(self, statement: Statement) -> Measured | None:
+        """Run one statement in a transaction of its own, watching its tables that exist."""
         tables = self._tables(statement)
         before = self._files(tables)
+        if not tables:
+            self.execute(statement.sql)
+            return None
         if statement.transactional or isinstance(statement, Batches):
             with self.connection.transaction():
                 self.execute(statement.sql)
                 lock = self._strongest(self.connection, tables)
         else:
             lock = self._watched(statement, tables)
-        return Measured(statement, lock, before != self._files(tables))
+        after = self._files(tables)
+        return Measured(statement, lock, any(after[oid] != before[oid] for oid in after))
 
     def _tables(self, statement: Statement) -> list[int]:
         names = [f'"{name.schema or self.schema}"."{name.name}"' for name in statement.tables]
         found = [self.value(f"SELECT to_regclass('{name}')::oid::bigint") for name in names]
         return [oid for oid in found if oid is not None]
 
-    def _files(self, tables: list[int]) -> list[Any]:
-        files = [self.value(f"SELECT pg_relation_filenode({oid}::oid)") for oid in tables]
-        return [file for file in files if file is not None]
+    def _files(self, tables: list[int]) -> dict[int, Any]:
+        files = {oid: self.value(f"SELECT pg_relation_filenode({oid}::oid)") for oid in tables}
+        return {oid: file for oid, file in files.items() if file is not None}
 
     def _strongest(self, connection: Connection, tables: list[int]) -> Lock:
         rows = connection.execute(

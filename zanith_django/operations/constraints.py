@@ -609,4 +609,4 @@ def comment_on_constraint(table: TableName, name: str, comment: str, context: Co
         table=context.table(table),
         comment=sql.literal(comment or None),
     )
-    return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (table,))
+    return Statement(text, Lock.ACCESS_SHARE, (table,))

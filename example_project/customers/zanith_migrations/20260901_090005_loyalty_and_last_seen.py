@@ -16,7 +16,14 @@ class Migration(zanith.Migration):
                     zanith.Column(
                         "discount_percent",
                         "smallint",
-                        generated='\nCASE\n    WHEN (points >= 1000) THEN 10\n    WHEN (points >= 100) THEN 5\n    ELSE 0\nEND',
+                        generated=(
+                            "\n"
+                            "CASE\n"
+                            "    WHEN (points >= 1000) THEN 10\n"
+                            "    WHEN (points >= 100) THEN 5\n"
+                            "    ELSE 0\n"
+                            "END"
+                        ),
                     ),
                 ),
                 primary_key=zanith.PrimaryKey(
