@@ -228,7 +228,7 @@ def render_init(app_label: str, after: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-_WIDTH = 99
+_WIDTH = 100
 
 
 def _spell(value: Any, indent: int, prefix: str = "") -> str:

@@ -34,8 +34,8 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where to look. `source` is a FROM item that has the columns under the names that the
-    constraints use; `key` names the columns by which a row is told to people."""
+    """Where to look. `source` is a table or a query in parentheses that has the columns under the
+    names that the constraints use; `key` names the columns by which a row is told to people."""
 
     connection: BaseDatabaseWrapper
     source: sql.Composable
@@ -109,7 +109,8 @@ class Rows:
         if not unique.nulls_not_distinct:
             conditions += [sql.clause("({key}) IS NOT NULL", key=key) for _, key in keys]
         twice = sql.clause(
-            "SELECT {label} AS label, count(*) AS times FROM {source} WHERE {conditions} "
+            "SELECT {label} AS label, count(*) AS times FROM {source} AS child "
+            "WHERE {conditions} "
             "GROUP BY {keys} HAVING count(*) > 1",
             label=_label(keys),
             source=self.source,
@@ -121,7 +122,8 @@ class Rows:
     def _conflicts(self, exclusion: Exclusion) -> Obstacle | None:
         """Only PostgreSQL itself can tell: it tries the constraint on a copy of the columns."""
         copy = sql.compose(
-            "CREATE TEMPORARY TABLE _zanith_copy ON COMMIT DROP AS SELECT {columns} FROM {source}",
+            "CREATE TEMPORARY TABLE _zanith_copy ON COMMIT DROP "
+            "AS SELECT {columns} FROM {source} AS child",
             columns=sql.idents(exclusion.columns),
             source=self.source,
         )
@@ -146,7 +148,7 @@ class Rows:
         bad = sql.clause(
             "SELECT {label} AS label FROM {source} AS child WHERE {condition}",
             label=_label(shown) if shown else sql.literal("a row"),
-            source=sql.clause("(SELECT * FROM {source})", source=self.source),
+            source=self.source,
             condition=condition,
         )
         return self._counted(what, bad, sql.clause("count(*)"))

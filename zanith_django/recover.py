@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -28,6 +29,7 @@ from zanith_django.ledger import (
     Ledger,
     NewStep,
     StepRow,
+    step_id,
 )
 from zanith_django.locks import Lock
 from zanith_django.obstacles import Rows
@@ -208,7 +210,9 @@ def blocked(
     rows = _rows_in_the_way(connection, artifact, operation, graph)
     if not rows:
         return ""
-    return "\n  ".join(("rows stand in its way, and nothing was changed", *rows))
+    place = ".".join(filter(None, map(str, hidden_place(artifact))))
+    intro = f"rows stand in its way (its values are in {place}); nothing was changed"
+    return "\n  ".join((intro, *rows))
 
 
 def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring) -> str:
@@ -298,7 +302,7 @@ def _rows_in_the_way(
     return [str(obstacle) for obstacle in rows.against(own)]
 
 
-def _constraints(table: Table) -> list[object]:
+def _constraints(table: Table) -> list[Any]:
     return [
         *table.uniques,
         *table.foreign_keys,
@@ -318,16 +322,15 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
 
 
 def _as_it_was(table: TableName, hidden: str, artifact: ArtifactRow, schema: str) -> sql.Composable:
-    """A FROM item in which the hidden column has its name back."""
+    """The table, or a query in which the hidden column has its name back."""
     spelled = sql.table(table, schema)
     if not hidden:
-        return sql.clause("{table} AS {alias}", table=spelled, alias=sql.ident(table.name))
+        return spelled
     return sql.clause(
-        "(SELECT *, {hidden} AS {column} FROM {table}) AS {alias}",
+        "(SELECT *, {hidden} AS {column} FROM {table})",
         hidden=sql.ident(hidden),
         column=sql.ident(artifact.source_column or ""),
         table=spelled,
-        alias=sql.ident(table.name),
     )
 
 
@@ -409,7 +412,7 @@ def _purge(
     )
     gone = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
     work.audited(
-        NewStep(0, PURGE, f"{text};" if there else "", str(Level.DESTRUCTIVE), Level.DESTRUCTIVE),
+        NewStep(0, PURGE, f"{text};" if there else "", str(Level.DESTRUCTIVE), int(Level.DESTRUCTIVE)),
         f"purge {artifact.target}",
         (gone,) if there else (),
         lambda: ledger.expire_artifact(artifact.id),
@@ -483,9 +486,9 @@ class _Work:
             sql.clause("{column} IS NULL AND {hidden} IS NOT NULL", column=column, hidden=hidden),
             context,
         )
-        new = NewStep(0, RESEED, f"{batches.sql};", str(Level.MEDIUM), Level.MEDIUM)
+        new = NewStep(0, RESEED, f"{batches.sql};", str(Level.MEDIUM), int(Level.MEDIUM))
         row = self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
-        checkpoint = self.ledger.checkpoint(row.id.partition(".")[0])
+        checkpoint = self.ledger.checkpoint(step_id(self.migration_id, row.step))
         return checkpoint.processed_rows if checkpoint else 0
 
     def audited(

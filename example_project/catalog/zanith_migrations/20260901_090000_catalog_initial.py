@@ -64,9 +64,7 @@ class Migration(zanith.Migration):
                         columns=("position",),
                     ),
                 ),
-                indexes=(
-                    zanith.Index("catalog_category_parent_id_f61bd017", keys=("parent_id",)),
-                ),
+                indexes=(zanith.Index("catalog_category_parent_id_f61bd017", keys=("parent_id",)),),
             ),
             model="catalog.Category",
         ),
@@ -123,10 +121,7 @@ class Migration(zanith.Migration):
                     zanith.Index(
                         "catalog_product_sku_5c54c070_like",
                         keys=(
-                            zanith.IndexKey(
-                                column="sku",
-                                opclass="pg_catalog.varchar_pattern_ops",
-                            ),
+                            zanith.IndexKey(column="sku", opclass="pg_catalog.varchar_pattern_ops"),
                         ),
                     ),
                 ),

@@ -13,11 +13,7 @@ class Migration(zanith.Migration):
         ),
         zanith.AddCheck(
             table="catalog_product",
-            check=zanith.Check(
-                "product_price_paid",
-                "(price >= (0)::numeric)",
-                columns=("price",),
-            ),
+            check=zanith.Check("product_price_paid", "(price >= (0)::numeric)", columns=("price",)),
             model="catalog.Product",
         ),
         zanith.AddIndex(

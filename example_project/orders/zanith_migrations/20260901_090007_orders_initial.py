@@ -43,16 +43,8 @@ class Migration(zanith.Migration):
                     ),
                 ),
                 checks=(
-                    zanith.Check(
-                        "orders_order_number_check",
-                        "(number >= 0)",
-                        columns=("number",),
-                    ),
-                    zanith.Check(
-                        "orders_order_status_check",
-                        "(status >= 0)",
-                        columns=("status",),
-                    ),
+                    zanith.Check("orders_order_number_check", "(number >= 0)", columns=("number",)),
+                    zanith.Check("orders_order_status_check", "(status >= 0)", columns=("status",)),
                 ),
                 indexes=(
                     zanith.Index("orders_order_customer_id_0b76f6a4", keys=("customer_id",)),

@@ -1,0 +1,185 @@
+"""zanith_recover: see, take back, save or let go what soft drops keep."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, TextIO
+
+from zanith_django.conf import conf
+from zanith_django.exceptions import InvalidArgument
+from zanith_django.export import FORMATS, export
+from zanith_django.ledger import Ledger
+from zanith_django.management.base import ZanithCommand
+from zanith_django.management.commands.zanith_history import period
+from zanith_django.recover import (
+    Session,
+    cleanup,
+    find,
+    older_than,
+    purge,
+    reseed,
+    restore,
+)
+from zanith_django.render.recover import artifact_data, artifact_text, artifacts_text
+
+_WHAT = "An artifact's id, or its target (users.legacy_uuid): then the newest of it."
+
+
+class Command(ZanithCommand):
+    help = "Brings dropped columns and tables back, or shows, saves or purges what is kept of them."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+        def verb(name: str, words: str, *, artifact: bool = True) -> ArgumentParser:
+            made: ArgumentParser = verbs.add_parser(name, help=words, description=words)
+            made.add_argument("--database", default=argparse.SUPPRESS, metavar="ALIAS")
+            if artifact:
+                made.add_argument("artifact", metavar="ARTIFACT", help=_WHAT)
+            return made
+
+        listed = verb("list", "List what is kept.", artifact=False)
+        listed.add_argument("--all", action="store_true", help="What was restored or purged too.")
+        inspected = verb("inspect", "Show all that is known of one artifact.")
+        for shown in (listed, inspected):
+            shown.add_argument("--format", choices=("text", "json"), default="text")
+        saved = verb("export", "Write out the values that are kept.")
+        saved.add_argument("--format", choices=FORMATS, default="csv")
+        saved.add_argument("--output", metavar="FILE", help="Write there; by default to stdout.")
+        changing = [
+            verb("restore-column", "Bring a column back with its values."),
+            verb("restore-table", "Bring a table back with its rows."),
+            verb("reseed", "Refill the NULLs of a column that exists again."),
+        ]
+        purged = verb("purge", "Drop what is kept for good.")
+        cleaned = verb("cleanup", "Purge all that is older than its time.", artifact=False)
+        cleaned.add_argument(
+            "--older-than", metavar="PERIOD", help="As in 30d; by default RETENTION_DAYS."
+        )
+        cleaned.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+        for gone in (purged, cleaned):
+            gone.add_argument("--yes", action="store_true", help="Yes, drop it for good.")
+        for run in (*changing, purged, cleaned):
+            run.add_argument(
+                "--lock-wait",
+                type=float,
+                metavar="SECONDS",
+                help="How long to wait for another run to end; 0 refuses at once.",
+            )
+
+    def run(self, **options: Any) -> None:
+        self.connection = self.connect(options["database"])
+        self.ledger = Ledger(self.connection)
+        getattr(self, f"_{options['verb'].replace('-', '_')}")(options)
+
+    # --- looking -------------------------------------------------------------------------------
+
+    def _list(self, options: dict[str, Any]) -> None:
+        rows = self.ledger.artifacts()
+        if options["format"] == "json":
+            shown = [row for row in rows if options["all"] or row.expires_at is None]
+            self.print_json([artifact_data(row) for row in shown])
+        else:
+            self.say(artifacts_text(rows, self.style, every=options["all"]))
+
+    def _inspect(self, options: dict[str, Any]) -> None:
+        artifact = find(self.ledger, options["artifact"])
+        if options["format"] == "json":
+            self.print_json(artifact_data(artifact))
+        else:
+            self.say(artifact_text(artifact))
+
+    def _export(self, options: dict[str, Any]) -> None:
+        artifact = find(self.ledger, options["artifact"])
+        with self._output(options["output"]) as output:
+            count = export(self.connection, artifact, output, options["format"])
+        if options["output"]:
+            self.stdout.write(f"Wrote {count:,} rows to {options['output']}.")
+
+    @contextlib.contextmanager
+    def _output(self, path: str | None) -> Iterator[TextIO]:
+        if path is None:
+            yield self.stdout._out
+            return
+        try:
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                yield file
+        except OSError as error:
+            raise InvalidArgument(f"--output {path}: {error.strerror}") from error
+
+    # --- taking back ---------------------------------------------------------------------------
+
+    def _restore_column(self, options: dict[str, Any]) -> None:
+        self._restore(options, column=True)
+
+    def _restore_table(self, options: dict[str, Any]) -> None:
+        self._restore(options, column=False)
+
+    def _restore(self, options: dict[str, Any], *, column: bool) -> None:
+        done = restore(
+            self.connection, options["artifact"], column=column, session=self._session(options)
+        )
+        thing = "column" if column else "table"
+        target = done.operation.target
+        if done.before:
+            self.stdout.write(f"Nothing to do: {thing} {target} was restored already.")
+            return
+        rows = done.artifact.row_count or 0
+        kept = "values" if column else "rows"
+        self.stdout.write(
+            str(self.style.SUCCESS(f"Restored {thing} {target} with its {rows:,} {kept}."))
+        )
+
+    def _reseed(self, options: dict[str, Any]) -> None:
+        rows = reseed(self.connection, options["artifact"], self._session(options))
+        self.stdout.write(f"Refilled {rows:,} rows of {options['artifact']}.")
+
+    # --- letting go ----------------------------------------------------------------------------
+
+    def _purge(self, options: dict[str, Any]) -> None:
+        artifact = find(self.ledger, options["artifact"])
+        if not options["yes"]:
+            raise InvalidArgument(
+                f"Purging {artifact.target} drops its values for good.", "Add --yes to mean it."
+            )
+        gone = purge(self.connection, artifact.id, self._session(options))
+        self.stdout.write(
+            f"Purged {artifact.target}."
+            if gone
+            else f"Nothing to do: {artifact.target} was restored or purged already."
+        )
+
+    def _cleanup(self, options: dict[str, Any]) -> None:
+        age = (
+            period(options["older_than"])
+            if options["older_than"]
+            else timedelta(days=conf.retention_days)
+        )
+        found = older_than(self.ledger, age)
+        if not found:
+            self.stdout.write(f"Nothing to do: nothing kept is older than {_days(age)}.")
+            return
+        if options["dry_run"] or not options["yes"]:
+            self.stdout.write(f"Older than {_days(age)}, to be dropped for good:")
+            self.say(f"  {row.target}  {row.id}" for row in found)
+            if options["dry_run"]:
+                return
+            raise InvalidArgument("Nothing was dropped.", "Add --yes to mean it.")
+        for row in cleanup(self.connection, age, self._session(options)):
+            self.stdout.write(f"Purged {row.target}.")
+
+    def _session(self, options: dict[str, Any]) -> Session:
+        return Session(options["lock_wait"], self._say)
+
+    def _say(self, words: str) -> None:
+        """What waits and retries tell; stdout belongs to the answer."""
+        sys.stderr.write(f"{words}\n")
+
+
+def _days(age: timedelta) -> str:
+    return f"{age.days} days" if not age.seconds else str(age)

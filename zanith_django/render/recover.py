@@ -1,0 +1,61 @@
+"""Artifacts for a terminal and as JSON data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.management.color import Style
+
+from zanith_django.ledger import ArtifactRow
+
+
+def artifacts_text(rows: Sequence[ArtifactRow], style: Style, *, every: bool) -> Iterator[str]:
+    """Newest first; `every` includes those that were restored or purged."""
+    live = [row for row in rows if row.expires_at is None]
+    if not live:
+        yield "Nothing is kept: no column or table waits to be brought back."
+    else:
+        yield f"Kept, and can be brought back ({len(live)}):"
+        yield from _listed(live, style)
+    ended = [row for row in rows if row.expires_at is not None]
+    if every and ended:
+        yield f"Restored or purged ({len(ended)}):"
+        yield from _listed(ended, style)
+
+
+def _listed(rows: Iterable[ArtifactRow], style: Style) -> Iterator[str]:
+    for row in rows:
+        yield f"{style.MIGRATE_HEADING(f'▸ {row.target}')}  {_rows(row)}, {_since(row)}"
+        yield f"  {row.id}"
+
+
+def _rows(row: ArtifactRow) -> str:
+    thing = "values" if row.source_column else "rows"
+    return "" if row.row_count is None else f"{row.row_count:,} {thing}"
+
+
+def _since(row: ArtifactRow) -> str:
+    ended = f", ended {row.expires_at:%Y-%m-%d %H:%M}" if row.expires_at else ""
+    return f"dropped {row.created_at:%Y-%m-%d %H:%M}{ended}"
+
+
+def artifact_text(row: ArtifactRow) -> Iterator[str]:
+    """Every column of one artifact, its recovery SQL last."""
+    values = dataclasses.asdict(row)
+    recovery = values.pop("recovery_sql")
+    metadata = values.pop("metadata")
+    width = max(map(len, values))
+    for name, value in values.items():
+        yield f"{name:<{width}}  {'' if value is None else value}"
+    yield "metadata"
+    yield from (f"  {line}" for line in json.dumps(metadata, indent=2).splitlines())
+    yield "recovery_sql (to read; zanith_recover never runs it)"
+    yield from (f"  {line}" for line in recovery.splitlines())
+
+
+def artifact_data(row: ArtifactRow) -> dict[str, Any]:
+    """One artifact as JSON data: the columns of the ledger, and its target."""
+    return {"target": row.target, **dataclasses.asdict(row)}
