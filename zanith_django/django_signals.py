@@ -53,7 +53,7 @@ def send_post_migrate(alias: str, plan: Plan, states: States, verbosity: int) ->
         for migration in plan.migrations
         for original in _known(states, migration.entry.covers)
     ]
-    models = _final_apps(states) if ran else registry
+    models = final_apps(states) if ran else registry
     emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
 
 
@@ -63,7 +63,7 @@ def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
     return [states.timeline.django(key) for key in keys if key in graph.nodes]
 
 
-def _final_apps(states: States) -> Any:
+def final_apps(states: States) -> Any:
     """The state's models, those of apps without migrations taken from the registry anew, so that
     relations between the two are whole."""
     state = states.current

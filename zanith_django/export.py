@@ -94,12 +94,13 @@ def _rows(connection: BaseDatabaseWrapper, text: str) -> Iterator[tuple[Any, ...
 
 
 def _write_csv(output: TextIO, names: list[str], rows: Iterator[tuple[Any, ...]]) -> int:
-    """NULL is an empty field, the empty text a quoted one, as in PostgreSQL's COPY."""
-    writer = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    """NULL is an empty field."""
+    writer = csv.writer(output, lineterminator="\n")
     writer.writerow(names)
     count = 0
-    for count, row in enumerate(rows, 1):
+    for row in rows:
         writer.writerow(row)
+        count += 1
     return count
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.apps import AppConfig, apps
 from django.core.management import call_command
@@ -185,7 +185,7 @@ def _walked(
 
 def _stamps(first: datetime | None) -> Iterator[str]:
     """Successive seconds, so that ids sort in the order of the timeline."""
-    moment = first or datetime.now()  # the author's clock, as makemigrations names
+    moment = first or datetime.now(UTC)
     while True:
         yield moment.strftime(STAMP)
         moment += timedelta(seconds=1)

@@ -329,6 +329,12 @@ class Ledger:
             [migration_id, phase, data],
         )
 
+    def forget_snapshot(self, migration_id: str, phase: str) -> None:
+        self._run(
+            "DELETE FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = %s",
+            [migration_id, phase],
+        )
+
     def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
         """The stored JSON, graph and run; None where there is none."""
         if not self.exists():

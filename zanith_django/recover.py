@@ -412,7 +412,9 @@ def _purge(
     )
     gone = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
     work.audited(
-        NewStep(0, PURGE, f"{text};" if there else "", str(Level.DESTRUCTIVE), int(Level.DESTRUCTIVE)),
+        NewStep(
+            0, PURGE, f"{text};" if there else "", str(Level.DESTRUCTIVE), int(Level.DESTRUCTIVE)
+        ),
         f"purge {artifact.target}",
         (gone,) if there else (),
         lambda: ledger.expire_artifact(artifact.id),

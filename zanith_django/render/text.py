@@ -214,8 +214,10 @@ def history_text(
     style: Style,
     *,
     verbose: bool = False,
+    timed: bool = False,
 ) -> Iterator[str]:
-    """Applied migrations in order, then those that began and did not end."""
+    """Applied migrations in order, then those that began and did not end. `verbose` adds steps
+    and snapshots, `timed` what each step took."""
     by_migration: dict[str, list[StepRow]] = {}
     for row in steps:
         by_migration.setdefault(row.migration_id, []).append(row)
@@ -224,26 +226,30 @@ def history_text(
     for name, when in applied.items():
         yield f"▸ {name}" + ("" if verbose else f"  {when:%Y-%m-%d %H:%M:%S}")
         if verbose:
-            yield from _history_steps(by_migration.get(name, []), style)
+            yield from _history_steps(by_migration.get(name, []), style, timed)
             if name in tables:
                 yield f"  snapshot: {tables[name]} model(s)"
     if unfinished:
         yield f"Unfinished ({len(unfinished)}):"
     for name in unfinished:
         yield f"▸ {name}"
-        yield from _history_steps(by_migration[name], style)
+        yield from _history_steps(by_migration[name], style, timed)
 
 
-def _history_steps(rows: Iterable[StepRow], style: Style) -> Iterator[str]:
+def _history_steps(rows: Iterable[StepRow], style: Style, timed: bool) -> Iterator[str]:
     for row in rows:
         attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
-        took = ""
-        if row.started_at and row.finished_at and row.status == DONE:
-            took = f"  {(row.finished_at - row.started_at).total_seconds() * 1000:.0f} ms"
+        took = f"  {_milliseconds(row)}" if timed and row.status == DONE else ""
         sigil = status_style(style, row.status, SIGILS.get(row.status, "?"))
         yield f"  {sigil} step {row.step}{attempt}: [{row.risk_level}] {row.operation_kind}{took}"
         if row.error:
             yield from _wrapped(row.error, "      ")
+
+
+def _milliseconds(row: StepRow) -> str:
+    if row.started_at is None or row.finished_at is None:
+        return ""
+    return f"{(row.finished_at - row.started_at).total_seconds() * 1000:.0f} ms"
 
 
 # --- verify --------------------------------------------------------------------------------------

@@ -40,12 +40,13 @@ class Command(ZanithCommand):
             applied = {name: when for name, when in applied.items() if when >= start}
             begun = {r.migration_id for r in steps if r.started_at and r.started_at >= start}
             steps = [r for r in steps if r.migration_id in applied or r.migration_id in begun]
-        tables = ledger.table_counts() if options["verbose"] else {}
+        tables = ledger.table_counts()
         if options["format"] == "json":
             self.print_json(history_data(applied, steps, tables))
         else:
-            verbose = options["verbose"] or options["verbosity"] > 1
-            self.say(history_text(applied, steps, tables, self.style, verbose=verbose))
+            timed = options["verbosity"] > 1
+            verbose = options["verbose"] or timed
+            self.say(history_text(applied, steps, tables, self.style, verbose=verbose, timed=timed))
 
 
 def period(text: str) -> timedelta:

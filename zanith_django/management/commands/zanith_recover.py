@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import timedelta
@@ -178,7 +177,7 @@ class Command(ZanithCommand):
 
     def _say(self, words: str) -> None:
         """What waits and retries tell; stdout belongs to the answer."""
-        sys.stderr.write(f"{words}\n")
+        self.stderr.write(words, self.style.NOTICE)
 
 
 def _days(age: timedelta) -> str:

@@ -1,0 +1,87 @@
+"""zanith_rollback: undo the newest migrations, step by step, under the lock of zanith_apply."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from django.core.management.color import Style
+
+from zanith_django.ledger import ROLLED_BACK
+from zanith_django.management.base import ZanithCommand
+from zanith_django.management.progress import spell_seconds
+from zanith_django.render.text import SIGILS
+from zanith_django.rollback import Options, Outcome, Reporter, UndoMigration, UndoStep, rollback
+
+
+class Command(ZanithCommand):
+    help = "Undoes migrations, newest first. Refuses beforehand what cannot be undone."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--steps", type=int, metavar="N", help="Undo the newest N migrations.")
+        parser.add_argument(
+            "--to", default="", metavar="ID", help="Undo all that is newer; this one stays."
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
+        parser.add_argument(
+            "--lock-wait",
+            type=float,
+            metavar="SECONDS",
+            help="How long to wait for another run to end; 0 refuses at once.",
+        )
+
+    def run(self, **options: Any) -> None:
+        connection = self.connect(options["database"])
+        chosen = Options(
+            count=options["steps"],
+            to=options["to"],
+            dry_run=options["dry_run"],
+            lock_wait=options["lock_wait"],
+            verbosity=max(options["verbosity"] - 1, 0),
+        )
+        reporter = _TerminalReporter(self.stdout, self.style, chosen, options["verbosity"])
+        reporter.done(rollback(connection, chosen, reporter))
+
+
+class _TerminalReporter(Reporter):
+    """A line a migration, a line a step; of a dry run the SQL."""
+
+    def __init__(
+        self, stdout: OutputWrapper, style: Style, options: Options, verbosity: int
+    ) -> None:
+        self.stdout, self.style = stdout, style
+        self.options, self.verbosity = options, verbosity
+
+    def _say(self, text: str) -> None:
+        if self.verbosity > 0:
+            self.stdout.write(text)
+
+    def waiting(self, holder: str) -> None:
+        self._say(f"Waiting for another run to end: {holder}")
+
+    def retrying(self, words: str) -> None:
+        self._say(f"    {words}")
+
+    def migration_started(self, migration: UndoMigration) -> None:
+        if not self.options.dry_run:
+            self._say(str(self.style.MIGRATE_HEADING(f"▸ {migration.id}")))
+
+    def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
+        if self.options.dry_run:
+            self.stdout.write(f"-- undo {step.row.id}: {step.operation.describe()}\n{sql}")
+            return
+        words = f"step {step.row.step}: {step.row.operation_kind} {step.operation.target}"
+        self._say(f"  {SIGILS[ROLLED_BACK]} {words}  {spell_seconds(seconds)}")
+
+    def done(self, outcome: Outcome) -> None:
+        if self.options.dry_run:
+            return
+        if not outcome.migrations:
+            self._say("Nothing to roll back.")
+            return
+        text = (
+            f"Rolled back {outcome.migrations} migrations, {outcome.steps} steps, "
+            f"in {spell_seconds(outcome.seconds)}."
+        )
+        self._say(str(self.style.SUCCESS(text)))
