@@ -59,6 +59,7 @@ from zanith_django.project import live_graph, read_timeline
 from zanith_django.run_lock import check_held, run_lock
 from zanith_django.session import own_timeouts, server_version
 from zanith_django.timeline import Key
+from zanith_django.verify import fingerprint
 
 INTERRUPTED = "interrupted: the run ended here without a word"
 DEFERRED = "deferred"
@@ -77,6 +78,7 @@ class Options:
     allow_destructive: bool | None = None
     fail_on: tuple[str, ...] | None = None
     lock_wait: float | None = None
+    verified: str = ""
     gated: bool = True
     verbosity: int = 1
 
@@ -212,11 +214,14 @@ class _Run:
             return
         given = self.options
         allowed = given.allow_destructive
-        refusals = [
+        refusals: list[Refusal] = [
             *gates.budget(planned, conf.max_risk if given.max_risk is None else given.max_risk),
             *gates.consent(planned, conf.allow_destructive if allowed is None else allowed),
             *gates.reasons(planned, conf.fail_on if given.fail_on is None else given.fail_on),
         ]
+        if given.verified or conf.require_verified:
+            now = fingerprint(self.connection, planned, self.graph)
+            refusals += gates.verified(planned, given.verified, now)
         if conf.uncovered == "refuse":
             refusals += gates.coverage(self.timeline, managed_apps(), conf.uncovered)
         if refusals:

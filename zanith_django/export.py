@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
+from zanith_django.artifacts import columns_of, hidden_place
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import ArtifactRow
-from zanith_django.recover import columns_of, hidden_place
 
 FORMATS = ("csv", "json", "jsonl")
 _FETCHED = 2_000

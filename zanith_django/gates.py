@@ -76,6 +76,19 @@ def reasons(plan: Plan, fail_on: Sequence[str]) -> list[Refusal]:
     ]
 
 
+def verified(plan: Plan, given: str, now: str) -> list[Refusal]:
+    """The plan is exactly the one that zanith_verify found ok: same files, models and tables."""
+    if given == now or not plan.migrations:
+        return []
+    message = (
+        f"The fingerprint is {now}, not {given}: files, models or tables changed since"
+        if given
+        else "The plan was not verified"
+    )
+    first = plan.migrations[0].id
+    return [Refusal("verified", first, 0, f"{message} · run zanith_verify")]
+
+
 def _unapproved(plan: Plan) -> Iterable[tuple[PlannedMigration, PlannedStep]]:
     return ((migration, step) for migration, step in plan.steps if not step.approved)
 

@@ -1,7 +1,40 @@
-"""Fixtures for the tests of models against a database."""
+"""A database for each module, and in it a schema for each test."""
 
 from __future__ import annotations
 
-from tests.database.declared import shared_connection, within
+from collections.abc import Iterator
 
-__all__ = ["shared_connection", "within"]
+import pytest
+
+from tests.database.examples import SETUP
+from tests.database.place import Connection, Place
+from tests.servers import Database, Server
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[Database]:
+    """A database that the tests of one module share."""
+    name = server.create_database()
+    yield Database(name, server.url(name))
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def shared_connection(database: Database) -> Iterator[Connection]:
+    with database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def empty_place(database: Database, shared_connection: Connection) -> Iterator[Place]:
+    """A schema in which there is nothing yet."""
+    place = Place(database, shared_connection)
+    yield place
+    place.remove()
+
+
+@pytest.fixture
+def place(empty_place: Place) -> Place:
+    """A schema with the tables that every example begins with."""
+    empty_place.execute(SETUP)
+    return empty_place

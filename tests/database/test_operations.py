@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.database.examples import EXAMPLES, SETUP, Example, examples
 from tests.database.place import Connection, Place
 from tests.graphs import differences
-from tests.servers import Database, Server
+from tests.servers import Database
 from zanith_django import files
 from zanith_django.execute import transactions
 from zanith_django.operations import KINDS, Operation
@@ -24,26 +24,6 @@ ALL = list(examples())
 EVERY_EXAMPLE = pytest.mark.parametrize("example", [e for _, e in ALL], ids=[name for name, _ in ALL])
 EVERY_STATE = pytest.mark.parametrize("fresh", [False, True], ids=["populated", "fresh"])
 
-
-@pytest.fixture(scope="module")
-def database(server: Server) -> Iterator[Database]:
-    name = server.create_database()
-    yield Database(name, server.url(name))
-    server.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def connection(database: Database) -> Iterator[Connection]:
-    with database.connect() as connection:
-        yield connection
-
-
-@pytest.fixture
-def place(database: Database, connection: Connection) -> Iterator[Place]:
-    place = Place(database, connection)
-    place.execute(SETUP)
-    yield place
-    place.remove()
 
 
 def begin(place: Place, example: Example) -> tuple[Operation, SchemaGraph]:
@@ -145,10 +125,10 @@ def test_a_probe_tells_whether_its_statement_had_finished(place: Place, example:
 @EVERY_STATE
 @EVERY_EXAMPLE
 def test_a_run_that_was_killed_between_two_transactions_is_resumed(
-    database: Database, connection: Connection, example: Example, fresh: bool
+    database: Database, shared_connection: Connection, example: Example, fresh: bool
 ) -> None:
     for done in itertools.count(1):
-        place = Place(database, connection)
+        place = Place(database, shared_connection)
         try:
             place.execute(SETUP)
             operation, graph = begin(place, example)
@@ -165,3 +145,36 @@ def test_a_run_that_was_killed_between_two_transactions_is_resumed(
                 break
         finally:
             place.remove()
+
+
+INVALID = [
+    example
+    for kind in ("addIndex", "addUnique", "alterPrimaryKey")
+    for example in EXAMPLES[kind]
+    if kind != "alterPrimaryKey" or example is EXAMPLES[kind][0]
+]
+
+
+@pytest.mark.parametrize("example", INVALID)
+def test_an_invalid_index_is_a_leftover_that_its_cleanup_removes(
+    database: Database, place: Place, example: Example
+) -> None:
+    operation, graph = begin(place, example)
+    statements = operation.statements(context_of(place, graph, False))
+    build = statements[0]
+    # An open snapshot keeps the build waiting until it is cancelled.
+    with database.connect() as reader, reader.transaction():
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1")
+        place.execute("SET statement_timeout = '300ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            place.execute(build.sql)
+        place.execute("RESET statement_timeout")
+    assert place.probe(build) == "leftover"
+    place.execute(build.cleanup)
+    assert place.probe(build) == ""
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        place.execute(build.sql)
+        place.execute(build.sql)
+    place.resume(statements)
+    assert differences(place.read(), operation.apply_to(graph)) == []

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
-from zanith_django.conf import problems
+from zanith_django.conf import conf, problems
 from zanith_django.exceptions import BadSetting, EnvironmentProblem, UsageError, ZanithError
 from zanith_django.session import connect
 
@@ -73,6 +73,14 @@ class ZanithCommand(BaseCommand):
 
     def connect(self, alias: str) -> BaseDatabaseWrapper:
         return connect(alias)
+
+    def connect_directly(self, alias: str) -> BaseDatabaseWrapper:
+        """The connection for a run that takes the lock: past a pooling proxy, as setting DIRECT
+        says of the default database."""
+        direct = conf.direct if alias == DEFAULT_DB_ALIAS else ""
+        if direct and direct not in connections:
+            raise BadSetting("DIRECT", f"names {direct!r}, which DATABASES has not")
+        return connect(direct or alias)
 
     def say(self, lines: Iterable[str]) -> None:
         for line in lines:

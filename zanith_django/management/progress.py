@@ -11,7 +11,7 @@ from zanith_django.apply import Outcome, Reporter
 from zanith_django.backfill import Progress
 from zanith_django.ledger import DONE, FAILED
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.render.text import SIGILS, level_style, status_style
+from zanith_django.render.text import SIGILS, counted, level_style, status_style
 
 BAR_WIDTH = 24
 
@@ -61,7 +61,8 @@ class TerminalReporter(Reporter):
     def migration_finished(self, migration: PlannedMigration, seconds: float) -> None:
         if not self._shows(migration):
             took = spell_seconds(seconds)
-            self._say(f"{self._sigil(DONE)} {migration.id}  {len(migration.steps)} steps  {took}")
+            steps = counted(len(migration.steps), "step")
+            self._say(f"{self._sigil(DONE)} {migration.id}  {steps}  {took}")
 
     def retrying(self, words: str) -> None:
         self._say(f"    {words}")
@@ -80,7 +81,8 @@ class TerminalReporter(Reporter):
             self._say(
                 str(
                     self.style.SUCCESS(
-                        f"Applied {outcome.migrations} migrations, {outcome.steps} steps, "
+                        f"Applied {counted(outcome.migrations, 'migration')}, "
+                        f"{counted(outcome.steps, 'step')}, "
                         f"in {spell_seconds(outcome.seconds)}."
                     )
                 )

@@ -62,7 +62,7 @@ def plan_text(
     if not steps and not plan.migrations:
         yield "Nothing to do: the database is at the end of the timeline."
     else:
-        yield _spread(f"pending plan · {_count(len(steps), 'operation')}", f"budget · ≤ {max_risk}")
+        yield _spread(f"pending plan · {counted(len(steps), 'operation')}", f"budget · ≤ {max_risk}")
     for migration in plan.migrations:
         yield from _migration_lines(migration, refusals, style, details)
     yield ""
@@ -91,7 +91,7 @@ def _migration_lines(
         yield from _step_lines(step, step.number in refused, style, details)
     hidden = len(migration.steps) - len(shown)
     if hidden:
-        yield f"  {_count(hidden, 'step')} of Django's, safe or low"
+        yield f"  {counted(hidden, 'step')} of Django's, safe or low"
 
 
 def _step_lines(step: PlannedStep, refused: bool, style: Style, details: bool) -> Iterator[str]:
@@ -173,11 +173,11 @@ def diff_text(
     if not operations:
         yield f"No difference from {before} to {after}."
     else:
-        yield f"{_count(len(operations), 'difference')} from {before} to {after}:"
+        yield f"{counted(len(operations), 'difference')} from {before} to {after}:"
     for operation in operations:
         yield from _wrapped(f"{operation.kind:<15} {operation.describe()}", "  ")
     if extras:
-        yield f"{_count(len(extras), 'extra')}, which no model names and nothing here drops:"
+        yield f"{counted(len(extras), 'extra')}, which no model names and nothing here drops:"
     for extra in extras:
         yield from _wrapped(extra.description, "  ")
     for note in notes if verbose else ():
@@ -193,7 +193,7 @@ def status_text(
     """Where the database stands on the timeline."""
     pending = timeline.pending
     applied = len(timeline.entries) - len(pending)
-    yield f"{_count(applied, 'migration')} applied, {len(pending)} pending"
+    yield f"{counted(applied, 'migration')} applied, {len(pending)} pending"
     for entry in timeline.entries if every else pending:
         state = {"applied": "✓", "pending": "○", ADOPTED: "-"}[entry.state]
         note = " (Django has applied it already)" if entry.state == ADOPTED else ""
@@ -276,7 +276,7 @@ def verdict_text(verdict: Verdict, style: Style) -> Iterator[str]:
 # --- layout --------------------------------------------------------------------------------------
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 

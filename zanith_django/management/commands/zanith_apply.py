@@ -25,6 +25,12 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--verify", action="store_true", help="Verify on a shadow first, and stop on drift."
         )
+        parser.add_argument(
+            "--verified",
+            default="",
+            metavar="FINGERPRINT",
+            help="Refuse anything but what zanith_verify printed this for.",
+        )
         parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
         parser.add_argument(
             "--lock-wait",
@@ -48,7 +54,7 @@ class Command(ZanithCommand):
                 stdout=self.stdout,
             )
             return
-        connection = self.connect(options["database"])
+        connection = self.connect_directly(options["database"])
         if options["verify"]:
             call_command("zanith_verify", database=options["database"], stdout=self.stdout)
         reporter = TerminalReporter(self.stdout, self.style, verbosity=options["verbosity"])
@@ -59,6 +65,7 @@ class Command(ZanithCommand):
             allow_destructive=options["allow_destructive"] or None,
             fail_on=tuple(options["fail_on"]) if options["fail_on"] else None,
             lock_wait=options["lock_wait"],
+            verified=options["verified"],
             verbosity=max(options["verbosity"] - 1, 0),
         )
         reporter.done(apply(connection, chosen, reporter))

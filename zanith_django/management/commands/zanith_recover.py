@@ -7,23 +7,16 @@ import contextlib
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
+from zanith_django.artifacts import find, older_than
 from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.export import FORMATS, export
 from zanith_django.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.commands.zanith_history import period
-from zanith_django.recover import (
-    Session,
-    cleanup,
-    find,
-    older_than,
-    purge,
-    reseed,
-    restore,
-)
+from zanith_django.recover import Session, cleanup, purge, reseed, restore
 from zanith_django.render.recover import artifact_data, artifact_text, artifacts_text
 
 _WHAT = "An artifact's id, or its target (users.legacy_uuid): then the newest of it."
@@ -103,7 +96,7 @@ class Command(ZanithCommand):
     @contextlib.contextmanager
     def _output(self, path: str | None) -> Iterator[TextIO]:
         if path is None:
-            yield self.stdout._out
+            yield cast(TextIO, self.stdout._out)  # what is written must end where it ends
             return
         try:
             with open(path, "w", encoding="utf-8", newline="") as file:

@@ -12,7 +12,8 @@ from zanith_django.ledger import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS
-from zanith_django.rollback import Options, Outcome, Reporter, UndoMigration, UndoStep, rollback
+from zanith_django.rollback import Options, Outcome, Reporter, rollback
+from zanith_django.undo import UndoMigration, UndoStep
 
 
 class Command(ZanithCommand):

@@ -1,0 +1,241 @@
+"""What an artifact stands for, and what stands in the way of bringing it back."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django import sql
+from zanith_django.exceptions import CannotRestore, UnknownArtifact
+from zanith_django.ledger import ArtifactRow, Ledger
+from zanith_django.obstacles import Rows
+from zanith_django.operations import RestoreColumn, RestoreTable
+from zanith_django.operations.base import from_data
+from zanith_django.schema.graph import SchemaGraph, Table, TableName
+
+Restoring = RestoreColumn | RestoreTable
+
+
+def find(ledger: Ledger, name: str, *, column: bool | None = None) -> ArtifactRow:
+    """The artifact of that id, or the newest of that target: live ones first.
+
+    `column` narrows a target to columns or to tables. Raises `UnknownArtifact`.
+    """
+    rows = ledger.artifacts()
+    for row in rows:
+        if row.id == name:
+            return row
+    named = [row for row in rows if name in (row.target, f"{row.source_schema}.{row.target}")]
+    if column is not None:
+        named = [row for row in named if bool(row.source_column) is column] or named
+    live = [row for row in named if row.expires_at is None]
+    for row in (*live, *named):
+        return row
+    raise UnknownArtifact(name)
+
+
+def older_than(ledger: Ledger, age: timedelta) -> list[ArtifactRow]:
+    """Live artifacts that were made longer ago than `age`, oldest first."""
+    oldest = datetime.now(UTC) - age
+    rows = [row for row in ledger.artifacts() if row.expires_at is None]
+    return [row for row in reversed(rows) if row.created_at < oldest]
+
+
+def restoring(artifact: ArtifactRow) -> Restoring:
+    """The operation that the drop remembered. `recovery_sql` is for people and never executed."""
+    data = artifact.metadata.get("restore")
+    operation = from_data(data) if isinstance(data, dict) else None
+    if not isinstance(operation, RestoreColumn | RestoreTable):
+        raise CannotRestore(artifact.id, f"{artifact.artifact_type} has no restore")
+    return operation
+
+
+def hidden_place(artifact: ArtifactRow) -> tuple[TableName, str]:
+    """The table that holds the data now, and the hidden column in it ("" for a table)."""
+    if artifact.source_column:
+        return TableName(artifact.source_schema, artifact.source_table), artifact.physical_name
+    return TableName.of(artifact.physical_name), ""
+
+
+# --- what stands in the way ----------------------------------------------------------------------
+
+
+def blocked(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    operation: Restoring,
+    graph: SchemaGraph,
+    *,
+    begun: bool = False,
+) -> str:
+    """Why the restore would fail or bring back something else; "" where nothing is in the way.
+
+    `graph` is the schema before the restore. `begun` tells that an earlier run got a part of it
+    done: then only rows can be in the way.
+    """
+    if not begun:
+        changed = _changed(connection, artifact, operation)
+        taken = _taken(operation, graph)
+        if changed or taken:
+            return changed or taken
+    rows = _rows_in_the_way(connection, artifact, operation, graph)
+    if not rows:
+        return ""
+    place = ".".join(filter(None, map(str, hidden_place(artifact))))
+    intro = f"rows stand in its way (its values are in {place}); nothing was changed"
+    return "\n  ".join((intro, *rows))
+
+
+def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring) -> str:
+    """How the hidden thing differs from what the drop left."""
+    table, column = hidden_place(artifact)
+    found = columns_of(connection, table)
+    if isinstance(operation, RestoreColumn):
+        if column not in found:
+            return f"the hidden column {column} of {operation.table} is gone"
+        was, now = operation.column.type, found[column]
+        # A domain is kept as its base type: only that one may forbid NULL.
+        if was != now and "." not in was:
+            return f"its type changed since it was dropped: it was {was} and is {now}"
+        return ""
+    if not found:
+        return f"the hidden table {table} is gone"
+    if found != {item.name: item.type for item in operation.table.columns}:
+        return f"the columns of the hidden table {table} changed since it was dropped"
+    rows = _count(connection, table)
+    if artifact.row_count is not None and rows != artifact.row_count:
+        return (
+            f"the hidden table {table} changed since it was dropped: "
+            f"it had {artifact.row_count:,} rows and has {rows:,}"
+        )
+    return ""
+
+
+def _taken(operation: Restoring, graph: SchemaGraph) -> str:
+    """A name that something else has by now."""
+    if isinstance(operation, RestoreTable):
+        if operation.table.name in graph:
+            return f"there is a table {operation.target} again"
+        return _index_taken(operation.table, graph)
+    live = graph.table(operation.table)
+    if live is None:
+        return f"the table {operation.table} is gone"
+    if live.column(operation.column.name):
+        return (
+            f"there is a column {operation.target} again "
+            f"(zanith_recover reseed {operation.target} fills it with the old values)"
+        )
+    constraints: list[Any] = [*live.checks, *live.foreign_keys]
+    known = {item.name for item in constraints}
+    wanted: list[Any] = [*operation.checks, *operation.foreign_keys]
+    for name in (item.name for item in wanted):
+        if name in known:
+            return f"{operation.table} has a constraint {name} again"
+    return _index_taken(Table(operation.table, **operation.dependents), graph)
+
+
+def _index_taken(wanted: Table, graph: SchemaGraph) -> str:
+    """An index lives in the schema of its table."""
+    schema = wanted.name.schema
+    known = {
+        name
+        for table in graph.tables
+        if table.name.schema == schema
+        for name in _index_names(table)
+    }
+    again = sorted(known.intersection(_index_names(wanted)))
+    return f"there is an index {again[0]} again" if again else ""
+
+
+def _index_names(table: Table) -> list[str]:
+    owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
+    key = [table.primary_key.name] if table.primary_key else []
+    return [*key, *(owner.name for owner in owners)]
+
+
+def _rows_in_the_way(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    operation: Restoring,
+    graph: SchemaGraph,
+) -> list[str]:
+    place, column = hidden_place(artifact)
+    found = columns_of(connection, place)
+    if isinstance(operation, RestoreColumn):
+        wanted = Table(operation.table, (operation.column,), **operation.dependents)
+        primary = (graph.table(operation.table) or wanted).primary_key
+        key = primary.columns if primary else ()
+    else:
+        if not found:  # an earlier run moved it back already
+            place = TableName(artifact.source_schema, artifact.source_table)
+        wanted = Table(operation.table.name, foreign_keys=operation.table.foreign_keys)
+        key = operation.table.primary_key.columns if operation.table.primary_key else ()
+    needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
+    here = columns_of(connection, place)
+    if not needed - {artifact.source_column} <= set(here):
+        return []  # of a rollback: other steps will bring these columns first
+    source = _as_it_was(place, column if column in found else "", artifact, graph.default_schema)
+    rows = Rows(connection, source, graph.default_schema, key)
+    own = _keys_to_itself(wanted, place) if place.name != wanted.name.name else wanted
+    return [str(obstacle) for obstacle in rows.against(own)]
+
+
+def _constraints(table: Table) -> list[Any]:
+    return [
+        *table.uniques,
+        *table.foreign_keys,
+        *table.checks,
+        *table.exclusions,
+        *(index for index in table.indexes if index.unique),
+    ]
+
+
+def _keys_to_itself(table: Table, place: TableName) -> Table:
+    """A foreign key of a hidden table to itself looks in the hidden table."""
+    keys = tuple(
+        dataclasses.replace(key, references=place) if key.references == table.name else key
+        for key in table.foreign_keys
+    )
+    return dataclasses.replace(table, foreign_keys=keys)
+
+
+def _as_it_was(table: TableName, hidden: str, artifact: ArtifactRow, schema: str) -> sql.Composable:
+    """The table, or a query in which the hidden column has its name back."""
+    spelled = sql.table(table, schema)
+    if not hidden:
+        return spelled
+    return sql.clause(
+        "(SELECT *, {hidden} AS {column} FROM {table})",
+        hidden=sql.ident(hidden),
+        column=sql.ident(artifact.source_column or ""),
+        table=spelled,
+    )
+
+
+_COLUMNS = """\
+SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod)
+FROM pg_catalog.pg_attribute
+WHERE attrelid = to_regclass({table}) AND attnum > 0 AND NOT attisdropped"""
+
+
+def columns_of(connection: BaseDatabaseWrapper, table: TableName) -> dict[str, str]:
+    """{column: its type as the graph spells it}; empty where there is no such table."""
+    text = sql.compose(_COLUMNS, table=sql.regclass(table, table.schema))
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = pg_catalog")
+        cursor.execute(text)
+        found = dict(cursor.fetchall())
+        transaction.set_rollback(True, using=connection.alias)
+    return found
+
+
+def _count(connection: BaseDatabaseWrapper, table: TableName) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.compose("SELECT count(*) FROM {table}", table=sql.table(table, table.schema))
+        )
+        return int(cursor.fetchone()[0])
