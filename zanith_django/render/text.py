@@ -62,7 +62,8 @@ def plan_text(
     if not steps and not plan.migrations:
         yield "Nothing to do: the database is at the end of the timeline."
     else:
-        yield _spread(f"pending plan · {counted(len(steps), 'operation')}", f"budget · ≤ {max_risk}")
+        operations = counted(len(steps), "operation")
+        yield _spread(f"pending plan · {operations}", f"budget · ≤ {max_risk}")
     for migration in plan.migrations:
         yield from _migration_lines(migration, refusals, style, details)
     yield ""
