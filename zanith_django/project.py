@@ -12,7 +12,9 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
+from zanith_django.exceptions import UnreadableModel
 from zanith_django.files import load_all
+from zanith_django.foundations import prelude_of_migrations
 from zanith_django.ledger import Ledger
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.from_models import Declared, from_models, project_models
@@ -36,8 +38,21 @@ def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
         return without_ignored(from_catalog(cursor))
 
 
-def declared(connection: BaseDatabaseWrapper, *, prelude: Sequence[str] = ()) -> Declared:
-    """The schema that the models of this database ask for."""
+def declared(connection: BaseDatabaseWrapper) -> Declared:
+    """The schema that the models of this database ask for.
+
+    A model may need an extension that a pending migration makes: then the scratch makes it too.
+    """
+    try:
+        return _declared(connection)
+    except UnreadableModel:
+        prelude = prelude_of_migrations()
+        if not prelude:
+            raise
+        return _declared(connection, prelude)
+
+
+def _declared(connection: BaseDatabaseWrapper, prelude: Sequence[str] = ()) -> Declared:
     return from_models(
         connection,
         project_models(connection.alias),

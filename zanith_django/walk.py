@@ -16,9 +16,6 @@ from typing import Any
 
 from django.contrib.postgres.operations import (
     AddConstraintNotValid,
-    CreateCollation,
-    CreateExtension,
-    RemoveCollation,
     ValidateConstraint,
 )
 from django.core.exceptions import FieldDoesNotExist
@@ -40,11 +37,12 @@ from django.db.models import Field, Model
 
 from zanith_django import operations as ops
 from zanith_django.diff import Fill, Hints, diff
+from zanith_django.foundations import foundations, prelude_of
 from zanith_django.operations import Operation
 from zanith_django.project import cache_folder
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.from_models import Declared, from_models
-from zanith_django.schema.graph import Collation, Extension, SchemaGraph, TableName
+from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.states import Key, RecordingState, render, with_referrers
 from zanith_django.timeline import dotted
 
@@ -130,17 +128,13 @@ class Walk:
 
     def _learn(self, operation: DjangoOperation) -> None:
         """What later tables stand on is made in their scratch too."""
-        for made in _foundations(operation):
-            inverse = isinstance(made, ops.DropCollation)
-            text = "" if inverse else made.statements(ops.Context())[0].sql
-            if text and isinstance(made, ops.CreateExtension):
-                self.prelude[text] = None
+        self.prelude |= dict.fromkeys(prelude_of([operation]))
 
     # --- steps that are no difference of tables ------------------------------------------------
 
     def _cuts(self, operation: DjangoOperation) -> bool:
         """It is no difference of tables: it works on data, or on what tables stand on."""
-        if _foundations(operation):
+        if foundations(operation):
             return True
         if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
             return True
@@ -150,7 +144,7 @@ class Walk:
         self, migration: DjangoMigration, operation: DjangoOperation, position: int
     ) -> list[Operation]:
         """Operations of ours for one that cuts the walk."""
-        made = _foundations(operation)
+        made = foundations(operation)
         if made:
             return list(made)
         if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
@@ -409,20 +403,3 @@ def _is_noop(operation: DjangoOperation) -> bool:
     if isinstance(operation, RunPython):
         return operation.code is RunPython.noop
     return isinstance(operation, RunSQL) and not operation.sql
-
-
-def _foundations(operation: DjangoOperation) -> tuple[Operation, ...]:
-    """Extensions and collations, which models do not declare."""
-    if isinstance(operation, CreateExtension):
-        return (ops.CreateExtension(extension=Extension(operation.name)),)
-    if isinstance(operation, CreateCollation):
-        return (ops.CreateCollation(collation=_collation(operation)),)
-    if isinstance(operation, RemoveCollation):
-        return (ops.DropCollation(collation=_collation(operation)),)
-    return ()
-
-
-def _collation(operation: Any) -> Collation:
-    return Collation(
-        TableName("", operation.name), operation.provider, operation.locale, operation.deterministic
-    )

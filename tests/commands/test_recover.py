@@ -234,6 +234,7 @@ def test_a_column_made_again_is_refilled_from_the_old_one(dropped: Releases) -> 
 
     assert refused.returncode == 1
     assert "zanith_recover reseed users.legacy_uuid" in refused.stderr
+    print(run.sql("SELECT * FROM _zanith_migration_checkpoints"), run.sql("SELECT * FROM users"))
     assert said == "Refilled 1 rows of users.legacy_uuid.\n"
     assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
 

@@ -46,7 +46,7 @@ def connect(url: str, alias: str) -> DatabaseWrapper:
 
 
 @pytest.fixture(scope="module")
-def shared_connection(
+def django_connection(
     server: Server, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[DatabaseWrapper]:
     name = server.create_database()
@@ -59,10 +59,10 @@ def shared_connection(
 
 
 @pytest.fixture
-def within(shared_connection: DatabaseWrapper) -> Iterator[DatabaseWrapper]:
+def within(django_connection: DatabaseWrapper) -> Iterator[DatabaseWrapper]:
     """A connection inside a transaction that is rolled back: cheaper than a database each."""
     with transaction.atomic("shared"):
-        yield shared_connection
+        yield django_connection
         transaction.set_rollback(True, "shared")
 
 

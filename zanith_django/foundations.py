@@ -1,0 +1,67 @@
+"""What tables stand on: extensions and collations, which Django's migrations make and no model
+declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.postgres.operations import (
+    CollationOperation,
+    CreateCollation,
+    CreateExtension,
+    RemoveCollation,
+)
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation as DjangoOperation
+
+from zanith_django import operations as ops
+from zanith_django import sql
+from zanith_django.operations import Operation
+from zanith_django.schema.graph import Collation, Extension, TableName
+
+
+def foundations(operation: DjangoOperation) -> tuple[Operation, ...]:
+    """The operation in ours, where it makes or removes an extension or a collation."""
+    if isinstance(operation, CreateExtension):
+        return (ops.CreateExtension(extension=Extension(operation.name)),)
+    if isinstance(operation, CreateCollation):
+        return (ops.CreateCollation(collation=_collation(operation)),)
+    if isinstance(operation, RemoveCollation):
+        return (ops.DropCollation(collation=_collation(operation)),)
+    return ()
+
+
+def _collation(operation: CollationOperation) -> Collation:
+    name = TableName("", operation.name)
+    return Collation(name, operation.provider, operation.locale, operation.deterministic)
+
+
+def prelude_of(operations: Iterable[DjangoOperation]) -> list[str]:
+    """SQL that makes in a scratch what these operations make, where it is not there already."""
+    made = [found for operation in operations for found in foundations(operation)]
+    texts = []
+    for found in made:
+        if isinstance(found, ops.CreateExtension):
+            texts.append(found.statements(ops.Context())[0].sql)
+        elif isinstance(found, ops.CreateCollation):
+            texts.append(_collation_where_missing(found.collation))
+    return texts
+
+
+def _collation_where_missing(collation: Collation) -> str:
+    return sql.compose(
+        "CREATE COLLATION IF NOT EXISTS {name} (provider = {provider}, locale = {locale}, "
+        "deterministic = {deterministic})",
+        name=sql.ident(collation.name.name),
+        provider=sql.ident(collation.provider),
+        locale=sql.literal(collation.locale),
+        deterministic=sql.literal(collation.deterministic),
+    )
+
+
+def prelude_of_migrations() -> list[str]:
+    """The same of every migration on disk: pending ones are about to make theirs."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    migrations = loader.disk_migrations.values()
+    operations = [operation for migration in migrations for operation in migration.operations]
+    return list(dict.fromkeys(prelude_of(operations)))
