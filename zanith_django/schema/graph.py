@@ -37,6 +37,8 @@ class TableName:
         """`users`, `audit.users` or `"audit"."my.table"`; raises `InvalidName`."""
         if isinstance(name, TableName):
             return name
+        if '"' not in name and name.count(".") < 2 and all(plain := name.split(".")):
+            return cls(*plain) if len(plain) == 2 else cls("", name)
         parts: list[str] = []
         position = 0
         while match := _PART.match(name, position):
@@ -65,7 +67,8 @@ class Column:
     """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
 
     `identity` is "", "always", "by default" or "serial"; `generated` is the expression of a
-    generated column and `virtual` tells that it is computed on read (PostgreSQL 18).
+    generated column and `virtual` tells that it is computed on read (PostgreSQL 18). `sequence`
+    tells how the column's own sequence counts where that is unusual: "MAXVALUE 2147483647", say.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Column:
     storage: str = ""
     compression: str = ""
     comment: str = ""
+    sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +208,28 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A user's trigger; `definition` as pg_get_triggerdef prints it. Read, never made."""
+    """A user's trigger; `definition` as pg_get_triggerdef prints it. Read, never made.
+
+    `enabled` is "", "disabled", "replica" or "always".
+    """
+
+    name: str
+    definition: str
+    enabled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule on a table; `definition` as pg_get_ruledef prints it. Read, never made."""
+
+    name: str
+    definition: str
+    enabled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Extended statistics; `definition` as PostgreSQL prints it. Read, never made."""
 
     name: str
     definition: str
@@ -232,6 +257,8 @@ class Table:
     indexes: tuple[Index, ...] = ()
     policies: tuple[Policy, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    statistics: tuple[Statistics, ...] = ()
     row_security: bool = False
     force_row_security: bool = False
     comment: str = ""
@@ -241,6 +268,8 @@ class Table:
     partition_key: str = ""
     partition_of: TableName | None = None
     partition_bound: str = ""
+    inherits: tuple[TableName, ...] = ()
+    replica_identity: str = ""
     # What equality sees of the columns: all of them, in the order of their names.
     _by_name: tuple[Column, ...] = field(init=False, repr=False, default=())
 
@@ -287,6 +316,8 @@ NAMED_PARTS = (
     "indexes",
     "policies",
     "triggers",
+    "rules",
+    "statistics",
 )
 
 
@@ -350,12 +381,22 @@ class SchemaGraph:
 
     def with_table(self, table: Table) -> SchemaGraph:
         """This graph with `table` in the place of the one of the same name, or added."""
-        return dataclasses.replace(
-            self, tables=tuple({**self._by_name, table.name: table}.values())
-        )
+        tables = {**self._by_name, table.name: table}
+        if table.name not in self._by_name:
+            tables = dict(sorted(tables.items()))
+        return self._of(tables)
 
     def without_table(self, name: TableName) -> SchemaGraph:
-        return dataclasses.replace(self, tables=tuple(t for t in self.tables if t.name != name))
+        return self._of({known: table for known, table in self._by_name.items() if known != name})
+
+    def _of(self, tables: dict[TableName, Table]) -> SchemaGraph:
+        """This graph with these tables, which are in order: nothing is sorted again."""
+        graph = object.__new__(SchemaGraph)
+        for part in ("extensions", "collations", "schemas", "default_schema"):
+            object.__setattr__(graph, part, getattr(self, part))
+        object.__setattr__(graph, "_by_name", tables)
+        object.__setattr__(graph, "tables", tuple(tables.values()))
+        return graph
 
     def changed(self, name: TableName, change: Callable[[Table], Table]) -> SchemaGraph:
         """This graph with `change` applied to the named table; the same where there is none."""
@@ -371,7 +412,10 @@ class SchemaGraph:
         """The graph as plain JSON data: sorted, versioned, exact."""
         data: dict[str, Any] = {"version": JSON_VERSION, "default_schema": self.default_schema}
         spell = _qualifier(self.default_schema)
-        data["tables"] = {spell(t.name): _encode(t, spell, skip={"name"}) for t in self.tables}
+        data["tables"] = {}
+        for table in self.tables:
+            encoded = _encode(table, spell)
+            data["tables"][encoded.pop("name")] = encoded
         data["extensions"] = [_encode(item, spell) for item in self.extensions]
         data["collations"] = [_encode(item, spell) for item in self.collations]
         data["schemas"] = list(self.schemas)
@@ -446,22 +490,40 @@ def _layout(cls: type) -> tuple[tuple[str, Any, Any, bool], ...]:
     return tuple((*known, known[2] in _PLAIN) for known in stored_fields(cls))
 
 
-def _encode(value: Any, spell: Callable[[TableName], str], skip: Iterable[str] = ()) -> Any:
+def _encode(value: Any, spell: Callable[[TableName], str]) -> Any:
     if isinstance(value, str):
         return value
-    if isinstance(value, TableName):
-        return spell(value)
     if isinstance(value, tuple):
         return [_encode(item, spell) for item in value]
-    kind: type = type(value)
-    if not dataclasses.is_dataclass(kind):
-        return value
-    data = {}
-    for name, default, _, plain in _layout(kind):
-        current = getattr(value, name)
-        if current is not default and current != default and name not in skip:
-            data[name] = current if plain else _encode(current, spell)
-    return data
+    if isinstance(value, TableName):
+        return spell(value)
+    if dataclasses.is_dataclass(value):
+        return _writer(type(value))(value, spell)
+    return value
+
+
+@functools.cache
+def _writer(kind: type) -> Callable[[Any, Callable[[TableName], str]], dict[str, Any]]:
+    """What makes JSON of a frozen value of this class. Whole schemas go through it: it reads all
+    fields at once and looks closer only at those that are not JSON as they stand."""
+    layout = _layout(kind)
+    names = tuple(name for name, *_ in layout)
+    defaults = tuple(default for _, default, *_ in layout)
+    nested = tuple(name for name, _, _, plain in layout if not plain)
+    read = operator.attrgetter(*names, names[0])  # two names at least: then it gives a tuple
+
+    def write(value: Any, spell: Callable[[TableName], str]) -> dict[str, Any]:
+        data = {
+            name: current
+            for name, current, default in zip(names, read(value), defaults, strict=False)
+            if current is not default and current != default
+        }
+        for name in nested:
+            if name in data:
+                data[name] = _encode(data[name], spell)
+        return data
+
+    return write
 
 
 def _decode(wanted: Any, data: Any, parse: Callable[[str], TableName]) -> Any:
