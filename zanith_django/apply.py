@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
-import platform
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import django
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.utils import InterfaceError, OperationalError
 
-from zanith_django import __version__, gates
+from zanith_django import gates
+from zanith_django.audit import INTERRUPTED, about, error_text, is_open, keep, working_session
 from zanith_django.backfill import Progress
 from zanith_django.conf import conf
 from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
 from zanith_django.django_steps import States, record_applied, run_django_migration, run_python
 from zanith_django.exceptions import (
-    ConnectionFailed,
     FileEdited,
     GateRefused,
+    HalfRolledBack,
     InvalidArgument,
     StepFailed,
 )
@@ -44,8 +40,8 @@ from zanith_django.ledger import (
     NewStep,
     StepRow,
 )
-from zanith_django.migrate_guard import own_run
-from zanith_django.operations.base import Artifact, Context
+from zanith_django.live_names import as_live
+from zanith_django.operations.base import Context
 from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import (
     Plan,
@@ -56,12 +52,11 @@ from zanith_django.plan import (
     plan,
 )
 from zanith_django.project import live_graph, read_timeline
-from zanith_django.run_lock import check_held, run_lock
-from zanith_django.session import own_timeouts, server_version
+from zanith_django.run_lock import check_held
+from zanith_django.session import server_version
 from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
 
-INTERRUPTED = "interrupted: the run ended here without a word"
 DEFERRED = "deferred"
 
 
@@ -133,18 +128,8 @@ def apply(
     `ConnectionFailed`.
     """
     told = reporter or Reporter()
-    wait = conf.lock_wait if options.lock_wait is None else options.lock_wait
-    try:
-        with (
-            run_lock(connection, wait=wait, on_wait=told.waiting),
-            own_run(),
-            own_timeouts(connection, conf.statement_timeout),
-        ):
-            return _Run(connection, options, told).run()
-    except (OperationalError, InterfaceError) as error:
-        if not is_open(connection):
-            raise ConnectionFailed(connection.alias, error) from error
-        raise
+    with working_session(connection, wait=options.lock_wait, on_wait=told.waiting):
+        return _Run(connection, options, told).run()
 
 
 class _Run:
@@ -172,6 +157,7 @@ class _Run:
     def run(self) -> Outcome:
         started = time.monotonic()
         self._refuse_edited()
+        self._refuse_half_rolled_back()
         context = live_context(self.connection, self.graph)
         planned = self._plan(context)
         self._pass_gates(planned)
@@ -192,6 +178,10 @@ class _Run:
         refused = gates.integrity(self.ledger, files) if self.options.gated else []
         if refused:
             raise FileEdited(refused[0].migration, refused[0].message)
+
+    def _refuse_half_rolled_back(self) -> None:
+        for name in self.ledger.half_rolled_back():
+            raise HalfRolledBack(name)
 
     def _plan(self, context: Context) -> Plan:
         """The plan as far as --steps and --to say."""
@@ -313,12 +303,13 @@ class _Run:
             context = dataclasses.replace(
                 context, empty=empty_tables(self.connection, context.schema, unsure)
             )
-            statements = step.operation.statements(context)
-            artifact = step.operation.artifact(context)
+            operation = as_live(step.operation, context.graph)
+            statements = operation.statements(context) if operation else ()
+            artifact = operation.artifact(context) if operation else None
 
             def finish() -> None:
                 if artifact:
-                    self._keep(migration.id, artifact)
+                    keep(self.ledger, migration.id, artifact, context.schema)
                 text = "\n".join(f"{statement.sql};" for statement in statements)
                 self.ledger.finish(row.id, DONE, sql=text)
 
@@ -328,17 +319,9 @@ class _Run:
         made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
         return dataclasses.replace(
             context,
-            graph=step.operation.apply_to(context.graph),
+            graph=operation.apply_to(context.graph) if operation else context.graph,
             fresh=context.fresh | made,
         )
-
-    def _keep(self, migration_id: str, artifact: Artifact) -> None:
-        """The artifact's row, in the transaction of the drop itself."""
-        with self.connection.cursor() as cursor:
-            cursor.execute(artifact.count)
-            rows = int(cursor.fetchone()[0])
-        schema = self.graph.default_schema
-        self.ledger.write_artifact(migration_id, artifact, schema, rows, "")
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
         """One transaction: the `after` snapshot, our record, and Django's of what is covered."""
@@ -417,13 +400,8 @@ class _Run:
     def _about(self, migration: PlannedMigration) -> dict[str, Any]:
         """Who ran it, with which versions, from which file."""
         file = migration.entry.migration
-        about: dict[str, Any] = {
-            "user": user_name(),
-            "host": socket.gethostname(),
-            "database_user": self.connection.settings_dict.get("USER") or "",
-            "versions": versions(self.connection),
-        }
-        return about | {"file": file.checksum, "steps": list(file.digests)} if file else about
+        known = about(self.connection)
+        return known | {"file": file.checksum, "steps": list(file.digests)} if file else known
 
     def _check_replacements(self) -> None:
         """Mark a squash applied when all that it replaces is, as `migrate` does on every run."""
@@ -498,33 +476,3 @@ def _with_next(
 
 def _new_step(step: PlannedStep) -> NewStep:
     return NewStep(step.number, step.kind, step.sql, str(step.level), step.score)
-
-
-def error_text(error: BaseException) -> str:
-    """The first line of an error, or what stopped the run."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted by the user"
-    lines = str(error).strip().splitlines()
-    return "\n".join(lines) if lines else type(error).__name__
-
-
-def is_open(connection: BaseDatabaseWrapper) -> bool:
-    raw = connection.connection
-    return raw is not None and not raw.closed
-
-
-def user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
-
-
-def versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    """Of everything that had a say in a run."""
-    return {
-        "zanith_django": __version__,
-        "django": django.get_version(),
-        "python": platform.python_version(),
-        "postgresql": str(server_version(connection)),
-    }

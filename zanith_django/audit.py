@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
+import platform
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import django
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import InterfaceError, OperationalError
 
-from zanith_django.apply import error_text, is_open, user_name, versions
+from zanith_django import __version__
 from zanith_django.conf import conf
 from zanith_django.exceptions import ConnectionFailed, StepFailed
 from zanith_django.ledger import FAILED, Ledger
+from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import run_lock
-from zanith_django.session import own_timeouts
+from zanith_django.session import own_timeouts, server_version
+
+INTERRUPTED = "interrupted: the run ended here without a word"
 
 
 @contextmanager
@@ -32,6 +38,7 @@ def working_session(
     try:
         with (
             run_lock(connection, wait=seconds, on_wait=on_wait),
+            own_run(),
             own_timeouts(connection, conf.statement_timeout),
         ):
             yield
@@ -74,3 +81,33 @@ def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> 
         cursor.execute(artifact.count)
         rows = int(cursor.fetchone()[0])
     ledger.write_artifact(migration_id, artifact, schema, rows, "")
+
+
+def error_text(error: BaseException) -> str:
+    """The first line of an error, or what stopped the run."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
+    lines = str(error).strip().splitlines()
+    return "\n".join(lines) if lines else type(error).__name__
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    raw = connection.connection
+    return raw is not None and not raw.closed
+
+
+def user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Of everything that had a say in a run."""
+    return {
+        "zanith_django": __version__,
+        "django": django.get_version(),
+        "python": platform.python_version(),
+        "postgresql": str(server_version(connection)),
+    }

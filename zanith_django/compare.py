@@ -11,12 +11,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django.diff import HARD, Hints, diff
-from zanith_django.exceptions import BrokenFile, UnknownMigration
+from zanith_django.exceptions import UnknownMigration, UnreadableGraph
 from zanith_django.ledger import Ledger
 from zanith_django.operations import Operation
 from zanith_django.plan import live_context
 from zanith_django.project import declared, live_graph
-from zanith_django.schema.equality import Extra, Note, as_declared
+from zanith_django.schema.equality import Extra, Note, as_declared, beyond_operations
 from zanith_django.schema.from_models import Declared
 from zanith_django.schema.graph import SchemaGraph, TableName
 
@@ -25,7 +25,8 @@ MODELS, LIVE, EMPTY = "models", "live", "empty"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What turns one schema into another; extras and notes only where one of them is models."""
+    """What turns one schema into another. Extras are what no model names, or no operation
+    changes; notes come only where one of the two is models."""
 
     operations: tuple[Operation, ...]
     extras: tuple[Extra, ...] = ()
@@ -33,11 +34,11 @@ class Difference:
 
 
 class Sources:
-    """Finds schemas by the names that people type."""
+    """Finds schemas by the names that people type; `models` are the project's unless given."""
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, models: Declared | None = None) -> None:
         self.connection = connection
-        self._declared: Declared | None = None
+        self._declared = models
 
     @property
     def declared(self) -> Declared:
@@ -46,7 +47,7 @@ class Sources:
         return self._declared
 
     def graph(self, name: str) -> SchemaGraph:
-        """The schema of that name. Raises `UnknownMigration` and `BrokenFile`."""
+        """The schema of that name. Raises `UnknownMigration` and `UnreadableGraph`."""
         if name == MODELS:
             return self.declared.graph
         if name == LIVE:
@@ -67,21 +68,23 @@ class Sources:
             raise UnknownMigration(name)
         try:
             return dict(json.loads(path.read_text()))
-        except ValueError as error:
-            raise BrokenFile(path, f"is not the JSON of a graph: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise UnreadableGraph(f"{path}: {error}") from error
 
     def compare(self, before: str, after: str) -> Difference:
         """The operations from one to the other. Where exactly one is `models`, the other is read
         as Django would: what it calls equal is equal, what no model names is extra."""
         if (before == MODELS) == (after == MODELS):
-            return Difference(diff(self.graph(before), self.graph(after), drop=HARD))
+            graphs = self.graph(before), self.graph(after)
+            return Difference(diff(*graphs, drop=HARD), tuple(beyond_operations(*graphs)))
         other = after if before == MODELS else before
         wanted = self.declared
         comparison = as_declared(self.graph(other), wanted.graph, wanted.facts)
         pair = (wanted.graph, comparison.live)
         ends = pair if before == MODELS else pair[::-1]
         operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD)
-        return Difference(operations, comparison.extras, comparison.notes)
+        extras = (*comparison.extras, *beyond_operations(*ends))
+        return Difference(operations, extras, comparison.notes)
 
     def with_sizes(self, name: str) -> dict[str, Any]:
         """The graph as JSON; of the live database with the sizes of its tables and the migrations

@@ -36,6 +36,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "IGNORE": ((list, tuple), "a list of table names"),
 }
 
+_HIGHEST: Mapping[str, int] = {"MAX_RISK": 100}
+
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "MODE": tuple(CAPS),
     "DROP": ("soft", "archive", "hard"),
@@ -172,8 +174,12 @@ def problem_with(key: str, value: object) -> str:
         unknown = [str(code) for code in value if code not in REASONS]
         if unknown:
             return f"names no reason: {', '.join(unknown)}"
-    if isinstance(value, int | float) and value < 0:
+    if isinstance(value, int | float) and not 0 <= value <= _HIGHEST.get(key, value):
         return f"must be {words}, not {value!r}"
+    if key == "BACKFILL" and isinstance(value, dict):
+        unknown = [str(part) for part in value if part not in ("BATCH_SECONDS", "PAUSE")]
+        if unknown:
+            return f"must be {words}, not {', '.join(unknown)}"
     return ""
 
 

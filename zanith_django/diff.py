@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from zanith_django import operations as ops
 from zanith_django.operations.base import Operation
-from zanith_django.operations.dependents import what_contains
+from zanith_django.pairs import (
+    CONSTRAINTS,
+    OWNERS_OF_INDEXES,
+    Pair,
+    constraint_names,
+    has_key,
+    index_names,
+    is_rebuilt,
+    only_validated,
+    relation_names,
+    same_key,
+)
 from zanith_django.schema.graph import (
     Column,
     ForeignKey,
-    Index,
     SchemaGraph,
     Table,
     TableName,
@@ -49,7 +60,8 @@ def diff(
     """The operations that turn `before` into `after`, in an order that never breaks.
 
     Everything that `before` has and `after` lacks is dropped: restrict the graphs to what is
-    owned first. `drop` is how columns and tables go: "soft" (kept aside) or "hard".
+    owned first. `drop` is how columns and tables go: "soft" (kept aside) or "hard". Triggers,
+    tablespaces, partitioning and whether a table is logged are not compared.
     """
     differ = _Differ(before, after, hints or Hints(), drop)
     for phase in _PHASES:
@@ -72,27 +84,71 @@ class _Differ:
     def label(self, name: TableName) -> str:
         return self.hints.labels.get(name, "")
 
-    def shared(self) -> Iterator[tuple[Table, Table]]:
-        """(now, after) of every table that both graphs have and that differ."""
+    def pairs(self) -> Iterator[Pair]:
+        """Every table that both graphs have and that differs."""
         for wanted in self.after.tables:
             current = self.now.table(wanted.name)
             if current is not None and current != wanted:
-                yield current, wanted
+                yield Pair(current, wanted, soft=self.drop == SOFT)
 
     def current(self, name: TableName) -> Table:
         return self.now.table(name) or Table(name)
 
+    def gone_tables(self) -> list[Table]:
+        return [table for table in self.now.tables if table.name not in self.after]
+
+
+# --- renames -------------------------------------------------------------------------------------
+
+Name = TypeVar("Name", bound=Hashable)
+
 
 def _renames(d: _Differ) -> Iterator[Operation]:
-    for old, new in d.hints.tables.items():
-        if old in d.now and new not in d.now:
-            yield ops.RenameTable(old=old, new=new, model=d.label(new))
-    for (table, old_column), new_column in d.hints.columns.items():
-        found = d.current(table)
-        if found.column(old_column) and not found.column(new_column):
+    tables = [(old, new) for old, new in d.hints.tables.items() if old in d.now]
+    for old, new in _in_order(tables, lambda name: name in d.now, _aside_table):
+        yield ops.RenameTable(old=old, new=new, model=d.label(new))
+    for table in dict.fromkeys(table for table, _ in d.hints.columns):
+
+        def taken(name: str, table: TableName = table) -> bool:
+            return d.current(table).column(name) is not None
+
+        columns = [(old, new) for (t, old), new in d.hints.columns.items() if t == table]
+        there = [(old, new) for old, new in columns if taken(old)]
+        for old_column, new_column in _in_order(there, taken, _aside):
             yield ops.RenameColumn(
                 table=table, old=old_column, new=new_column, model=d.label(table)
             )
+
+
+def _in_order(
+    pairs: list[tuple[Name, Name]], taken: Callable[[Name], bool], aside: Callable[[Name], Name]
+) -> Iterator[tuple[Name, Name]]:
+    """Renames in an order in which every new name is free; a circle goes by a name aside.
+
+    A rename to a name that somebody keeps is left out.
+    """
+    waiting = [(old, new) for old, new in pairs if old != new]
+    while waiting:
+        ready = next((pair for pair in waiting if not taken(pair[1])), None)
+        if ready is not None:
+            waiting.remove(ready)
+            yield ready
+            continue
+        old, new = waiting.pop(0)
+        if any(new == other for other, _ in waiting):
+            yield old, aside(old)
+            waiting.append((aside(old), new))
+
+
+def _aside(name: str) -> str:
+    return f"_zanith_renamed_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _aside_table(name: TableName) -> TableName:
+    return TableName(name.schema, _aside(name.name))
+
+
+# --- what tables stand on ------------------------------------------------------------------------
 
 
 def _foundations(d: _Differ) -> Iterator[Operation]:
@@ -108,88 +164,17 @@ def _foundations(d: _Differ) -> Iterator[Operation]:
             yield ops.CreateCollation(collation=collation)
 
 
-_CONSTRAINTS = ("uniques", "foreign_keys", "checks", "exclusions")
+def _dropped_foundations(d: _Differ) -> Iterator[Operation]:
+    for collation in d.now.collations:
+        if collation not in d.after.collations:
+            yield ops.DropCollation(collation=collation)
+    wanted = {item.name for item in d.after.extensions}
+    for extension in d.now.extensions:
+        if extension.name not in wanted:
+            yield ops.DropExtension(extension=extension)
 
 
-def _renamed_parts(d: _Differ) -> Iterator[Operation]:
-    """A constraint or index that only changed its name is renamed, not built anew."""
-    for current, wanted in d.shared():
-        for part in (*_CONSTRAINTS, "indexes"):
-            for old, new in _same_but_name(getattr(current, part), getattr(wanted, part)):
-                kind = ops.RenameIndex if part == "indexes" else ops.RenameConstraint
-                yield kind(table=wanted.name, old=old, new=new, model=d.label(wanted.name))
-        old_key, new_key = current.primary_key, wanted.primary_key
-        if old_key and new_key and old_key.name != new_key.name:
-            if dataclasses.replace(old_key, name=new_key.name) == new_key:
-                yield ops.RenameConstraint(table=wanted.name, old=old_key.name, new=new_key.name)
-
-
-def _same_but_name(current: Iterable[Any], wanted: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    kept = {item.name for item in current} & {item.name for item in wanted}
-    gone = [item for item in current if item.name not in kept]
-    for new in wanted:
-        if new.name in kept:
-            continue
-        for old in gone:
-            if dataclasses.replace(old, name=new.name) == new:
-                gone.remove(old)
-                yield old.name, new.name
-                break
-
-
-def _dropped_parts(d: _Differ) -> Iterator[Operation]:
-    """What is gone or changed, foreign keys of all tables first: they hang on the others."""
-    for current, wanted in d.shared():
-        yield from _drops(d, current, wanted, "foreign_keys")
-    for current, wanted in d.shared():
-        for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
-            yield from _drops(d, current, wanted, part)
-
-
-def _drops(d: _Differ, current: Table, wanted: Table, part: str) -> Iterator[Operation]:
-    carried = _carried(d, current, wanted, part)
-    wanted_by_name = {item.name: item for item in getattr(wanted, part)}
-    rebuilt = _rebuilt_columns(current, wanted)
-    for item in getattr(current, part):
-        new = wanted_by_name.get(item.name)
-        hangs_on_rebuilt = bool(rebuilt & set(getattr(item, "columns", ())))
-        if new is None and item in carried:
-            continue
-        if new is None or hangs_on_rebuilt or not (new == item or _only_validated(item, new)):
-            yield _DROPS[part](current.name, item, d.label(current.name))
-
-
-def _carried(d: _Differ, current: Table, wanted: Table, part: str) -> set[Any]:
-    """What a soft drop of its column takes along and remembers."""
-    if d.drop != SOFT:
-        return set()
-    gone = [name for name in current.column_names if wanted.column(name) is None]
-    return {item for name in gone for item in what_contains(current, name).get(part, ())}
-
-
-def _rebuilt_columns(current: Table, wanted: Table) -> set[str]:
-    """Generated columns whose expression changes are dropped and added again in one statement."""
-    return {
-        new.name
-        for new in wanted.columns
-        if (old := current.column(new.name)) and _is_rebuilt(old, new)
-    }
-
-
-def _is_rebuilt(old: Column, new: Column) -> bool:
-    how = (old.generated, old.virtual, old.type) != (new.generated, new.virtual, new.type)
-    return bool(new.generated) and how
-
-
-def _only_validated(old: Any, new: Any) -> bool:
-    """The same constraint, not valid before and valid now."""
-    return (
-        hasattr(old, "valid")
-        and not isinstance(old, Index)
-        and not old.valid
-        and dataclasses.replace(old, valid=True) == new
-    )
-
+# --- what goes -----------------------------------------------------------------------------------
 
 _DROPS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
     "foreign_keys": lambda t, i, m: ops.DropForeignKey(table=t, foreign_key=i, model=m),
@@ -199,6 +184,122 @@ _DROPS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
     "uniques": lambda t, i, m: ops.DropUnique(table=t, unique=i, model=m),
     "indexes": lambda t, i, m: ops.DropIndex(table=t, index=i, model=m),
 }
+
+
+def _row_security_off(d: _Differ) -> Iterator[Operation]:
+    """Before its policies go: without them nobody sees a row."""
+    for pair in d.pairs():
+        if pair.current.row_security and not pair.wanted.row_security:
+            force = pair.current.force_row_security
+            yield ops.DisableRls(table=pair.name, force=force, model=d.label(pair.name))
+
+
+def _dropped_foreign_keys(d: _Differ) -> Iterator[Operation]:
+    """Those that are gone or changed, and those that hang on a key or type that changes."""
+    pairs = {pair.name: pair for pair in d.pairs()}
+    early = set(_tables_in_the_way(d))
+    for table in d.now.tables:
+        early_here = early if table.name in d.after else set()
+        pair = pairs.get(table.name)
+        leaving = _leaving_foreign_keys(pair) if pair else set()
+        for key in table.foreign_keys:
+            hangs = _hangs(key, pair, pairs.get(key.references)) or key.references in early_here
+            if hangs or key.name in leaving:
+                yield _DROPS["foreign_keys"](table.name, key, d.label(table.name))
+
+
+def _leaving_foreign_keys(pair: Pair) -> set[str]:
+    leaving = {key.name for key in pair.leaving("foreign_keys")}
+    return leaving - (pair.carried("foreign_keys") - _needed_names(pair, "foreign_keys", set()))
+
+
+def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
+    """Does the foreign key stand in the way of a change at one of its ends?"""
+    if own and own.breaks_comparison(key.columns):
+        return True
+    columns = key.referenced_columns
+    return target is not None and (target.loses_key(columns) or target.breaks_comparison(columns))
+
+
+def _dropped_parts(d: _Differ) -> Iterator[Operation]:
+    taken = relation_names(d.after)
+    for pair in d.pairs():
+        for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
+            carried = pair.carried(part) - _needed_names(pair, part, taken)
+            touched = pair.touched() if part == "policies" else set()
+            changed = {policy.name for policy in pair.wanted.policies} - touched
+            for item in pair.leaving(part):
+                swapped = part == "policies" and item.name in changed
+                if item.name not in carried and not swapped:
+                    yield _DROPS[part](pair.name, item, d.label(pair.name))
+
+
+def _needed_names(pair: Pair, part: str, taken: set[TableName]) -> set[str]:
+    """Names of a table's items that something else is to have: a soft drop comes too late."""
+    names = {item.name for item in getattr(pair.current, part)}
+    needed = set()
+    if part in CONSTRAINTS:
+        needed |= names & constraint_names(pair.wanted)
+    if part in OWNERS_OF_INDEXES:
+        needed |= {name for name in names if TableName(pair.name.schema, name) in taken}
+    if part == "policies":
+        needed |= names & {policy.name for policy in pair.wanted.policies}
+    return needed
+
+
+def _dropped_generated(d: _Differ) -> Iterator[Operation]:
+    """What is generated goes early: it hangs on other columns, and can be generated again."""
+    for pair in d.pairs():
+        for column in pair.hard_gone:
+            if column.generated:
+                yield ops.DropColumn(table=pair.name, column=column, model=d.label(pair.name))
+
+
+def _tables_in_the_way(d: _Differ) -> list[TableName]:
+    """Tables that go, when one of them has a name that something else is to have."""
+    taken = relation_names(d.after)
+    gone = d.gone_tables()
+    names = (
+        TableName(table.name.schema, name)
+        for table in gone
+        for name in (table.name.name, *index_names(table))
+    )
+    return [table.name for table in gone] if any(name in taken for name in names) else []
+
+
+def _tables_dropped_early(d: _Differ) -> Iterator[Operation]:
+    if _tables_in_the_way(d):
+        yield from _dropped_tables(d)
+
+
+def _dropped_columns(d: _Differ) -> Iterator[Operation]:
+    for pair in d.pairs():
+        for column in pair.gone_columns:
+            yield _drop_column(d, d.current(pair.name), column)
+
+
+def _drop_column(d: _Differ, table: Table, column: Column) -> Operation:
+    label = d.label(table.name)
+    if d.drop == SOFT:
+        return ops.SoftDropColumn.of(table, column, label)
+    return ops.DropColumn(table=table.name, column=column, model=label)
+
+
+def _dropped_tables(d: _Differ) -> Iterator[Operation]:
+    """Those that point at others first; a key that closes a circle is dropped before."""
+    ordered = list(reversed(_by_dependency(d.gone_tables())))
+    earlier: set[TableName] = set()
+    for table in ordered:
+        for key in table.foreign_keys:
+            if key.references in earlier:
+                yield ops.DropForeignKey(table=table.name, foreign_key=key)
+        earlier.add(table.name)
+    kind = ops.SoftDropTable if d.drop == SOFT else ops.DropTable
+    for table in ordered:
+        yield kind(table=d.current(table.name), model=d.label(table.name))
+
+
+# --- what comes ----------------------------------------------------------------------------------
 
 _ADDS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
     "foreign_keys": lambda t, i, m: ops.AddForeignKey(table=t, foreign_key=i, model=m),
@@ -210,20 +311,58 @@ _ADDS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
 }
 
 
+def _renamed_parts(d: _Differ) -> Iterator[Operation]:
+    """A constraint or index that only changed its name is renamed, not built anew. One whose new
+    name is not free is dropped here and made again later."""
+    waiting = [
+        (pair, part, old, new)
+        for pair in d.pairs()
+        for part in (*CONSTRAINTS, "indexes")
+        for old, new in pair.renamed(part)
+    ]
+    while waiting:
+        free = [item for item in waiting if _is_free(d, item[0].name, item[1], item[3].name)]
+        for pair, part, old, new in free:
+            kind = ops.RenameIndex if part == "indexes" else ops.RenameConstraint
+            label = d.label(pair.name)
+            yield kind(table=pair.name, old=old.name, new=new.name, model=label)
+        if not free:
+            pair, part, old, _ = waiting[0]
+            yield _DROPS[part](pair.name, old, d.label(pair.name))
+            free = [waiting[0]]
+        waiting = [item for item in waiting if item not in free]
+
+
+def _is_free(d: _Differ, table: TableName, part: str, name: str) -> bool:
+    if part in CONSTRAINTS and name in constraint_names(d.current(table)):
+        return False
+    owns_index = part in (*OWNERS_OF_INDEXES, "primary_key")
+    return not (owns_index and TableName(table.schema, name) in relation_names(d.now))
+
+
 def _new_tables(d: _Differ) -> Iterator[Operation]:
-    """Tables in the order of their foreign keys; a key that closes a circle comes later."""
+    """Tables in the order of their foreign keys; a key that closes a circle comes later, and so
+    does one that points at what an old table does not have yet."""
     new = [table for table in d.after.tables if table.name not in d.now]
-    made = set(d.now.table_names)
+    made: set[TableName] = set()
     for table in _by_dependency(new):
         made.add(table.name)
-        keys = tuple(key for key in table.foreign_keys if _stands(d, made, key))
+        keys = tuple(
+            key for key in table.foreign_keys if key.references in made or _is_ready(d, key)
+        )
         created = dataclasses.replace(table, foreign_keys=keys)
         yield ops.CreateTable(table=created, model=d.label(table.name))
 
 
-def _stands(d: _Differ, made: Collection[TableName], key: ForeignKey) -> bool:
-    """Its table is made by now, or is none of these graphs' business: then it is there already."""
-    return key.references in made or key.references not in d.after
+def _is_ready(d: _Differ, key: ForeignKey) -> bool:
+    """Is the end of the foreign key in an old table as it is to be?"""
+    current, wanted = d.now.table(key.references), d.after.table(key.references)
+    if current is None or wanted is None:
+        return False
+    same = all(current.column(c) == wanted.column(c) for c in key.referenced_columns)
+    old, new = current.primary_key, wanted.primary_key
+    stable = old == new or (old is not None and same_key(old, new))
+    return same and stable and has_key(current, key.referenced_columns)
 
 
 def _by_dependency(tables: Iterable[Table]) -> list[Table]:
@@ -245,17 +384,22 @@ def _by_dependency(tables: Iterable[Table]) -> list[Table]:
 
 
 def _new_columns(d: _Differ) -> Iterator[Operation]:
-    for current, wanted in d.shared():
-        new = [column for column in wanted.columns if current.column(column.name) is None]
-        for column in sorted(new, key=lambda column: bool(column.generated)):
-            yield from _added_column(d, wanted.name, column)
+    for pair in d.pairs():
+        for column in pair.new_columns:
+            if not column.generated:
+                yield from _added_column(d, pair.name, column)
+
+
+def _new_generated(d: _Differ) -> Iterator[Operation]:
+    """After the columns that they are made of have their types."""
+    for pair in d.pairs():
+        for column in pair.new_columns:
+            yield ops.AddGeneratedColumn(table=pair.name, column=column, model=d.label(pair.name))
 
 
 def _added_column(d: _Differ, table: TableName, column: Column) -> Iterator[Operation]:
     label, fill = d.label(table), d.hints.fills.get((table, column.name))
-    if column.generated:
-        yield ops.AddGeneratedColumn(table=table, column=column, model=label)
-    elif fill is None or column.default is not None:
+    if fill is None or column.default is not None or column.identity:
         yield ops.AddColumn(table=table, column=column, model=label)
     elif not fill.per_row:
         filled = dataclasses.replace(column, default=fill.expression)
@@ -273,170 +417,180 @@ def _added_column(d: _Differ, table: TableName, column: Column) -> Iterator[Oper
             )
 
 
+def _new_parts(d: _Differ) -> Iterator[Operation]:
+    for part in ("uniques", "checks", "exclusions", "indexes", "foreign_keys"):
+        for pair in d.pairs():
+            known = {item.name for item in getattr(pair.current, part)}
+            for item in getattr(pair.wanted, part):
+                if item.name not in known:
+                    yield _ADDS[part](pair.name, item, d.label(pair.name))
+
+
+# --- what changes --------------------------------------------------------------------------------
+
+
 def _altered_columns(d: _Differ) -> Iterator[Operation]:
-    for current, wanted in d.shared():
-        for new in wanted.columns:
-            old = current.column(new.name)
-            if old is not None and old != new:
-                yield from _altered_column(d, wanted.name, old, new)
+    """Columns that stop being generated first, those that begin to be last: they read others."""
+    for pair in d.pairs():
+        for old, new in sorted(pair.columns, key=_generated_order):
+            if old != new:
+                yield from _altered_column(d, pair.name, old, new)
+
+
+def _generated_order(pair: tuple[Column, Column]) -> int:
+    old, new = pair
+    if old.generated:
+        return 1 if new.generated else 0
+    return 3 if new.generated else 2
 
 
 def _altered_column(d: _Differ, table: TableName, old: Column, new: Column) -> Iterator[Operation]:
     label, name = d.label(table), new.name
-    if old.generated or new.generated:
-        yield from _altered_generated(d, table, old, new)
+    if new.generated and not old.generated:
+        yield _drop_column(d, d.current(table), old)
+        yield ops.AddGeneratedColumn(table=table, column=new, model=label)
         return
+    if is_rebuilt(old, new):
+        kept = dataclasses.replace(new, nullable=old.nullable, comment=old.comment)
+        yield ops.AlterGenerated(table=table, old=old, new=kept, model=label)
+        old = kept
+    elif old.generated and not new.generated:
+        kept = dataclasses.replace(old, generated="", virtual=False)
+        yield ops.AlterGenerated(table=table, old=old, new=kept, model=label)
+        old = kept
     if old.identity and not new.identity:
         yield ops.AlterColumnIdentity(table=table, column=name, old=old.identity, model=label)
-    if (old.type, old.collation) != (new.type, new.collation):
-        before = dataclasses.replace(old, identity="")
-        after = dataclasses.replace(before, type=new.type, collation=new.collation)
-        after = dataclasses.replace(after, default=new.default)
-        yield ops.AlterColumnType(table=table, old=before, new=after, model=label)
-    elif old.default != new.default:
-        yield ops.AlterColumnDefault(
-            table=table, column=name, old=old.default, new=new.default, model=label
-        )
-    if old.nullable and not new.nullable and (fill := d.hints.fills.get((table, name))):
-        yield ops.Backfill(table=table, column=name, value=fill.expression, model=label)
-    if old.nullable != new.nullable:
-        yield ops.AlterColumnNullable(table=table, column=name, nullable=new.nullable, model=label)
+        old = dataclasses.replace(old, identity="")
+    yield from _altered_values(d, table, old, new)
+    if old.nullable and not new.nullable:
+        if fill := d.hints.fills.get((table, name)):
+            yield ops.Backfill(table=table, column=name, value=fill.expression, model=label)
+        yield ops.AlterColumnNullable(table=table, column=name, nullable=False, model=label)
     if new.identity and old.identity != new.identity:
         yield ops.AlterColumnIdentity(
             table=table, column=name, old=old.identity, new=new.identity, model=label
         )
 
 
-def _altered_generated(
-    d: _Differ, table: TableName, old: Column, new: Column
-) -> Iterator[Operation]:
+def _altered_values(d: _Differ, table: TableName, old: Column, new: Column) -> Iterator[Operation]:
+    """Type, collation and storage together; a default alone by itself."""
     label = d.label(table)
-    if new.generated and not old.generated:
-        yield from _drop_column(d, d.current(table), old)
-        yield ops.AddGeneratedColumn(table=table, column=new, model=label)
-    elif not new.generated or _is_rebuilt(old, new):
-        plain = dataclasses.replace(new, comment=old.comment) if not new.generated else new
-        yield ops.AlterGenerated(table=table, old=old, new=plain, model=label)
-
-
-def _new_parts(d: _Differ) -> Iterator[Operation]:
-    for part in ("uniques", "checks", "exclusions", "indexes", "foreign_keys"):
-        for current, wanted in d.shared():
-            known = {item.name for item in getattr(current, part)}
-            for item in getattr(wanted, part):
-                if item.name not in known:
-                    yield _ADDS[part](wanted.name, item, d.label(wanted.name))
+    fields = ("type", "collation", "storage", "compression")
+    changes = {f: getattr(new, f) for f in fields if getattr(old, f) != getattr(new, f)}
+    if changes:
+        after = dataclasses.replace(old, default=new.default, **changes)
+        yield ops.AlterColumnType(table=table, old=old, new=after, model=label)
+    elif old.default != new.default:
+        yield ops.AlterColumnDefault(
+            table=table, column=new.name, old=old.default, new=new.default, model=label
+        )
 
 
 def _primary_keys(d: _Differ) -> Iterator[Operation]:
-    for current, wanted in d.shared():
-        if current.primary_key != wanted.primary_key:
-            yield ops.AlterPrimaryKey(
-                table=wanted.name,
-                old=current.primary_key,
-                new=wanted.primary_key,
-                model=d.label(wanted.name),
-            )
+    for pair in d.pairs():
+        old, new, label = pair.current.primary_key, pair.wanted.primary_key, d.label(pair.name)
+        if old == new or (old and new and old.name == new.name and same_key(old, new)):
+            continue
+        if old and new and same_key(old, new) and _is_free(d, pair.name, "primary_key", new.name):
+            yield ops.RenameConstraint(table=pair.name, old=old.name, new=new.name, model=label)
+        else:
+            yield ops.AlterPrimaryKey(table=pair.name, old=old, new=new, model=label)
+
+
+def _columns_made_nullable(d: _Differ) -> Iterator[Operation]:
+    """After the primary key, which forbids NULL, is gone."""
+    for pair in d.pairs():
+        for old, new in pair.columns:
+            if new.nullable and not old.nullable:
+                yield ops.AlterColumnNullable(
+                    table=pair.name, column=new.name, nullable=True, model=d.label(pair.name)
+                )
 
 
 def _validated(d: _Differ) -> Iterator[Operation]:
-    for current, wanted in d.shared():
+    for pair in d.pairs():
         for part in ("checks", "foreign_keys"):
-            for item in getattr(wanted, part):
-                old = next((i for i in getattr(current, part) if i.name == item.name), None)
-                if old is not None and _only_validated(old, item):
+            for old, new in pair.kept(part):
+                if only_validated(old, new):
                     yield ops.ValidateConstraint(
-                        table=wanted.name, name=item.name, model=d.label(wanted.name)
+                        table=pair.name, name=new.name, model=d.label(pair.name)
                     )
 
 
 def _table_settings(d: _Differ) -> Iterator[Operation]:
-    for current, wanted in d.shared():
-        name, label = wanted.name, d.label(wanted.name)
-        if current.comment != wanted.comment:
-            yield ops.SetComment(table=name, old=current.comment, new=wanted.comment, model=label)
-        for column in wanted.columns:
-            old = current.column(column.name)
-            if old is not None and old.comment != column.comment:
+    for pair in d.pairs():
+        yield from _comments(pair, d.label(pair.name))
+        yield from _options(pair, d.label(pair.name))
+
+
+def _comments(pair: Pair, label: str) -> Iterator[Operation]:
+    table, current, wanted = pair.name, pair.current, pair.wanted
+    if current.comment != wanted.comment:
+        yield ops.SetComment(table=table, old=current.comment, new=wanted.comment, model=label)
+    key = [(current.primary_key, wanted.primary_key)]
+    constraints = [*key, *(both for part in CONSTRAINTS for both in pair.kept(part))]
+    commented: list[tuple[str, Iterable[tuple[Any, Any]]]] = [
+        ("column", pair.columns),
+        ("constraint", constraints),
+        ("index", pair.kept("indexes")),
+        ("policy", pair.kept("policies")),
+    ]
+    for what, both in commented:
+        for old, new in both:
+            if old and new and old.comment != new.comment:
+                named = {what: new.name}
                 yield ops.SetComment(
-                    table=name, column=column.name, old=old.comment, new=column.comment, model=label
+                    table=table, old=old.comment, new=new.comment, model=label, **named
                 )
-        if current.options != wanted.options:
-            yield ops.AlterTableOptions(
-                table=name, old=current.options, new=wanted.options, model=label
+
+
+def _options(pair: Pair, label: str) -> Iterator[Operation]:
+    old, new = pair.current.options, pair.wanted.options
+    if old != new:
+        yield ops.AlterTableOptions(table=pair.name, old=old, new=new, model=label)
+    for index, wanted in pair.kept("indexes"):
+        if index.options != wanted.options:
+            yield ops.AlterIndexOptions(
+                table=pair.name,
+                index=index.name,
+                old=index.options,
+                new=wanted.options,
+                model=label,
             )
 
 
 def _row_security(d: _Differ) -> Iterator[Operation]:
     """Policies are made before row security goes on: without one, nobody sees a row."""
-    for current, wanted in d.shared():
-        known = {policy.name for policy in current.policies}
-        for policy in wanted.policies:
-            if policy.name not in known:
-                yield _ADDS["policies"](wanted.name, policy, d.label(wanted.name))
-        old = (current.row_security, current.force_row_security)
-        new = (wanted.row_security, wanted.force_row_security)
-        if old == new:
-            continue
-        kind = ops.EnableRls if wanted.row_security else ops.DisableRls
-        force = wanted.force_row_security if wanted.row_security else current.force_row_security
-        yield kind(table=wanted.name, force=force, model=d.label(wanted.name))
-
-
-def _dropped_columns(d: _Differ) -> Iterator[Operation]:
-    for current, wanted in d.shared():
-        gone = [column for column in current.columns if wanted.column(column.name) is None]
-        for column in sorted(gone, key=lambda column: not column.generated):
-            yield from _drop_column(d, d.current(current.name), column)
-
-
-def _drop_column(d: _Differ, table: Table, column: Column) -> Iterator[Operation]:
-    label = d.label(table.name)
-    if d.drop == SOFT and not column.generated:
-        yield ops.SoftDropColumn.of(table, column, label)
-    else:
-        yield ops.DropColumn(table=table.name, column=column, model=label)
-
-
-def _dropped_tables(d: _Differ) -> Iterator[Operation]:
-    """Those that point at others first; a key that closes a circle is dropped before."""
-    gone = [table for table in d.now.tables if table.name not in d.after]
-    ordered = list(reversed(_by_dependency(gone)))
-    names = {table.name for table in gone}
-    left = set(names)
-    for table in ordered:
-        left.discard(table.name)
-        for key in _keys_onto_others(table, names - left):
-            yield ops.DropForeignKey(table=table.name, foreign_key=key)
-    kind = ops.SoftDropTable if d.drop == SOFT else ops.DropTable
-    for table in ordered:
-        yield kind(table=d.current(table.name), model=d.label(table.name))
-
-
-def _keys_onto_others(table: Table, earlier: set[TableName]) -> list[ForeignKey]:
-    """Keys onto tables that are dropped before this one."""
-    return [k for k in table.foreign_keys if k.references in earlier and k.references != table.name]
-
-
-def _dropped_foundations(d: _Differ) -> Iterator[Operation]:
-    for collation in d.now.collations:
-        if collation not in d.after.collations:
-            yield ops.DropCollation(collation=collation)
-    wanted = {item.name for item in d.after.extensions}
-    for extension in d.now.extensions:
-        if extension.name not in wanted:
-            yield ops.DropExtension(extension=extension)
+    for pair in d.pairs():
+        name, label = pair.name, d.label(pair.name)
+        changed = {policy.name: policy for policy in pair.leaving("policies")}
+        known = {policy.name for policy in pair.current.policies}
+        for policy in pair.wanted.policies:
+            if policy.name in changed:
+                yield _DROPS["policies"](name, changed[policy.name], label)
+            if policy.name in changed or policy.name not in known:
+                yield _ADDS["policies"](name, policy, label)
+        old = (pair.current.row_security, pair.current.force_row_security)
+        force = pair.wanted.force_row_security
+        if pair.wanted.row_security and old != (True, force):
+            yield ops.EnableRls(table=name, force=force, already=old[0], model=label)
 
 
 _PHASES: tuple[Callable[[_Differ], Iterator[Operation]], ...] = (
     _renames,
     _foundations,
-    _renamed_parts,
+    _row_security_off,
+    _dropped_foreign_keys,
     _dropped_parts,
+    _dropped_generated,
+    _tables_dropped_early,
+    _renamed_parts,
     _new_tables,
     _new_columns,
     _altered_columns,
+    _new_generated,
     _primary_keys,
+    _columns_made_nullable,
     _new_parts,
     _validated,
     _table_settings,

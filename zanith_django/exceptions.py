@@ -3,13 +3,14 @@
 ZanithError
 ├── Refusal              exit 1: the answer is no
 │   ├── GateRefused, DriftFound, StepFailed, LockNotHad, ChangesFound
-│   ├── FileEdited, PartlyApplied, LockLost, CannotUndo, CannotDrop,
+│   ├── FileEdited, PartlyApplied, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
 │   │   CannotRestore, NotAdopted
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownReason, UnknownArtifact, InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, BadSetting, BrokenFile, MissingRight
-    └── PooledConnection, ShadowUnreachable, ShadowUnsuited, UnknownGraphVersion, UnreadableModel
+    ├── PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
+    └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class StepFailed(Refusal):
         super().__init__(step_id, error)
 
     def __str__(self) -> str:
-        return f"Step {self.step_id} failed: {self.description}\n  {self.error}"
+        error = self.error.replace("\n", "\n  ")
+        return f"Step {self.step_id} failed: {self.description}\n  {error}"
 
 
 class LockNotHad(Refusal):
@@ -97,6 +99,16 @@ class LockLost(Refusal):
 
     def __str__(self) -> str:
         return "The run lock was lost in the middle of the run; nothing more was started."
+
+
+class HalfRolledBack(Refusal):
+    def __init__(self, migration_id: str) -> None:
+        self.migration_id = migration_id
+        self.hint = "Run zanith_rollback --steps 1: it goes on where it stopped."
+        super().__init__(migration_id)
+
+    def __str__(self) -> str:
+        return f"A rollback of {self.migration_id} stopped half way."
 
 
 class FileEdited(Refusal):
@@ -279,7 +291,8 @@ class BadSetting(EnvironmentProblem):
         super().__init__(name, why)
 
     def __str__(self) -> str:
-        return f"Setting ZANITH[{self.name!r}] {self.why}."
+        name = self.name if self.name == "ZANITH" else f"ZANITH[{self.name!r}]"
+        return f"Setting {name} {self.why}."
 
 
 class BrokenFile(EnvironmentProblem):
@@ -334,7 +347,20 @@ class ShadowUnsuited(EnvironmentProblem):
         return f"A shadow schema cannot take {self.step}: it would leave the search_path."
 
 
-class UnknownGraphVersion(EnvironmentProblem):
+class UnreadableGraph(EnvironmentProblem):
+    """What should be the JSON of a graph is something else."""
+
+    hint = "Write it with: zanith_diff live --format graph."
+
+    def __init__(self, why: object) -> None:
+        self.why = why
+        super().__init__(why)
+
+    def __str__(self) -> str:
+        return f"This is not the JSON of a graph: {self.why}"
+
+
+class UnknownGraphVersion(UnreadableGraph):
     def __init__(self, version: object, known: int) -> None:
         self.version, self.known = version, known
         self.hint = "Upgrade zanith_django, or take the snapshot again."

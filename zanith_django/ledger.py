@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
 from zanith_django.schema.graph import SchemaGraph
 
@@ -238,6 +239,19 @@ class Ledger:
             and not (row.error or "").startswith(REFUSED)
         ]
 
+    def half_rolled_back(self) -> list[str]:
+        """Migrations recorded as applied of which a rollback that stopped undid a part."""
+        if not self.exists():
+            return []
+        rows = self._rows(
+            "SELECT DISTINCT m.id FROM _zanith_migrations m "
+            "JOIN _zanith_migration_steps s ON s.migration_id = m.id "
+            "WHERE s.status IN ('rolled_back', 'running', 'failed') "
+            "AND s.started_at > m.applied_at AND NOT starts_with(m.id, %s)",
+            [RECOVER_PREFIX],
+        )
+        return [row[0] for row in rows]
+
     def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
         """A pending row for each step whose newest attempt is not pending or finished already."""
         latest = self.latest(migration_id)
@@ -356,12 +370,13 @@ class Ledger:
         return {(row[0], row[1]): json.loads(row[2] or "{}") for row in rows}
 
     def table_counts(self) -> dict[str, int]:
-        """{migration: number of tables in its newest snapshot}, `after` before others."""
+        """{migration: number of tables in its snapshot}; `before` is that of another migration."""
         if not self.exists():
             return {}
         rows = self._rows(
             "SELECT migration_id, (SELECT count(*) FROM jsonb_object_keys(graph->'tables')) "
-            "FROM _zanith_schema_snapshots ORDER BY migration_id, phase = 'after'"
+            "FROM _zanith_schema_snapshots WHERE phase <> 'before' "
+            "ORDER BY migration_id, phase = 'after'"
         )
         return dict(rows)
 

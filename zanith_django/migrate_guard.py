@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import connections
 
+from zanith_django.exceptions import HalfRolledBack
 from zanith_django.ledger import Ledger
 
 _OWN_RUN: ContextVar[bool] = ContextVar("zanith_own_run", default=False)
@@ -30,7 +31,11 @@ def refuse_plain_migrate(using: str, **kwargs: Any) -> None:
     connection = connections[using]
     if _OWN_RUN.get() or connection.vendor != "postgresql":
         return
-    unfinished = Ledger(connection).unfinished()
+    ledger = Ledger(connection)
+    for name in ledger.half_rolled_back():
+        error = HalfRolledBack(name)
+        raise CommandError(f"{error}\n{error.hint}") from error
+    unfinished = ledger.unfinished()
     if unfinished:
         row = unfinished[0]
         raise CommandError(

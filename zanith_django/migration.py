@@ -11,6 +11,7 @@ from typing import ClassVar
 from zanith_django.operations.base import Operation, to_data
 
 DJANGO_PREFIX = "django:"
+RECOVER_PREFIX = "recover:"
 
 
 class Migration:

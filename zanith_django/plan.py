@@ -19,6 +19,7 @@ from django.db.models import NOT_PROVIDED
 from zanith_django import sql
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import DONE, FINISHED, Ledger
+from zanith_django.live_names import as_live
 from zanith_django.migration import LoadedMigration
 from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.operations.base import Context, TableFacts
@@ -166,7 +167,8 @@ class _Planner:
                 migration_id=entry.id,
                 fresh=self.context.fresh | self._absent(operation),
             )
-            statements = operation.statements(context)
+            live = as_live(operation, context.graph)
+            statements = live.statements(context) if live else ()
             step = PlannedStep(
                 number,
                 operation,
@@ -177,7 +179,7 @@ class _Planner:
                 status="skipped" if entry.state == ADOPTED else done.get(number, "pending"),
             )
             steps.append(step)
-            self._fold(operation, fresh=fresh and step.waits)
+            self._fold(live or operation, fresh=fresh and step.waits)
         return PlannedMigration(entry, tuple(steps))
 
     def _absent(self, operation: Operation) -> frozenset[TableName]:

@@ -14,7 +14,6 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
-from zanith_django.apply import INTERRUPTED
 from zanith_django.artifacts import (
     Restoring,
     blocked,
@@ -24,7 +23,7 @@ from zanith_django.artifacts import (
     older_than,
     restoring,
 )
-from zanith_django.audit import about, failing, working_session
+from zanith_django.audit import INTERRUPTED, about, failing, working_session
 from zanith_django.backfill import Progress
 from zanith_django.exceptions import CannotRestore, InvalidArgument
 from zanith_django.execute import Executor, StepRun
@@ -37,9 +36,9 @@ from zanith_django.ledger import (
     Ledger,
     NewStep,
     StepRow,
-    step_id,
 )
 from zanith_django.locks import Lock
+from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations import Operation, RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Context
 from zanith_django.operations.columns import update_in_batches
@@ -51,7 +50,6 @@ from zanith_django.run_lock import check_held
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.session import server_version
 
-PREFIX = "recover:"
 PURGE, RESEED = "purge", "reseed"
 
 
@@ -224,8 +222,9 @@ class _Work:
     ) -> None:
         self.connection, self.ledger, self.artifact = connection, ledger, artifact
         self.session = session
-        self.migration_id = f"{PREFIX}{artifact.id}"
+        self.migration_id = f"{RECOVER_PREFIX}{artifact.id}"
         self.graph = live_graph(connection)
+        self.refilled = 0
 
     # --- what earlier runs did -----------------------------------------------------------------
 
@@ -279,9 +278,8 @@ class _Work:
             context,
         )
         new = _step(RESEED, f"{batches.sql};", Level.MEDIUM)
-        row = self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
-        checkpoint = self.ledger.checkpoint(step_id(self.migration_id, row.step))
-        return checkpoint.processed_rows if checkpoint else 0
+        self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
+        return self.refilled
 
     def audited(
         self,
@@ -345,4 +343,5 @@ class _Work:
         )
 
     def _progress(self, progress: Progress) -> None:
+        self.refilled = progress.processed_rows
         self.session.say(f"{progress.processed_rows:,} rows written")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import gates
-from zanith_django.artifacts import Restoring, blocked
+from zanith_django.artifacts import Restoring, blocked, restoring
 from zanith_django.exceptions import CannotUndo, FileEdited, InvalidArgument
 from zanith_django.ledger import (
     DONE,
@@ -21,7 +21,8 @@ from zanith_django.ledger import (
     StepRow,
     step_id,
 )
-from zanith_django.migration import DJANGO_PREFIX, LoadedMigration
+from zanith_django.live_names import as_live
+from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.operations import (
     AddColumn,
     AddGeneratedColumn,
@@ -32,7 +33,6 @@ from zanith_django.operations import (
     RunPython,
 )
 from zanith_django.operations.base import Context
-from zanith_django.recover import PREFIX
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 
@@ -84,7 +84,9 @@ def chosen(
                 "Name a migration that zanith applied: zanith_history lists them.",
             )
         applied = applied[applied.index(wanted.id) + 1 :]
-    ours = [name for name in reversed(applied) if not name.startswith((DJANGO_PREFIX, PREFIX))]
+    ours = [
+        name for name in reversed(applied) if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
+    ]
     known = {entry.id: entry.migration for entry in timeline.entries if entry.migration}
     files = []
     for name in ours[:count]:
@@ -192,10 +194,12 @@ class Planner:
         if isinstance(inverse, RestoreColumn | RestoreTable):
             if artifact is None:
                 raise CannotUndo(name, "the ledger has no artifact of it")
+            inverse = restoring(artifact)  # in the names that the database had
             if self._back_already(artifact, inverse):
                 return UndoStep(row, operation, None, artifact)
             self._refuse_blocked(name, artifact, inverse, begun=row.status in (RUNNING, FAILED))
-        self.graph = inverse.apply_to(self.graph)
+        inverse = as_live(inverse, self.graph)
+        self.graph = inverse.apply_to(self.graph) if inverse else self.graph
         return UndoStep(row, operation, inverse, artifact)
 
     def _adopted(self, file: LoadedMigration, name: str) -> CannotUndo:

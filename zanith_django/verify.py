@@ -23,6 +23,7 @@ from zanith_django.conf import conf
 from zanith_django.diff import Hints, diff
 from zanith_django.exceptions import EnvironmentProblem, ShadowUnreachable, ShadowUnsuited
 from zanith_django.ledger import Ledger
+from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context
 from zanith_django.plan import Plan, live_context, plan
 from zanith_django.project import declared, live_graph, read_timeline
@@ -208,16 +209,19 @@ def _run_in_schema(
                 _execute(connection, text)
     for migration, step in planned.steps:
         context = Context(version, schema, graph, migration_id=migration.id)
+        operation = as_live(step.operation, graph)
+        if operation is None:
+            continue
         try:
-            for statement in step.operation.statements(context):
+            for statement in operation.statements(context):
                 _execute(connection, statement.sql)
         except Exception as error:  # any failure is the verdict
             return {
                 "verdict": APPLY_FAILED,
-                "error": f"{step.operation.describe()}: {str(error).strip()}",
+                "error": f"{operation.describe()}: {str(error).strip()}",
                 "step": f"{migration.id}::{step.number:04d}",
             }
-        graph = step.operation.apply_to(graph)
+        graph = operation.apply_to(graph)
     return _compared(connection, schema)
 
 

@@ -39,9 +39,7 @@ class Releases:
         return migration
 
     def apply(self) -> None:
-        self.project.manage(
-            "zanith_apply", "--allow-destructive", "--max-risk", "100", check=True
-        )
+        self.project.manage("zanith_apply", "--allow-destructive", "--max-risk", "100", check=True)
 
     def statuses(self, migration: str) -> list[str]:
         """The status of every attempt of every step, in order."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
-from tests.project import BuildProject
+from tests.project import Project
 from zanith_django.operations import SoftDropColumn, SoftDropTable
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph, TableName
@@ -71,30 +75,44 @@ def without_orders(releases: Releases) -> str:
     return migration
 
 
-def started(project: BuildProject, legacy: str) -> Releases:
-    releases = Releases(project({"people": ""}))
-    releases.start(USERS.format(legacy=legacy))
-    return releases
-
-
-@pytest.fixture
-def dropped(project: BuildProject) -> Releases:
-    """Two users, of whom one has a legacy_uuid, which has been soft-dropped."""
-    releases = started(project, NULLABLE)
+def nullable_column(releases: Releases) -> None:
+    releases.start(USERS.format(legacy=NULLABLE))
     releases.project.sql(TWO_USERS)
+
+
+def nullable_column_dropped(releases: Releases) -> None:
+    nullable_column(releases)
     without_column(releases)
-    return releases
 
 
-@pytest.fixture
-def required(project: BuildProject) -> Releases:
-    """The same with a legacy_uuid that is required and unique."""
-    releases = started(project, REQUIRED)
+def required_column(releases: Releases) -> None:
+    releases.start(USERS.format(legacy=REQUIRED))
     releases.project.sql(
         "INSERT INTO users (email, created_at, legacy_uuid) VALUES ('a', now(), 1), ('b', now(), 2)"
     )
+
+
+def required_column_dropped(releases: Releases) -> None:
+    required_column(releases)
     without_column(releases)
-    return releases
+
+
+@pytest.fixture
+def undropped(copy_of: Copy) -> Releases:
+    """Two users, of whom one has a legacy_uuid."""
+    return copy_of(nullable_column)
+
+
+@pytest.fixture
+def dropped(copy_of: Copy) -> Releases:
+    """The same after legacy_uuid was soft-dropped."""
+    return copy_of(nullable_column_dropped)
+
+
+@pytest.fixture
+def required(copy_of: Copy) -> Releases:
+    """Two users whose legacy_uuid was required and unique, and soft-dropped."""
+    return copy_of(required_column_dropped)
 
 
 def test_a_column_comes_back_with_its_values(dropped: Releases) -> None:
@@ -118,8 +136,8 @@ def test_a_column_comes_back_with_its_values(dropped: Releases) -> None:
     assert again.stdout == "Nothing to do: column users.legacy_uuid was restored already.\n"
 
 
-def test_everything_that_hung_on_a_column_comes_back(project: BuildProject) -> None:
-    releases = started(project, REQUIRED)
+def test_everything_that_hung_on_a_column_comes_back(copy_of: Copy) -> None:
+    releases = copy_of(required_column)
     before = releases.live()
     without_column(releases)
     assert releases.live() != before
@@ -129,18 +147,16 @@ def test_everything_that_hung_on_a_column_comes_back(project: BuildProject) -> N
     assert releases.live() == before
 
 
-def test_a_table_comes_back_with_rows_indexes_and_foreign_keys(project: BuildProject) -> None:
-    releases = started(project, NULLABLE)
-    run = releases.project
-    run.sql(TWO_USERS)
+def test_a_table_comes_back_with_rows_indexes_and_foreign_keys(undropped: Releases) -> None:
+    run = undropped.project
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', 'x'), (2, 'n2', 'y')")
-    before = releases.live()
-    without_orders(releases)
+    before = undropped.live()
+    without_orders(undropped)
 
     said = run.manage("zanith_recover", "restore-table", "orders", check=True).stdout
 
     assert said == "Restored table orders with its 2 rows.\n"
-    assert releases.live() == before
+    assert undropped.live() == before
     assert run.sql("SELECT buyer_id, number FROM orders ORDER BY id") == [(1, "n1"), (2, "n2")]
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n3', 'z')")
 
@@ -162,12 +178,10 @@ def test_rows_that_stand_in_the_way_are_told_before_anything_changes(required: R
     assert not run.sql("SELECT FROM _zanith_migration_steps WHERE migration_id LIKE 'recover:%'")
 
 
-def test_orphans_stand_in_the_way_of_a_table(project: BuildProject) -> None:
-    releases = started(project, NULLABLE)
-    run = releases.project
-    run.sql(TWO_USERS)
+def test_orphans_stand_in_the_way_of_a_table(undropped: Releases) -> None:
+    run = undropped.project
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', ''), (2, 'n2', '')")
-    without_orders(releases)
+    without_orders(undropped)
     run.sql("DELETE FROM users WHERE id = 2")
 
     refused = run.manage("zanith_recover", "restore-table", "orders")
@@ -178,33 +192,49 @@ def test_orphans_stand_in_the_way_of_a_table(project: BuildProject) -> None:
 
 def test_a_restore_that_was_killed_half_way_is_finished(required: Releases) -> None:
     run = required.project
-    ((artifact, hidden),) = run.sql("SELECT id, physical_name FROM _zanith_migration_artifacts")
+    ((artifact,),) = run.sql("SELECT id FROM _zanith_migration_artifacts")
+    command = [sys.executable, "manage.py", "zanith_recover", "restore-column", TARGET]
     with run.database.connect() as blocker, blocker.transaction():
-        # The unique index waits for this old snapshot for ever, so the run is killed in it.
+        # The concurrent build of the unique index waits for this old snapshot to go.
         blocker.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        blocker.execute("SELECT FROM users")
-        killed = run.manage(
-            "zanith_recover", "restore-column", TARGET, env={"PGOPTIONS": "-c statement_timeout=1"}
+        blocker.execute("SELECT 1")
+        killed = subprocess.Popen(command, cwd=run.root, env=run.environment())
+        wait_until(
+            run,
+            "EXISTS (SELECT FROM pg_stat_activity WHERE query ~ '^CREATE UNIQUE' "
+            "AND datname = current_database())",
         )
-        del killed
+        killed.kill()
+        killed.wait()
+        wait_until(
+            run,
+            "NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+        )
+    assert required.statuses(f"recover:{artifact}") == ["running"]
+
     run.manage("zanith_recover", "restore-column", TARGET, check=True)
-    assert required.statuses(f"recover:{artifact}")[-1] == "done"
-    assert hidden not in required.live()
+
+    assert required.statuses(f"recover:{artifact}") == ["failed", "done"]
+    assert "users_legacy_uuid" in required.live()
+    assert run.sql("SELECT legacy_uuid FROM users ORDER BY id") == [(1,), (2,)]
 
 
-def test_a_hidden_thing_that_changed_is_refused(project: BuildProject) -> None:
-    releases = started(project, NULLABLE)
-    run = releases.project
-    run.sql(TWO_USERS)
-    without_orders(releases)
-    without_column(releases)
-    hidden = dict(
-        run.sql("SELECT artifact_type, physical_name FROM _zanith_migration_artifacts")
-    )
+def wait_until(run: Project, condition: str) -> None:
+    for _ in range(200):
+        if run.sql(f"SELECT {condition}") == [(True,)]:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"never true: {condition}")
+
+
+def test_a_hidden_thing_that_changed_is_refused(undropped: Releases) -> None:
+    run = undropped.project
+    without_orders(undropped)
+    without_column(undropped)
+    hidden = dict(run.sql("SELECT artifact_type, physical_name FROM _zanith_migration_artifacts"))
     run.sql(f"ALTER TABLE users ALTER {hidden['soft_drop_column']} TYPE text")
-    run.sql(
-        f"INSERT INTO {hidden['soft_drop_table']} (buyer_id, number, note) VALUES (1, 'n', '')"
-    )
+    run.sql(f"INSERT INTO {hidden['soft_drop_table']} (buyer_id, number, note) VALUES (1, 'n', '')")
 
     column = run.manage("zanith_recover", "restore-column", TARGET)
     table = run.manage("zanith_recover", "restore-table", "orders")
@@ -234,7 +264,6 @@ def test_a_column_made_again_is_refilled_from_the_old_one(dropped: Releases) -> 
 
     assert refused.returncode == 1
     assert "zanith_recover reseed users.legacy_uuid" in refused.stderr
-    print(run.sql("SELECT * FROM _zanith_migration_checkpoints"), run.sql("SELECT * FROM users"))
     assert said == "Refilled 1 rows of users.legacy_uuid.\n"
     assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
 
@@ -243,9 +272,7 @@ def test_what_is_kept_is_listed_shown_and_saved(dropped: Releases, tmp_path: Pat
     run = dropped.project
     file = tmp_path / "out.csv"
 
-    listed = json.loads(
-        run.manage("zanith_recover", "list", "--format", "json", check=True).stdout
-    )
+    listed = json.loads(run.manage("zanith_recover", "list", "--format", "json", check=True).stdout)
     shown = run.manage("zanith_recover", "inspect", TARGET, check=True).stdout
     lines = run.manage("zanith_recover", "export", TARGET, "--format", "jsonl", check=True)
     whole = run.manage("zanith_recover", "export", TARGET, "--format", "json", check=True)

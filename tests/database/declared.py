@@ -20,7 +20,7 @@ EXTENSIONS = ("hstore", "citext", "btree_gist", "btree_gin", "pg_trgm", "bloom")
 Models = list[type[models.Model]]
 
 
-def model(name: str, options: dict[str, Any] | None = None, **fields: Any) -> ModelState:
+def model(name: str, options: dict[str, Any] | None = None, /, **fields: Any) -> ModelState:
     """A model of the app `made`; an `id` comes first where no field is a primary key."""
     if not any(getattr(field, "primary_key", False) for field in fields.values()):
         key = models.BigAutoField(auto_created=True, primary_key=True, serialize=False)

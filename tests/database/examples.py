@@ -302,7 +302,9 @@ EXAMPLES: dict[str, list[Example]] = {
     "renameColumn": [
         Example(
             lambda g: ops.RenameColumn(table=T, old="d", new="Else"),
-            HUNG.replace("t_dl ON t USING (d > 0)", "t_dl ON t USING (EXISTS (SELECT FROM p WHERE p.id = d))"),
+            HUNG.replace(
+                "t_dl ON t USING (d > 0)", "t_dl ON t USING (EXISTS (SELECT FROM p WHERE p.id = d))"
+            ),
         ),
         Example(
             lambda g: ops.RenameColumn(table=T, old="id", new="user"),

@@ -44,7 +44,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.execute(f"CREATE SCHEMA {self.schema}; SET search_path = {self.schema}")
-        self.execute(f"CREATE SCHEMA {MORE}")
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {MORE}")
 
     def execute(self, text: str) -> list[tuple[Any, ...]]:
         cursor = self.connection.execute(text)  # type: ignore[call-overload]

@@ -21,9 +21,10 @@ from zanith_django.schema.graph import SchemaGraph
 
 NOT_OURS = {"djangoOperation", "runPython"}
 ALL = list(examples())
-EVERY_EXAMPLE = pytest.mark.parametrize("example", [e for _, e in ALL], ids=[name for name, _ in ALL])
+EVERY_EXAMPLE = pytest.mark.parametrize(
+    "example", [e for _, e in ALL], ids=[name for name, _ in ALL]
+)
 EVERY_STATE = pytest.mark.parametrize("fresh", [False, True], ids=["populated", "fresh"])
-
 
 
 def begin(place: Place, example: Example) -> tuple[Operation, SchemaGraph]:
@@ -101,9 +102,7 @@ def test_the_catalog_arrives_where_apply_to_says_and_the_inverse_brings_it_back(
 
 @EVERY_STATE
 @EVERY_EXAMPLE
-def test_locks_and_rewrites_are_those_declared(
-    place: Place, example: Example, fresh: bool
-) -> None:
+def test_locks_and_rewrites_are_those_declared(place: Place, example: Example, fresh: bool) -> None:
     operation, graph = begin(place, example)
     for statement in operation.statements(context_of(place, graph, fresh)):
         measured = place.measured(statement)

@@ -78,7 +78,9 @@ def test_a_new_column_rewrites_the_table_where_we_call_its_default_volatile(
 ) -> None:
     place = empty_place
     place.execute("CREATE SEQUENCE s; CREATE TABLE t (a integer); INSERT INTO t VALUES (1)")
-    place.execute("""CREATE FUNCTION "Ours"() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'""")
+    place.execute(
+        """CREATE FUNCTION "Ours"() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'"""
+    )
     file = place.value(FILE)
     place.execute(f"ALTER TABLE t ADD c {kind} DEFAULT {default}")
     with place.connection.transaction():

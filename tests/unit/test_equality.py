@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from zanith_django.schema.equality import Comparison, DeclaredFacts, as_declared
+from zanith_django.schema.equality import (
+    Comparison,
+    DeclaredFacts,
+    as_declared,
+    beyond_operations,
+)
 from zanith_django.schema.graph import (
     Check,
     Collation,
@@ -19,7 +24,9 @@ from zanith_django.schema.graph import (
     IndexKey,
     Policy,
     PrimaryKey,
+    Rule,
     SchemaGraph,
+    Statistics,
     Table,
     TableName,
     Trigger,
@@ -236,6 +243,26 @@ EXTRAS: list[tuple[Table, Table, list[str]]] = [
     (table(exclusions=(Exclusion("x", "EXCLUDE …"),)), table(), ["exclusion constraint x on t"]),
     (table(policies=(Policy("p"),)), table(), ["policy p on t"]),
     (table(triggers=(Trigger("g", "…"),)), table(), ["trigger g on t"]),
+    (table(rules=(Rule("r", "…"),)), table(), ["rule r on t"]),
+    (table(statistics=(Statistics("s", "…"),)), table(), ["extended statistics s on t"]),
+    (table(inherits=(OTHER,)), table(), ["inheritance of t"]),
+    (table(replica_identity="full"), table(), ["replica identity of t"]),
+    (table(tablespace="fast"), table(), ["tablespace of t"]),
+    (
+        table(Column("a", "bigint", identity="serial", sequence="CYCLE")),
+        table(Column("a", "bigint", identity="by default")),
+        ["sequence of column a on t"],
+    ),
+    (
+        table(indexes=(index("old", "name", options=("fillfactor=70",)),)),
+        table(indexes=(index("i", "name"),)),
+        ["storage parameters of index old on t"],
+    ),
+    (
+        table(indexes=(index("i", "name", tablespace="fast"),)),
+        table(indexes=(index("i", "name"),)),
+        ["tablespace of index i on t"],
+    ),
     (table(comment="why"), table(), ["comment of t"]),
     (table(row_security=True), table(), ["row security of t"]),
     (table(options=("fillfactor=70",)), table(), ["storage parameters of t"]),
@@ -244,18 +271,22 @@ EXTRAS: list[tuple[Table, Table, list[str]]] = [
     (
         table(dataclasses.replace(A_TEXT, collation='pg_catalog."C"')),
         table(A_TEXT),
-        ["collation a on t"],
+        ["collation of column a on t"],
     ),
-    (table(dataclasses.replace(A_TEXT, comment="why")), table(A_TEXT), ["comment a on t"]),
+    (
+        table(dataclasses.replace(A_TEXT, comment="why")),
+        table(A_TEXT),
+        ["comment of column a on t"],
+    ),
     (
         table(indexes=(index("i", "name", comment="why"),)),
         table(indexes=(index("i", "name"),)),
-        ["comment i on t"],
+        ["comment of index i on t"],
     ),
     (
         table(primary_key=PrimaryKey("t_pkey", ("id",), comment="why")),
         table(),
-        ["comment t_pkey on t"],
+        ["comment of primary key t_pkey on t"],
     ),
     (
         table(uniques=(Unique("one", ("name",)), Unique("two", ("name",)))),
@@ -270,6 +301,34 @@ def test_what_no_model_names_is_extra(live: Table, declared: Table, expected: li
     comparison = compare(live, declared)
     assert texts(comparison) == expected
     assert comparison.live == SchemaGraph((declared,))
+
+
+def test_what_a_model_says_of_storage_is_compared() -> None:
+    declared = table(indexes=(index("i", "name", options=("fillfactor=70",)),))
+    live = table(indexes=(index("old", "name", options=("fillfactor=90",)),))
+    comparison = compare(live, declared)
+    assert comparison.live.tables == (live,)
+    assert comparison.extras == ()
+
+
+def test_a_pattern_index_that_is_not_valid_is_no_like_index() -> None:
+    comparison = compare(table(indexes=(dataclasses.replace(LIKE, valid=False),)), table())
+    assert texts(comparison) == [f"index {LIKE.name} on t"]
+
+
+def test_what_no_operation_changes_is_told() -> None:
+    one = table(A_BIGINT, triggers=(Trigger("a", "…"), Trigger("b", "…")), tablespace="fast")
+    cycling = dataclasses.replace(A_BIGINT, sequence="CYCLE")
+    two = table(cycling, triggers=(Trigger("b", "…", "disabled"),), rules=(Rule("r", "…"),))
+    more = dataclasses.replace(BASE, name=OTHER)
+    told = beyond_operations(SchemaGraph((one, more)), SchemaGraph((two,)))
+    assert [extra.description for extra in told] == [
+        "tablespace of t",
+        "trigger a on t",
+        "trigger b on t",
+        "rule r on t",
+        "sequence of column a on t",
+    ]
 
 
 def test_a_like_index_is_a_note_there_or_not() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from zanith_django.exceptions import InvalidName, UnknownGraphVersion
+from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.schema import graph as language
 from zanith_django.schema.graph import (
     Column,
@@ -36,6 +36,8 @@ KINDS = [
     language.Index,
     language.Policy,
     language.Trigger,
+    language.Rule,
+    language.Statistics,
     language.Table,
     language.Extension,
     language.Collation,
@@ -124,6 +126,24 @@ def test_json_names_the_default_schema() -> None:
 def test_an_unknown_version_is_refused(data: Any) -> None:
     with pytest.raises(UnknownGraphVersion):
         SchemaGraph.from_json(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"default_schema": None},
+        {"tables": []},
+        {"tables": {"a.b.c": {}}},
+        {"tables": {"t": {"colour": "red"}}},
+        {"tables": {"t": {"columns": [{"type": "text"}]}}},
+        {"extensions": 7},
+    ],
+)
+def test_what_is_no_graph_is_refused(change: dict[str, Any]) -> None:
+    whole = {**SchemaGraph().to_json(), **change}
+    with pytest.raises(UnreadableGraph) as caught:
+        SchemaGraph.from_json({key: value for key, value in whole.items() if value is not None})
+    assert caught.value.returncode == 3
 
 
 def test_the_order_of_anything_is_no_difference() -> None:

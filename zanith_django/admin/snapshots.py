@@ -16,7 +16,7 @@ from django.urls import URLPattern, path
 
 from zanith_django.admin.graph_tables import TableView
 from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, detail_url, may_view, pretty
-from zanith_django.exceptions import UnknownGraphVersion
+from zanith_django.exceptions import UnreadableGraph
 from zanith_django.models import Migration, Phase
 from zanith_django.models import SchemaSnapshot as Snapshot
 from zanith_django.schema.graph import SchemaGraph
@@ -94,7 +94,7 @@ class SnapshotAdmin(LedgerAdmin):
             context["migration_url"] = detail_url(Migration, row.migration_id)
         try:
             graph = SchemaGraph.from_json(row.graph)
-        except UnknownGraphVersion as error:
+        except UnreadableGraph as error:
             return {**context, "problem": error}
         return {**context, **_tables(graph, request)}
 

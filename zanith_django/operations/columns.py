@@ -32,6 +32,7 @@ from zanith_django.operations.constraints import (
 from zanith_django.operations.dependents import (
     DEPENDENT_PARTS,
     generated_from,
+    in_primary_key,
     rename_column,
     what_contains,
     without_column,
@@ -199,10 +200,11 @@ class AlterColumnType(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         table = must_have(context.graph, self.table)
-        rebuilt = _Rebuilt(table, generated_from(table, self.new.name), context)
-        column = sql.ident(self.new.name)
-        changes = [*rebuilt.drops(), *self._changes(column), *rebuilt.adds()]
-        policies = what_contains(table, self.new.name)["policies"]
+        retyped = self._is_retyped(context)
+        hanging = generated_from(table, self.new.name) if retyped else ()
+        policies = what_contains(table, self.new.name)["policies"] if retyped else ()
+        rebuilt = _Rebuilt(table, hanging, context)
+        changes = [*rebuilt.drops(), *self._changes(retyped), *rebuilt.adds()]
         return (
             *rebuilt.without_policies(policies),
             Statement(
@@ -215,24 +217,28 @@ class AlterColumnType(OnTable):
             *rebuilt.statements(policies),
         )
 
-    def _changes(self, column: sql.Composable) -> list[sql.Composable]:
+    def _is_retyped(self, context: Context) -> bool:
+        """Before PostgreSQL 16 the same type again is the way to the usual storage."""
         old, new = self.old, self.new
+        usual = bool(old.storage) and not new.storage and context.server_version < 160000
+        return usual or (old.type, old.collation) != (new.type, new.collation)
+
+    def _changes(self, retyped: bool) -> list[sql.Composable]:
+        old, new, column = self.old, self.new, sql.ident(self.new.name)
         changes = []
-        # The same type again resets storage and compression to what is usual for it.
-        retyped = (old.type, old.collation) != (new.type, new.collation) or (
-            bool(old.storage) and not new.storage
-        )
-        if retyped and old.default is not None:
+        if old.default is not None and (retyped or new.default is None):
             changes.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
         if retyped:
             changes.append(self._type_clause(column))
-        if new.default is not None and (retyped or new.default != old.default):
+            # ALTER TYPE resets both to what is usual for the type.
+            old = dataclasses.replace(old, storage="", compression="", default=None)
+        changes += storage_changes(old, new)
+        if new.default is not None and new.default != old.default:
             default = sql.catalog_text(new.default)
             changes.append(
                 sql.clause("ALTER COLUMN {column} SET DEFAULT {it}", column=column, it=default)
             )
-        stored = dataclasses.replace(old, storage="", compression="") if retyped else old
-        return [*changes, *storage_changes(stored, new)]
+        return changes
 
     def _type_clause(self, column: sql.Composable) -> sql.Composable:
         wanted = sql.catalog_text(self.new.type)
@@ -445,8 +451,9 @@ class AlterGenerated(OnTable):
         old, new = self.old, self.new
         if not new.generated:
             return not old.virtual
-        same = (old.type, old.collation, old.virtual) == (new.type, new.collation, new.virtual)
-        return bool(old.generated) and same and context.server_version >= 170000
+        same = dataclasses.replace(old, generated=new.generated) == new
+        stored = bool(old.generated) and not old.virtual
+        return stored and same and context.server_version >= 170000
 
     def _expression(self, context: Context) -> Statement:
         column = sql.ident(self.new.name)
@@ -581,7 +588,7 @@ class _Rebuilt:
         name, parts = self.table.name, self.parts
         key = self.table.primary_key
         again: list[Operation] = []
-        if key and {column.name for column in self.columns} & set(key.columns):
+        if key and any(in_primary_key(self.table, column.name) for column in self.columns):
             again.append(AlterPrimaryKey(table=name, new=key))
         again += [AddUnique(table=name, unique=item) for item in parts["uniques"].values()]
         again += [AddCheck(table=name, check=item) for item in parts["checks"].values()]
@@ -657,8 +664,8 @@ def storage_changes(old: Column, new: Column) -> list[sql.Composable]:
     """ALTER COLUMN … SET STORAGE and SET COMPRESSION, where they differ."""
     column = sql.ident(new.name)
     changes = []
-    if new.storage and new.storage != old.storage:
-        it = sql.keyword(new.storage)
+    if new.storage != old.storage:
+        it = sql.keyword(new.storage or "default")
         changes.append(sql.clause("ALTER COLUMN {column} SET STORAGE {it}", column=column, it=it))
     if new.compression != old.compression:
         it = sql.keyword(new.compression or "default")

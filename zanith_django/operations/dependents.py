@@ -16,7 +16,7 @@ DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes",
 def what_contains(table: Table, column: str) -> dict[str, tuple[Any, ...]]:
     """Everything on `table` that contains or reads `column`, by part; not the primary key."""
     found = {
-        part: tuple(item for item in getattr(table, part) if column in item.columns)
+        part: tuple(item for item in getattr(table, part) if column in _columns_of(item))
         for part in DEPENDENT_PARTS
         if part != "policies"
     }
@@ -29,6 +29,14 @@ def what_contains(table: Table, column: str) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+def _columns_of(item: Any) -> tuple[str, ...]:
+    return (*item.columns, *getattr(item, "include", ()))
+
+
+def in_primary_key(table: Table, column: str) -> bool:
+    return table.primary_key is not None and column in _columns_of(table.primary_key)
+
+
 def generated_from(table: Table, column: str) -> tuple[Column, ...]:
     """The generated columns of `table` that are computed from `column`."""
     return tuple(item for item in table.columns if mentions(item.generated, column))
@@ -39,7 +47,7 @@ def without_column(table: Table, column: str) -> Table:
     for part, items in what_contains(table, column).items():
         for item in items:
             table = table.without_item(part, item.name)
-    if table.primary_key and column in table.primary_key.columns:
+    if in_primary_key(table, column):
         table = dataclasses.replace(table, primary_key=None)
     return table.without_item("columns", column)
 

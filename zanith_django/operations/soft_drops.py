@@ -37,6 +37,7 @@ from zanith_django.operations.constraints import (
 from zanith_django.operations.dependents import (
     DEPENDENT_PARTS,
     generated_from,
+    in_primary_key,
     mentions,
     what_contains,
     with_column,
@@ -146,7 +147,7 @@ class SoftDropColumn(_OnColumn):
         Raises `CannotDrop` for what cannot be lifted.
         """
         target = f"{table.name}.{column.name}"
-        if table.primary_key and column.name in table.primary_key.columns:
+        if in_primary_key(table, column.name):
             raise CannotDrop(target, "it is part of the primary key")
         if mentions(table.partition_key, column.name):
             raise CannotDrop(target, "it is part of the partition key")

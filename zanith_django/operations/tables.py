@@ -24,7 +24,9 @@ from zanith_django.operations.columns import (
 )
 from zanith_django.operations.constraints import (
     AddCheck,
+    AddExclusion,
     AddForeignKey,
+    AddUnique,
     check_clause,
     comment_on_constraint,
     constraint_comment,
@@ -34,7 +36,15 @@ from zanith_django.operations.constraints import (
 )
 from zanith_django.operations.indexes import AddIndex, comment_on_index, option_changes
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
-from zanith_django.schema.graph import Check, ForeignKey, SchemaGraph, Table, TableName
+from zanith_django.schema.graph import (
+    Check,
+    Exclusion,
+    ForeignKey,
+    SchemaGraph,
+    Table,
+    TableName,
+    Unique,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +85,11 @@ class CreateTable(Operation):
     def _parts(self) -> list[Operation]:
         """What CREATE TABLE has no words for."""
         table, name = self.table, self.table.name
-        parts: list[Operation] = [AddIndex(table=name, index=index) for index in table.indexes]
+        uniques = [item for item in table.uniques if _is_twin(item, table)]
+        exclusions = [item for item in table.exclusions if _is_twin(item, table)]
+        parts: list[Operation] = [AddUnique(table=name, unique=item) for item in uniques]
+        parts += [AddExclusion(table=name, exclusion=item) for item in exclusions]
+        parts += [AddIndex(table=name, index=index) for index in table.indexes]
         parts += [AddCheck(table=name, check=check) for check in table.checks if _is_later(check)]
         parts += [AddForeignKey(table=name, foreign_key=key) for key in table.foreign_keys]
         parts += [CreatePolicy(table=name, policy=policy) for policy in table.policies]
@@ -90,7 +104,8 @@ class CreateTable(Operation):
         for column in table.columns:
             settings += column_settings(table.name, column, context)
         inline: list[Any] = [table.primary_key] if table.primary_key else []
-        inline += [*table.uniques, *table.exclusions]
+        keys = (*table.uniques, *table.exclusions)
+        inline += [item for item in keys if not _is_twin(item, table)]
         inline += [check for check in table.checks if not _is_later(check)]
         for constraint in inline:
             settings += constraint_comment(table.name, constraint.name, constraint.comment, context)
@@ -304,6 +319,16 @@ class AlterTableOptions(OnTable):
         return ()
 
 
+def _is_twin(item: Unique | Exclusion, table: Table) -> bool:
+    """Of two keys of the same columns CREATE TABLE would make only one."""
+    before = table.exclusions if isinstance(item, Exclusion) else table.uniques
+    earlier = before[: before.index(item)]
+    if isinstance(item, Exclusion):
+        return item.definition in {other.definition for other in earlier}
+    key = {table.primary_key.columns} if table.primary_key else set()
+    return item.columns in key | {other.columns for other in earlier if isinstance(other, Unique)}
+
+
 def _is_later(check: Check) -> bool:
     """CREATE TABLE takes every check for valid: one that is not has to be added."""
     return check.enforced and not check.valid
@@ -321,9 +346,9 @@ def create_table(table: Table, context: Context) -> str:
     lines = [column_clause(column) for column in table.columns]
     if table.primary_key:
         lines.append(primary_key_clause(table.primary_key))
-    lines += [unique_clause(unique) for unique in table.uniques]
+    lines += [unique_clause(item) for item in table.uniques if not _is_twin(item, table)]
     lines += [check_clause(check) for check in table.checks if not _is_later(check)]
-    lines += [exclusion_clause(exclusion) for exclusion in table.exclusions]
+    lines += [exclusion_clause(item) for item in table.exclusions if not _is_twin(item, table)]
     parts = [
         sql.clause(
             "CREATE {unlogged}TABLE {table} (\n  {lines}\n)",

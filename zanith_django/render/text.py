@@ -66,8 +66,8 @@ def plan_text(
         yield _spread(f"pending plan · {operations}", f"budget · ≤ {max_risk}")
     for migration in plan.migrations:
         yield from _migration_lines(migration, refusals, style, details)
-    yield ""
-    yield from _verdict(plan, refusals, max_risk, style)
+    verdict = list(_verdict(plan, refusals, max_risk, style))
+    yield from ["", *verdict] if verdict else []
 
 
 def _migration_lines(
@@ -189,9 +189,15 @@ def diff_text(
 
 
 def status_text(
-    timeline: Timeline, unfinished: Sequence[StepRow], style: Style, *, every: bool = False
+    timeline: Timeline,
+    unfinished: Sequence[StepRow],
+    half_undone: Sequence[str],
+    style: Style,
+    *,
+    every: bool = False,
 ) -> Iterator[str]:
-    """Where the database stands on the timeline."""
+    """Where the database stands on the timeline. `half_undone` are migrations of which a rollback
+    that stopped undid a part."""
     pending = timeline.pending
     applied = len(timeline.entries) - len(pending)
     yield f"{counted(applied, 'migration')} applied, {len(pending)} pending"
@@ -201,8 +207,14 @@ def status_text(
         late = " (late: older than the newest applied)" if entry.late else ""
         yield f"  {state} {entry.id}{note}{late}"
     for row in unfinished:
-        yield str(style.ERROR(f"  {SIGILS[row.status]} {row.id} {row.status}: {row.error or ''}"))
-    if unfinished:
+        yield str(style.ERROR(f"  {SIGILS[row.status]} {row.id} {row.status}"))
+        for line in _wrapped(row.error, "      ") if row.error else ():
+            yield str(style.ERROR(line))
+    for name in half_undone:
+        yield str(style.ERROR(f"  {SIGILS[ROLLED_BACK]} {name} is rolled back half way"))
+    if half_undone:
+        yield "Run zanith_rollback --steps 1: it goes on there."
+    elif unfinished:
         yield "Run zanith_apply: it resumes there."
     elif pending:
         yield "Run zanith_plan to see what they do, zanith_apply to run them."
@@ -222,7 +234,9 @@ def history_text(
     by_migration: dict[str, list[StepRow]] = {}
     for row in steps:
         by_migration.setdefault(row.migration_id, []).append(row)
-    unfinished = [name for name in by_migration if name not in applied]
+    others = [name for name in by_migration if name not in applied]
+    undone = [name for name in others if _is_undone(by_migration[name])]
+    unfinished = [name for name in others if name not in undone]
     yield f"Applied migrations ({len(applied)}):"
     for name, when in applied.items():
         yield f"▸ {name}" + ("" if verbose else f"  {when:%Y-%m-%d %H:%M:%S}")
@@ -235,6 +249,18 @@ def history_text(
     for name in unfinished:
         yield f"▸ {name}"
         yield from _history_steps(by_migration[name], style, timed)
+    if undone:
+        yield f"Rolled back ({len(undone)}):"
+    for name in undone:
+        yield f"▸ {name}"
+        if verbose:
+            yield from _history_steps(by_migration[name], style, timed)
+
+
+def _is_undone(rows: Iterable[StepRow]) -> bool:
+    """The newest attempt of every step was rolled back."""
+    newest = {row.step: row.status for row in rows}
+    return set(newest.values()) == {ROLLED_BACK}
 
 
 def _history_steps(rows: Iterable[StepRow], style: Style, timed: bool) -> Iterator[str]:

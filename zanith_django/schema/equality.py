@@ -31,6 +31,8 @@ _KIND_OF_PART: Final = {
     "indexes": "index",
     "policies": "policy",
     "triggers": "trigger",
+    "rules": "rule",
+    "statistics": "extended statistics",
 }
 
 # Fields of a table that models seldom speak of: (field, what it is called, its silent value).
@@ -44,7 +46,38 @@ _TABLE_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("partition_key", "partitioning", ""),
     ("partition_of", "parent of a partition", None),
     ("partition_bound", "partition bound", ""),
+    ("inherits", "inheritance", ()),
+    ("replica_identity", "replica identity", ""),
 )
+
+# Those of them that are read and that no operation changes.
+_WITHOUT_OPERATION: Final = frozenset(
+    (
+        "tablespace",
+        "unlogged",
+        "partition_key",
+        "partition_of",
+        "partition_bound",
+        "inherits",
+        "replica_identity",
+    )
+)
+
+# The same of a column and of the parts of a table: where the models are silent it is an extra.
+_COLUMN_OPTIONS: Final = (
+    ("collation", "collation of column", ""),
+    ("comment", "comment of column", ""),
+    ("sequence", "sequence of column", ""),
+)
+_COMMENT: Final[tuple[str, str, Any]] = ("comment", "comment", "")
+_PART_OPTIONS: Final[dict[str, tuple[tuple[str, str, Any], ...]]] = {
+    **dict.fromkeys(("uniques", "foreign_keys", "checks", "exclusions", "policies"), (_COMMENT,)),
+    "indexes": (
+        _COMMENT,
+        ("options", "storage parameters", ()),
+        ("tablespace", "tablespace", ""),
+    ),
+}
 
 # What may differ between two objects that are still the same one, changed. The rest tells which
 # object it is.
@@ -59,7 +92,7 @@ _CHANGEABLE: Final[dict[str, dict[str, Any]]] = {
         "enforced": True,
     },
     "checks": {"valid": True, "no_inherit": False, "enforced": True},
-    "indexes": {"valid": True, "options": (), "tablespace": ""},
+    "indexes": {"valid": True},
 }
 
 _WIDTHS: Final = ("smallint", "integer", "bigint")
@@ -162,6 +195,25 @@ def _of_names(items: Iterable[_Named], wanted: Iterable[Any]) -> tuple[_Named, .
     return tuple(item for item in items if item.name in names)
 
 
+def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra]:
+    """What differs in tables that both have and no operation changes: triggers, tablespaces, …"""
+    for table in before.tables:
+        other = after.table(table.name)
+        if other is None or other == table:
+            continue
+        for name, kind, _ in _TABLE_OPTIONS:
+            if name in _WITHOUT_OPERATION and getattr(table, name) != getattr(other, name):
+                yield Extra(kind, table.name, "", getattr(other, name))
+        for part in ("triggers", "rules", "statistics"):
+            changed = {*getattr(table, part)} ^ {*getattr(other, part)}
+            for name in sorted({item.name for item in changed}):
+                yield Extra(_KIND_OF_PART[part], table.name, name)
+        for column in table.columns:
+            twin = other.column(column.name)
+            if twin is not None and twin.sequence != column.sequence:
+                yield Extra("sequence of column", table.name, column.name, twin)
+
+
 class _TableView:
     """One live table seen with the eyes of its declaration."""
 
@@ -206,10 +258,10 @@ class _TableView:
         if live == wanted:
             return live
         changes: dict[str, Any] = {}
-        for silent in ("collation", "comment"):
-            if getattr(live, silent) and not getattr(wanted, silent):
-                self.extra(silent, live.name, live)
-                changes[silent] = ""
+        for name, kind, silent in _COLUMN_OPTIONS:
+            if getattr(live, name) != silent and getattr(wanted, name) == silent:
+                self.extra(kind, live.name, live)
+                changes[name] = silent
         if live.identity in _GENERATORS and wanted.identity in _GENERATORS:
             changes["identity"] = wanted.identity
         if _default(live) == _default(wanted):
@@ -248,7 +300,7 @@ class _TableView:
         if dataclasses.replace(live, name=wanted.name, comment="") != wanted:
             return live
         if live.comment:
-            self.extra("comment", live.name, live)
+            self.extra("comment of primary key", live.name, live)
         return wanted
 
     def part(self, part: str) -> list[tuple[Any, Any]]:
@@ -273,7 +325,7 @@ class _TableView:
         return (self.name, item.name) not in self.facts.named
 
     def whole(self, part: str) -> Callable[[Any], Any]:
-        """What makes two objects of this kind equal: all but name and comment."""
+        """What tells two objects of this kind apart: not its name, nor what models seldom say."""
         unordered = part == "uniques" and self.name in self.facts.many_to_many
 
         def value(item: Any) -> Any:
@@ -284,9 +336,8 @@ class _TableView:
                 texts["columns"] = tuple(sorted(item.columns))
             if part == "indexes":
                 texts["keys"] = tuple(map(_canonical_key, item.keys))
-            if part != "triggers":
-                texts["comment"] = ""
-            return dataclasses.replace(item, name="", **texts)
+            silent = {name: usual for name, _, usual in _PART_OPTIONS.get(part, ())}
+            return dataclasses.replace(item, **{"name": "", **silent, **texts})
 
         return value
 
@@ -299,18 +350,23 @@ class _TableView:
             elif wanted is None:
                 self.extra(_KIND_OF_PART[part], live.name, live)
             elif live is not None:
-                comment = self.comment(live, wanted)
+                spoken = dict(self.spoken(part, live, wanted))
                 same = whole(live) == whole(wanted)
-                equal = same and (live.name == wanted.name or self.is_unnamed(wanted))
-                yield dataclasses.replace(wanted if equal else live, **comment), wanted
+                if same and (live.name == wanted.name or self.is_unnamed(wanted)):
+                    settled = dataclasses.replace(wanted, **spoken)
+                    named = dataclasses.replace(settled, name=live.name)
+                    yield (wanted if settled == wanted else named), wanted
+                else:
+                    yield dataclasses.replace(live, **spoken), wanted
 
-    def comment(self, live: Any, wanted: Any) -> dict[str, str]:
-        if not hasattr(live, "comment"):
-            return {}
-        if live.comment and not wanted.comment:
-            self.extra("comment", live.name, live)
-            return {"comment": ""}
-        return {"comment": live.comment}
+    def spoken(self, part: str, live: Any, wanted: Any) -> Iterator[tuple[str, Any]]:
+        """The live options of an object, those that its model is silent about told as extras."""
+        for name, kind, silent in _PART_OPTIONS.get(part, ()):
+            value = getattr(live, name)
+            if value != silent and getattr(wanted, name) == silent:
+                self.extra(f"{kind} of {_KIND_OF_PART[part]}", live.name, live)
+                value = silent
+            yield name, value
 
     def settle_unique_indexes(self, changes: dict[str, Any]) -> None:
         """A plain unique index does the work of a unique constraint that has no name in Meta."""
@@ -397,6 +453,7 @@ def _is_like(index: Index) -> bool:
         and len(index.keys) == 1
         and index.keys[0].opclass in _PATTERN_OPCLASSES
         and not (index.unique or index.predicate or index.keys[0].expression)
+        and index.valid
     )
 
 

@@ -1,6 +1,6 @@
 """pg_catalog → graph: the only reader of a schema.
 
-Ten queries whatever the size of the schema; each stands in `queries/` and pastes into psql.
+Twelve queries whatever the size of the schema; each stands in `queries/` and pastes into psql.
 PostgreSQL prints every text under `search_path = pg_catalog`, so that two readings differ only
 where the schemas do.
 """
@@ -26,7 +26,9 @@ from zanith_django.schema.graph import (
     IndexKey,
     Policy,
     PrimaryKey,
+    Rule,
     SchemaGraph,
+    Statistics,
     Table,
     TableName,
     Trigger,
@@ -47,6 +49,8 @@ _IDENTITIES: Final = {"": "", "a": "always", "d": "by default"}
 _STORAGES: Final = {"": "", "p": "plain", "e": "external", "m": "main", "x": "extended"}
 _COMPRESSIONS: Final = {"": "", "p": "pglz", "l": "lz4"}
 _COMMANDS: Final = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
+_ENABLED: Final = {"O": "", "D": "disabled", "R": "replica", "A": "always"}
+_REPLICA_IDENTITIES: Final = {"d": "", "n": "nothing", "f": "full", "i": "index"}
 _PROVIDERS: Final = {"d": "default", "i": "icu", "c": "libc", "b": "builtin"}
 
 # pg_index.indoption: bit 1 is descending, bit 2 nulls first, which descending implies.
@@ -176,7 +180,9 @@ class _Reading:
             self.add_constraint(row)
         self.add_indexes(map(_IndexKeyRow._make, query("indexes")))
         self.add_policies(query("policies"))
-        self.add_triggers(query("triggers"))
+        self.add_triggers("triggers", Trigger, query("triggers"))
+        self.add_triggers("rules", Rule, query("rules"))
+        self.add_statistics(query("statistics"))
         return SchemaGraph(
             tables=tuple(map(self.table, tables)),
             extensions=tuple(Extension(*row) for row in query("extensions")),
@@ -197,10 +203,12 @@ class _Reading:
     def table(self, row: type_of_row) -> Table:
         (
             oid, schema, name, comment, options, tablespace, unlogged,
-            row_security, force_row_security, partition_key, parent_schema, parent, bound,
+            row_security, force_row_security, partition_key, partition, parents, bound,
+            replica_identity,
         ) = row  # fmt: skip
         parts = self.parts[oid]
         keys = parts.pop("primary_key", [None])
+        above = tuple(self.name(*parent) for parent in parents or ())
         return Table(
             name=self.name(schema, name),
             primary_key=keys[0],
@@ -211,8 +219,10 @@ class _Reading:
             row_security=row_security,
             force_row_security=force_row_security,
             partition_key=partition_key,
-            partition_of=None if parent is None else self.name(parent_schema, parent),
+            partition_of=above[0] if partition else None,
             partition_bound=bound,
+            inherits=() if partition else above,
+            replica_identity=_REPLICA_IDENTITIES[replica_identity],
             **{part: tuple(items) for part, items in parts.items()},
         )
 
@@ -383,9 +393,16 @@ class _Reading:
             )
             self.add(table, "policies", policy, self.read(table, numbers))
 
-    def add_triggers(self, rows: list[type_of_row]) -> None:
+    def add_triggers(
+        self, part: str, kind: type[Trigger] | type[Rule], rows: list[type_of_row]
+    ) -> None:
+        for table, name, definition, enabled, numbers in rows:
+            item = kind(name, definition, _ENABLED[enabled])
+            self.add(table, part, item, self.read(table, numbers))
+
+    def add_statistics(self, rows: list[type_of_row]) -> None:
         for table, name, definition, numbers in rows:
-            self.add(table, "triggers", Trigger(name, definition), self.read(table, numbers))
+            self.add(table, "statistics", Statistics(name, definition), self.read(table, numbers))
 
 
 def _column(
@@ -400,6 +417,7 @@ def _column(
     storage: str,
     compression: str,
     comment: str,
+    sequence: str | None,
 ) -> Column:
     serial = serials is not None and default in serials.split("\n")
     return Column(
@@ -414,6 +432,7 @@ def _column(
         _STORAGES[storage],
         _COMPRESSIONS[compression],
         comment,
+        sequence or "",
     )
 
 

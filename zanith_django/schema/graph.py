@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zanith_django.exceptions import InvalidName, UnknownGraphVersion
+from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 
 JSON_VERSION = 1
 
@@ -423,10 +423,18 @@ class SchemaGraph:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
-        """Inverse of `to_json`; raises `UnknownGraphVersion` for a version made by a later us."""
+        """Inverse of `to_json`; raises `UnknownGraphVersion` for a version made by a later us, and
+        `UnreadableGraph` for what is no graph."""
         version = data.get("version") if isinstance(data, Mapping) else None
         if version != JSON_VERSION:
             raise UnknownGraphVersion(version, JSON_VERSION)
+        try:
+            return cls._from_json(data)
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidName) as error:
+            raise UnreadableGraph(repr(error)) from error
+
+    @classmethod
+    def _from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
         schema = data["default_schema"]
         parse = _unqualifier(schema)
         return cls(

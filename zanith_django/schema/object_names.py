@@ -71,14 +71,16 @@ def with_real_name(table: Table, name: TableName) -> Table:
     """A table that was made under a neutral name, as if it had been made under `name`.
 
     Names that PostgreSQL chose begin with the neutral name; they become what it would have chosen
-    for `name`. That another table may have had the name before is not foreseen. Triggers, whose
-    text names the table, are left out: Django declares none.
+    for `name`. That another table may have had the name before is not foreseen. Triggers, rules and
+    statistics, whose text names the table, are left out: Django declares none.
     """
     rename = _Renaming(table, name.name)
     return replace(
         table,
         name=name,
         triggers=(),
+        rules=(),
+        statistics=(),
         primary_key=table.primary_key and rename.each([table.primary_key], "pkey")[0],
         uniques=rename.each(table.uniques, "key"),
         exclusions=rename.each(table.exclusions, "excl"),

@@ -79,10 +79,10 @@ class Command(ZanithCommand):
         if options["empty"]:
             self._empty(options, request)
             return
-        labels = [config.label for config in configs]
-        if not self._django_first(labels, options):
-            return
+        # Before makemigrations writes anything, for a database that cannot be used.
         connection = self.connect(options["database"])
+        if not self._django_first([config.label for config in configs], options):
+            return
         made = generate(connection, request)
         self._give(made, options)
         if options["from_diff"] and not (options["dry_run"] and made.summaries):

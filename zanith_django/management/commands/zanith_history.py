@@ -21,13 +21,12 @@ class Command(ZanithCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--verbose", action="store_true", help="Show steps and snapshots.")
-        parser.add_argument(
-            "--since", type=period, metavar="PERIOD", help="Only newer than this: 7d, 12h, 2w."
-        )
+        parser.add_argument("--since", metavar="PERIOD", help="Only newer than this: 7d, 12h, 2w.")
         parser.add_argument("--id", default="", metavar="ID", help="Only this migration.")
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def run(self, **options: Any) -> None:
+        start = datetime.now(UTC) - period(options["since"]) if options["since"] else None
         ledger = Ledger(self.connect(options["database"]))
         applied = ledger.applied()
         steps = ledger.steps(options["id"] or None)
@@ -35,8 +34,7 @@ class Command(ZanithCommand):
             applied = {name: when for name, when in applied.items() if name == options["id"]}
             if not applied and not steps:
                 raise UnknownMigration(options["id"])
-        if options["since"]:
-            start = datetime.now(UTC) - options["since"]
+        if start:
             applied = {name: when for name, when in applied.items() if when >= start}
             begun = {r.migration_id for r in steps if r.started_at and r.started_at >= start}
             steps = [r for r in steps if r.migration_id in applied or r.migration_id in begun]

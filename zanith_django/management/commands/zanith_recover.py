@@ -65,7 +65,7 @@ class Command(ZanithCommand):
             )
 
     def run(self, **options: Any) -> None:
-        self.connection = self.connect(options["database"])
+        self.connection = self.connect_directly(options["database"])
         self.ledger = Ledger(self.connection)
         getattr(self, f"_{options['verb'].replace('-', '_')}")(options)
 

@@ -33,7 +33,7 @@ class Command(ZanithCommand):
         )
 
     def run(self, **options: Any) -> None:
-        connection = self.connect(options["database"])
+        connection = self.connect_directly(options["database"])
         chosen = Options(
             count=options["steps"],
             to=options["to"],

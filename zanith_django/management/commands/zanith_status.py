@@ -21,7 +21,8 @@ class Command(ZanithCommand):
     def run(self, **options: Any) -> None:
         connection = self.connect(options["database"])
         timeline = read_timeline(connection)
-        unfinished = Ledger(connection).unfinished()
+        ledger = Ledger(connection)
+        unfinished, half_undone = ledger.unfinished(), ledger.half_rolled_back()
         if options["format"] == "json":
             self.print_json(
                 {
@@ -32,7 +33,9 @@ class Command(ZanithCommand):
                     "unfinished": [
                         {"id": r.id, "status": r.status, "error": r.error} for r in unfinished
                     ],
+                    "half_rolled_back": half_undone,
                 }
             )
         else:
-            self.say(status_text(timeline, unfinished, self.style, every=options["all"]))
+            every = options["all"]
+            self.say(status_text(timeline, unfinished, half_undone, self.style, every=every))

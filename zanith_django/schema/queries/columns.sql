@@ -1,5 +1,6 @@
 -- Columns of the tables in zanith.relations (an array of oids; unset: of all user tables).
--- The sequences that a column owns are told as the defaults that make it a serial.
+-- The sequences that a column owns are told as the defaults that make it a serial; so is one that
+-- nobody owns and no other default uses: older versions of Django left one behind a widened key.
 SELECT a.attrelid,
        a.attnum,
        a.attname::text,
@@ -8,18 +9,52 @@ SELECT a.attrelid,
        pg_catalog.pg_get_expr(d.adbin, d.adrelid),
        CASE WHEN a.atthasdef AND a.attgenerated = '' AND a.atttypid IN (20, 21, 23) THEN (
            SELECT string_agg(format('nextval(%L::regclass)', s.oid::regclass), E'\n')
-           FROM pg_catalog.pg_depend o
-           JOIN pg_catalog.pg_class s ON s.oid = o.objid AND s.relkind = 'S'
-           WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = a.attrelid
-             AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
-             AND o.deptype = 'a') END,
+           FROM (
+               SELECT o.objid
+               FROM pg_catalog.pg_depend o
+               WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = a.attrelid
+                 AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
+                 AND o.deptype = 'a'
+               UNION ALL
+               SELECT u.refobjid
+               FROM pg_catalog.pg_depend u
+               WHERE a.attnotnull
+                 AND u.classid = 'pg_catalog.pg_attrdef'::regclass AND u.objid = d.oid
+                 AND u.refclassid = 'pg_catalog.pg_class'::regclass AND u.refobjid <> a.attrelid
+                 AND NOT EXISTS (
+                     SELECT FROM pg_catalog.pg_depend o
+                     WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = u.refobjid
+                       AND o.deptype IN ('a', 'i'))
+                 AND NOT EXISTS (
+                     SELECT FROM pg_catalog.pg_depend o
+                     WHERE o.refclassid = 'pg_catalog.pg_class'::regclass
+                       AND o.refobjid = u.refobjid
+                       AND o.classid = 'pg_catalog.pg_attrdef'::regclass AND o.objid <> d.oid)
+           ) AS own(oid)
+           JOIN pg_catalog.pg_class s ON s.oid = own.oid AND s.relkind = 'S') END,
        a.attidentity::text,
        a.attgenerated::text,
        CASE WHEN coll.oid IS NULL THEN ''
             ELSE format('%I.%I', collation_schema.nspname, coll.collname) END,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END,
        a.attcompression::text,
-       coalesce(comment.description, '')
+       coalesce(comment.description, ''),
+       -- The sequence of an identity or a serial, where it does not count to the column's end.
+       CASE WHEN a.attidentity <> '' OR a.atthasdef AND a.atttypid IN (20, 21, 23) THEN (
+           SELECT concat_ws(' ',
+                      CASE WHEN q.seqmax < CASE a.atttypid
+                                           WHEN 21 THEN 32767
+                                           WHEN 23 THEN 2147483647
+                                           ELSE 9223372036854775807 END
+                           THEN 'MAXVALUE ' || q.seqmax END,
+                      CASE WHEN q.seqincrement <> 1 THEN 'INCREMENT ' || q.seqincrement END,
+                      CASE WHEN q.seqcycle THEN 'CYCLE' END)
+           FROM pg_catalog.pg_depend o
+           JOIN pg_catalog.pg_sequence q ON q.seqrelid = o.objid
+           WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = a.attrelid
+             AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
+             AND o.deptype IN ('a', 'i')
+           LIMIT 1) END
 FROM unnest(coalesce(nullif(current_setting('zanith.relations', true), '')::oid[], ARRAY(
          SELECT oid FROM pg_catalog.pg_class
          WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text

@@ -3,7 +3,8 @@
 --   set zanith.schemas = '{public,audit}'; set zanith.tables = '{public.users}';
 WITH chosen AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname, c.reloptions, c.reltablespace, c.relpersistence,
-           c.relrowsecurity, c.relforcerowsecurity, c.relkind, c.relispartition, c.relpartbound
+           c.relrowsecurity, c.relforcerowsecurity, c.relkind, c.relispartition, c.relpartbound,
+           c.relreplident
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p')
@@ -32,15 +33,21 @@ SELECT c.oid,
        c.relrowsecurity,
        c.relforcerowsecurity,
        CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) ELSE '' END,
-       parent_schema.nspname::text,
-       parent.relname::text,
-       CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) ELSE '' END
+       c.relispartition,
+       parent.names,
+       CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) ELSE '' END,
+       c.relreplident::text
 FROM chosen c
 CROSS JOIN told
 LEFT JOIN pg_catalog.pg_description comment
        ON comment.classoid = 'pg_catalog.pg_class'::regclass
       AND comment.objoid = c.oid AND comment.objsubid = 0
 LEFT JOIN pg_catalog.pg_tablespace place ON place.oid = c.reltablespace
-LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid AND c.relispartition
-LEFT JOIN pg_catalog.pg_class parent ON parent.oid = h.inhparent
-LEFT JOIN pg_catalog.pg_namespace parent_schema ON parent_schema.oid = parent.relnamespace
+LEFT JOIN (
+    SELECT h.inhrelid,
+           array_agg(ARRAY[n.nspname::text, p.relname::text] ORDER BY h.inhseqno) AS names
+    FROM pg_catalog.pg_inherits h
+    JOIN pg_catalog.pg_class p ON p.oid = h.inhparent AND p.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
+    GROUP BY h.inhrelid
+) parent ON parent.inhrelid = c.oid

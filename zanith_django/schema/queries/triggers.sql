@@ -3,6 +3,7 @@
 SELECT t.tgrelid,
        t.tgname::text,
        pg_catalog.pg_get_triggerdef(t.oid),
+       t.tgenabled::text,
        ARRAY(SELECT o.refobjsubid::int4 FROM pg_catalog.pg_depend o
              WHERE o.classid = 'pg_catalog.pg_trigger'::regclass AND o.objid = t.oid
                AND o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = t.tgrelid

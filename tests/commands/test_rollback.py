@@ -1,0 +1,304 @@
+"""zanith_rollback: migrations go back step by step, in the ledger and in Django's record too."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commands.conftest import Copy
+from tests.commands.releases import Releases
+from tests.commands.test_recover import graph_of
+from tests.project import BASE_APPS, SETTINGS
+from zanith_django.operations import (
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    AddUnique,
+    CreateTable,
+    DropColumn,
+    Operation,
+    RunPython,
+    SoftDropColumn,
+)
+from zanith_django.schema.graph import (
+    Column,
+    ForeignKey,
+    Index,
+    IndexKey,
+    PrimaryKey,
+    Table,
+    TableName,
+    Unique,
+)
+
+USERS = """
+from django.db import models
+
+class User(models.Model):
+    email = models.TextField()
+    {fields}
+
+    class Meta:
+        db_table = "users"
+"""
+LEGACY = 'legacy_uuid = models.TextField(default="")'
+LOGIN = "last_login = models.DateTimeField(null=True, db_index=True)"
+USERS_TABLE = TableName("", "users")
+ADD_NICK = AddColumn(table=USERS_TABLE, column=Column("nick", "text"))
+LOGIN_ID = "20260101_000002_login"
+NICK = "nick = models.TextField(null=True)"
+
+
+def two_users(releases: Releases) -> None:
+    releases.start(USERS.format(fields=LEGACY))
+    releases.project.sql("INSERT INTO users (email, legacy_uuid) VALUES ('a', 'x'), ('b', 'y')")
+
+
+@pytest.fixture
+def releases(copy_of: Copy) -> Releases:
+    """Two users with a legacy_uuid."""
+    return copy_of(two_users)
+
+
+def login_released(releases: Releases) -> None:
+    two_users(releases)
+    release_login(releases)
+
+
+@pytest.fixture
+def with_login(copy_of: Copy) -> Releases:
+    """The same after `release_login`."""
+    return copy_of(login_released)
+
+
+def release_login(releases: Releases) -> str:
+    """addColumn, addIndex and softDropColumn, as in the worked example."""
+    table = graph_of(releases).table(USERS_TABLE)
+    assert table is not None
+    legacy = table.column("legacy_uuid")
+    assert legacy is not None
+    operations: list[Operation] = [
+        AddColumn(table=USERS_TABLE, column=Column("last_login", "timestamp with time zone")),
+        AddIndex(
+            table=USERS_TABLE,
+            index=Index("users_last_login_idx", (IndexKey(column="last_login"),)),
+        ),
+        SoftDropColumn.of(table, legacy, model="people.User"),
+    ]
+    migration = releases.write("login", USERS.format(fields=LOGIN), operations)
+    releases.apply()
+    return migration
+
+
+def release_nick(releases: Releases) -> str:
+    migration = releases.write("nick", USERS.format(fields=f"{LOGIN}\n    {NICK}"), [ADD_NICK])
+    releases.apply()
+    return migration
+
+
+def test_migrations_go_back_and_forth_and_django_agrees(releases: Releases) -> None:
+    run = releases.project
+    before = releases.live()
+    login, nick = release_login(releases), release_nick(releases)
+    after = releases.live()
+
+    said = run.manage("zanith_rollback", "--steps", "2", check=True).stdout
+
+    assert "Rolled back 2 migrations, 4 steps" in said
+    assert releases.live() == before
+    assert run.sql("SELECT legacy_uuid FROM users ORDER BY id") == [("x",), ("y",)]
+    assert releases.statuses(login) == ["rolled_back"] * 3
+    assert releases.statuses(nick) == ["rolled_back"]
+    assert releases.applied() == []
+    assert not run.sql("SELECT FROM _zanith_migration_artifacts WHERE expires_at IS NULL")
+    shown = run.manage("showmigrations", "people", check=True).stdout
+    assert " ".join(shown.split()) == "people [X] 0001_first [ ] 0002_login [ ] 0003_nick"
+
+    releases.apply()
+
+    assert releases.live() == after
+    assert releases.statuses(login) == ["rolled_back", "done"] * 3
+    assert run.manage("migrate", "--check").returncode == 0
+    assert run.manage("makemigrations", "--check").returncode == 0
+    assert run.manage("zanith_diff", "models", "live").returncode == 0
+
+
+def test_going_back_to_a_migration_leaves_it_and_twice_does_nothing(with_login: Releases) -> None:
+    run = with_login.project
+    nick = release_nick(with_login)
+
+    dry = run.manage("zanith_rollback", "--to", LOGIN_ID, "--dry-run", check=True).stdout
+    assert 'DROP COLUMN "nick"' in dry
+    assert with_login.applied() == [LOGIN_ID, nick]
+
+    run.manage("zanith_rollback", "--to", LOGIN_ID, check=True)
+    assert with_login.applied() == [LOGIN_ID]
+
+    again = run.manage("zanith_rollback", "--to", LOGIN_ID, check=True)
+    assert again.stdout == "Nothing to roll back.\n"
+
+
+def test_what_cannot_be_undone_is_refused_before_anything_runs(releases: Releases) -> None:
+    run = releases.project
+    drop = DropColumn(table=USERS_TABLE, column=Column("legacy_uuid", "text", nullable=False))
+    migration = releases.write("hard", USERS.format(fields=NICK), [drop, ADD_NICK])
+    releases.apply()
+    before = releases.live()
+
+    refused = run.manage("zanith_rollback", "--steps", "1")
+
+    assert refused.returncode == 1
+    assert f"{migration}::0001 cannot be undone: dropColumn took its data" in refused.stderr
+    assert "zanith_recover list" in refused.stderr
+    assert releases.live() == before
+    assert releases.statuses(migration) == ["done", "done"]
+
+
+def test_rows_in_the_way_of_a_dropped_column_are_told(with_login: Releases) -> None:
+    run = with_login.project
+    run.sql("INSERT INTO users (email) VALUES ('c')")
+
+    refused = run.manage("zanith_rollback", "--steps", "1")
+
+    assert refused.returncode == 1
+    assert "users.legacy_uuid must have a value: 1 row, such as id=3" in refused.stderr
+    assert "zanith_recover inspect users.legacy_uuid" in refused.stderr
+
+
+def test_a_column_that_was_recovered_before_needs_no_undoing(releases: Releases) -> None:
+    run = releases.project
+    before = releases.live()
+    login = release_login(releases)
+    run.manage("zanith_recover", "restore-column", "users.legacy_uuid", check=True)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert releases.live() == before
+    assert releases.statuses(login) == ["rolled_back"] * 3
+
+
+def test_a_rollback_that_failed_resumes_where_it_stopped(releases: Releases) -> None:
+    run = releases.project
+    before = releases.live()
+    login = release_login(releases)
+    run.sql("CREATE VIEW in_the_way AS SELECT last_login FROM users")
+
+    failed = run.manage("zanith_rollback", "--steps", "1")
+    assert failed.returncode == 1
+    assert "other objects depend on it" in failed.stderr
+    assert releases.statuses(login) == ["failed", "rolled_back", "rolled_back"]
+    assert releases.applied() == [login]
+
+    assert f"{LOGIN_ID} is rolled back half way" in run.manage("zanith_status").stdout
+    stopped = run.manage("zanith_apply")
+    assert stopped.returncode == 1
+    assert "Run zanith_rollback --steps 1" in stopped.stderr
+    run.sql("DROP VIEW in_the_way")
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    assert releases.live() == before
+    assert releases.statuses(login) == ["rolled_back"] * 3
+
+
+DATA = """
+from django.db import migrations
+
+
+def forwards(apps, editor):
+    apps.get_model("people", "User").objects.update(email="changed")
+
+
+def backwards(apps, editor):
+    apps.get_model("people", "User").objects.update(email="back")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("people", "0001_first")]
+    operations = [migrations.RunPython(forwards{reverse})]
+"""
+
+
+@pytest.mark.parametrize("reverse", [", backwards", ""])
+def test_python_with_a_reverse_is_honoured(releases: Releases, reverse: str) -> None:
+    run = releases.project
+    run.write("people/migrations/0002_data.py", DATA.format(reverse=reverse))
+    step = RunPython(migration="people.0002_data", position=1, reversible=bool(reverse))
+    releases.file("data", [step], covers=["people.0002_data"])
+    releases.apply()
+    assert run.sql("SELECT DISTINCT email FROM users") == [("changed",)]
+
+    done = run.manage("zanith_rollback", "--steps", "1")
+
+    expected = (0, "back") if reverse else (1, "changed")
+    ((email,),) = run.sql("SELECT DISTINCT email FROM users")
+    assert (done.returncode, email) == expected
+    assert reverse or "its code has no reverse" in done.stderr
+
+
+def test_what_django_did_is_left_to_django(releases: Releases) -> None:
+    run = releases.project
+    fields = f"{LEGACY}\n    {NICK}"
+    releases.write("nick", USERS.format(fields=fields), [ADD_NICK])
+    run.manage("migrate", check=True)
+    releases.apply()
+
+    refused = run.manage("zanith_rollback", "--steps", "1")
+
+    assert refused.returncode == 1
+    assert "manage.py migrate people" in refused.stderr
+
+
+def test_a_migration_that_another_one_stands_on_is_refused(releases: Releases) -> None:
+    run = releases.project
+    releases.write("nick", USERS.format(fields=f"{LEGACY}\n    {NICK}"), [ADD_NICK])
+    run.write("settings.py", SETTINGS.format(apps=[*BASE_APPS, "people", "blog"]))
+    run.add_app(
+        "blog",
+        """
+        from django.db import models
+
+        class Post(models.Model):
+            author = models.ForeignKey("people.User", models.CASCADE)
+        """,
+    )
+    run.manage("makemigrations", "blog", check=True)
+    releases.apply()
+
+    refused = run.manage("zanith_rollback", "--steps", "1")
+
+    assert refused.returncode == 1
+    assert "django:blog.0001_initial" in refused.stderr
+    assert "manage.py migrate blog" in refused.stderr
+
+
+def test_a_table_with_its_keys_goes_back(releases: Releases) -> None:
+    run = releases.project
+    before = releases.live()
+    orders = Table(
+        TableName("", "orders"),
+        columns=(
+            Column("id", "bigint", nullable=False, identity="by default"),
+            Column("number", "text", nullable=False),
+            Column("buyer_id", "bigint", nullable=False),
+        ),
+        primary_key=PrimaryKey("orders_pkey", ("id",)),
+    )
+    key = ForeignKey("orders_buyer", ("buyer_id",), USERS_TABLE, ("id",))
+    migration = releases.file(
+        "orders",
+        [
+            CreateTable(table=orders),
+            AddUnique(table=orders.name, unique=Unique("orders_number", ("number",))),
+            AddForeignKey(table=orders.name, foreign_key=key),
+        ],
+    )
+    releases.apply()
+    run.sql("INSERT INTO orders (number, buyer_id) VALUES ('n', 1)")
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert releases.live() == before
+    assert releases.statuses(migration) == ["rolled_back"] * 3
+
+
+def test_how_far_must_be_said(releases: Releases) -> None:
+    for arguments in ([], ["--steps", "0"], ["--to", "nothing"], ["--steps", "1", "--to", "x"]):
+        assert releases.project.manage("zanith_rollback", *arguments).returncode == 2

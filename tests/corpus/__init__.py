@@ -1,0 +1,1 @@
+"""Real projects compared with their own migrated databases, on demand: `python -m tests.corpus`."""

@@ -1,0 +1,10 @@
+-- The sequences that no column owns: models may name them in a default, and pg_dump without
+-- tables leaves them out.
+SELECT format('CREATE SEQUENCE %s', c.oid::regclass)
+FROM pg_class c
+WHERE c.relkind = 'S'
+  AND c.relnamespace = 'public'::regnamespace
+  AND NOT EXISTS (
+      SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i', 'e')
+  )

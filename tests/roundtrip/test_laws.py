@@ -1,0 +1,105 @@
+"""The laws of the language, with random schemas on a real server."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.database.place import Connection, Place
+from tests.graphs import differences
+from tests.roundtrip.schemas import Change, changes
+from tests.servers import Database, Server
+from zanith_django.diff import diff
+from zanith_django.operations import Operation
+from zanith_django.schema.graph import SchemaGraph
+
+EXAMPLES = int(os.environ.get("ZANITH_LAW_EXAMPLES", "100"))
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[Database]:
+    name = server.create_database()
+    database = Database(name, server.url(name))
+    with database.connect() as connection:
+        connection.execute("CREATE TYPE public.mood AS ENUM ('sad', 'merry')")
+    yield database
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def connection(database: Database) -> Iterator[Connection]:
+    with database.connect() as connection:
+        yield connection
+
+
+def folded(operations: tuple[Operation, ...], graph: SchemaGraph) -> SchemaGraph:
+    return functools.reduce(lambda graph, operation: operation.apply_to(graph), operations, graph)
+
+
+def perform(place: Place, operations: list[Operation], graph: SchemaGraph, fresh: bool) -> None:
+    """Apply the operations one after the other, as a migration would."""
+    for operation in operations:
+        quiet = {*graph.table_names, *operation.apply_to(graph).table_names} if fresh else set()
+        note(operation.describe())
+        place.apply(operation, place.context(graph, fresh=quiet))
+        graph = operation.apply_to(graph)
+
+
+def made(place: Place, schema: SchemaGraph) -> SchemaGraph:
+    """The schema as PostgreSQL prints it, once it is there."""
+    perform(place, list(diff(SchemaGraph(schemas=place.read().schemas), schema)), SchemaGraph(), True)
+    return place.read()
+
+
+def as_printed(database: Database, connection: Connection, schema: SchemaGraph) -> SchemaGraph:
+    place = Place(database, connection)
+    try:
+        return made(place, schema)
+    finally:
+        place.remove()
+
+
+def check_laws(database: Database, connection: Connection, change: Change) -> None:
+    after = as_printed(database, connection, change.after)
+    place = Place(database, connection)
+    try:
+        before = made(place, change.before)
+        operations = diff(before, after, drop=change.drop)
+        assert diff(before, before) == ()
+        assert differences(folded(operations, before), after) == []
+        perform(place, list(operations), before, change.fresh)
+        found = place.read()
+        assert differences(found, after) == []
+        assert diff(found, after) == ()
+        inverses = [operation.inverse() for operation in reversed(operations)]
+        undo = [inverse for inverse in inverses if inverse is not None]
+        if len(undo) == len(inverses):
+            note("--- and back")
+            perform(place, undo, found, change.fresh)
+            assert differences(place.read(), before) == []
+    finally:
+        place.remove()
+
+
+def test_a_difference_leads_where_it_says_and_its_inverses_lead_back(
+    database: Database, connection: Connection
+) -> None:
+    version = connection.info.server_version
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        check_laws(database, connection, data.draw(changes(version)))
+
+    run()

@@ -1,0 +1,107 @@
+"""The same operation in the names of the database at hand.
+
+A migration file takes the names of constraints and indexes that nobody named from the states of
+the models. A database may have others: an older Django chose them, or another field at its time,
+or its table was called otherwise then. Django's own operations look such things up by what they
+are; here ours are found the same way, just before they run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Final
+
+from zanith_django.operations import (
+    DropCheck,
+    DropExclusion,
+    DropForeignKey,
+    DropIndex,
+    DropUnique,
+    RenameConstraint,
+    RenameIndex,
+    SoftDropColumn,
+    SoftDropTable,
+)
+from zanith_django.operations.base import OnTable, Operation
+from zanith_django.operations.dependents import what_contains
+from zanith_django.schema.equality import Comparison, DeclaredFacts, as_declared
+from zanith_django.schema.graph import SchemaGraph, Table
+
+_Drop = DropUnique | DropForeignKey | DropCheck | DropExclusion | DropIndex
+
+# {kind: (the part of a table it drops from, its field with the dropped thing)}
+_DROPS: Final[dict[type[Operation], tuple[str, str]]] = {
+    DropUnique: ("uniques", "unique"),
+    DropForeignKey: ("foreign_keys", "foreign_key"),
+    DropCheck: ("checks", "check"),
+    DropExclusion: ("exclusions", "exclusion"),
+    DropIndex: ("indexes", "index"),
+}
+
+
+def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
+    """The operation as this database needs it; None where it has nothing to do there.
+
+    `graph` is the schema just before the operation. What it does not know stays as it is written,
+    so that PostgreSQL says what is wrong.
+    """
+    if isinstance(operation, SoftDropTable):
+        table = graph.table(operation.table.name)
+        return dataclasses.replace(operation, table=table) if table else operation
+    found = graph.table(operation.table) if isinstance(operation, OnTable) else None
+    if found is None:
+        return operation
+    if isinstance(operation, SoftDropColumn):
+        return _soft_drop(operation, found)
+    if isinstance(operation, _Drop):
+        return _drop(operation, found)
+    if isinstance(operation, RenameIndex):
+        return operation if _has(found.indexes, operation.old) else None
+    if isinstance(operation, RenameConstraint):
+        return operation if _has(_constraints(found), operation.old) else None
+    return operation
+
+
+def _soft_drop(operation: SoftDropColumn, table: Table) -> SoftDropColumn:
+    """Whatever contains the live column would trip up code that knows the column no more."""
+    column = table.column(operation.column.name)
+    if column is None:
+        return operation
+    parts = what_contains(table, column.name)
+    return dataclasses.replace(operation, column=column, **parts)
+
+
+def _drop(operation: _Drop, table: Table) -> Operation | None:
+    part, field = _DROPS[type(operation)]
+    wanted, there = getattr(operation, field), getattr(table, part)
+    if _has(there, wanted.name):
+        return operation
+    seen = _comparison(table, part, wanted)
+    if wanted not in getattr(seen.live.tables[0], part):
+        return operation
+    strangers = [extra.item for extra in seen.extras]
+    twin = next((item for item in there if item not in strangers), None)
+    if twin is not None:
+        return dataclasses.replace(operation, **{field: twin})
+    if isinstance(operation, DropUnique):  # a plain unique index does its work
+        index = next(item for item in table.indexes if item not in strangers)
+        return DropIndex(table=operation.table, index=index, model=operation.model)
+    return None  # an index for LIKE, which some databases never had
+
+
+def _comparison(table: Table, part: str, wanted: Any) -> Comparison:
+    """The live table against itself with nothing but `wanted` in one of its parts."""
+    without: dict[str, Any] = {"indexes": ()} if part == "uniques" else {}
+    declared = dataclasses.replace(table, **{**without, part: (wanted,)})
+    facts = DeclaredFacts(many_to_many=frozenset([table.name]))
+    return as_declared(SchemaGraph(tables=(table,)), SchemaGraph(tables=(declared,)), facts)
+
+
+def _has(items: Iterable[Any], name: str) -> bool:
+    return any(item.name == name for item in items)
+
+
+def _constraints(table: Table) -> list[Any]:
+    key = (table.primary_key,) if table.primary_key else ()
+    return [*key, *table.uniques, *table.foreign_keys, *table.checks, *table.exclusions]

@@ -1,0 +1,225 @@
+"""One table before and after: which of its columns and parts stay, are renamed, change or go."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from zanith_django.operations.dependents import mentions, what_contains
+from zanith_django.operations.rewrites import rewrite_needed
+from zanith_django.schema.graph import Column, Index, SchemaGraph, Table, TableName
+
+CONSTRAINTS = ("uniques", "foreign_keys", "checks", "exclusions")
+OWNERS_OF_INDEXES = ("uniques", "exclusions", "indexes")
+
+_INTEGERS = frozenset(["smallint", "integer", "bigint"])
+
+
+def without_comment(item: Any) -> Any:
+    return dataclasses.replace(item, comment="")
+
+
+def stays(old: Any, new: Any) -> bool:
+    """The two are one thing, but for what can be altered where it is: its comment, the options of
+    an index, whether its rows were checked."""
+    if isinstance(old, Index) and isinstance(new, Index):
+        old = dataclasses.replace(old, options=new.options)
+    if only_validated(old, new):
+        old = dataclasses.replace(old, valid=True)
+    return bool(without_comment(old) == without_comment(new))
+
+
+def only_validated(old: Any, new: Any) -> bool:
+    """The same constraint, not valid before and valid now."""
+    if isinstance(old, Index) or not hasattr(old, "valid") or old.valid or not new.valid:
+        return False
+    return bool(without_comment(dataclasses.replace(old, valid=True)) == without_comment(new))
+
+
+def is_rebuilt(old: Column, new: Column) -> bool:
+    """A generated column whose values are to be computed anew."""
+    fields = ("generated", "virtual", "type", "collation")
+    return bool(old.generated and new.generated) and any(
+        getattr(old, field) != getattr(new, field) for field in fields
+    )
+
+
+class Pair:
+    """A table that both graphs have: as it stands, and as it is wanted."""
+
+    def __init__(self, current: Table, wanted: Table, *, soft: bool) -> None:
+        self.current, self.wanted, self.soft = current, wanted, soft
+        self.name: TableName = wanted.name
+        self.columns: list[tuple[Column, Column]] = [
+            (old, new) for new in wanted.columns if (old := current.column(new.name))
+        ]
+
+    # --- columns --------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def new_columns(self) -> list[Column]:
+        return [column for column in self.wanted.columns if not self.current.column(column.name)]
+
+    @functools.cached_property
+    def gone_columns(self) -> list[Column]:
+        return [column for column in self.current.columns if not self.wanted.column(column.name)]
+
+    @functools.cached_property
+    def retyped(self) -> list[tuple[Column, Column]]:
+        return [
+            (old, new)
+            for old, new in self.columns
+            if (old.type, old.collation) != (new.type, new.collation)
+            and not (old.generated or new.generated)
+        ]
+
+    @functools.cached_property
+    def renewed(self) -> list[tuple[Column, Column]]:
+        """Generated columns that change together with the type of what they are made of: they
+        have to go before it changes, and come again after it."""
+        names = [old.name for old, _ in self.retyped]
+        return [
+            (old, new)
+            for old, new in self.columns
+            if is_rebuilt(old, new)
+            and any(mentions(old.generated, n) or mentions(new.generated, n) for n in names)
+        ]
+
+    @functools.cached_property
+    def replaced(self) -> set[str]:
+        """Plain columns that give way to generated ones of the same name."""
+        return {old.name for old, new in self.columns if new.generated and not old.generated}
+
+    @functools.cached_property
+    def hard_gone(self) -> list[Column]:
+        """Columns that go for good: what is generated can be generated again."""
+        renewed = [old for old, _ in self.renewed]
+        gone = [column for column in self.gone_columns if column.generated or not self.soft]
+        return [*renewed, *gone]
+
+    # --- constraints, indexes, policies ---------------------------------------------------------
+
+    def renamed(self, part: str) -> list[tuple[Any, Any]]:
+        """Of the items of a part those that changed nothing but their names. Policies have no
+        operation that renames them."""
+        if part == "policies":
+            return []
+        current, wanted = getattr(self.current, part), getattr(self.wanted, part)
+        kept = {item.name for item in current} & {item.name for item in wanted}
+        gone = [item for item in current if item.name not in kept | self._destroyed(part)]
+        pairs = []
+        for new in wanted:
+            same = (i for i in gone if stays(dataclasses.replace(i, name=new.name), new))
+            old = None if new.name in kept else next(same, None)
+            if old is not None:
+                gone.remove(old)
+                pairs.append((old, new))
+        return pairs
+
+    def kept(self, part: str) -> Iterator[tuple[Any, Any]]:
+        """(now, wanted) of the items of a part that bear the same name and stay."""
+        wanted = {item.name: item for item in getattr(self.wanted, part)}
+        for item in getattr(self.current, part):
+            new = wanted.get(item.name)
+            if new is not None and stays(item, new):
+                yield item, new
+
+    def leaving(self, part: str) -> Iterator[Any]:
+        """Items of a part that have to go, carried ones among them."""
+        destroyed = self._destroyed(part)
+        kept = {old.name for old, _ in self.kept(part)} - destroyed
+        kept |= {old.name for old, _ in self.renamed(part)}
+        return (item for item in getattr(self.current, part) if item.name not in kept)
+
+    def _destroyed(self, part: str) -> set[str]:
+        """Names of what DROP COLUMN would take along without a word."""
+        return {item.name for column in self.hard_gone for item in self._containing(column, part)}
+
+    def _containing(self, column: Column, part: str) -> tuple[Any, ...]:
+        return what_contains(self.current, column.name)[part]
+
+    def carried(self, part: str) -> set[str]:
+        """Names of what a soft drop of its column takes along and remembers."""
+        if not self.soft:
+            return set()
+        gone = [column for column in self.gone_columns if not column.generated]
+        names = {item.name for column in gone for item in self._containing(column, part)}
+        return names - self._destroyed(part)
+
+    def touched(self) -> set[str]:
+        """Names of the policies that stand in the way of a change of some column."""
+        names = [c.name for c in (*self.hard_gone, *self.gone_columns)]
+        names += [*self.replaced, *(old.name for old, _ in self.retyped)]
+        found = (what_contains(self.current, name)["policies"] for name in names)
+        return {policy.name for policies in found for policy in policies}
+
+    # --- keys that foreign keys rest on ---------------------------------------------------------
+
+    def loses_key(self, columns: Iterable[str]) -> bool:
+        """Does a key of just these columns go, or is it taken down for a while?"""
+        down = {column.name for column in self.hard_gone} | self.replaced
+        down |= {old.name for old, new in self.columns if is_rebuilt(old, new)}
+        old, new = self.current.primary_key, self.wanted.primary_key
+        leaving = {item.name for part in ("uniques", "indexes") for item in self.leaving(part)}
+        if old and not same_key(old, new):
+            leaving.add(old.name)
+        return any(
+            name in leaving or not down.isdisjoint(reads)
+            for name, reads in _keys_of(self.current, columns)
+        )
+
+    def breaks_comparison(self, columns: Iterable[str]) -> bool:
+        """Do columns of a foreign key change to a type that the other end cannot be compared to?"""
+        names = set(columns)
+        return any(
+            rewrite_needed(old, new) and not {old.type, new.type} <= _INTEGERS
+            for old, new in self.retyped
+            if old.name in names
+        )
+
+
+def same_key(old: Any, new: Any) -> bool:
+    """The same primary key, whatever its name."""
+    return new is not None and stays(dataclasses.replace(old, name=new.name), new)
+
+
+def has_key(table: Table, columns: Iterable[str]) -> bool:
+    """Can a foreign key point at these columns of the table?"""
+    return any(_keys_of(table, columns))
+
+
+def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(name, all that its index holds) of the keys that a foreign key onto `columns` may use."""
+    wanted = set(columns)
+    for key in (*([table.primary_key] if table.primary_key else []), *table.uniques):
+        if set(key.columns) == wanted:
+            yield key.name, (*key.columns, *key.include)
+    for index in table.indexes:
+        names = {key.column for key in index.keys}
+        if index.unique and index.valid and not index.predicate and names == wanted:
+            yield index.name, index.columns
+
+
+# --- names that only one thing of a schema, or of a table, can have ------------------------------
+
+
+def index_names(table: Table) -> set[str]:
+    """Names of the indexes of a table, constraints' own ones too."""
+    owners = [item.name for part in OWNERS_OF_INDEXES for item in getattr(table, part)]
+    return {*owners, *([table.primary_key.name] if table.primary_key else [])}
+
+
+def relation_names(graph: SchemaGraph) -> set[TableName]:
+    """Names of the tables and indexes of a graph: no two of a schema may be equal."""
+    indexes = (
+        TableName(table.name.schema, name) for table in graph.tables for name in index_names(table)
+    )
+    return {*graph.table_names, *indexes}
+
+
+def constraint_names(table: Table) -> set[str]:
+    """Names of the constraints of a table: no two of them may be equal."""
+    items = [item.name for part in CONSTRAINTS for item in getattr(table, part)]
+    return {*items, *([table.primary_key.name] if table.primary_key else [])}
