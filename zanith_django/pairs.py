@@ -106,6 +106,10 @@ class Pair:
         operation that renames them."""
         if part == "policies":
             return []
+        if part == "primary_key":
+            old, new = self.current.primary_key, self.wanted.primary_key
+            same = old and new and same_key(old, new) and old.name != new.name
+            return [(old, new)] if same else []
         current, wanted = getattr(self.current, part), getattr(self.wanted, part)
         kept = {item.name for item in current} & {item.name for item in wanted}
         gone = [item for item in current if item.name not in kept | self._destroyed(part)]
@@ -157,8 +161,13 @@ class Pair:
 
     # --- keys that foreign keys rest on ---------------------------------------------------------
 
-    def loses_key(self, columns: Iterable[str]) -> bool:
-        """Does a key of just these columns go, or is it taken down for a while?"""
+    def loses_key(self, columns: tuple[str, ...]) -> bool:
+        """Does a key of just these columns go, or is it taken down for a while?
+
+        PostgreSQL rebuilds foreign keys when the type of their own columns changes, and refuses
+        when it is that of a column which the key behind them only includes.
+        """
+        retyped = {old.name for old, _ in self.retyped}
         down = {column.name for column in self.hard_gone} | self.replaced
         down |= {old.name for old, new in self.columns if is_rebuilt(old, new)}
         old, new = self.current.primary_key, self.wanted.primary_key
@@ -166,8 +175,10 @@ class Pair:
         if old and not same_key(old, new):
             leaving.add(old.name)
         return any(
-            name in leaving or not down.isdisjoint(reads)
-            for name, reads in _keys_of(self.current, columns)
+            name in leaving
+            or not down.isdisjoint((*columns, *include))
+            or not retyped.isdisjoint(include)
+            for name, include in _keys_of(self.current, columns)
         )
 
     def breaks_comparison(self, columns: Iterable[str]) -> bool:
@@ -191,15 +202,15 @@ def has_key(table: Table, columns: Iterable[str]) -> bool:
 
 
 def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(name, all that its index holds) of the keys that a foreign key onto `columns` may use."""
+    """(name, included columns) of the keys that a foreign key onto `columns` may rest on."""
     wanted = set(columns)
     for key in (*([table.primary_key] if table.primary_key else []), *table.uniques):
         if set(key.columns) == wanted:
-            yield key.name, (*key.columns, *key.include)
+            yield key.name, key.include
     for index in table.indexes:
         names = {key.column for key in index.keys}
         if index.unique and index.valid and not index.predicate and names == wanted:
-            yield index.name, index.columns
+            yield index.name, index.include
 
 
 # --- names that only one thing of a schema, or of a table, can have ------------------------------

@@ -121,7 +121,7 @@ def test_a_column_comes_back_with_its_values(dropped: Releases) -> None:
 
     said = run.manage("zanith_recover", "restore-column", TARGET, check=True).stdout
 
-    assert said == "Restored column users.legacy_uuid with its 1 values.\n"
+    assert said == "Restored column users.legacy_uuid with its 1 value.\n"
     assert run.sql("SELECT legacy_uuid::text FROM users ORDER BY id") == [
         ("11111111-1111-1111-1111-111111111111",),
         (None,),
@@ -264,7 +264,7 @@ def test_a_column_made_again_is_refilled_from_the_old_one(dropped: Releases) -> 
 
     assert refused.returncode == 1
     assert "zanith_recover reseed users.legacy_uuid" in refused.stderr
-    assert said == "Refilled 1 rows of users.legacy_uuid.\n"
+    assert said == "Refilled 1 row of users.legacy_uuid.\n"
     assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
 
 

@@ -131,12 +131,14 @@ def _disproved(url: str, blocks: Iterable[expected.Block]) -> Iterator[str]:
 
 
 def _answer(row: tuple[Any, ...]) -> str:
-    return " | ".join("" if value is None else str(value) for value in row)
+    return " | ".join("nothing" if value is None else str(value) for value in row)
 
 
 def _row(cells: Iterable[object]) -> str:
     pairs = zip(cells, WIDTHS, strict=True)
-    texts = [f"{cell:<18}" if i == 0 else f"{cell:>{width}}" for i, (cell, width) in enumerate(pairs)]
+    texts = [
+        f"{cell:<18}" if i == 0 else f"{cell:>{width}}" for i, (cell, width) in enumerate(pairs)
+    ]
     return " ".join(texts)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "expected"
 
 _KEYS = ("because", "django", "proof", "answer")
-_KEY_LINE = re.compile(rf"\s+({'|'.join(_KEYS)})\s+(.*)")
+_KEY_LINE = re.compile(rf"\s+({'|'.join(_KEYS)})\s+(.*?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +53,20 @@ def names() -> list[str]:
 
 def load(name: str) -> Expected:
     """Raises `ValueError` for a file that cannot be read, naming the block."""
-    text = (FOLDER / f"{name}.txt").read_text()
-    project, environment, blocks = name, {}, []
-    for paragraph in _paragraphs(text.splitlines()):
-        if paragraph[0].startswith("project "):
-            project = paragraph[0].split()[1]
-            settings = (line.split(maxsplit=1)[1] for line in paragraph[1:])
-            environment = dict(setting.split("=", 1) for setting in settings)
-        else:
-            blocks.append(_block(name, paragraph))
-    return Expected(name, project, environment, tuple(blocks))
+    head, *paragraphs = _paragraphs((FOLDER / f"{name}.txt").read_text())
+    words = [line.split(maxsplit=1) for line in head]
+    (project,) = [value for word, value in words if word == "project"]
+    environment = dict(value.split("=", 1) for word, value in words if word == "environment")
+    for word, value in words:
+        if word == "include":
+            paragraphs += _paragraphs((FOLDER / value).read_text())
+    blocks = tuple(_block(name, paragraph) for paragraph in paragraphs)
+    return Expected(name, project, environment, blocks)
 
 
-def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
+def _paragraphs(text: str) -> Iterator[list[str]]:
     paragraph: list[str] = []
-    for line in [*lines, ""]:
+    for line in [*text.splitlines(), ""]:
         if line.startswith("#"):
             continue
         if line.strip():
@@ -82,9 +81,9 @@ def _block(name: str, paragraph: list[str]) -> Block:
     values: dict[str, list[str]] = {key: [] for key in _KEYS}
     key = ""
     for line in paragraph[len(lines) :]:
-        if match := _KEY_LINE.match(line):
+        if match := _KEY_LINE.fullmatch(line):
             key = match[1]
-            values[key].append(match[2].strip())
+            values[key].append(match[2])
         elif key:
             values[key][-1] += " " + line.strip()
     missing = [key for key in _KEYS if key != "django" and not values[key]]

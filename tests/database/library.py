@@ -24,7 +24,7 @@ class Guarded(models.BaseConstraint):
         assert model is not None
         assert schema_editor is not None
         table = schema_editor.quote_name(model._meta.db_table)
-        schema_editor.deferred_sql += [  # type: ignore[attr-defined]  # no stub
+        schema_editor.deferred_sql += [
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
             f"CREATE POLICY {self.name} ON {table} FOR SELECT USING (member_id > 0)",
         ]

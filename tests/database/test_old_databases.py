@@ -75,8 +75,8 @@ TO_TAG = REFERENCES.format("made_tag", "code")
 
 INDEX_TODAY = 'CREATE INDEX product_sku_stock ON made_product ("sku", "stock");'
 
-# syncdb and South: everything inline and nameless, so that PostgreSQL chose the names. South made
-# indexes without a hash, and unique ones in the place of constraints.
+# syncdb and South: everything inline and nameless, so that PostgreSQL chose the names. Indexes
+# have no hash, and a unique index may stand in the place of a constraint.
 SOUTH = f"""
 CREATE TABLE "made_category" (
     "id" serial NOT NULL PRIMARY KEY,

@@ -103,7 +103,7 @@ def test_a_snapshot_of_an_unknown_version_ends_a_command(
 ) -> None:
     file = tmp_path / "later.json"
     file.write_text(json.dumps(stored()["graph"] | {"version": 99}))
-    with pytest.raises(CommandError, match="This graph has version 99.*reads up to 1") as caught:
+    with pytest.raises(CommandError, match=r"This graph has version 99.*reads up to 1") as caught:
         call_command("zanith_diff", str(file), "empty", database=within.alias)
     assert caught.value.returncode == 3
 

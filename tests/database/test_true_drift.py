@@ -160,6 +160,15 @@ COLUMNS = [
         "alterColumnDefault made_author.country",
     ),
     case(
+        "a default cut short by its type",
+        "ALTER TABLE made_author ALTER country SET DEFAULT 'DE'::varchar(1)",
+        "alterColumnDefault made_author.country",
+    ),
+    case(
+        "a default of nothing, which is none",
+        "ALTER TABLE made_book ALTER rank SET DEFAULT NULL",
+    ),
+    case(
         "another expression as default",
         "ALTER TABLE made_book ALTER published SET DEFAULT clock_timestamp()",
         "alterColumnDefault made_book.published",
@@ -574,6 +583,33 @@ CONSTRAINTS = [
         "addUnique made_book_genres(book_id)",
     ),
     case(
+        "the pair of a many-to-many turned round, which is the same",
+        constraint_again("made_book_genres", PAIR, "UNIQUE (genre_id, book_id)"),
+    ),
+    case(
+        "the pair of a many-to-many turned round and deferrable",
+        constraint_again("made_book_genres", PAIR, "UNIQUE (genre_id, book_id) DEFERRABLE"),
+        f"dropUnique made_book_genres.{PAIR}",
+        "addUnique made_book_genres(genre_id, book_id)",
+    ),
+    case(
+        "a partial index in the place of a field's unique constraint",
+        "ALTER TABLE made_genre DROP CONSTRAINT made_genre_name_key;"
+        "CREATE UNIQUE INDEX made_genre_name_key ON made_genre (name) WHERE id > 0",
+        "dropUnique made_genre.made_genre_name_key",
+        "extra: index made_genre_name_key on made_genre",
+    ),
+    case(
+        "a partial index for LIKE",
+        index_again(
+            "made_genre_name_b5bd6a82_like",
+            "INDEX made_genre_name_b5bd6a82_like ON made_genre (name varchar_pattern_ops)"
+            " WHERE id > 0",
+        ),
+        "dropIndex made_genre_name_b5bd6a82_like",
+        "addIndex made_genre(name)",
+    ),
+    case(
         "drop a foreign key",
         f"ALTER TABLE made_book DROP CONSTRAINT {AUTHOR_KEY}",
         f"dropForeignKey made_book.{AUTHOR_KEY}",
@@ -825,8 +861,37 @@ TABLES = [
         "CREATE STATISTICS apart ON title, blurb FROM made_book",
         "extra: extended statistics apart on made_book",
     ),
+]
+
+# Nothing is told of these: docs/limits.md says so.
+NOT_LOOKED_AT = [
     case("a table of nobody", "CREATE TABLE made_more (id int)"),
     case("a view", "CREATE VIEW made_books AS SELECT title FROM made_book"),
+    case("a materialized view", "CREATE MATERIALIZED VIEW made_books AS SELECT 1 FROM made_book"),
+    case("a function", "CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
+    case("a sequence of nobody", "CREATE SEQUENCE made"),
+    case("a type", "CREATE TYPE mood AS ENUM ('good', 'bad')"),
+    case("a schema", "CREATE SCHEMA made"),
+    case("a collation", "CREATE COLLATION made (provider = libc, locale = 'C')"),
+    case(
+        "an event trigger",
+        "CREATE FUNCTION made() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " 'BEGIN END'; CREATE EVENT TRIGGER made ON sql_drop EXECUTE FUNCTION made()",
+    ),
+    case("a publication", "CREATE PUBLICATION made FOR TABLE made_book"),
+    case("rights", "GRANT SELECT ON made_book TO pg_monitor"),
+    case("another owner", "ALTER TABLE made_book OWNER TO pg_monitor"),
+    case("where a sequence stands", "ALTER SEQUENCE made_book_id_seq RESTART 1000 CACHE 10"),
+    case("how much ANALYZE looks at", "ALTER TABLE made_book ALTER title SET STATISTICS 500"),
+    case("what ANALYZE is told", "ALTER TABLE made_book ALTER title SET (n_distinct = 5)"),
+    case("the order of rows", "ALTER TABLE made_book CLUSTER ON book_pages"),
+    case("the fillfactor of a constraint's index", "ALTER INDEX book_once SET (fillfactor = 50)"),
+    case(
+        "columns in another order",
+        "ALTER TABLE made_author DROP born; ALTER TABLE made_author ADD born date",
+    ),
+    case("a column of ours", "ALTER TABLE made_author ADD _zanith_dropped_0 text"),
+    case("a table of ours", "CREATE TABLE _zanith_more (id int)"),
 ]
 
 
@@ -859,7 +924,7 @@ def told(connection: DatabaseWrapper, declared: Declared) -> list[str]:
     return sorted([*operations, *extras, *(f"note: {note.description}" for note in found.notes)])
 
 
-CASES = [*COLUMNS, *INDEXES, *CONSTRAINTS, *TABLES]
+CASES = [*COLUMNS, *INDEXES, *CONSTRAINTS, *TABLES, *NOT_LOOKED_AT]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

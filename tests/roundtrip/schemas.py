@@ -7,6 +7,7 @@ into each other. Texts need not be as PostgreSQL prints them: schemas go through
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -68,6 +69,9 @@ Item = TypeVar("Item")
 PARTS = ("uniques", "checks", "exclusions", "indexes", "policies")
 
 
+_sample = functools.lru_cache(st.sampled_from)
+
+
 @dataclass
 class _Maker:
     """Draws one schema; `base` is the one that it is to resemble."""
@@ -80,7 +84,7 @@ class _Maker:
         self.used: set[str] = set()
 
     def one(self, *choices: Any) -> Any:
-        return self.draw(st.sampled_from(choices))
+        return self.draw(_sample(choices))
 
     def often(self) -> bool:
         return bool(self.one(True, True, True, False))
@@ -99,10 +103,10 @@ class _Maker:
     # --- columns --------------------------------------------------------------------------------
 
     def schema(self) -> SchemaGraph:
-        count = self.one(1, 2, 2, 3)
+        count = self.one(2, 1, 3)
         tables = {name: self.columns_of(name) for name in TABLES[:count]}
         if self.base:
-            tables = {name: table for name, table in tables.items() if self.often()}
+            tables = {name: table for name, table in tables.items() if self.often() or self.often()}
         for name, table in tables.items():
             tables[name] = self.parts_of(self.keys_of(table))
         for name, table in tables.items():
@@ -118,12 +122,15 @@ class _Maker:
         for known in base.columns:
             if known.generated:
                 continue
-            fate = self.one("keep", "keep", "keep", "change", "drop")
+            fate = self.one("keep", "keep", "change", "change", "change", "drop")
             if fate != "drop":
                 columns.append(known if fate == "keep" else self.column(known.name, known))
         taken = {column.name for column in columns}
         free = [name for name in COLUMNS if name not in taken]
-        new = self.draw(st.lists(st.sampled_from(free), unique=True, max_size=4))
+        fewest, most = (0, 2) if self.base else (2, 6)
+        new = self.draw(
+            st.lists(st.sampled_from(free), unique=True, min_size=fewest, max_size=most)
+        )
         columns += [self.column(name) for name in new]
         table = Table(name, tuple(columns))
         return dataclasses.replace(table, columns=(*columns, *self.generated_of(table, base)))
@@ -170,14 +177,12 @@ class _Maker:
             )
             if known and known.generated and not stale and self.often():
                 made.append(known)
-            elif self.seldom() and (sources := self.sources(table)):
+            elif self.one(True, False) and (sources := self.sources(table)):
                 kind, expression = self.one(*sources)
                 virtual = self.version >= 180000 and self.seldom()
                 column = Column(name, kind, generated=expression, virtual=virtual)
                 nullable = self.one(True, True, False)
-                made.append(
-                    dataclasses.replace(column, nullable=nullable, comment=self.comment())
-                )
+                made.append(dataclasses.replace(column, nullable=nullable, comment=self.comment()))
         return made
 
     def sources(self, table: Table) -> list[tuple[str, str]]:
@@ -196,7 +201,9 @@ class _Maker:
         return [c.name for c in table.columns if not c.virtual and c.name[0] not in "jg"]
 
     def some(self, names: list[str], size: int = 2) -> tuple[str, ...]:
-        return tuple(self.draw(st.lists(st.sampled_from(names), unique=True, min_size=1, max_size=size)))
+        return tuple(
+            self.draw(st.lists(st.sampled_from(names), unique=True, min_size=1, max_size=size))
+        )
 
     def included(self, table: Table, keys: tuple[str, ...]) -> tuple[str, ...]:
         others = [c.name for c in table.columns if c.name not in keys and not c.virtual]
@@ -248,7 +255,9 @@ class _Maker:
             row_security=on[0],
             force_row_security=on[1],
             comment=self.comment(),
-            options=self.one((), (), ("fillfactor=70",), ("autovacuum_enabled=off", "fillfactor=80")),
+            options=self.one(
+                (), (), ("fillfactor=70",), ("autovacuum_enabled=off", "fillfactor=80")
+            ),
         )
 
     def fits(self, item: Any, table: Table) -> bool:
@@ -410,9 +419,7 @@ class _Maker:
                     found.append(one)
         return found
 
-    def is_possible(
-        self, key: ForeignKey, table: Table, tables: dict[TableName, Table]
-    ) -> bool:
+    def is_possible(self, key: ForeignKey, table: Table, tables: dict[TableName, Table]) -> bool:
         target = tables.get(key.references)
         if target is None:
             return False

@@ -52,7 +52,9 @@ def perform(place: Place, operations: list[Operation], graph: SchemaGraph, fresh
 
 def made(place: Place, schema: SchemaGraph) -> SchemaGraph:
     """The schema as PostgreSQL prints it, once it is there."""
-    perform(place, list(diff(SchemaGraph(schemas=place.read().schemas), schema)), SchemaGraph(), True)
+    perform(
+        place, list(diff(SchemaGraph(schemas=place.read().schemas), schema)), SchemaGraph(), True
+    )
     return place.read()
 
 

@@ -204,6 +204,11 @@ UNEQUAL: list[tuple[str, Table, Table]] = [
         table(indexes=(Index("x", (IndexKey("name", order="DESC"),)),)),
         table(indexes=(index("x", "name"),)),
     ),
+    (
+        "another value in a list of a check",
+        table(A_TEXT, checks=(in_list("ARRAY[('a'::character varying)::text]"),)),
+        table(A_TEXT, checks=(in_list("(ARRAY['b'::character varying])::text[]"),)),
+    ),
     ("a missing index", table(), table(indexes=(index("x", "name"),))),
     ("row security that is off", table(), table(row_security=True)),
     ("a lost comment of the table", table(), table(comment="why")),

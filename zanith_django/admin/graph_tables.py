@@ -73,9 +73,12 @@ class TableView:
 
     @property
     def rules(self) -> list[Line]:
-        """Policies and triggers."""
-        lines = [Line(p.name, "policy", policy_text(p)) for p in self.table.policies]
-        return lines + [Line(t.name, "trigger", t.definition) for t in self.table.triggers]
+        """Policies, triggers, rules and extended statistics."""
+        table = self.table
+        lines = [Line(p.name, "policy", policy_text(p)) for p in table.policies]
+        lines += [Line(t.name, "trigger", joined(t.definition, t.enabled)) for t in table.triggers]
+        lines += [Line(r.name, "rule", joined(r.definition, r.enabled)) for r in table.rules]
+        return lines + [Line(s.name, "statistics", s.definition) for s in table.statistics]
 
     @property
     def notes(self) -> list[str]:

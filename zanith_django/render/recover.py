@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.color import Style
 
 from zanith_django.ledger import ArtifactRow
+from zanith_django.render.text import counted
 
 
 def artifacts_text(rows: Sequence[ArtifactRow], style: Style, *, every: bool) -> Iterator[str]:
@@ -33,8 +34,8 @@ def _listed(rows: Iterable[ArtifactRow], style: Style) -> Iterator[str]:
 
 
 def _rows(row: ArtifactRow) -> str:
-    thing = "values" if row.source_column else "rows"
-    return "" if row.row_count is None else f"{row.row_count:,} {thing}"
+    thing = "value" if row.source_column else "row"
+    return "" if row.row_count is None else counted(row.row_count, thing)
 
 
 def _since(row: ArtifactRow) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
+from zanith_django.schema import collector
 from zanith_django.schema.graph import (
     Check,
     Collation,
@@ -83,7 +84,7 @@ def from_catalog(
         None if names is None else [name.schema for name in names],
         None if names is None else [name.name for name in names],
     )
-    with cursor.connection.transaction(force_rollback=True):
+    with cursor.connection.transaction(force_rollback=True), collector.paused():
         cursor.execute(_text("settings"), wanted)
         default = cursor.fetchone()[0]
         return _Reading(default).graph(functools.partial(_rows, cursor))

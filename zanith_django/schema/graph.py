@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
+from zanith_django.schema import collector
 
 JSON_VERSION = 1
 
@@ -437,6 +438,13 @@ class SchemaGraph:
     def _from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
         schema = data["default_schema"]
         parse = _unqualifier(schema)
+        with collector.paused():
+            return cls._from_parts(data, schema, parse)
+
+    @classmethod
+    def _from_parts(
+        cls, data: Mapping[str, Any], schema: str, parse: Callable[[str], TableName]
+    ) -> SchemaGraph:
         return cls(
             tables=tuple(
                 _decode(Table, {"name": name, **table}, parse)

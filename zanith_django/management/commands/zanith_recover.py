@@ -18,6 +18,7 @@ from zanith_django.management.base import ZanithCommand
 from zanith_django.management.commands.zanith_history import period
 from zanith_django.recover import Session, cleanup, purge, reseed, restore
 from zanith_django.render.recover import artifact_data, artifact_text, artifacts_text
+from zanith_django.render.text import counted
 
 _WHAT = "An artifact's id, or its target (users.legacy_uuid): then the newest of it."
 
@@ -91,7 +92,7 @@ class Command(ZanithCommand):
         with self._output(options["output"]) as output:
             count = export(self.connection, artifact, output, options["format"])
         if options["output"]:
-            self.stdout.write(f"Wrote {count:,} rows to {options['output']}.")
+            self.stdout.write(f"Wrote {counted(count, 'row')} to {options['output']}.")
 
     @contextlib.contextmanager
     def _output(self, path: str | None) -> Iterator[TextIO]:
@@ -122,14 +123,12 @@ class Command(ZanithCommand):
             self.stdout.write(f"Nothing to do: {thing} {target} was restored already.")
             return
         rows = done.artifact.row_count or 0
-        kept = "values" if column else "rows"
-        self.stdout.write(
-            str(self.style.SUCCESS(f"Restored {thing} {target} with its {rows:,} {kept}."))
-        )
+        kept = counted(rows, "value" if column else "row")
+        self.stdout.write(str(self.style.SUCCESS(f"Restored {thing} {target} with its {kept}.")))
 
     def _reseed(self, options: dict[str, Any]) -> None:
         rows = reseed(self.connection, options["artifact"], self._session(options))
-        self.stdout.write(f"Refilled {rows:,} rows of {options['artifact']}.")
+        self.stdout.write(f"Refilled {counted(rows, 'row')} of {options['artifact']}.")
 
     # --- letting go ----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from django.core.management.color import Style
 from zanith_django.ledger import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.progress import spell_seconds
-from zanith_django.render.text import SIGILS
+from zanith_django.render.text import SIGILS, counted
 from zanith_django.rollback import Options, Outcome, Reporter, rollback
 from zanith_django.undo import UndoMigration, UndoStep
 
@@ -82,7 +82,8 @@ class _TerminalReporter(Reporter):
             self._say("Nothing to roll back.")
             return
         text = (
-            f"Rolled back {outcome.migrations} migrations, {outcome.steps} steps, "
+            f"Rolled back {counted(outcome.migrations, 'migration')}, "
+            f"{counted(outcome.steps, 'step')}, "
             f"in {spell_seconds(outcome.seconds)}."
         )
         self._say(str(self.style.SUCCESS(text)))

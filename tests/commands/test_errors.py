@@ -1,0 +1,223 @@
+"""What is wrong is said once, clearly, with the right exit code, and nothing is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.commands.conftest import Copy
+from tests.commands.releases import Releases
+from tests.project import SETTINGS, Project
+from zanith_django.exceptions import EnvironmentProblem, UsageError
+
+BOOK = """
+from django.db import models
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=20)
+"""
+
+NO = EnvironmentProblem.returncode
+WRONG = UsageError.returncode
+
+
+def a_shop(releases: Releases) -> None:
+    """One migration that is applied, one that waits."""
+    project = releases.project
+    project.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    project.add_app("shop", BOOK)
+    project.manage("zanith_generate", "--timestamp", "20260101_000000", check=True)
+    project.manage("zanith_apply", check=True)
+    project.write("shop/models.py", BOOK + "    pages = models.IntegerField(null=True)\n")
+    project.manage(
+        "zanith_generate", "--timestamp", "20260102_000000", "--name", "pages", check=True
+    )
+
+
+@pytest.fixture
+def shop(copy_of: Copy) -> Project:
+    return copy_of(a_shop).project
+
+
+def waiting(project: Project) -> Path:
+    return project.root / "shop/zanith_migrations/20260102_000000_pages.py"
+
+
+def assert_refused(
+    project: Project,
+    *arguments: str,
+    code: int,
+    says: str,
+    env: dict[str, str] | None = None,
+) -> None:
+    """The command ends with this code and message, without a traceback, and nothing changed."""
+    before = everything(project)
+    done = project.manage(*arguments, env=env)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("CommandError: ")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert everything(project) == before
+
+
+def everything(project: Project) -> list[tuple[object, ...]]:
+    """Tables, columns, the ledger and the files of a project."""
+    columns = project.sql(
+        "SELECT attrelid::regclass::text, attname::text FROM pg_attribute a "
+        "JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE attnum > 0 AND nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2"
+    )
+    rows = project.sql("SELECT id, status FROM _zanith_migration_steps ORDER BY id")
+    files = sorted((str(path),) for path in project.root.rglob("*.py"))
+    return [*columns, *rows, *files]
+
+
+# --- the database --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["generate", "plan", "verify", "apply", "status", "history"])
+def test_another_kind_of_database_is_refused(shop: Project, command: str) -> None:
+    shop.write("shop/models.py", BOOK)  # makemigrations would have something to write
+    assert_refused(
+        shop,
+        f"zanith_{command}",
+        env={"DATABASE_URL": f"sqlite:///{shop.root}/shop.sqlite"},
+        code=NO,
+        says="Database 'default' is SQLite; zanith works on PostgreSQL only.",
+    )
+
+
+def test_a_server_that_does_not_answer_is_named(shop: Project) -> None:
+    env = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/shop"}
+    says = "Check DATABASES['default'] and that the server runs."
+    assert_refused(shop, "zanith_apply", env=env, code=NO, says=says)
+    assert_refused(shop, "zanith_generate", env=env, code=NO, says=says)
+
+
+def test_an_unknown_alias_is_named(shop: Project) -> None:
+    says = "There is no database 'other'.\nDATABASES has: default."
+    assert_refused(shop, "zanith_apply", "--database", "other", code=WRONG, says=says)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("covers = [", "covers = = [", "20260102_000000_pages.py:7: invalid syntax"),
+        ("column=", "colum=", "TypeError"),
+        ("import zanith_django", "import nothing", ":3: ModuleNotFoundError"),
+        ("(zanith.Migration)", "", "has no class Migration(zanith.Migration)"),
+        ("0002_pages", "0009_pages", "covers shop.0009_pages, which does not exist"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(shop: Project, old: str, new: str, says: str) -> None:
+    path = waiting(shop)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    assert_refused(shop, "zanith_apply", code=NO, says=f"Migration file {path}")
+    assert_refused(shop, "zanith_plan", code=NO, says=says)
+
+
+def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
+    shop.manage("zanith_apply", check=True)
+    path = waiting(shop)
+    path.write_text(path.read_text().replace('"integer"', '"bigint"'))
+    says = "The file of 20260102_000000_pages was edited after it ran (01)."
+    assert_refused(shop, "zanith_apply", code=1, says=says)
+    plan = shop.manage("zanith_plan")
+    assert plan.returncode == 1
+    assert says.rstrip(".") in plan.stdout
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("zanith_generate nowhere", "'nowhere' is not an installed app.\nManaged apps: shop."),
+        ("zanith_generate zanith_django", "'zanith_django' is installed, but not managed."),
+        ("zanith_generate --timestamp 2026", "Write YYYYMMDD_HHMMSS."),
+        ("zanith_generate --name two-words", "Use letters, digits and underscores."),
+        ("zanith_plan --fail-on nothing", "There is no reason 'nothing'.\nKnown reasons: adds_"),
+        ("zanith_plan --explain nothing", "There is no reason 'nothing'."),
+        ("zanith_plan --only nothing", "There is no migration 'nothing'."),
+        ("zanith_apply --fail-on nothing", "There is no reason 'nothing'."),
+        ("zanith_apply --to nothing", "There is no migration 'nothing'."),
+        ("zanith_apply --steps 0", "--steps takes a number of migrations from 1 on."),
+        ("zanith_history --since seven", "Write a number and m, h, d or w: 7d."),
+        ("zanith_history --id nothing", "There is no migration 'nothing'."),
+        ("zanith_diff models nothing", "There is no migration 'nothing'."),
+        ("zanith_diff models", "Two schemas are compared."),
+        ("zanith_verify --shadow nothing", "is neither a shape nor an alias of DATABASES."),
+    ],
+)
+def test_a_mistyped_argument_is_named(shop: Project, command: str, says: str) -> None:
+    assert_refused(shop, *command.split(), code=WRONG, says=says)
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({"MAXRISK": 1}, "Setting ZANITH['MAXRISK'] is unknown; known are MODE, MAX_RISK,"),
+        ({"MAX_RISK": 101}, "must be a number from 0 to 100, not 101."),
+        ({"MODE": "prod"}, "must be one of development, staging, production, not 'prod'."),
+        ({"FAIL_ON": ["nothing"]}, "Setting ZANITH['FAIL_ON'] names no reason: nothing."),
+        ({"APPS": ["nowhere"]}, "names 'nowhere', which is not an installed app."),
+        ({"BACKFILL": {"SIZE": 1}}, "must be a dict with BATCH_SECONDS and PAUSE, not SIZE."),
+        ([], "Setting ZANITH must be a dict, not list."),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_be_meant_is_named(shop: Project, value: object, says: str) -> None:
+    settings = shop.root / "settings.py"
+    settings.write_text(f"{settings.read_text()}\nZANITH = {value!r}\n")
+    assert_refused(shop, "zanith_apply", code=NO, says=says)
+
+
+# --- the shadow ----------------------------------------------------------------------------------
+
+
+def test_a_shadow_that_does_not_answer_is_named(shop: Project) -> None:
+    url = "postgres://nobody@127.0.0.1:1/shadow"
+    assert_refused(shop, "zanith_verify", "--shadow", url, code=NO, says="cannot be reached")
+
+
+def test_the_live_database_is_no_shadow(shop: Project) -> None:
+    says = "is the live database itself."
+    assert_refused(shop, "zanith_verify", "--shadow", shop.database.url, code=WRONG, says=says)
+
+
+def test_a_shadow_schema_takes_no_python(shop: Project) -> None:
+    path = waiting(shop)
+    step = '        zanith.RunPython(migration="shop.0002_pages", position=1),\n    ]\n'
+    path.write_text(path.read_text().replace("    ]\n", step))
+    hint = "Run zanith_verify --shadow ephemeral."
+    assert_refused(shop, "zanith_verify", "--shadow", "schema", code=NO, says=hint)
+
+
+# --- call_command --------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["zanith_plan", "--database", "other"], WRONG),
+        (["zanith_plan", "--explain", "nothing"], WRONG),
+        (["zanith_history", "--since", "seven"], WRONG),
+    ],
+)
+def test_call_command_raises_with_the_exit_code(arguments: list[str], code: int) -> None:
+    with pytest.raises(CommandError) as raised:
+        call_command(*arguments)
+    assert raised.value.returncode == code

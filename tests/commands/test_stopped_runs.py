@@ -1,0 +1,300 @@
+"""Runs that fail, are killed, meet each other or find the work done; one more run sets it right."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.commands.conftest import Copy
+from tests.commands.releases import Releases
+from tests.project import SETTINGS, Project
+
+BOOK = """
+from django.db import models
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=20)
+    isbn = models.CharField(max_length=20)
+"""
+
+UNIQUE = BOOK.replace(
+    "    isbn = models.CharField(max_length=20)",
+    "    pages = models.IntegerField(null=True)\n"
+    "    isbn = models.CharField(max_length=20, unique=True)\n"
+    "    shelf = models.IntegerField(null=True)",
+)
+
+# Three operations, of which the second fails over duplicates.
+UNIQUE_MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.AddField("book", "pages", models.IntegerField(null=True)),
+        migrations.AlterField("book", "isbn", models.CharField(max_length=20, unique=True)),
+        migrations.AddField("book", "shelf", models.IntegerField(null=True)),
+    ]
+"""
+
+# The data step sleeps for as long as the table `naps` says.
+NAPPING = (
+    BOOK.replace("    title", "    a = models.IntegerField(null=True, db_index=True)\n    title")
+    + "    b = models.IntegerField(null=True)\n"
+)
+NAPPING_MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.AddField("book", "a", models.IntegerField(null=True, db_index=True)),
+        migrations.RunSQL(
+            "INSERT INTO shop_book (title, isbn) VALUES ('slow', '9');"
+            "SELECT pg_sleep(seconds) FROM naps"
+        ),
+        migrations.AddField("book", "b", models.IntegerField(null=True)),
+    ]
+"""
+
+STEPS = """
+SELECT right(id, -strpos(id, '::') - 1), status FROM _zanith_migration_steps
+WHERE id LIKE '%change::%' ORDER BY id"""
+
+APPLIED = "SELECT count(*) FROM _zanith_migrations WHERE id LIKE '%change'"
+
+
+def a_shop(releases: Releases) -> None:
+    """The app `shop`, applied by Django's rules, with two books of one isbn."""
+    project = releases.project
+    project.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    project.add_app("shop", BOOK)
+    project.manage("makemigrations", "shop", check=True)
+    project.manage("zanith_apply", check=True)
+    project.sql("INSERT INTO shop_book (title, isbn) VALUES ('a', '1'), ('b', '1'), ('c', '2')")
+    project.sql("CREATE TABLE naps AS SELECT 600 AS seconds")
+
+
+def a_failing_release(releases: Releases) -> None:
+    a_shop(releases)
+    write_change(releases.project, UNIQUE, UNIQUE_MIGRATION)
+    releases.project.manage("zanith_generate", check=True)
+
+
+def a_napping_release(releases: Releases) -> None:
+    a_shop(releases)
+    write_change(releases.project, NAPPING, NAPPING_MIGRATION)
+    releases.project.manage("zanith_generate", check=True)
+
+
+def write_change(project: Project, models: str, migration: str) -> None:
+    project.write("shop/models.py", models)
+    project.write("shop/migrations/0002_change.py", migration)
+
+
+# --- a step that fails ---------------------------------------------------------------------------
+
+
+def test_a_failing_step_stops_the_run_which_resumes_there(copy_of: Copy) -> None:
+    shop = copy_of(a_failing_release).project
+    done = shop.manage("zanith_apply")
+    assert done.returncode == 1
+    assert "Key (isbn)=(1) is duplicated." in done.stderr
+    stopped = [
+        ("0001", "done"),
+        ("0002", "failed"),
+        ("0003", "pending"),
+        ("0004", "pending"),
+    ]
+    assert shop.sql(STEPS)[:4] == stopped
+    error = "SELECT error FROM _zanith_migration_steps WHERE status = 'failed'"
+    assert shop.sql(error)[0][0].startswith("could not create unique index")
+    assert shop.sql(APPLIED) == [(0,)]
+    assert "✗" in shop.manage("zanith_status", check=True).stdout
+
+    plain = shop.manage("migrate")
+    assert plain.returncode == 1
+    assert "Run zanith_apply: it resumes there." in plain.stderr
+
+    shop.sql("DELETE FROM shop_book WHERE title = 'b'")
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql(STEPS)[:4] == [
+        ("0001", "done"),
+        ("0002", "failed"),
+        ("0002.2", "done"),
+        ("0003", "done"),
+    ]
+    assert shop.sql(APPLIED) == [(1,)]
+    shop.manage("migrate", "--check", check=True)
+    shop.manage("zanith_diff", "models", "live", check=True)
+
+
+def test_a_failing_django_migration_is_rolled_back_as_a_whole(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    shop.write("settings.py", (shop.root / "settings.py").read_text() + "\nZANITH = {'APPS': []}\n")
+    write_change(shop, UNIQUE, UNIQUE_MIGRATION)
+
+    assert shop.manage("zanith_apply").returncode == 1
+    assert shop.sql(STEPS) == [("0001", "pending"), ("0002", "failed"), ("0003", "pending")]
+    columns = (
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = 'shop_book'::regclass AND attnum > 0"
+    )
+    assert shop.sql(columns) == [(3,)]
+
+    shop.sql("DELETE FROM shop_book WHERE title = 'b'")
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql(STEPS) == [
+        ("0001", "done"),
+        ("0002", "failed"),
+        ("0002.2", "done"),
+        ("0003", "done"),
+    ]
+    shop.manage("migrate", "--check", check=True)
+
+
+def test_a_django_migration_that_is_not_atomic_keeps_what_it_did(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    shop.write("settings.py", (shop.root / "settings.py").read_text() + "\nZANITH = {'APPS': []}\n")
+    not_atomic = UNIQUE_MIGRATION.replace(
+        "    dependencies", "    atomic = False\n    dependencies"
+    )
+    write_change(shop, UNIQUE, not_atomic)
+
+    assert shop.manage("zanith_apply").returncode == 1
+    assert shop.sql(STEPS) == [("0001", "done"), ("0002", "failed"), ("0003", "pending")]
+    shop.sql("DELETE FROM shop_book WHERE title = 'b'")
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql(STEPS)[2:] == [("0002.2", "done"), ("0003", "done")]
+    shop.manage("zanith_diff", "models", "live", check=True)
+
+
+# --- a run that is stopped from outside ----------------------------------------------------------
+
+
+@contextmanager
+def napping(project: Project) -> Iterator[subprocess.Popen[str]]:
+    """A run of zanith_apply that sleeps in its second step."""
+    run = subprocess.Popen(
+        [sys.executable, "manage.py", "zanith_apply"],
+        cwd=project.root,
+        env=project.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        _wait_for_nap(project, run)
+        yield run
+    finally:
+        run.kill()
+        run.communicate()
+
+
+def _wait_for_nap(project: Project, run: subprocess.Popen[str]) -> None:
+    asleep = (
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    )
+    end = time.monotonic() + 60
+    while not project.sql(asleep):
+        if run.poll() is not None or time.monotonic() > end:
+            pytest.fail(f"the run did not come to its nap: {run.communicate()[0]}")
+        time.sleep(0.05)
+
+
+def test_a_killed_run_is_finished_by_the_next(copy_of: Copy) -> None:
+    shop = copy_of(a_napping_release).project
+    with napping(shop) as run:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    assert shop.sql(STEPS)[2] == ("0003", "running")
+    assert "is running" in shop.manage("migrate").stderr
+
+    shop.sql("UPDATE naps SET seconds = 0")
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql(STEPS) == [
+        ("0001", "done"),
+        ("0002", "done"),
+        ("0003", "failed"),
+        ("0003.2", "done"),
+        ("0004", "done"),
+    ]
+    errors = "SELECT error FROM _zanith_migration_steps WHERE status = 'failed'"
+    assert shop.sql(errors) == [("interrupted: the run ended here without a word",)]
+    assert shop.sql("SELECT count(*) FROM shop_book WHERE title = 'slow'") == [(1,)]
+    shop.manage("zanith_diff", "models", "live", check=True)
+
+
+def test_an_interrupted_run_says_so_and_exits_130(copy_of: Copy) -> None:
+    shop = copy_of(a_napping_release).project
+    with napping(shop) as run:
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "Interrupted. Run the same command again: it resumes." in said
+    errors = "SELECT error FROM _zanith_migration_steps WHERE status = 'failed'"
+    assert shop.sql(errors) == [("interrupted by the user",)]
+
+
+# --- two runs ------------------------------------------------------------------------------------
+
+
+def test_a_second_run_is_refused_or_waits_and_finds_nothing_to_do(copy_of: Copy) -> None:
+    shop = copy_of(a_napping_release).project
+    shop.sql("UPDATE naps SET seconds = 6")
+    with napping(shop) as first:
+        refused = shop.manage("zanith_apply", "--lock-wait", "0")
+        assert refused.returncode == 1
+        assert f"Another run holds the lock: zanith {first.pid}@" in refused.stderr
+        waited = shop.manage("zanith_apply", check=True)
+        assert "Waiting for another run to end: zanith" in waited.stdout
+        assert "Nothing to do" in waited.stdout
+        assert first.wait() == 0
+    assert [status for _, status in shop.sql(STEPS)] == ["done"] * 4
+
+
+# --- what Django did already ---------------------------------------------------------------------
+
+
+def test_what_migrate_has_done_is_recorded_as_skipped(copy_of: Copy) -> None:
+    shop = copy_of(a_failing_release).project
+    shop.sql("DELETE FROM shop_book WHERE title = 'b'")
+    shop.manage("migrate", "-v0", check=True)
+    assert "Django has applied it already" in shop.manage("zanith_status", check=True).stdout
+    plan = shop.manage("zanith_plan", check=True).stdout
+    assert "Django has applied this already: its steps are recorded as skipped." in plan
+    shop.manage("zanith_apply", check=True)
+    assert {status for _, status in shop.sql(STEPS)} == {"skipped"}
+    assert shop.sql(APPLIED) == [(1,)]
+    shop.manage("zanith_diff", "models", "live", check=True)
+
+
+# --- how far to go -------------------------------------------------------------------------------
+
+
+def test_a_run_goes_as_far_as_it_is_told(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    for number in (2, 3, 4):
+        models = BOOK + "".join(
+            f"    n{n} = models.IntegerField(null=True)\n" for n in range(2, number + 1)
+        )
+        shop.write("shop/models.py", models)
+        shop.manage("makemigrations", "shop", "-n", f"add_n{number}", "-v0", check=True)
+    shop.manage("zanith_generate", check=True)
+    there = "SELECT attname FROM pg_attribute WHERE attname IN ('n2', 'n3', 'n4') ORDER BY 1"
+    shop.manage("zanith_apply", "--steps", "1", check=True)
+    assert shop.sql(there) == [("n2",)]
+    shop.manage("zanith_apply", "--to", "shop.0003_add_n3", check=True)
+    assert shop.sql(there) == [("n2",), ("n3",)]
+    dry = shop.manage("zanith_apply", "--dry-run", check=True)
+    assert 'ADD COLUMN "n4"' in dry.stdout
+    assert shop.sql(there) == [("n2",), ("n3",)]
