@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django import sql
 from zanith_django.exceptions import CannotRestore, UnknownArtifact
 from zanith_django.ledger import ArtifactRow, Ledger
-from zanith_django.obstacles import Rows
+from zanith_django.obstacles import Obstacle, Rows
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import from_data
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
@@ -71,23 +72,50 @@ def blocked(
     graph: SchemaGraph,
     *,
     begun: bool = False,
+    strict: bool = True,
 ) -> str:
     """Why the restore would fail or bring back something else; "" where nothing is in the way.
 
     `graph` is the schema before the restore. `begun` tells that an earlier run got a part of it
-    done: then only rows can be in the way.
+    done: then only rows can be in the way. Not `strict`, rows are never in the way.
     """
     if not begun:
         changed = _changed(connection, artifact, operation)
         taken = _taken(operation, graph)
         if changed or taken:
             return changed or taken
-    rows = _rows_in_the_way(connection, artifact, operation, graph)
+    rows = rows_in_the_way(connection, artifact, operation, graph) if strict else []
     if not rows:
         return ""
     place = ".".join(filter(None, map(str, hidden_place(artifact))))
     intro = f"rows stand in its way (its values are in {place}); nothing was changed"
-    return "\n  ".join((intro, *rows))
+    return "\n  ".join((intro, *map(str, rows)))
+
+
+def as_rows_allow(operation: Restoring, obstacles: Iterable[Obstacle]) -> Restoring:
+    """The restore without what these rows forbid: a column without its NOT NULL, checks and
+    foreign keys that hold for new rows only, no unique and no exclusion."""
+    for obstacle in obstacles:
+        operation = _without(operation, obstacle)
+    return operation
+
+
+def _without(operation: Restoring, obstacle: Obstacle) -> Restoring:
+    if obstacle.part == "columns" and isinstance(operation, RestoreColumn):
+        nullable = dataclasses.replace(operation.column, nullable=True)
+        return dataclasses.replace(operation, column=nullable)
+    holder = operation.table if isinstance(operation, RestoreTable) else operation
+    items = [item for item in getattr(holder, obstacle.part) if item.name != obstacle.name]
+    if obstacle.part in ("checks", "foreign_keys") and not obstacle.missing:
+        items = [
+            item if item in items else dataclasses.replace(item, valid=False)
+            for item in getattr(holder, obstacle.part)
+        ]
+    changes: dict[str, Any] = {obstacle.part: tuple(items)}
+    if isinstance(operation, RestoreTable):
+        table = dataclasses.replace(operation.table, **changes)
+        return dataclasses.replace(operation, table=table)
+    return dataclasses.replace(operation, **changes)
 
 
 def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring) -> str:
@@ -157,12 +185,13 @@ def _index_names(table: Table) -> list[str]:
     return [*key, *(owner.name for owner in owners)]
 
 
-def _rows_in_the_way(
+def rows_in_the_way(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
     operation: Restoring,
     graph: SchemaGraph,
-) -> list[str]:
+) -> list[Obstacle]:
+    """What would fail on the rows that are there by now."""
     place, column = hidden_place(artifact)
     found = columns_of(connection, place)
     if isinstance(operation, RestoreColumn):
@@ -181,7 +210,7 @@ def _rows_in_the_way(
     source = _as_it_was(place, column if column in found else "", artifact, graph.default_schema)
     rows = Rows(connection, source, graph.default_schema, key)
     own = _keys_to_itself(wanted, place) if place.name != wanted.name.name else wanted
-    return [str(obstacle) for obstacle in rows.against(own)]
+    return rows.against(own)
 
 
 def _constraints(table: Table) -> list[Any]:

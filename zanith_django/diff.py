@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from zanith_django import operations as ops
 from zanith_django.operations.base import Operation
+from zanith_django.operations.dependents import in_primary_key
 from zanith_django.pairs import (
     CONSTRAINTS,
     OWNERS_OF_INDEXES,
@@ -235,15 +236,19 @@ def _dropped_parts(d: _Differ) -> Iterator[Operation]:
 
 
 def _primary_keys_in_the_way(d: _Differ) -> Iterator[Operation]:
-    """Those that change, and whose name something else is to have."""
+    """Those whose name something else is to have, and those that a generated column, soon to be
+    dropped, would take along."""
     taken = relation_names(d.after)
     for pair in d.pairs():
         old, new = pair.current.primary_key, pair.wanted.primary_key
-        if old is None or same_key(old, new) or (new and new.name == old.name):
+        if old is None:
             continue
-        if TableName(pair.name.schema, old.name) in taken or old.name in constraint_names(
-            pair.wanted
-        ):
+        named = {TableName(pair.name.schema, old.name)} & taken or (
+            {old.name} & constraint_names(pair.wanted)
+        )
+        renamed = not same_key(old, new) and (new is None or new.name != old.name)
+        lost = any(c.generated and in_primary_key(pair.current, c.name) for c in pair.hard_gone)
+        if lost or (renamed and named):
             yield ops.AlterPrimaryKey(table=pair.name, old=old, model=d.label(pair.name))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,11 +21,18 @@ _SHOWN_LETTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What would fail on the rows that are there. `rows` is 0 where nobody counted them."""
+    """What would fail on the rows that are there. `rows` is 0 where nobody counted them.
+
+    `part` and `name` say what it hinders: ("columns", "email") is a NOT NULL, ("checks", "age")
+    a constraint; `missing` tells that the table which a foreign key points at is gone.
+    """
 
     what: str
     rows: int = 0
     samples: tuple[str, ...] = ()
+    missing: bool = False
+    part: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         if not self.rows:
@@ -45,15 +54,23 @@ class Rows:
     def against(self, wanted: Table) -> list[Obstacle]:
         """What hinders the constraints of `wanted` and the NOT NULL of its columns. Constraints
         that PostgreSQL would not check at once (NOT VALID, NOT ENFORCED) hinder nothing."""
-        found = [self._nulls(wanted, c.name) for c in wanted.columns if not c.nullable]
-        found += [
-            self._violations(c.name, c.expression, c.columns) for c in wanted.checks if c.valid
+        found = [
+            dataclasses.replace(obstacle, part=part, name=item.name)
+            for part, item in _demanding(wanted)
+            if (obstacle := self._against(wanted, part, item))
         ]
-        found += [self._orphans(key) for key in wanted.foreign_keys if key.valid and key.enforced]
-        found += [self._duplicates(unique) for unique in wanted.uniques]
-        found += [self._duplicates(index) for index in wanted.indexes if index.unique]
-        found += [self._conflicts(exclusion) for exclusion in wanted.exclusions]
-        return [obstacle for obstacle in found if obstacle]
+        return found
+
+    def _against(self, wanted: Table, part: str, item: Any) -> Obstacle | None:
+        ask: dict[str, Callable[[], Obstacle | None]] = {
+            "columns": lambda: self._nulls(wanted, item.name),
+            "checks": lambda: self._violations(item.name, item.expression, item.columns),
+            "foreign_keys": lambda: self._orphans(item),
+            "uniques": lambda: self._duplicates(item),
+            "indexes": lambda: self._duplicates(item),
+            "exclusions": lambda: self._conflicts(item),
+        }
+        return ask[part]()
 
     # --- one kind each -------------------------------------------------------------------------
 
@@ -74,7 +91,8 @@ class Rows:
                 name=sql.regclass(key.references, self.schema),
             )
         ):
-            return Obstacle(f"foreign key {key.name}: table {key.references} is gone")
+            what = f"foreign key {key.name}: table {key.references} is gone"
+            return Obstacle(what, missing=True)
         pairs = zip(key.referenced_columns, key.columns, strict=True)
         same = sql.join(
             (
@@ -174,6 +192,17 @@ class Rows:
     def _run(self, text: str) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute(text)
+
+
+def _demanding(wanted: Table) -> Iterator[tuple[str, Any]]:
+    """(part, item) of all that PostgreSQL would check at once."""
+    yield from (("columns", column) for column in wanted.columns if not column.nullable)
+    yield from (("checks", check) for check in wanted.checks if check.valid)
+    keys = (key for key in wanted.foreign_keys if key.valid and key.enforced)
+    yield from (("foreign_keys", key) for key in keys)
+    yield from (("uniques", unique) for unique in wanted.uniques)
+    yield from (("indexes", index) for index in wanted.indexes if index.unique)
+    yield from (("exclusions", exclusion) for exclusion in wanted.exclusions)
 
 
 def _key(key: IndexKey) -> tuple[str, sql.Composable]:

@@ -16,12 +16,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django import sql
 from zanith_django.artifacts import (
     Restoring,
+    as_rows_allow,
     blocked,
     columns_of,
     find,
     hidden_place,
     older_than,
     restoring,
+    rows_in_the_way,
 )
 from zanith_django.audit import INTERRUPTED, about, failing, working_session
 from zanith_django.backfill import Progress
@@ -39,6 +41,7 @@ from zanith_django.ledger import (
 )
 from zanith_django.locks import Lock
 from zanith_django.migration import RECOVER_PREFIX
+from zanith_django.obstacles import Obstacle
 from zanith_django.operations import Operation, RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Context
 from zanith_django.operations.columns import update_in_batches
@@ -72,14 +75,22 @@ class Restored:
     artifact: ArtifactRow
     operation: Restoring
     before: bool = False
+    left_off: tuple[Obstacle, ...] = ()
 
 
 def restore(
-    connection: BaseDatabaseWrapper, name: str, *, column: bool, session: Session
+    connection: BaseDatabaseWrapper,
+    name: str,
+    *,
+    column: bool,
+    session: Session,
+    strict: bool = False,
 ) -> Restored:
     """Bring a column or table back with its data, constraints and indexes.
 
-    Nothing is changed where rows, names or the hidden thing itself stand in the way. Run again
+    Nothing is changed where names or the hidden thing itself stand in the way. Where rows do that
+    came since the drop, the data comes back all the same and what they forbid is left off and
+    told; `strict` refuses that too. Run again
     after a kill, it resumes; run again after its end, it does nothing. Raises `UnknownArtifact`,
     `InvalidArgument`, `CannotRestore`, `StepFailed`.
     """
@@ -94,11 +105,13 @@ def restore(
             work.complete_if_killed()
             return Restored(artifact, operation, before=True)
         begun = work.begun(operation.kind)
-        why = blocked(connection, artifact, operation, work.graph, begun=begun is not None)
+        again = begun is not None
+        why = blocked(connection, artifact, operation, work.graph, begun=again, strict=strict)
         if why:
             raise CannotRestore(artifact.id, why)
-        work.run(operation, lambda: ledger.expire_artifact(artifact.id))
-        return Restored(artifact, operation)
+        left_off = rows_in_the_way(connection, artifact, operation, work.graph)
+        work.run(as_rows_allow(operation, left_off), lambda: ledger.expire_artifact(artifact.id))
+        return Restored(artifact, operation, left_off=tuple(left_off))
 
 
 def purge(connection: BaseDatabaseWrapper, name: str, session: Session) -> ArtifactRow | None:

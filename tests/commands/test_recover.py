@@ -161,14 +161,14 @@ def test_a_table_comes_back_with_rows_indexes_and_foreign_keys(undropped: Releas
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n3', 'z')")
 
 
-def test_rows_that_stand_in_the_way_are_told_before_anything_changes(required: Releases) -> None:
+def test_strictly_nothing_changes_where_rows_stand_in_the_way(required: Releases) -> None:
     run = required.project
     run.sql(NEW_USER)
     ((hidden,),) = run.sql("SELECT physical_name FROM _zanith_migration_artifacts")
     run.sql(f"UPDATE users SET {hidden} = 2 WHERE email = 'a'")
     before = required.live()
 
-    refused = run.manage("zanith_recover", "restore-column", TARGET)
+    refused = run.manage("zanith_recover", "restore-column", TARGET, "--strict")
 
     assert refused.returncode == 1
     assert "rows stand in its way" in refused.stderr
@@ -178,13 +178,39 @@ def test_rows_that_stand_in_the_way_are_told_before_anything_changes(required: R
     assert not run.sql("SELECT FROM _zanith_migration_steps WHERE migration_id LIKE 'recover:%'")
 
 
+def test_values_come_back_without_what_later_rows_forbid(required: Releases) -> None:
+    run = required.project
+    run.sql(NEW_USER)
+
+    said = run.manage("zanith_recover", "restore-column", TARGET, check=True).stdout
+
+    assert "users.legacy_uuid must have a value: 1 row, such as id=3" in said
+    assert run.sql("SELECT count(legacy_uuid), count(*) FROM users") == [(2, 3)]
+    assert run.sql("SELECT status FROM _zanith_migration_steps ORDER BY id DESC LIMIT 1")
+
+
+def test_orphans_leave_a_foreign_key_unvalidated(undropped: Releases) -> None:
+    run = undropped.project
+    run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', ''), (2, 'n2', '')")
+    without_orders(undropped)
+    run.sql("DELETE FROM users WHERE id = 2")
+
+    said = run.manage("zanith_recover", "restore-table", "orders", check=True).stdout
+
+    assert "to users: 1 row, such as id=2, buyer_id=2" in said
+    assert run.sql(
+        "SELECT count(*) FROM pg_constraint WHERE conrelid = 'orders'::regclass "
+        "AND contype = 'f' AND NOT convalidated"
+    ) == [(1,)]
+
+
 def test_orphans_stand_in_the_way_of_a_table(undropped: Releases) -> None:
     run = undropped.project
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', ''), (2, 'n2', '')")
     without_orders(undropped)
     run.sql("DELETE FROM users WHERE id = 2")
 
-    refused = run.manage("zanith_recover", "restore-table", "orders")
+    refused = run.manage("zanith_recover", "restore-table", "orders", "--strict")
 
     assert refused.returncode == 1
     assert "to users: 1 row, such as id=2, buyer_id=2" in refused.stderr

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
     ]
 """
 
-# The data step sleeps for as long as the table `naps` says.
+# The data step waits for a lock that the test holds.
 NAPPING = (
     BOOK.replace("    title", "    a = models.IntegerField(null=True, db_index=True)\n    title")
     + "    b = models.IntegerField(null=True)\n"
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
         migrations.AddField("book", "a", models.IntegerField(null=True, db_index=True)),
         migrations.RunSQL(
             "INSERT INTO shop_book (title, isbn) VALUES ('slow', '9');"
-            "SELECT pg_sleep(seconds) FROM naps"
+            "SELECT pg_advisory_xact_lock(42)"
         ),
         migrations.AddField("book", "b", models.IntegerField(null=True)),
     ]
@@ -81,7 +81,6 @@ def a_shop(releases: Releases) -> None:
     project.manage("makemigrations", "shop", check=True)
     project.manage("zanith_apply", check=True)
     project.sql("INSERT INTO shop_book (title, isbn) VALUES ('a', '1'), ('b', '1'), ('c', '2')")
-    project.sql("CREATE TABLE naps AS SELECT 600 AS seconds")
 
 
 def a_failing_release(releases: Releases) -> None:
@@ -109,13 +108,12 @@ def test_a_failing_step_stops_the_run_which_resumes_there(copy_of: Copy) -> None
     done = shop.manage("zanith_apply")
     assert done.returncode == 1
     assert "Key (isbn)=(1) is duplicated." in done.stderr
-    stopped = [
+    assert shop.sql(STEPS) == [
         ("0001", "done"),
-        ("0002", "failed"),
-        ("0003", "pending"),
+        ("0002", "done"),
+        ("0003", "failed"),
         ("0004", "pending"),
     ]
-    assert shop.sql(STEPS)[:4] == stopped
     error = "SELECT error FROM _zanith_migration_steps WHERE status = 'failed'"
     assert shop.sql(error)[0][0].startswith("could not create unique index")
     assert shop.sql(APPLIED) == [(0,)]
@@ -127,11 +125,12 @@ def test_a_failing_step_stops_the_run_which_resumes_there(copy_of: Copy) -> None
 
     shop.sql("DELETE FROM shop_book WHERE title = 'b'")
     shop.manage("zanith_apply", check=True)
-    assert shop.sql(STEPS)[:4] == [
+    assert shop.sql(STEPS) == [
         ("0001", "done"),
-        ("0002", "failed"),
-        ("0002.2", "done"),
-        ("0003", "done"),
+        ("0002", "done"),
+        ("0003", "failed"),
+        ("0003.2", "done"),
+        ("0004", "done"),
     ]
     assert shop.sql(APPLIED) == [(1,)]
     shop.manage("migrate", "--check", check=True)
@@ -180,10 +179,8 @@ def test_a_django_migration_that_is_not_atomic_keeps_what_it_did(copy_of: Copy) 
 # --- a run that is stopped from outside ----------------------------------------------------------
 
 
-@contextmanager
-def napping(project: Project) -> Iterator[subprocess.Popen[str]]:
-    """A run of zanith_apply that sleeps in its second step."""
-    run = subprocess.Popen(
+def started(project: Project) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "manage.py", "zanith_apply"],
         cwd=project.root,
         env=project.environment(),
@@ -191,35 +188,40 @@ def napping(project: Project) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    try:
-        _wait_for_nap(project, run)
-        yield run
-    finally:
-        run.kill()
-        run.communicate()
 
 
-def _wait_for_nap(project: Project, run: subprocess.Popen[str]) -> None:
-    asleep = (
-        "SELECT 1 FROM pg_stat_activity "
-        "WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    )
+@contextmanager
+def napping(project: Project) -> Iterator[tuple[subprocess.Popen[str], Callable[[], object]]]:
+    """A run of zanith_apply that waits in its data step, and what wakes it."""
+    with project.database.connect() as bed:
+        bed.execute("SELECT pg_advisory_lock(42)")
+        run = started(project)
+        try:
+            wait_until(project, "wait_event = 'advisory'", run)
+            yield run, bed.close
+        finally:
+            run.kill()
+            run.communicate()
+
+
+def wait_until(project: Project, condition: str, run: subprocess.Popen[str]) -> None:
+    """Wait for a session like this; where the run ends before, the test fails."""
+    asked = f"SELECT 1 FROM pg_stat_activity WHERE {condition} AND datname = current_database()"
     end = time.monotonic() + 60
-    while not project.sql(asleep):
+    while not project.sql(asked):
         if run.poll() is not None or time.monotonic() > end:
-            pytest.fail(f"the run did not come to its nap: {run.communicate()[0]}")
+            run.kill()
+            pytest.fail(f"this never came: {condition}\n{run.communicate()[0]}")
         time.sleep(0.05)
 
 
 def test_a_killed_run_is_finished_by_the_next(copy_of: Copy) -> None:
     shop = copy_of(a_napping_release).project
-    with napping(shop) as run:
+    with napping(shop) as (run, _):
         run.send_signal(signal.SIGKILL)
         run.wait()
-    assert shop.sql(STEPS)[2] == ("0003", "running")
-    assert "is running" in shop.manage("migrate").stderr
-
-    shop.sql("UPDATE naps SET seconds = 0")
+        assert shop.sql(STEPS)[2] == ("0003", "running")
+        assert "is running" in shop.manage("migrate").stderr
     shop.manage("zanith_apply", check=True)
     assert shop.sql(STEPS) == [
         ("0001", "done"),
@@ -236,9 +238,9 @@ def test_a_killed_run_is_finished_by_the_next(copy_of: Copy) -> None:
 
 def test_an_interrupted_run_says_so_and_exits_130(copy_of: Copy) -> None:
     shop = copy_of(a_napping_release).project
-    with napping(shop) as run:
+    with napping(shop) as (run, _):
         run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=30)
+        said, _ = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "Interrupted. Run the same command again: it resumes." in said
     errors = "SELECT error FROM _zanith_migration_steps WHERE status = 'failed'"
@@ -250,15 +252,18 @@ def test_an_interrupted_run_says_so_and_exits_130(copy_of: Copy) -> None:
 
 def test_a_second_run_is_refused_or_waits_and_finds_nothing_to_do(copy_of: Copy) -> None:
     shop = copy_of(a_napping_release).project
-    shop.sql("UPDATE naps SET seconds = 6")
-    with napping(shop) as first:
+    with napping(shop) as (first, wake):
         refused = shop.manage("zanith_apply", "--lock-wait", "0")
         assert refused.returncode == 1
         assert f"Another run holds the lock: zanith {first.pid}@" in refused.stderr
-        waited = shop.manage("zanith_apply", check=True)
-        assert "Waiting for another run to end: zanith" in waited.stdout
-        assert "Nothing to do" in waited.stdout
-        assert first.wait() == 0
+
+        second = started(shop)
+        wait_until(shop, f"application_name LIKE 'zanith {second.pid}@%'", second)
+        wake()
+        said, _ = second.communicate(timeout=60)
+        assert first.wait() == second.returncode == 0
+    assert f"Waiting for another run to end: zanith {first.pid}@" in said
+    assert "Nothing to do" in said
     assert [status for _, status in shop.sql(STEPS)] == ["done"] * 4
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from tests.database.library import library
 from tests.graphs import differences
+from tests.project import BuildProject
 from tests.unit.test_graph import graph as full_graph
 from zanith_django.compare import Sources
+from zanith_django.exceptions import UnreadableGraph
 from zanith_django.ledger import Ledger
 from zanith_django.project import live_graph
 from zanith_django.schema.graph import SchemaGraph
@@ -98,22 +99,21 @@ def test_a_graph_of_version_1_is_still_read() -> None:
     assert graph.fingerprint() == data["fingerprint"]
 
 
-def test_a_snapshot_of_an_unknown_version_ends_a_command(
-    within: DatabaseWrapper, tmp_path: Path
-) -> None:
-    file = tmp_path / "later.json"
-    file.write_text(json.dumps(stored()["graph"] | {"version": 99}))
-    with pytest.raises(CommandError, match=r"This graph has version 99.*reads up to 1") as caught:
-        call_command("zanith_diff", str(file), "empty", database=within.alias)
-    assert caught.value.returncode == 3
+def test_a_snapshot_of_an_unknown_version_ends_a_command(project: BuildProject) -> None:
+    built = project({})
+    built.write("later.json", json.dumps(stored()["graph"] | {"version": 99}))
+    done = built.manage("zanith_diff", "later.json", "empty")
+    assert done.returncode == 3
+    assert "This graph has version 99; this zanith reads up to 1." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"version": 1}', '{"version": 1, "tables": 7}'])
-def test_a_file_that_is_no_graph_ends_a_command(
+def test_a_file_that_is_no_graph_is_a_problem_of_the_environment(
     within: DatabaseWrapper, tmp_path: Path, text: str
 ) -> None:
     file = tmp_path / "broken.json"
     file.write_text(text)
-    with pytest.raises(CommandError, match="graph") as caught:
-        call_command("zanith_diff", str(file), "empty", database=within.alias)
+    with pytest.raises(UnreadableGraph) as caught:
+        Sources(within).graph(str(file))
     assert caught.value.returncode == 3

@@ -406,8 +406,8 @@ class _Maker:
         self, table: Table, target: Table, tables: dict[TableName, Table]
     ) -> list[ForeignKey]:
         found = []
-        # PostgreSQL itself cannot rebuild a foreign key of ranges when a type changes beside it.
-        plain = [c.name for c in table.columns if not c.generated and c.name[0] != "r"]
+        # PostgreSQL cannot rebuild a foreign key of polymorphic types ("could not find cast").
+        plain = [c.name for c in table.columns if not c.generated and c.name[0] not in "lmr"]
         keys = [target.primary_key] if target.primary_key else []
         for key in (*keys, *(unique for unique in target.uniques if not unique.deferrable)):
             sources = [[key.columns[0]]] if len(key.columns) > 1 else [[name] for name in plain]

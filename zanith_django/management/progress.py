@@ -25,6 +25,7 @@ class TerminalReporter(Reporter):
     def _say(self, text: str) -> None:
         if self.verbosity > 0:
             self.stdout.write(text)
+            self.stdout.flush()  # a deploy's log shows each line as it happens
 
     def waiting(self, holder: str) -> None:
         self._say(f"Waiting for another run to end: {holder}")

@@ -18,6 +18,12 @@ from zanith_django.operations.base import (
     must_have,
 )
 from zanith_django.operations.indexes import build_concurrently
+from zanith_django.operations.words import (
+    check_facts,
+    foreign_key_facts,
+    unique_facts,
+    with_facts,
+)
 from zanith_django.schema.graph import (
     Check,
     Exclusion,
@@ -50,7 +56,8 @@ class AddUnique(OnTable):
         return f"{self.table}({', '.join(self.unique.columns)})"
 
     def describe(self) -> str:
-        return f"add unique {self.unique.name} on {self.target}"
+        text = f"add unique {self.unique.name} on {self.target}"
+        return with_facts(text, *unique_facts(self.unique))
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         comment = constraint_comment(self.table, self.unique.name, self.unique.comment, context)
@@ -126,7 +133,8 @@ class AddForeignKey(OnTable):
     def describe(self) -> str:
         key = self.foreign_key
         to = f"{key.references}({', '.join(key.referenced_columns)})"
-        return f"add foreign key {key.name} from {self.target} to {to}"
+        text = f"add foreign key {key.name} from {self.target} to {to}"
+        return with_facts(text, *foreign_key_facts(key))
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         key = self.foreign_key
@@ -218,7 +226,8 @@ class AddCheck(OnTable):
         return f"{self.table}.{self.check.name}"
 
     def describe(self) -> str:
-        return f"add check {self.check.name} on {self.table}: {self.check.expression}"
+        text = f"add check {self.check.name} on {self.table}: {self.check.expression}"
+        return with_facts(text, *check_facts(self.check))
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         check = self.check
@@ -293,7 +302,8 @@ class AddExclusion(OnTable):
         return f"{self.table}.{self.exclusion.name}"
 
     def describe(self) -> str:
-        return f"add exclusion {self.exclusion.name} on {self.table}"
+        definition = self.exclusion.definition
+        return f"add exclusion {self.exclusion.name} on {self.table}: {definition}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         text = alter_table(context, self.table, "ADD {it}", it=exclusion_clause(self.exclusion))

@@ -15,6 +15,7 @@ from zanith_django.operations.base import (
     changed,
     must_have,
 )
+from zanith_django.operations.words import index_facts, with_facts
 from zanith_django.schema.graph import Index, IndexKey, SchemaGraph, TableName
 
 # Of the index of that name: "done" when it is valid, "leftover" when a build failed on it.
@@ -43,7 +44,9 @@ class AddIndex(OnTable):
 
     def describe(self) -> str:
         what = "unique index" if self.index.unique else "index"
-        return f"add {what} {self.index.name} on {self.target}"
+        return with_facts(
+            f"add {what} {self.index.name} on {self.target}", *index_facts(self.index)
+        )
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         comment = index_comment(self.table, self.index, context)

@@ -15,6 +15,7 @@ from zanith_django.operations.base import (
     alter_table,
     changed,
 )
+from zanith_django.operations.words import policy_facts, with_facts
 from zanith_django.schema.graph import Policy, SchemaGraph, TableName
 
 
@@ -93,7 +94,8 @@ class CreatePolicy(OnTable):
         return f"{self.table}.{self.policy.name}"
 
     def describe(self) -> str:
-        return f"create policy {self.policy.name} on {self.table} for {self.policy.command}"
+        text = f"create policy {self.policy.name} on {self.table} for {self.policy.command}"
+        return with_facts(text, *policy_facts(self.policy))
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         text = create_policy(self.table, self.policy, context)

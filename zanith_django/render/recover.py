@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.color import Style
 
 from zanith_django.ledger import ArtifactRow
+from zanith_django.obstacles import Obstacle
 from zanith_django.render.text import counted
 
 
@@ -25,6 +26,16 @@ def artifacts_text(rows: Sequence[ArtifactRow], style: Style, *, every: bool) ->
     if every and ended:
         yield f"Restored or purged ({len(ended)}):"
         yield from _listed(ended, style)
+
+
+def left_off_text(left_off: Sequence[Obstacle], style: Style) -> Iterator[str]:
+    """What the rows that came since the drop do not allow."""
+    if not left_off:
+        return
+    yield str(style.WARNING("Left off, because rows that came since do not allow it:"))
+    for obstacle in left_off:
+        yield f"  {obstacle}"
+    yield "Mend these rows; zanith_recover inspect shows the SQL of what was left off."
 
 
 def _listed(rows: Iterable[ArtifactRow], style: Style) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from zanith_django.schema.graph import (
+    LONE_SEQUENCE,
     NAMED_PARTS,
     Column,
     Index,
@@ -258,6 +259,8 @@ class _TableView:
         if live == wanted:
             return live
         changes: dict[str, Any] = {}
+        if LONE_SEQUENCE in (live.sequence, wanted.sequence):
+            live = _settled_sequence(live, wanted)
         for name, kind, silent in _COLUMN_OPTIONS:
             if getattr(live, name) != silent and getattr(wanted, name) == silent:
                 self.extra(kind, live.name, live)
@@ -438,6 +441,17 @@ class _Pairs:
 
 
 # --- facts about single values --------------------------------------------------------------------
+
+
+def _settled_sequence(live: Column, wanted: Column) -> Column:
+    """A key with a sequence of its own is a serial, also where no column owns the sequence.
+
+    Where the model names the sequence in a default, that default is compared.
+    """
+    settled = dataclasses.replace(live, sequence=wanted.sequence)
+    if live.sequence == LONE_SEQUENCE and wanted.identity in _GENERATORS:
+        return dataclasses.replace(settled, identity=wanted.identity, default=wanted.default)
+    return settled
 
 
 def _is_wider(live: Column, wanted: Column) -> bool:

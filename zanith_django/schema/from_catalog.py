@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from zanith_django.schema import collector
 from zanith_django.schema.graph import (
+    LONE_SEQUENCE,
     Check,
     Collation,
     Column,
@@ -419,6 +420,7 @@ def _column(
     compression: str,
     comment: str,
     sequence: str | None,
+    alone: bool,
 ) -> Column:
     serial = serials is not None and default in serials.split("\n")
     return Column(
@@ -433,7 +435,7 @@ def _column(
         _STORAGES[storage],
         _COMPRESSIONS[compression],
         comment,
-        sequence or "",
+        LONE_SEQUENCE if alone else sequence or "",
     )
 
 

@@ -63,13 +63,17 @@ def _spell(part: str) -> str:
     return part
 
 
+LONE_SEQUENCE = "OWNED BY NONE"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
 
     `identity` is "", "always", "by default" or "serial"; `generated` is the expression of a
     generated column and `virtual` tells that it is computed on read (PostgreSQL 18). `sequence`
-    tells how the column's own sequence counts where that is unusual: "MAXVALUE 2147483647", say.
+    tells how the column's own sequence counts where that is unusual: "MAXVALUE 2147483647", say;
+    `LONE_SEQUENCE` says of a key that no column owns its sequence and no other default uses it.
     """
 
     name: str

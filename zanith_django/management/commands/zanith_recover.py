@@ -17,7 +17,12 @@ from zanith_django.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.commands.zanith_history import period
 from zanith_django.recover import Session, cleanup, purge, reseed, restore
-from zanith_django.render.recover import artifact_data, artifact_text, artifacts_text
+from zanith_django.render.recover import (
+    artifact_data,
+    artifact_text,
+    artifacts_text,
+    left_off_text,
+)
 from zanith_django.render.text import counted
 
 _WHAT = "An artifact's id, or its target (users.legacy_uuid): then the newest of it."
@@ -44,9 +49,18 @@ class Command(ZanithCommand):
         saved = verb("export", "Write out the values that are kept.")
         saved.add_argument("--format", choices=FORMATS, default="csv")
         saved.add_argument("--output", metavar="FILE", help="Write there; by default to stdout.")
-        changing = [
+        restored = [
             verb("restore-column", "Bring a column back with its values."),
             verb("restore-table", "Bring a table back with its rows."),
+        ]
+        for back in restored:
+            back.add_argument(
+                "--strict",
+                action="store_true",
+                help="Change nothing where rows forbid a constraint; by default it is left off.",
+            )
+        changing = [
+            *restored,
             verb("reseed", "Refill the NULLs of a column that exists again."),
         ]
         purged = verb("purge", "Drop what is kept for good.")
@@ -115,7 +129,11 @@ class Command(ZanithCommand):
 
     def _restore(self, options: dict[str, Any], *, column: bool) -> None:
         done = restore(
-            self.connection, options["artifact"], column=column, session=self._session(options)
+            self.connection,
+            options["artifact"],
+            column=column,
+            session=self._session(options),
+            strict=options["strict"],
         )
         thing = "column" if column else "table"
         target = done.operation.target
@@ -125,6 +143,7 @@ class Command(ZanithCommand):
         rows = done.artifact.row_count or 0
         kept = counted(rows, "value" if column else "row")
         self.stdout.write(str(self.style.SUCCESS(f"Restored {thing} {target} with its {kept}.")))
+        self.say(left_off_text(done.left_off, self.style))
 
     def _reseed(self, options: dict[str, Any]) -> None:
         rows = reseed(self.connection, options["artifact"], self._session(options))

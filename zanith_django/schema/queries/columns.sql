@@ -1,6 +1,5 @@
 -- Columns of the tables in zanith.relations (an array of oids; unset: of all user tables).
--- The sequences that a column owns are told as the defaults that make it a serial; so is one that
--- nobody owns and no other default uses: older versions of Django left one behind a widened key.
+-- The sequences that a column owns are told as the defaults that make it a serial.
 SELECT a.attrelid,
        a.attnum,
        a.attname::text,
@@ -9,29 +8,11 @@ SELECT a.attrelid,
        pg_catalog.pg_get_expr(d.adbin, d.adrelid),
        CASE WHEN a.atthasdef AND a.attgenerated = '' AND a.atttypid IN (20, 21, 23) THEN (
            SELECT string_agg(format('nextval(%L::regclass)', s.oid::regclass), E'\n')
-           FROM (
-               SELECT o.objid
-               FROM pg_catalog.pg_depend o
-               WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = a.attrelid
-                 AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
-                 AND o.deptype = 'a'
-               UNION ALL
-               SELECT u.refobjid
-               FROM pg_catalog.pg_depend u
-               WHERE a.attnotnull
-                 AND u.classid = 'pg_catalog.pg_attrdef'::regclass AND u.objid = d.oid
-                 AND u.refclassid = 'pg_catalog.pg_class'::regclass AND u.refobjid <> a.attrelid
-                 AND NOT EXISTS (
-                     SELECT FROM pg_catalog.pg_depend o
-                     WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = u.refobjid
-                       AND o.deptype IN ('a', 'i'))
-                 AND NOT EXISTS (
-                     SELECT FROM pg_catalog.pg_depend o
-                     WHERE o.refclassid = 'pg_catalog.pg_class'::regclass
-                       AND o.refobjid = u.refobjid
-                       AND o.classid = 'pg_catalog.pg_attrdef'::regclass AND o.objid <> d.oid)
-           ) AS own(oid)
-           JOIN pg_catalog.pg_class s ON s.oid = own.oid AND s.relkind = 'S') END,
+           FROM pg_catalog.pg_depend o
+           JOIN pg_catalog.pg_class s ON s.oid = o.objid AND s.relkind = 'S'
+           WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = a.attrelid
+             AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
+             AND o.deptype = 'a') END,
        a.attidentity::text,
        a.attgenerated::text,
        CASE WHEN coll.oid IS NULL THEN ''
@@ -54,7 +35,24 @@ SELECT a.attrelid,
            WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = a.attrelid
              AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
              AND o.deptype IN ('a', 'i')
-           LIMIT 1) END
+           LIMIT 1) END,
+       -- Older versions of Django left such a sequence behind a key that became a BigAutoField.
+       a.atthasdef AND a.attgenerated = '' AND a.atttypid IN (20, 21, 23) AND EXISTS (
+           SELECT FROM pg_catalog.pg_constraint k
+           WHERE k.conrelid = a.attrelid AND k.contype = 'p' AND a.attnum = ANY (k.conkey)
+       ) AND EXISTS (
+           SELECT FROM pg_catalog.pg_depend u
+           JOIN pg_catalog.pg_class s ON s.oid = u.refobjid AND s.relkind = 'S'
+           WHERE u.classid = 'pg_catalog.pg_attrdef'::regclass AND u.objid = d.oid
+             AND u.refclassid = 'pg_catalog.pg_class'::regclass
+             AND NOT EXISTS (
+                 SELECT FROM pg_catalog.pg_depend o
+                 WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = s.oid
+                   AND o.deptype IN ('a', 'i'))
+             AND NOT EXISTS (
+                 SELECT FROM pg_catalog.pg_depend o
+                 WHERE o.refclassid = 'pg_catalog.pg_class'::regclass AND o.refobjid = s.oid
+                   AND o.classid = 'pg_catalog.pg_attrdef'::regclass AND o.objid <> d.oid))
 FROM unnest(coalesce(nullif(current_setting('zanith.relations', true), '')::oid[], ARRAY(
          SELECT oid FROM pg_catalog.pg_class
          WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text
