@@ -107,9 +107,7 @@ class Pair:
         if part == "policies":
             return []
         if part == "primary_key":
-            old, new = self.current.primary_key, self.wanted.primary_key
-            same = old and new and same_key(old, new) and old.name != new.name
-            return [(old, new)] if same else []
+            return self._renamed_key()
         current, wanted = getattr(self.current, part), getattr(self.wanted, part)
         kept = {item.name for item in current} & {item.name for item in wanted}
         gone = [item for item in current if item.name not in kept | self._destroyed(part)]
@@ -121,6 +119,12 @@ class Pair:
                 gone.remove(old)
                 pairs.append((old, new))
         return pairs
+
+    def _renamed_key(self) -> list[tuple[Any, Any]]:
+        old, new = self.current.primary_key, self.wanted.primary_key
+        if old is None or new is None or old.name == new.name:
+            return []
+        return [(old, new)] if same_key(old, new) else []
 
     def kept(self, part: str) -> Iterator[tuple[Any, Any]]:
         """(now, wanted) of the items of a part that bear the same name and stay."""
@@ -142,7 +146,7 @@ class Pair:
         return {item.name for column in self.hard_gone for item in self._containing(column, part)}
 
     def _containing(self, column: Column, part: str) -> tuple[Any, ...]:
-        return what_contains(self.current, column.name)[part]
+        return tuple(what_contains(self.current, column.name)[part])
 
     def carried(self, part: str) -> set[str]:
         """Names of what a soft drop of its column takes along and remembers."""
@@ -204,7 +208,8 @@ def has_key(table: Table, columns: Iterable[str]) -> bool:
 def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name, included columns) of the keys that a foreign key onto `columns` may rest on."""
     wanted = set(columns)
-    for key in (*([table.primary_key] if table.primary_key else []), *table.uniques):
+    keys: list[Any] = [table.primary_key] if table.primary_key else []
+    for key in (*keys, *table.uniques):
         if set(key.columns) == wanted:
             yield key.name, key.include
     for index in table.indexes:

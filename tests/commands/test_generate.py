@@ -115,7 +115,9 @@ from django.db import models
 
 class Product(models.Model):
     name = models.CharField(max_length=20)
-    best_review = models.ForeignKey("reviews.Review", models.SET_NULL, null=True)
+    best_review = models.ForeignKey(
+        "reviews.Review", models.SET_NULL, null=True, related_name="+"
+    )
 """
 
 REVIEWS = """
@@ -160,8 +162,7 @@ def test_apps_that_point_at_each_other_a_swapped_user_and_an_extension(
     if tags:
         shop.write("reviews/migrations/0001_hstore.py", HSTORE)
     shop.write("catalog/management/commands/release.py", RELEASE)
-    done = shop.manage("release", check=True)
-    assert "No migrations to apply" not in done.stdout
+    shop.manage("release", check=True)
     kinds = {kind for (kind,) in shop.sql("SELECT operation_kind FROM _zanith_migration_steps")}
     assert {"createTable", "addForeignKey"} < kinds
     assert ("createExtension" in kinds) is tags

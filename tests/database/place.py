@@ -47,7 +47,7 @@ class Place:
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {MORE}")
 
     def execute(self, text: str) -> list[tuple[Any, ...]]:
-        cursor = self.connection.execute(text)  # type: ignore[call-overload]
+        cursor = self.connection.execute(text)
         return cursor.fetchall() if cursor.description else []
 
     def value(self, text: str) -> Any:

@@ -248,7 +248,8 @@ class _Maker:
                 item = getattr(self, f"new_{part}")(table)
                 if item is not None:
                     items.append(item)
-            table = dataclasses.replace(table, **{part: tuple(items)})
+            changed: dict[str, Any] = {part: tuple(items)}
+            table = dataclasses.replace(table, **changed)
         on = self.one((False, False), (False, False), (True, False), (True, True))
         return dataclasses.replace(
             table,
@@ -266,9 +267,9 @@ class _Maker:
         columns = [table.column(name) for name in names]
         if any(column is None for column in columns):
             return False
-        if isinstance(item, Index | Unique | Exclusion):
-            if any(c and (c.virtual or c.type == "json") for c in columns):
-                return False
+        indexed = isinstance(item, Index | Unique | Exclusion)
+        if indexed and any(c and (c.virtual or c.type == "json") for c in columns):
+            return False
         patterned = isinstance(item, Index) and any(key.opclass for key in item.keys)
         return not (patterned and any(c and c.type == "character(4)" for c in columns))
 
@@ -408,24 +409,24 @@ class _Maker:
         found = []
         # PostgreSQL cannot rebuild a foreign key of polymorphic types ("could not find cast").
         plain = [c.name for c in table.columns if not c.generated and c.name[0] not in "lmr"]
-        keys = [target.primary_key] if target.primary_key else []
-        for key in (*keys, *(unique for unique in target.uniques if not unique.deferrable)):
-            sources = [[key.columns[0]]] if len(key.columns) > 1 else [[name] for name in plain]
-            if len(key.columns) > 1:
-                sources = [list(key.columns)]
+        for columns in self.ends(target):
+            sources = [[name] for name in plain] if len(columns) == 1 else [list(columns)]
             for source in sources:
-                one = ForeignKey("", tuple(source), target.name, key.columns)
+                one = ForeignKey("", tuple(source), target.name, columns)
                 if set(source) <= set(plain) and self.is_possible(one, table, tables):
                     found.append(one)
         return found
+
+    def ends(self, target: Table) -> list[tuple[str, ...]]:
+        """Columns of the keys that a foreign key can point at."""
+        keys = [unique.columns for unique in target.uniques if not unique.deferrable]
+        return keys + ([target.primary_key.columns] if target.primary_key else [])
 
     def is_possible(self, key: ForeignKey, table: Table, tables: dict[TableName, Table]) -> bool:
         target = tables.get(key.references)
         if target is None:
             return False
-        ends = [target.primary_key] if target.primary_key else []
-        columns = [end.columns for end in (*ends, *(u for u in target.uniques if not u.deferrable))]
-        if key.referenced_columns not in columns:
+        if key.referenced_columns not in self.ends(target):
             return False
         for own, other in zip(key.columns, key.referenced_columns, strict=True):
             one, two = table.column(own), target.column(other)

@@ -1,14 +1,13 @@
 """The language of migrations: one frozen class per kind of change."""
 
 from zanith_django.operations.base import KINDS, Context, Operation, Statement
+from zanith_django.operations.column_types import AlterColumnType, AlterGenerated
 from zanith_django.operations.columns import (
     AddColumn,
     AddGeneratedColumn,
     AlterColumnDefault,
     AlterColumnIdentity,
     AlterColumnNullable,
-    AlterColumnType,
-    AlterGenerated,
     DropColumn,
     RenameColumn,
 )

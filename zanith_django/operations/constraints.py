@@ -21,6 +21,7 @@ from zanith_django.operations.indexes import build_concurrently
 from zanith_django.operations.words import (
     check_facts,
     foreign_key_facts,
+    primary_key_facts,
     unique_facts,
     with_facts,
 )
@@ -445,7 +446,8 @@ class AlterPrimaryKey(OnTable):
 
     def describe(self) -> str:
         columns = f"({', '.join(self.new.columns)})" if self.new else "none"
-        return f"change primary key of {self.table} to {columns}"
+        text = f"change primary key of {self.table} to {columns}"
+        return with_facts(text, *primary_key_facts(self.new))
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         if self.new is None or context.quiet(self.table):

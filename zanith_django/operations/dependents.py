@@ -13,9 +13,9 @@ from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
 
 
-def what_contains(table: Table, column: str) -> dict[str, tuple[Any, ...]]:
+def what_contains(table: Table, column: str) -> dict[str, Any]:
     """Everything on `table` that contains or reads `column`, by part; not the primary key."""
-    found = {
+    found: dict[str, Any] = {
         part: tuple(item for item in getattr(table, part) if column in _columns_of(item))
         for part in DEPENDENT_PARTS
         if part != "policies"

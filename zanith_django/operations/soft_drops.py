@@ -23,7 +23,6 @@ from zanith_django.operations.base import (
 )
 from zanith_django.operations.columns import (
     AlterColumnIdentity,
-    NotNull,
     column_state,
     set_default,
 )
@@ -44,6 +43,7 @@ from zanith_django.operations.dependents import (
     without_column,
 )
 from zanith_django.operations.indexes import AddIndex, rename_index
+from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
 from zanith_django.operations.sequences import (
     default_from_sequence,

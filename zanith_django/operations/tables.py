@@ -16,7 +16,7 @@ from zanith_django.operations.base import (
     alter_table,
     changed,
 )
-from zanith_django.operations.columns import (
+from zanith_django.operations.column_clauses import (
     alter,
     column_clause,
     column_settings,
@@ -43,7 +43,6 @@ from zanith_django.schema.graph import (
     SchemaGraph,
     Table,
     TableName,
-    Unique,
 )
 
 
@@ -319,14 +318,14 @@ class AlterTableOptions(OnTable):
         return ()
 
 
-def _is_twin(item: Unique | Exclusion, table: Table) -> bool:
+def _is_twin(item: Any, table: Table) -> bool:
     """Of two keys of the same columns CREATE TABLE would make only one."""
-    before = table.exclusions if isinstance(item, Exclusion) else table.uniques
-    earlier = before[: before.index(item)]
     if isinstance(item, Exclusion):
-        return item.definition in {other.definition for other in earlier}
-    key = {table.primary_key.columns} if table.primary_key else set()
-    return item.columns in key | {other.columns for other in earlier if isinstance(other, Unique)}
+        before = table.exclusions[: table.exclusions.index(item)]
+        return any(item.definition == other.definition for other in before)
+    keys: list[Any] = [table.primary_key] if table.primary_key else []
+    keys += table.uniques[: table.uniques.index(item)]
+    return any(item.columns == key.columns for key in keys)
 
 
 def _is_later(check: Check) -> bool:

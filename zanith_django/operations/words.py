@@ -6,7 +6,15 @@ see it.
 
 from __future__ import annotations
 
-from zanith_django.schema.graph import Check, ForeignKey, Index, IndexKey, Policy, Unique
+from zanith_django.schema.graph import (
+    Check,
+    ForeignKey,
+    Index,
+    IndexKey,
+    Policy,
+    PrimaryKey,
+    Unique,
+)
 
 _DEFERRABLE = {"": "", "immediate": "deferrable", "deferred": "initially deferred"}
 
@@ -44,6 +52,10 @@ def unique_facts(unique: Unique) -> tuple[str, ...]:
         "nulls not distinct" if unique.nulls_not_distinct else "",
         _DEFERRABLE[unique.deferrable],
     )
+
+
+def primary_key_facts(key: PrimaryKey | None) -> tuple[str, ...]:
+    return (_included(key.include), _DEFERRABLE[key.deferrable]) if key else ()
 
 
 def foreign_key_facts(key: ForeignKey) -> tuple[str, ...]:

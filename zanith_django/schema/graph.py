@@ -518,7 +518,7 @@ def _encode(value: Any, spell: Callable[[TableName], str]) -> Any:
     if isinstance(value, TableName):
         return spell(value)
     if dataclasses.is_dataclass(value):
-        return _writer(type(value))(value, spell)
+        return _writer(value.__class__)(value, spell)
     return value
 
 

@@ -1,0 +1,286 @@
+"""Changes of a column's type and of how it is generated, with what has to be made again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import (
+    Context,
+    OnTable,
+    Operation,
+    Statement,
+    alter_table,
+    must_have,
+)
+from zanith_django.operations.column_clauses import (
+    alter,
+    collate_clause,
+    column_clause,
+    column_settings,
+    spell_type,
+    storage_changes,
+)
+from zanith_django.operations.constraints import (
+    AddCheck,
+    AddExclusion,
+    AddForeignKey,
+    AddUnique,
+    AlterPrimaryKey,
+)
+from zanith_django.operations.dependents import (
+    DEPENDENT_PARTS,
+    generated_from,
+    in_primary_key,
+    what_contains,
+)
+from zanith_django.operations.indexes import AddIndex
+from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
+from zanith_django.operations.sequences import change_sequence
+from zanith_django.schema.graph import Column, Policy, SchemaGraph, Table, TableName
+
+_SEQUENCE_TYPES: Mapping[str, LiteralString] = {
+    "smallint": "ALTER SEQUENCE %s AS smallint",
+    "integer": "ALTER SEQUENCE %s AS integer",
+    "bigint": "ALTER SEQUENCE %s AS bigint",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterColumnType(OnTable):
+    """Changes type, collation and the way values are stored; `old` and `new` are the whole column
+    before and after. What PostgreSQL refuses to carry over, generated columns that read this one
+    and policies, is made again in the same transaction."""
+
+    kind = "alterColumnType"
+    table: TableName
+    old: Column
+    new: Column
+    using: str = ""
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.new.name}"
+
+    def describe(self) -> str:
+        if spell_type(self.old) == spell_type(self.new):
+            return f"change how values of {self.target} are stored"
+        return f"change type of {self.target} from {spell_type(self.old)} to {spell_type(self.new)}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        table = must_have(context.graph, self.table)
+        retyped = self._is_retyped(context)
+        hanging = generated_from(table, self.new.name) if retyped else ()
+        policies = what_contains(table, self.new.name)["policies"] if retyped else ()
+        rebuilt = _Rebuilt(table, hanging, context)
+        changes = [*rebuilt.drops(), *self._changes(retyped), *rebuilt.adds()]
+        return (
+            *rebuilt.without_policies(policies),
+            Statement(
+                alter_table(context, self.table, "{changes}", changes=sql.join(changes)),
+                Lock.ACCESS_EXCLUSIVE,
+                (self.table,),
+                rewrites=rewrite_needed(self.old, self.new) or rebuilt.rewrites,
+            ),
+            *self._sequence(context),
+            *rebuilt.statements(policies),
+        )
+
+    def _is_retyped(self, context: Context) -> bool:
+        """Before PostgreSQL 16 the same type again is the way to the usual storage."""
+        old, new = self.old, self.new
+        usual = bool(old.storage) and not new.storage and context.server_version < 160000
+        return usual or (old.type, old.collation) != (new.type, new.collation)
+
+    def _changes(self, retyped: bool) -> list[sql.Composable]:
+        old, new, column = self.old, self.new, sql.ident(self.new.name)
+        changes = []
+        if old.default is not None and (retyped or new.default is None):
+            changes.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
+        if retyped:
+            changes.append(self._type_clause(column))
+            # ALTER TYPE resets both to what is usual for the type.
+            old = dataclasses.replace(old, storage="", compression="", default=None)
+        changes += storage_changes(old, new)
+        if new.default is not None and new.default != old.default:
+            default = sql.catalog_text(new.default)
+            changes.append(
+                sql.clause("ALTER COLUMN {column} SET DEFAULT {it}", column=column, it=default)
+            )
+        return changes
+
+    def _type_clause(self, column: sql.Composable) -> sql.Composable:
+        wanted = sql.catalog_text(self.new.type)
+        using = sql.clause("{column}::{type}", column=column, type=wanted)
+        if self.using:
+            using = sql.catalog_text(self.using)
+        plain = not self.using and (
+            assigns(self.old.type, self.new.type) or self.old.type == self.new.type
+        )
+        return sql.clause(
+            "ALTER COLUMN {column} TYPE {type}{collation}{using}",
+            column=column,
+            type=wanted,
+            collation=collate_clause(self.new.collation),
+            using=sql.EMPTY if plain else sql.clause(" USING {it}", it=using),
+        )
+
+    def _sequence(self, context: Context) -> list[Statement]:
+        """An identity's sequence follows its column, a serial's has to be told."""
+        change = _SEQUENCE_TYPES.get(self.new.type)
+        if self.new.identity != "serial" or change is None or self.old.type == self.new.type:
+            return []
+        return [change_sequence(self.table, self.new.name, change, context)]
+
+    def inverse(self) -> Operation:
+        return AlterColumnType(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        fields = ("type", "collation", "default", "storage", "compression")
+        values = {field: getattr(self.new, field) for field in fields}
+        return alter(graph, self.table, self.new.name, **values)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        if not rewrite_needed(self.old, self.new):
+            return ()
+        own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
+        return (own or "changes_column_type", "rewrites_table", "locks_reads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterGenerated(OnTable):
+    """Changes the expression of a generated column, or makes it an ordinary one."""
+
+    kind = "alterGenerated"
+    table: TableName
+    old: Column
+    new: Column
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.new.name}"
+
+    def describe(self) -> str:
+        return f"change how {self.target} is generated"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        if self._keeps_column(context):
+            return (self._expression(context),)
+        # A virtual column has no values to keep: it becomes a stored one first.
+        stored = self.new
+        if not self.new.generated:
+            stored = dataclasses.replace(self.new, generated=self.old.generated, default=None)
+        made_stored = dataclasses.replace(self, new=stored)._rebuild(context)
+        if self.new.generated:
+            return made_stored
+        return (*made_stored, self._expression(context))
+
+    def _keeps_column(self, context: Context) -> bool:
+        """DROP EXPRESSION and, since PostgreSQL 17, SET EXPRESSION leave all else as it is."""
+        old, new = self.old, self.new
+        if not new.generated:
+            return not old.virtual
+        same = dataclasses.replace(old, generated=new.generated) == new
+        stored = bool(old.generated) and not old.virtual
+        return stored and same and context.server_version >= 170000
+
+    def _expression(self, context: Context) -> Statement:
+        column = sql.ident(self.new.name)
+        change = sql.clause("ALTER COLUMN {column} DROP EXPRESSION", column=column)
+        if self.new.generated:
+            change = sql.clause(
+                "ALTER COLUMN {column} SET EXPRESSION AS ({it})",
+                column=column,
+                it=sql.catalog_text(self.new.generated),
+            )
+        rewrites = bool(self.new.generated) and not self.new.virtual
+        text = alter_table(context, self.table, "{change}", change=change)
+        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rewrites)
+
+    def _rebuild(self, context: Context) -> tuple[Statement, ...]:
+        """The column goes and comes in one statement, and all that hung on it after it."""
+        table = must_have(context.graph, self.table)
+        rebuilt = _Rebuilt(table, (self.new,), context)
+        changes = [*rebuilt.drops(), *rebuilt.adds()]
+        text = alter_table(context, self.table, "{changes}", changes=sql.join(changes))
+        return (
+            *rebuilt.without_policies(()),
+            Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rebuilt.rewrites),
+            *rebuilt.statements(()),
+        )
+
+    def inverse(self) -> Operation:
+        return AlterGenerated(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(
+            self.table, lambda t: t.with_item("columns", self.new, instead_of=self.old.name)
+        )
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("rewrites_table", "locks_reads") if self.new.generated else ()
+
+
+class _Rebuilt:
+    """Generated columns that one statement drops and adds again, and what hangs on them.
+
+    `columns` are as they will be. All of it happens in one transaction under the table's
+    exclusive lock, so that plain forms do.
+    """
+
+    def __init__(self, table: Table, columns: tuple[Column, ...], context: Context) -> None:
+        self.table, self.columns = table, columns
+        self.context = dataclasses.replace(context, fresh=context.fresh | {table.name})
+        self.parts: dict[str, dict[str, Any]] = {part: {} for part in DEPENDENT_PARTS}
+        for column in columns:
+            for part, items in what_contains(table, column.name).items():
+                self.parts[part].update({item.name: item for item in items})
+
+    @property
+    def rewrites(self) -> bool:
+        return any(not column.virtual for column in self.columns)
+
+    def drops(self) -> list[sql.Composable]:
+        return [
+            sql.clause("DROP COLUMN {column}", column=sql.ident(column.name))
+            for column in self.columns
+        ]
+
+    def adds(self) -> list[sql.Composable]:
+        return [sql.clause("ADD COLUMN {it}", it=column_clause(column)) for column in self.columns]
+
+    def _policies(self, more: tuple[Policy, ...]) -> list[Policy]:
+        return list({**self.parts["policies"], **{item.name: item for item in more}}.values())
+
+    def without_policies(self, more: tuple[Policy, ...]) -> list[Statement]:
+        """A policy is in the way of DROP COLUMN and ALTER TYPE."""
+        return self._all(DropPolicy(table=self.table.name, policy=p) for p in self._policies(more))
+
+    def statements(self, more: tuple[Policy, ...]) -> list[Statement]:
+        name, parts = self.table.name, self.parts
+        key = self.table.primary_key
+        again: list[Operation] = []
+        if key and any(in_primary_key(self.table, column.name) for column in self.columns):
+            again.append(AlterPrimaryKey(table=name, new=key))
+        again += [AddUnique(table=name, unique=item) for item in parts["uniques"].values()]
+        again += [AddCheck(table=name, check=item) for item in parts["checks"].values()]
+        again += [AddExclusion(table=name, exclusion=i) for i in parts["exclusions"].values()]
+        again += [AddIndex(table=name, index=item) for item in parts["indexes"].values()]
+        again += [AddForeignKey(table=name, foreign_key=i) for i in parts["foreign_keys"].values()]
+        again += [CreatePolicy(table=name, policy=policy) for policy in self._policies(more)]
+        settings = [
+            statement
+            for column in self.columns
+            for statement in column_settings(name, column, self.context)
+        ]
+        return [*settings, *self._all(again)]
+
+    def _all(self, operations: Iterable[Operation]) -> list[Statement]:
+        return [s for operation in operations for s in operation.statements(self.context)]

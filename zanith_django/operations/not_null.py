@@ -1,0 +1,63 @@
+"""SET NOT NULL in stages, so that nobody waits while the rows are looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import Context, Statement, alter_table, dropped_name
+from zanith_django.operations.constraints import constraint_state, drop_constraint, validate
+from zanith_django.schema.graph import TableName
+from zanith_django.schema.object_names import make_object_name
+
+
+def set_not_null(table: TableName, column: str, context: Context) -> list[Statement]:
+    """SET NOT NULL without a scan under the exclusive lock."""
+    steps = NotNull.of(table, column, context)
+    return [*steps.claim, *steps.check, *steps.end]
+
+
+@dataclass(frozen=True, slots=True)
+class NotNull:
+    """The three stages of SET NOT NULL: claim it, check the rows, make it so.
+
+    A validated check proves it (PostgreSQL 12), or the constraint itself is added NOT VALID and
+    validated (PostgreSQL 18). https://www.postgresql.org/docs/18/sql-altertable.html
+    """
+
+    claim: tuple[Statement, ...] = ()
+    check: tuple[Statement, ...] = ()
+    end: tuple[Statement, ...] = ()
+
+    @classmethod
+    def of(cls, table: TableName, column: str, context: Context) -> NotNull:
+        name = sql.ident(column)
+        text = alter_table(context, table, "ALTER COLUMN {column} SET NOT NULL", column=name)
+        set_it = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+        if context.quiet(table):
+            return cls(end=(dataclasses.replace(set_it, scans=True),))
+        if context.server_version >= 180000:
+            native = make_object_name(table.name, column, "not_null")
+            return cls.claimed(table, native, sql.clause("NOT NULL {column}", column=name), context)
+        proof = dropped_name(f"{table}.{column}", "not null").replace("dropped", "not_null")
+        check = sql.clause("CHECK ({column} IS NOT NULL)", column=name)
+        proved = cls.claimed(table, proof, check, context)
+        end = (dataclasses.replace(set_it, separate=True), drop_constraint(table, proof, context))
+        return dataclasses.replace(proved, end=end)
+
+    @classmethod
+    def claimed(
+        cls, table: TableName, name: str, constraint: sql.Composable, context: Context
+    ) -> NotNull:
+        text = alter_table(
+            context,
+            table,
+            "ADD CONSTRAINT {name} {constraint} NOT VALID",
+            name=sql.ident(name),
+            constraint=constraint,
+        )
+        probe = constraint_state(table, name, context, validated=False)
+        claim = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,), probe=probe)
+        return cls((claim,), (validate(table, name, context, (table,)),))
