@@ -2,7 +2,8 @@
 
 ZanithError
 ├── Refusal              exit 1: the answer is no
-│   ├── GateRefused, DriftFound, StepFailed, LockNotHad, ChangesFound
+│   ├── Blocked, Differs, NotVerified: what was shown says why
+│   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
 │   │   CannotRestore, NotAdopted
 ├── UsageError           exit 2: what was typed is wrong
@@ -52,10 +53,37 @@ class GateRefused(Refusal):
         return "The plan is blocked.\n" + "\n".join(f"  {line}" for line in self.refusals)
 
 
-class DriftFound(Refusal):
-    def __init__(self, message: str) -> None:
-        self.hint = "Run zanith_diff models live to see it again."
-        super().__init__(message)
+class Blocked(Refusal):
+    """A plan was shown with its refusals."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        super().__init__(refusals)
+
+    def __str__(self) -> str:
+        return f"The plan is blocked ({self.refusals} refused)."
+
+
+class Differs(Refusal):
+    """A difference was shown."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self.before, self.after = before, after
+        super().__init__(before, after)
+
+    def __str__(self) -> str:
+        return f"{self.before} and {self.after} differ."
+
+
+class NotVerified(Refusal):
+    """A verdict other than ok was shown."""
+
+    def __init__(self, verdict: str) -> None:
+        self.verdict = verdict
+        super().__init__(verdict)
+
+    def __str__(self) -> str:
+        return f"The shadow says: {self.verdict}."
 
 
 class ChangesFound(Refusal):

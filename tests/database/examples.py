@@ -43,11 +43,15 @@ FROM generate_series(1, 5) AS n;
 
 @dataclass(frozen=True)
 class Example:
-    """An operation on what `SETUP` and `setup` made. `undone` ones begin with their inverse."""
+    """An operation on what `SETUP` and `setup` made. `undone` ones begin with their inverse.
+
+    `since` is the first version of the server that knows such a thing.
+    """
 
     operation: Callable[[SchemaGraph], Operation]
     setup: str = ""
     undone: bool = False
+    since: int = 0
 
 
 def table(graph: SchemaGraph, name: TableName = T) -> Table:
@@ -66,10 +70,10 @@ def item(graph: SchemaGraph, part: str, name: str) -> Any:
     return next(item for item in getattr(table(graph), part) if item.name == name)
 
 
-def add(kind: type[Operation], **fields: Any) -> Example:
+def add(kind: type[Operation], since: int = 0, **fields: Any) -> Example:
     """An operation that is written as it stands."""
     made = kind(table=T, **fields)  # type: ignore[call-arg]
-    return Example(lambda graph: made)
+    return Example(lambda graph: made, since=since)
 
 
 def drop(kind: type[Operation], field: str, part: str, name: str, setup: str) -> Example:
@@ -90,12 +94,13 @@ def added(kind: str, **fields: Any) -> Example:
     return add(ops.AddColumn, column=Column("n", kind, **fields))
 
 
-def generated(setup: str, **fields: Any) -> Example:
+def generated(setup: str, since: int = 0, **fields: Any) -> Example:
     return Example(
         lambda g: ops.AlterGenerated(
             table=T, old=column(g, "g"), new=dataclasses.replace(column(g, "g"), **fields)
         ),
         setup,
+        since=since,
     )
 
 
@@ -202,6 +207,10 @@ ALTER TABLE t ALTER g SET NOT NULL, ADD CONSTRAINT t_g UNIQUE (g),
 CREATE INDEX t_gi ON t (g, b); CREATE POLICY t_gp ON t USING (g > 0);
 COMMENT ON COLUMN t.g IS 'kept'; COMMENT ON INDEX t_gi IS 'kept';
 """
+VIRTUAL_G = """
+ALTER TABLE t DROP g, ADD g integer GENERATED ALWAYS AS (a * 2) VIRTUAL, ADD CHECK (g > 0);
+CREATE POLICY t_gp ON t USING (g > 0);
+"""
 WHOLE = """
 ALTER TABLE t ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p (id), ADD UNIQUE (a),
   ADD COLUMN s serial, ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&),
@@ -263,7 +272,14 @@ EXAMPLES: dict[str, list[Example]] = {
         added("integer", nullable=False, identity="serial"),
     ],
     "addGeneratedColumn": [
-        add(ops.AddGeneratedColumn, column=Column("n", "integer", generated="(a + 1)", comment="x"))
+        add(
+            ops.AddGeneratedColumn, column=Column("n", "integer", generated="(a + 1)", comment="x")
+        ),
+        add(
+            ops.AddGeneratedColumn,
+            since=180000,
+            column=Column("n", "integer", generated="(a + 1)", virtual=True),
+        ),
     ],
     "dropColumn": [
         Example(lambda g: ops.DropColumn(table=T, column=column(g, "b"))),
@@ -300,6 +316,10 @@ EXAMPLES: dict[str, list[Example]] = {
         generated(HANGS_ON_G, generated="(a * 3)"),
         generated(HANGS_ON_G, generated=""),
         generated(HANGS_ON_G, generated="(a * 3)", type="bigint"),
+        generated("", since=180000, virtual=True),
+        generated(VIRTUAL_G, since=180000, virtual=False),
+        generated(VIRTUAL_G, since=180000, virtual=False, generated=""),
+        generated(VIRTUAL_G, since=180000, generated="(a * 3)"),
     ],
     "renameColumn": [
         Example(
@@ -369,6 +389,11 @@ EXAMPLES: dict[str, list[Example]] = {
                 "f", ("p_id",), P, ("id",), "CASCADE", "SET NULL", "FULL", "deferred"
             ),
         ),
+        add(
+            ops.AddForeignKey,
+            since=180000,
+            foreign_key=dataclasses.replace(FOREIGN_KEY, enforced=False, valid=False),
+        ),
         add(ops.AddForeignKey, foreign_key=ForeignKey("f", ("d",), T, ("id",), 'SET NULL ("d")')),
     ],
     "dropForeignKey": [
@@ -383,6 +408,11 @@ EXAMPLES: dict[str, list[Example]] = {
     "addCheck": [
         add(ops.AddCheck, check=dataclasses.replace(CHECK, comment="it's")),
         add(ops.AddCheck, check=dataclasses.replace(CHECK, valid=False, no_inherit=True)),
+        add(
+            ops.AddCheck,
+            since=180000,
+            check=dataclasses.replace(CHECK, valid=False, enforced=False),
+        ),
     ],
     "dropCheck": [
         drop(ops.DropCheck, "check", "checks", "k", "ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0)")

@@ -147,7 +147,7 @@ class AlterColumnType(OnTable):
         return alter(graph, self.table, self.new.name, **values)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        if not rewrite_needed(self.old, self.new):
+        if not any(statement.rewrites for statement in self.statements(context)):
             return ()
         own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
         return (own or "changes_column_type", "rewrites_table", "locks_reads")
@@ -225,7 +225,8 @@ class AlterGenerated(OnTable):
         )
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("rewrites_table", "locks_reads") if self.new.generated else ()
+        rewrites = any(statement.rewrites for statement in self.statements(context))
+        return ("rewrites_table", "locks_reads") if rewrites else ()
 
 
 class _Rebuilt:

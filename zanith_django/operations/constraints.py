@@ -143,7 +143,8 @@ class AddForeignKey(OnTable):
         if self._at_once(context):
             clause = foreign_key_clause(key, context)
             text = alter_table(context, self.table, "ADD {key}", key=clause)
-            return (Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, scans=True), *comment)
+            scans = not context.quiet(self.table)
+            return (Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, scans=scans), *comment)
         not_valid = sql.keyword(" NOT VALID") if key.enforced else sql.EMPTY
         text = alter_table(
             context,
@@ -235,7 +236,7 @@ class AddCheck(OnTable):
         comment = constraint_comment(self.table, check.name, check.comment, context)
         if check.valid and context.quiet(self.table):
             text = alter_table(context, self.table, "ADD {check}", check=check_clause(check))
-            return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True), *comment)
+            return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
         not_valid = sql.keyword(" NOT VALID") if check.enforced else sql.EMPTY
         text = alter_table(
             context,
@@ -311,7 +312,8 @@ class AddExclusion(OnTable):
         comment = constraint_comment(
             self.table, self.exclusion.name, self.exclusion.comment, context
         )
-        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=True), *comment)
+        scans = not context.quiet(self.table)
+        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=scans), *comment)
 
     def inverse(self) -> Operation:
         return DropExclusion(table=self.table, exclusion=self.exclusion, model=self.model)

@@ -37,7 +37,7 @@ class NotNull:
         text = alter_table(context, table, "ALTER COLUMN {column} SET NOT NULL", column=name)
         set_it = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
         if context.quiet(table):
-            return cls(end=(dataclasses.replace(set_it, scans=True),))
+            return cls(end=(set_it,))
         if context.server_version >= 180000:
             native = make_object_name(table.name, column, "not_null")
             return cls.claimed(table, native, sql.clause("NOT NULL {column}", column=name), context)

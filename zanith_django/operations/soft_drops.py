@@ -339,7 +339,9 @@ class RestoreColumn(_OnColumn):
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         required = () if self.column.nullable else ("changes_column_nullable_to_not_null",)
-        return ("adds_nullable_column", *required)
+        unique = ("adds_unique_constraint",) if self.uniques or self.exclusions else ()
+        locked = ("locks_reads",) if self.exclusions else ()
+        return ("adds_nullable_column", *required, *unique, *locked)
 
 
 def _long(statements: Iterable[Statement]) -> list[Statement]:

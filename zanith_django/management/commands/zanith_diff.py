@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from zanith_django.compare import Sources
-from zanith_django.exceptions import InvalidArgument
+from zanith_django.exceptions import Differs, InvalidArgument
 from zanith_django.management.base import ZanithCommand
 from zanith_django.render.data import diff_data
 from zanith_django.render.text import diff_text
@@ -44,4 +44,4 @@ class Command(ZanithCommand):
                 )
             )
         if result.operations:
-            raise SystemExit(1)
+            raise Differs(before, after)

@@ -9,7 +9,7 @@ from typing import Any
 
 from zanith_django import gates
 from zanith_django.conf import conf
-from zanith_django.exceptions import InvalidArgument
+from zanith_django.exceptions import Blocked, InvalidArgument
 from zanith_django.files import managed_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import Ledger
@@ -59,7 +59,7 @@ class Command(ZanithCommand):
             details = options["verbosity"] > 1
             self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
         if refusals:
-            raise SystemExit(1)
+            raise Blocked(len(refusals))
 
     def _live(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
         connection = self.connect(options["database"])

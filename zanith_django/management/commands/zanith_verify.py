@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
+from zanith_django.exceptions import NotVerified
 from zanith_django.management.base import ZanithCommand
 from zanith_django.render.text import verdict_text
 from zanith_django.verify import OK, verify
@@ -41,4 +42,4 @@ class Command(ZanithCommand):
         else:
             self.say(verdict_text(verdict, self.style))
         if verdict.verdict != OK:
-            raise SystemExit(1)
+            raise NotVerified(verdict.verdict)
