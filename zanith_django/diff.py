@@ -18,6 +18,7 @@ from zanith_django.pairs import (
     constraint_names,
     has_key,
     index_names,
+    key_names,
     is_rebuilt,
     only_validated,
     relation_names,
@@ -32,6 +33,7 @@ from zanith_django.schema.graph import (
 )
 
 SOFT, HARD = "soft", "hard"
+ASIDE = "_zanith_renamed_"
 
 ColumnName = tuple[TableName, str]
 
@@ -77,20 +79,32 @@ class _Differ:
     def __init__(self, before: SchemaGraph, after: SchemaGraph, hints: Hints, drop: str) -> None:
         self.now, self.after, self.hints, self.drop = before, after, hints, drop
         self.operations: list[Operation] = []
+        self._differing: set[TableName] | None = None
 
     def take(self, operation: Operation) -> None:
         self.operations.append(operation)
         self.now = operation.apply_to(self.now)
+        if self._differing is not None:
+            self._differing.update(operation.tables)
 
     def label(self, name: TableName) -> str:
         return self.hints.labels.get(name, "")
 
     def pairs(self) -> Iterator[Pair]:
-        """Every table that both graphs have and that differs."""
-        for wanted in self.after.tables:
-            current = self.now.table(wanted.name)
-            if current is not None and current != wanted:
-                yield Pair(current, wanted, soft=self.drop == SOFT)
+        """Every table that both graphs have and that differs.
+
+        All are compared once, after the renames; from then on only those that differed, or that
+        an operation touched.
+        """
+        if self._differing is None:
+            self._differing = {table.name for table in self.after.tables if self._differs(table)}
+        for wanted in [table for table in self.after.tables if table.name in self._differing]:
+            if self._differs(wanted):
+                yield Pair(self.current(wanted.name), wanted, soft=self.drop == SOFT)
+
+    def _differs(self, wanted: Table) -> bool:
+        current = self.now.table(wanted.name)
+        return current is not None and current is not wanted and current != wanted
 
     def current(self, name: TableName) -> Table:
         return self.now.table(name) or Table(name)
@@ -142,7 +156,10 @@ def _in_order(
 
 
 def _aside(name: str) -> str:
-    return f"_zanith_renamed_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    """A name that nobody has; that of a name aside is itself."""
+    if name.startswith(ASIDE):
+        return name
+    return f"{ASIDE}{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _aside_table(name: TableName) -> TableName:
@@ -226,13 +243,22 @@ def _dropped_parts(d: _Differ) -> Iterator[Operation]:
     taken = relation_names(d.after)
     for pair in d.pairs():
         for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
-            carried = pair.carried(part) - _needed_names(pair, part, taken)
+            carried = pair.carried(part) - _needed_names(pair, part, taken) - _ends(d, pair, part)
             touched = pair.touched() if part == "policies" else set()
             changed = {policy.name for policy in pair.wanted.policies} - touched
             for item in pair.leaving(part):
                 swapped = part == "policies" and item.name in changed
                 if item.name not in carried and not swapped:
                     yield _DROPS[part](pair.name, item, d.label(pair.name))
+
+
+def _ends(d: _Differ, pair: Pair, part: str) -> set[str]:
+    """Names of the keys that a foreign key would come to rest on, were they to stay a while."""
+    if part not in ("uniques", "indexes"):
+        return set()
+    keys = (key for table in d.after.tables for key in table.foreign_keys)
+    columns = {key.referenced_columns for key in keys if key.references == pair.name}
+    return {name for end in columns for name in key_names(pair.current, end)}
 
 
 def _primary_keys_in_the_way(d: _Differ) -> Iterator[Operation]:
@@ -330,26 +356,29 @@ _ADDS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
 
 
 def _renamed_parts(d: _Differ) -> Iterator[Operation]:
-    """A constraint or index that only changed its name is renamed, not built anew. One whose new
-    name is not free is dropped here and made again later."""
+    """A constraint or index that only changed its name is renamed, not built anew; a circle of
+    names goes by a name aside."""
     waiting = [
-        (pair, part, old, new)
+        (pair.name, part, old.name, new.name)
         for pair in d.pairs()
         for part in (*CONSTRAINTS, "indexes", "primary_key")
         for old, new in pair.renamed(part)
     ]
     while waiting:
-        free = [item for item in waiting if _is_free(d, item[0].name, item[1], item[3].name)]
-        for pair, part, old, new in free:
-            kind = ops.RenameIndex if part == "indexes" else ops.RenameConstraint
-            label = d.label(pair.name)
-            yield kind(table=pair.name, old=old.name, new=new.name, model=label)
-        if not free:
-            free = [waiting[0]]
-            pair, part, old, _ = waiting[0]
-            if part in _DROPS:
-                yield _DROPS[part](pair.name, old, d.label(pair.name))
+        free = [item for item in waiting if _is_free(d, item[0], item[1], item[3])]
+        for table, part, old, new in free:
+            yield _renamed(d, table, part, old, new)
         waiting = [item for item in waiting if item not in free]
+        if waiting and not free:
+            table, part, old, new = waiting.pop(0)
+            if old != _aside(old):
+                yield _renamed(d, table, part, old, _aside(old))
+                waiting.append((table, part, _aside(old), new))
+
+
+def _renamed(d: _Differ, table: TableName, part: str, old: str, new: str) -> Operation:
+    kind = ops.RenameIndex if part == "indexes" else ops.RenameConstraint
+    return kind(table=table, old=old, new=new, model=d.label(table))
 
 
 def _is_free(d: _Differ, table: TableName, part: str, name: str) -> bool:

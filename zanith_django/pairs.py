@@ -205,6 +205,11 @@ def has_key(table: Table, columns: Iterable[str]) -> bool:
     return any(_keys_of(table, columns))
 
 
+def key_names(table: Table, columns: Iterable[str]) -> set[str]:
+    """Names of the keys that a foreign key onto these columns may rest on."""
+    return {name for name, _ in _keys_of(table, columns)}
+
+
 def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name, included columns) of the keys that a foreign key onto `columns` may rest on."""
     wanted = set(columns)

@@ -68,7 +68,7 @@ def planned(project: Project, *arguments: str) -> dict[str, Any]:
     """The plan of a process that can reach no database."""
     nowhere = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/shop"}
     done = project.manage("zanith_plan", *arguments, "--format", "json", env=nowhere)
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr
     plan: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == int(plan["blocked"])
     return plan

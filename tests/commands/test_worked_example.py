@@ -119,8 +119,8 @@ blocked · review required
 
 def test_the_plan_names_the_step_over_budget_and_blocks(users: Project) -> None:
     done = users.manage("zanith_plan", "--max-risk", "35")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == PLAN
+    assert (done.returncode, done.stdout) == (1, PLAN)
+    assert done.stderr == "CommandError: The plan is blocked (2 refused).\n"
 
 
 def test_the_plan_says_the_same_in_json(users: Project) -> None:

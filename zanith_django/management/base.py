@@ -69,7 +69,7 @@ class ZanithCommand(BaseCommand):
         except ConnectionDoesNotExist as error:
             known = ", ".join(connections)
             raise command_error(_UnknownDatabase(alias, known)) from error
-        self.check()
+        self.check(databases=[])  # static ones: what needs a connection makes it itself
 
     def connect(self, alias: str) -> BaseDatabaseWrapper:
         return connect(alias)
