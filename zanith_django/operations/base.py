@@ -83,8 +83,7 @@ _NOWHERE = TableName("", "")
 class Batches(Statement):
     """Writes every row that `where` selects, in batches of closed key ranges.
 
-    `sql` reads `UPDATE … SET … WHERE … /* batch */` and is what people see; the runner fills in
-    the range of each batch.
+    `sql` writes them all at once and is what people see; the runner writes range after range.
     """
 
     table: TableName = _NOWHERE
