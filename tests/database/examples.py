@@ -15,6 +15,7 @@ from zanith_django.schema.graph import (
     Collation,
     Column,
     Exclusion,
+    Extension,
     ForeignKey,
     Index,
     IndexKey,
@@ -495,6 +496,56 @@ EXAMPLES: dict[str, list[Example]] = {
     "rawSql": [
         Example(lambda g: ops.RawSql(sql="UPDATE t SET d = 1", reverse_sql="UPDATE t SET d = 2"))
     ],
+}
+
+PAGE_COLUMN = "ALTER TABLE t ALTER d SET NOT NULL, ADD CONSTRAINT t_d UNIQUE (d)"
+PAGE_TABLE = """
+ALTER TABLE t DROP c, DROP d, DROP r, DROP g, ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p;
+CREATE INDEX t_b ON t (b);
+"""
+
+# What the pages of docs/operations/ show: the first example of each kind, but for those that a
+# value shows better, or that no server can run by themselves.
+PAGES: dict[str, Example] = {
+    **{kind: those[0] for kind, those in EXAMPLES.items()},
+    "createExtension": Example(lambda g: ops.CreateExtension(extension=Extension("citext"))),
+    "dropExtension": Example(lambda g: ops.DropExtension(extension=Extension("citext"))),
+    "createSchema": Example(lambda g: ops.CreateSchema(name="reports")),
+    "createTable": Example(
+        lambda g: ops.CreateTable(
+            table=Table(
+                NEW,
+                (
+                    Column("id", "bigint", nullable=False, identity="by default"),
+                    Column("p_id", "integer", nullable=False),
+                    Column("email", "text", nullable=False),
+                ),
+                PrimaryKey("n_pkey", ("id",)),
+                uniques=(Unique("n_email", ("email",)),),
+                foreign_keys=(ForeignKey("n_p", ("p_id",), P, ("id",), deferrable="deferred"),),
+                indexes=(Index("n_p_id", (IndexKey(column="p_id"),)),),
+            )
+        )
+    ),
+    "softDropColumn": soft_column(PAGE_COLUMN, "d"),
+    "restoreColumn": restored(soft_column(PAGE_COLUMN, "d")),
+    "softDropTable": Example(lambda g: ops.SoftDropTable(table=table(g)), PAGE_TABLE),
+    "restoreTable": restored(Example(lambda g: ops.SoftDropTable(table=table(g)), PAGE_TABLE)),
+    "dropTable": Example(lambda g: ops.DropTable(table=table(g, P))),
+    "runPython": Example(
+        lambda g: ops.RunPython(
+            migration="shop.0003_fill_slugs", position=1, description="fill_slugs", reversible=True
+        )
+    ),
+    "djangoOperation": Example(
+        lambda g: ops.DjangoOperation(
+            migration="auth.0012_alter_user_first_name_max_length",
+            position=0,
+            operation="AlterField",
+            description="Alter field first_name on user",
+            table=TableName("", "auth_user"),
+        )
+    ),
 }
 
 
