@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zanith_django.schema.graph import SchemaGraph, Table, stored_fields
+from zanith_django.schema.encoding import stored_fields
+from zanith_django.schema.graph import SchemaGraph, Table
 
 
 def differences(found: SchemaGraph, expected: SchemaGraph) -> list[str]:

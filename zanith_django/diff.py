@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -80,6 +82,21 @@ class _Differ:
         self.now, self.after, self.hints, self.drop = before, after, hints, drop
         self.operations: list[Operation] = []
         self._differing: set[TableName] | None = None
+        self._pairs: dict[TableName, Pair] = {}
+
+    @functools.cached_property
+    def names_to_be(self) -> set[TableName]:
+        """Names that tables and indexes are to have."""
+        return relation_names(self.after)
+
+    @functools.cached_property
+    def ends(self) -> Mapping[TableName, set[tuple[str, ...]]]:
+        """Of each table the columns that foreign keys are to point at."""
+        ends: defaultdict[TableName, set[tuple[str, ...]]] = defaultdict(set)
+        for table in self.after.tables:
+            for key in table.foreign_keys:
+                ends[key.references].add(key.referenced_columns)
+        return ends
 
     def take(self, operation: Operation) -> None:
         self.operations.append(operation)
@@ -100,7 +117,14 @@ class _Differ:
             self._differing = {table.name for table in self.after.tables if self._differs(table)}
         for wanted in [table for table in self.after.tables if table.name in self._differing]:
             if self._differs(wanted):
-                yield Pair(self.current(wanted.name), wanted, soft=self.drop == SOFT)
+                yield self._pair(wanted)
+
+    def _pair(self, wanted: Table) -> Pair:
+        """The pair of a table as it stands; the same one for as long as nothing touches it."""
+        current, known = self.current(wanted.name), self._pairs.get(wanted.name)
+        if known is None or known.current is not current:
+            known = self._pairs[wanted.name] = Pair(current, wanted, soft=self.drop == SOFT)
+        return known
 
     def _differs(self, wanted: Table) -> bool:
         current = self.now.table(wanted.name)
@@ -216,19 +240,21 @@ def _dropped_foreign_keys(d: _Differ) -> Iterator[Operation]:
     """Those that are gone or changed, and those that hang on a key or type that changes."""
     pairs = {pair.name: pair for pair in d.pairs()}
     early = set(_tables_in_the_way(d))
+    if not pairs and not early:
+        return
     for table in d.now.tables:
         early_here = early if table.name in d.after else set()
         pair = pairs.get(table.name)
-        leaving = _leaving_foreign_keys(pair) if pair else set()
+        leaving = _leaving_foreign_keys(d, pair) if pair else set()
         for key in table.foreign_keys:
             hangs = _hangs(key, pair, pairs.get(key.references)) or key.references in early_here
             if hangs or key.name in leaving:
                 yield _DROPS["foreign_keys"](table.name, key, d.label(table.name))
 
 
-def _leaving_foreign_keys(pair: Pair) -> set[str]:
+def _leaving_foreign_keys(d: _Differ, pair: Pair) -> set[str]:
     leaving = {key.name for key in pair.leaving("foreign_keys")}
-    return leaving - (pair.carried("foreign_keys") - _needed_names(pair, "foreign_keys", set()))
+    return leaving - (pair.carried("foreign_keys") - _needed_names(d, pair, "foreign_keys"))
 
 
 def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
@@ -240,10 +266,9 @@ def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
 
 
 def _dropped_parts(d: _Differ) -> Iterator[Operation]:
-    taken = relation_names(d.after)
     for pair in d.pairs():
         for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
-            carried = pair.carried(part) - _needed_names(pair, part, taken) - _ends(d, pair, part)
+            carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
             touched = pair.touched() if part == "policies" else set()
             changed = {policy.name for policy in pair.wanted.policies} - touched
             for item in pair.leaving(part):
@@ -256,20 +281,18 @@ def _ends(d: _Differ, pair: Pair, part: str) -> set[str]:
     """Names of the keys that a foreign key would come to rest on, were they to stay a while."""
     if part not in ("uniques", "indexes"):
         return set()
-    keys = (key for table in d.after.tables for key in table.foreign_keys)
-    columns = {key.referenced_columns for key in keys if key.references == pair.name}
-    return {name for end in columns for name in key_names(pair.current, end)}
+    ends = d.ends.get(pair.name, ())
+    return {name for end in ends for name in key_names(pair.current, end)}
 
 
 def _primary_keys_in_the_way(d: _Differ) -> Iterator[Operation]:
     """Those whose name something else is to have, and those that a generated column, soon to be
     dropped, would take along."""
-    taken = relation_names(d.after)
     for pair in d.pairs():
         old, new = pair.current.primary_key, pair.wanted.primary_key
         if old is None:
             continue
-        named = {TableName(pair.name.schema, old.name)} & taken or (
+        named = {TableName(pair.name.schema, old.name)} & d.names_to_be or (
             {old.name} & constraint_names(pair.wanted)
         )
         renamed = not same_key(old, new) and (new is None or new.name != old.name)
@@ -278,14 +301,14 @@ def _primary_keys_in_the_way(d: _Differ) -> Iterator[Operation]:
             yield ops.AlterPrimaryKey(table=pair.name, old=old, model=d.label(pair.name))
 
 
-def _needed_names(pair: Pair, part: str, taken: set[TableName]) -> set[str]:
+def _needed_names(d: _Differ, pair: Pair, part: str) -> set[str]:
     """Names of a table's items that something else is to have: a soft drop comes too late."""
     names = {item.name for item in getattr(pair.current, part)}
     needed = set()
     if part in CONSTRAINTS:
         needed |= names & constraint_names(pair.wanted)
     if part in OWNERS_OF_INDEXES:
-        needed |= {name for name in names if TableName(pair.name.schema, name) in taken}
+        needed |= {name for name in names if TableName(pair.name.schema, name) in d.names_to_be}
     if part == "policies":
         needed |= names & {policy.name for policy in pair.wanted.policies}
     return needed
@@ -301,14 +324,13 @@ def _dropped_generated(d: _Differ) -> Iterator[Operation]:
 
 def _tables_in_the_way(d: _Differ) -> list[TableName]:
     """Tables that go, when one of them has a name that something else is to have."""
-    taken = relation_names(d.after)
     gone = d.gone_tables()
     names = (
         TableName(table.name.schema, name)
         for table in gone
         for name in (table.name.name, *index_names(table))
     )
-    return [table.name for table in gone] if any(name in taken for name in names) else []
+    return [table.name for table in gone] if any(n in d.names_to_be for n in names) else []
 
 
 def _tables_dropped_early(d: _Differ) -> Iterator[Operation]:
@@ -359,33 +381,49 @@ def _renamed_parts(d: _Differ) -> Iterator[Operation]:
     """A constraint or index that only changed its name is renamed, not built anew; a circle of
     names goes by a name aside."""
     waiting = [
-        (pair.name, part, old.name, new.name)
+        _NameChange(pair.name, part, old.name, new.name)
         for pair in d.pairs()
         for part in (*CONSTRAINTS, "indexes", "primary_key")
         for old, new in pair.renamed(part)
     ]
+    taken = relation_names(d.now) if waiting else set()
     while waiting:
-        free = [item for item in waiting if _is_free(d, item[0], item[1], item[3])]
-        for table, part, old, new in free:
-            yield _renamed(d, table, part, old, new)
-        waiting = [item for item in waiting if item not in free]
-        if waiting and not free:
-            table, part, old, new = waiting.pop(0)
-            if old != _aside(old):
-                yield _renamed(d, table, part, old, _aside(old))
-                waiting.append((table, part, _aside(old), new))
+        free = [change for change in waiting if change.is_free(d, taken)]
+        if not free:
+            change = waiting.pop(0)
+            if change.old == _aside(change.old):
+                continue
+            free = [dataclasses.replace(change, new=_aside(change.old))]
+            waiting.append(dataclasses.replace(change, old=_aside(change.old)))
+        for change in free:
+            kind = ops.RenameIndex if change.part == "indexes" else ops.RenameConstraint
+            old, new = change.old, change.new
+            yield kind(table=change.table, old=old, new=new, model=d.label(change.table))
+            if change.owns_index:
+                taken.discard(TableName(change.table.schema, old))
+                taken.add(TableName(change.table.schema, new))
+        done = set(free)
+        waiting = [change for change in waiting if change not in done]
 
 
-def _renamed(d: _Differ, table: TableName, part: str, old: str, new: str) -> Operation:
-    kind = ops.RenameIndex if part == "indexes" else ops.RenameConstraint
-    return kind(table=table, old=old, new=new, model=d.label(table))
+@dataclass(frozen=True, slots=True)
+class _NameChange:
+    """A constraint or index of a table that is to have another name."""
 
+    table: TableName
+    part: str
+    old: str
+    new: str
 
-def _is_free(d: _Differ, table: TableName, part: str, name: str) -> bool:
-    if part != "indexes" and name in constraint_names(d.current(table)):
-        return False
-    owns_index = part != "foreign_keys" and part != "checks"
-    return not (owns_index and TableName(table.schema, name) in relation_names(d.now))
+    @property
+    def owns_index(self) -> bool:
+        return self.part not in ("foreign_keys", "checks")
+
+    def is_free(self, d: _Differ, taken: set[TableName]) -> bool:
+        """Does nobody bear the new name? `taken` are the names of tables and indexes."""
+        if self.part != "indexes" and self.new in constraint_names(d.current(self.table)):
+            return False
+        return not (self.owns_index and TableName(self.table.schema, self.new) in taken)
 
 
 def _new_tables(d: _Differ) -> Iterator[Operation]:

@@ -24,7 +24,8 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import BadSetting, BrokenFile, UnknownApp
 from zanith_django.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
-from zanith_django.schema.graph import Index, IndexKey, TableName, stored_fields
+from zanith_django.schema.encoding import stored_fields
+from zanith_django.schema.graph import Index, IndexKey, TableName
 
 FOLDER = "zanith_migrations"
 

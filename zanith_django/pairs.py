@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from zanith_django.operations.dependents import mentions, what_contains
 from zanith_django.operations.rewrites import rewrite_needed
+from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.graph import Column, Index, SchemaGraph, Table, TableName
 
 CONSTRAINTS = ("uniques", "foreign_keys", "checks", "exclusions")
@@ -17,25 +18,34 @@ OWNERS_OF_INDEXES = ("uniques", "exclusions", "indexes")
 _INTEGERS = frozenset(["smallint", "integer", "bigint"])
 
 
-def without_comment(item: Any) -> Any:
-    return dataclasses.replace(item, comment="")
-
-
 def stays(old: Any, new: Any) -> bool:
     """The two are one thing, but for what can be altered where it is: its comment, the options of
     an index, whether its rows were checked."""
-    if isinstance(old, Index) and isinstance(new, Index):
-        old = dataclasses.replace(old, options=new.options)
-    if only_validated(old, new):
-        old = dataclasses.replace(old, valid=True)
-    return bool(without_comment(old) == without_comment(new))
+    return old.name == new.name and is_alike(old, new)
+
+
+def is_alike(old: Any, new: Any) -> bool:
+    """`stays`, whatever the names."""
+    read = _lasting(old.__class__)
+    return bool(read(old) == read(new)) and (_was_checked(old) == _was_checked(new) or new.valid)
 
 
 def only_validated(old: Any, new: Any) -> bool:
     """The same constraint, not valid before and valid now."""
-    if isinstance(old, Index) or not hasattr(old, "valid") or old.valid or not new.valid:
-        return False
-    return bool(without_comment(dataclasses.replace(old, valid=True)) == without_comment(new))
+    return not _was_checked(old) and _was_checked(new) and stays(old, new)
+
+
+def _was_checked(item: Any) -> bool:
+    """False of a constraint that is NOT VALID; an index that is not valid has to be built anew."""
+    return isinstance(item, Index) or getattr(item, "valid", True)
+
+
+@functools.cache
+def _lasting(kind: type) -> Callable[[Any], Any]:
+    """Reads what makes two things of this class the same, but for their names."""
+    altered = {"name", "comment", "options" if kind is Index else "valid"}
+    names = [name for name, _, _ in stored_fields(kind)]
+    return operator.attrgetter(*(name for name in names if name not in altered))
 
 
 def is_rebuilt(old: Column, new: Column) -> bool:
@@ -113,7 +123,7 @@ class Pair:
         gone = [item for item in current if item.name not in kept | self._destroyed(part)]
         pairs = []
         for new in wanted:
-            same = (i for i in gone if stays(dataclasses.replace(i, name=new.name), new))
+            same = (item for item in gone if is_alike(item, new))
             old = None if new.name in kept else next(same, None)
             if old is not None:
                 gone.remove(old)
@@ -197,7 +207,7 @@ class Pair:
 
 def same_key(old: Any, new: Any) -> bool:
     """The same primary key, whatever its name."""
-    return new is not None and stays(dataclasses.replace(old, name=new.name), new)
+    return new is not None and is_alike(old, new)
 
 
 def has_key(table: Table, columns: Iterable[str]) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.schema import graph as language
+from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.graph import (
     Column,
     Extension,
@@ -22,7 +23,6 @@ from zanith_django.schema.graph import (
     TableName,
     decode,
     encode,
-    stored_fields,
 )
 
 KINDS = [

@@ -8,14 +8,13 @@ import hashlib
 import json
 import operator
 import re
-import types
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, final
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.schema import collector
+from zanith_django.schema.encoding import Reader, Writer
 
 JSON_VERSION = 1
 
@@ -66,6 +65,7 @@ def _spell(part: str) -> str:
 LONE_SEQUENCE = "OWNED BY NONE"
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
@@ -90,6 +90,7 @@ class Column:
     sequence: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class PrimaryKey:
     """The primary key of a table."""
@@ -101,6 +102,7 @@ class PrimaryKey:
     comment: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Unique:
     """A unique constraint. `deferrable` is "", "immediate" or "deferred" (its initial mode)."""
@@ -113,6 +115,7 @@ class Unique:
     comment: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
     """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)"."""
@@ -133,6 +136,7 @@ class ForeignKey:
         object.__setattr__(self, "references", TableName.of(self.references))
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check constraint; `expression` as PostgreSQL prints it, without outer CHECK."""
@@ -146,6 +150,7 @@ class Check:
     comment: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Exclusion:
     """An exclusion constraint; `definition` as PostgreSQL prints it, from "EXCLUDE" on."""
@@ -156,6 +161,7 @@ class Exclusion:
     comment: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class IndexKey:
     """One key of an index: a column or an expression, with what is not the default.
@@ -172,6 +178,7 @@ class IndexKey:
     nulls: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Index:
     """An index that no constraint owns. `columns` are all columns its expressions read."""
@@ -191,13 +198,15 @@ class Index:
 
     def __post_init__(self) -> None:
         given: tuple[Any, ...] = self.keys
-        keys = tuple([IndexKey(column=k) if isinstance(k, str) else k for k in given])
-        object.__setattr__(self, "keys", keys)
+        if any(isinstance(key, str) for key in given) or not isinstance(given, tuple):
+            keys = tuple([IndexKey(column=k) if isinstance(k, str) else k for k in given])
+            object.__setattr__(self, "keys", keys)
         if not self.columns:
-            named = dict.fromkeys([*(k.column for k in keys if k.column), *self.include])
+            named = {*(key.column for key in self.keys if key.column), *self.include}
             object.__setattr__(self, "columns", tuple(sorted(named)))
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A row security policy. `command` is ALL, SELECT, INSERT, UPDATE or DELETE."""
@@ -211,6 +220,7 @@ class Policy:
     comment: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A user's trigger; `definition` as pg_get_triggerdef prints it. Read, never made.
@@ -223,6 +233,7 @@ class Trigger:
     enabled: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule on a table; `definition` as pg_get_ruledef prints it. Read, never made."""
@@ -232,6 +243,7 @@ class Rule:
     enabled: str = ""
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Extended statistics; `definition` as PostgreSQL prints it. Read, never made."""
@@ -241,10 +253,12 @@ class Statistics:
 
 
 _name_of = operator.attrgetter("name")
+_table_order = operator.attrgetter("name.schema", "name.name")
 
 type_of_constraint = Unique | ForeignKey | Check | Exclusion
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table with all that hangs on it.
@@ -326,6 +340,7 @@ NAMED_PARTS = (
 )
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Extension:
     """An installed extension. Its schema is where its objects live; its version is not compared:
@@ -336,6 +351,7 @@ class Extension:
     version: str = field(default="", compare=False)
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Collation:
     """A collation made by hand. `provider` is "icu", "libc" or "builtin"."""
@@ -349,12 +365,13 @@ class Collation:
         object.__setattr__(self, "name", TableName.of(self.name))
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class SchemaGraph:
     """A whole schema as a frozen value.
 
     `default_schema` is what the empty schema stood for where the graph was read; it is spelled
-    out in JSON and is no part of equality.
+    out in JSON and is no part of equality. `tables` are in the order of their names.
     """
 
     tables: tuple[Table, ...] = ()
@@ -368,7 +385,7 @@ class SchemaGraph:
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
-        put("tables", tuple(sorted(self.tables, key=lambda table: table.name)))
+        put("tables", tuple(sorted(self.tables, key=_table_order)))
         put("extensions", tuple(sorted(self.extensions, key=lambda item: item.name)))
         put("collations", tuple(sorted(self.collations, key=lambda item: item.name)))
         put("schemas", tuple(sorted(self.schemas)))
@@ -382,26 +399,33 @@ class SchemaGraph:
 
     @property
     def table_names(self) -> tuple[TableName, ...]:
-        return tuple(self._by_name)
+        return tuple(table.name for table in self.tables)
 
     def with_table(self, table: Table) -> SchemaGraph:
         """This graph with `table` in the place of the one of the same name, or added."""
-        tables = {**self._by_name, table.name: table}
-        if table.name not in self._by_name:
-            tables = dict(sorted(tables.items()))
-        return self._of(tables)
+        return self._of({**self._by_name, table.name: table})
 
     def without_table(self, name: TableName) -> SchemaGraph:
-        return self._of({known: table for known, table in self._by_name.items() if known != name})
+        tables = {**self._by_name}
+        tables.pop(name, None)
+        return self._of(tables)
 
     def _of(self, tables: dict[TableName, Table]) -> SchemaGraph:
-        """This graph with these tables, which are in order: nothing is sorted again."""
+        """This graph with these tables. They are put in order when somebody asks for `tables`:
+        a fold over a thousand operations asks once."""
         graph = object.__new__(SchemaGraph)
         for part in ("extensions", "collations", "schemas", "default_schema"):
             object.__setattr__(graph, part, getattr(self, part))
         object.__setattr__(graph, "_by_name", tables)
-        object.__setattr__(graph, "tables", tuple(tables.values()))
         return graph
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for `tables` while they wait to be put in order."""
+        if name != "tables":
+            raise AttributeError(name)
+        tables = tuple(sorted(self._by_name.values(), key=_table_order))
+        object.__setattr__(self, "tables", tables)
+        return tables
 
     def changed(self, name: TableName, change: Callable[[Table], Table]) -> SchemaGraph:
         """This graph with `change` applied to the named table; the same where there is none."""
@@ -416,13 +440,12 @@ class SchemaGraph:
     def to_json(self) -> dict[str, Any]:
         """The graph as plain JSON data: sorted, versioned, exact."""
         data: dict[str, Any] = {"version": JSON_VERSION, "default_schema": self.default_schema}
-        spell = _qualifier(self.default_schema)
-        data["tables"] = {}
-        for table in self.tables:
-            encoded = _encode(table, spell)
-            data["tables"][encoded.pop("name")] = encoded
-        data["extensions"] = [_encode(item, spell) for item in self.extensions]
-        data["collations"] = [_encode(item, spell) for item in self.collations]
+        with collector.paused():
+            writer = Writer(TableName, _qualifier(self.default_schema))
+            tables = [writer.write(table) for table in self.tables]
+            data["tables"] = {table.pop("name"): table for table in tables}
+            data["extensions"] = writer.write(self.extensions)
+            data["collations"] = writer.write(self.collations)
         data["schemas"] = list(self.schemas)
         return data
 
@@ -441,24 +464,18 @@ class SchemaGraph:
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
         schema = data["default_schema"]
-        parse = _unqualifier(schema)
         with collector.paused():
-            return cls._from_parts(data, schema, parse)
-
-    @classmethod
-    def _from_parts(
-        cls, data: Mapping[str, Any], schema: str, parse: Callable[[str], TableName]
-    ) -> SchemaGraph:
-        return cls(
-            tables=tuple(
-                _decode(Table, {"name": name, **table}, parse)
-                for name, table in data["tables"].items()
-            ),
-            extensions=tuple(_decode(Extension, item, parse) for item in data["extensions"]),
-            collations=tuple(_decode(Collation, item, parse) for item in data["collations"]),
-            schemas=tuple(data["schemas"]),
-            default_schema=schema,
-        )
+            reader = Reader(TableName, _unqualifier(schema))
+            return cls(
+                tables=tuple(
+                    reader.read(Table, {"name": name, **table})
+                    for name, table in data["tables"].items()
+                ),
+                extensions=reader.read(tuple[Extension, ...], data["extensions"]),
+                collations=reader.read(tuple[Collation, ...], data["collations"]),
+                schemas=tuple(data["schemas"]),
+                default_schema=schema,
+            )
 
     def fingerprint(self) -> str:
         """SHA-256 in hex; equal graphs have equal fingerprints."""
@@ -475,11 +492,11 @@ class SchemaGraph:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- JSON of frozen values: fields that hold their default are left out -----------------------
+# --- JSON --------------------------------------------------------------------------------------
 
 
 def _qualifier(default_schema: str) -> Callable[[TableName], str]:
-    return lambda name: str(TableName(name.schema or default_schema, name.name))
+    return functools.cache(lambda name: str(TableName(name.schema or default_schema, name.name)))
 
 
 def _unqualifier(default_schema: str) -> Callable[[str], TableName]:
@@ -487,110 +504,22 @@ def _unqualifier(default_schema: str) -> Callable[[str], TableName]:
         name = TableName.of(text)
         return TableName("", name.name) if name.schema == default_schema else name
 
-    return parse
-
-
-@functools.cache
-def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
-    """(name, default, type) of every field of a frozen value that is written down."""
-    hints = typing.get_type_hints(cls)
-    return tuple(
-        (f.name, f.default, hints[f.name])
-        for f in dataclasses.fields(cls)
-        if f.init and not f.name.startswith("_")
-    )
-
-
-_PLAIN = (str, bool, int, str | None)
-
-
-@functools.cache
-def _layout(cls: type) -> tuple[tuple[str, Any, Any, bool], ...]:
-    """Of each stored field (name, default, type, whether it is JSON as it stands)."""
-    return tuple((*known, known[2] in _PLAIN) for known in stored_fields(cls))
-
-
-def _encode(value: Any, spell: Callable[[TableName], str]) -> Any:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, tuple):
-        return [_encode(item, spell) for item in value]
-    if isinstance(value, TableName):
-        return spell(value)
-    if dataclasses.is_dataclass(value):
-        return _writer(value.__class__)(value, spell)
-    return value
-
-
-@functools.cache
-def _writer(kind: type) -> Callable[[Any, Callable[[TableName], str]], dict[str, Any]]:
-    """What makes JSON of a frozen value of this class. Whole schemas go through it: it reads all
-    fields at once and looks closer only at those that are not JSON as they stand."""
-    layout = _layout(kind)
-    names = tuple(name for name, *_ in layout)
-    defaults = tuple(default for _, default, *_ in layout)
-    nested = tuple(name for name, _, _, plain in layout if not plain)
-    read = operator.attrgetter(*names, names[0])  # two names at least: then it gives a tuple
-
-    def write(value: Any, spell: Callable[[TableName], str]) -> dict[str, Any]:
-        data = {
-            name: current
-            for name, current, default in zip(names, read(value), defaults, strict=False)
-            if current is not default and current != default
-        }
-        for name in nested:
-            if name in data:
-                data[name] = _encode(data[name], spell)
-        return data
-
-    return write
-
-
-def _decode(wanted: Any, data: Any, parse: Callable[[str], TableName]) -> Any:
-    return _reader(wanted)(data, parse)
-
-
-type_of_reader = Callable[[Any, Callable[[str], TableName]], Any]
-
-
-@functools.cache
-def _reader(wanted: Any) -> type_of_reader:
-    """What makes a value of this type of its JSON."""
-    if wanted is TableName:
-        return lambda data, parse: parse(data)
-    if isinstance(wanted, types.UnionType):
-        kind = next(part for part in typing.get_args(wanted) if part is not types.NoneType)
-        one = _reader(kind)
-        return lambda data, parse: None if data is None else one(data, parse)
-    if typing.get_origin(wanted) is tuple:
-        item = typing.get_args(wanted)[0]
-        each = _reader(item)
-        if item is str:
-            return lambda data, parse: tuple(data)
-        return lambda data, parse: tuple([each(part, parse) for part in data])
-    if "__dataclass_fields__" in vars(wanted):
-        return _reader_of_fields(wanted)
-    return lambda data, parse: data
-
-
-def _reader_of_fields(wanted: Any) -> type_of_reader:
-    made_of = [(name, _reader(kind)) for name, _, kind, plain in _layout(wanted) if not plain]
-
-    def read(data: Any, parse: Callable[[str], TableName]) -> Any:
-        values = dict(data)
-        for name, reader in made_of:
-            if name in values:
-                values[name] = reader(values[name], parse)
-        return wanted(**values)
-
-    return read
+    return functools.cache(parse)
 
 
 def encode(value: Any) -> Any:
     """A frozen value of this language as plain JSON data, default schema left empty."""
-    return _encode(value, str)
+    return _WRITER.write(value)
 
 
 def decode(wanted: type, data: Any) -> Any:
     """Inverse of `encode`."""
-    return _decode(wanted, data, TableName.of)
+    return reader().read(wanted, data)
+
+
+def reader() -> Reader:
+    """For many values one after the other: it shares those that are equal."""
+    return Reader(TableName, TableName.of)
+
+
+_WRITER = Writer(TableName, str)

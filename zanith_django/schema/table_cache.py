@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zanith_django.schema.graph import Table, decode, encode
+from zanith_django.schema.graph import Table, encode, reader
 
 FILE = "tables.json"
 FORMAT = 1
@@ -50,11 +50,12 @@ class TableCache:
         self.file = folder / FILE if folder else None
         self._stored = self._load()
         self._used: dict[str, Any] = {}
+        self._reader = reader()
         self._changed = False
 
     def get(self, key: str) -> Table | None:
         with suppress(KeyError, TypeError, ValueError, AttributeError):
-            table: Table = decode(Table, self._stored[key])
+            table: Table = self._reader.read(Table, self._stored[key])
             self._used[key] = self._stored[key]
             return table
         return None

@@ -1,0 +1,170 @@
+"""Frozen values as plain JSON data and back; fields that hold their default are left out.
+
+What a class or a field needs is found once and kept: whole schemas go through here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+type_of_step = Callable[[Any], Any]
+
+_PLAIN = (str, bool, int, str | None)
+
+
+@functools.cache
+def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
+    """(name, default, type) of every field of a frozen value that is written down."""
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        (f.name, f.default, hints[f.name])
+        for f in dataclasses.fields(cls)
+        if f.init and not f.name.startswith("_")
+    )
+
+
+def _is_final(kind: Any) -> bool:
+    """Nothing derives from it, so the type of a field tells all about its value."""
+    return dataclasses.is_dataclass(kind) and bool(getattr(kind, "__final__", False))
+
+
+class Writer:
+    """Makes JSON data of frozen values; `spell` makes a text of a value of class `name`."""
+
+    def __init__(self, name: type, spell: Callable[[Any], str]) -> None:
+        self.name, self.spell = name, spell
+        self.writers: dict[type, type_of_step] = {}
+
+    def write(self, value: Any) -> Any:
+        """JSON data of any value, by what it is."""
+        if isinstance(value, tuple):
+            return [self.write(item) for item in value]
+        if isinstance(value, self.name):
+            return self.spell(value)
+        kind: type = type(value)
+        return self.of_class(kind)(value) if dataclasses.is_dataclass(kind) else value
+
+    def of_class(self, kind: type) -> type_of_step:
+        if kind not in self.writers:
+            self.writers[kind] = self._of_fields(kind)
+        return self.writers[kind]
+
+    def _of_fields(self, kind: type) -> type_of_step:
+        stored = stored_fields(kind)
+        names = tuple(name for name, _, _ in stored)
+        fields = [(name, default, self.of_field(of)) for name, default, of in stored]
+        read = operator.attrgetter(*names, names[0])  # two names at least: then it gives a tuple
+
+        def write(value: Any) -> dict[str, Any]:
+            data = {}
+            for (name, default, step), current in zip(fields, read(value), strict=False):
+                if current is not default and current != default:
+                    data[name] = current if step is None else step(current)
+            return data
+
+        return write
+
+    def of_field(self, wanted: Any) -> type_of_step | None:
+        """What makes JSON data of a field of this type; None where it is that already."""
+        if wanted in _PLAIN:
+            return None
+        if wanted is self.name:
+            return self.spell
+        if wanted == tuple[str, ...]:
+            return list
+        if typing.get_origin(wanted) is tuple and _is_final(typing.get_args(wanted)[0]):
+            each = self.of_class(typing.get_args(wanted)[0])
+            return lambda value: [each(part) for part in value]
+        return self.write
+
+
+class Reader:
+    """Makes frozen values of JSON data; the inverse of `Writer`.
+
+    Raises `TypeError` for fields that a class does not have and for those that are missing.
+    """
+
+    def __init__(self, name: type, parse: Callable[[str], Any]) -> None:
+        self.name, self.parse = name, parse
+        self.readers: dict[Any, type_of_step | None] = {}
+
+    def read(self, wanted: Any, data: Any) -> Any:
+        step = self.of(wanted)
+        return data if step is None else step(data)
+
+    def of(self, wanted: Any) -> type_of_step | None:
+        """What makes a value of this type of its JSON data; None where it is that already."""
+        if wanted not in self.readers:
+            self.readers[wanted] = self._of(wanted)
+        return self.readers[wanted]
+
+    def _of(self, wanted: Any) -> type_of_step | None:
+        if wanted is self.name:
+            return self.parse
+        if isinstance(wanted, types.UnionType):
+            kind = next(part for part in typing.get_args(wanted) if part is not types.NoneType)
+            one = self.of(kind)
+            return one and (lambda data: None if data is None else one(data))
+        if typing.get_origin(wanted) is tuple:
+            each = self.of(typing.get_args(wanted)[0])
+            return tuple if each is None else lambda data: tuple([each(part) for part in data])
+        if "__dataclass_fields__" not in vars(wanted):
+            return None
+        nested = [(name, self.of(of)) for name, _, of in stored_fields(wanted)]
+        made_of = [(name, step) for name, step in nested if step is not None]
+        if not made_of:
+            return self._shared(wanted)
+        make = _maker(wanted) if _is_final(wanted) else lambda values: wanted(**values)
+
+        def read(data: Any) -> Any:
+            values = dict(data)
+            for name, step in made_of:
+                if name in values:
+                    values[name] = step(values[name])
+            return make(values)
+
+        return read
+
+    @staticmethod
+    def _shared(wanted: Any) -> type_of_step:
+        """A schema says most columns and keys many times: one value for all that are equal."""
+        known: dict[Any, Any] = {}
+
+        def read(data: Any) -> Any:
+            key = tuple(data.items())
+            value = known.get(key)
+            if value is None:
+                value = known[key] = wanted(**data)
+            return value
+
+        return read
+
+
+@functools.cache
+def _maker(kind: Any) -> type_of_step:
+    """Puts a value of a frozen class together field by field: half the time that its `__init__`
+    takes, which has to go around the ban on setting attributes."""
+    setters = [
+        (name, default, getattr(kind, name).__set__) for name, default, _ in stored_fields(kind)
+    ]
+    required = [name for name, default, _ in setters if default is dataclasses.MISSING]
+    names = {name for name, _, _ in setters}
+    finish = getattr(kind, "__post_init__", None)
+
+    def make(values: dict[str, Any]) -> Any:
+        if not names.issuperset(values) or not all(name in values for name in required):
+            return kind(**values)  # which says what is wrong
+        made = object.__new__(kind)
+        for name, default, put in setters:
+            put(made, values.get(name, default))
+        if finish is not None:
+            finish(made)
+        return made
+
+    return make
