@@ -269,11 +269,10 @@ def _dropped_parts(d: _Differ) -> Iterator[Operation]:
     for pair in d.pairs():
         for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
             carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
-            touched = pair.touched() if part == "policies" else set()
-            changed = {policy.name for policy in pair.wanted.policies} - touched
+            altered = pair.altered_policies() if part == "policies" else []
+            stays = carried | {old.name for old, _ in altered}
             for item in pair.leaving(part):
-                swapped = part == "policies" and item.name in changed
-                if item.name not in carried and not swapped:
+                if item.name not in stays:
                     yield _DROPS[part](pair.name, item, d.label(pair.name))
 
 
@@ -590,6 +589,19 @@ def _columns_made_nullable(d: _Differ) -> Iterator[Operation]:
                 )
 
 
+def _deferred(d: _Differ) -> Iterator[Operation]:
+    for pair in d.pairs():
+        for old, new in pair.kept("foreign_keys"):
+            if old.deferrable != new.deferrable:
+                yield ops.AlterForeignKey(
+                    table=pair.name,
+                    name=new.name,
+                    old=old.deferrable,
+                    new=new.deferrable,
+                    model=d.label(pair.name),
+                )
+
+
 def _validated(d: _Differ) -> Iterator[Operation]:
     for pair in d.pairs():
         for part in ("checks", "foreign_keys"):
@@ -646,12 +658,12 @@ def _row_security(d: _Differ) -> Iterator[Operation]:
     """Policies are made before row security goes on: without one, nobody sees a row."""
     for pair in d.pairs():
         name, label = pair.name, d.label(pair.name)
-        changed = {policy.name: policy for policy in pair.leaving("policies")}
-        known = {policy.name for policy in pair.current.policies}
+        altered = pair.altered_policies()
+        for old_policy, policy in altered:
+            yield ops.AlterPolicy(table=name, old=old_policy, new=policy, model=label)
+        known = {policy.name for policy in (*pair.current.policies, *(new for _, new in altered))}
         for policy in pair.wanted.policies:
-            if policy.name in changed:
-                yield _DROPS["policies"](name, changed[policy.name], label)
-            if policy.name in changed or policy.name not in known:
+            if policy.name not in known:
                 yield _ADDS["policies"](name, policy, label)
         old = (pair.current.row_security, pair.current.force_row_security)
         force = pair.wanted.force_row_security
@@ -676,6 +688,7 @@ _PHASES: tuple[Callable[[_Differ], Iterator[Operation]], ...] = (
     _primary_keys,
     _columns_made_nullable,
     _new_parts,
+    _deferred,
     _validated,
     _table_settings,
     _row_security,

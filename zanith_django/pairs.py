@@ -10,7 +10,15 @@ from typing import Any
 from zanith_django.operations.dependents import mentions, what_contains
 from zanith_django.operations.rewrites import rewrite_needed
 from zanith_django.schema.encoding import stored_fields
-from zanith_django.schema.graph import Column, Index, SchemaGraph, Table, TableName
+from zanith_django.schema.graph import (
+    Column,
+    ForeignKey,
+    Index,
+    Policy,
+    SchemaGraph,
+    Table,
+    TableName,
+)
 
 CONSTRAINTS = ("uniques", "foreign_keys", "checks", "exclusions")
 OWNERS_OF_INDEXES = ("uniques", "exclusions", "indexes")
@@ -20,7 +28,7 @@ _INTEGERS = frozenset(["smallint", "integer", "bigint"])
 
 def stays(old: Any, new: Any) -> bool:
     """The two are one thing, but for what can be altered where it is: its comment, the options of
-    an index, whether its rows were checked."""
+    an index, when a foreign key is checked, whether its rows were checked."""
     return old.name == new.name and is_alike(old, new)
 
 
@@ -44,6 +52,8 @@ def _was_checked(item: Any) -> bool:
 def _lasting(kind: type) -> Callable[[Any], Any]:
     """Reads what makes two things of this class the same, but for their names."""
     altered = {"name", "comment", "options" if kind is Index else "valid"}
+    if kind is ForeignKey:
+        altered.add("deferrable")
     names = [name for name, _, _ in stored_fields(kind)]
     return operator.attrgetter(*(name for name in names if name not in altered))
 
@@ -112,8 +122,8 @@ class Pair:
     # --- constraints, indexes, policies ---------------------------------------------------------
 
     def renamed(self, part: str) -> list[tuple[Any, Any]]:
-        """Of the items of a part those that changed nothing but their names. Policies have no
-        operation that renames them."""
+        """Of the items of a part those that changed nothing but their names. `altered_policies`
+        has those of policies."""
         if part == "policies":
             return []
         if part == "primary_key":
@@ -166,9 +176,26 @@ class Pair:
         names = {item.name for column in gone for item in self._containing(column, part)}
         return names - self._destroyed(part)
 
-    def touched(self) -> set[str]:
+    def altered_policies(self) -> list[tuple[Policy, Policy]]:
+        """(now, wanted) of the policies that can change where they are: of the same name, or of
+        another name and nothing else."""
+        wanted = {policy.name: policy for policy in self.wanted.policies}
+        known = {policy.name for policy in self.current.policies}
+        fresh = [policy for policy in self.wanted.policies if policy.name not in known]
+        touched, pairs = self._touched(), []
+        for old in self.current.policies:
+            same = (n for n in fresh if is_alike(old, n))
+            new = wanted.get(old.name) or next(same, None)
+            if new is None or stays(old, new) or old.name in touched:
+                continue
+            if new in fresh:
+                fresh.remove(new)
+            pairs.append((old, new))
+        return pairs
+
+    def _touched(self) -> set[str]:
         """Names of the policies that stand in the way of a change of some column."""
-        names = [c.name for c in (*self.hard_gone, *self.gone_columns)]
+        names = [column.name for column in self.hard_gone if column.generated]
         names += [*self.replaced, *(old.name for old, _ in self.retyped)]
         found = (what_contains(self.current, name)["policies"] for name in names)
         return {policy.name for policies in found for policy in policies}

@@ -40,6 +40,7 @@ import uuid
 import django.contrib.postgres.operations as postgres
 from django.db import migrations, models
 from django.db.models import Q
+from zanith_django.constraints import Policy, RowSecurity
 
 
 def shout(apps, schema_editor):
@@ -311,6 +312,46 @@ CASES = [
         migrations.DeleteModel("author"),
         """,
         {"SELECT count(*) FROM _zanith_migration_artifacts": [(3,)]},
+    ),
+    Case(
+        "row security and its policy",
+        ["createPolicy", "enableRls"],
+        [
+            (
+                "        indexes =",
+                "        constraints = [\n"
+                "            RowSecurity(), Policy(name='own', using=Q(pages__gt=0))\n"
+                "        ]\n"
+                "        indexes =",
+            ),
+            ("import uuid\n", "import uuid\n\nfrom zanith_django.constraints import *\n"),
+        ],
+        rows={
+            "SELECT relrowsecurity FROM pg_class WHERE relname = 'shop_book'": [(True,)],
+            "SELECT polname::text FROM pg_policy": [("own",)],
+        },
+    ),
+    Case(
+        "a policy that changes twice in one migration",
+        ["createPolicy", "runPython", "alterPolicy", "enableRls", "runPython", "disableRls"],
+        [
+            (
+                "        indexes =",
+                "        constraints = [Policy(name='own', roles=['pg_monitor'])]\n"
+                "        indexes =",
+            ),
+            ("import uuid\n", "import uuid\n\nfrom zanith_django.constraints import *\n"),
+        ],
+        """
+        migrations.AddConstraint("book", Policy(name="own")),
+        migrations.RunSQL("SELECT 1"),
+        migrations.RemoveConstraint("book", "own"),
+        migrations.AddConstraint("book", Policy(name="own", roles=["pg_monitor"])),
+        migrations.AddConstraint("book", RowSecurity(name="rows")),
+        migrations.RunSQL("SELECT 1"),
+        migrations.RemoveConstraint("book", "rows"),
+        """,
+        {"SELECT polroles::regrole[]::text FROM pg_policy": [("{pg_monitor}",)]},
     ),
     Case(
         "a child model has its own table",

@@ -109,6 +109,25 @@ def soft_column(setup: str, name: str) -> Example:
     return Example(lambda g: ops.SoftDropColumn.of(table(g), column(g, name)), setup)
 
 
+def policy(**fields: Any) -> Example:
+    """A policy of which these fields change."""
+    return Example(
+        lambda g: ops.AlterPolicy(
+            table=T,
+            old=item(g, "policies", "own"),
+            new=dataclasses.replace(item(g, "policies", "own"), **fields),
+        ),
+        "CREATE POLICY own ON t FOR SELECT USING (a > 0)",
+    )
+
+
+def re_timed(mode: str) -> Example:
+    return Example(
+        lambda g: ops.AlterForeignKey(table=T, name="t_p", old="", new=mode),
+        "ALTER TABLE t ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p (id)",
+    )
+
+
 def restored(example: Example) -> Example:
     def operation(graph: SchemaGraph) -> Operation:
         inverse = example.operation(graph).inverse()
@@ -486,6 +505,15 @@ EXAMPLES: dict[str, list[Example]] = {
     "dropPolicy": [
         drop(ops.DropPolicy, "policy", "policies", "o", "CREATE POLICY o ON t FOR INSERT")
     ],
+    "alterPolicy": [
+        policy(using="(a > 1)", roles=("pg_monitor",)),
+        policy(name="other"),
+        policy(name="other", using="(a > 1)", comment="its"),
+        policy(permissive=False, comment="its"),
+        policy(command="ALL", check="(a > 2)"),
+        policy(using=""),
+    ],
+    "alterForeignKey": [re_timed("immediate"), re_timed("deferred")],
     "backfill": [
         Example(
             lambda g: ops.Backfill(table=T, column="n", value="(a + 1)"),

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.postgres import fields as postgres
 from django.contrib.postgres import indexes
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import F, Q
 from django.db.models import functions as sql
 
 from tests.database.declared import Models, model, rendered, text
-
-
-class Guarded(models.BaseConstraint):
-    """Row security with one policy, declared in `Meta.constraints`; its name is the policy's."""
-
-    def constraint_sql(
-        self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
-    ) -> Any:
-        assert model is not None
-        assert schema_editor is not None
-        table = schema_editor.quote_name(model._meta.db_table)
-        schema_editor.deferred_sql += [
-            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-            f"CREATE POLICY {self.name} ON {table} FOR SELECT USING (member_id > 0)",
-        ]
-        return None
+from zanith_django.constraints import Policy, RowSecurity
 
 
 def library() -> Models:
@@ -99,7 +81,8 @@ def library() -> Models:
                     ExclusionConstraint(
                         name="loan_once", expressions=[("days", "&&")], condition=Q(open=True)
                     ),
-                    Guarded(name="loan_own"),
+                    RowSecurity(),
+                    Policy(name="loan_own", command="SELECT", using=Q(member__gt=0)),
                 ]
             },
             book=models.ForeignKey("made.Book", models.CASCADE),

@@ -338,7 +338,7 @@ CASES = [
             exclusions=(put(EXCLUSION, columns=("b",)),),
         ),
         "dropExclusion dropCheck dropUnique dropIndex addUnique addCheck addExclusion addIndex "
-        "dropPolicy createPolicy",
+        "alterPolicy",
     ),
     Case(
         "all parts get other names",
@@ -424,6 +424,18 @@ CASES = [
         ),
         "dropForeignKey alterColumnType:t.a alterColumnType:u.id addForeignKey",
     ),
+    Case(
+        "when a foreign key is checked",
+        schema(table(T, A, foreign_keys=(key_to(U, deferrable="deferred"),)), table(U)),
+        POINTING,
+        "alterForeignKey",
+    ),
+    Case(
+        "when a foreign key is checked, and its name and comment",
+        schema(table(T, A, foreign_keys=(key_to(U, deferrable="deferred"),)), table(U)),
+        schema(table(T, A, foreign_keys=(put(key_to(U), name="n", comment="c"),)), table(U)),
+        "renameConstraint alterForeignKey setComment",
+    ),
     # Row security
     Case("row security", one(), one(row_security=True), "enableRls"),
     Case(
@@ -443,6 +455,30 @@ CASES = [
         one(A, row_security=True, policies=(POLICY,)),
         one(A),
         "disableRls dropPolicy",
+    ),
+    Case(
+        "a policy under another name",
+        one(A, policies=(POLICY,)),
+        one(A, policies=(put(POLICY, name="p"),)),
+        "alterPolicy",
+    ),
+    Case(
+        "a policy for another command is never away for a moment",
+        one(A, policies=(POLICY,)),
+        one(A, policies=(put(POLICY, command="DELETE"),)),
+        "alterPolicy",
+    ),
+    Case(
+        "a policy lets a column go",
+        one(A, B, policies=(POLICY,)),
+        one(B, policies=(put(POLICY, using="(b > 0)"),)),
+        "alterPolicy softDropColumn",
+    ),
+    Case(
+        "a policy in the way of a new type",
+        one(A, policies=(POLICY,)),
+        one(put(A, type="text"), policies=(put(POLICY, using="(a > 'a')"),)),
+        "dropPolicy alterColumnType createPolicy",
     ),
     # What tables stand on
     Case(

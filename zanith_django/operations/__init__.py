@@ -25,6 +25,7 @@ from zanith_django.operations.constraints import (
     ValidateConstraint,
 )
 from zanith_django.operations.data import Backfill, RawSql, RunPython
+from zanith_django.operations.deferrability import AlterForeignKey
 from zanith_django.operations.django import DjangoOperation
 from zanith_django.operations.extensions import (
     CreateCollation,
@@ -34,7 +35,13 @@ from zanith_django.operations.extensions import (
     DropExtension,
 )
 from zanith_django.operations.indexes import AddIndex, AlterIndexOptions, DropIndex, RenameIndex
-from zanith_django.operations.policies import CreatePolicy, DisableRls, DropPolicy, EnableRls
+from zanith_django.operations.policies import (
+    AlterPolicy,
+    CreatePolicy,
+    DisableRls,
+    DropPolicy,
+    EnableRls,
+)
 from zanith_django.operations.soft_drops import (
     RestoreColumn,
     RestoreTable,
@@ -62,8 +69,10 @@ __all__ = [
     "AlterColumnIdentity",
     "AlterColumnNullable",
     "AlterColumnType",
+    "AlterForeignKey",
     "AlterGenerated",
     "AlterIndexOptions",
+    "AlterPolicy",
     "AlterPrimaryKey",
     "AlterTableOptions",
     "Backfill",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -148,23 +149,96 @@ class DropPolicy(OnTable):
         return ("rls_change",)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterPolicy(OnTable):
+    """Puts a policy in the place of another, with no moment between in which neither holds.
+
+    PostgreSQL alters roles, expressions and the name in place. For another command, another mode
+    or an expression less the policy is made anew, in the same transaction.
+    """
+
+    kind = "alterPolicy"
+    table: TableName
+    old: Policy
+    new: Policy
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.old.name}"
+
+    def describe(self) -> str:
+        text = f"change policy {self.old.name} of {self.table}"
+        if self.new.name != self.old.name:
+            text += f" to {self.new.name}"
+        return with_facts(f"{text} for {self.new.command}", *policy_facts(self.new))
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        if self._in_place:
+            made, comment = list(self._alter(context)), self.old.comment
+        else:
+            drop = DropPolicy(table=self.table, policy=self.old)
+            create = create_policy(self.table, self.new, context)
+            made, comment = [drop.statements(context)[0].sql, create], ""
+        locked = [Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)) for text in made]
+        if comment != self.new.comment:
+            named = (self.table, self.new.name, self.new.comment)
+            locked.append(comment_on_policy(*named, context))
+        return tuple(locked)
+
+    @property
+    def _in_place(self) -> bool:
+        old, new = self.old, self.new
+        same = (old.command, old.permissive) == (new.command, new.permissive)
+        return same and bool(new.using or not old.using) and bool(new.check or not old.check)
+
+    def _alter(self, context: Context) -> Iterator[str]:
+        old, new = self.old, self.new
+        if old.name != new.name:
+            yield sql.compose(
+                "ALTER POLICY {old} ON {table} RENAME TO {new}",
+                old=sql.ident(old.name),
+                table=context.table(self.table),
+                new=sql.ident(new.name),
+            )
+        if (old.roles, old.using, old.check) != (new.roles, new.using, new.check):
+            head = sql.clause(
+                "ALTER POLICY {name} ON {table} TO {roles}",
+                name=sql.ident(new.name),
+                table=context.table(self.table),
+                roles=sql.join(map(_role, new.roles)),
+            )
+            yield sql.compose("{all}", all=sql.join([head, *_expressions(new)], " "))
+
+    def inverse(self) -> Operation:
+        return AlterPolicy(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        old = self.old.name
+        return graph.changed(self.table, lambda t: t.with_item("policies", self.new, old))
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("rls_change",)
+
+
 def create_policy(table: TableName, policy: Policy, context: Context) -> str:
     """The CREATE POLICY of a policy value."""
-    parts = [
-        sql.clause(
-            "CREATE POLICY {name} ON {table} AS {mode} FOR {command} TO {roles}",
-            name=sql.ident(policy.name),
-            table=context.table(table),
-            mode=sql.keyword("PERMISSIVE" if policy.permissive else "RESTRICTIVE"),
-            command=sql.keyword(policy.command),
-            roles=sql.join(_role(role) for role in policy.roles),
-        )
-    ]
+    head = sql.clause(
+        "CREATE POLICY {name} ON {table} AS {mode} FOR {command} TO {roles}",
+        name=sql.ident(policy.name),
+        table=context.table(table),
+        mode=sql.keyword("PERMISSIVE" if policy.permissive else "RESTRICTIVE"),
+        command=sql.keyword(policy.command),
+        roles=sql.join(map(_role, policy.roles)),
+    )
+    return sql.compose("{all}", all=sql.join([head, *_expressions(policy)], " "))
+
+
+def _expressions(policy: Policy) -> Iterator[sql.Composable]:
     if policy.using:
-        parts.append(sql.clause("USING ({it})", it=sql.catalog_text(policy.using)))
+        yield sql.clause("USING ({it})", it=sql.catalog_text(policy.using))
     if policy.check:
-        parts.append(sql.clause("WITH CHECK ({it})", it=sql.catalog_text(policy.check)))
-    return sql.compose("{all}", all=sql.join(parts, " "))
+        yield sql.clause("WITH CHECK ({it})", it=sql.catalog_text(policy.check))
 
 
 def _role(role: str) -> sql.Composable:

@@ -1,0 +1,66 @@
+"""When a foreign key is checked: at the end of the statement, or of the transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import Context, OnTable, Operation, Statement, alter_table
+from zanith_django.operations.constraints import deferrable_clause
+from zanith_django.schema.graph import SchemaGraph, Table, TableName
+
+_WORDS = {
+    "": "at once",
+    "immediate": "at once, or deferred where asked",
+    "deferred": "at the end of the transaction",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterForeignKey(OnTable):
+    """Changes when a foreign key is checked; no row is looked at.
+
+    `old` and `new` are what `ForeignKey.deferrable` may be: "", "immediate" or "deferred".
+    """
+
+    kind = "alterForeignKey"
+    table: TableName
+    name: str
+    old: str = ""
+    new: str = ""
+    model: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.name}"
+
+    def describe(self) -> str:
+        return f"check foreign key {self.name} of {self.table} {_WORDS[self.new]}"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        text = alter_table(
+            context,
+            self.table,
+            "ALTER CONSTRAINT {name}{mode}",
+            name=sql.ident(self.name),
+            mode=deferrable_clause(self.new) if self.new else sql.keyword(" NOT DEFERRABLE"),
+        )
+        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+
+    def inverse(self) -> Operation:
+        return dataclasses.replace(self, old=self.new, new=self.old)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, self._altered)
+
+    def _altered(self, table: Table) -> Table:
+        keys = tuple(
+            dataclasses.replace(key, deferrable=self.new) if key.name == self.name else key
+            for key in table.foreign_keys
+        )
+        return dataclasses.replace(table, foreign_keys=keys)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return () if self.new == "deferred" else ("breaks_running_code",)
