@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django import gates
-from zanith_django.audit import INTERRUPTED, about, error_text, is_open, keep, working_session
+from zanith_django.audit import INTERRUPTED, about, failing, keep, working_session
 from zanith_django.backfill import Progress
 from zanith_django.conf import conf
 from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
@@ -24,24 +24,26 @@ from zanith_django.exceptions import (
     GateRefused,
     HalfRolledBack,
     InvalidArgument,
-    StepFailed,
 )
-from zanith_django.execute import Executor, StepRun
+from zanith_django.execute import Executor, Finish, StepRun
 from zanith_django.files import managed_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import (
     DONE,
     FAILED,
     FINISHED,
-    PENDING,
     RUNNING,
     SKIPPED,
     Ledger,
     NewStep,
     StepRow,
+    finishing,
+    split_step_id,
+    starting,
+    step_id,
 )
 from zanith_django.live_names import as_live
-from zanith_django.operations.base import Context
+from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import (
     Plan,
@@ -53,11 +55,14 @@ from zanith_django.plan import (
 )
 from zanith_django.project import live_graph, read_timeline
 from zanith_django.run_lock import check_held
+from zanith_django.schema.graph import TableName
 from zanith_django.session import server_version
 from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
 
 DEFERRED = "deferred"
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +150,13 @@ class _Run:
         self.timeline = read_timeline(connection)
         self.states = States(self.timeline)
         self.graph = live_graph(connection)
+        self.occupied: set[TableName] = set()
         self.executor = Executor(
             connection,
             self.ledger,
             call_python=lambda call: run_python(connection, self.states, call),
             on_progress=reporter.progress,
             on_retry=reporter.retrying,
-            before_work=lambda: check_held(connection),
         )
 
     def run(self) -> Outcome:
@@ -161,15 +166,25 @@ class _Run:
         context = live_context(self.connection, self.graph)
         planned = self._plan(context)
         self._pass_gates(planned)
+        known = self._django_operations(planned)
         injected = send_pre_migrate(
             self.connection.alias, planned, self.states, self.options.verbosity
         )
-        planned = self._plan(context)  # receivers may have added operations
+        if self._django_operations(planned) != known:  # receivers may add some
+            planned = self._plan(context)
         self.reporter.planned(planned)
         steps = self._migrations(planned, injected)
         self._check_replacements()
         send_post_migrate(self.connection.alias, planned, self.states, self.options.verbosity)
         return Outcome(len(planned.migrations), steps, time.monotonic() - started)
+
+    def _django_operations(self, planned: Plan) -> list[int]:
+        """How many operations each Django migration has that runs as it is."""
+        return [
+            len(self.timeline.django(migration.entry.covers[0]).operations)
+            for migration in planned.migrations
+            if migration.entry.migration is None
+        ]
 
     # --- before anything runs ------------------------------------------------------------------
 
@@ -252,17 +267,19 @@ class _Run:
         return steps
 
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
-        """One transaction: the `before` snapshot and every step as pending."""
+        """One transaction: the `before` snapshot, every step as pending, the first as running."""
         known = self.ledger.latest(migration.id)
         begun = any(row.status in FINISHED for row in known.values())
         with transaction.atomic(using=self.connection.alias):
-            for row in known.values():
-                if row.status == RUNNING:  # of a run that was killed
-                    self.ledger.finish(row.id, FAILED, error=INTERRUPTED)
+            self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
             if snapshot and not begun:
                 self._snapshot(migration, "before")
             self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
-        return self.ledger.latest(migration.id)
+            rows = self.ledger.latest(migration.id)
+            first = next((row for row in rows.values() if row.status not in FINISHED), None)
+            if first and not migration.adopted:
+                self.ledger.start(first.id)
+        return rows
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
         rows = self._prepare(migration, snapshot=True)
@@ -276,8 +293,9 @@ class _Run:
             migration_id=migration.id,
         )
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
-        for step in left:
-            context = self._step(migration, step, rows[step.number], context)
+        for step, following in _with_next(left):
+            then = starting(rows[following.number].id) if following else ""
+            context = self._step(migration, step, rows[step.number], context, then)
         self._complete(migration, injected)
         return len(left)
 
@@ -292,36 +310,63 @@ class _Run:
             self.ledger.record(migration.id)
 
     def _step(
-        self, migration: PlannedMigration, step: PlannedStep, row: StepRow, context: Context
+        self,
+        migration: PlannedMigration,
+        step: PlannedStep,
+        row: StepRow,
+        context: Context,
+        then: str,
     ) -> Context:
-        """Run one step; returns what the next one may know."""
+        """Run one step, which is `running` already; returns what the next one may know.
+
+        `then` is the statement by which the next one becomes `running` as this one is `done`.
+        """
         started = time.monotonic()
         self.reporter.step_started(migration, step)
-        self.ledger.start(row.id)
         with self._failing(migration, lambda: step.number, step.operation.describe):
-            unsure = [name for name in step.operation.tables if name not in context.fresh]
-            context = dataclasses.replace(
-                context, empty=empty_tables(self.connection, context.schema, unsure)
-            )
+            made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
+            context = self._with_empty(step.operation, context, made)
             operation = as_live(step.operation, context.graph)
             statements = operation.statements(context) if operation else ()
-            artifact = operation.artifact(context) if operation else None
-
-            def finish() -> None:
-                if artifact:
-                    keep(self.ledger, migration.id, artifact, context.schema)
-                text = "\n".join(f"{statement.sql};" for statement in statements)
-                self.ledger.finish(row.id, DONE, sql=text)
-
             run = StepRun(row.id, migration.id, context.schema, resumed=row.attempt > 1)
+            finish = self._finish(operation, statements, run, context, then)
             self.executor.run(run, statements, finish)
         self.reporter.step_finished(migration, step, time.monotonic() - started)
-        made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
         return dataclasses.replace(
             context,
             graph=operation.apply_to(context.graph) if operation else context.graph,
             fresh=context.fresh | made,
         )
+
+    def _with_empty(
+        self, operation: Operation, context: Context, made: Collection[TableName]
+    ) -> Context:
+        """Which tables are empty right now. One that was seen with rows is not looked at again:
+        to take it for one in use is never wrong."""
+        known = context.fresh.union(made, self.occupied)
+        unsure = [name for name in operation.tables if name not in known]
+        if not unsure and not context.empty:
+            return context
+        empty = empty_tables(self.connection, context.schema, unsure)
+        self.occupied.update(name for name in unsure if name not in empty)
+        return dataclasses.replace(context, empty=empty)
+
+    def _finish(
+        self,
+        operation: Operation | None,
+        statements: Sequence[Statement],
+        run: StepRun,
+        context: Context,
+        then: str,
+    ) -> Finish:
+        """`done`, and the next step's `running`; with what a drop leaves behind."""
+        artifact = operation.artifact(context) if operation else None
+        ran = "\n".join(f"{statement.sql};" for statement in statements)
+        text = ";\n".join(filter(None, [finishing(run.row_id, DONE, ran=ran), then]))
+        if artifact is None:
+            return Finish(text)
+        kept = artifact
+        return Finish(text, lambda: keep(self.ledger, run.migration_id, kept, context.schema))
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
         """One transaction: the `after` snapshot, our record, and Django's of what is covered."""
@@ -360,37 +405,33 @@ class _Run:
 
     # --- failures ------------------------------------------------------------------------------
 
-    @contextmanager
     def _failing(
         self,
         migration: PlannedMigration,
         number: Callable[[], int],
         describe: Callable[[], str],
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Marks the step failed and raises `StepFailed`, whatever went wrong in it."""
-        try:
-            yield
-        except BaseException as error:
-            text = error_text(error)
-            row_id = self._mark_failed(migration.id, number(), text)
-            self.reporter.step_failed(migration, number(), text)
-            if isinstance(error, Exception):
-                raise StepFailed(row_id, describe(), text) from error
-            raise
 
-    def _mark_failed(self, migration_id: str, number: int, error: str) -> str:
+        def mark(error: str) -> str:
+            row_id = self._mark_failed(migration, number(), error)
+            self.reporter.step_failed(migration, split_step_id(row_id)[1], error)
+            return row_id
+
+        return failing(self.connection, mark, describe, "zanith_apply")
+
+    def _mark_failed(self, migration: PlannedMigration, number: int, error: str) -> str:
         """`failed` for the culprit; what was rolled back with it is pending again."""
-        if not is_open(self.connection):
-            return f"{migration_id}::{number:04d}"
-        latest = self.ledger.latest(migration_id)
-        for row in latest.values():
-            if row.status == RUNNING and row.step != number:
-                self.ledger.reset(row.id)
-        culprit = latest.get(number)
-        if culprit is None:
-            return f"{migration_id}::{number:04d}"
-        self.ledger.finish(culprit.id, FAILED, error=error)
-        return culprit.id
+        latest = self.ledger.latest(migration.id)
+        running = [row for row in latest.values() if row.status == RUNNING]
+        if migration.entry.migration is None:  # Django's: of all in one transaction one is at fault
+            for row in running:
+                if row.step != number:
+                    self.ledger.reset(row.id)
+            running = [row for row in latest.values() if row.step == number]
+        for row in running:
+            self.ledger.finish(row.id, FAILED, error=error)
+        return running[0].id if running else step_id(migration.id, number)
 
     # --- snapshots and records -----------------------------------------------------------------
 
@@ -424,11 +465,7 @@ class _DjangoWork:
         self.clock = time.monotonic()
 
     def run(self) -> None:
-        """The first step says `running` in a transaction of its own, so that others can see it."""
         run = self._run
-        first = self.rows.get(self.number)
-        if first and first.status == PENDING:
-            run.ledger.start(first.id)
         run_django_migration(
             run.connection,
             run.states,
@@ -451,7 +488,7 @@ class _DjangoWork:
         self._run.ledger.start(self.rows[number].id)
 
     def _finish(self, number: int, text: str) -> None:
-        self._run.ledger.finish(self.rows[number].id, DONE, sql=text)
+        self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         seconds = time.monotonic() - self.clock
         self._run.reporter.step_finished(self.migration, self.steps[number], seconds)
 
@@ -460,18 +497,16 @@ class _DjangoWork:
         new = NewStep(number, DEFERRED, text, "safe", 5)
         self._run.ledger.add_pending(self.migration.id, [new])
         row = self._run.ledger.latest(self.migration.id)[number]
-        self._run.ledger.finish(row.id, DONE, sql=text)
+        self._run.ledger.finish(row.id, DONE, ran=text)
 
     def _skip(self, number: int) -> bool:
         """An earlier run did it already; an atomic migration was rolled back as a whole."""
         return not self.atomic and self.rows[number].status in FINISHED
 
 
-def _with_next(
-    migrations: tuple[PlannedMigration, ...],
-) -> Iterator[tuple[PlannedMigration, PlannedMigration | None]]:
-    following: tuple[PlannedMigration | None, ...] = (*migrations, None)
-    return zip(migrations, following[1:], strict=True)
+def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:
+    following: tuple[_T | None, ...] = (*items, None)
+    return zip(items, following[1:], strict=True)
 
 
 def _new_step(step: PlannedStep) -> NewStep:

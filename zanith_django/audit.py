@@ -15,8 +15,8 @@ from django.db.utils import InterfaceError, OperationalError
 
 from zanith_django import __version__
 from zanith_django.conf import conf
-from zanith_django.exceptions import ConnectionFailed, StepFailed
-from zanith_django.ledger import FAILED, Ledger
+from zanith_django.exceptions import ConnectionFailed, ConnectionLost, StepFailed
+from zanith_django.ledger import Ledger, split_step_id
 from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import run_lock
@@ -59,20 +59,39 @@ def about(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 
 @contextmanager
-def failing(ledger: Ledger, row_id: str, description: str, again: str) -> Iterator[None]:
-    """Marks the step failed and raises `StepFailed`, whatever went wrong in it. `again` is the
-    command that resumes."""
+def failing(
+    connection: BaseDatabaseWrapper,
+    mark: Callable[[str], str],
+    describe: Callable[[], str],
+    again: str,
+) -> Iterator[None]:
+    """Turns whatever goes wrong in a step into `StepFailed`, or `ConnectionLost`.
+
+    `mark(error)` writes it into the ledger and returns the id of the step's row; `again` is the
+    command that resumes.
+    """
     try:
         yield
     except BaseException as error:
         text = error_text(error)
-        if is_open(ledger.connection):
-            ledger.finish(row_id, FAILED, error=text)
+        if not is_open(connection):
+            if not isinstance(error, Exception):
+                raise
+            raise ConnectionLost(connection.alias, describe(), text, again) from error
+        row_id = mark(text)
         if not isinstance(error, Exception):
             raise
-        failure = StepFailed(row_id, description, text)
-        failure.hint = f"Mend the cause, then run {again} again: it resumes at this step."
-        raise failure from error
+        raise StepFailed(row_id, describe(), text, again) from error
+
+
+def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
+    """The `mark` of a step that has one row: it fails where it runs, what is done stays done."""
+
+    def mark(error: str) -> str:
+        ledger.fail_running(split_step_id(row_id)[0], error)
+        return row_id
+
+    return mark
 
 
 def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> None:

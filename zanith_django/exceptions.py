@@ -9,8 +9,8 @@ ZanithError
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownReason, UnknownArtifact, InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
-    ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, BadSetting, BrokenFile, MissingRight
-    ├── PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
+    ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile
+    ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
 
@@ -99,10 +99,12 @@ class ChangesFound(Refusal):
 
 
 class StepFailed(Refusal):
-    def __init__(self, step_id: str, description: str, error: str) -> None:
+    def __init__(
+        self, step_id: str, description: str, error: str, again: str = "zanith_apply"
+    ) -> None:
         self.step_id, self.description, self.error = step_id, description, error
         self.hint = (
-            "Mend the cause, then run zanith_apply again: it resumes at this step. "
+            f"Mend the cause, then run {again} again: it resumes at this step. "
             "zanith_history --verbose shows what ran."
         )
         super().__init__(step_id, error)
@@ -310,6 +312,22 @@ class ConnectionFailed(EnvironmentProblem):
     def __str__(self) -> str:
         reason = str(self.error).strip().splitlines() or ["no reason given"]
         return f"Cannot connect to database {self.alias!r}: {reason[0]}"
+
+
+class ConnectionLost(EnvironmentProblem):
+    """The server, or the way to it, went away in the middle of a step."""
+
+    def __init__(self, alias: str, description: str, error: str, again: str) -> None:
+        self.alias, self.description, self.error = alias, description, error
+        self.hint = f"See that the server runs, then run {again} again: it resumes at this step."
+        super().__init__(alias, description)
+
+    def __str__(self) -> str:
+        reason = self.error.splitlines()[0] if self.error else "no reason given"
+        return (
+            f"The connection to database {self.alias!r} was lost during: {self.description}\n"
+            f"  {reason}"
+        )
 
 
 class BadSetting(EnvironmentProblem):

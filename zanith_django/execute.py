@@ -13,10 +13,12 @@ from django.db.utils import DatabaseError
 
 from zanith_django.backfill import Progress, backfill
 from zanith_django.conf import conf
+from zanith_django.exceptions import LockLost
 from zanith_django.ledger import Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Batches, PythonCall, Statement
-from zanith_django.session import set_lock_timeout
+from zanith_django.run_lock import LOST, check_held, guard
+from zanith_django.session import milliseconds
 
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
@@ -40,11 +42,23 @@ class StepRun:
     resumed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What commits together with a step's last statements: `call` first, then `sql`.
+
+    Where there is no `call`, the statements, their end and the beginning of the next step go to
+    the server as one text, in one round trip and one commit.
+    """
+
+    sql: str = ""
+    call: Callable[[], None] | None = None
+
+
 class Executor:
     """Executes statements on the working connection.
 
-    `call_python` runs a PythonCall inside the open transaction; `on_progress` hears of backfills,
-    `before_work` is called before each transaction (it checks that the run lock is still held).
+    `call_python` runs a PythonCall inside the open transaction; `on_progress` hears of backfills.
+    Before each transaction it is made sure that the run lock is still held.
     """
 
     def __init__(
@@ -55,31 +69,26 @@ class Executor:
         call_python: Callable[[PythonCall], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_retry: Callable[[str], None] | None = None,
-        before_work: Callable[[], None] | None = None,
     ) -> None:
         self.connection, self.ledger = connection, ledger
         self.call_python, self.on_progress = call_python, on_progress
-        self.on_retry, self.before_work = on_retry, before_work
+        self.on_retry = on_retry
 
-    def run(
-        self, step: StepRun, statements: Sequence[Statement], finish: Callable[[], None]
-    ) -> None:
+    def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
         """Run the statements and then `finish`, which commits together with the last ones."""
         groups = list(transactions(statements))
         for number, group in enumerate(groups, 1):
             last = number == len(groups)
             if self._finished(step, group, last=last):
                 continue
-            if self.before_work:
-                self.before_work()
             if group[0].transactional:
-                self._in_transaction(group, finish if last else None)
+                self._in_transaction(group, finish if last else Finish())
                 if last:
                     return
             else:
+                check_held(self.connection)
                 self._alone(step, group[0], number)
-        with transaction.atomic(using=self.connection.alias):
-            finish()
+        self._in_transaction((), finish)
 
     # --- what an earlier attempt left ----------------------------------------------------------
 
@@ -95,7 +104,7 @@ class Executor:
         if "leftover" in states:
             for statement in group:
                 if statement.cleanup:
-                    self._execute_alone(statement.cleanup)
+                    self._execute(statement.cleanup)
         return bool(states) and all(state == "done" for state in states)
 
     def _probe(self, statement: Statement) -> str:
@@ -106,18 +115,30 @@ class Executor:
 
     # --- running -------------------------------------------------------------------------------
 
-    def _in_transaction(
-        self, group: Sequence[Statement], finish: Callable[[], None] | None
-    ) -> None:
+    def _in_transaction(self, group: Sequence[Statement], finish: Finish) -> None:
+        begin = guard(milliseconds(_lock_timeout(group)))
+        fused = not finish.call and all(_is_plain(statement) for statement in group)
+
         def attempt() -> None:
+            if fused:
+                texts = [begin, *(statement.sql for statement in group), finish.sql]
+                self._execute(";\n".join(filter(None, texts)))
+                return
             with transaction.atomic(using=self.connection.alias, durable=True):
-                set_lock_timeout(self.connection, _lock_timeout(group), local=True)
+                self._execute(begin)
                 for statement in group:
                     self._one(statement)
-                if finish:
-                    finish()
+                if finish.call:
+                    finish.call()
+                if finish.sql:
+                    self._execute(finish.sql)
 
-        self._retrying(group, attempt)
+        try:
+            self._retrying(group, attempt)
+        except DatabaseError as error:
+            if LOST in str(error):
+                raise LockLost from error
+            raise
 
     def _one(self, statement: Statement) -> None:
         if isinstance(statement, PythonCall):
@@ -125,8 +146,7 @@ class Executor:
                 raise NotImplementedError("no Python runs here")
             self.call_python(statement)
             return
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement.sql)
+        self._execute(statement.sql)
 
     def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
         if isinstance(statement, Batches):
@@ -136,19 +156,20 @@ class Executor:
             self._one(statement)
             return
 
+        # Without a lock timeout: it would kill a concurrent build whenever any old snapshot is
+        # open, and leave an invalid index each time.
         def attempt() -> None:
             try:
-                self._execute_alone(statement.sql)
+                self._execute(statement.sql)
             except DatabaseError:
                 if statement.cleanup:
-                    self._execute_alone(statement.cleanup)
+                    self._execute(statement.cleanup)
                 raise
 
         self._retrying([statement], attempt)
 
-    def _execute_alone(self, text: str) -> None:
-        """Outside a transaction and without a lock timeout: it would kill a concurrent build
-        whenever any old snapshot is open, and leave an invalid index each time."""
+    def _execute(self, text: str) -> None:
+        """Without parameters: several statements of one text are one transaction by themselves."""
         with self.connection.cursor() as cursor:
             cursor.execute(text)
 
@@ -163,7 +184,7 @@ class Executor:
             batch_seconds=conf.batch_seconds,
             pause=conf.batch_pause,
             progress=self.on_progress,
-            before_batch=self.before_work,
+            before_batch=lambda: check_held(self.connection),
         )
 
     def _retrying(self, group: Sequence[Statement], attempt: Callable[[], None]) -> None:
@@ -210,6 +231,11 @@ def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
             yield [statement]
     if group:
         yield group
+
+
+def _is_plain(statement: Statement) -> bool:
+    """One text that is one statement, as our own operations compose it; raw SQL may be anything."""
+    return type(statement) is Statement and not statement.raw
 
 
 def _lock_timeout(group: Sequence[Statement]) -> float:

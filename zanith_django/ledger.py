@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from zanith_django import sql
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
 from zanith_django.schema.graph import SchemaGraph
@@ -170,6 +171,31 @@ def split_step_id(row_id: str) -> tuple[str, int, int]:
     return match[1], int(match[2]), int(match[3] or 1)
 
 
+# --- the two statements of a step, as text that can go along with its own SQL ---------------------
+
+
+def starting(row_id: str) -> str:
+    """The step is `running`."""
+    return sql.compose(
+        "UPDATE _zanith_migration_steps SET status = 'running', "
+        "started_at = clock_timestamp(), finished_at = NULL, error = NULL WHERE id = {id}",
+        id=sql.literal(row_id),
+    )
+
+
+def finishing(row_id: str, status: str, *, ran: str | None = None, error: str | None = None) -> str:
+    """The step has come to an end; `ran` is the SQL that did it, None leaves what was planned."""
+    return sql.compose(
+        "UPDATE _zanith_migration_steps SET status = {status}, error = {error}, "
+        "sql = coalesce({ran}, sql), started_at = coalesce(started_at, clock_timestamp()), "
+        "finished_at = clock_timestamp() WHERE id = {id}",
+        status=sql.literal(status),
+        error=sql.literal(error),
+        ran=sql.literal(ran),
+        id=sql.literal(row_id),
+    )
+
+
 class Ledger:
     """Reads and writes the ledger on one connection, inside whatever transaction is open."""
 
@@ -295,22 +321,25 @@ class Ledger:
         )
 
     def start(self, row_id: str) -> None:
-        self._run(
-            "UPDATE _zanith_migration_steps SET status = 'running', "
-            "started_at = clock_timestamp(), finished_at = NULL, error = NULL WHERE id = %s",
-            [row_id],
-        )
+        self._run(starting(row_id))
 
     def finish(
-        self, row_id: str, status: str, *, sql: str | None = None, error: str | None = None
+        self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None
     ) -> None:
         """`done`, `failed`, `skipped` or `rolled_back`, with what ran and what went wrong."""
-        self._run(
-            "UPDATE _zanith_migration_steps SET status = %s, error = %s, sql = coalesce(%s, sql), "
-            "started_at = coalesce(started_at, clock_timestamp()), "
-            "finished_at = clock_timestamp() WHERE id = %s",
-            [status, error, sql, row_id],
-        )
+        self._run(finishing(row_id, status, ran=ran, error=error))
+
+    def fail_running(self, migration_id: str, error: str) -> list[str]:
+        """Marks what runs of a migration as failed; returns the ids. What is done stays done."""
+        return [
+            row_id
+            for (row_id,) in self._rows(
+                "UPDATE _zanith_migration_steps SET status = 'failed', error = %s, "
+                "finished_at = clock_timestamp() "
+                "WHERE migration_id = %s AND status = 'running' RETURNING id",
+                [error, migration_id],
+            )
+        ]
 
     def reset(self, row_id: str) -> None:
         """Back to pending: its transaction was rolled back because of a later step."""

@@ -25,10 +25,10 @@ from zanith_django.artifacts import (
     restoring,
     rows_in_the_way,
 )
-from zanith_django.audit import INTERRUPTED, about, failing, working_session
+from zanith_django.audit import INTERRUPTED, about, failing, mark_failed, working_session
 from zanith_django.backfill import Progress
 from zanith_django.exceptions import CannotRestore, InvalidArgument
-from zanith_django.execute import Executor, StepRun
+from zanith_django.execute import Executor, Finish, StepRun
 from zanith_django.ledger import (
     DONE,
     FAILED,
@@ -49,7 +49,6 @@ from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph
 from zanith_django.reasons import Level
 from zanith_django.risk import assess
-from zanith_django.run_lock import check_held
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.session import server_version
 
@@ -314,11 +313,11 @@ class _Work:
             self.ledger,
             on_progress=self._progress,
             on_retry=self.session.say,
-            before_work=lambda: check_held(self.connection),
         )
         run = StepRun(row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1)
-        with failing(self.ledger, row.id, description, "the same command"):
-            executor.run(run, statements, done)
+        mark = mark_failed(self.ledger, row.id)
+        with failing(self.connection, mark, lambda: description, "the same command"):
+            executor.run(run, statements, Finish(call=done))
         self._complete()
         return row
 

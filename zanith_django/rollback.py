@@ -17,12 +17,12 @@ from django.db.migrations.operations.base import Operation as DjangoMigrationOpe
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from zanith_django.audit import about, failing, keep, working_session
+from zanith_django.audit import about, failing, keep, mark_failed, working_session
 from zanith_django.backfill import Progress
 from zanith_django.django_signals import final_apps
 from zanith_django.django_steps import States, run_python
 from zanith_django.exceptions import InvalidArgument
-from zanith_django.execute import Executor, StepRun
+from zanith_django.execute import Executor, Finish, StepRun
 from zanith_django.ledger import (
     FAILED,
     ROLLED_BACK,
@@ -36,7 +36,6 @@ from zanith_django.operations import (
 from zanith_django.operations.base import Context, PythonCall
 from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph, read_timeline
-from zanith_django.run_lock import check_held
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.session import server_version
 from zanith_django.timeline import Key, Timeline, django_order, key_of
@@ -159,7 +158,6 @@ class _Run:
             call_python=self._call_python,
             on_progress=self.reporter.progress,
             on_retry=self.reporter.retrying,
-            before_work=lambda: check_held(self.connection),
         )
         left = [step for step in migration.steps if step.row.status != ROLLED_BACK]
         for step in left:
@@ -183,7 +181,13 @@ class _Run:
         row, inverse = step.row, step.inverse
         self.ledger.start(row.id)
         text = ""
-        with failing(self.ledger, row.id, f"undo: {step.operation.describe()}", "zanith_rollback"):
+        mark = mark_failed(self.ledger, row.id)
+        with failing(
+            self.connection,
+            mark,
+            lambda: f"undo: {step.operation.describe()}",
+            "zanith_rollback",
+        ):
             statements: tuple[Statement, ...] = ()
             if inverse:
                 empty = empty_tables(self.connection, context.schema, inverse.tables)
@@ -197,7 +201,8 @@ class _Run:
                 context.schema,
                 resumed=row.status in (RUNNING, FAILED),
             )
-            executor.run(run, statements, lambda: self._finish(migration, step, context, text))
+            finish = Finish(call=lambda: self._finish(migration, step, context, text))
+            executor.run(run, statements, finish)
         self.reporter.step_undone(step, text, time.monotonic() - started)
         graph = inverse.apply_to(context.graph) if inverse else context.graph
         return dataclasses.replace(context, graph=graph)
@@ -212,7 +217,7 @@ class _Run:
         if made:
             keep(self.ledger, migration.id, made, context.schema)
         ran = step.row.sql.partition(_UNDONE)[0]
-        self.ledger.finish(step.row.id, ROLLED_BACK, sql=f"{ran}{_UNDONE}{text}")
+        self.ledger.finish(step.row.id, ROLLED_BACK, ran=f"{ran}{_UNDONE}{text}")
 
     def _complete(self, migration: UndoMigration, signals: _Signals) -> None:
         """One transaction: our record and Django's go; the schema of now is the one before."""

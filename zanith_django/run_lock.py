@@ -23,10 +23,12 @@ POLL_SECONDS = 0.25
 
 _TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s, %s)"
-_HELD = """\
-SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND pid = pg_backend_pid() AND granted
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_HELD = f"""\
+EXISTS (SELECT FROM pg_locks
+WHERE locktype = 'advisory' AND classid = {CLASS_ID} AND objid = {OBJECT_ID}
+  AND pid = pg_backend_pid() AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+LOST = "zanith lost the run lock"
 _HOLDER = """\
 SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
        date_trunc('second', clock_timestamp() - a.backend_start)::text
@@ -56,9 +58,20 @@ def run_lock(
 def check_held(connection: BaseDatabaseWrapper) -> None:
     """Raises `LockLost` where the lock is gone, for instance with a connection that was closed."""
     with connection.cursor() as cursor:
-        cursor.execute(_HELD, [CLASS_ID, OBJECT_ID])
+        cursor.execute(f"SELECT {_HELD}")
         if not cursor.fetchone()[0]:
             raise LockLost
+
+
+def guard(lock_timeout: str) -> str:
+    """A statement that sets the transaction's lock timeout, or stops it where the lock is gone.
+
+    One value that no server accepts saves a round trip: the error names `LOST`.
+    """
+    return (
+        f"SELECT set_config('lock_timeout', CASE WHEN {_HELD} THEN '{lock_timeout}' "
+        f"ELSE '{LOST}' END, true)"
+    )
 
 
 def _announce(connection: BaseDatabaseWrapper) -> None:

@@ -47,7 +47,10 @@ def server_version(connection: BaseDatabaseWrapper) -> int:
 def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> Iterator[None]:
     """Our timeouts for the session, also over a role's defaults; the old ones come back."""
     before = _read(connection)
-    _set(connection, {**dict.fromkeys(before, "0"), "statement_timeout": _ms(statement_timeout)})
+    _set(
+        connection,
+        {**dict.fromkeys(before, "0"), "statement_timeout": milliseconds(statement_timeout)},
+    )
     try:
         yield
     finally:
@@ -55,13 +58,8 @@ def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> I
             _set(connection, before)
 
 
-def set_lock_timeout(connection: BaseDatabaseWrapper, seconds: float, *, local: bool) -> None:
-    """`local` holds to the end of the open transaction only; 0 waits for ever."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, %s)", [_ms(seconds), local])
-
-
-def _ms(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """A time as PostgreSQL's settings take it; "0ms" is none."""
     return f"{round(seconds * 1000)}ms"
 
 

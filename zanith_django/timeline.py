@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import NodeNotFoundError
@@ -222,8 +221,3 @@ def _mark_late(entries: Iterable[Entry]) -> list[Entry]:
         else e
         for e in listed
     ]
-
-
-def state_before(loader: MigrationLoader, key: Key) -> Any:
-    """Django's project state just before a migration."""
-    return loader.project_state(nodes=key, at_end=False)

@@ -62,7 +62,7 @@ class Statement:
     set: then what stands before is committed first. `probe` is a query with one text value that
     tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
     (then `cleanup` runs first), or anything else. The last statement needs one only when it
-    cannot run in a transaction.
+    cannot run in a transaction. `raw` marks SQL that somebody wrote: it may be several statements.
     """
 
     sql: str
@@ -74,6 +74,7 @@ class Statement:
     scans: bool = False
     probe: str = ""
     cleanup: str = ""
+    raw: bool = False
 
 
 _NOWHERE = TableName("", "")

@@ -96,7 +96,7 @@ class RawSql(_Opaque):
         return f"run SQL: {self.description or self.target}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        return (Statement(self.sql, Lock.ACCESS_EXCLUSIVE, transactional=self.atomic),)
+        return (Statement(self.sql, Lock.ACCESS_EXCLUSIVE, transactional=self.atomic, raw=True),)
 
     def inverse(self) -> Operation | None:
         if self.reverse_sql is None:

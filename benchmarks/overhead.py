@@ -1,0 +1,133 @@
+"""What the audit costs: many trivial steps by zanith_apply, and the same statements by psql.
+
+    DATABASE_URL=postgres://… python benchmarks/overhead.py [steps] [--rounds N]
+
+Each statement is a transaction of its own on both sides; zanith writes a row of its ledger before
+and after each as well. A database is made for each round beside the one that the URL names, and
+dropped. Needs psql.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import django
+import environ
+from django.conf import settings
+from django.db import connection
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+NAME = "_zanith_benchmark"
+TABLES = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("steps", nargs="?", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    server = environ.Env.db_url_config(os.environ["DATABASE_URL"])
+    with tempfile.TemporaryDirectory() as folder:
+        configure(Path(folder), {**server, "NAME": NAME})
+        write_migration(Path(folder), arguments.steps)
+        ratios = [one_round(Path(folder), server) for _ in range(arguments.rounds)]
+    print(f"median ratio {statistics.median(ratios):.2f}")
+
+
+def configure(folder: Path, database: dict[str, Any]) -> None:
+    """A project with one app, whose only migration is ours."""
+    (folder / "steps" / "zanith_migrations").mkdir(parents=True)
+    (folder / "steps" / "__init__.py").touch()
+    (folder / "steps" / "zanith_migrations" / "__init__.py").touch()
+    sys.path.insert(0, str(folder))
+    settings.configure(
+        BASE_DIR=folder,
+        DATABASES={"default": database},
+        INSTALLED_APPS=["zanith_django", "steps"],
+        USE_TZ=True,
+    )
+    django.setup()
+
+
+def write_migration(folder: Path, steps: int) -> None:
+    """Defaults set again and again: each step changes one row of the catalog."""
+    from zanith_django.files import render_migration
+    from zanith_django.operations import AlterColumnDefault, Operation
+    from zanith_django.operations.base import Context
+    from zanith_django.schema.graph import TableName
+
+    operations: list[Operation] = []
+    for number in range(steps):
+        before, after = (None, "0") if number // TABLES % 2 == 0 else ("0", None)
+        table = TableName("", f"t{number % TABLES}")
+        operations.append(AlterColumnDefault(table=table, column="v", old=before, new=after))
+    path = folder / "steps" / "zanith_migrations" / "20260101_000000_many.py"
+    path.write_text(render_migration(operations))
+    statements = [s.sql for item in operations for s in item.statements(Context())]
+    (folder / "many.sql").write_text("".join(f"{text};\n" for text in statements))
+
+
+def one_round(folder: Path, server: dict[str, Any]) -> float:
+    seconds = {}
+    for way in (by_psql, by_zanith):
+        run_psql(server, f"CREATE DATABASE {NAME}")
+        made = {**server, "NAME": NAME}
+        for number in range(TABLES):
+            run_psql(made, f"CREATE TABLE t{number} AS SELECT 1 AS v FROM generate_series(1, 10)")
+        try:
+            started = time.perf_counter()
+            way(folder, made)
+            seconds[way] = time.perf_counter() - started
+            fsync = run_psql(made, "SHOW fsync")
+        finally:
+            connection.close()
+            run_psql(server, f"DROP DATABASE {NAME}")
+    ratio = seconds[by_zanith] / seconds[by_psql]
+    print(
+        f"fsync {fsync}: psql {seconds[by_psql]:.2f} s, zanith_apply {seconds[by_zanith]:.2f} s, "
+        f"ratio {ratio:.2f}"
+    )
+    return ratio
+
+
+def by_psql(folder: Path, database: dict[str, Any]) -> None:
+    run_psql(database, "-f", str(folder / "many.sql"))
+
+
+def by_zanith(folder: Path, database: dict[str, Any]) -> None:
+    from zanith_django.apply import Options, apply
+
+    apply(connection, Options(max_risk=100, allow_destructive=True))
+
+
+def run_psql(database: dict[str, Any], *arguments: str) -> str:
+    """psql's output; one argument is a statement."""
+    given = arguments if len(arguments) > 1 else ("-c", *arguments)
+    environment = {
+        "PGHOST": database["HOST"],
+        "PGPORT": str(database["PORT"]),
+        "PGUSER": database["USER"],
+        "PGPASSWORD": database.get("PASSWORD", ""),
+        "PGDATABASE": database["NAME"],
+    }
+    done = subprocess.run(
+        ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", *given],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
