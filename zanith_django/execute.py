@@ -73,6 +73,7 @@ class Executor:
         self.connection, self.ledger = connection, ledger
         self.call_python, self.on_progress = call_python, on_progress
         self.on_retry = on_retry
+        self.lock_timeout, self.lock_retries = conf.lock_timeout, conf.lock_retries
 
     def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
         """Run the statements and then `finish`, which commits together with the last ones."""
@@ -116,7 +117,7 @@ class Executor:
     # --- running -------------------------------------------------------------------------------
 
     def _in_transaction(self, group: Sequence[Statement], finish: Finish) -> None:
-        begin = guard(milliseconds(_lock_timeout(group)))
+        begin = guard(milliseconds(self._lock_timeout(group)))
         fused = not finish.call and all(_is_plain(statement) for statement in group)
 
         def attempt() -> None:
@@ -139,6 +140,11 @@ class Executor:
             if LOST in str(error):
                 raise LockLost from error
             raise
+
+    def _lock_timeout(self, group: Sequence[Statement]) -> float:
+        """Bounds locks that block readers or writers; a scan that blocks neither may wait."""
+        blocking = any(s.lock >= Lock.SHARE or isinstance(s, PythonCall) for s in group)
+        return self.lock_timeout if blocking else 0
 
     def _one(self, statement: Statement) -> None:
         if isinstance(statement, PythonCall):
@@ -189,7 +195,7 @@ class Executor:
 
     def _retrying(self, group: Sequence[Statement], attempt: Callable[[], None]) -> None:
         """A step is retried, never a file: after a lock timeout, with backoff and jitter."""
-        tries = conf.lock_retries
+        tries = self.lock_retries
         for number in range(1, tries + 2):
             try:
                 attempt()
@@ -236,12 +242,6 @@ def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
 def _is_plain(statement: Statement) -> bool:
     """One text that is one statement, as our own operations compose it; raw SQL may be anything."""
     return type(statement) is Statement and not statement.raw
-
-
-def _lock_timeout(group: Sequence[Statement]) -> float:
-    """Bounds locks that block readers or writers; a scan that blocks neither may wait."""
-    blocking = any(s.lock >= Lock.SHARE or isinstance(s, PythonCall) for s in group)
-    return conf.lock_timeout if blocking else 0
 
 
 def _checkpoint(step: StepRun, number: int) -> str:

@@ -7,6 +7,8 @@ whole attack surface, so grep for it.
 
 from __future__ import annotations
 
+import functools
+import string
 from collections.abc import Iterable
 from typing import Any, LiteralString
 
@@ -67,12 +69,26 @@ def join(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sql.
 
 def clause(template: LiteralString, **parts: sql.Composable) -> sql.Composable:
     """A piece of a statement."""
-    return sql.SQL(template).format(**parts)
+    return sql.Composed(
+        [parts[piece] if isinstance(piece, str) else piece for piece in _pieces(template)]
+    )
 
 
 def compose(template: LiteralString, **parts: sql.Composable) -> str:
     """A whole statement as text, to be executed without parameters."""
-    return sql.SQL(template).format(**parts).as_string(None)
+    return clause(template, **parts).as_string(None)
+
+
+@functools.cache
+def _pieces(template: LiteralString) -> tuple[sql.SQL | str, ...]:
+    """A template cut into its literal text and the names of its placeholders; templates are few."""
+    pieces: list[sql.SQL | str] = []
+    for text, name, _, _ in string.Formatter().parse(template):
+        if text:
+            pieces.append(sql.SQL(text))
+        if name is not None:
+            pieces.append(name)
+    return tuple(pieces)
 
 
 EMPTY = sql.SQL("")
