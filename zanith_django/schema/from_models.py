@@ -15,6 +15,7 @@ from django.db.models import AutoField, Field, ForeignKey, Model
 from django.utils.connection import ConnectionProxy
 
 from zanith_django.exceptions import UnreadableModel
+from zanith_django.schema import collector
 from zanith_django.schema.ddl import TableDDL, collecting_editor, table_name
 from zanith_django.schema.equality import DeclaredFacts
 from zanith_django.schema.graph import SchemaGraph, Table, TableName, encode
@@ -65,7 +66,7 @@ def from_models(
         connection = connections[connection.alias]  # a third of the time goes into the proxy
     wanted = list(with_many_to_many(connection, models))
     default_schema = server_of(raw_connection(connection)).default_schema
-    with scratch_connection(connection, scratch) as raw:
+    with collector.paused(), scratch_connection(connection, scratch) as raw:
         ddl = _collect(connection, wanted, default_schema, collations(raw, prelude))
         one_per_table, conflicts = _settled(ddl)
         tables = tuple(_read(raw, one_per_table, prelude, TableCache(cache)))
