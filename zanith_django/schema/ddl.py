@@ -17,7 +17,7 @@ from django.db.models import Field, Model
 
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.schema.graph import ForeignKey, TableName
-from zanith_django.schema.object_names import clip, unquote
+from zanith_django.schema.object_names import unquote
 
 # The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
 NEUTRAL = "_zs_table_"
@@ -158,9 +158,9 @@ def _foreign_key(statement: Statement, default_schema: str) -> ForeignKey:
     on_delete, on_update = _ON_DELETE.search(tail), _ON_UPDATE.search(tail)
     return ForeignKey(
         name=unquote(str(parts["name"])),
-        columns=tuple(map(clip, parts["column"].columns)),
+        columns=tuple(map(unquote, parts["column"].columns)),
         references=_table_name(str(parts["to_table"].table), default_schema),
-        referenced_columns=tuple(map(clip, parts["to_column"].columns)),
+        referenced_columns=tuple(map(unquote, parts["to_column"].columns)),
         on_delete=on_delete[1] if on_delete else "NO ACTION",
         on_update=on_update[1] if on_update else "NO ACTION",
         match="FULL" if "MATCH FULL" in tail else "SIMPLE",

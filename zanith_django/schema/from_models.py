@@ -19,7 +19,7 @@ from zanith_django.schema import collector
 from zanith_django.schema.ddl import TableDDL, collecting_editor, table_name
 from zanith_django.schema.equality import DeclaredFacts
 from zanith_django.schema.graph import SchemaGraph, Table, TableName, encode
-from zanith_django.schema.object_names import clip, with_real_name
+from zanith_django.schema.object_names import unquote, with_real_name
 from zanith_django.schema.scratch import (
     Connection,
     ScratchTable,
@@ -106,9 +106,9 @@ def facts_of(models: Iterable[type[Model]], default_schema: str) -> DeclaredFact
     for model in models:
         meta, table = model._meta, table_name(model, default_schema)
         names = [item.name for item in (*meta.constraints, *meta.indexes)]
-        named |= {(table, clip(name)) for name in names if name}
+        named |= {(table, unquote(name)) for name in names if name}
         keys = [field.column for field in meta.local_concrete_fields if _is_automatic(field)]
-        automatic |= {(table, clip(column)) for column in keys if column}
+        automatic |= {(table, unquote(column)) for column in keys if column}
         if meta.auto_created:
             many_to_many.add(table)
     return DeclaredFacts(frozenset(named), frozenset(automatic), frozenset(many_to_many))
