@@ -7,6 +7,7 @@ SQL, locks and reverse. A test fails when a page is stale.
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -136,8 +137,11 @@ def _range(versions: Sequence[int]) -> str:
 
 
 def _script(statements: Sequence[Statement]) -> str:
-    groups = ["\n".join(_group(group)) for group in transactions(statements)]
-    return "\n\n".join(groups) or "-- nothing to do"
+    parts = []
+    for phase, those in itertools.groupby(statements, key=lambda statement: statement.phase):
+        parts += [f"-- {phase}"] if phase else []
+        parts += ["\n".join(_group(group)) for group in transactions([*those])]
+    return "\n\n".join(parts) or "-- nothing to do"
 
 
 def _group(group: Sequence[Statement]) -> Iterator[str]:

@@ -325,6 +325,8 @@ class _Run:
         self.reporter.step_started(migration, step)
         with self._failing(migration, lambda: step.number, step.operation.describe):
             made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
+            if row.attempt > 1:  # what began on rows goes on in the same way, if they are gone too
+                self.occupied.update(step.operation.tables)
             context = self._with_empty(step.operation, context, made)
             operation = as_live(step.operation, context.graph)
             statements = operation.statements(context) if operation else ()

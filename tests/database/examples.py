@@ -231,6 +231,27 @@ VIRTUAL_G = """
 ALTER TABLE t DROP g, ADD g integer GENERATED ALWAYS AS (a * 2) VIRTUAL, ADD CHECK (g > 0);
 CREATE POLICY t_gp ON t USING (g > 0);
 """
+# What a change of type has to make again: on a plain column, and on a key that others point at.
+RETYPED = """
+ALTER TABLE t ALTER d SET DEFAULT 5, ALTER d SET NOT NULL,
+  ADD CONSTRAINT t_d UNIQUE (d), ADD CONSTRAINT t_ad UNIQUE NULLS NOT DISTINCT (a, d),
+  ADD CONSTRAINT t_dc CHECK (d > 0), ADD CONSTRAINT t_dn CHECK (d < 30) NOT VALID,
+  ADD CONSTRAINT t_dp FOREIGN KEY (d) REFERENCES p (id) ON DELETE CASCADE NOT VALID,
+  ADD CONSTRAINT t_dq FOREIGN KEY (p_id) REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED;
+CREATE INDEX t_di ON t (d DESC); CREATE INDEX t_ai ON t (a) WHERE d IS NOT NULL;
+CREATE UNIQUE INDEX t_au ON t (abs(d)) WHERE d IS NOT NULL; CREATE INDEX t_bi ON t (b) INCLUDE (d);
+CREATE POLICY t_dl ON t USING (d > 0); COMMENT ON COLUMN t.d IS 'kept';
+COMMENT ON CONSTRAINT t_d ON t IS 'kept'; COMMENT ON INDEX t_di IS 'kept';
+COMMENT ON CONSTRAINT t_dc ON t IS 'kept'; COMMENT ON CONSTRAINT t_dp ON t IS 'kept';
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER t_dt BEFORE UPDATE OF d ON t FOR EACH ROW EXECUTE FUNCTION noted();
+ALTER TABLE t DISABLE TRIGGER t_dt;
+"""
+POINTED_AT = """
+ALTER TABLE t ADD up bigint REFERENCES t (id) ON DELETE SET NULL (up), ADD CHECK (id > 0);
+CREATE TABLE q (t_id bigint CONSTRAINT q_t REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO q VALUES (1), (NULL); COMMENT ON CONSTRAINT t_pk ON t IS 'kept';
+"""
 WHOLE = """
 ALTER TABLE t ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p (id), ADD UNIQUE (a),
   ADD COLUMN s serial, ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&),
@@ -315,6 +336,12 @@ EXAMPLES: dict[str, list[Example]] = {
         altered("ALTER TABLE t ALTER b SET STORAGE external", "b", storage=""),
         altered("ALTER TABLE t ADD n serial", "n", type="bigint"),
         altered("", "id", type="integer"),
+        altered(RETYPED, "d", type="bigint"),
+        altered(RETYPED, "p_id", type="bigint"),
+        altered(POINTED_AT, "id", type="integer"),
+        altered(POINTED_AT, "up", type="integer"),
+        altered(HUNG, "d", type="bigint"),
+        altered("CREATE UNIQUE INDEX i ON t (b)", "b", collation='pg_catalog."C"'),
         altered(HANGS_ON_G + "CREATE POLICY t_ap ON t USING (a > 0)", "a", type="bigint"),
     ],
     "alterColumnNullable": [
@@ -554,6 +581,12 @@ PAGES: dict[str, Example] = {
                 indexes=(Index("n_p_id", (IndexKey(column="p_id"),)),),
             )
         )
+    ),
+    "alterColumnType": altered(
+        "ALTER TABLE t ALTER d SET DEFAULT 5, ALTER d SET NOT NULL, ADD CHECK (d > 0); "
+        "CREATE INDEX t_di ON t (d)",
+        "d",
+        type="bigint",
     ),
     "softDropColumn": soft_column(PAGE_COLUMN, "d"),
     "restoreColumn": restored(soft_column(PAGE_COLUMN, "d")),

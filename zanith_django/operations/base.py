@@ -63,6 +63,7 @@ class Statement:
     tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
     (then `cleanup` runs first), or anything else. The last statement needs one only when it
     cannot run in a transaction. `raw` marks SQL that somebody wrote: it may be several statements.
+    `phase` names the part of a long operation that it belongs to.
     """
 
     sql: str
@@ -75,6 +76,7 @@ class Statement:
     probe: str = ""
     cleanup: str = ""
     raw: bool = False
+    phase: str = ""
 
 
 _NOWHERE = TableName("", "")

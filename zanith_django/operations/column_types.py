@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
+    Artifact,
     Context,
     OnTable,
     Operation,
@@ -38,11 +39,15 @@ from zanith_django.operations.dependents import (
     in_primary_key,
     what_contains,
 )
+from zanith_django.operations.expand import Expansion, can_expand
 from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
 from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
 from zanith_django.operations.sequences import change_sequence
+from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
 from zanith_django.schema.graph import Column, Policy, SchemaGraph, Table, TableName
+
+_CHANGED = ("type", "collation", "default", "storage", "compression")
 
 _SEQUENCE_TYPES: Mapping[str, LiteralString] = {
     "smallint": "ALTER SEQUENCE %s AS smallint",
@@ -54,14 +59,20 @@ _SEQUENCE_TYPES: Mapping[str, LiteralString] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterColumnType(OnTable):
     """Changes type, collation and the way values are stored; `old` and `new` are the whole column
-    before and after. What PostgreSQL refuses to carry over, generated columns that read this one
-    and policies, is made again in the same transaction."""
+    before and after.
+
+    Where PostgreSQL would write the table anew, a new column takes the old one's place instead
+    (`expand.py`). Otherwise, and on a table that nobody can be using, what PostgreSQL refuses to
+    carry over, generated columns that read this one and policies, is made again in the same
+    transaction. `undo` tells that it takes an earlier change back.
+    """
 
     kind = "alterColumnType"
     table: TableName
     old: Column
     new: Column
     using: str = ""
+    undo: bool = False
     model: str = ""
 
     @property
@@ -74,13 +85,17 @@ class AlterColumnType(OnTable):
         return f"change type of {self.target} from {spell_type(self.old)} to {spell_type(self.new)}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if expansion := self._expansion(context):
+            return expansion.statements()
         table = must_have(context.graph, self.table)
         retyped = self._is_retyped(context)
         hanging = generated_from(table, self.new.name) if retyped else ()
         policies = what_contains(table, self.new.name)["policies"] if retyped else ()
+        triggers = triggers_on(table, self.new.name) if retyped else []
         rebuilt = _Rebuilt(table, hanging, context)
         changes = [*rebuilt.drops(), *self._changes(retyped), *rebuilt.adds()]
         return (
+            *(drop_trigger(self.table, trigger.name, context) for trigger in triggers),
             *rebuilt.without_policies(policies),
             Statement(
                 alter_table(context, self.table, "{changes}", changes=sql.join(changes)),
@@ -90,7 +105,27 @@ class AlterColumnType(OnTable):
             ),
             *self._sequence(context),
             *rebuilt.statements(policies),
+            *make_triggers(self.table, triggers, context),
         )
+
+    def _expansion(self, context: Context) -> Expansion | None:
+        """The way without a rewrite; None where there is none, or no need of one."""
+        table = must_have(context.graph, self.table)
+        live = table.column(self.new.name) or self.old
+        if context.quiet(self.table) or not self._works_through(table):
+            return None
+        if not can_expand(table, live, context.graph):
+            return None
+        changes = {field: getattr(self.new, field) for field in _CHANGED}
+        new = dataclasses.replace(live, **changes)
+        return Expansion(table, live, new, self.using, context, self.undo)
+
+    def _works_through(self, table: Table) -> bool:
+        """Would PostgreSQL write the table anew, or its indexes, which another collation orders?"""
+        parts = what_contains(table, self.new.name)
+        ordered = parts["indexes"] or parts["uniques"] or in_primary_key(table, self.new.name)
+        reordered = self.old.collation != self.new.collation and bool(ordered)
+        return rewrite_needed(self.old, self.new) or reordered
 
     def _is_retyped(self, context: Context) -> bool:
         """Before PostgreSQL 16 the same type again is the way to the usual storage."""
@@ -139,18 +174,25 @@ class AlterColumnType(OnTable):
         return [change_sequence(self.table, self.new.name, change, context)]
 
     def inverse(self) -> Operation:
-        return AlterColumnType(table=self.table, old=self.new, new=self.old, model=self.model)
+        return AlterColumnType(
+            table=self.table, old=self.new, new=self.old, undo=not self.undo, model=self.model
+        )
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        fields = ("type", "collation", "default", "storage", "compression")
-        values = {field: getattr(self.new, field) for field in fields}
+        values = {field: getattr(self.new, field) for field in _CHANGED}
         return alter(graph, self.table, self.new.name, **values)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
+        own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
+        if self._expansion(context):
+            return (own or "changes_column_type", "requires_backfill")
         if not any(statement.rewrites for statement in self.statements(context)):
             return ()
-        own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
         return (own or "changes_column_type", "rewrites_table", "locks_reads")
+
+    def artifact(self, context: Context) -> Artifact | None:
+        expansion = self._expansion(context)
+        return expansion.artifact() if expansion else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ class AddUnique(OnTable):
             name=sql.ident(self.unique.name),
             deferrable=deferrable_clause(self.unique.deferrable),
         )
-        build = build_concurrently(self.table, _index_of(self.unique), context)
+        build = build_concurrently(self.table, index_of(self.unique), context)
         return (build, Statement(attach, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
 
     def inverse(self) -> Operation:
@@ -408,14 +408,7 @@ class RenameConstraint(OnTable):
         return f"rename constraint {self.old} of {self.table} to {self.new}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        text = alter_table(
-            context,
-            self.table,
-            "RENAME CONSTRAINT {old} TO {new}",
-            old=sql.ident(self.old),
-            new=sql.ident(self.new),
-        )
-        return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+        return (rename_constraint(self.table, self.old, self.new, context),)
 
     def inverse(self) -> Operation:
         return RenameConstraint(table=self.table, old=self.new, new=self.old, model=self.model)
@@ -463,7 +456,7 @@ class AlterPrimaryKey(OnTable):
             built=sql.ident(built),
             deferrable=deferrable_clause(self.new.deferrable),
         )
-        index = _index_of(dataclasses.replace(self.new, name=built))
+        index = index_of(dataclasses.replace(self.new, name=built))
         return (build_concurrently(self.table, index, context), *self._swap(attach, context))
 
     def _swap(self, key: sql.Composable | None, context: Context) -> tuple[Statement, ...]:
@@ -494,7 +487,7 @@ class AlterPrimaryKey(OnTable):
 # --- the SQL of constraints --------------------------------------------------------------------
 
 
-def _index_of(key: Unique | PrimaryKey) -> Index:
+def index_of(key: Unique | PrimaryKey) -> Index:
     """The index that stands behind a key."""
     return Index(
         key.name,
@@ -582,6 +575,17 @@ def drop_constraint(
 ) -> Statement:
     text = alter_table(context, table, "DROP CONSTRAINT {name}", name=sql.ident(name))
     return Statement(text, Lock.ACCESS_EXCLUSIVE, locked or (table,))
+
+
+def rename_constraint(table: TableName, old: str, new: str, context: Context) -> Statement:
+    text = alter_table(
+        context,
+        table,
+        "RENAME CONSTRAINT {old} TO {new}",
+        old=sql.ident(old),
+        new=sql.ident(new),
+    )
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
 
 
 def validate(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zanith_django import sql
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table, TableName
 
 DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
 
@@ -157,6 +157,23 @@ def _renamed_target(table: Table, name: TableName, old: str, new: str) -> Table:
         for key in table.foreign_keys
     )
     return table if keys == table.foreign_keys else dataclasses.replace(table, foreign_keys=keys)
+
+
+def renamed_in(item: Any, table: str, old: str, new: str) -> Any:
+    """An index, constraint or policy of `table` with the column `old` spelled `new` in it."""
+    return _Renaming(table, old, new).item(item)
+
+
+def referrers_of(
+    graph: SchemaGraph, name: TableName, column: str
+) -> list[tuple[TableName, ForeignKey]]:
+    """(table, foreign key) of all foreign keys that point at this column."""
+    return [
+        (table.name, key)
+        for table in graph.tables
+        for key in table.foreign_keys
+        if key.references == name and column in key.referenced_columns
+    ]
 
 
 _TEXTS = ("expression", "definition", "predicate", "using", "check", "generated")

@@ -7,7 +7,7 @@ from typing import LiteralString
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
-from zanith_django.schema.graph import TableName
+from zanith_django.schema.graph import Column, TableName
 from zanith_django.schema.object_names import make_object_name
 
 _CHANGE = """\
@@ -22,6 +22,41 @@ DO $zanith$ BEGIN
     EXECUTE format('ALTER SEQUENCE %s RENAME TO %I',
                    pg_get_serial_sequence({table}, {column}), {name});
   END IF;
+END $zanith$"""
+
+# A serial's sequence is handed over. An identity's cannot be: its own one goes on where the old
+# one stood, and counts in the same way as far as the new type reaches.
+_MOVE = """\
+DO $zanith$ DECLARE
+  name text := pg_get_serial_sequence({table}, {old}); own text; was record; q record;
+  drawn text := (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attribute a
+                 JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                 WHERE a.attrelid = {table}::regclass AND a.attname = {old});
+BEGIN
+  IF drawn IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', {table}::regclass, {old});
+    IF name IS NOT NULL THEN
+      EXECUTE format('ALTER SEQUENCE %s AS %s', name, {type});
+      EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', name, {table}::regclass, {new});
+    END IF;
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', {table}::regclass, {new},
+      drawn);
+    RETURN;
+  END IF;
+  SELECT * INTO q FROM pg_catalog.pg_sequence WHERE seqrelid = name::regclass;
+  EXECUTE format('SELECT last_value, is_called FROM %s', name) INTO was;
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', {table}::regclass, {old});
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY
+    (INCREMENT BY %s START WITH %s CACHE %s %s %s)', {table}::regclass, {new}, {mode},
+    q.seqincrement, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE '' END,
+    CASE WHEN q.seqmax NOT IN (32767, 2147483647, 9223372036854775807)
+         THEN format('MAXVALUE %s', q.seqmax) ELSE '' END);
+  own := pg_get_serial_sequence({table}, {new});
+  IF own <> name AND (parse_ident(own))[1] = (parse_ident(name))[1] THEN
+    EXECUTE format('ALTER SEQUENCE %s RENAME TO %I', own, (parse_ident(name))[2]);
+    own := name;
+  END IF;
+  PERFORM setval(own, was.last_value, was.is_called);
 END $zanith$"""
 
 _SEED = """\
@@ -99,6 +134,19 @@ def drop_serial(table: TableName, column: str, context: Context) -> list[Stateme
     )
     dropped = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
     return [dropped, change_sequence(table, column, "DROP SEQUENCE %s", context)]
+
+
+def move_sequence(table: TableName, old: str, new: Column, context: Context) -> Statement:
+    """Gives the sequence of the column `old`, as it stands, to the column `new`."""
+    text = sql.compose(
+        _MOVE,
+        table=sql.regclass(table, context.schema),
+        old=sql.literal(old),
+        new=sql.literal(new.name),
+        type=sql.literal(new.type),
+        mode=sql.literal(new.identity.upper()),
+    )
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
 
 
 def reseed(table: TableName, column: str, context: Context) -> Statement:

@@ -111,17 +111,7 @@ class _OnColumn(OnTable):
         return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
 
     def _typed(self, template: LiteralString, context: Context) -> list[Statement]:
-        """Changes between a domain and its base type; a type of PostgreSQL's own is none, and
-        any other type is left as it is."""
-        if "." not in self.column.type or self.column.type.endswith("]"):
-            return []
-        text = sql.compose(
-            template,
-            table=sql.regclass(self.table, context.schema),
-            column=sql.literal(self.column.name),
-            type=sql.literal(self.column.type),
-        )
-        return [self._exclusively(text)]
+        return _typed(template, self.table, self.column, self.column.name, context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +332,27 @@ class RestoreColumn(_OnColumn):
         unique = ("adds_unique_constraint",) if self.uniques or self.exclusions else ()
         locked = ("locks_reads",) if self.exclusions else ()
         return ("adds_nullable_column", *required, *unique, *locked)
+
+
+def to_base_type(table: TableName, column: Column, name: str, context: Context) -> list[Statement]:
+    """Lifts the domain that may forbid NULL from the column, which is called `name` now."""
+    return _typed(_TO_BASE_TYPE, table, column, name, context)
+
+
+def _typed(
+    template: LiteralString, table: TableName, column: Column, name: str, context: Context
+) -> list[Statement]:
+    """Changes between a domain and its base type; a type of PostgreSQL's own is none, and
+    any other type is left as it is."""
+    if "." not in column.type or column.type.endswith("]"):
+        return []
+    text = sql.compose(
+        template,
+        table=sql.regclass(table, context.schema),
+        column=sql.literal(name),
+        type=sql.literal(column.type),
+    )
+    return [Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))]
 
 
 def _long(statements: Iterable[Statement]) -> list[Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -108,8 +109,11 @@ def _step_lines(step: PlannedStep, refused: bool, style: Style, details: bool) -
     yield from _wrapped(step.operation.describe() + ".", "      ")
     for code in step.assessment.reasons:
         yield from _wrapped(f"{code}: {REASONS[code].effect}", "      · ")
-    for statement in step.statements if details else _strongest(step.statements):
-        yield from _statement_lines(statement, details)
+    for phase, statements in itertools.groupby(step.statements, key=lambda s: s.phase):
+        if phase:
+            yield from _wrapped(f"phase: {phase}", "      ")
+        for statement in statements if details else _strongest([*statements]):
+            yield from _statement_lines(statement, details)
     yield from _wrapped(f"undo: {_undo(step)}", "      ")
 
 

@@ -236,7 +236,7 @@ class _Reading:
 
     def add(self, table: int, part: str, item: Any, reads: Iterable[str] = ()) -> None:
         """Keep `item`, unless it is ours or reads a column that is hidden away."""
-        if item.name.startswith(HIDDEN):
+        if item.name.removeprefix("~").startswith(HIDDEN):
             return
         if table in self.hidden and not self.hidden[table].isdisjoint(reads):
             return
