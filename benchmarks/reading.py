@@ -88,8 +88,8 @@ def _seconds(job: type_of_job) -> float:
 
 
 def _run(command: Sequence[str], limit: int, *, check: bool = False) -> None:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(command, **quiet, timeout=limit, check=check)
+    nobody = subprocess.DEVNULL
+    subprocess.run(command, stdout=nobody, stderr=nobody, timeout=limit, check=check)
 
 
 # --- the live graph ------------------------------------------------------------------------------
