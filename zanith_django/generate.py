@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,24 +17,19 @@ from django.db.migrations.operations import CreateModel
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
-from zanith_django.diff import HARD, SOFT, Hints, diff
+from zanith_django.diff import HARD, SOFT
 from zanith_django.exceptions import InvalidArgument, NotAdopted
 from zanith_django.files import (
     NewFile,
     covered_after,
     folder_of,
-    load_all,
     render_init,
     render_migration,
 )
 from zanith_django.gates import uncovered
-from zanith_django.ledger import Ledger
 from zanith_django.operations import Operation
-from zanith_django.project import declared, live_graph
-from zanith_django.schema.equality import Extra, as_declared
-from zanith_django.schema.from_models import Declared, project_models
-from zanith_django.schema.graph import SchemaGraph
-from zanith_django.timeline import Key, Timeline, build, django_order, dotted, load_django
+from zanith_django.project import offline_timeline, read_timeline
+from zanith_django.timeline import Key, Timeline, django_order, dotted
 from zanith_django.walk import Walk
 
 STAMP = "%Y%m%d_%H%M%S"
@@ -54,12 +48,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Files to write, and what each is about. `missing` are Django migrations that
-    makemigrations would have to write first."""
+    """Files to write, and what each is about. `left` are extras that were to go and that no
+    operation drops."""
 
     files: tuple[NewFile, ...] = ()
     summaries: tuple[tuple[str, tuple[Operation, ...]], ...] = ()
-    missing: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
@@ -67,27 +61,23 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
 
     Nothing is written: the caller writes the files. Raises `NotAdopted`.
     """
-    timeline = _timeline(connection)
-    since = _covered_since(timeline, request.apps)
+    timeline = read_timeline(connection)
+    since = covered_since(timeline, request.apps)
     missing = uncovered(timeline, request.apps, since)
     _refuse_unadopted(connection, timeline, missing)
-    stamps = _stamps(request.stamp)
+    following = stamps(request.stamp)
     taken = {entry.id for entry in timeline.entries}
-    made: list[NewFile] = list(_inits(request.apps, since))
+    made: list[NewFile] = list(inits(request.apps, since))
     summaries = []
-    for key, operations in _walked(connection, timeline, missing, _drop(request)):
+    for key, operations in _walked(connection, timeline, missing, drop_of(request)):
         config = apps.get_app_config(key[0])
-        file = _file(config, key, operations, request.name, next(stamps), taken)
+        file = _file(config, key, operations, request.name, next(following), taken)
         made.append(file)
         summaries.append((file.path.stem, tuple(operations)))
     return Generated(tuple(made), tuple(summaries))
 
 
-def _timeline(connection: BaseDatabaseWrapper) -> Timeline:
-    return build(load_django(connection), load_all(), Ledger(connection).applied())
-
-
-def _drop(request: Request) -> str:
+def drop_of(request: Request) -> str:
     if request.drop not in (SOFT, HARD):
         raise InvalidArgument(
             f"--drop {request.drop} is written by hand: an archive copies rows.",
@@ -123,7 +113,7 @@ def missing_django_migrations(labels: Collection[str]) -> list[DjangoMigration]:
 # --- which migrations need a file ----------------------------------------------------------------
 
 
-def _covered_since(timeline: Timeline, configs: Iterable[AppConfig]) -> dict[str, str]:
+def covered_since(timeline: Timeline, configs: Iterable[AppConfig]) -> dict[str, str]:
     """{app: the last migration that needs no file}; of an app without files of ours, the last one
     that the database has applied."""
     order = django_order(timeline.loader)
@@ -141,7 +131,7 @@ def _covered_since(timeline: Timeline, configs: Iterable[AppConfig]) -> dict[str
     return since
 
 
-def _inits(configs: Iterable[AppConfig], since: dict[str, str]) -> Iterator[NewFile]:
+def inits(configs: Iterable[AppConfig], since: dict[str, str]) -> Iterator[NewFile]:
     for config in configs:
         path = folder_of(config) / "__init__.py"
         if not path.exists() and config.label in apps.app_configs:
@@ -183,7 +173,7 @@ def _walked(
 # --- the files -----------------------------------------------------------------------------------
 
 
-def _stamps(first: datetime | None) -> Iterator[str]:
+def stamps(first: datetime | None) -> Iterator[str]:
     """Successive seconds, so that ids sort in the order of the timeline."""
     moment = first or datetime.now(UTC)
     while True:
@@ -199,7 +189,7 @@ def _file(
     stamp: str,
     taken: set[str],
 ) -> NewFile:
-    slug = _slug(name or re.sub(r"^\d+_", "", key[1]), config.label, taken)
+    slug = slug_of(name or re.sub(r"^\d+_", "", key[1]), config.label, taken)
     migration_id = f"{stamp}_{slug}"
     taken.add(migration_id)
     text = render_migration(
@@ -213,7 +203,7 @@ def _file(
 _STAMPED = re.compile(r"^\d{8}_\d{6}_")
 
 
-def _slug(name: str, label: str, taken: Iterable[str]) -> str:
+def slug_of(name: str, label: str, taken: Iterable[str]) -> str:
     """`name`, with the app's label before it where another file has it or it says nothing."""
     known = {_STAMPED.sub("", migration_id) for migration_id in taken}
     if name in known or name in ("initial", "auto") or name.startswith("alter_"):
@@ -232,91 +222,7 @@ def name_of(operations: Sequence[Operation]) -> str:
     return ("_and_".join(words) + more)[:60].lower() or "empty"
 
 
-# --- from the difference of models and database --------------------------------------------------
-
-
-def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Generated:
-    """One file an app for what no Django migration explains: live with all pending work folded
-    in, against the models. Extras go only with `drop_extra`."""
-    timeline = _timeline(connection)
-    live = live_graph(connection)
-    for entry in timeline.pending:
-        for operation in entry.migration.operations if entry.migration else ():
-            live = operation.apply_to(live)
-    wanted = declared(connection)
-    stamps = _stamps(request.stamp)
-    found = [
-        (config, _explained(connection, config, live, wanted, request)) for config in request.apps
-    ]
-    return _loose_files([pair for pair in found if pair[1]], request, stamps, timeline)
-
-
-def _explained(
-    connection: BaseDatabaseWrapper,
-    config: AppConfig,
-    live: SchemaGraph,
-    wanted: Declared,
-    request: Request,
-) -> list[Operation]:
-    labels = {model._meta.label for model in project_models(connection.alias, [config])}
-    names = [n for n, label in wanted.labels.items() if label.split(".")[0] == config.label]
-    names += [n for n, label in wanted.labels.items() if label in labels and n not in names]
-    target = wanted.graph.only(names)
-    comparison = as_declared(live.only(names), target, wanted.facts)
-    before = comparison.live
-    if request.drop_extra:
-        for extra in comparison.extras:
-            before = _with_extra(before, extra)
-    before = dataclasses.replace(before, extensions=(), collations=(), schemas=())
-    return list(diff(before, target, Hints(labels=wanted.labels), drop=_drop(request)))
-
-
-_PARTS = {
-    "column": "columns",
-    "unique constraint": "uniques",
-    "foreign key": "foreign_keys",
-    "check constraint": "checks",
-    "exclusion constraint": "exclusions",
-    "index": "indexes",
-    "policy": "policies",
-}
-
-
-def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph:
-    """The extra put back, so that the difference drops it."""
-    part = _PARTS.get(extra.kind)
-    if part is None or extra.item is None:
-        return graph
-    return graph.changed(extra.table, lambda table: table.with_item(part, extra.item))
-
-
-def _loose_files(
-    found: Sequence[tuple[AppConfig, list[Operation]]],
-    request: Request,
-    stamps: Iterator[str],
-    timeline: Timeline,
-) -> Generated:
-    """Files that cover nothing: each requires the last thing of its app on the timeline."""
-    files: list[NewFile] = []
-    summaries = []
-    taken = {entry.id for entry in timeline.entries}
-    for config, operations in found:
-        slug = _slug(request.name or name_of(operations), config.label, taken)
-        migration_id = f"{next(stamps)}_{slug}"
-        taken.add(migration_id)
-        text = render_migration(
-            operations,
-            requires=_last_of(timeline, config.label),
-            title=f"What the models of {config.label} ask for and the database had not.",
-        )
-        folder = folder_of(config)
-        files += _inits([config], _covered_since(timeline, [config]))
-        files.append(NewFile(folder / f"{migration_id}.py", text))
-        summaries.append((migration_id, tuple(operations)))
-    return Generated(tuple(files), tuple(summaries))
-
-
-def _last_of(timeline: Timeline, label: str) -> list[str]:
+def last_of(timeline: Timeline, label: str) -> list[str]:
     entries = [entry for entry in timeline.entries if entry.app_label == label]
     if not entries:
         return []
@@ -326,10 +232,10 @@ def _last_of(timeline: Timeline, label: str) -> list[str]:
 
 def empty_file(connection: BaseDatabaseWrapper, config: AppConfig, request: Request) -> NewFile:
     """A file without operations, to be filled in by hand."""
-    timeline = _timeline(connection)
-    stamp = next(_stamps(request.stamp))
+    timeline = read_timeline(connection)
+    stamp = next(stamps(request.stamp))
     slug = request.name or f"{config.label}_by_hand"
-    text = render_migration([], requires=_last_of(timeline, config.label), title="Written by hand.")
+    text = render_migration([], requires=last_of(timeline, config.label), title="Written by hand.")
     return NewFile(folder_of(config) / f"{stamp}_{slug}.py", text)
 
 
@@ -340,5 +246,5 @@ def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
         f"{migration.app_label}.{migration.name}: models changed, no Django migration"
         for migration in missing_django_migrations([config.label for config in configs])
     ]
-    timeline = build(load_django(None), load_all())
+    timeline = offline_timeline()
     return changes + [f"{dotted(key)}: no zanith migration" for key in uncovered(timeline, configs)]

@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.corpus import expected, structure
+from tests.corpus import building, expected, structure
 from tests.corpus.project import REPOSITORY, CorpusProject, Failed
 from tests.servers import CHOICE, shared_server
 
@@ -45,20 +45,33 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     if options.server:
         os.environ[CHOICE] = options.server
-    print(_row(HEADINGS))
+    if options.from_empty:
+        return int(_run(building.HEADINGS, building.WIDTHS, building.names(), _build, options))
+    return int(_run(HEADINGS, WIDTHS, expected.names(), _check, options))
+
+
+def _run(
+    headings: Sequence[str],
+    widths: Sequence[int],
+    names: Sequence[str],
+    check: Callable[[str, argparse.Namespace], Result | building.Built],
+    options: argparse.Namespace,
+) -> bool:
+    """Print a line per project; true when one of them is not as expected."""
+    print(_row(headings, widths))
     failed = False
-    for name in options.names or expected.names():
+    for name in options.names or names:
         try:
-            result = _check(expected.load(name), options)
+            result = check(name, options)
         except (Failed, ValueError, OSError) as error:
             print(f"{name}: {error}")
             failed = True
             continue
-        print(_row((name, *result.cells)), flush=True)
+        print(_row((name, *result.cells), widths), flush=True)
         for line in result.lines if options.lines else result.problems:
             print(f"  {line}")
         failed = failed or bool(result.problems)
-    return int(failed)
+    return failed
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -72,17 +85,32 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--migrate", action="store_true", help="run Django's own migrate; default: restore its dump"
     )
+    parser.add_argument(
+        "--from-empty",
+        action="store_true",
+        help="make every schema by zanith's own operations, and compare it with Django's",
+    )
     parser.add_argument("--lines", action="store_true", help="print every line that was found")
     return parser.parse_args(arguments)
 
 
-def _check(wanted: expected.Expected, options: argparse.Namespace) -> Result:
-    project = CorpusProject(
+def _project(wanted: expected.Expected, options: argparse.Namespace) -> CorpusProject:
+    return CorpusProject(
         options.corpus.resolve() / wanted.project,
         options.environments.resolve() / wanted.project,
         shared_server(),
         wanted.environment,
     )
+
+
+def _build(name: str, options: argparse.Namespace) -> building.Built:
+    wanted = building.load(name)
+    return building.check(_project(wanted, options), wanted, migrate=options.migrate)
+
+
+def _check(name: str, options: argparse.Namespace) -> Result:
+    wanted = expected.load(name)
+    project = _project(wanted, options)
     with project.migrated(migrate=options.migrate) as url:
         began = time.perf_counter()
         found = project.diff(url)
@@ -134,8 +162,8 @@ def _answer(row: tuple[Any, ...]) -> str:
     return " | ".join("nothing" if value is None else str(value) for value in row)
 
 
-def _row(cells: Iterable[object]) -> str:
-    pairs = zip(cells, WIDTHS, strict=True)
+def _row(cells: Iterable[object], widths: Iterable[int]) -> str:
+    pairs = zip(cells, widths, strict=True)
     texts = [
         f"{cell:<18}" if i == 0 else f"{cell:>{width}}" for i, (cell, width) in enumerate(pairs)
     ]

@@ -7,6 +7,7 @@ import lzma
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class CorpusProject:
     server: Server
     environment: Mapping[str, str]
 
-    def manage(self, url: str, *arguments: str, expect: tuple[int, ...] = (0,)) -> str:
+    def manage(self, url: str, *arguments: str, expect: tuple[int, ...] = (0,), **more: str) -> str:
         """Run a management command through the project's own script; what it printed."""
         scratch = self.venv / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ class CorpusProject:
         }
         done = subprocess.run(
             [self.folder / "run.sh", *arguments],
-            env={**inherited, **added, **self.environment},
+            env={**inherited, **added, **self.environment, **more},
             cwd=scratch,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -77,10 +78,12 @@ class CorpusProject:
     def migrated(self, *, migrate: bool) -> Iterator[str]:
         """The URL of a database that Django's own `migrate` made: a dump of one, or a new one."""
         with self._database() as url:
-            if migrate:
-                self.manage(url, "migrate", "--noinput")
+            dump = self.folder / "migrated.sql.xz"
+            if migrate or not dump.exists():
+                # An application without migrations gets its tables straight from its models.
+                self.manage(url, "migrate", "--noinput", "--run-syncdb")
             else:
-                _psql(url, lzma.decompress((self.folder / "migrated.sql.xz").read_bytes()))
+                _psql(url, lzma.decompress(dump.read_bytes()))
             yield url
 
     @contextmanager
@@ -97,6 +100,17 @@ class CorpusProject:
             with self._database() as again:
                 _psql(again, _dump(url))
                 yield again
+
+    @contextmanager
+    def built(self, migrated: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The URL of a database that zanith's own operations made from nothing, and what they said:
+        seconds, files, operations, and what is left between models and database."""
+        script = (HERE / "from_empty.py").read_text()
+        with self._database() as url, tempfile.TemporaryDirectory() as files:
+            _copy_surroundings(migrated, url)
+            arguments = ("shell", "--verbosity", "0", "--command", script)
+            text = self.manage(url, *arguments, ZANITH_FILES=files)
+            yield url, json.loads(text.splitlines()[-1])
 
     @contextmanager
     def _database(self) -> Iterator[str]:

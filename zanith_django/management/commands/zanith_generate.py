@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +19,16 @@ from zanith_django.generate import (
     Request,
     empty_file,
     generate,
-    generate_from_diff,
     make_django_migrations,
     missing_django_migrations,
     pending_changes,
 )
 from zanith_django.management.base import ZanithCommand
+from zanith_django.unexplained import (
+    generate_from_diff,
+    generate_from_empty,
+    without_django_migrations,
+)
 
 
 class Command(ZanithCommand):
@@ -39,6 +44,12 @@ class Command(ZanithCommand):
             "--from-diff",
             action="store_true",
             help="Also write what the database lacks and no Django migration explains.",
+        )
+        parser.add_argument(
+            "--from",
+            choices=("empty",),
+            dest="start",
+            help="Write what makes apps without Django migrations from nothing.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Print the files, write none.")
         parser.add_argument(
@@ -79,6 +90,9 @@ class Command(ZanithCommand):
         if options["empty"]:
             self._empty(options, request)
             return
+        if options["start"]:
+            self._from_empty(options, request)
+            return
         # Before makemigrations writes anything, for a database that cannot be used.
         connection = self.connect(options["database"])
         if not self._django_first([config.label for config in configs], options):
@@ -106,6 +120,14 @@ class Command(ZanithCommand):
         else:
             file.write()
             self.stdout.write(f"Wrote {file.path}")
+
+    def _from_empty(self, options: dict[str, Any], request: Request) -> None:
+        connection = self.connect(options["database"])
+        chosen = without_django_migrations(connection, request.apps, bool(options["apps"]))
+        made = generate_from_empty(connection, replace(request, apps=chosen))
+        self._give(made, options)
+        if not made.summaries:
+            self.stdout.write("No changes: the files make what the models ask for.")
 
     def _django_first(self, labels: list[str], options: dict[str, Any]) -> bool:
         """Runs makemigrations where models moved on; False where a dry run has to stop there."""
@@ -140,6 +162,8 @@ class Command(ZanithCommand):
                 self.stdout.write(f"  {file.path}")
                 for number, operation in enumerate(operations, 1):
                     self.stdout.write(f"    {number:02d} {operation.kind:<15} {operation.target}")
+        for extra in made.left:
+            self.stdout.write(f"Not dropped, no operation does: {extra}")
 
 
 def _stamp(text: str | None) -> datetime | None:
