@@ -39,7 +39,7 @@ def managed_apps() -> list[AppConfig]:
     """Apps whose migrations zanith writes: the project's own code, or those of setting APPS."""
     if conf.apps is not None:
         return [_app(label) for label in conf.apps]
-    base = _project_folder()
+    base = project_folder()
     libraries = _library_folders()
     return [
         config
@@ -55,7 +55,7 @@ def _app(label: str) -> AppConfig:
         raise BadSetting("APPS", f"names {label!r}, which is not an installed app") from None
 
 
-def _project_folder() -> Path:
+def project_folder() -> Path:
     """BASE_DIR, or the folder of manage.py."""
     base = getattr(settings, "BASE_DIR", None)
     if base:

@@ -16,6 +16,7 @@ from django.db.migrations.operations.base import Operation as DjangoOperation
 
 from zanith_django import operations as ops
 from zanith_django import sql
+from zanith_django.migration import LoadedMigration
 from zanith_django.operations import Operation
 from zanith_django.schema.graph import Collation, Extension, TableName
 
@@ -38,13 +39,16 @@ def _collation(operation: CollationOperation) -> Collation:
 
 def prelude_of(operations: Iterable[DjangoOperation]) -> list[str]:
     """SQL that makes in a scratch what these operations make, where it is not there already."""
-    made = [found for operation in operations for found in foundations(operation)]
+    return _where_missing(found for operation in operations for found in foundations(operation))
+
+
+def _where_missing(operations: Iterable[Operation]) -> list[str]:
     texts = []
-    for found in made:
-        if isinstance(found, ops.CreateExtension):
-            texts.append(found.statements(ops.Context())[0].sql)
-        elif isinstance(found, ops.CreateCollation):
-            texts.append(_collation_where_missing(found.collation))
+    for operation in operations:
+        if isinstance(operation, ops.CreateExtension | ops.CreateSchema):
+            texts.append(operation.statements(ops.Context())[0].sql)
+        elif isinstance(operation, ops.CreateCollation):
+            texts.append(_collation_where_missing(operation.collation))
     return texts
 
 
@@ -59,9 +63,11 @@ def _collation_where_missing(collation: Collation) -> str:
     )
 
 
-def prelude_of_migrations() -> list[str]:
-    """The same of every migration on disk: pending ones are about to make theirs."""
+def prelude_of_migrations(files: Iterable[LoadedMigration]) -> list[str]:
+    """The same of every migration on disk, and of our own `files`: pending ones are about to make
+    theirs."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     migrations = loader.disk_migrations.values()
     operations = [operation for migration in migrations for operation in migration.operations]
-    return list(dict.fromkeys(prelude_of(operations)))
+    ours = _where_missing(operation for file in files for operation in file.operations)
+    return list(dict.fromkeys((*prelude_of(operations), *ours)))

@@ -46,7 +46,7 @@ def declared(connection: BaseDatabaseWrapper) -> Declared:
     try:
         return _declared(connection)
     except UnreadableModel:
-        prelude = prelude_of_migrations()
+        prelude = prelude_of_migrations(load_all())
         if not prelude:
             raise
         return _declared(connection, prelude)

@@ -18,6 +18,7 @@ JOB = "ZANITH_SHADOW_JOB"
 def main() -> None:
     job = json.loads(os.environ.pop(JOB))
     _replace_settings(job["alias"], job["settings"])
+    _keep_place(job["base"])
     import django
 
     django.setup()
@@ -35,6 +36,14 @@ def _replace_settings(alias: str, shadow: dict[str, Any]) -> None:
         if (entry.get("HOST", ""), str(entry.get("PORT", ""))) == place:
             settings.DATABASES[name] = {"ENGINE": "django.db.backends.dummy"}
     settings.DATABASES[alias] = shadow
+
+
+def _keep_place(folder: str) -> None:
+    """Without BASE_DIR the project lies beside manage.py, which does not run here."""
+    from django.conf import settings
+
+    if not getattr(settings, "BASE_DIR", None):
+        settings.BASE_DIR = folder
 
 
 def _verdict(alias: str) -> dict[str, Any]:

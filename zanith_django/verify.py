@@ -22,6 +22,7 @@ from zanith_django import shadow_run, sql
 from zanith_django.conf import conf
 from zanith_django.diff import Hints, diff
 from zanith_django.exceptions import EnvironmentProblem, ShadowUnreachable, ShadowUnsuited
+from zanith_django.files import project_folder
 from zanith_django.ledger import Ledger
 from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context
@@ -144,7 +145,11 @@ def _in_child(connection: BaseDatabaseWrapper, shadow: Shadow) -> dict[str, Any]
         raise EnvironmentProblem(
             "A shadow needs a settings module: DJANGO_SETTINGS_MODULE is unset."
         )
-    job = {"alias": connection.alias, "settings": dict(shadow.settings)}
+    job = {
+        "alias": connection.alias,
+        "settings": dict(shadow.settings),
+        "base": str(project_folder()),
+    }
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,

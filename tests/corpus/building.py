@@ -64,7 +64,7 @@ def check(project: CorpusProject, wanted: expected.Expected, *, migrate: bool) -
     editor makes of today's models. `lines` are the differences from `migrate` that `expected/`
     explains."""
     with project.migrated(migrate=migrate) as migrated, project.built(migrated) as (url, found):
-        with project.fresh(migrated, restored=False) as fresh:
+        with project.fresh(migrated, restored=True) as fresh:
             problems = [f"from models: {item.line}" for item in _apart(fresh, url)]
             tables = structure.rows(fresh, (structure.HERE / "counts.sql").read_text())[0][0]
         explained: list[str] = []

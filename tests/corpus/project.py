@@ -110,7 +110,10 @@ class CorpusProject:
             _copy_surroundings(migrated, url)
             arguments = ("shell", "--verbosity", "0", "--command", script)
             text = self.manage(url, *arguments, ZANITH_FILES=files)
-            yield url, json.loads(text.splitlines()[-1])
+            # PostgreSQL spells some expressions otherwise after a dump: all sides have one.
+            with self._database() as again:
+                _psql(again, _dump(url))
+                yield again, json.loads(text.splitlines()[-1])
 
     @contextmanager
     def _database(self) -> Iterator[str]:
