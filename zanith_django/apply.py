@@ -19,6 +19,7 @@ from zanith_django.backfill import Progress
 from zanith_django.conf import conf
 from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
 from zanith_django.django_steps import States, record_applied, run_django_migration, run_python
+from zanith_django.events import Events, StepEvent, told_of_failure
 from zanith_django.exceptions import (
     FileEdited,
     GateRefused,
@@ -133,17 +134,26 @@ def apply(
     `ConnectionFailed`.
     """
     told = reporter or Reporter()
-    with working_session(connection, wait=options.lock_wait, on_wait=told.waiting):
-        return _Run(connection, options, told).run()
+    events = Events(connection, silent=not options.gated)
+    with (
+        told_of_failure(events),
+        working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
+    ):
+        return _Run(connection, options, told, events).run()
 
 
 class _Run:
     """One run, with the lock held."""
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, options: Options, reporter: Reporter
+        self,
+        connection: BaseDatabaseWrapper,
+        options: Options,
+        reporter: Reporter,
+        events: Events,
     ) -> None:
-        self.connection, self.options, self.reporter = connection, options, reporter
+        self.connection, self.options, self.events = connection, options, events
+        self.reporter = reporter
         self.ledger = Ledger(connection)
         self.ledger.ensure()
         MigrationRecorder(connection).ensure_schema()
@@ -156,7 +166,7 @@ class _Run:
             self.ledger,
             call_python=lambda call: run_python(connection, self.states, call),
             on_progress=reporter.progress,
-            on_retry=reporter.retrying,
+            on_retry=self._retrying,
         )
 
     def run(self) -> Outcome:
@@ -255,16 +265,36 @@ class _Run:
             started = time.monotonic()
             self.reporter.migration_started(migration)
             if migration.entry.migration:
-                steps += self._zanith(migration, injected)
+                ran = self._zanith(migration, injected)
                 stretch = False
             else:
-                steps += self._django(migration, snapshot=not stretch)
+                ran = self._django(migration, snapshot=not stretch)
                 stretch = following is not None and following.entry.migration is None
                 if not stretch:
                     self.graph = live_graph(self.connection)
                     self._snapshot(migration, "after")
-            self.reporter.migration_finished(migration, time.monotonic() - started)
+            steps += ran
+            seconds = time.monotonic() - started
+            self.reporter.migration_finished(migration, seconds)
+            self.events.migration_applied(migration.id, ran, seconds)
         return steps
+
+    # --- telling -------------------------------------------------------------------------------
+
+    def _retrying(self, words: str) -> None:
+        self.events.retrying(words)
+        self.reporter.retrying(words)
+
+    def started(self, migration: PlannedMigration, step: PlannedStep) -> float:
+        """Tells that the step begins; when that was."""
+        self.reporter.step_started(migration, step)
+        self.events.step_started(_event(migration, step))
+        return time.monotonic()
+
+    def finished(self, migration: PlannedMigration, step: PlannedStep, since: float) -> None:
+        seconds = time.monotonic() - since
+        self.reporter.step_finished(migration, step, seconds)
+        self.events.step_finished(_event(migration, step), seconds)
 
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
@@ -321,8 +351,7 @@ class _Run:
 
         `then` is the statement by which the next one becomes `running` as this one is `done`.
         """
-        started = time.monotonic()
-        self.reporter.step_started(migration, step)
+        started = self.started(migration, step)
         with self._failing(migration, lambda: step.number, step.operation.describe):
             made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
             if row.attempt > 1:  # what began on rows goes on in the same way, if they are gone too
@@ -333,7 +362,7 @@ class _Run:
             run = StepRun(row.id, migration.id, context.schema, resumed=row.attempt > 1)
             finish = self._finish(operation, statements, run, context, then)
             self.executor.run(run, statements, finish)
-        self.reporter.step_finished(migration, step, time.monotonic() - started)
+        self.finished(migration, step, started)
         return dataclasses.replace(
             context,
             graph=operation.apply_to(context.graph) if operation else context.graph,
@@ -485,14 +514,13 @@ class _DjangoWork:
 
     def _start(self, number: int) -> None:
         check_held(self._run.connection)
-        self.number, self.clock = number, time.monotonic()
-        self._run.reporter.step_started(self.migration, self.steps[number])
+        self.number = number
         self._run.ledger.start(self.rows[number].id)
+        self.clock = self._run.started(self.migration, self.steps[number])
 
     def _finish(self, number: int, text: str) -> None:
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
-        seconds = time.monotonic() - self.clock
-        self._run.reporter.step_finished(self.migration, self.steps[number], seconds)
+        self._run.finished(self.migration, self.steps[number], self.clock)
 
     def _deferred(self, text: str) -> None:
         number = len(self.steps) + 1
@@ -509,6 +537,12 @@ class _DjangoWork:
 def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:
     following: tuple[_T | None, ...] = (*items, None)
     return zip(items, following[1:], strict=True)
+
+
+def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
+    return StepEvent(
+        migration.id, step.number, step.kind, step.operation.target, str(step.level), step.score
+    )
 
 
 def _new_step(step: PlannedStep) -> NewStep:

@@ -21,6 +21,7 @@ from zanith_django.audit import about, failing, keep, mark_failed, working_sessi
 from zanith_django.backfill import Progress
 from zanith_django.django_signals import final_apps
 from zanith_django.django_steps import States, run_python
+from zanith_django.events import Events, StepEvent, told_of_failure
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.execute import Executor, Finish, StepRun
 from zanith_django.ledger import (
@@ -102,17 +103,26 @@ def rollback(
         raise InvalidArgument("Say how far to go back.", "Give --steps N or --to ID.")
     if options.count is not None and options.count < 1:
         raise InvalidArgument("--steps takes a number of migrations from 1 on.")
-    with working_session(connection, wait=options.lock_wait, on_wait=told.waiting):
-        return _Run(connection, options, told).run()
+    events = Events(connection)
+    with (
+        told_of_failure(events),
+        working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
+    ):
+        return _Run(connection, options, told, events).run()
 
 
 class _Run:
     """One rollback, with the lock held."""
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, options: Options, reporter: Reporter
+        self,
+        connection: BaseDatabaseWrapper,
+        options: Options,
+        reporter: Reporter,
+        events: Events,
     ) -> None:
-        self.connection, self.options, self.reporter = connection, options, reporter
+        self.connection, self.options, self.events = connection, options, events
+        self.reporter = reporter
         self.ledger = Ledger(connection)
         self.timeline = read_timeline(connection)
         self.states = States(self.timeline)
@@ -150,6 +160,7 @@ class _Run:
     # --- one migration -------------------------------------------------------------------------
 
     def _undo(self, migration: UndoMigration, signals: _Signals) -> int:
+        started = time.monotonic()
         self.reporter.migration_started(migration)
         context = self._context(migration, live_graph(self.connection))
         executor = Executor(
@@ -163,6 +174,8 @@ class _Run:
         for step in left:
             context = self._step(migration, step, executor, context)
         self._complete(migration, signals)
+        seconds = time.monotonic() - started
+        self.events.migration_applied(migration.id, len(left), seconds, backwards=True)
         return len(left)
 
     def _context(self, migration: UndoMigration, graph: SchemaGraph) -> Context:
@@ -180,6 +193,8 @@ class _Run:
         started = time.monotonic()
         row, inverse = step.row, step.inverse
         self.ledger.start(row.id)
+        event = _event(migration, step)
+        self.events.step_started(event)
         text = ""
         mark = mark_failed(self.ledger, row.id)
         with failing(
@@ -203,7 +218,9 @@ class _Run:
             )
             finish = Finish(call=lambda: self._finish(migration, step, context, text))
             executor.run(run, statements, finish)
-        self.reporter.step_undone(step, text, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self.reporter.step_undone(step, text, seconds)
+        self.events.step_finished(event, seconds)
         graph = inverse.apply_to(context.graph) if inverse else context.graph
         return dataclasses.replace(context, graph=graph)
 
@@ -249,6 +266,19 @@ class _Run:
 
 
 _UNDONE = "\n-- rolled back by:\n"
+
+
+def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
+    row, operation = step.row, step.operation
+    return StepEvent(
+        migration.id,
+        row.step,
+        operation.kind,
+        operation.target,
+        row.risk_level,
+        row.risk_score,
+        backwards=True,
+    )
 
 
 class _PastStates(States):

@@ -1,0 +1,125 @@
+"""Tells the log and the receivers of signals what a run does; neither can break it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.dispatch import Signal
+from psycopg.pq import TransactionStatus
+
+from zanith_django import signals
+
+# Of its own level, so that without any LOGGING nothing is said twice on a terminal.
+run_log = logging.getLogger("zanith_django.run")
+run_log.addHandler(logging.NullHandler())
+signal_log = logging.getLogger("zanith_django.signals")
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """A step, as receivers and the log are told of it."""
+
+    migration: str
+    step: int
+    kind: str
+    target: str
+    level: str
+    score: int
+    backwards: bool = False
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Events:
+    """What happens in one run on one database. `silent` is for a run on a shadow."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, *, silent: bool = False) -> None:
+        self.connection, self.silent = connection, silent
+        self.current: StepEvent | None = None
+
+    def step_started(self, step: StepEvent) -> None:
+        self.current = step
+        self._tell(logging.INFO, signals.step_started, "step_started", step.fields)
+
+    def step_finished(self, step: StepEvent, seconds: float) -> None:
+        fields = {**step.fields, "seconds": seconds}
+        self._tell(logging.INFO, signals.step_finished, "step_finished", fields)
+        self.current = None
+
+    def migration_applied(
+        self, migration: str, steps: int, seconds: float, *, backwards: bool = False
+    ) -> None:
+        fields = {
+            "migration": migration,
+            "steps": steps,
+            "seconds": seconds,
+            "backwards": backwards,
+        }
+        self._tell(logging.INFO, signals.migration_applied, "migration_applied", fields)
+
+    def run_failed(self, error: BaseException) -> None:
+        at = self.current
+        fields = at.fields if at else {"migration": "", "step": 0}
+        self._tell(logging.ERROR, signals.run_failed, "run_failed", {**fields, "error": error})
+
+    def retrying(self, words: str) -> None:
+        if not self.silent:
+            at = self.current.fields if self.current else {}
+            self._log(logging.WARNING, "lock_not_had", {**at, "error": words})
+
+    # --- how -----------------------------------------------------------------------------------
+
+    def _tell(self, level: int, signal: Signal, name: str, fields: dict[str, Any]) -> None:
+        if self.silent:
+            return
+        self._log(level, name, fields)
+        if not signal.has_listeners(Events):
+            return
+        if self.connection.in_atomic_block:
+            self._send_in_transaction(signal, fields)
+        else:
+            self._send(signal, fields)
+
+    def _log(self, level: int, name: str, fields: dict[str, Any]) -> None:
+        if not run_log.isEnabledFor(level):
+            return
+        words = [f"{key}={value}" for key, value in fields.items() if value not in ("", False)]
+        extra = {"event": name, "database": self.connection.alias, **fields}
+        if "error" in extra:
+            extra["error"] = str(extra["error"])
+        run_log.log(level, "%s %s", name, " ".join(words), extra=extra)
+
+    def _send(self, signal: Signal, fields: dict[str, Any]) -> None:
+        for receiver, answer in signal.send_robust(
+            sender=Events, using=self.connection.alias, **fields
+        ):
+            if isinstance(answer, Exception):
+                signal_log.error("A receiver failed: %r", receiver, exc_info=answer)
+
+    def _send_in_transaction(self, signal: Signal, fields: dict[str, Any]) -> None:
+        """A query of a receiver that fails would take an atomic migration of Django's with it."""
+        alias = self.connection.alias
+        point = transaction.savepoint(using=alias)
+        self._send(signal, fields)
+        if self.connection.connection.info.transaction_status == TransactionStatus.INERROR:
+            transaction.savepoint_rollback(point, using=alias)
+        else:
+            transaction.savepoint_commit(point, using=alias)
+
+
+@contextmanager
+def told_of_failure(events: Events) -> Iterator[None]:
+    """Tells of whatever ends a run early, an interruption too."""
+    try:
+        yield
+    except BaseException as error:
+        events.run_failed(error)
+        raise
