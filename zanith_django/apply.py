@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -22,6 +23,7 @@ from zanith_django.django_steps import States, record_applied, run_django_migrat
 from zanith_django.events import Events, StepEvent, told_of_failure
 from zanith_django.exceptions import (
     FileEdited,
+    FileMissing,
     GateRefused,
     HalfRolledBack,
     InvalidArgument,
@@ -199,10 +201,9 @@ class _Run:
     # --- before anything runs ------------------------------------------------------------------
 
     def _refuse_edited(self) -> None:
-        files = [entry.migration for entry in self.timeline.entries if entry.migration]
-        refused = gates.integrity(self.ledger, files) if self.options.gated else []
-        if refused:
-            raise FileEdited(refused[0].migration, refused[0].message)
+        for refused in gates.integrity(self.ledger, self.timeline) if self.options.gated else ():
+            error = FileMissing if refused.gate == gates.MISSING else FileEdited
+            raise error(refused.migration, refused.message)
 
     def _refuse_half_rolled_back(self) -> None:
         for name in self.ledger.half_rolled_back():
@@ -473,7 +474,14 @@ class _Run:
         """Who ran it, with which versions, from which file."""
         file = migration.entry.migration
         known = about(self.connection)
-        return known | {"file": file.checksum, "steps": list(file.digests)} if file else known
+        if file is None:
+            return known
+        path = Path(file.path)
+        return known | {
+            "file": file.checksum,
+            "path": "/".join((file.app_label, path.parent.name, path.name)),
+            "steps": list(file.digests),
+        }
 
     def _check_replacements(self) -> None:
         """Mark a squash applied when all that it replaces is, as `migrate` does on every run."""

@@ -5,7 +5,7 @@ ZanithError
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
-│   │   CannotRestore, NotAdopted
+│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownReason, UnknownArtifact, InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
@@ -196,6 +196,38 @@ class CannotRestore(Refusal):
 
     def __str__(self) -> str:
         return f"Refusing to restore {self.artifact}: {self.why}."
+
+
+class FileMissing(Refusal):
+    def __init__(self, migration_id: str, what: str) -> None:
+        self.migration_id, self.what = migration_id, what
+        self.hint = (
+            "Bring the file back from version control, or deploy the code that has it. Was it "
+            "taken out for good, then zanith_baseline accepts the database as it is."
+        )
+        super().__init__(migration_id)
+
+    def __str__(self) -> str:
+        return f"{self.what}."
+
+
+class CannotAdopt(Refusal):
+    """No state of an app's migrations fits its tables; `differences` are those to the nearest."""
+
+    def __init__(self, nearest: str, differences: Iterable[str], told: str) -> None:
+        self.nearest, self.differences = nearest, tuple(differences)
+        self.hint = (
+            f"Mend the tables first, or say how far they have come: zanith_baseline --at {told}"
+        )
+        super().__init__(nearest)
+
+    def __str__(self) -> str:
+        app_label = self.nearest.split(".")[0]
+        lines = "\n".join(f"  {line}" for line in self.differences)
+        return (
+            f"The tables of {app_label} are not what its migrations make. Nearest is "
+            f"{self.nearest}, which would need:\n{lines}"
+        )
 
 
 class NotAdopted(Refusal):

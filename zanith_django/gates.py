@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import AppConfig
 
 from zanith_django.files import covered_after, folder_of
 from zanith_django.ledger import FINISHED, REFUSED, Ledger
-from zanith_django.migration import LoadedMigration
+from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
 from zanith_django.timeline import Key, Timeline, django_order, dotted
@@ -138,15 +139,51 @@ def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:
     return squash is not None and all((r[0], r[1]) in covered for r in squash.replaces)
 
 
-def integrity(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Refusal]:
+def integrity(ledger: Ledger, timeline: Timeline) -> list[Refusal]:
     """A file that ran, or whose steps ran, has not been edited since; none that ran is missing."""
+    files = [entry.migration for entry in timeline.entries if entry.migration]
+    missing = missing_files(ledger, timeline)
+    return [
+        *edited(ledger, files),
+        *(Refusal(MISSING, name, 0, words) for name, words in missing.items()),
+    ]
+
+
+MISSING = "missing"
+
+
+def missing_files(ledger: Ledger, timeline: Timeline) -> dict[str, str]:
+    """{migration of ours that is applied or half way: what is wrong}, of those without a file.
+    zanith_baseline accepts them."""
+    here = {entry.id for entry in timeline.entries if entry.migration} | set(ledger.accepted())
+    runs = ledger.runs()
+    begun = {row.migration_id for row in ledger.unfinished()}
+    ours = [
+        name
+        for name in (*ledger.applied(), *sorted(begun))
+        if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX)) and name not in here
+    ]
+    return {
+        name: f"{name} {'stopped half way' if name in begun else 'is applied'}, and its file "
+        f"{_path(name, runs)} is gone"
+        for name in ours
+    }
+
+
+def _path(name: str, runs: Mapping[tuple[str, str], dict[str, Any]]) -> str:
+    run = runs.get((name, "after")) or runs.get((name, "before")) or {}
+    return str(run.get("path") or f"{name}.py")
+
+
+def edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Refusal]:
+    """A file that ran, or whose steps ran, has not been edited since."""
     runs = ledger.runs()
     refusals = []
     for file in files:
         run = runs.get((file.id, "after")) or runs.get((file.id, "before")) or {}
-        edited = _edited(file, run, ledger if (file.id, "after") not in runs else None)
-        if edited:
-            refusals.append(Refusal("integrity", file.id, 0, edited))
+        words = _edited(file, run, ledger if (file.id, "after") not in runs else None)
+        if words:
+            refusals.append(Refusal("integrity", file.id, 0, words))
     return refusals
 
 

@@ -22,6 +22,7 @@ FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
 FINISHED = (DONE, SKIPPED)
 
 REFUSED = "refused — "
+BASELINE = "baseline"
 
 TABLES: Mapping[str, str] = {
     "_zanith_migrations": """\
@@ -397,6 +398,10 @@ class Ledger:
             "SELECT migration_id, phase, (graph->'run')::text FROM _zanith_schema_snapshots"
         )
         return {(row[0], row[1]): json.loads(row[2] or "{}") for row in rows}
+
+    def accepted(self) -> list[str]:
+        """Applied migrations that need no file any more, as zanith_baseline was told."""
+        return list(self.runs().get((BASELINE, BASELINE), {}).get("accepted", []))
 
     def table_counts(self) -> dict[str, int]:
         """{migration: number of tables in its snapshot}; `before` is that of another migration."""

@@ -101,7 +101,7 @@ def chosen(
 
 def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
     """The inverses come from the files: they must be what ran."""
-    for refusal in gates.integrity(ledger, files):
+    for refusal in gates.edited(ledger, files):
         raise FileEdited(refusal.migration, refusal.message)
 
 

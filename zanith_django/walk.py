@@ -83,6 +83,10 @@ class Walk:
         work.cut()
         return work.made
 
+    def declared(self, keys: Sequence[Key]) -> Declared:
+        """What these models ask for at this point, as tables."""
+        return self._read(self.tables, keys).declared
+
     # --- moving the states ---------------------------------------------------------------------
 
     def _move(self, operation: DjangoOperation, app_label: str, work: _Work | None = None) -> None:

@@ -17,7 +17,7 @@ from tests.commands.test_stopped_runs import (
 from tests.project import Project
 
 # Appended to models.py. The last receiver fails, and with it the transaction that it runs in.
-LISTENING = '''
+LISTENING = """
 
 import json, logging
 from django.db import connection
@@ -47,7 +47,7 @@ class Handler(logging.Handler):
 log = logging.getLogger("zanith_django.run")
 log.addHandler(Handler())
 log.setLevel("WARNING")
-'''
+"""
 
 
 def listening(project: Project) -> None:

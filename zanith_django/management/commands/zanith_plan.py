@@ -67,8 +67,7 @@ class Command(ZanithCommand):
         timeline = read_timeline(connection)
         context = live_context(connection, live_graph(connection))
         planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
-        files = [entry.migration for entry in timeline.entries if entry.migration]
-        return planned, [*gates.integrity(ledger, files), *_coverage(timeline)]
+        return planned, [*gates.integrity(ledger, timeline), *_coverage(timeline)]
 
     def _offline(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
         timeline = offline_timeline()

@@ -1,0 +1,115 @@
+"""zanith_baseline: databases of any past are adopted, and a file that is gone has a way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commands.conftest import Copy
+from tests.commands.releases import Releases
+from tests.project import SETTINGS, Project
+
+BOOK = """
+from django.db import models
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=20)
+"""
+PAGES = BOOK + "    pages = models.IntegerField(null=True)\n"
+SHELF = PAGES + "    shelf = models.IntegerField(null=True, db_index=True)\n"
+AUTHOR = SHELF + "\n\nclass Author(models.Model):\n    name = models.TextField()\n"
+
+RECORD = "SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id"
+BASELINES = "SELECT migration_id, phase FROM _zanith_schema_snapshots WHERE phase = 'baseline'"
+
+
+def a_past(releases: Releases) -> None:
+    """Three migrations of the app `shop`, of which Django has run the first two; one waits."""
+    project = releases.project
+    project.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    project.add_app("shop", "")
+    for name, models in (("book", BOOK), ("pages", PAGES), ("shelf", SHELF)):
+        project.write("shop/models.py", models)
+        project.manage("makemigrations", "shop", "-n", name, "-v0", check=True)
+    project.manage("migrate", "shop", "0002", "-v0", check=True)
+
+
+@pytest.fixture
+def shop(copy_of: Copy) -> Project:
+    return copy_of(a_past).project
+
+
+def recorded(shop: Project) -> list[str]:
+    return [name for (name,) in shop.sql(RECORD)]
+
+
+def test_a_database_that_django_made_is_adopted_once(shop: Project) -> None:
+    said = shop.manage("zanith_baseline", check=True).stdout
+
+    assert "written: shop/zanith_migrations/__init__.py" in said
+    init = (shop.root / "shop/zanith_migrations/__init__.py").read_text()
+    assert 'covered_after = "0002_pages"' in init
+    assert shop.sql(BASELINES) == [("baseline", "baseline")]
+    again = shop.manage("zanith_baseline", check=True).stdout
+    assert again == "Nothing to do: the database is adopted already.\n"
+
+    shop.manage("zanith_generate", check=True)
+    assert len(list((shop.root / "shop/zanith_migrations").glob("*_shelf.py"))) == 1
+    shop.manage("zanith_apply", check=True)
+    shop.manage("migrate", "--check", check=True)
+    shop.manage("zanith_diff", "baseline:baseline", "models")
+
+
+def test_tables_that_django_never_made_are_found_in_its_migrations(shop: Project) -> None:
+    shop.sql("DROP TABLE django_migrations")
+
+    dry = shop.manage("zanith_baseline", "--dry-run", check=True).stdout
+    assert "would be recorded as applied: shop.0002_pages" in dry
+    assert shop.sql("SELECT to_regclass('django_migrations')") == [(None,)]
+
+    shop.manage("zanith_baseline", check=True)
+
+    assert recorded(shop) == ["0001_book", "0002_pages"]
+    shop.manage("zanith_apply", check=True)
+    assert recorded(shop) == ["0001_book", "0002_pages", "0003_shelf"]
+    shop.manage("zanith_diff", "models", "live", check=True)
+
+
+def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> None:
+    shop.sql("DELETE FROM django_migrations")
+    shop.sql("ALTER TABLE shop_book ALTER title TYPE varchar(30), DROP pages")
+
+    refused = shop.manage("zanith_baseline")
+
+    assert refused.returncode == 1
+    assert "Nearest is shop.0001_book, which would need:" in refused.stderr
+    assert "zanith_baseline --at shop.0001_book" in refused.stderr
+    assert recorded(shop) == []
+    shop.manage("zanith_baseline", "--at", "shop.0001_book", check=True)
+    assert recorded(shop) == ["0001_book"]
+
+
+def test_a_file_that_is_gone_stops_the_next_run_until_it_is_accepted(shop: Project) -> None:
+    shop.manage("zanith_generate", check=True)
+    shop.manage("zanith_apply", check=True)
+    (file,) = (shop.root / "shop/zanith_migrations").glob("*_shelf.py")
+    text = file.read_text()
+    file.unlink()
+
+    refused = shop.manage("zanith_apply")
+    assert refused.returncode == 1
+    assert f"{file.stem} is applied, and its file shop/zanith_migrations/{file.name} is gone" in (
+        refused.stderr
+    )
+    assert "zanith_baseline accepts the database as it is" in refused.stderr
+    assert shop.manage("zanith_plan").returncode == 1
+
+    file.write_text(text)
+    shop.manage("zanith_apply", check=True)
+    file.unlink()
+    said = shop.manage("zanith_baseline", check=True).stdout
+    assert f"accepted without a file: {file.stem}" in said
+    init = shop.root / "shop/zanith_migrations/__init__.py"
+    init.write_text(init.read_text().replace("0002_pages", "0003_shelf"))
+    shop.manage("zanith_apply", check=True)
+    shop.manage("zanith_plan", check=True)

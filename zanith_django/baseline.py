@@ -1,0 +1,205 @@
+"""Baseline: take a database as it is for the beginning of the history, and run nothing.
+
+Django's record is filled in where tables stand that it knows nothing of: from the states of the
+migrations it is found out how far each app has come. Files get their `covered_after`, the ledger
+a snapshot of the phase `baseline`, and applied migrations whose files are gone are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from zanith_django.audit import about, working_session
+from zanith_django.diff import HARD, diff
+from zanith_django.django_steps import record_applied
+from zanith_django.exceptions import CannotAdopt, UnknownMigration
+from zanith_django.files import NewFile, folder_of, managed_apps, render_init
+from zanith_django.gates import missing_files
+from zanith_django.ledger import BASELINE, Ledger
+from zanith_django.operations import Operation
+from zanith_django.project import live_graph, read_timeline
+from zanith_django.schema.equality import as_declared
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
+from zanith_django.walk import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`at` says of apps, as "app.migration", how far they have come, whatever their tables say."""
+
+    at: tuple[str, ...] = ()
+    dry_run: bool = False
+    files: bool = True
+    lock_wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was found and, but for a dry run, done: Django migrations recorded, files written,
+    applied migrations accepted without a file; `snapshot` tells that a new one was due."""
+
+    recorded: tuple[Key, ...]
+    files: tuple[NewFile, ...]
+    accepted: tuple[str, ...]
+    snapshot: bool
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.recorded or self.files or self.accepted or self.snapshot)
+
+
+def baseline(connection: BaseDatabaseWrapper, options: Options) -> Baseline:
+    """Adopt the database. Run again, it does nothing more. Raises `CannotAdopt`."""
+    with working_session(connection, wait=options.lock_wait):
+        live = live_graph(connection)
+        timeline = read_timeline(connection)
+        recorded = tuple(_Search(connection, timeline, live).adopted(options.at))
+        files = tuple(_inits(timeline, recorded)) if options.files else ()
+        ledger = Ledger(connection)
+        gone = tuple(missing_files(ledger, timeline))
+        # A database that moved on since keeps the baseline that it has.
+        due = (BASELINE, BASELINE) not in ledger.runs()
+        found = Baseline(recorded, files, gone, due)
+        if found.changes and not options.dry_run:
+            _write(connection, timeline, live, found)
+        return found
+
+
+def _write(
+    connection: BaseDatabaseWrapper, timeline: Timeline, live: SchemaGraph, found: Baseline
+) -> None:
+    """Files first: they are the same when the run is repeated."""
+    for file in found.files:
+        file.write()
+    ledger = Ledger(connection)
+    ledger.ensure()
+    MigrationRecorder(connection).ensure_schema()
+    with transaction.atomic(using=connection.alias):
+        for key in found.recorded:
+            record_applied(connection, timeline.django(key))
+        accepted = [*ledger.accepted(), *found.accepted]
+        run = {
+            **about(connection),
+            "accepted": accepted,
+            "recorded": [*map(dotted, found.recorded)],
+        }
+        ledger.write_snapshot(BASELINE, BASELINE, live, run)
+
+
+def _inits(timeline: Timeline, recorded: Sequence[Key]) -> Iterator[NewFile]:
+    """`covered_after` for managed apps that have no folder of ours yet."""
+    applied = {*timeline.loader.applied_migrations, *recorded}
+    order = django_order(timeline.loader)
+    for config in managed_apps():
+        path = folder_of(config) / "__init__.py"
+        own = [key[1] for key in order if key in applied and key[0] == config.label]
+        if own and not path.exists():
+            yield NewFile(path, render_init(config.label, own[-1]))
+
+
+class _Search:
+    """Finds how far the tables of each app have come."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, timeline: Timeline, live: SchemaGraph
+    ) -> None:
+        self.connection, self.timeline, self.live = connection, timeline, live
+        self.order = django_order(timeline.loader)
+        self.applied = set(timeline.loader.applied_migrations)
+
+    def adopted(self, at: Sequence[str]) -> list[Key]:
+        """Django migrations whose work is there though no record says so, in order."""
+        told = self._told(at)
+        found = self._matches([label for label in self._begun() if label not in told]) | told
+        adopted = []
+        for label, last in found.items():
+            for key in self.order:
+                if key[0] == label and key not in self.applied:
+                    adopted.append(key)
+                if key == (label, last):
+                    break
+        needed = self._with_parents(adopted)
+        return [key for key in self.order if key in needed]
+
+    def _told(self, at: Sequence[str]) -> dict[str, str]:
+        told = {}
+        for name in at:
+            key = key_of(name)
+            if key not in self.order:
+                raise UnknownMigration(name)
+            told[key[0]] = key[1]
+        return told
+
+    def _with_parents(self, adopted: Sequence[Key]) -> set[Key]:
+        """What an adopted migration stands on must be there, or adopted as well."""
+        chosen = set(adopted)
+        for key in adopted:
+            for parent in self.timeline.loader.graph.forwards_plan(key):
+                known = (parent[0], parent[1])
+                if known not in chosen and known not in self.applied:
+                    raise CannotAdopt(
+                        dotted(key),
+                        [f"it stands on {dotted(known)}, whose tables are not there"],
+                        dotted(known),
+                    )
+        return chosen
+
+    def _begun(self) -> list[str]:
+        """Apps with a table that a migration makes of which Django has no record."""
+        there = {str(name).lower() for name in self.live.table_names}
+        begun = []
+        for key in self.order:
+            if key in self.applied or key[0] in begun:
+                continue
+            if any(table.lower() in there for table in _made_by(self.timeline, key)):
+                begun.append(key[0])
+        return begun
+
+    def _matches(self, labels: Sequence[str]) -> dict[str, str]:
+        """{app: the last migration after which its tables are as they are}; raises `CannotAdopt`
+        with what differs where none fits."""
+        if not labels:
+            return {}
+        found: dict[str, str] = {}
+        nearest: dict[str, tuple[Key, list[Operation]]] = {}
+        walk = Walk(self.connection, HARD)
+        for key in self.order:
+            walk.skip(self.timeline.django(key))
+            if key[0] not in labels or key in self.applied:
+                continue
+            differences = self._differences(walk, key[0])
+            if not differences:
+                found[key[0]] = key[1]
+            known = nearest.get(key[0])
+            if known is None or len(differences) <= len(known[1]):
+                nearest[key[0]] = key, differences
+        for label, (key, differences) in nearest.items():
+            if label not in found:
+                lines = [operation.describe() for operation in differences]
+                raise CannotAdopt(dotted(key), lines, dotted(key))
+        return found
+
+    def _differences(self, walk: Walk, label: str) -> list[Operation]:
+        """What would turn the live tables into those of the app's models at this point."""
+        keys = sorted(key for key in walk.tables.models if key[0] == label)
+        wanted = walk.declared(keys)
+        live = self.live.only(wanted.graph.table_names)
+        comparison = as_declared(live, wanted.graph, wanted.facts)
+        return list(diff(comparison.live, wanted.graph, drop=HARD))
+
+
+def _made_by(timeline: Timeline, key: Key) -> Iterator[str]:
+    """Names of the tables that a Django migration makes."""
+    for operation in timeline.django(key).operations:
+        options: Mapping[str, object] = getattr(operation, "options", {})
+        if type(operation).__name__ != "CreateModel" or not options.get("managed", True):
+            continue
+        if not options.get("proxy"):
+            name = getattr(operation, "name_lower", "")
+            yield str(options.get("db_table") or f"{key[0]}_{name}")

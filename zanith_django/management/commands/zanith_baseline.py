@@ -1,0 +1,64 @@
+"""zanith_baseline: adopt an existing database; nothing in it is changed but the records."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from zanith_django.baseline import Baseline, Options, baseline
+from zanith_django.management.base import ZanithCommand
+from zanith_django.timeline import dotted
+
+
+class Command(ZanithCommand):
+    help = (
+        "Takes the database as it is for the beginning of the history: records Django migrations "
+        "whose tables are there, writes covered_after, keeps a snapshot. Runs nothing."
+    )
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--at",
+            nargs="+",
+            default=[],
+            metavar="APP.MIGRATION",
+            help="How far an app has come, whatever its tables say.",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Say what would be recorded.")
+        parser.add_argument(
+            "--no-files", action="store_true", help="Leave the files of the project alone."
+        )
+        parser.add_argument(
+            "--lock-wait",
+            type=float,
+            metavar="SECONDS",
+            help="How long to wait for another run to end; 0 refuses at once.",
+        )
+
+    def run(self, **options: Any) -> None:
+        connection = self.connect_directly(options["database"])
+        given = Options(
+            at=tuple(options["at"]),
+            dry_run=options["dry_run"],
+            files=not options["no_files"],
+            lock_wait=options["lock_wait"],
+        )
+        self.say(_lines(baseline(connection, given), dry_run=given.dry_run))
+
+
+def _lines(found: Baseline, *, dry_run: bool) -> list[str]:
+    if not found.changes:
+        return ["Nothing to do: the database is adopted already."]
+    would = "would be " if dry_run else ""
+    lines = [f"{would}recorded as applied: {dotted(key)}" for key in found.recorded]
+    lines += [f"{would}written: {_near(file.path)}" for file in found.files]
+    lines += [f"{would}accepted without a file: {name}" for name in found.accepted]
+    if found.snapshot:
+        lines.append(f"{would}kept: a snapshot of the schema, baseline:baseline")
+    return lines
+
+
+def _near(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
