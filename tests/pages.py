@@ -20,7 +20,7 @@ from zanith_django import files
 from zanith_django.execute import transactions
 from zanith_django.locks import Lock
 from zanith_django.operations import KINDS, Context, Operation, Statement
-from zanith_django.operations.base import Batches, PythonCall
+from zanith_django.operations.base import Batches, PythonCall, Rounds
 from zanith_django.risk import assess
 from zanith_django.schema.graph import SchemaGraph
 
@@ -149,6 +149,8 @@ def _group(group: Sequence[Statement]) -> Iterator[str]:
     first = group[0]
     if isinstance(first, Batches):
         yield "-- in batches of key ranges, each committed with its checkpoint"
+    elif isinstance(first, Rounds):
+        yield f"-- again and again, until no more than {first.enough} keys are left"
     elif isinstance(first, PythonCall):
         pass
     elif not first.transactional:
@@ -179,7 +181,7 @@ def _lock_row(statement: Statement) -> tuple[str, str, str, str]:
 def _how_long(statement: Statement) -> str:
     if statement.sql.startswith("--") or not statement.tables:
         return "as long as it runs"
-    if isinstance(statement, Batches):
+    if isinstance(statement, Batches | Rounds):
         return "a batch, again and again"
     if statement.rewrites:
         return "while it writes the table anew"

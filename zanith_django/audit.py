@@ -99,7 +99,11 @@ def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> 
     with ledger.connection.cursor() as cursor:
         cursor.execute(artifact.count)
         rows = int(cursor.fetchone()[0])
-    ledger.write_artifact(migration_id, artifact, schema, rows, "")
+        checksum = ""
+        if artifact.checksum:
+            cursor.execute(artifact.checksum)
+            checksum = str(cursor.fetchone()[0])
+    ledger.write_artifact(migration_id, artifact, schema, rows, checksum)
 
 
 def error_text(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Backfills: writes the rows that a predicate selects, in small batches, resumable after a kill.
+"""Backfills: writes or copies the rows that a predicate selects, in small batches, resumable.
 
 A pass walks closed ranges of a key, or of pages where a table has no key. A range is found first
 and updated then: an UPDATE joined to a LIMIT, or a prepared one, runs at a fraction of the speed.
@@ -20,7 +20,7 @@ from django.db.utils import OperationalError
 
 from zanith_django import sql
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
-from zanith_django.operations.base import Batches
+from zanith_django.operations.base import Batches, Copies
 from zanith_django.schema.graph import TableName
 
 FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
@@ -263,6 +263,7 @@ class _Run:
         self.regclass = sql.regclass(batches.table, schema)
         self.assignments = sql.catalog_text(batches.assignments)
         self.where = sql.catalog_text(batches.where)
+        self.copies = batches if isinstance(batches, Copies) else None
         self.batch_seconds, self.pause = batch_seconds, pause
         self.progress, self.before_batch = progress, before_batch
         self.size, self.visited = FIRST_SIZE, 0
@@ -287,7 +288,7 @@ class _Run:
                 if key
                 else _PagePass(self.connection, self.regclass)
             )
-            missed = self._missed()
+            missed = 0 if self.copies else self._missed()
             if not 0 < missed <= allowed:
                 break
             allowed = 2 * missed + FIRST_SIZE  # more than that: they come faster than we write
@@ -338,6 +339,15 @@ class _Run:
         return time.monotonic() - started, written
 
     def _update(self, found: _Range) -> str:
+        if self.copies:
+            return sql.compose(
+                "{insert} FROM {table} AS t WHERE {condition} AND ({where}) {ending}",
+                insert=sql.catalog_text(self.copies.insert),
+                table=found.table,
+                condition=found.condition,
+                where=self.where,
+                ending=sql.catalog_text(self.copies.ending),
+            )
         return sql.compose(
             "UPDATE {table} SET {assignments} WHERE {condition} AND ({where}){skipped}",
             table=found.table,

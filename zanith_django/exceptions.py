@@ -179,9 +179,9 @@ class CannotUndo(Refusal):
 
 
 class CannotDrop(Refusal):
-    def __init__(self, target: str, why: str) -> None:
+    def __init__(self, target: str, why: str, hint: str = "") -> None:
         self.target, self.why = target, why
-        self.hint = "Lift what depends on it in a migration of its own first."
+        self.hint = hint or "Lift what depends on it in a migration of its own first."
         super().__init__(target, why)
 
     def __str__(self) -> str:

@@ -16,9 +16,12 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import LockLost
 from zanith_django.ledger import Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
-from zanith_django.operations.base import Batches, PythonCall, Statement
+from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
 from zanith_django.run_lock import LOST, check_held, guard
 from zanith_django.session import milliseconds
+
+# Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
+ROUNDS = 100
 
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
@@ -161,6 +164,9 @@ class Executor:
         if isinstance(statement, PythonCall):
             self._one(statement)
             return
+        if isinstance(statement, Rounds):
+            self._in_rounds(statement)
+            return
 
         # Without a lock timeout: it would kill a concurrent build whenever any old snapshot is
         # open, and leave an invalid index each time.
@@ -178,6 +184,16 @@ class Executor:
         """Without parameters: several statements of one text are one transaction by themselves."""
         with self.connection.cursor() as cursor:
             cursor.execute(text)
+
+    def _in_rounds(self, statement: Rounds) -> None:
+        for _ in range(ROUNDS):
+            check_held(self.connection)
+            with transaction.atomic(using=self.connection.alias, durable=True):
+                self._execute(statement.sql)
+            with self.connection.cursor() as cursor:
+                cursor.execute(statement.left)
+                if cursor.fetchone()[0] <= statement.enough:
+                    return
 
     def _backfill(self, step: StepRun, statement: Batches, number: int) -> None:
         backfill(

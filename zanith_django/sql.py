@@ -56,6 +56,11 @@ def catalog_text(text: str) -> sql.Composable:
     return sql.SQL(text)
 
 
+def composed(text: str) -> sql.Composable:
+    """A statement that `compose` made, inside another one."""
+    return sql.SQL(text)
+
+
 def keyword(word: str) -> sql.Composable:
     """A word of SQL such as CASCADE; letters, blanks and underscores only."""
     if not word.replace(" ", "").replace("_", "").isalpha():

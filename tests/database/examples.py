@@ -128,6 +128,10 @@ def re_timed(mode: str) -> Example:
     )
 
 
+def archived_column(setup: str, name: str) -> Example:
+    return Example(lambda g: ops.ArchiveColumn.of(table(g), column(g, name)), setup)
+
+
 def restored(example: Example) -> Example:
     def operation(graph: SchemaGraph) -> Operation:
         inverse = example.operation(graph).inverse()
@@ -265,6 +269,27 @@ SOFT_COLUMNS = [
     soft_column("", "b"),
 ]
 SOFT_TABLES = [Example(lambda g: ops.SoftDropTable(table=table(g)), WHOLE)]
+ARCHIVED_COLUMNS = [
+    archived_column(HUNG, "d"),
+    archived_column("ALTER TABLE t ADD n bigint GENERATED ALWAYS AS IDENTITY", "n"),
+    archived_column("ALTER TABLE t ADD n bigserial", "n"),
+    archived_column(
+        "ALTER TABLE t DROP CONSTRAINT t_pk, ADD PRIMARY KEY (a, id); "
+        'ALTER TABLE t ALTER b SET STORAGE external, ALTER b TYPE text COLLATE "C"',
+        "b",
+    ),
+    archived_column("ALTER TABLE t DROP CONSTRAINT t_pk, ADD CONSTRAINT t_a UNIQUE (a)", "b"),
+]
+ARCHIVED_TABLES = [
+    Example(lambda g: ops.ArchiveTable(table=table(g)), WHOLE),
+    Example(
+        lambda g: ops.ArchiveTable(table=table(g)),
+        "ALTER TABLE t ALTER id SET GENERATED ALWAYS, ALTER b TYPE json USING to_json(b), "
+        "ADD loose serial, ADD CHECK (a > 0) NOT VALID; "
+        "COMMENT ON TABLE t IS 'kept'; ALTER TABLE t ALTER loose DROP NOT NULL; "
+        "UPDATE t SET loose = NULL WHERE id = 2",
+    ),
+]
 
 EXAMPLES: dict[str, list[Example]] = {
     "createExtension": [restored(EXTENSION)],
@@ -386,9 +411,11 @@ EXAMPLES: dict[str, list[Example]] = {
         ),
     ],
     "softDropColumn": SOFT_COLUMNS,
-    "restoreColumn": [restored(example) for example in SOFT_COLUMNS],
+    "archiveColumn": ARCHIVED_COLUMNS,
+    "restoreColumn": [restored(example) for example in (*SOFT_COLUMNS, *ARCHIVED_COLUMNS)],
     "softDropTable": SOFT_TABLES,
-    "restoreTable": [restored(example) for example in SOFT_TABLES],
+    "archiveTable": ARCHIVED_TABLES,
+    "restoreTable": [restored(example) for example in (*SOFT_TABLES, *ARCHIVED_TABLES)],
     "addIndex": [
         add(ops.AddIndex, index=dataclasses.replace(INDEX, comment="it's")),
         add(ops.AddIndex, index=dataclasses.replace(INDEX, unique=True, nulls_not_distinct=True)),
@@ -590,6 +617,8 @@ PAGES: dict[str, Example] = {
     ),
     "softDropColumn": soft_column(PAGE_COLUMN, "d"),
     "restoreColumn": restored(soft_column(PAGE_COLUMN, "d")),
+    "archiveColumn": archived_column(PAGE_COLUMN, "d"),
+    "archiveTable": Example(lambda g: ops.ArchiveTable(table=table(g)), PAGE_TABLE),
     "softDropTable": Example(lambda g: ops.SoftDropTable(table=table(g)), PAGE_TABLE),
     "restoreTable": restored(Example(lambda g: ops.SoftDropTable(table=table(g)), PAGE_TABLE)),
     "dropTable": Example(lambda g: ops.DropTable(table=table(g, P))),

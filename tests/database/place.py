@@ -14,7 +14,14 @@ import psycopg
 from tests.servers import Database
 from zanith_django.execute import transactions
 from zanith_django.locks import Lock
-from zanith_django.operations.base import SHADOW_SCHEMA, Batches, Context, Operation, Statement
+from zanith_django.operations.base import (
+    SHADOW_SCHEMA,
+    Batches,
+    Context,
+    Operation,
+    Rounds,
+    Statement,
+)
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph, TableName
 
@@ -81,7 +88,7 @@ class Place:
 
     def run(self, group: Sequence[Statement]) -> None:
         """One transaction, or one statement outside of any."""
-        if not group[0].transactional and not isinstance(group[0], Batches):
+        if not group[0].transactional and not isinstance(group[0], Batches | Rounds):
             self.execute(group[0].sql)
             return
         with self.connection.transaction():
@@ -113,7 +120,7 @@ class Place:
         if not tables:
             self.execute(statement.sql)
             return None
-        if statement.transactional or isinstance(statement, Batches):
+        if statement.transactional or isinstance(statement, Batches | Rounds):
             with self.connection.transaction():
                 self.execute(statement.sql)
                 lock = self._strongest(self.connection, tables)

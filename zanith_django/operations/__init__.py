@@ -1,5 +1,6 @@
 """The language of migrations: one frozen class per kind of change."""
 
+from zanith_django.operations.archives import ArchiveColumn, ArchiveTable
 from zanith_django.operations.base import KINDS, Context, Operation, Statement
 from zanith_django.operations.column_types import AlterColumnType, AlterGenerated
 from zanith_django.operations.columns import (
@@ -42,12 +43,8 @@ from zanith_django.operations.policies import (
     DropPolicy,
     EnableRls,
 )
-from zanith_django.operations.soft_drops import (
-    RestoreColumn,
-    RestoreTable,
-    SoftDropColumn,
-    SoftDropTable,
-)
+from zanith_django.operations.restores import RestoreColumn, RestoreTable
+from zanith_django.operations.soft_drops import SoftDropColumn, SoftDropTable
 from zanith_django.operations.tables import (
     AlterTableOptions,
     CreateTable,
@@ -75,6 +72,8 @@ __all__ = [
     "AlterPolicy",
     "AlterPrimaryKey",
     "AlterTableOptions",
+    "ArchiveColumn",
+    "ArchiveTable",
     "Backfill",
     "Context",
     "CreateCollation",

@@ -14,7 +14,6 @@ from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, en
 
 KINDS: dict[str, type[Operation]] = {}
 
-DROPPED_PREFIX = "_zanith_dropped_"
 SHADOW_SCHEMA = "_zanith_shadow"
 
 
@@ -92,6 +91,27 @@ class Batches(Statement):
     table: TableName = _NOWHERE
     assignments: str = ""
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies(Batches):
+    """Copies every row that `where` selects to another table, range after range.
+
+    `insert` is `INSERT INTO … SELECT …`; the runner adds the table, known as `t`, the range and
+    `ending`. What changes behind the cursor is for a journal to tell.
+    """
+
+    insert: str = ""
+    ending: str = "ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds(Statement):
+    """Runs again and again, each time in a transaction of its own, until `left`, a query with one
+    number, says that no more than `enough` is left to do; what comes too fast is left as well."""
+
+    left: str = ""
+    enough: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +204,9 @@ class OnTable(Operation):
 class Artifact:
     """What a recoverable drop leaves behind; a row of `_zanith_migration_artifacts`.
 
-    `count` is a query with one number: the rows that hold data. `metadata` holds what a restore
-    needs, as JSON data.
+    `count` is a query with one number: the rows that hold data; `checksum` one with a text that
+    tells whether they were changed since, "" where nothing is told. `metadata` holds what a
+    restore needs, as JSON data.
     """
 
     id: str
@@ -196,12 +217,17 @@ class Artifact:
     recovery_sql: str
     count: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    checksum: str = ""
 
 
 def dropped_name(artifact_id: str, part: str = "") -> str:
     """The name under which a soft-dropped thing is kept: 12 hex digits of its artifact's id."""
-    digest = hashlib.sha256(f"{artifact_id}{part}".encode()).hexdigest()
-    return f"{DROPPED_PREFIX}{digest[:12]}"
+    return own_name("dropped", f"{artifact_id}{part}")
+
+
+def own_name(kind: str, of: str) -> str:
+    """A name of ours that no schema counts: `_zanith_<kind>_<12 hex digits>`."""
+    return f"_zanith_{kind}_{hashlib.sha256(of.encode()).hexdigest()[:12]}"
 
 
 def to_data(operation: Operation) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zanith_django import sql
 from zanith_django.locks import Lock
-from zanith_django.operations.base import Context, Statement, alter_table, dropped_name
+from zanith_django.operations.base import Context, Statement, alter_table, own_name
 from zanith_django.operations.constraints import constraint_state, drop_constraint, validate
 from zanith_django.schema.graph import TableName
 from zanith_django.schema.object_names import make_object_name
@@ -41,7 +41,7 @@ class NotNull:
         if context.server_version >= 180000:
             native = make_object_name(table.name, column, "not_null")
             return cls.claimed(table, native, sql.clause("NOT NULL {column}", column=name), context)
-        proof = dropped_name(f"{table}.{column}", "not null").replace("dropped", "not_null")
+        proof = own_name("not_null", f"{table}.{column}not null")
         check = sql.clause("CHECK ({column} IS NOT NULL)", column=name)
         proved = cls.claimed(table, proof, check, context)
         end = (dataclasses.replace(set_it, separate=True), drop_constraint(table, proof, context))
