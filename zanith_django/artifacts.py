@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,9 @@ from zanith_django.exceptions import CannotRestore, UnknownArtifact
 from zanith_django.ledger import ArtifactRow, Ledger
 from zanith_django.obstacles import Obstacle, Rows
 from zanith_django.operations import RestoreColumn, RestoreTable
-from zanith_django.operations.base import from_data
+from zanith_django.operations.archives import content, pinned_spelling
+from zanith_django.operations.base import SHADOW_SCHEMA, from_data
+from zanith_django.operations.journal import same_key
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
 
 Restoring = RestoreColumn | RestoreTable
@@ -56,7 +58,9 @@ def restoring(artifact: ArtifactRow) -> Restoring:
 
 
 def hidden_place(artifact: ArtifactRow) -> tuple[TableName, str]:
-    """The table that holds the data now, and the hidden column in it ("" for a table)."""
+    """The table that holds the data now, and the column in it ("" for a table)."""
+    if artifact.archived:
+        return TableName.of(artifact.physical_name), artifact.source_column or ""
     if artifact.source_column:
         return TableName(artifact.source_schema, artifact.source_table), artifact.physical_name
     return TableName.of(artifact.physical_name), ""
@@ -80,7 +84,11 @@ def blocked(
     done: then only rows can be in the way. Not `strict`, rows are never in the way.
     """
     if not begun:
-        changed = _changed(connection, artifact, operation)
+        changed = (
+            archive_changed(connection, artifact, operation, graph)
+            if artifact.archived
+            else _changed(connection, artifact, operation)
+        )
         taken = _taken(operation, graph)
         if changed or taken:
             return changed or taken
@@ -143,6 +151,59 @@ def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: 
     return ""
 
 
+def archive_changed(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    operation: Restoring,
+    graph: SchemaGraph,
+) -> str:
+    """How an archive differs from what its artifact tells of it."""
+    table, _ = hidden_place(artifact)
+    found = columns_of(connection, table)
+    if not found:
+        return f"the archive {table} is gone"
+    if isinstance(operation, RestoreColumn):
+        wanted = {operation.column.name: operation.column.type}
+        why = _key_changed(operation, found, graph)
+        if why:
+            return why
+    else:
+        wanted = {item.name: item.type for item in operation.table.columns}
+    if any(found.get(name) != kind for name, kind in wanted.items()):
+        return f"the columns of the archive {table} changed since it was made"
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(pinned_spelling())
+        cursor.execute(content(table))
+        rows, checksum = cursor.fetchone()
+    if rows != artifact.row_count:
+        return (
+            f"the archive {table} changed since it was made: "
+            f"it had {artifact.row_count:,} rows and has {rows:,}"
+        )
+    if checksum != artifact.checksum:
+        return f"the archive {table} changed since it was made: its checksum is another"
+    return ""
+
+
+def _key_changed(operation: RestoreColumn, kept: Mapping[str, str], graph: SchemaGraph) -> str:
+    """Archived values find their rows by the key."""
+    live = graph.table(operation.table)
+    for name in operation.key if live else ():
+        column = live.column(name) if live else None
+        if column is None or not _alike(column.type, kept.get(name, "")):
+            now = f"is {column.type} now" if column else "is gone"
+            return (
+                f"{operation.table}.{name}, by which its values find their rows, "
+                f"was {kept.get(name, 'another')} and {now}"
+            )
+    return ""
+
+
+def _alike(one: str, other: str) -> bool:
+    integers = {"smallint", "integer", "bigint"}
+    return one == other or {one, other} <= integers
+
+
 def _taken(operation: Restoring, graph: SchemaGraph) -> str:
     """A name that something else has by now."""
     if isinstance(operation, RestoreTable):
@@ -195,6 +256,8 @@ def rows_in_the_way(
     place, column = hidden_place(artifact)
     found = columns_of(connection, place)
     if isinstance(operation, RestoreColumn):
+        if artifact.archived:
+            place = TableName(artifact.source_schema, artifact.source_table)
         wanted = Table(operation.table, (operation.column,), **operation.dependents)
         primary = (graph.table(operation.table) or wanted).primary_key
         key = primary.columns if primary else ()
@@ -207,7 +270,11 @@ def rows_in_the_way(
     here = columns_of(connection, place)
     if not needed - {artifact.source_column} <= set(here):
         return []  # of a rollback: other steps will bring these columns first
-    source = _as_it_was(place, column if column in found else "", artifact, graph.default_schema)
+    if artifact.archived and isinstance(operation, RestoreColumn) and found:
+        source = _refilled(artifact, operation, here)
+    else:
+        hidden = column if column in found else ""
+        source = _as_it_was(place, hidden, artifact, graph.default_schema)
     rows = Rows(connection, source, graph.default_schema, key)
     own = _keys_to_itself(wanted, place) if place.name != wanted.name.name else wanted
     return rows.against(own)
@@ -242,6 +309,28 @@ def _as_it_was(table: TableName, hidden: str, artifact: ArtifactRow, schema: str
         hidden=sql.ident(hidden),
         column=sql.ident(artifact.source_column or ""),
         table=spelled,
+    )
+
+
+def _refilled(
+    artifact: ArtifactRow, operation: RestoreColumn, here: Iterable[str]
+) -> sql.Composable:
+    """A query of the rows as they will be once they have their archived values again."""
+    name = sql.ident(operation.column.name)
+    value = sql.clause("kept.{name}", name=name)
+    if operation.column.name in here:
+        value = sql.clause("coalesce(live.{name}, kept.{name})", name=name)
+    others = [sql.ident(column) for column in here if column != operation.column.name]
+    live = TableName(artifact.source_schema, artifact.source_table)
+    return sql.clause(
+        "(SELECT {others}, {value} AS {name} FROM {live} AS live LEFT JOIN {archive} AS kept "
+        "ON {same})",
+        others=sql.join(sql.clause("live.{column}", column=column) for column in others),
+        value=value,
+        name=name,
+        live=sql.table(live, live.schema),
+        archive=sql.table(hidden_place(artifact)[0], SHADOW_SCHEMA),
+        same=same_key("live", "kept", operation.key),
     )
 
 

@@ -34,7 +34,7 @@ from zanith_django.schema.graph import (
     TableName,
 )
 
-SOFT, HARD = "soft", "hard"
+SOFT, ARCHIVE, HARD = "soft", "archive", "hard"
 ASIDE = "_zanith_renamed_"
 
 ColumnName = tuple[TableName, str]
@@ -65,8 +65,8 @@ def diff(
     """The operations that turn `before` into `after`, in an order that never breaks.
 
     Everything that `before` has and `after` lacks is dropped: restrict the graphs to what is
-    owned first. `drop` is how columns and tables go: "soft" (kept aside) or "hard". Triggers,
-    tablespaces, partitioning and whether a table is logged are not compared.
+    owned first. `drop` is how columns and tables go: "soft" (kept aside), "archive" or "hard".
+    Triggers, tablespaces, partitioning and whether a table is logged are not compared.
     """
     differ = _Differ(before, after, hints or Hints(), drop)
     for phase in _PHASES:
@@ -123,7 +123,7 @@ class _Differ:
         """The pair of a table as it stands; the same one for as long as nothing touches it."""
         current, known = self.current(wanted.name), self._pairs.get(wanted.name)
         if known is None or known.current is not current:
-            known = self._pairs[wanted.name] = Pair(current, wanted, soft=self.drop == SOFT)
+            known = self._pairs[wanted.name] = Pair(current, wanted, soft=self.drop != HARD)
         return known
 
     def _differs(self, wanted: Table) -> bool:
@@ -347,6 +347,8 @@ def _drop_column(d: _Differ, table: Table, column: Column) -> Operation:
     label = d.label(table.name)
     if d.drop == SOFT:
         return ops.SoftDropColumn.of(table, column, label)
+    if d.drop == ARCHIVE:
+        return ops.ArchiveColumn.of(table, column, label)
     return ops.DropColumn(table=table.name, column=column, model=label)
 
 
@@ -359,9 +361,9 @@ def _dropped_tables(d: _Differ) -> Iterator[Operation]:
             if key.references in earlier:
                 yield ops.DropForeignKey(table=table.name, foreign_key=key)
         earlier.add(table.name)
-    kind = ops.SoftDropTable if d.drop == SOFT else ops.DropTable
+    kinds = {SOFT: ops.SoftDropTable, ARCHIVE: ops.ArchiveTable, HARD: ops.DropTable}
     for table in ordered:
-        yield kind(table=d.current(table.name), model=d.label(table.name))
+        yield kinds[d.drop](table=d.current(table.name), model=d.label(table.name))
 
 
 # --- what comes ----------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from django.db.migrations.operations import CreateModel
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
-from zanith_django.diff import HARD, SOFT
-from zanith_django.exceptions import InvalidArgument, NotAdopted
+from zanith_django.diff import SOFT
+from zanith_django.exceptions import NotAdopted
 from zanith_django.files import (
     NewFile,
     covered_after,
@@ -69,21 +69,12 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
     taken = {entry.id for entry in timeline.entries}
     made: list[NewFile] = list(inits(request.apps, since))
     summaries = []
-    for key, operations in _walked(connection, timeline, missing, drop_of(request)):
+    for key, operations in _walked(connection, timeline, missing, request.drop):
         config = apps.get_app_config(key[0])
         file = _file(config, key, operations, request.name, next(following), taken)
         made.append(file)
         summaries.append((file.path.stem, tuple(operations)))
     return Generated(tuple(made), tuple(summaries))
-
-
-def drop_of(request: Request) -> str:
-    if request.drop not in (SOFT, HARD):
-        raise InvalidArgument(
-            f"--drop {request.drop} is written by hand: an archive copies rows.",
-            "Use --drop soft, or edit the file.",
-        )
-    return request.drop
 
 
 # --- makemigrations ------------------------------------------------------------------------------

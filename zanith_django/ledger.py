@@ -134,6 +134,11 @@ class ArtifactRow:
         """`users` or `users.legacy_uuid`, as in the artifact's id."""
         return self.id.rsplit("::", 1)[-1]
 
+    @property
+    def archived(self) -> bool:
+        """A copy keeps it; what was soft-dropped is kept as it was."""
+        return self.artifact_type.startswith("archive_")
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

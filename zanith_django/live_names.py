@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from zanith_django.operations import (
+    ArchiveColumn,
+    ArchiveTable,
     DropCheck,
     DropExclusion,
     DropForeignKey,
@@ -46,14 +48,14 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
     `graph` is the schema just before the operation. What it does not know stays as it is written,
     so that PostgreSQL says what is wrong.
     """
-    if isinstance(operation, SoftDropTable):
+    if isinstance(operation, SoftDropTable | ArchiveTable):
         table = graph.table(operation.table.name)
         return dataclasses.replace(operation, table=table) if table else operation
     found = graph.table(operation.table) if isinstance(operation, OnTable) else None
     if found is None:
         return operation
-    if isinstance(operation, SoftDropColumn):
-        return _soft_drop(operation, found)
+    if isinstance(operation, SoftDropColumn | ArchiveColumn):
+        return _whole_column(operation, found)
     if isinstance(operation, _Drop):
         return _drop(operation, found)
     if isinstance(operation, RenameIndex):
@@ -63,8 +65,11 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
     return operation
 
 
-def _soft_drop(operation: SoftDropColumn, table: Table) -> SoftDropColumn:
-    """Whatever contains the live column would trip up code that knows the column no more."""
+def _whole_column(
+    operation: SoftDropColumn | ArchiveColumn, table: Table
+) -> SoftDropColumn | ArchiveColumn:
+    """Whatever contains the live column would trip up code that knows the column no more, or is
+    to come back with it."""
     column = table.column(operation.column.name)
     if column is None:
         return operation

@@ -169,7 +169,7 @@ class Pair:
         return tuple(what_contains(self.current, column.name)[part])
 
     def carried(self, part: str) -> set[str]:
-        """Names of what a soft drop of its column takes along and remembers."""
+        """Names of what a soft drop or an archive of its column takes along and remembers."""
         if not self.soft:
             return set()
         gone = [column for column in self.gone_columns if not column.generated]

@@ -1,4 +1,4 @@
-"""Recover: take back what a soft drop left behind, refill from it, or let it go for good.
+"""Recover: take back what a drop left behind, refill from it, or let it go for good.
 
 Each work on an artifact is an audited step of the migration `recover:<artifact id>`.
 """
@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django import sql
 from zanith_django.artifacts import (
     Restoring,
+    archive_changed,
     as_rows_allow,
     blocked,
     columns_of,
@@ -43,8 +44,9 @@ from zanith_django.locks import Lock
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.obstacles import Obstacle
 from zanith_django.operations import Operation, RestoreColumn, RestoreTable, Statement
-from zanith_django.operations.base import Context
+from zanith_django.operations.base import Batches, Context
 from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.restores import refill
 from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph
 from zanith_django.reasons import Level
@@ -173,6 +175,9 @@ def _refuse_reseed(
         )
     live = graph.table(operation.table)
     column = live.column(operation.column.name) if live else None
+    why = archive_changed(connection, artifact, operation, graph) if artifact.archived else ""
+    if why:
+        raise CannotRestore(artifact.id, why)
     if column is None:
         raise InvalidArgument(
             f"There is no column {operation.target} to refill.",
@@ -194,7 +199,8 @@ def _purge(
     table, column = hidden_place(artifact)
     found = columns_of(connection, table)
     there = column in found if column else bool(found)
-    half = None if there else work.half_restored()
+    # A restore that stopped half way has an archive still to read from.
+    half = work.half_restored() if artifact.archived or not there else None
     if half:
         raise InvalidArgument(
             f"A restore of {artifact.target} is half done.",
@@ -205,7 +211,7 @@ def _purge(
         sql.compose(
             "ALTER TABLE {table} DROP COLUMN {column}", table=spelled, column=sql.ident(column)
         )
-        if column
+        if column and not artifact.archived
         else sql.compose("DROP TABLE {table}", table=spelled)
     )
     gone = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
@@ -282,16 +288,23 @@ class _Work:
     def refill(self, operation: RestoreColumn) -> int:
         """Write the old values where the column is NULL; the number of rows."""
         context = self._context(operation)
-        column, hidden = sql.ident(operation.column.name), sql.ident(self.artifact.physical_name)
-        batches = update_in_batches(
-            operation.table,
-            sql.clause("{column} = {hidden}", column=column, hidden=hidden),
-            sql.clause("{column} IS NULL AND {hidden} IS NOT NULL", column=column, hidden=hidden),
-            context,
-        )
+        batches = self._refilling(operation, context)
         new = _step(RESEED, f"{batches.sql};", Level.MEDIUM)
         self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
         return self.refilled
+
+    def _refilling(self, operation: RestoreColumn, context: Context) -> Batches:
+        name = operation.column.name
+        place, hidden = hidden_place(self.artifact)
+        if self.artifact.archived:
+            return refill(operation.table, name, operation.key, place, context)
+        parts = {"column": sql.ident(name), "hidden": sql.ident(hidden)}
+        return update_in_batches(
+            operation.table,
+            sql.clause("{column} = {hidden}", **parts),
+            sql.clause("{column} IS NULL AND {hidden} IS NOT NULL", **parts),
+            context,
+        )
 
     def audited(
         self,

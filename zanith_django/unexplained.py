@@ -19,7 +19,6 @@ from zanith_django.generate import (
     Generated,
     Request,
     covered_since,
-    drop_of,
     inits,
     last_of,
     name_of,
@@ -53,7 +52,7 @@ def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Gen
             before = with_it or before
     before = dataclasses.replace(before, schemas=live.schemas)
     title = "What the models of {app} ask for and the database had not."
-    parts = _Parts(before, wanted, drop_of(request)).of(owned)
+    parts = _Parts(before, wanted, request.drop).of(owned)
     return dataclasses.replace(_files(timeline, parts, request, title), left=tuple(left))
 
 
@@ -74,7 +73,7 @@ def generate_from_empty(connection: BaseDatabaseWrapper, request: Request) -> Ge
             owned[config] += tuple(sorted(new))  # of models that are gone since
         before = made
     title = "What the models of {app} ask for, from nothing."
-    parts = _Parts(before, wanted, drop_of(request)).of(owned)
+    parts = _Parts(before, wanted, request.drop).of(owned)
     return _files(timeline, parts, request, title, first="initial")
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.database.declared import django_connection, within
+from tests.database.declared import django_connection, ledgered, within
 from tests.database.examples import SETUP
 from tests.database.place import Connection, Place
 from tests.servers import Database, Server
 
-__all__ = ["django_connection", "within"]
+__all__ = ["django_connection", "ledgered", "within"]
 
 
 @pytest.fixture(scope="module")

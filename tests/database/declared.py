@@ -12,7 +12,9 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.state import ModelState
 from pytest_django import DjangoDbBlocker
 
-from tests.servers import Server
+from tests.servers import Database, Server
+from zanith_django.audit import working_session
+from zanith_django.ledger import Ledger
 from zanith_django.schema.states import RecordingState, render
 
 EXTENSIONS = ("hstore", "citext", "btree_gist", "btree_gin", "pg_trgm", "bloom")
@@ -56,6 +58,22 @@ def django_connection(
         wrapper.close()
     del connections["shared"]
     server.drop_database(name)
+
+
+@pytest.fixture
+def ledgered(
+    fresh_database: Database, django_db_blocker: DjangoDbBlocker
+) -> Iterator[DatabaseWrapper]:
+    """Django's connection to a new database that has a ledger, with the run lock held."""
+    address = environ.Env.db_url_config(fresh_database.url)
+    wrapper = DatabaseWrapper({**connections["default"].settings_dict, **address}, alias="ledgered")
+    connections["ledgered"] = wrapper
+    with django_db_blocker.unblock():
+        Ledger(wrapper).ensure()
+        with working_session(wrapper):
+            yield wrapper
+        wrapper.close()
+    del connections["ledgered"]
 
 
 @pytest.fixture

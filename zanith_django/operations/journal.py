@@ -29,7 +29,7 @@ ROUND, ENOUGH = 5_000, 500
 ID = "_zanith_id"
 
 # It runs as its owner, for writers may have no right to our schema. A row without a key tells that
-# the whole table was emptied. `*=` compares values of any type, byte by byte.
+# the whole table was emptied. Images compare values of any type, byte by byte.
 _FUNCTION = """\
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $zanith$
@@ -136,10 +136,10 @@ class Copying:
 
     def _function_text(self) -> str:
         compared = tuple(dict.fromkeys((*self.key, *self.watched))) if self.watched else ()
-        unchanged = sql.clause("NEW *= OLD")
+        unchanged = sql.clause("record_image_eq(NEW, OLD)")
         if compared:
             unchanged = sql.clause(
-                "ROW({new}) *= ROW({old})",
+                "record_image_eq(ROW({new}), ROW({old}))",
                 new=_of("NEW", compared),
                 old=_of("OLD", compared),
             )

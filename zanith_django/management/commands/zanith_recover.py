@@ -1,4 +1,4 @@
-"""zanith_recover: see, take back, save or let go what soft drops keep."""
+"""zanith_recover: see, take back, save or let go what drops keep."""
 
 from __future__ import annotations
 
