@@ -221,6 +221,7 @@ def test_a_table_that_was_emptied_meanwhile_keeps_only_what_came_after(
     with pytest.raises(Stopped):
         run(ledgered, operation, stop_after=5)
     execute(ledgered, "TRUNCATE t, truth; INSERT INTO t (id, d) VALUES (7, 1), (8000, 2)")
+    assert [item.name for item in table(graph_of(ledgered)).triggers] == ["tell"]
     run(ledgered, operation, resumed=True)
     assert differing(ledgered, "id, d, at") == 0
     assert told(ledgered) == (2, kept(ledgered).checksum)
@@ -303,6 +304,20 @@ def test_a_partitioned_table_is_refused_by_name() -> None:
     parted = Table(T, (Column("a", "integer"),), partition_key="RANGE (a)")
     with pytest.raises(CannotDrop, match="this one is partitioned"):
         ops.ArchiveTable(table=parted)
+
+
+def test_triggers_come_back_with_an_archived_table(place: Place) -> None:
+    place.execute(
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER mine BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing();"
+        "ALTER TABLE t DISABLE TRIGGER mine"
+    )
+    before = table(place.read())
+    archived = ops.ArchiveTable(table=before)
+    place.apply(archived, place.context(place.read()))
+    place.apply(archived.inverse(), place.context(place.read()))
+    assert before.triggers
+    assert table(place.read()).triggers == before.triggers
 
 
 def test_columns_that_were_dropped_before_come_back_with_an_archived_table(place: Place) -> None:

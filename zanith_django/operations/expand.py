@@ -46,9 +46,10 @@ from zanith_django.operations.indexes import (
 )
 from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.restores import RestoreColumn
 from zanith_django.operations.rewrites import assigns
 from zanith_django.operations.sequences import move_sequence
-from zanith_django.operations.soft_drops import RestoreColumn, to_base_type
+from zanith_django.operations.soft_drops import to_base_type
 from zanith_django.operations.triggers import (
     drop_trigger,
     make_triggers,

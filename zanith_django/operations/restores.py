@@ -49,6 +49,7 @@ from zanith_django.operations.sequences import (
     usual_name,
 )
 from zanith_django.operations.tables import CreateTable
+from zanith_django.operations.triggers import make_triggers
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -356,6 +357,7 @@ class RestoreTable(OnWholeTable):
             Statement(fill, Lock.ROW_EXCLUSIVE, (name,)),
             *(reseed(name, column, context) for column in self._sequences()),
             *(statement for item in more for statement in item.statements(new)),
+            *make_triggers(name, table.triggers, context),
         ]
 
     def _probe(self, context: Context) -> str:
