@@ -59,13 +59,14 @@ def serve(application: Any, environ: dict[str, Any]) -> str:
 
 
 def one_of(chance: random.Random, rows: int, fresh: count[int]) -> str:
-    known = 1 + chance.randrange(rows)
+    known = 2 * (1 + chance.randrange(rows // 2))  # those of odd numbers are there to be cancelled
     kind = chance.choices(
         ["newest", "detail", "place", "change", "cancel"], weights=[2, 5, 3, 4, 1]
     )[0]
     if kind == "newest":
         return "/newest/"
-    return f"/{kind}/{next(fresh) if kind == 'place' else known}/"
+    number = {"place": next(fresh), "cancel": known - 1}.get(kind, known)
+    return f"/{kind}/{number}/"
 
 
 if __name__ == "__main__":
