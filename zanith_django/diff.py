@@ -442,8 +442,11 @@ def _new_tables(d: _Differ) -> Iterator[Operation]:
 
 
 def _is_ready(d: _Differ, key: ForeignKey) -> bool:
-    """Is the end of the foreign key in an old table as it is to be?"""
+    """Is the end of the foreign key in an old table as it is to be? A table that neither graph
+    has is none of theirs, and stays as it is."""
     current, wanted = d.now.table(key.references), d.after.table(key.references)
+    if current is None and wanted is None:
+        return True
     if current is None or wanted is None:
         return False
     same = all(current.column(c) == wanted.column(c) for c in key.referenced_columns)

@@ -24,6 +24,7 @@ from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import (
     AddField,
     AlterField,
+    AlterModelOptions,
     DeleteModel,
     RemoveField,
     RenameField,
@@ -72,7 +73,7 @@ class Walk:
         work = _Work(self, migration)
         for position, operation in enumerate(migration.operations, 1):
             self._learn(operation)
-            if self._cuts(operation):
+            if self._cuts(operation, migration.app_label):
                 work.cut()
                 work.made += self._step(migration, operation, position)
                 self._move(operation, migration.app_label)
@@ -96,6 +97,8 @@ class Walk:
             return
         opaque = any(_is_data_step(inner) for inner in operation.database_operations)
         for inner in operation.state_operations:
+            if self._changes_hands(inner, app_label):
+                inner.state_forwards(app_label, self.tables)
             inner.state_forwards(app_label, self.models)
         if opaque:  # its author says that the tables are now what the models say
             self._sync(self.models.take_touched())
@@ -136,13 +139,26 @@ class Walk:
 
     # --- steps that are no difference of tables ------------------------------------------------
 
-    def _cuts(self, operation: DjangoOperation) -> bool:
+    def _cuts(self, operation: DjangoOperation, app_label: str) -> bool:
         """It is no difference of tables: it works on data, or on what tables stand on."""
         if foundations(operation):
             return True
         if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
             return True
+        if self._changes_hands(operation, app_label):
+            return True
         return any(_is_data_step(inner) for inner in _inner(operation))
+
+    def _changes_hands(self, operation: DjangoOperation, app_label: str) -> bool:
+        """It says who looks after a table, Django or somebody else: the table stays as it is."""
+        if isinstance(operation, SeparateDatabaseAndState):
+            inner = operation.state_operations
+            return any(self._changes_hands(each, app_label) for each in inner)
+        if not isinstance(operation, AlterModelOptions):
+            return False
+        known = self.tables.models.get((app_label, operation.name_lower))
+        now = known.options.get("managed", True) if known else True
+        return bool(operation.options.get("managed", True) != now)
 
     def _step(
         self, migration: DjangoMigration, operation: DjangoOperation, position: int
@@ -404,6 +420,8 @@ def _is_data_step(operation: DjangoOperation) -> bool:
 
 
 def _is_noop(operation: DjangoOperation) -> bool:
+    if isinstance(operation, AlterModelOptions):
+        return True
     if isinstance(operation, RunPython):
         return operation.code is RunPython.noop
     return isinstance(operation, RunSQL) and not operation.sql

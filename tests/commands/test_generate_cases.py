@@ -355,7 +355,7 @@ CASES = [
     ),
     Case(
         "a child model has its own table",
-        ["createTable", "addForeignKey"],
+        ["createTable"],
         [
             (
                 "class Book(",
