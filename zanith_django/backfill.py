@@ -341,9 +341,10 @@ class _Run:
     def _update(self, found: _Range) -> str:
         if self.copies:
             return sql.compose(
-                "{insert} FROM {table} AS t WHERE {condition} AND ({where}) {ending}",
+                "{insert} FROM {table} AS {alias} WHERE {condition} AND ({where}) {ending}",
                 insert=sql.catalog_text(self.copies.insert),
                 table=found.table,
+                alias=sql.ident(self.copies.alias),
                 condition=found.condition,
                 where=self.where,
                 ending=sql.catalog_text(self.copies.ending),

@@ -256,12 +256,33 @@ ALTER TABLE t ADD up bigint REFERENCES t (id) ON DELETE SET NULL (up), ADD CHECK
 CREATE TABLE q (t_id bigint CONSTRAINT q_t REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO q VALUES (1), (NULL); COMMENT ON CONSTRAINT t_pk ON t IS 'kept';
 """
+REBUILT = (
+    POINTED_AT
+    + RETYPED
+    + """
+ALTER TABLE t ADD s serial, ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&),
+  ENABLE ROW LEVEL SECURITY, ALTER b SET STORAGE external, SET (fillfactor = 80),
+  REPLICA IDENTITY FULL;
+COMMENT ON TABLE t IS 'kept'; CREATE POLICY own ON t USING (a > 0);
+"""
+)
 WHOLE = """
 ALTER TABLE t ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p (id), ADD UNIQUE (a),
   ADD COLUMN s serial, ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&),
   ADD COLUMN up bigint REFERENCES t (id), ENABLE ROW LEVEL SECURITY;
 CREATE INDEX t_b ON t (b); CREATE POLICY own ON t USING (a > 0);
 """
+
+
+def rebuilt(graph: SchemaGraph) -> Operation:
+    """Columns in another order, one of another type, one made of others, one new."""
+    old = table(graph).columns
+    new = [dataclasses.replace(c, type="bigint") if c.name == "d" else c for c in reversed(old)]
+    new.append(Column("sum", "bigint", nullable=False))
+    new.append(Column("at", "timestamp with time zone", default="now()"))
+    return ops.RebuildTable(table=T, old=old, new=tuple(new), values=(("sum", "(t.a + d)"),))
+
+
 SOFT_COLUMNS = [
     soft_column(HUNG, "d"),
     soft_column("ALTER TABLE t ADD n bigint GENERATED ALWAYS AS IDENTITY", "n"),
@@ -416,6 +437,21 @@ EXAMPLES: dict[str, list[Example]] = {
     "softDropTable": SOFT_TABLES,
     "archiveTable": ARCHIVED_TABLES,
     "restoreTable": [restored(example) for example in (*SOFT_TABLES, *ARCHIVED_TABLES)],
+    "rebuildTable": [
+        add(ops.RebuildTable),
+        Example(lambda g: ops.RebuildTable(table=T), REBUILT),
+        Example(lambda g: rebuilt(g), REBUILT),
+        Example(
+            lambda g: ops.RebuildTable(
+                table=T, old=table(g).columns, new=(column(g, "id"), column(g, "a"), column(g, "g"))
+            ),
+            REBUILT,
+        ),
+        Example(
+            lambda g: ops.RebuildTable(table=T),
+            "ALTER TABLE t DROP CONSTRAINT t_pk, ADD UNIQUE (a), ALTER id DROP IDENTITY",
+        ),
+    ],
     "addIndex": [
         add(ops.AddIndex, index=dataclasses.replace(INDEX, comment="it's")),
         add(ops.AddIndex, index=dataclasses.replace(INDEX, unique=True, nulls_not_distinct=True)),

@@ -98,10 +98,13 @@ class Place:
     def probe(self, statement: Statement) -> str:
         return str(self.value(statement.probe) or "")
 
-    def resume(self, statements: Sequence[Statement]) -> None:
-        """Run what an earlier run has not finished, as its probes tell."""
+    def resume(self, statements: Sequence[Statement], done: int = 0) -> None:
+        """Run what an earlier run has not finished, as its probes tell; of batches among the first
+        `done` transactions a checkpoint would tell it."""
         groups = list(transactions(statements))
-        for group in groups:
+        for number, group in enumerate(groups, 1):
+            if number <= done and isinstance(group[0], Batches):
+                continue
             if group is groups[-1] and group[0].transactional:
                 self.run(group)
                 continue

@@ -163,6 +163,28 @@ def test_the_old_values_are_kept_under_the_name_of_the_artifact(place: Place) ->
     place.execute("INSERT INTO t (a, d) VALUES (1, 1)")
 
 
+@pytest.mark.parametrize("purged", [False, True])
+def test_the_way_back_brings_the_old_values_where_nobody_wrote_others(
+    place: Place, purged: bool
+) -> None:
+    place.execute("ALTER TABLE t ALTER d TYPE numeric(10, 3); UPDATE t SET d = d + 0.125")
+    operation = retyped(place, "d", "numeric(10,1)")
+    artifact = operation.artifact(place.context(place.read()))
+    assert artifact is not None
+    for _ in between(place, operation):
+        pass
+    if purged:
+        place.execute(f"ALTER TABLE t DROP COLUMN {artifact.physical_name}")
+    place.execute("UPDATE t SET d = 7.5 WHERE id = 2")
+    for _ in between(place, operation.inverse()):
+        pass
+    values = place.execute("SELECT d::text FROM t WHERE id < 4 ORDER BY id")
+    kept = [("1.100",), ("7.500",), ("3.100",)] if purged else [("1.125",), ("7.500",), ("3.125",)]
+    assert values == kept
+    hidden = "SELECT count(*) FROM pg_attribute WHERE attname ~ '^_zanith' AND NOT attisdropped"
+    assert place.value(f"{hidden} AND attrelid = 't'::regclass") == 0
+
+
 def test_it_can_be_undone_and_done_again(place: Place) -> None:
     graph, operation = place.read(), retyped(place, "d", "bigint")
     for change in (operation, operation.inverse(), operation):

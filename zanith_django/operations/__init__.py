@@ -43,6 +43,7 @@ from zanith_django.operations.policies import (
     DropPolicy,
     EnableRls,
 )
+from zanith_django.operations.rebuild import RebuildTable
 from zanith_django.operations.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.soft_drops import SoftDropColumn, SoftDropTable
 from zanith_django.operations.tables import (
@@ -96,6 +97,7 @@ __all__ = [
     "EnableRls",
     "Operation",
     "RawSql",
+    "RebuildTable",
     "RenameColumn",
     "RenameConstraint",
     "RenameIndex",

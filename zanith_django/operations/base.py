@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString
 
@@ -97,10 +97,11 @@ class Batches(Statement):
 class Copies(Batches):
     """Copies every row that `where` selects to another table, range after range.
 
-    `insert` is `INSERT INTO … SELECT …`; the runner adds the table, known as `t`, the range and
-    `ending`. What changes behind the cursor is for a journal to tell.
+    `insert` is `INSERT INTO … SELECT …`; the runner adds the table, known as `alias`, the range
+    and `ending`. What changes behind the cursor is for a journal to tell.
     """
 
+    alias: str = "t"
     insert: str = ""
     ending: str = "ON CONFLICT DO NOTHING"
 
@@ -218,6 +219,11 @@ class Artifact:
     count: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     checksum: str = ""
+
+
+def phased(phase: str, statements: Iterable[Statement]) -> list[Statement]:
+    """The same statements as parts of that phase."""
+    return [dataclasses.replace(statement, phase=phase) for statement in statements]
 
 
 def dropped_name(artifact_id: str, part: str = "") -> str:

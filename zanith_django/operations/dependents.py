@@ -164,16 +164,22 @@ def renamed_in(item: Any, table: str, old: str, new: str) -> Any:
     return _Renaming(table, old, new).item(item)
 
 
-def referrers_of(
-    graph: SchemaGraph, name: TableName, column: str
-) -> list[tuple[TableName, ForeignKey]]:
-    """(table, foreign key) of all foreign keys that point at this column."""
+def referrers_to(graph: SchemaGraph, name: TableName) -> list[tuple[TableName, ForeignKey]]:
+    """(table, foreign key) of all foreign keys that point at this table, its own ones too."""
     return [
         (table.name, key)
         for table in graph.tables
         for key in table.foreign_keys
-        if key.references == name and column in key.referenced_columns
+        if key.references == name
     ]
+
+
+def referrers_of(
+    graph: SchemaGraph, name: TableName, column: str
+) -> list[tuple[TableName, ForeignKey]]:
+    """(table, foreign key) of all foreign keys that point at this column."""
+    found = referrers_to(graph, name)
+    return [(table, key) for table, key in found if column in key.referenced_columns]
 
 
 _TEXTS = ("expression", "definition", "predicate", "using", "check", "generated")

@@ -17,6 +17,7 @@ from zanith_django.operations.base import (
     Statement,
     alter_table,
     dropped_name,
+    phased,
     to_data,
 )
 from zanith_django.operations.column_clauses import column_clause, column_settings, spell_type
@@ -48,7 +49,7 @@ from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
 from zanith_django.operations.restores import RestoreColumn
 from zanith_django.operations.rewrites import assigns
-from zanith_django.operations.sequences import move_sequence
+from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.soft_drops import to_base_type
 from zanith_django.operations.triggers import (
     drop_trigger,
@@ -91,6 +92,10 @@ DO $zanith$ DECLARE found text; BEGIN
   IF found IS NOT NULL THEN
     RAISE EXCEPTION 'cannot change the type of %: % depends on it', {target}, found
       USING ERRCODE = 'dependent_objects_still_exist';
+  END IF;
+  IF row_security_active({table}::regclass) THEN
+    RAISE EXCEPTION 'cannot change the type of %: row security hides rows from %', {target},
+      current_user USING ERRCODE = 'insufficient_privilege';
   END IF;
 END $zanith$"""
 
@@ -187,10 +192,10 @@ class Expansion:
         prepare = [*self._indexes(), *_apart([*required.claim, *_brief(checks)]), *_brief(links)]
         swap = [*self._take_down(), *self._exchange(required), *self._put_up()]
         return (
-            *_phase(EXPAND, self._expand()),
-            *_phase(FILL, [self._fill()]),
-            *_phase(PREPARE, [*prepare, *looking]),
-            *_phase(SWAP if self.undo else SWAP + KEPT, _apart(swap)),
+            *phased(EXPAND, self._expand()),
+            *phased(FILL, [self._fill()]),
+            *phased(PREPARE, [*prepare, *looking]),
+            *phased(SWAP if self.undo else SWAP + KEPT, _apart(swap)),
         )
 
     # --- 1: the new column ---------------------------------------------------------------------
@@ -221,11 +226,16 @@ class Expansion:
         return Column(self.fresh, new.type, collation=new.collation, compression=new.compression)
 
     def _add_column(self) -> Statement:
-        """What a change kept that was rolled back since makes room for what this one keeps."""
+        """What a change kept that was rolled back since makes room for what this one keeps. The
+        way back looks at what was kept; there may be none, if it was purged or never made."""
         changes = [sql.clause("ADD COLUMN {it}", it=column_clause(self._bare()))]
+        hidden = sql.ident(self.hidden)
         if not self.undo:
-            hidden = sql.ident(self.hidden)
             changes.insert(0, sql.clause("DROP COLUMN IF EXISTS {hidden}", hidden=hidden))
+        elif not self.using:
+            kind = sql.catalog_text(self.new.type)
+            kept = sql.clause("ADD COLUMN IF NOT EXISTS {it} {kind}", it=hidden, kind=kind)
+            changes.append(kept)
         text = alter_table(self.context, self.name, "{all}", all=sql.join(changes))
         return self._exclusively(text, column_state(self.name, self.fresh, self.context))
 
@@ -290,11 +300,24 @@ class Expansion:
     def _fill(self) -> Statement:
         old, fresh = sql.ident(self.old.name), sql.ident(self.fresh)
         value = sql.catalog_text(self.using) if self.using else self._cast(old)
+        if self.undo and not self.using:
+            value = self._kept_or(value)
         where = sql.clause("{fresh} IS NULL", fresh=fresh)
         if not self.using:
             where = sql.clause("{where} AND {old} IS NOT NULL", where=where, old=old)
         assignment = sql.clause("{fresh} = {value}", fresh=fresh, value=value)
         return update_in_batches(self.name, assignment, where, self.context)
+
+    def _kept_or(self, value: sql.Composable) -> sql.Composable:
+        """The value that the change was made of, where nobody wrote another since."""
+        return sql.clause(
+            "CASE WHEN record_image_eq(ROW({kept}::{kind}), ROW({old})) THEN {kept} "
+            "ELSE {value} END",
+            kept=sql.ident(self.hidden),
+            kind=sql.catalog_text(self.old.type),
+            old=sql.ident(self.old.name),
+            value=value,
+        )
 
     # --- 3: what hangs on it, made for the new column while everybody works ---------------------
 
@@ -403,13 +426,15 @@ class Expansion:
         fresh = sql.ident(self.fresh)
         yield self._altered(sql.clause("RENAME COLUMN {it} TO {to}", it=fresh, to=column))
         if old.identity:
-            yield move_sequence(self.name, aside, self.new, self.context)
+            yield hand_over_sequence(self.name, aside, self.name, self.new, self.context)
             if not old.nullable and not self.undo:
                 yield self._altered(sql.clause("ALTER COLUMN {it} DROP NOT NULL", it=hidden))
         if self.new.default is not None:
             yield set_default(self.name, self.new, self.context)
         if self.undo:
-            yield self._altered(sql.clause("DROP COLUMN {it}", it=hidden))
+            kept = sql.ident(self.hidden)
+            drops = "DROP COLUMN {it}, DROP COLUMN IF EXISTS {kept}"
+            yield self._altered(sql.clause(drops, it=hidden, kept=kept))
         else:
             yield from to_base_type(self.name, old, aside, self.context)
 
@@ -499,7 +524,3 @@ def _apart(statements: Iterable[Statement]) -> list[Statement]:
         dataclasses.replace(item, separate=n == 0 or item.separate)
         for n, item in enumerate(statements)
     ]
-
-
-def _phase(name: str, statements: Iterable[Statement]) -> list[Statement]:
-    return [dataclasses.replace(item, phase=name) for item in statements]

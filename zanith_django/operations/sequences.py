@@ -26,7 +26,7 @@ END $zanith$"""
 
 # A serial's sequence is handed over. An identity's cannot be: its own one goes on where the old
 # one stood, and counts in the same way as far as the new type reaches.
-_MOVE = """\
+_HAND_OVER = """\
 DO $zanith$ DECLARE
   name text := pg_get_serial_sequence({table}, {old}); own text; was record; q record;
   drawn text := (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attribute a
@@ -37,21 +37,20 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', {table}::regclass, {old});
     IF name IS NOT NULL THEN
       EXECUTE format('ALTER SEQUENCE %s AS %s', name, {type});
-      EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', name, {table}::regclass, {new});
+      EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', name, {to}::regclass, {new});
     END IF;
-    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', {table}::regclass, {new},
-      drawn);
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', {to}::regclass, {new}, drawn);
     RETURN;
   END IF;
   SELECT * INTO q FROM pg_catalog.pg_sequence WHERE seqrelid = name::regclass;
   EXECUTE format('SELECT last_value, is_called FROM %s', name) INTO was;
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', {table}::regclass, {old});
   EXECUTE format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY
-    (INCREMENT BY %s START WITH %s CACHE %s %s %s)', {table}::regclass, {new}, {mode},
+    (INCREMENT BY %s START WITH %s CACHE %s %s %s)', {to}::regclass, {new}, {mode},
     q.seqincrement, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE '' END,
     CASE WHEN q.seqmax NOT IN (32767, 2147483647, 9223372036854775807)
          THEN format('MAXVALUE %s', q.seqmax) ELSE '' END);
-  own := pg_get_serial_sequence({table}, {new});
+  own := pg_get_serial_sequence({to}, {new});
   IF own <> name AND (parse_ident(own))[1] = (parse_ident(name))[1] THEN
     EXECUTE format('ALTER SEQUENCE %s RENAME TO %I', own, (parse_ident(name))[2]);
     own := name;
@@ -136,12 +135,15 @@ def drop_serial(table: TableName, column: str, context: Context) -> list[Stateme
     return [dropped, change_sequence(table, column, "DROP SEQUENCE %s", context)]
 
 
-def move_sequence(table: TableName, old: str, new: Column, context: Context) -> Statement:
-    """Gives the sequence of the column `old`, as it stands, to the column `new`."""
+def hand_over_sequence(
+    table: TableName, old: str, to: TableName, new: Column, context: Context
+) -> Statement:
+    """Gives the sequence of the column `old`, as it stands, to the column `new` of `to`."""
     text = sql.compose(
-        _MOVE,
+        _HAND_OVER,
         table=sql.regclass(table, context.schema),
         old=sql.literal(old),
+        to=sql.regclass(to, context.schema),
         new=sql.literal(new.name),
         type=sql.literal(new.type),
         mode=sql.literal(new.identity.upper()),

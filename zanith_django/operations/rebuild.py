@@ -1,0 +1,705 @@
+"""A table written anew while everybody works: a copy, kept in step by a log of changed keys, takes
+the table's place in one short transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django import sql
+from zanith_django.locks import Lock
+from zanith_django.operations.base import (
+    SHADOW_SCHEMA,
+    Artifact,
+    Context,
+    Copies,
+    OnTable,
+    Operation,
+    Statement,
+    alter_table,
+    dropped_name,
+    must_have,
+    phased,
+    to_data,
+)
+from zanith_django.operations.columns import AlterColumnIdentity
+from zanith_django.operations.constraints import (
+    AddCheck,
+    AddExclusion,
+    AddForeignKey,
+    AddUnique,
+    AlterPrimaryKey,
+    drop_constraint,
+    rename_constraint,
+    validate,
+)
+from zanith_django.operations.dependents import referrers_to, without_column
+from zanith_django.operations.indexes import AddIndex, rename_index
+from zanith_django.operations.policies import CreatePolicy, EnableRls
+from zanith_django.operations.restores import RestoreTable
+from zanith_django.operations.rewrites import assigns
+from zanith_django.operations.sequences import hand_over_sequence
+from zanith_django.operations.tables import CreateTable
+from zanith_django.operations.triggers import make_triggers, switch_trigger, triggers_on
+from zanith_django.schema.graph import (
+    Column,
+    Exclusion,
+    ForeignKey,
+    Index,
+    PrimaryKey,
+    SchemaGraph,
+    Table,
+    TableName,
+    Unique,
+)
+
+COPY = "copy: a second table, a log of the keys that change, and the rows that are there"
+PREPARE = "prepare: indexes of the copy, and what changed meanwhile, while everybody works"
+SWAP = "swap: one short transaction"
+VALIDATE = "validate: foreign keys, while everybody works"
+
+# What would stay with the old table, or cannot be carried over.
+_GUARD = """\
+DO $zanith$ DECLARE found text; BEGIN
+  SELECT string_agg(DISTINCT what, ', ') INTO found FROM (
+    SELECT pg_describe_object(d.classid, d.objid, 0) AS what
+    FROM pg_catalog.pg_depend d
+    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {table}::regclass
+      AND (d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass,
+                         'pg_catalog.pg_publication_rel'::regclass,
+                         'pg_catalog.pg_statistic_ext'::regclass)
+           OR d.classid = 'pg_catalog.pg_policy'::regclass AND EXISTS (
+               SELECT FROM pg_catalog.pg_policy p
+               WHERE p.oid = d.objid AND p.polrelid <> d.refobjid))
+    UNION ALL
+    SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_type t ON t.oid IN (c.reltype, (
+        SELECT typarray FROM pg_catalog.pg_type WHERE oid = c.reltype))
+    JOIN pg_catalog.pg_depend d
+      ON d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid = t.oid AND d.deptype = 'n'
+    WHERE c.oid = {table}::regclass
+    UNION ALL
+    SELECT 'partition or heir ' || i.inhrelid::regclass || ' of ' || i.inhparent::regclass
+    FROM pg_catalog.pg_inherits i WHERE {table}::regclass IN (i.inhrelid, i.inhparent)
+    UNION ALL
+    SELECT 'soft-dropped column ' || attname FROM pg_catalog.pg_attribute
+    WHERE attrelid = {table}::regclass AND attname LIKE '\\_zanith\\_%' AND NOT attisdropped
+    UNION ALL
+    SELECT 'its replica identity index' FROM pg_catalog.pg_class
+    WHERE oid = {table}::regclass AND relreplident = 'i'
+    UNION ALL
+    SELECT 'row security, which hides rows from ' || current_user
+    WHERE row_security_active({table}::regclass)
+  ) AS hindrances;
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot rebuild %: % is in the way', {target}, found
+      USING ERRCODE = 'dependent_objects_still_exist';
+  END IF;
+END $zanith$"""
+
+_NO_KEY = """\
+DO $zanith$ BEGIN
+  RAISE EXCEPTION 'cannot rebuild %: it has no primary key and no unique key without NULLs',
+    {target};
+END $zanith$"""
+
+# Owner and grants of the table and its columns: no graph holds them.
+_COPY_GRANTS = """\
+DO $zanith$ DECLARE one record; BEGIN
+  IF (SELECT relowner FROM pg_catalog.pg_class WHERE oid = {table}::regclass)
+     <> (SELECT relowner FROM pg_catalog.pg_class WHERE oid = {copy}::regclass) THEN
+    EXECUTE format('ALTER TABLE %s OWNER TO %I', {copy}::regclass, (
+      SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = {table}::regclass));
+  END IF;
+  FOR one IN
+    SELECT g.*, '' AS only FROM pg_catalog.pg_class c, aclexplode(c.relacl) AS g
+    WHERE c.oid = {table}::regclass
+    UNION ALL
+    SELECT g.*, format(' (%I)', a.attname)
+    FROM pg_catalog.pg_attribute a, aclexplode(a.attacl) AS g
+    WHERE a.attrelid = {table}::regclass AND NOT a.attisdropped AND EXISTS (
+      SELECT FROM pg_catalog.pg_attribute n WHERE n.attrelid = {copy}::regclass
+        AND n.attname = a.attname)
+  LOOP
+    EXECUTE format('GRANT %s%s ON %s TO %s%s', one.privilege_type, one.only, {copy}::regclass,
+      CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END,
+      CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+  END LOOP;
+END $zanith$"""
+
+# Runs with the rights of its owner: clients need none on the log. A key of NULLs tells that the
+# table was truncated.
+_NOTE = """\
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = pg_catalog AS $zanith$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    INSERT INTO {log} DEFAULT VALUES;
+    RETURN NULL;
+  END IF;
+  IF TG_OP <> 'INSERT' THEN
+    INSERT INTO {log} VALUES ({old});
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    INSERT INTO {log} VALUES ({new});
+  END IF;
+  RETURN NULL;
+END $zanith$"""
+
+# The changed keys and their rows are read by one statement, so by one snapshot: the copy is
+# afterwards just what the table was at that moment, and no unique key of it can be in the way.
+_REPLAY = """\
+DO $zanith$ BEGIN
+  IF to_regclass({there}) IS NULL THEN  -- an earlier run swapped them already
+    RETURN;
+  END IF;
+  DELETE FROM {log} WHERE {any} IS NULL;
+  IF FOUND THEN
+    INSERT INTO {log} SELECT {key} FROM {copy};
+  END IF;
+  WITH taken AS (DELETE FROM {log} WHERE {any} IS NOT NULL RETURNING {key})
+  INSERT INTO {rows} SELECT k.*, t.*
+  FROM (SELECT DISTINCT {key} FROM taken) AS k LEFT JOIN {table} AS t ON {same};
+  DELETE FROM {copy} AS t USING {rows} AS k WHERE {gone};
+  INSERT INTO {copy} ({columns})
+  SELECT {values} FROM {rows} AS {alias} WHERE {alias}.{any} IS NOT NULL;
+  TRUNCATE {rows};
+END $zanith$"""
+
+_ANALYZE = """\
+DO $zanith$ BEGIN
+  IF to_regclass({there}) IS NOT NULL THEN
+    EXECUTE 'ANALYZE ' || {name};
+  END IF;
+END $zanith$"""
+
+_SWAPPED = """\
+SELECT CASE WHEN to_regclass({aside}) IS NOT NULL THEN 'done' END"""
+
+_INDEXED = """\
+SELECT CASE WHEN to_regclass({aside}) IS NOT NULL OR to_regclass({index}) IS NOT NULL
+            THEN 'done' END"""
+
+_COPIED = """\
+SELECT CASE WHEN to_regclass({aside}) IS NOT NULL OR to_regclass({copy}) IS NOT NULL
+            THEN 'done' END"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildTable(OnTable):
+    """Writes a table anew without stopping anybody; the old one is kept.
+
+    Without `new` it stays as it is, without its dead rows. With it, `old` and `new` are all
+    columns before and after, in their order; `values` are (column, SQL expression) of those whose
+    value is not that of the old column. What hangs on a column that goes, goes with it. `undo`
+    tells that it takes an earlier rebuild back.
+    """
+
+    kind = "rebuildTable"
+    table: TableName
+    old: tuple[Column, ...] = ()
+    new: tuple[Column, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+    undo: bool = False
+    model: str = ""
+
+    def describe(self) -> str:
+        was, will = {c.name for c in self.old}, {c.name for c in self.new}
+        changed = sorted(c.name for c in self.new if c.name in was and c not in self.old)
+        parts = (("without", sorted(was - will)), ("with", sorted(will - was)), ("other", changed))
+        told = [f"{word} {', '.join(names)}" for word, names in parts if names]
+        return f"rebuild table {self.table}" + (f" ({'; '.join(told)})" if told else "")
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        table = context.graph.table(self.table)
+        if table is None:  # nothing is known of it: a plan without a database
+            return (Statement(f"-- {self.describe()}", Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+        return tuple(_Rebuild(self, table, self._after(table), context).statements())
+
+    def _after(self, table: Table) -> Table:
+        """The table with its new columns."""
+        if not self.new:
+            return table
+        kept = {column.name for column in self.new}
+        for name in set(table.column_names) - kept:
+            for trigger in triggers_on(table, name):
+                table = table.without_item("triggers", trigger.name)
+            table = without_column(table, name)
+        return dataclasses.replace(table, columns=self.new)
+
+    def inverse(self) -> Operation | None:
+        """A column that went has no values to come back with: they are in the kept table."""
+        if not self.undo and {c.name for c in self.old} - {c.name for c in self.new}:
+            return None
+        return dataclasses.replace(self, old=self.new, new=self.old, undo=not self.undo)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, self._after)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        gone = not self.undo and {c.name for c in self.old} - {c.name for c in self.new}
+        lost = ("drops_column_with_data", "breaks_running_code", "irreversible") if gone else ()
+        return ("rebuilds_table", *lost)
+
+    def artifact(self, context: Context) -> Artifact | None:
+        if self.undo:
+            return None
+        table = must_have(context.graph, self.table)
+        return _Rebuild(self, table, self._after(table), context).artifact()
+
+    @property
+    def recoverable(self) -> bool:
+        return not self.undo
+
+
+@dataclass(frozen=True, slots=True)
+class _Rebuild:
+    """The SQL of one rebuild: `table` as it is, `after` as it will be."""
+
+    operation: RebuildTable
+    table: Table
+    after: Table
+    context: Context
+
+    # --- names of ours -------------------------------------------------------------------------
+
+    @property
+    def name(self) -> TableName:
+        return self.table.name
+
+    @property
+    def artifact_id(self) -> str:
+        return self.context.artifact_id("rebuild_table", str(self.name))
+
+    def made(self, part: str) -> str:
+        """The name that something new has until the swap."""
+        way = "undo" if self.operation.undo else ""
+        return dropped_name(self.artifact_id, f"new{way} {part}").replace("dropped", "new")
+
+    @property
+    def aside(self) -> TableName:
+        """Where the old table is after the swap."""
+        part = "undo" if self.operation.undo else ""
+        return TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id, part))
+
+    def _ours(self, part: str) -> TableName:
+        return TableName(self.name.schema, self.made(part))
+
+    @property
+    def copy(self) -> TableName:
+        return self._ours("copy")
+
+    @property
+    def _function(self) -> sql.Composable:
+        return sql.qualified(self.name.schema or self.context.schema, self.made("note"))
+
+    @property
+    def _new(self) -> Context:
+        """Nobody but us uses the copy."""
+        return dataclasses.replace(self.context, fresh=self.context.fresh | {self.copy})
+
+    # --- the key by which rows are found again -------------------------------------------------
+
+    @property
+    def _key(self) -> Any:
+        """The primary key, or a unique constraint without NULLs, that both tables have."""
+        needed = {c.name for c in self.after.columns if not c.nullable}
+        keys: list[Any] = [self.table.primary_key] if self.table.primary_key else []
+        keys += self.table.uniques
+        given = {name for name, _ in self.operation.values}
+        for key in keys:
+            columns = set(key.columns)
+            found = [self.table.column(name) for name in columns]
+            if all(c and not c.nullable for c in found) and columns <= needed - given:
+                return key
+        return None
+
+    def _keys(self, prefix: str = "", *, ours: bool = False) -> list[sql.Composable]:
+        """The columns of the key, of the row `prefix`; `ours` as the log's images call them."""
+        names = [*self._key.columns]
+        if ours:
+            names = [f"_zanith_key_{number}" for number, _ in enumerate(names, 1)]
+        row = sql.keyword(prefix) if prefix else None
+        return [
+            sql.clause("{row}.{it}", row=row, it=sql.ident(name)) if row else sql.ident(name)
+            for name in names
+        ]
+
+    def _same(self, left: Iterable[sql.Composable], right: Iterable[sql.Composable]) -> Any:
+        pairs = zip(left, right, strict=True)
+        return sql.join((sql.clause("{a} = {b}", a=a, b=b) for a, b in pairs), " AND ")
+
+    # --- the phases ----------------------------------------------------------------------------
+
+    def statements(self) -> Iterator[Statement]:
+        if self._key is None:
+            text = sql.compose(_NO_KEY, target=sql.literal(str(self.name)))
+            yield Statement(text, Lock.NONE)
+            return
+        yield from phased(COPY, [*self._begin(), self._fill()])
+        yield from phased(PREPARE, [*self._prepare(), self._replay(), self._replay()])
+        swap = [*self._swap_out(), *self._swap_in(), *self._bind()]
+        yield from phased(SWAP, _together(swap, self._probe(_SWAPPED)))
+        yield from phased(VALIDATE, self._validate())
+        if self.operation.undo:
+            yield from phased(VALIDATE, self._forget())
+
+    def _forget(self) -> Iterator[Statement]:
+        """The way back leaves neither what it replaced nor what the rebuild kept."""
+        kept = TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id))
+        for name in (self.aside, kept):
+            text = sql.compose("DROP TABLE IF EXISTS {it}", it=self.context.table(name))
+            yield Statement(text, Lock.ACCESS_EXCLUSIVE, (name,), separate=name == self.aside)
+
+    # --- 1: the copy ---------------------------------------------------------------------------
+
+    def _begin(self) -> Iterator[Statement]:
+        names = {
+            "table": sql.regclass(self.name, self.context.schema),
+            "copy": sql.regclass(self.copy, self.context.schema),
+        }
+        guard = sql.compose(_GUARD, target=sql.literal(str(self.name)), table=names["table"])
+        yield Statement(guard, Lock.NONE)
+        shadow = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
+        yield Statement(shadow, Lock.NONE)
+        first, *made = CreateTable(table=self._bare()).statements(self._new)
+        probe = self._probe(_COPIED, copy=names["copy"])
+        yield dataclasses.replace(first, probe=probe)
+        yield from made
+        yield Statement(sql.compose(_COPY_GRANTS, **names), Lock.NONE)
+        yield from self._log()
+
+    def _bare(self) -> Table:
+        """The copy as it is filled: key, checks and comments, and nothing that others look at.
+        A check that old rows may break comes with the swap."""
+        columns = (
+            dataclasses.replace(column, identity="", sequence="", default=self._default(column))
+            for column in self.after.columns
+        )
+        key = self._key
+        has_primary = key is self.table.primary_key
+        renamed = dataclasses.replace(key, name=self.made(key.name))
+        return Table(
+            self.copy,
+            tuple(columns),
+            primary_key=renamed if has_primary else None,
+            uniques=() if has_primary else (renamed,),
+            checks=tuple(check for check in self.after.checks if check.valid),
+            comment=self.after.comment,
+            options=self.after.options,
+            tablespace=self.after.tablespace,
+            unlogged=self.after.unlogged,
+        )
+
+    def _default(self, column: Column) -> str | None:
+        return None if column.identity else column.default
+
+    def _log(self) -> Iterator[Statement]:
+        log, rows = (self.context.table(self._ours(part)) for part in ("log", "rows"))
+        table = self.context.table(self.name)
+        keys = sql.join(self._keys())
+        yield Statement(
+            sql.compose(
+                "CREATE TABLE {log} AS SELECT {keys} FROM {table} WITH NO DATA",
+                log=log,
+                keys=keys,
+                table=table,
+            ),
+            Lock.ACCESS_SHARE,
+            (self.name,),
+        )
+        images = sql.join(
+            sql.clause("{it} AS {ours}", it=it, ours=ours)
+            for it, ours in zip(self._keys("t"), self._keys(ours=True), strict=True)
+        )
+        yield Statement(
+            sql.compose(
+                "CREATE UNLOGGED TABLE {rows} AS SELECT {images}, t.* FROM {table} AS t "
+                "WITH NO DATA",
+                rows=rows,
+                images=images,
+                table=table,
+            ),
+            Lock.ACCESS_SHARE,
+            (self.name,),
+        )
+        note = sql.compose(
+            _NOTE,
+            function=self._function,
+            log=log,
+            old=sql.join(self._keys("OLD")),
+            new=sql.join(self._keys("NEW")),
+        )
+        yield Statement(note, Lock.NONE)
+        for events, each in (("INSERT OR UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
+            text = sql.compose(
+                "CREATE TRIGGER {name} AFTER {events} ON {table} FOR EACH {each} "
+                "EXECUTE FUNCTION {function}()",
+                name=sql.ident(self.made(events)),
+                events=sql.keyword(events),
+                table=table,
+                each=sql.keyword(each),
+                function=self._function,
+            )
+            yield Statement(text, Lock.SHARE_ROW_EXCLUSIVE, (self.name,))
+            yield switch_trigger(self.name, self.made(events), "always", self.context)
+
+    def _values(self) -> list[tuple[str, sql.Composable]]:
+        """(column, the SQL of its value in the copy) of all that are written."""
+        given = {} if self.operation.undo else dict(self.operation.values)
+        values = []
+        for column in self.after.columns:
+            old = self.table.column(column.name)
+            if column.generated:
+                continue
+            if column.name in given:
+                values.append((column.name, sql.catalog_text(given[column.name])))
+            elif old is not None:
+                values.append((column.name, _cast(old, column)))
+        return values
+
+    @property
+    def _columns(self) -> sql.Composable:
+        return sql.idents(name for name, _ in self._values())
+
+    @property
+    def _expressions(self) -> sql.Composable:
+        return sql.join(value for _, value in self._values())
+
+    def _fill(self) -> Statement:
+        into, alias = self.context.table(self.copy), sql.ident(self.name.name)
+        head = sql.clause(
+            "INSERT INTO {into} ({columns}) SELECT {values}",
+            into=into,
+            columns=self._columns,
+            values=self._expressions,
+        )
+        text = sql.compose(
+            "{head} FROM {table} AS {alias} ON CONFLICT DO NOTHING",
+            head=head,
+            table=self.context.table(self.name),
+            alias=alias,
+        )
+        return Copies(
+            text,
+            Lock.ACCESS_SHARE,
+            (self.name,),
+            transactional=False,
+            scans=True,
+            table=self.name,
+            where="TRUE",
+            alias=self.name.name,
+            insert=head.as_string(None),
+        )
+
+    # --- 2: its indexes, and what changed meanwhile ----------------------------------------------
+
+    def _replay(self) -> Statement:
+        text = self._replay_text()
+        return Statement(text, Lock.ACCESS_SHARE, (self.name,), separate=True)
+
+    def _replay_text(self) -> str:
+        log, rows = (self.context.table(self._ours(part)) for part in ("log", "rows"))
+        return sql.compose(
+            _REPLAY,
+            there=sql.regclass(self._ours("log"), self.context.schema),
+            log=log,
+            rows=rows,
+            copy=self.context.table(self.copy),
+            table=self.context.table(self.name),
+            alias=sql.ident(self.name.name),
+            any=self._keys()[0],
+            key=sql.join(self._keys()),
+            same=self._same(self._keys("t"), self._keys("k")),
+            gone=self._same(self._keys("t"), self._keys("k", ours=True)),
+            columns=self._columns,
+            values=self._expressions,
+        )
+
+    def _prepare(self) -> Iterator[Statement]:
+        """Once the copy is just like the table, keys that are unique there are unique here."""
+        yield self._replay()
+        first, *made = [*self._index_statements(), self._analyzed()]
+        index = next((self.made(item.name) for item in self._indexed()), "")
+        name = sql.qualified(self.name.schema or self.context.schema, index or self.copy.name)
+        probe = self._probe(_INDEXED, index=sql.literal(name.as_string(None))) if index else ""
+        yield dataclasses.replace(first, separate=True, probe=probe)
+        yield from made
+
+    def _analyzed(self) -> Statement:
+        """The planner is to know the new table from its first moment."""
+        text = sql.compose(
+            _ANALYZE,
+            there=sql.regclass(self.copy, self.context.schema),
+            name=sql.literal(self.context.table(self.copy).as_string(None)),
+        )
+        return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (self.copy,), scans=True)
+
+    def _indexed(self) -> list[Any]:
+        """What is made beside the key by which rows are found."""
+        keys: list[Any] = [self.after.primary_key] if self.after.primary_key else []
+        keys += self.after.uniques
+        kept = [key for key in keys if key.name != self._key.name]
+        return [*kept, *self.after.exclusions, *self.after.indexes]
+
+    def _index_statements(self) -> list[Statement]:
+        made: list[Statement] = []
+        for item in self._indexed():
+            renamed = dataclasses.replace(item, name=self.made(item.name))
+            made += _adding(self.copy, renamed).statements(self._new)
+        return made
+
+    def _probe(self, template: Any, **parts: sql.Composable) -> str:
+        aside = sql.regclass(self.aside, self.context.schema)
+        return sql.compose(template, aside=aside, **parts)
+
+    # --- 3: the swap ---------------------------------------------------------------------------
+
+    def _arriving(self) -> list[tuple[TableName, ForeignKey]]:
+        """(table, foreign key) of all other tables that point at this one."""
+        found = referrers_to(self.context.graph, self.name)
+        return [(table, key) for table, key in found if table != self.name]
+
+    def _links(self) -> list[tuple[TableName, ForeignKey]]:
+        """Foreign keys as they will be, those of the table itself and those that arrive."""
+        return [*((self.name, key) for key in self.after.foreign_keys), *self._arriving()]
+
+    def _swap_out(self) -> Iterator[Statement]:
+        """The last changes, and the old table out of the way with all that keeps its names."""
+        table, context = self.context.table(self.name), self.context
+        lock = sql.compose("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", table=table)
+        yield self._exclusively(lock)
+        yield Statement(self._replay_text(), Lock.ACCESS_SHARE, (self.name,))
+        for events in ("INSERT OR UPDATE OR DELETE", "TRUNCATE"):
+            name = sql.ident(self.made(events))
+            yield self._exclusively(sql.compose("DROP TRIGGER {it} ON {on}", it=name, on=table))
+        yield Statement(sql.compose("DROP FUNCTION {it}()", it=self._function), Lock.NONE)
+        ours = sql.join(self.context.table(self._ours(part)) for part in ("log", "rows"))
+        yield Statement(sql.compose("DROP TABLE {ours}", ours=ours), Lock.NONE)
+        for holder, key in (*((self.name, k) for k in self.table.foreign_keys), *self._arriving()):
+            locked = tuple(dict.fromkeys((holder, key.references)))
+            yield drop_constraint(holder, key.name, context, locked)
+        yield from self._sequences()
+        for index in _index_names(self.table):
+            part = f"undo {index}" if self.operation.undo else index
+            hidden = dropped_name(self.artifact_id, part)
+            yield rename_index(self.name, index, hidden, context)
+        aside = TableName(self.name.schema, self.aside.name)
+        yield self._exclusively(
+            alter_table(context, self.name, "RENAME TO {it}", it=sql.ident(aside.name))
+        )
+        moved = alter_table(context, aside, "SET SCHEMA {it}", it=sql.ident(SHADOW_SCHEMA))
+        yield Statement(moved, Lock.ACCESS_EXCLUSIVE, (aside,))
+
+    def _sequences(self) -> Iterator[Statement]:
+        """Numbers go on where they stood."""
+        for column in self.after.columns:
+            old = self.table.column(column.name)
+            if column.identity and old and old.identity:
+                yield hand_over_sequence(self.name, column.name, self.copy, column, self.context)
+            elif column.identity:
+                new = AlterColumnIdentity(
+                    table=self.copy, column=column.name, new=column.identity
+                ).statements(self._new)
+                yield from new
+
+    def _swap_in(self) -> Iterator[Statement]:
+        """The copy takes the name of the table, and its indexes theirs."""
+        context = self.context
+        renamed = alter_table(context, self.copy, "RENAME TO {it}", it=sql.ident(self.name.name))
+        yield Statement(renamed, Lock.ACCESS_EXCLUSIVE, (self.copy,))
+        constraints = [
+            self._key,
+            *(item for item in self._indexed() if not isinstance(item, Index)),
+        ]
+        for item in constraints:
+            yield rename_constraint(self.name, self.made(item.name), item.name, context)
+        for index in self.after.indexes:
+            yield rename_index(self.name, self.made(index.name), index.name, context)
+
+    def _bind(self) -> Iterator[Statement]:
+        """What others look at, and what would have been in the way of the copying."""
+        context, name = self.context, self.name
+        for holder, key in self._links():
+            later = dataclasses.replace(key, valid=False)
+            yield from AddForeignKey(table=holder, foreign_key=later).statements(context)
+        for check in self.after.checks:
+            if not check.valid:
+                yield from AddCheck(table=name, check=check).statements(context)
+        for policy in self.after.policies:
+            yield from CreatePolicy(table=name, policy=policy).statements(context)
+        if self.after.row_security or self.after.force_row_security:
+            force = self.after.force_row_security
+            yield from EnableRls(table=name, force=force).statements(context)
+        if self.after.replica_identity:
+            mode = sql.keyword(self.after.replica_identity.upper())
+            text = alter_table(context, name, "REPLICA IDENTITY {mode}", mode=mode)
+            yield self._exclusively(text)
+        yield from make_triggers(name, self.after.triggers, context)
+
+    def _validate(self) -> Iterator[Statement]:
+        for holder, key in self._links():
+            if key.valid:
+                locked = tuple(dict.fromkeys((holder, key.references)))
+                yield validate(holder, key.name, self.context, locked)
+
+    def _exclusively(self, text: str) -> Statement:
+        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.name,))
+
+    # --- what it keeps -------------------------------------------------------------------------
+
+    def artifact(self) -> Artifact:
+        """The old table, as a soft drop leaves one; its sequences went to the new one."""
+        columns = (
+            dataclasses.replace(column, identity="", sequence="", default=self._default(column))
+            for column in self.table.columns
+        )
+        kept = dataclasses.replace(self.table, columns=tuple(columns))
+        restore = RestoreTable(table=kept, artifact_id=self.artifact_id)
+        return Artifact(
+            id=self.artifact_id,
+            type="rebuild_table",
+            table=self.name,
+            column="",
+            physical_name=str(self.aside),
+            recovery_sql=";\n".join(s.sql for s in restore.statements(self.context)) + ";",
+            count=sql.compose("SELECT count(*) FROM {it}", it=self.context.table(self.aside)),
+            metadata={"restore": to_data(restore)},
+        )
+
+
+def _cast(old: Column, new: Column) -> sql.Composable:
+    """As an assignment where there is one: an explicit cast cuts what is too long."""
+    name = sql.ident(new.name)
+    if old.type == new.type or assigns(old.type, new.type):
+        return name
+    return sql.clause("{name}::{type}", name=name, type=sql.catalog_text(new.type))
+
+
+def _adding(table: TableName, item: PrimaryKey | Unique | Exclusion | Index) -> Operation:
+    """The operation that adds this part to a table."""
+    if isinstance(item, PrimaryKey):
+        return AlterPrimaryKey(table=table, new=item)
+    if isinstance(item, Unique):
+        return AddUnique(table=table, unique=item)
+    if isinstance(item, Exclusion):
+        return AddExclusion(table=table, exclusion=item)
+    return AddIndex(table=table, index=item)
+
+
+def _index_names(table: Table) -> list[str]:
+    """Names of all indexes of a table, constraints' own ones too."""
+    key = [table.primary_key.name] if table.primary_key else []
+    owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
+    return [*key, *(owner.name for owner in owners)]
+
+
+def _together(statements: Iterable[Statement], probe: str) -> list[Statement]:
+    """All of them in one transaction of their own, of which `probe` tells."""
+    return [
+        dataclasses.replace(item, separate=number == 0, probe="" if number else probe)
+        for number, item in enumerate(statements)
+    ]
