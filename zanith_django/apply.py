@@ -49,6 +49,7 @@ from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import (
+    ELSEWHERE,
     Plan,
     PlannedMigration,
     PlannedStep,
@@ -306,6 +307,10 @@ class _Run:
             if snapshot and not begun:
                 self._snapshot(migration, "before")
             self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
+            elsewhere = {step.number for step in migration.steps if step.status == ELSEWHERE}
+            for row in self.ledger.latest(migration.id).values():
+                if row.step in elsewhere and row.status not in FINISHED:
+                    self.ledger.finish(row.id, SKIPPED)
             rows = self.ledger.latest(migration.id)
             first = next((row for row in rows.values() if row.status not in FINISHED), None)
             if first and not migration.adopted:

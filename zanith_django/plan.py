@@ -26,14 +26,18 @@ from zanith_django.operations.base import Context, TableFacts
 from zanith_django.operations.tables import CreateTable
 from zanith_django.reasons import Level
 from zanith_django.risk import Assessment, assess
+from zanith_django.routing import is_for
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
+
+ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """One operation of a plan. `status` is "pending", "done" (by an earlier run that stopped
-    later on), or "skipped" (Django did its work already)."""
+    later on), "skipped" (Django did its work already), or "elsewhere" (routers give its model to
+    another database)."""
 
     number: int
     operation: Operation
@@ -138,7 +142,7 @@ def plan(
     `context` says what is known of the database. `only` scores just the entries with these ids,
     as when there is no database to say what is pending; entries before them are folded in.
     """
-    planner = _Planner(context, ledger)
+    planner = _Planner(database, context, ledger)
     planned = []
     for entry in timeline.entries if only is not None else timeline.pending:
         wanted = only is None or entry.id in only
@@ -151,8 +155,8 @@ def plan(
 class _Planner:
     """Walks the entries and keeps what the schema has become by then."""
 
-    def __init__(self, context: Context, ledger: Ledger | None) -> None:
-        self.context, self.ledger = context, ledger
+    def __init__(self, database: str, context: Context, ledger: Ledger | None) -> None:
+        self.database, self.context, self.ledger = database, context, ledger
         # With a database to look at, a table that is not there can only be made by the plan.
         self.there = frozenset(context.graph.table_names) if ledger else None
         self.tables: dict[tuple[str, str], TableName] = {}
@@ -162,6 +166,10 @@ class _Planner:
         approved = entry.migration.approved if entry.migration else {}
         steps = []
         for number, operation in enumerate(self.operations(timeline, entry), 1):
+            if entry.migration and not is_for(self.database, operation, entry.app_label):
+                safe = Assessment(Level.SAFE)
+                steps.append(PlannedStep(number, operation, safe, (), status=ELSEWHERE))
+                continue
             context = dataclasses.replace(
                 self.context,
                 migration_id=entry.id,

@@ -33,6 +33,7 @@ from zanith_django.operations import (
     RunPython,
 )
 from zanith_django.operations.base import Context
+from zanith_django.routing import is_for
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 
@@ -180,6 +181,8 @@ class Planner:
         name = step_id(file.id, number)
         if row is None:
             raise CannotUndo(name, "the ledger has no record of it")
+        if not is_for(self.ledger.connection.alias, operation, file.app_label):
+            return UndoStep(row, operation, None)
         if row.status == SKIPPED:
             raise self._adopted(file, name)
         if row.status == ROLLED_BACK:

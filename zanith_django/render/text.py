@@ -118,9 +118,12 @@ def _step_lines(step: PlannedStep, refused: bool, style: Style, details: bool) -
 
 
 def _status_note(step: PlannedStep) -> str:
-    if step.status == "done":
-        return "done already"
-    return "skipped" if step.status == "skipped" else ""
+    notes = {
+        "done": "done already",
+        "skipped": "skipped",
+        "elsewhere": "skipped: for another database",
+    }
+    return notes.get(step.status, "")
 
 
 def _strongest(statements: Sequence[Statement]) -> list[Statement]:

@@ -1,0 +1,40 @@
+"""Which operations are for which database: what the routers of the project say."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.db import router
+from django.db.models import Model
+
+from zanith_django.operations.base import Operation
+from zanith_django.operations.data import RunPython
+from zanith_django.operations.django import DjangoOperation
+
+
+def is_for(alias: str, operation: Operation, app_label: str) -> bool:
+    """Do routers give the operation of a file in `app_label` to the database `alias`?
+
+    One that names no model is asked about by its app alone, as Django asks about a RunSQL. What
+    Django's own code runs is always let through: it asks by itself, with the hints it was given.
+    """
+    if isinstance(operation, RunPython | DjangoOperation):
+        return True
+    named = str(getattr(operation, "model", ""))
+    label, _, name = named.partition(".")
+    if not name:
+        return bool(router.allow_migrate(alias, app_label))
+    model = _model(label, name)
+    if model is None:
+        return bool(router.allow_migrate(alias, label, model_name=name.lower()))
+    return bool(router.allow_migrate_model(alias, model))
+
+
+def _model(label: str, name: str) -> type[Model] | None:
+    """The model of today, if there is one; of a many-to-many table the model that has the field,
+    since Django makes the one with the other."""
+    try:
+        model = apps.get_model(label, name)
+    except LookupError:
+        return None
+    made_for = model._meta.auto_created
+    return made_for if isinstance(made_for, type) else model
