@@ -158,6 +158,18 @@ def _start_made(binaries: Path) -> str:
     return _start_cluster(binaries, folder, user)
 
 
+def start_pair() -> tuple[str, str]:
+    """The URLs of a server of the machine's own programs and of a hot standby that follows it."""
+    binaries = _system_binaries("")
+    primary = _start_made(binaries)
+    folder, user = _temporary_folder(), _server_user()
+    if user:
+        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+    copy = ["-d", primary, "-D", str(folder), "-R", "-c", "fast", "--no-sync"]
+    _run(binaries / "pg_basebackup", *copy, user=user)
+    return primary, _start_cluster(binaries, folder, user)
+
+
 def _server_user() -> str | None:
     """Who runs the server: its programs refuse to run as root."""
     if os.geteuid() != 0:

@@ -22,7 +22,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "MIGRATION_MODULES": ((dict,), "a dict of app label to package"),
     "SHADOW": ((str,), "auto, ephemeral, schema, a database URL or an alias"),
     "SHADOW_DATA": ((list, tuple), "a list of table names"),
-    "SCRATCH": ((str,), "a database alias"),
+    "SCRATCH": ((str,), "a database alias or URL"),
     "DIRECT": ((str,), "a database alias"),
     "LOCK_TIMEOUT": ((int, float), "seconds"),
     "LOCK_RETRIES": ((int,), "a number"),

@@ -37,6 +37,7 @@ from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.models import Field, Model
 
 from zanith_django import operations as ops
+from zanith_django.conf import conf
 from zanith_django.diff import Fill, Hints, diff
 from zanith_django.foundations import foundations, prelude_of
 from zanith_django.operations import Operation
@@ -224,7 +225,11 @@ class Walk:
     def _read(self, state: RecordingState, keys: Sequence[Key]) -> _Rendered:
         models = render(state, keys)
         declared = from_models(
-            self.connection, models, prelude=tuple(self.prelude), cache=cache_folder()
+            self.connection,
+            models,
+            prelude=tuple(self.prelude),
+            cache=cache_folder(),
+            scratch=conf.scratch or None,
         )
         graph = declared.graph
         for table, name in self.not_valid:
