@@ -312,6 +312,71 @@ ARCHIVED_TABLES = [
     ),
 ]
 
+TWO_NAMES = (
+    ops.Derived(Column("first", "text"), "split_part(b, ' '::text, 1)"),
+    ops.Derived(Column("last", "text"), "split_part(b, ' '::text, 2)"),
+)
+ONE_NAME = "concat_ws(' '::text, first, last)"
+JOINED = ops.Derived(
+    Column("joined", "character varying(20)", nullable=False, default="''::character varying"),
+    "concat_ws('-'::text, a, d)",
+)
+
+
+def required(item: ops.Derived) -> ops.Derived:
+    return dataclasses.replace(item, column=dataclasses.replace(item.column, nullable=False))
+
+
+def split(*, into: tuple[ops.Derived, ...] = TWO_NAMES, resumed: bool = False) -> Example:
+    """Of the column b; `resumed`, after an end that let b be NULL."""
+    setup = "ALTER TABLE t ALTER b SET NOT NULL"
+    if resumed:
+        setup = "ALTER TABLE t ADD first text, ADD last text; UPDATE t SET first = 'x', last = b"
+    return Example(
+        lambda g: ops.SplitColumn(
+            table=T,
+            source=required(ops.Derived(column(g, "b"), ONE_NAME)),
+            into=into,
+            resumed=resumed,
+        ),
+        setup,
+    )
+
+
+def merged(*, resumed: bool = False) -> Example:
+    """Of the columns a and d; `resumed`, after an end that let a be NULL."""
+    setup = (
+        "ALTER TABLE t ALTER a DROP NOT NULL, ADD joined varchar(20) NOT NULL DEFAULT '';"
+        "UPDATE t SET joined = '7-8'"
+    )
+    parts = ("split_part(joined, '-'::text, 1)", "split_part(joined, '-'::text, 2)")
+    a, d = (f"nullif({part}, ''::text)::integer" for part in parts)
+    return Example(
+        lambda g: ops.MergeColumns(
+            table=T,
+            sources=(
+                required(ops.Derived(column(g, "a"), a)),
+                ops.Derived(column(g, "d"), d),
+            ),
+            into=JOINED,
+            resumed=resumed,
+        ),
+        setup if resumed else "",
+    )
+
+
+SPLITS = [
+    split(),
+    split(
+        into=tuple(
+            dataclasses.replace(i, column=dataclasses.replace(i.column, nullable=False))
+            for i in TWO_NAMES
+        )
+    ),
+    split(resumed=True),
+]
+MERGES = [merged(), merged(resumed=True)]
+
 EXAMPLES: dict[str, list[Example]] = {
     "createExtension": [restored(EXTENSION)],
     "dropExtension": [EXTENSION],
@@ -611,6 +676,9 @@ EXAMPLES: dict[str, list[Example]] = {
         ),
         add(ops.Backfill, column="b", value="upper(b)", where="(b <> upper(b))"),
     ],
+    "splitColumn": SPLITS,
+    "mergeColumns": MERGES,
+    "endDualWrite": [restored(example) for example in (*SPLITS, *MERGES)],
     "rawSql": [
         Example(lambda g: ops.RawSql(sql="UPDATE t SET d = 1", reverse_sql="UPDATE t SET d = 2"))
     ],
@@ -658,6 +726,7 @@ PAGES: dict[str, Example] = {
     "softDropTable": Example(lambda g: ops.SoftDropTable(table=table(g)), PAGE_TABLE),
     "restoreTable": restored(Example(lambda g: ops.SoftDropTable(table=table(g)), PAGE_TABLE)),
     "dropTable": Example(lambda g: ops.DropTable(table=table(g, P))),
+    "endDualWrite": restored(SPLITS[2]),
     "runPython": Example(
         lambda g: ops.RunPython(
             migration="shop.0003_fill_slugs", position=1, description="fill_slugs", reversible=True

@@ -28,6 +28,12 @@ from zanith_django.operations.constraints import (
 from zanith_django.operations.data import Backfill, RawSql, RunPython
 from zanith_django.operations.deferrability import AlterForeignKey
 from zanith_django.operations.django import DjangoOperation
+from zanith_django.operations.dual_writes import (
+    Derived,
+    EndDualWrite,
+    MergeColumns,
+    SplitColumn,
+)
 from zanith_django.operations.extensions import (
     CreateCollation,
     CreateExtension,
@@ -82,6 +88,7 @@ __all__ = [
     "CreatePolicy",
     "CreateSchema",
     "CreateTable",
+    "Derived",
     "DisableRls",
     "DjangoOperation",
     "DropCheck",
@@ -95,6 +102,8 @@ __all__ = [
     "DropTable",
     "DropUnique",
     "EnableRls",
+    "EndDualWrite",
+    "MergeColumns",
     "Operation",
     "RawSql",
     "RebuildTable",
@@ -108,6 +117,7 @@ __all__ = [
     "SetComment",
     "SoftDropColumn",
     "SoftDropTable",
+    "SplitColumn",
     "Statement",
     "ValidateConstraint",
 ]
