@@ -373,6 +373,48 @@ def test_a_foreign_key_that_is_not_enforced_is_read(connection: type_of_connecti
     assert table(connection).foreign_keys == (expected,)
 
 
+def test_keys_over_periods_are_read(connection: type_of_connection) -> None:
+    if connection.info.server_version < 180000:
+        pytest.skip("WITHOUT OVERLAPS and PERIOD came with PostgreSQL 18")
+    if "btree_gist" not in extensions_of(connection):
+        pytest.skip("this server has no btree_gist")
+    connection.execute(
+        "CREATE EXTENSION btree_gist;"
+        "CREATE TABLE p (id integer, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));"
+        "CREATE TABLE t (p integer, during daterange, CONSTRAINT f"
+        " FOREIGN KEY (p, PERIOD during) REFERENCES p (id, PERIOD during))"
+    )
+    found = table(connection, "p")
+    definition = "PRIMARY KEY (id, during WITHOUT OVERLAPS)"
+    assert found.exclusions == (Exclusion("p_pkey", definition, ("during", "id")),)
+    assert found.primary_key is None
+    columns, referenced = ("p", "during"), ("id", "during")
+    expected = ForeignKey("f", columns, TableName("", "p"), referenced, period=True)
+    assert table(connection).foreign_keys == (expected,)
+
+
+def test_a_trigger_is_read_with_when_it_fires(connection: type_of_connection) -> None:
+    connection.execute("CREATE TABLE t (a integer)")
+    for name in ("normal", "replica", "always", "disabled"):
+        connection.execute(
+            f"CREATE TRIGGER {name} BEFORE UPDATE ON t FOR EACH ROW"
+            " EXECUTE FUNCTION suppress_redundant_updates_trigger()".encode()
+        )
+    connection.execute(
+        "ALTER TABLE t ENABLE REPLICA TRIGGER replica, ENABLE ALWAYS TRIGGER always,"
+        " DISABLE TRIGGER disabled"
+    )
+    found = {trigger.name: trigger.enabled for trigger in table(connection).triggers}
+    assert found.pop("normal") == ""
+    assert all(name == enabled for name, enabled in found.items())
+    assert len(found) == 3
+
+
+def extensions_of(connection: type_of_connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM pg_available_extensions").fetchall()
+    return {name for (name,) in rows}
+
+
 def test_an_invalid_index_is_read_as_such(connection: type_of_connection) -> None:
     connection.execute("CREATE TABLE t (a integer); INSERT INTO t VALUES (1), (1)")
     with pytest.raises(psycopg.errors.UniqueViolation):

@@ -625,6 +625,13 @@ CONSTRAINTS = [
         *KEY_AGAIN,
     ),
     case(
+        "an ON DELETE of one column",
+        author_key_again(
+            "made_author (id) ON DELETE SET NULL (author_id) DEFERRABLE INITIALLY DEFERRED"
+        ),
+        *KEY_AGAIN,
+    ),
+    case(
         "another ON DELETE under another name",
         f"ALTER TABLE made_book DROP CONSTRAINT {AUTHOR_KEY};"
         "ALTER TABLE made_book ADD CONSTRAINT mine FOREIGN KEY (author_id)"
@@ -846,6 +853,13 @@ TABLES = [
         "extra: trigger quiet on made_book",
     ),
     case(
+        "a trigger that fires on a replica only",
+        "CREATE TRIGGER quiet BEFORE UPDATE ON made_book FOR EACH ROW"
+        " EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+        "ALTER TABLE made_book ENABLE REPLICA TRIGGER quiet",
+        "extra: trigger quiet on made_book",
+    ),
+    case(
         "foreign keys switched off",
         "ALTER TABLE made_loan DISABLE TRIGGER ALL",
         "dropForeignKey made_loan.made_loan_book_id_bf7acd35_fk_made_book_id",
@@ -886,6 +900,10 @@ NOT_LOOKED_AT = [
     case("what ANALYZE is told", "ALTER TABLE made_book ALTER title SET (n_distinct = 5)"),
     case("the order of rows", "ALTER TABLE made_book CLUSTER ON book_pages"),
     case("the fillfactor of a constraint's index", "ALTER INDEX book_once SET (fillfactor = 50)"),
+    case(
+        "a table of the same name in another schema",
+        "CREATE TABLE elsewhere.made_loan (id int) PARTITION BY HASH (id)",
+    ),
     case(
         "columns in another order",
         "ALTER TABLE made_author DROP born; ALTER TABLE made_author ADD born date",

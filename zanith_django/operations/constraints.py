@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -542,14 +543,22 @@ def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Composable:
         "CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES {table} ({referenced}){match}"
         "{actions}{deferrable}{enforced}",
         name=sql.ident(key.name),
-        columns=sql.idents(key.columns),
+        columns=_key_columns(key.columns, period=key.period),
         table=context.table(key.references),
-        referenced=sql.idents(key.referenced_columns),
+        referenced=_key_columns(key.referenced_columns, period=key.period),
         match=sql.keyword(" MATCH FULL") if key.match == "FULL" else sql.EMPTY,
         actions=sql.join(actions, ""),
         deferrable=deferrable_clause(key.deferrable),
         enforced=sql.EMPTY if key.enforced else sql.keyword(" NOT ENFORCED"),
     )
+
+
+def _key_columns(columns: Sequence[str], *, period: bool) -> sql.Composable:
+    if not period:
+        return sql.idents(columns)
+    spelled = [sql.ident(column) for column in columns]
+    spelled[-1] = sql.clause("PERIOD {column}", column=spelled[-1])
+    return sql.join(spelled)
 
 
 def check_clause(check: Check) -> sql.Composable:

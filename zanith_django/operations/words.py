@@ -67,6 +67,7 @@ def foreign_key_facts(key: ForeignKey) -> tuple[str, ...]:
         "" if key.deferrable == "deferred" else _DEFERRABLE[key.deferrable] or "not deferrable",
         "" if key.valid else "not valid",
         "" if key.enforced else "not enforced",
+        "period" if key.period else "",
     )
 
 

@@ -125,6 +125,7 @@ class _ConstraintRow(NamedTuple):
     set_columns: str | None
     on_update: str
     match: str
+    period: bool
     expression: str
     comment: str
 
@@ -315,6 +316,7 @@ class _Reading:
             row.valid,
             row.enforced,
             row.comment,
+            row.period,
         )
         self.add(row.table, "foreign_keys", key, columns)
 

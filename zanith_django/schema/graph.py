@@ -118,7 +118,10 @@ class Unique:
 @final
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)"."""
+    """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)".
+
+    `period` says of its last column that it is a PERIOD (PostgreSQL 18).
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -131,6 +134,7 @@ class ForeignKey:
     valid: bool = True
     enforced: bool = True
     comment: str = ""
+    period: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "references", TableName.of(self.references))

@@ -40,13 +40,15 @@ SELECT c.conrelid,
        pg_catalog.array_to_string(c.confdelsetcols, ' '),
        c.confupdtype::text,
        c.confmatchtype::text,
+       c.period,
        CASE WHEN c.contype = 'c' THEN pg_catalog.pg_get_expr(c.conbin, c.conrelid)
             WHEN c.contype = 'x' OR c.temporal THEN pg_catalog.pg_get_constraintdef(c.oid) END,
        coalesce(comment.description, '')
 FROM (
     -- A column that the server's version does not have is taken from here instead.
     SELECT real.* FROM (SELECT true AS conenforced, false AS conperiod) AS older,
-    LATERAL (SELECT c.*, conenforced AS enforced, conperiod AND c.contype <> 'f' AS temporal
+    LATERAL (SELECT c.*, conenforced AS enforced, conperiod AND c.contype <> 'f' AS temporal,
+                    conperiod AND c.contype = 'f' AS period
              FROM relation
              JOIN pg_catalog.pg_constraint c ON c.conrelid = relation.oid) AS real
 ) AS c
