@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -224,6 +225,13 @@ COLUMNS: dict[str, models.Field] = {
 }
 
 
+if django.VERSION >= (6, 1):
+    COLUMNS["default uuid of the database"] = models.UUIDField(db_default=sql.UUID4())
+    COLUMNS["default uuid that ascends"] = models.UUIDField(db_default=sql.UUID7())
+
+# {column: the first server that has what it needs}
+SERVERS = {"default uuid that ascends": 180000}
+
 TYPES = """
 CREATE DOMAIN zip_code AS varchar(5) CHECK (VALUE ~ '^[0-9]+$');
 CREATE TYPE mood AS ENUM ('good', 'bad');
@@ -235,6 +243,8 @@ def test_a_column_is_what_django_makes_of_it(within: DatabaseWrapper, name: str)
     skip_without_extension(within, name)
     if name == "decimal without precision" and django.VERSION < (6, 1):
         pytest.skip("needs Django 6.1")
+    if within.pg_version < SERVERS.get(name, 0):
+        pytest.skip(f"needs PostgreSQL {SERVERS[name] // 10_000}")
     within.cursor().execute(TYPES)
     made = rendered(model("Thing", before=text(), field=COLUMNS[name].clone()))
     create(within, made)
@@ -580,6 +590,47 @@ def test_an_option_of_meta_is_what_django_makes_of_it(within: DatabaseWrapper, n
     )
     create(within, made)
     assert_equal(from_models(within, made), live(within))
+
+
+@pytest.fixture(scope="module")
+def fast(server: Server) -> Iterator[str]:
+    """A tablespace; a server has it for all its databases."""
+    name = f"zanith_test_models_{os.getpid()}"
+    with psycopg.connect(server.maintenance_url, autocommit=True) as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute(f"CREATE TABLESPACE {name} LOCATION ''".encode())
+        yield name
+        connection.execute(f"DROP TABLESPACE {name}".encode())
+
+
+def test_tablespaces_are_what_django_makes_of_them(within: DatabaseWrapper, fast: str) -> None:
+    made = rendered(
+        model(
+            "Thing",
+            {
+                "db_tablespace": fast,
+                "indexes": [models.Index(fields=["n"], name="i", db_tablespace="pg_default")],
+            },
+            a=text(unique=True),
+            b=text(db_index=True, db_tablespace="pg_default"),
+            n=models.IntegerField(db_index=True),
+            things=models.ManyToManyField("self"),
+        ),
+        model(
+            "Other",
+            {"indexes": [models.Index(fields=["n"], name="j", db_tablespace=fast)]},
+            n=models.IntegerField(),
+            m=models.IntegerField(db_index=True, db_tablespace=fast),
+        ),
+    )
+    create(within, made)
+    declared = from_models(within, made)
+    assert_equal(declared, live(within))
+    thing, other = declared.graph.table("made_thing"), declared.graph.table("made_other")
+    assert thing is not None
+    assert other is not None
+    assert thing.tablespace == fast
+    assert [index.tablespace for index in other.indexes] == [fast, fast]
 
 
 def test_a_table_name_is_cut_between_characters(within: DatabaseWrapper) -> None:
