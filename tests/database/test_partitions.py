@@ -1,0 +1,105 @@
+"""Operations on a partitioned table with rows: it becomes what it should, and its rows stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.database.place import Place
+from zanith_django.operations import (
+    AddCheck,
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    AddUnique,
+    AlterColumnDefault,
+    AlterColumnNullable,
+    AlterColumnType,
+    CreatePolicy,
+    DropIndex,
+    DropUnique,
+    EnableRls,
+    Operation,
+    RenameColumn,
+    RenameIndex,
+    SetComment,
+)
+from zanith_django.schema.graph import (
+    Check,
+    Column,
+    ForeignKey,
+    Index,
+    IndexKey,
+    Policy,
+    TableName,
+    Unique,
+)
+
+SETUP = """
+CREATE TABLE kind (id bigint PRIMARY KEY);
+INSERT INTO kind VALUES (1);
+CREATE TABLE t (
+    id bigint NOT NULL, day date NOT NULL, kind_id bigint, n integer, s varchar(9), w text,
+    PRIMARY KEY (id, day), CONSTRAINT old_unique UNIQUE (n, day)
+) PARTITION BY RANGE (day);
+CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')
+    PARTITION BY HASH (day);
+CREATE TABLE t_2_0 PARTITION OF t_2 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE t_2_1 PARTITION OF t_2 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE INDEX old_index ON t (s);
+INSERT INTO t SELECT n, date '2020-06-01' + n * 50, 1, n, n::text, 'w' FROM generate_series(1, 9) n;
+"""
+
+T, KIND = TableName("", "t"), TableName("", "kind")
+OLD_UNIQUE = Unique("old_unique", ("n", "day"))
+OLD_INDEX = Index("old_index", (IndexKey("s"),))
+
+CASES: dict[str, Operation] = {
+    "a column": AddColumn(table=T, column=Column("c", "integer")),
+    "a column with a default": AddColumn(
+        table=T, column=Column("c", "integer", nullable=False, default="7")
+    ),
+    "an index": AddIndex(table=T, index=Index("i", (IndexKey("n"), IndexKey("s")))),
+    "a unique index": AddIndex(
+        table=T, index=Index("i", (IndexKey("n"), IndexKey("day")), unique=True)
+    ),
+    "a unique constraint": AddUnique(table=T, unique=Unique("u", ("s", "day"))),
+    "a check": AddCheck(table=T, check=Check("c", "(n > 0)", ("n",))),
+    "a foreign key": AddForeignKey(
+        table=T, foreign_key=ForeignKey("f", ("kind_id",), KIND, ("id",), deferrable="deferred")
+    ),
+    "not null": AlterColumnNullable(table=T, column="n", nullable=False),
+    "a default": AlterColumnDefault(table=T, column="n", new="5"),
+    "a wider type": AlterColumnType(
+        table=T,
+        old=Column("s", "character varying(9)"),
+        new=Column("s", "character varying(20)"),
+    ),
+    "a new name": RenameColumn(table=T, old="n", new="number"),
+    "a new name of an index": RenameIndex(table=T, old="old_index", new="new_index"),
+    "a comment": SetComment(table=T, new="about days"),
+    "a policy": CreatePolicy(table=T, policy=Policy("p", using="(n > 0)")),
+    "row security": EnableRls(table=T),
+    "no unique constraint": DropUnique(table=T, unique=OLD_UNIQUE),
+    "no index": DropIndex(table=T, index=OLD_INDEX),
+}
+
+
+def rows(place: Place) -> int:
+    return int(place.value("SELECT count(*) FROM t WHERE w = 'w'"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_partitioned_table_becomes_what_it_should_and_back(empty_place: Place, name: str) -> None:
+    operation, place = CASES[name], empty_place
+    place.execute(SETUP)
+    before = place.read()
+    place.apply(operation, place.context(before))
+    after = place.read()
+    assert after.table(T) == operation.apply_to(before).table(T)
+    assert rows(place) == 9
+    undo = operation.inverse()
+    assert undo is not None
+    place.apply(undo, place.context(after))
+    assert place.read().table(T) == before.table(T)
+    assert rows(place) == 9
