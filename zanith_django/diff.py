@@ -382,7 +382,7 @@ def _renamed_parts(d: _Differ) -> Iterator[Operation]:
     """A constraint or index that only changed its name is renamed, not built anew; a circle of
     names goes by a name aside."""
     waiting = [
-        _NameChange(pair.name, part, old.name, new.name)
+        _NameChange(pair.name, part, old.name, new.name, old)
         for pair in d.pairs()
         for part in (*CONSTRAINTS, "indexes", "primary_key")
         for old, new in pair.renamed(part)
@@ -399,12 +399,22 @@ def _renamed_parts(d: _Differ) -> Iterator[Operation]:
         for change in free:
             kind = ops.RenameIndex if change.part == "indexes" else ops.RenameConstraint
             old, new = change.old, change.new
-            yield kind(table=change.table, old=old, new=new, model=d.label(change.table))
+            looks, label = change.looks(), d.label(change.table)
+            yield kind(table=change.table, old=old, new=new, model=label, **looks)
             if change.owns_index:
                 taken.discard(TableName(change.table.schema, old))
                 taken.add(TableName(change.table.schema, new))
         done = set(free)
         waiting = [change for change in waiting if change not in done]
+
+
+_FIELDS = {
+    "uniques": "unique",
+    "foreign_keys": "foreign_key",
+    "checks": "check",
+    "exclusions": "exclusion",
+    "indexes": "index",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +425,14 @@ class _NameChange:
     part: str
     old: str
     new: str
+    item: Any
+
+    def looks(self) -> dict[str, Any]:
+        """What bears the name, for databases where it is called otherwise; a table has but one
+        primary key."""
+        if self.part == "primary_key":
+            return {}
+        return {_FIELDS[self.part]: dataclasses.replace(self.item, name=self.old)}
 
     @property
     def owns_index(self) -> bool:

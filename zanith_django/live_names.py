@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from zanith_django.operations import (
+    AlterPrimaryKey,
     ArchiveColumn,
     ArchiveTable,
     DropCheck,
@@ -58,10 +59,10 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
         return _whole_column(operation, found)
     if isinstance(operation, _Drop):
         return _drop(operation, found)
-    if isinstance(operation, RenameIndex):
-        return operation if _has(found.indexes, operation.old) else None
-    if isinstance(operation, RenameConstraint):
-        return operation if _has(_constraints(found), operation.old) else None
+    if isinstance(operation, RenameIndex | RenameConstraint):
+        return _rename(operation, found)
+    if isinstance(operation, AlterPrimaryKey) and operation.old:
+        return dataclasses.replace(operation, old=found.primary_key)
     return operation
 
 
@@ -93,6 +94,30 @@ def _drop(operation: _Drop, table: Table) -> Operation | None:
         index = next(item for item in table.indexes if item not in strangers)
         return DropIndex(table=operation.table, index=index, model=operation.model)
     return None  # an index for LIKE, which some databases never had
+
+
+def _rename(
+    operation: RenameIndex | RenameConstraint, table: Table
+) -> RenameIndex | RenameConstraint | None:
+    """A name that is not there belongs to what looks the same, if anything does."""
+    there = table.indexes if isinstance(operation, RenameIndex) else _constraints(table)
+    if _has(there, operation.old):
+        return operation
+    for part, field in _DROPS.values():
+        wanted = getattr(operation, field, None)
+        twin = _twin(table, part, wanted) if wanted else None
+        if twin and twin.name != operation.new:
+            return dataclasses.replace(operation, old=twin.name, **{field: twin})
+    return None
+
+
+def _twin(table: Table, part: str, wanted: Any) -> Any:
+    """What stands in the database for `wanted`, under another name."""
+    seen = _comparison(table, part, wanted)
+    if wanted not in getattr(seen.live.tables[0], part):
+        return None
+    strangers = [extra.item for extra in seen.extras]
+    return next((item for item in getattr(table, part) if item not in strangers), None)
 
 
 def _comparison(table: Table, part: str, wanted: Any) -> Comparison:

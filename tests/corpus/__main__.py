@@ -46,21 +46,20 @@ def main(arguments: list[str]) -> int:
     if options.server:
         os.environ[CHOICE] = options.server
     if options.from_empty:
-        return int(_run(building.HEADINGS, building.WIDTHS, building.names(), _build, options))
-    return int(_run(HEADINGS, WIDTHS, expected.names(), _check, options))
+        return int(_run(building.HEADINGS, building.WIDTHS, _build, options))
+    return int(_run(HEADINGS, WIDTHS, _check, options))
 
 
 def _run(
     headings: Sequence[str],
     widths: Sequence[int],
-    names: Sequence[str],
     check: Callable[[str, argparse.Namespace], Result | building.Built],
     options: argparse.Namespace,
 ) -> bool:
     """Print a line per project; true when one of them is not as expected."""
     print(_row(headings, widths))
     failed = False
-    for name in options.names or names:
+    for name in options.names or expected.names():
         try:
             result = check(name, options)
         except (Failed, ValueError, OSError) as error:
@@ -104,7 +103,7 @@ def _project(wanted: expected.Expected, options: argparse.Namespace) -> CorpusPr
 
 
 def _build(name: str, options: argparse.Namespace) -> building.Built:
-    wanted = building.load(name)
+    wanted = expected.load(name)
     return building.check(_project(wanted, options), wanted, migrate=options.migrate)
 
 

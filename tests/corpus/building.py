@@ -21,9 +21,6 @@ HEADINGS = (
 )
 WIDTHS = (18, 7, 6, 11, 12, 9, 8, 0)
 
-WITHOUT_MIGRATIONS = "stress"
-"""A project that has nothing to expect beside its own models."""
-
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -47,16 +44,6 @@ class Built:
             f"{seconds['apply']:.1f}",
             verdict,
         )
-
-
-def names() -> list[str]:
-    return [*expected.names(), WITHOUT_MIGRATIONS]
-
-
-def load(name: str) -> expected.Expected:
-    if name == WITHOUT_MIGRATIONS:
-        return expected.Expected(name, name)
-    return expected.load(name)
 
 
 def check(project: CorpusProject, wanted: expected.Expected, *, migrate: bool) -> Built:

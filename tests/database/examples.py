@@ -474,6 +474,11 @@ EXAMPLES: dict[str, list[Example]] = {
         generated(HANGS_ON_G, generated="(a * 3)"),
         generated(HANGS_ON_G, generated=""),
         generated(HANGS_ON_G, generated="(a * 3)", type="bigint"),
+        generated(
+            "ALTER TABLE t ADD CONSTRAINT g_x EXCLUDE USING gist (r WITH &&) WHERE (g > 0)",
+            generated="(a * 3)",
+            type="bigint",
+        ),
         generated("", since=180000, virtual=True),
         generated(VIRTUAL_G, since=180000, virtual=False),
         generated(VIRTUAL_G, since=180000, virtual=False, generated=""),

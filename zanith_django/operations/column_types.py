@@ -291,10 +291,16 @@ class _Rebuilt:
         return any(not column.virtual for column in self.columns)
 
     def drops(self) -> list[sql.Composable]:
-        return [
+        """DROP COLUMN takes all along but an exclusion that reads the column in its WHERE."""
+        exclusions = [
+            sql.clause("DROP CONSTRAINT {name}", name=sql.ident(name))
+            for name in self.parts["exclusions"]
+        ]
+        columns = [
             sql.clause("DROP COLUMN {column}", column=sql.ident(column.name))
             for column in self.columns
         ]
+        return [*exclusions, *columns]
 
     def adds(self) -> list[sql.Composable]:
         return [sql.clause("ADD COLUMN {it}", it=column_clause(column)) for column in self.columns]

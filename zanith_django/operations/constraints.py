@@ -393,12 +393,18 @@ class ValidateConstraint(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameConstraint(OnTable):
-    """Renames a constraint of any kind in place."""
+    """Renames a constraint of any kind in place. At most one of
+    `unique`, `foreign_key`, `check` and `exclusion` is what it looks like, under its old name: a
+    database of another past may call it otherwise."""
 
     kind = "renameConstraint"
     table: TableName
     old: str
     new: str
+    unique: Unique | None = None
+    foreign_key: ForeignKey | None = None
+    check: Check | None = None
+    exclusion: Exclusion | None = None
     model: str = ""
 
     @property
@@ -412,7 +418,10 @@ class RenameConstraint(OnTable):
         return (rename_constraint(self.table, self.old, self.new, context),)
 
     def inverse(self) -> Operation:
-        return RenameConstraint(table=self.table, old=self.new, new=self.old, model=self.model)
+        parts = ("unique", "foreign_key", "check", "exclusion")
+        known = {part: item for part in parts if (item := getattr(self, part))}
+        named = {part: dataclasses.replace(it, name=self.new) for part, it in known.items()}
+        return dataclasses.replace(self, old=self.new, new=self.old, **named)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         table = must_have(graph, self.table)

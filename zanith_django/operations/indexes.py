@@ -109,12 +109,14 @@ class DropIndex(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameIndex(OnTable):
-    """Renames an index in place."""
+    """Renames an index in place. `index` is what it looks like, under its old name: a database of
+    another past may call it otherwise."""
 
     kind = "renameIndex"
     table: TableName
     old: str
     new: str
+    index: Index | None = None
     model: str = ""
 
     @property
@@ -128,7 +130,8 @@ class RenameIndex(OnTable):
         return (rename_index(self.table, self.old, self.new, context),)
 
     def inverse(self) -> Operation:
-        return RenameIndex(table=self.table, old=self.new, new=self.old, model=self.model)
+        index = self.index and dataclasses.replace(self.index, name=self.new)
+        return dataclasses.replace(self, old=self.new, new=self.old, index=index)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         indexes = tuple(
