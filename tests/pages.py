@@ -93,6 +93,8 @@ class _Blocks:
 
     def reverse(self) -> str:
         inverse = self.operation.inverse()
+        if self.operation.passed_over:
+            return "None is needed: `zanith_rollback` passes it over, the constraint stays valid."
         if inverse is None:
             return (
                 "None: `zanith_rollback` refuses to go back over it, but where what it wrote goes\n"

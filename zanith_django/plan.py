@@ -63,7 +63,7 @@ class PlannedStep:
     def reversible(self) -> bool:
         if isinstance(self.operation, DjangoOperation):
             return self.operation.reversible
-        return (
+        return self.operation.passed_over or (
             self.operation.inverse() is not None and "irreversible" not in self.assessment.reasons
         )
 

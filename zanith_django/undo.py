@@ -41,7 +41,7 @@ from zanith_django.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 @dataclass(frozen=True, slots=True)
 class UndoStep:
     """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
-    or table of the same migration, or was brought back already."""
+    or table of the same migration, or was brought back already, or holds before as well."""
 
     row: StepRow
     operation: Operation
@@ -189,6 +189,8 @@ class Planner:
             return UndoStep(row, operation, None)
         context = Context(schema=self.graph.default_schema, graph=self.graph, migration_id=file.id)
         inverse = operation.inverse()
+        if operation.passed_over:
+            return UndoStep(row, operation, None)
         if inverse is None or "irreversible" in operation.reasons(context):
             if not _goes_with(operation, file.operations[: number - 1]):
                 raise CannotUndo(name, *_why_not(operation))

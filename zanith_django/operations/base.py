@@ -178,6 +178,11 @@ class Operation:
         return False
 
     @property
+    def passed_over(self) -> bool:
+        """Going back needs nothing of it: what it did holds for the schema before as well."""
+        return False
+
+    @property
     def own_sql(self) -> bool:
         """It is one of our operations on tables: no raw SQL, no Python, nothing server-wide."""
         return True

@@ -358,7 +358,11 @@ class DropExclusion(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidateConstraint(OnTable):
-    """Checks the rows of a foreign key or check that was added NOT VALID."""
+    """Checks the rows of a foreign key or check that was added NOT VALID.
+
+    PostgreSQL has no way to forget that it did, and nobody needs one: going back passes it over,
+    as Django's own ValidateConstraint does.
+    """
 
     kind = "validateConstraint"
     table: TableName
@@ -377,6 +381,10 @@ class ValidateConstraint(OnTable):
 
     def inverse(self) -> Operation | None:
         return None
+
+    @property
+    def passed_over(self) -> bool:
+        return True
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         table = must_have(graph, self.table)

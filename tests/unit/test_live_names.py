@@ -1,0 +1,86 @@
+"""Operations in the names of a database that calls things otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from zanith_django import operations as ops
+from zanith_django.live_names import as_live
+from zanith_django.operations import Operation
+from zanith_django.schema.graph import (
+    Check,
+    Column,
+    Index,
+    IndexKey,
+    PrimaryKey,
+    SchemaGraph,
+    Table,
+    TableName,
+    Unique,
+)
+
+T = TableName("", "t")
+INDEX = Index("t_a_b_idx", (IndexKey("a"), IndexKey("b")))
+UNIQUE = Unique("t_a_uniq", ("a",))
+CHECK = Check("t_a_check", "(a > 0)", ("a",))
+LIVE = SchemaGraph(
+    tables=(
+        Table(
+            T,
+            (Column("a", "integer"), Column("b", "integer")),
+            PrimaryKey("other_pkey", ("a",)),
+            uniques=(dataclasses.replace(UNIQUE, name="old_unique"),),
+            checks=(dataclasses.replace(CHECK, name="old_check"),),
+            indexes=(dataclasses.replace(INDEX, name="old_index"),),
+        ),
+    )
+)
+OTHER = Index("t_b_idx", (IndexKey("b"),))
+
+
+@pytest.mark.parametrize(
+    ("operation", "old"),
+    [
+        (ops.RenameIndex(table=T, old="t_a_b_idx", new="n", index=INDEX), "old_index"),
+        (ops.RenameConstraint(table=T, old="t_a_uniq", new="n", unique=UNIQUE), "old_unique"),
+        (ops.RenameConstraint(table=T, old="t_a_check", new="n", check=CHECK), "old_check"),
+    ],
+    ids=lambda value: getattr(value, "kind", value),
+)
+def test_a_rename_finds_what_looks_the_same(
+    operation: ops.RenameIndex | ops.RenameConstraint, old: str
+) -> None:
+    found = as_live(operation, LIVE)
+    assert isinstance(found, ops.RenameIndex | ops.RenameConstraint)
+    assert (found.old, found.new) == (old, "n")
+    assert found.inverse().inverse() == found
+    after = found.apply_to(LIVE)
+    assert as_live(operation, after) is None  # it has the name already
+
+
+def test_a_rename_of_what_is_not_there_does_nothing() -> None:
+    for index in (OTHER, None):
+        assert as_live(ops.RenameIndex(table=T, old="x", new="n", index=index), LIVE) is None
+
+
+def test_a_primary_key_has_whatever_name_the_table_gives_it() -> None:
+    new = PrimaryKey("t_pkey", ("b",))
+    operation = ops.AlterPrimaryKey(table=T, old=PrimaryKey("t_pkey", ("a",)), new=new)
+    found = as_live(operation, LIVE)
+    assert isinstance(found, ops.AlterPrimaryKey)
+    assert found.old == PrimaryKey("other_pkey", ("a",))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        ops.RenameIndex(table=T, old="old_index", new="n", index=INDEX),
+        ops.ValidateConstraint(table=T, name="any"),
+        ops.RenameIndex(table=TableName("", "elsewhere"), old="a", new="b"),
+    ],
+    ids=lambda value: value.kind,
+)
+def test_what_needs_no_other_name_stays_as_it_is(operation: Operation) -> None:
+    assert as_live(operation, LIVE) == operation
