@@ -11,15 +11,15 @@ from typing import Any
 
 import django
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import InterfaceError, OperationalError
+from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
 from zanith_django import __version__
 from zanith_django.conf import conf
-from zanith_django.exceptions import ConnectionFailed, ConnectionLost, StepFailed
+from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost, StepFailed
 from zanith_django.ledger import Ledger, split_step_id
 from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
-from zanith_django.run_lock import run_lock
+from zanith_django.run_lock import check_held, run_lock
 from zanith_django.session import own_timeouts, server_version
 
 INTERRUPTED = "interrupted: the run ended here without a word"
@@ -33,19 +33,31 @@ def working_session(
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
     """The run lock and our timeouts. `wait` None takes the setting. A connection that is lost
-    meanwhile becomes `ConnectionFailed`."""
+    becomes `ConnectionLost`, or `ConnectionFailed` before the lock was had."""
     seconds = conf.lock_wait if wait is None else wait
     try:
         with (
             run_lock(connection, wait=seconds, on_wait=on_wait),
             own_run(),
             own_timeouts(connection, conf.statement_timeout),
+            _lost_between_steps(connection),
         ):
             yield
     except (OperationalError, InterfaceError) as error:
         if not is_open(connection):
             raise ConnectionFailed(connection.alias, error) from error
         raise
+
+
+@contextmanager
+def _lost_between_steps(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if is_ours(connection):
+            raise
+        place = "the work between two steps"
+        raise ConnectionLost(connection.alias, place, error_text(error), "the command") from error
 
 
 def about(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -74,7 +86,9 @@ def failing(
         yield
     except BaseException as error:
         text = error_text(error)
-        if not is_open(connection):
+        if isinstance(error, LockLost):
+            raise  # whoever has it now owns the ledger's rows as well
+        if not is_ours(connection):
             if not isinstance(error, Exception):
                 raise
             raise ConnectionLost(connection.alias, describe(), text, again) from error
@@ -117,6 +131,18 @@ def error_text(error: BaseException) -> str:
 def is_open(connection: BaseDatabaseWrapper) -> bool:
     raw = connection.connection
     return raw is not None and not raw.closed
+
+
+def is_ours(connection: BaseDatabaseWrapper) -> bool:
+    """The connection is the one with the run lock: Django may have opened another in its place,
+    as it leaves a transaction whose connection was lost."""
+    if not is_open(connection):
+        return False
+    try:
+        check_held(connection)
+    except (LockLost, DatabaseError, InterfaceError):
+        return False
+    return True
 
 
 def user_name() -> str:

@@ -207,11 +207,15 @@ class Ledger:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
+        self._there = False
 
     # --- the tables ----------------------------------------------------------------------------
 
     def exists(self) -> bool:
-        return bool(self._value("SELECT to_regclass('_zanith_migrations') IS NOT NULL"))
+        if not self._there:
+            asked = "SELECT to_regclass('_zanith_migrations') IS NOT NULL"
+            self._there = bool(self._value(asked))
+        return self._there
 
     def ensure(self) -> None:
         """Makes what is missing; does nothing and takes no lock where all is there."""

@@ -1,0 +1,113 @@
+"""What is cut: small migrations, one for each example of each kind, and some of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from tests.database.examples import EXAMPLES, SETUP, Example, T, add
+from tests.database.place import MORE
+from zanith_django import operations as ops
+from zanith_django.execute import transactions
+from zanith_django.operations.base import Batches, Context
+from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.schema.graph import Check, Column, Index, IndexKey, SchemaGraph, Unique
+
+# Steps before and after each operation: were one of them done twice, a row would tell.
+MARKS = "CREATE TABLE marks (step text);"
+FIRST, LAST = (
+    ops.RawSql(sql=f"INSERT INTO marks VALUES ('{step}')", reverse_sql="SELECT 1")
+    for step in ("first", "last")
+)
+
+# Enough rows for several batches, each update of which is remembered.
+MANY = """
+INSERT INTO t (a, b, d) SELECT n, n::text, n FROM generate_series(6, 4000) AS n;
+ALTER TABLE t ADD n integer;
+CREATE TABLE written (id bigint);
+CREATE FUNCTION remember() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO written VALUES (NEW.id); RETURN NEW; END $$;
+CREATE TRIGGER remember AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION remember();
+"""
+
+
+def many(kind: type[ops.Operation], **fields: object) -> Example:
+    return Example(lambda graph: kind(table=T, **fields), MANY)  # type: ignore[call-arg]
+
+
+# Rows that outgrow a full disk while they are filled.
+LARGE = """
+INSERT INTO t (a, b, d) SELECT n, repeat('x', 60), n FROM generate_series(6, 9000) AS n;
+ALTER TABLE t ADD n text;
+"""
+
+OWN: dict[str, Example] = {
+    "backfill-batches": many(ops.Backfill, column="n", value="(a + 1)"),
+    "addColumn-filled": many(
+        ops.AddColumn, column=Column("u", "text", nullable=False, default="left(random()::text, 0)")
+    ),
+    "backfill-large": Example(
+        lambda graph: ops.Backfill(table=T, column="n", value="repeat(b, 2)"), LARGE
+    ),
+    "addIndex-many": many(ops.AddIndex, index=Index("t_b", (IndexKey(column="b"),))),
+    "addUnique-many": many(ops.AddUnique, unique=Unique("t_bu", ("b",))),
+    "addCheck-many": many(ops.AddCheck, check=Check("t_ac", "(a > 0)", ("a",))),
+    "alterColumnNullable-many": many(ops.AlterColumnNullable, column="d", nullable=False),
+    "rawSql-alone": add(
+        ops.AddIndex, index=Index("t_lower", (IndexKey(expression="lower(b)"),), columns=("b",))
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A database and a migration of three steps for it."""
+
+    name: str
+    example: Example
+
+    def prepare(self, connection: Connection[object]) -> tuple[ops.Operation, ...]:
+        """Fill an empty database; returns the operations of the migration."""
+        connection.execute(f"CREATE SCHEMA {MORE}".encode())
+        for text in (SETUP, MARKS, self.example.setup):
+            if text:
+                connection.execute(text.encode())
+        operation = self.example.operation(_read(connection))
+        if self.example.undone:
+            undo = operation.inverse()
+            assert undo is not None
+            _run(connection, undo)
+        return FIRST, operation, LAST
+
+
+def _read(connection: Connection[object]) -> SchemaGraph:
+    return from_catalog(connection.cursor())
+
+
+def _run(connection: Connection[object], operation: ops.Operation) -> None:
+    context = Context(
+        server_version=connection.info.server_version,
+        graph=_read(connection),
+        migration_id="m1",
+    )
+    for group in transactions(operation.statements(context)):
+        if not group[0].transactional and not isinstance(group[0], Batches):
+            connection.execute(group[0].sql.encode())
+            continue
+        with connection.transaction():
+            for statement in group:
+                connection.execute(statement.sql.encode())
+
+
+def cases(version: int, wanted: str = "") -> Iterator[Case]:
+    """Those whose name begins with `wanted`, that a server of this version knows; of each kind
+    the first one where nothing is asked for."""
+    named = dict(OWN)
+    for kind, those in EXAMPLES.items():
+        shown = those if wanted else those[:1]
+        named |= {f"{kind}-{number}": example for number, example in enumerate(shown, 1)}
+    for name, example in sorted(named.items()):
+        if name.startswith(wanted) and version >= example.since:
+            yield Case(name, example)

@@ -1,0 +1,148 @@
+"""The matrix: every case, cut at every statement, in every way."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import django
+import environ
+import psycopg
+from django.conf import settings
+
+from tests.faults.cases import Case
+from tests.faults.checks import Outcome, outcome, problems
+from tests.faults.runs import WAYS, Cut, apply_in_child
+from tests.servers import Server
+
+FILE = "20260101_000000_cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one cut; no problems mean that all held."""
+
+    case: str
+    cut: Cut
+    statement: str
+    problems: tuple[str, ...]
+
+
+def configure(folder: Path, server: Server) -> None:
+    """A project of one app, in this process; only its children connect."""
+    package = folder / "faults" / "zanith_migrations"
+    package.mkdir(parents=True)
+    (folder / "faults" / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    sys.path.insert(0, str(folder))
+    settings.configure(
+        BASE_DIR=folder,
+        DATABASES={"default": environ.Env.db_url_config(server.maintenance_url)},
+        INSTALLED_APPS=["zanith_django", "faults"],
+        USE_TZ=True,
+        ZANITH={"LOCK_TIMEOUT": 0.5, "LOCK_RETRIES": 3},
+    )
+    django.setup()
+
+
+class Matrix:
+    """Cuts cases on one server; `folder` is that of `configure`."""
+
+    def __init__(self, server: Server, folder: Path, world: object = None) -> None:
+        self.server, self.folder, self.world = server, folder, world
+        self.notes = folder / "notes"
+        self.ends: Counter[tuple[str, int]] = Counter()
+
+    def run(
+        self, case: Case, ways: Sequence[str], chosen: Callable[[int], bool]
+    ) -> Iterator[Result]:
+        """The results of one case; `chosen` says which cut points, by number, are taken."""
+        with self._database() as original:
+            self._prepare(case, original)
+            wanted, statements = self._uncut(original)
+            cuts = [
+                (Cut(number, way), statement)
+                for number, statement in enumerate(statements, 1)
+                for way in ways
+                if "held" not in way or "CONCURRENTLY" in statement
+            ]
+            for place, (cut, statement) in enumerate(cuts):
+                if chosen(place):
+                    yield Result(case.name, cut, statement, tuple(self._cut(original, cut, wanted)))
+
+    def _prepare(self, case: Case, database: str) -> None:
+        from zanith_django.files import render_migration
+
+        with self._connect(database) as connection:
+            operations = case.prepare(connection)
+        self._file.unlink(missing_ok=True)
+        code = apply_in_child(self.server.url(database), self._parameters(database))
+        if code:
+            raise RuntimeError(f"the ledger could not be made: {code}")
+        self._file.write_text(render_migration(operations))
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "faults" / "zanith_migrations" / f"{FILE}.py"
+
+    def _uncut(self, original: str) -> tuple[Outcome, list[str]]:
+        with self._database(original) as name:
+            code = apply_in_child(self.server.url(name), self._parameters(name), note=self.notes)
+            if code:
+                raise RuntimeError(f"even a run that nothing cuts ends with {code}")
+            with self._connect(name) as connection:
+                return outcome(connection), self.notes.read_text().splitlines()
+
+    def _cut(self, original: str, cut: Cut, wanted: Outcome) -> Iterator[str]:
+        with self._database(original) as name:
+            url, parameters = self.server.url(name), self._parameters(name)
+            with self._held(name, cut):
+                code = apply_in_child(url, parameters, cut, world=self.world)
+            self.ends[cut.way, code] += 1
+            if code not in (-9, 0, 1, 3):
+                yield f"the run that was cut ended with {code}"
+            again = apply_in_child(url, parameters)
+            if again:
+                yield f"the next run ended with {again}"
+            with self._connect(name) as connection:
+                yield from problems(connection, wanted)
+
+    @contextmanager
+    def _held(self, name: str, cut: Cut) -> Iterator[None]:
+        """Where a build is to wait: somebody writes to the table and does not end."""
+        if "held" not in cut.way:
+            yield
+            return
+        with self._connect(name) as holder, suppress(psycopg.Error):
+            holder.execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+            yield
+
+    # --- databases -----------------------------------------------------------------------------
+
+    @contextmanager
+    def _database(self, template: str | None = None) -> Iterator[str]:
+        name = self.server.create_database(template)
+        try:
+            yield name
+        finally:
+            self.server.drop_database(name)
+
+    def _connect(self, name: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.server.url(name), autocommit=True)
+
+    def _parameters(self, name: str) -> dict[str, Any]:
+        return {**environ.Env.db_url_config(self.server.url(name))}
+
+
+def every(step: int) -> Callable[[int], bool]:
+    return lambda place: place % step == 0
+
+
+def chosen_ways(words: Iterable[str]) -> list[str]:
+    wanted = list(words)
+    return [way for way in WAYS if not wanted or any(word in way for word in wanted)]

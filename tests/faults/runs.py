@@ -1,0 +1,188 @@
+"""Runs of apply in a process of their own, that may be cut off at a statement."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db import connection, connections
+from psycopg.pq import TransactionStatus
+
+# How a run is cut: its process killed, its backend ended; before, inside or after a statement.
+# "held" waits until a concurrent build waits for others.
+WAYS = (
+    "kill before",
+    "kill inside",
+    "kill after",
+    "end before",
+    "end inside",
+    "kill held",
+    "end held",
+)
+
+WAITING = """
+SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock' AND state = 'active'"""
+
+Counted = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a run ends: at the statement of this number, counted from the first that it writes."""
+
+    number: int
+    way: str
+
+
+class Cutter:
+    """A wrapper around every statement of the connection; counts, and cuts."""
+
+    def __init__(self, url: str, cut: Cut | None, note: Counted, world: object = None) -> None:
+        self.url, self.cut, self.note, self.world = url, cut, note, world
+        self.number = 0
+        self.writing = False
+
+    def __call__(self, execute: Any, text: Any, params: Any, many: bool, context: Any) -> Any:
+        self.writing = self.writing or "INSERT INTO _zanith_schema_snapshots" in str(text)
+        if not self.writing or str(text).startswith("--"):  # queries of the catalog are files
+            return execute(text, params, many, context)
+        self.number += 1
+        self.note(self.number, str(text))
+        if self.cut is None or self.cut.number != self.number:
+            return execute(text, params, many, context)
+        given = (lambda: execute(text, params, many, context), text, params, context)
+        if self.world and not self.cut.way.startswith(("kill", "end")):
+            return self._fault(*given[:1])
+        return getattr(self, self.cut.way.replace(" ", "_"))(*given)
+
+    def _fault(self, execute: Callable[[], Any]) -> Any:
+        name, _, place = self.cut.way.partition(" ") if self.cut else ("", "", "")
+        fault, pid = getattr(self.world, name), connection.connection.info.backend_pid
+        if place == "before":
+            fault(pid)
+            return execute()
+        worker = threading.Thread(target=fault, args=(pid,), daemon=True)
+        worker.start()
+        try:
+            return execute()
+        finally:
+            worker.join()
+
+    def kill_before(self, *given: Any) -> None:
+        _die()
+
+    def kill_after(self, execute: Callable[[], Any], *given: Any) -> None:
+        execute()
+        _die()
+
+    def kill_inside(self, execute: Any, text: Any, params: Any, context: Any) -> None:
+        """The server has the statement; nobody waits for its answer."""
+        raw = connection.connection
+        if params is not None:
+            text = context["cursor"].cursor.mogrify(text, params)
+        if raw.pgconn.transaction_status == TransactionStatus.IDLE and not raw.autocommit:
+            raw.pgconn.exec_(b"BEGIN")
+        raw.pgconn.send_query(str(text).encode())
+        raw.pgconn.flush()
+        _die()
+
+    def end_before(self, execute: Callable[[], Any], *given: Any) -> Any:
+        self._terminate(connection.connection.info.backend_pid)
+        return execute()
+
+    def end_inside(self, execute: Callable[[], Any], *given: Any) -> Any:
+        pid = connection.connection.info.backend_pid
+        threading.Thread(target=self._terminate, args=(pid,), daemon=True).start()
+        result = execute()
+        time.sleep(0.05)  # too late for this statement: then between it and the next
+        return result
+
+    def kill_held(self, execute: Callable[[], Any], *given: Any) -> Any:
+        return self._held(execute, lambda pid: _die())
+
+    def end_held(self, execute: Callable[[], Any], *given: Any) -> Any:
+        return self._held(execute, self._terminate)
+
+    def _held(self, execute: Callable[[], Any], then: Callable[[int], None]) -> Any:
+        pid = connection.connection.info.backend_pid
+
+        def watch() -> None:
+            with psycopg.connect(self.url, autocommit=True) as watcher:
+                end = time.monotonic() + 10
+                while not watcher.execute(WAITING, [pid]).fetchall() and time.monotonic() < end:
+                    time.sleep(0.01)
+            then(pid)
+
+        threading.Thread(target=watch, daemon=True).start()
+        return execute()
+
+    def _terminate(self, pid: int) -> None:
+        with psycopg.connect(self.url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def apply_in_child(
+    url: str,
+    parameters: dict[str, Any],
+    cut: Cut | None = None,
+    note: Path | None = None,
+    world: object = None,
+) -> int:
+    """Fork, apply, and return how the child ended: an exit code, or minus a signal."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            code = _apply(url, parameters, cut, note, world)
+        except BaseException:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _apply(
+    url: str, parameters: dict[str, Any], cut: Cut | None, note: Path | None, world: object
+) -> int:
+    from zanith_django.apply import Options, apply
+    from zanith_django.exceptions import ZanithError
+
+    connections.databases["default"].update(parameters)
+    connections["default"].settings_dict.update(parameters)
+    lines: list[str] = []
+    cutter = Cutter(url, cut, lambda number, text: lines.append(" ".join(text.split())), world)
+    before = _timeouts()
+    try:
+        with connection.execute_wrapper(cutter):
+            apply(connection, Options(max_risk=100, allow_destructive=True, lock_wait=20))
+    except ZanithError as error:
+        if cut is None:
+            print(f"    {error}", file=sys.stderr, flush=True)
+        return error.returncode
+    if note:
+        note.write_text("\n".join(lines))
+    return 0 if cut or _timeouts() == before else 98
+
+
+def _timeouts() -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, setting FROM pg_settings "
+            "WHERE name LIKE '%timeout%' AND context = 'user' ORDER BY name"
+        )
+        return list(cursor.fetchall())
