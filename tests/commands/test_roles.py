@@ -33,8 +33,18 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def role(server: Server, fresh_database: Database) -> Iterator[str]:
-    """A role that may connect to the test's database and nothing else; it has no password."""
+def role(fresh_database: Database) -> Iterator[str]:
+    """A role that may connect, make temporary tables and nothing else; it has no password."""
+    yield from made_role(fresh_database)
+
+
+@pytest.fixture
+def reader(fresh_database: Database) -> Iterator[str]:
+    """Another of these."""
+    yield from made_role(fresh_database)
+
+
+def made_role(fresh_database: Database) -> Iterator[str]:
     name = f"zanith_test_role_{os.getpid()}_{next(_numbers)}"
     with fresh_database.connect() as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN".encode())
@@ -85,10 +95,10 @@ def says(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_role_that_owns_its_schema_alone_does_everything_but_an_ephemeral_shadow(
-    project: BuildProject, fresh_database: Database, role: str
+    project: BuildProject, fresh_database: Database, role: str, reader: str
 ) -> None:
     built = project({"shop": SHOP}, settings=settings(fresh_database, role))
-    built.sql(f"CREATE SCHEMA app AUTHORIZATION {role}")
+    built.sql(f"CREATE SCHEMA app AUTHORIZATION {role}; GRANT USAGE ON SCHEMA app TO {reader}")
     built.sql(f"ALTER ROLE {role} SET search_path = app")
     built.manage("zanith_generate", check=True)
     built.manage("zanith_plan", check=True)
@@ -98,6 +108,9 @@ def test_a_role_that_owns_its_schema_alone_does_everything_but_an_ephemeral_shad
     assert built.sql("SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = %s", role) == [
         ("app",)
     ]
+    add_settings(built, settings(fresh_database, reader, "-c search_path=app"))
+    done = built.manage("zanith_diff", "models", "live")
+    assert done.returncode == 0, says(done)
     built.sql("ALTER TABLE app.shop_thing ALTER name TYPE text")
     drift = built.manage("zanith_diff", "models", "live")
     assert drift.returncode == 1
