@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def configure(folder: Path, server: Server) -> None:
         ZANITH={"LOCK_TIMEOUT": 0.5, "LOCK_RETRIES": 3},
     )
     django.setup()
+    import_module("zanith_django.apply")  # here, not in every child
 
 
 class Matrix:
