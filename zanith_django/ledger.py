@@ -1,4 +1,4 @@
-"""The five tables of the ledger: their DDL, and the only code that writes them."""
+"""The only code that writes the five tables of the ledger; `ledger_tables` makes them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
+from zanith_django.ledger_tables import INDEXES, TABLES, THERE, There, mending
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
 from zanith_django.schema.graph import SchemaGraph
@@ -23,68 +25,6 @@ FINISHED = (DONE, SKIPPED)
 
 REFUSED = "refused — "
 BASELINE = "baseline"
-
-TABLES: Mapping[str, str] = {
-    "_zanith_migrations": """\
-CREATE TABLE IF NOT EXISTS _zanith_migrations (
-    id text PRIMARY KEY,
-    applied_at timestamptz NOT NULL DEFAULT now()
-)""",
-    "_zanith_migration_steps": """\
-CREATE TABLE IF NOT EXISTS _zanith_migration_steps (
-    id text COLLATE "C" PRIMARY KEY,
-    migration_id text COLLATE "C" NOT NULL,
-    operation_kind text NOT NULL,
-    status text NOT NULL,
-    sql text NOT NULL DEFAULT '',
-    risk_level text NOT NULL,
-    risk_score integer NOT NULL,
-    error text,
-    started_at timestamptz,
-    finished_at timestamptz
-)""",
-    "_zanith_schema_snapshots": """\
-CREATE TABLE IF NOT EXISTS _zanith_schema_snapshots (
-    migration_id text COLLATE "C" NOT NULL,
-    phase text NOT NULL,
-    graph jsonb NOT NULL,
-    captured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (migration_id, phase)
-)""",
-    "_zanith_migration_artifacts": """\
-CREATE TABLE IF NOT EXISTS _zanith_migration_artifacts (
-    id text COLLATE "C" PRIMARY KEY,
-    migration_id text COLLATE "C" NOT NULL,
-    artifact_type text NOT NULL,
-    source_schema text NOT NULL,
-    source_table text NOT NULL,
-    source_column text,
-    physical_name text NOT NULL,
-    row_count bigint,
-    checksum text,
-    recovery_sql text NOT NULL,
-    metadata jsonb NOT NULL DEFAULT '{}',
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    expires_at timestamptz
-)""",
-    "_zanith_migration_checkpoints": """\
-CREATE TABLE IF NOT EXISTS _zanith_migration_checkpoints (
-    id text COLLATE "C" PRIMARY KEY,
-    migration_id text COLLATE "C" NOT NULL,
-    cursor jsonb,
-    processed_rows bigint NOT NULL DEFAULT 0,
-    total_rows bigint,
-    status text NOT NULL,
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
-)""",
-}
-
-_INDEXES = (
-    "CREATE INDEX IF NOT EXISTS _zanith_migration_steps_migration_id "
-    "ON _zanith_migration_steps (migration_id)",
-    "CREATE INDEX IF NOT EXISTS _zanith_migration_steps_finished_at "
-    "ON _zanith_migration_steps (finished_at)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +158,16 @@ class Ledger:
         return self._there
 
     def ensure(self) -> None:
-        """Makes what is missing; does nothing and takes no lock where all is there."""
-        found = self._value(
-            "SELECT count(to_regclass(name)) FROM unnest(%s::text[]) AS name", [list(TABLES)]
-        )
-        if found == len(TABLES):
+        """Makes what is missing and mends what differs, in one transaction; does nothing and takes
+        no lock where all is there."""
+        names = [table.name for table in TABLES]
+        rows = self._rows(THERE, [names, list(INDEXES)])
+        statements = list(mending(There(*row) for row in rows))
+        if not statements:
             return
-        for ddl in (*TABLES.values(), *_INDEXES):
-            self._run(ddl)
+        with transaction.atomic(using=self.connection.alias):
+            for statement in statements:
+                self._run(statement)
 
     # --- migrations ----------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 
-from zanith_django import ledger
+from zanith_django.ledger_tables import TABLES
 
 TEMPLATES = "zanith_django/admin"
 
@@ -183,6 +183,6 @@ def _tables_exist(alias: str) -> bool:
     with connections[alias].cursor() as cursor:
         cursor.execute(
             "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name",
-            [list(ledger.TABLES)],
+            [[table.name for table in TABLES]],
         )
         return bool(cursor.fetchone()[0])

@@ -1,0 +1,82 @@
+"""docs/privileges.md: its grants, as they stand there, are enough, and no role has more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from tests.commands.conftest import Copy
+from tests.commands.releases import Releases
+from tests.commands.test_baseline import BOOK, PAGES
+from tests.project import REPOSITORY, SETTINGS, Project
+
+PAGE = REPOSITORY / "docs" / "privileges.md"
+
+
+def an_empty_shop(releases: Releases) -> None:
+    """Two migrations of ours that wait, on a database where nothing is."""
+    project = releases.project
+    project.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    project.add_app("shop", "")
+    for name, models in (("book", BOOK), ("pages", PAGES)):
+        project.write("shop/models.py", models)
+        project.manage("zanith_generate", "--name", name, check=True)
+
+
+def grants(role: str, number: int, project: Project) -> str:
+    """A block of SQL of the page, of this role and database, without what names the example."""
+    block = re.findall(r"```sql\n(.*?)```", Path(PAGE).read_text(), re.DOTALL)[number]
+    block = re.sub(r"(?m)^(CREATE ROLE|ALTER TABLE).*\n", "", block)
+    return re.sub(r"shop_\w+", role, block).replace("DATABASE shop", f"DATABASE {name_of(project)}")
+
+
+def name_of(project: Project) -> str:
+    return project.database.name
+
+
+@contextmanager
+def role(project: Project, kind: str) -> Iterator[str]:
+    """A new role of this database's own, gone afterwards."""
+    name = f"{name_of(project)}_{kind}"
+    project.sql(f"CREATE ROLE {name} LOGIN")
+    try:
+        yield name
+    finally:
+        project.sql(f"DROP OWNED BY {name} CASCADE")
+        project.sql(f"DROP ROLE {name}")
+
+
+def url_of(project: Project, role: str) -> dict[str, str]:
+    parts = urlsplit(project.database.url)
+    place = parts.netloc.rpartition("@")[2]
+    return {"DATABASE_URL": urlunsplit(parts._replace(netloc=f"{role}@{place}"))}
+
+
+def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
+    shop = copy_of(an_empty_shop).project
+    shop.sql("REVOKE ALL ON SCHEMA public FROM public")
+    shop.sql(f"REVOKE ALL ON DATABASE {name_of(shop)} FROM public")
+    with role(shop, "runner") as runner, role(shop, "reader") as reader:
+        shop.sql(grants(runner, 0, shop))
+        as_runner, as_reader = url_of(shop, runner), url_of(shop, reader)
+
+        shop.manage("zanith_apply", "--steps", "1", check=True, env=as_runner)
+        shop.sql(f"CREATE SCHEMA _zanith_shadow AUTHORIZATION {runner}")
+        shop.sql(grants(reader, 2, shop))
+        shop.manage("zanith_plan", check=True, env=as_reader)
+        refused = shop.manage("zanith_apply", env=as_reader)
+        assert refused.returncode in (1, 3)
+        assert "permission denied" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+        shop.manage("zanith_apply", check=True, env=as_runner)
+        shop.manage("zanith_diff", "models", "live", check=True, env=as_runner)
+        shop.manage("zanith_rollback", "--steps", "1", check=True, env=as_runner)
+
+        shop.sql(f"REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM {reader}")
+        shop.sql(grants(reader, 3, shop))
+        shop.manage("zanith_status", check=True, env=as_reader)
+        shop.manage("zanith_history", "--verbose", check=True, env=as_reader)

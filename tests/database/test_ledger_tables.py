@@ -1,0 +1,106 @@
+"""Ledger tables of an older version, or altered by hand, are made what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import environ
+import pytest
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+from pytest_django import DjangoDbBlocker
+
+from tests.servers import Database
+from zanith_django.ledger import DONE, Ledger, NewStep
+from zanith_django.ledger_tables import TABLES
+
+# As a first version might have had them, with a view of somebody's own beside them.
+OLDER = """
+CREATE TABLE _zanith_migrations (id varchar(255) PRIMARY KEY, applied_at timestamp, team text);
+CREATE TABLE _zanith_migration_steps (id text, status varchar(20), sql text DEFAULT '');
+CREATE TABLE _zanith_schema_snapshots (migration_id text, phase text, graph json);
+INSERT INTO _zanith_migrations VALUES ('20250101_000000_old', '2025-01-01', 'blue');
+INSERT INTO _zanith_migration_steps VALUES ('20250101_000000_old::0001', NULL, NULL);
+INSERT INTO _zanith_schema_snapshots VALUES ('20250101_000000_old', 'after', '{"a": 1}');
+"""
+
+BY_HAND = [
+    "ALTER TABLE _zanith_migration_steps DROP error",
+    "ALTER TABLE _zanith_migration_steps ALTER id TYPE varchar(300), ALTER sql DROP DEFAULT",
+    "ALTER TABLE _zanith_migration_steps ALTER risk_score TYPE text",
+    "ALTER TABLE _zanith_migration_steps DROP CONSTRAINT _zanith_migration_steps_pkey",
+    "ALTER TABLE _zanith_migration_steps ALTER status DROP NOT NULL",
+    "DROP INDEX _zanith_migration_steps_finished_at",
+    "ALTER TABLE _zanith_migration_artifacts DROP metadata, DROP expires_at",
+    "ALTER TABLE _zanith_schema_snapshots ALTER graph TYPE json",
+    "DROP TABLE _zanith_migration_checkpoints",
+]
+
+
+@pytest.fixture
+def connection(
+    fresh_database: Database, django_db_blocker: DjangoDbBlocker
+) -> Iterator[DatabaseWrapper]:
+    address = environ.Env.db_url_config(fresh_database.url)
+    wrapper = DatabaseWrapper({**connections["default"].settings_dict, **address}, alias="fresh")
+    connections["fresh"] = wrapper
+    with django_db_blocker.unblock():
+        yield wrapper
+        wrapper.close()
+    del connections["fresh"]
+
+
+def shape(connection: DatabaseWrapper) -> list[object]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), "
+            "  attnotnull, attcollation::regcollation::text, pg_get_expr(d.adbin, d.adrelid) "
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid AND relkind = 'r' "
+            "LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
+            "WHERE attrelid::regclass::text LIKE '%zanith%' AND attnum > 0 AND NOT attisdropped "
+            "  AND attname <> 'team' "
+            "UNION ALL SELECT indexdef, '', '', false, '', '' FROM pg_indexes "
+            "  WHERE tablename LIKE '%zanith%' ORDER BY 1, 2"
+        )
+        return list(cursor.fetchall())
+
+
+def execute(connection: DatabaseWrapper, text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+
+
+def test_older_tables_are_upgraded_without_losing_a_row(connection: DatabaseWrapper) -> None:
+    execute(connection, OLDER)
+    Ledger(connection).ensure()
+    upgraded = shape(connection)
+
+    ledger = Ledger(connection)
+    assert list(ledger.applied()) == ["20250101_000000_old"]
+    (step,) = ledger.steps()
+    assert (step.migration_id, step.status, step.sql) == ("20250101_000000_old", "done", "")
+    assert ledger.snapshot("20250101_000000_old") == {"a": 1}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT team FROM _zanith_migrations")
+        assert cursor.fetchall() == [("blue",)]
+    for table in TABLES:
+        execute(connection, f"DROP TABLE {table.name}")
+    Ledger(connection).ensure()
+    assert upgraded == shape(connection)
+
+
+@pytest.mark.parametrize("change", BY_HAND)
+def test_what_was_altered_by_hand_is_mended_once(connection: DatabaseWrapper, change: str) -> None:
+    ledger = Ledger(connection)
+    ledger.ensure()
+    wanted = shape(connection)
+    ledger.add_pending("m", [NewStep(1, "addColumn", "SQL", "low", 15)])
+    ledger.finish("m::0001", DONE)
+    execute(connection, change)
+    assert shape(connection) != wanted
+
+    Ledger(connection).ensure()
+
+    assert shape(connection) == wanted
+    (step,) = ledger.steps()
+    assert (step.id, step.status, step.risk_score) == ("m::0001", "done", 15)

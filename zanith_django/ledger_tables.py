@@ -1,0 +1,177 @@
+"""The five tables of the ledger: what they look like, and how those that differ are made so.
+
+They differ where an older version of ours made them, or where somebody changed them by hand. No
+row and no column is ever taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+TEXT, ID, TIME, JSON = "text", 'text COLLATE "C"', "timestamp with time zone", "jsonb"
+NOW, CLOCK = "now()", "clock_timestamp()"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerColumn:
+    """A column; `fill` is the value of rows that were there before a required column was."""
+
+    name: str
+    type: str
+    required: bool = True
+    default: str = ""
+    fill: str = "''"
+
+    @property
+    def ddl(self) -> str:
+        default = f" DEFAULT {self.default}" if self.default else ""
+        return f"{self.name} {self.type}{' NOT NULL' if self.required else ''}{default}"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTable:
+    """A table with its primary key."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[LedgerColumn, ...]
+
+    @property
+    def ddl(self) -> str:
+        lines = [column.ddl for column in self.columns]
+        lines.append(f"PRIMARY KEY ({', '.join(self.key)})")
+        return f"CREATE TABLE IF NOT EXISTS {self.name} (\n    " + ",\n    ".join(lines) + "\n)"
+
+
+_C = LedgerColumn
+
+TABLES: Final = (
+    LedgerTable(
+        "_zanith_migrations", ("id",), (_C("id", TEXT), _C("applied_at", TIME, default=NOW))
+    ),
+    LedgerTable(
+        "_zanith_migration_steps",
+        ("id",),
+        (
+            _C("id", ID),
+            _C("migration_id", ID, fill="split_part(id, '::', 1)"),
+            _C("operation_kind", TEXT),
+            _C("status", TEXT, fill="'done'"),
+            _C("sql", TEXT, default="''"),
+            _C("risk_level", TEXT, fill="'safe'"),
+            _C("risk_score", "integer", fill="0"),
+            _C("error", TEXT, required=False),
+            _C("started_at", TIME, required=False),
+            _C("finished_at", TIME, required=False),
+        ),
+    ),
+    LedgerTable(
+        "_zanith_schema_snapshots",
+        ("migration_id", "phase"),
+        (
+            _C("migration_id", ID),
+            _C("phase", TEXT, fill="'after'"),
+            _C("graph", JSON, fill="'{}'"),
+            _C("captured_at", TIME, default=CLOCK),
+        ),
+    ),
+    LedgerTable(
+        "_zanith_migration_artifacts",
+        ("id",),
+        (
+            _C("id", ID),
+            _C("migration_id", ID, fill="split_part(id, '::', 1)"),
+            _C("artifact_type", TEXT, fill="split_part(id, '::', 2)"),
+            _C("source_schema", TEXT, fill="current_schema()"),
+            _C("source_table", TEXT, fill="split_part(split_part(id, '::', 3), '.', 1)"),
+            _C("source_column", TEXT, required=False),
+            _C("physical_name", TEXT),
+            _C("row_count", "bigint", required=False),
+            _C("checksum", TEXT, required=False),
+            _C("recovery_sql", TEXT),
+            _C("metadata", JSON, default="'{}'"),
+            _C("created_at", TIME, default=CLOCK),
+            _C("expires_at", TIME, required=False),
+        ),
+    ),
+    LedgerTable(
+        "_zanith_migration_checkpoints",
+        ("id",),
+        (
+            _C("id", ID),
+            _C("migration_id", ID, fill="split_part(id, '::', 1)"),
+            _C("cursor", JSON, required=False),
+            _C("processed_rows", "bigint", default="0"),
+            _C("total_rows", "bigint", required=False),
+            _C("status", TEXT, fill="'done'"),
+            _C("updated_at", TIME, default=CLOCK),
+        ),
+    ),
+)
+
+INDEXES: Final[Mapping[str, str]] = {
+    "_zanith_migration_steps_migration_id": "_zanith_migration_steps (migration_id)",
+    "_zanith_migration_steps_finished_at": "_zanith_migration_steps (finished_at)",
+}
+
+# What is there, in one query: a row for each column, and one for each index, whose type is "".
+THERE: Final = """\
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+         || CASE WHEN k.collname = 'C' THEN ' COLLATE "C"' ELSE '' END,
+       a.attnotnull, a.atthasdef,
+       EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_collation k ON k.oid = a.attcollation
+WHERE c.oid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)
+UNION ALL
+SELECT name, '', '', false, false, false FROM unnest(%s::text[]) AS name
+WHERE to_regclass(name) IS NOT NULL"""
+
+
+class There(NamedTuple):
+    """A row of `THERE`."""
+
+    table: str
+    column: str
+    type: str
+    required: bool
+    default: bool
+    keyed: bool
+
+
+def mending(there: Iterable[There]) -> Iterator[str]:
+    """The statements that make the tables what they should be; none where they are."""
+    rows = list(there)
+    known = {(row.table, row.column): row for row in rows}
+    for table in TABLES:
+        mine = [row for row in rows if row.table == table.name]
+        if not mine:
+            yield table.ddl
+            continue
+        for column in table.columns:
+            yield from _mended(table.name, column, known.get((table.name, column.name)))
+        if not mine[0].keyed:
+            yield f"ALTER TABLE {table.name} ADD PRIMARY KEY ({', '.join(table.key)})"
+    for name, place in INDEXES.items():
+        if (name, "") not in known:
+            yield f"CREATE INDEX IF NOT EXISTS {name} ON {place}"
+
+
+def _mended(table: str, column: LedgerColumn, there: There | None) -> Iterator[str]:
+    alter = f"ALTER TABLE {table} ALTER COLUMN {column.name}"
+    if there is None:
+        yield f"ALTER TABLE {table} ADD COLUMN {column.name} {column.type}"
+    elif there.type != column.type:
+        plain = column.type.partition(" COLLATE")[0]
+        if there.default:
+            yield f"{alter} DROP DEFAULT"
+        yield f"{alter} TYPE {column.type} USING {column.name}::{plain}"
+    if column.default and not (there and there.default and there.type == column.type):
+        yield f"{alter} SET DEFAULT {column.default}"
+    if column.required and not (there and there.required):
+        value = column.default or column.fill
+        yield f"UPDATE {table} SET {column.name} = {value} WHERE {column.name} IS NULL"
+        yield f"{alter} SET NOT NULL"
