@@ -927,7 +927,12 @@ def test_a_table_in_another_schema_is_read_under_its_own_name(
     made = rendered(
         model("Thing", code=text(unique=True), n=models.PositiveIntegerField()),
         model(
-            "Other", {"db_table": db_table}, thing=models.ForeignKey("made.Thing", models.CASCADE)
+            "Other",
+            {"db_table": db_table, "unique_together": {("thing", "n")}},
+            thing=models.ForeignKey("made.Thing", models.CASCADE),
+            n=models.PositiveIntegerField(db_index=True),
+            things=models.ManyToManyField("made.Thing", related_name="+"),
+            others=models.ManyToManyField("self"),
         ),
         model("Third", thing=models.ForeignKey("made.Other", models.CASCADE)),
     )
