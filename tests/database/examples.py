@@ -71,10 +71,10 @@ def item(graph: SchemaGraph, part: str, name: str) -> Any:
     return next(item for item in getattr(table(graph), part) if item.name == name)
 
 
-def add(kind: type[Operation], since: int = 0, **fields: Any) -> Example:
+def add(kind: type[Operation], setup: str = "", since: int = 0, **fields: Any) -> Example:
     """An operation that is written as it stands."""
     made = kind(table=T, **fields)  # type: ignore[call-arg]
-    return Example(lambda graph: made, since=since)
+    return Example(lambda graph: made, setup, since=since)
 
 
 def drop(kind: type[Operation], field: str, part: str, name: str, setup: str) -> Example:
@@ -575,6 +575,15 @@ EXAMPLES: dict[str, list[Example]] = {
             foreign_key=dataclasses.replace(FOREIGN_KEY, enforced=False, valid=False),
         ),
         add(ops.AddForeignKey, foreign_key=ForeignKey("f", ("d",), T, ("id",), 'SET NULL ("d")')),
+        add(
+            ops.AddForeignKey,
+            "ALTER TABLE t ADD span int4range, ADD days daterange; CREATE TABLE spans"
+            " (span int4range, days daterange, PRIMARY KEY (span, days WITHOUT OVERLAPS))",
+            since=180000,
+            foreign_key=ForeignKey(
+                "f", ("span", "days"), TableName("", "spans"), ("span", "days"), period=True
+            ),
+        ),
     ],
     "dropForeignKey": [
         drop(
