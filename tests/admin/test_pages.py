@@ -13,6 +13,8 @@ from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN, DJANGO
 from tests.admin.urls import MODELS, detail_url, list_url, pages
 from zanith_django.ledger import DONE, ROLLED_BACK, Ledger, NewStep
 from zanith_django.models import MigrationCheckpoint, spoken
+from zanith_django.operations.base import Artifact
+from zanith_django.schema.graph import TableName
 
 
 def get(client: Client, url: str) -> str:
@@ -249,6 +251,24 @@ def test_an_artifact_page_shows_how_to_restore_it(history: Ledger, superuser: Cl
     assert "_zanith_dropped_0123456789ab" in page
     assert "&quot;type&quot;: &quot;uuid&quot;" in page
     assert "1,234" in page
+
+
+def test_an_archive_page_tells_its_checksum(history: Ledger, superuser: Client) -> None:
+    name = f"{APPLIED}::archive_table::orders"
+    archive = Artifact(
+        id=name,
+        type="archive_table",
+        table=TableName("", "orders"),
+        column="",
+        physical_name="_zanith_shadow._zanith_archive_0123456789ab",
+        recovery_sql="CREATE TABLE orders …",
+        count="SELECT 7",
+    )
+    history.write_artifact(APPLIED, archive, "public", 7, "decade")
+    page = get(superuser, detail_url("migrationartifact", name))
+    assert "manage.py zanith_recover restore-table orders" in page
+    assert "decade" in page
+    assert results(superuser, "migrationartifact", "?artifact_type=archive_table") == {name}
 
 
 def test_a_restored_artifact_is_told_from_one_that_can_be_restored(
