@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django import gates
-from zanith_django.audit import INTERRUPTED, about, failing, keep, working_session
+from zanith_django.audit import INTERRUPTED, about, count_kept, failing, keep, working_session
 from zanith_django.backfill import Progress
 from zanith_django.conf import conf
 from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
@@ -403,7 +403,11 @@ class _Run:
         if artifact is None:
             return Finish(text)
         kept = artifact
-        return Finish(text, lambda: keep(self.ledger, run.migration_id, kept, context.schema))
+        return Finish(
+            text,
+            lambda: keep(self.ledger, run.migration_id, kept, context.schema),
+            lambda: count_kept(self.ledger, kept),
+        )
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
         """One transaction: the `after` snapshot, our record, and Django's of what is covered."""

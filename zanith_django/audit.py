@@ -109,15 +109,25 @@ def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
 
 
 def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> None:
-    """The artifact's row, in the transaction of the drop itself."""
-    with ledger.connection.cursor() as cursor:
-        cursor.execute(artifact.count)
-        rows = int(cursor.fetchone()[0])
-        checksum = ""
-        if artifact.checksum:
-            cursor.execute(artifact.checksum)
-            checksum = str(cursor.fetchone()[0])
+    """The artifact's row, in the transaction of the drop itself. What is not summed up already is
+    counted later: everybody waits for the lock that is held here."""
+    rows, checksum = None, ""
+    if artifact.checksum:
+        rows = int(_told(ledger, artifact.count))
+        checksum = _told(ledger, artifact.checksum)
     ledger.write_artifact(migration_id, artifact, schema, rows, checksum)
+
+
+def count_kept(ledger: Ledger, artifact: Artifact) -> None:
+    """The rows of an artifact, once its drop is committed."""
+    if not artifact.checksum:
+        ledger.count_artifact(artifact.id, int(_told(ledger, artifact.count)))
+
+
+def _told(ledger: Ledger, text: str) -> str:
+    with ledger.connection.cursor() as cursor:
+        cursor.execute(text)
+        return str(cursor.fetchone()[0])
 
 
 def error_text(error: BaseException) -> str:

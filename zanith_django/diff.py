@@ -42,10 +42,9 @@ ColumnName = tuple[TableName, str]
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The value that existing rows of a column get: SQL, the same for all or one per row."""
+    """The value that existing rows of a column get, as SQL; a volatile one is one per row."""
 
     expression: str
-    per_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,20 +508,12 @@ def _added_column(d: _Differ, table: TableName, column: Column) -> Iterator[Oper
     label, fill = d.label(table), d.hints.fills.get((table, column.name))
     if fill is None or column.default is not None or column.identity:
         yield ops.AddColumn(table=table, column=column, model=label)
-    elif not fill.per_row:
+    else:  # rows that running code inserts meanwhile get the value, too
         filled = dataclasses.replace(column, default=fill.expression)
         yield ops.AddColumn(table=table, column=filled, model=label)
         yield ops.AlterColumnDefault(
             table=table, column=column.name, old=fill.expression, model=label
         )
-    else:
-        nullable = dataclasses.replace(column, nullable=True)
-        yield ops.AddColumn(table=table, column=nullable, model=label)
-        yield ops.Backfill(table=table, column=column.name, value=fill.expression, model=label)
-        if not column.nullable:
-            yield ops.AlterColumnNullable(
-                table=table, column=column.name, nullable=False, model=label
-            )
 
 
 def _new_parts(d: _Differ) -> Iterator[Operation]:
@@ -571,9 +562,13 @@ def _altered_column(d: _Differ, table: TableName, old: Column, new: Column) -> I
         old = dataclasses.replace(old, identity="")
     yield from _altered_values(d, table, old, new)
     if old.nullable and not new.nullable:
+        value = ""
         if fill := d.hints.fills.get((table, name)):
-            yield ops.Backfill(table=table, column=name, value=fill.expression, model=label)
-        yield ops.AlterColumnNullable(table=table, column=name, nullable=False, model=label)
+            value = fill.expression
+            yield ops.Backfill(table=table, column=name, value=value, model=label)
+        yield ops.AlterColumnNullable(
+            table=table, column=name, nullable=False, fill=value, model=label
+        )
     if new.identity and old.identity != new.identity:
         yield ops.AlterColumnIdentity(
             table=table, column=name, old=old.identity, new=new.identity, model=label

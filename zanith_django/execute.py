@@ -47,7 +47,8 @@ class StepRun:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What commits together with a step's last statements: `call` first, then `sql`.
+    """What commits together with a step's last statements: `call` first, then `sql`. `after` is
+    called when all of it is committed and no lock is held any more.
 
     Where there is no `call`, the statements, their end and the beginning of the next step go to
     the server as one text, in one round trip and one commit.
@@ -55,6 +56,7 @@ class Finish:
 
     sql: str = ""
     call: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
 
 
 class Executor:
@@ -80,6 +82,11 @@ class Executor:
 
     def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
         """Run the statements and then `finish`, which commits together with the last ones."""
+        self._run(step, statements, finish)
+        if finish.after:
+            finish.after()
+
+    def _run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
         groups = list(transactions(statements))
         for number, group in enumerate(groups, 1):
             last = number == len(groups)

@@ -368,7 +368,12 @@ class Ledger:
     # --- artifacts -----------------------------------------------------------------------------
 
     def write_artifact(
-        self, migration_id: str, artifact: Artifact, schema: str, row_count: int, checksum: str
+        self,
+        migration_id: str,
+        artifact: Artifact,
+        schema: str,
+        row_count: int | None,
+        checksum: str,
     ) -> None:
         """Idempotent: the same drop run again finds its artifact and opens it again."""
         self._run(
@@ -377,6 +382,7 @@ class Ledger:
             "recovery_sql, metadata, created_at) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, clock_timestamp()) "
             "ON CONFLICT (id) DO UPDATE SET row_count = excluded.row_count, "
+            "physical_name = excluded.physical_name, "
             "checksum = excluded.checksum, recovery_sql = excluded.recovery_sql, "
             "metadata = excluded.metadata, created_at = excluded.created_at, expires_at = NULL",
             [
@@ -409,6 +415,12 @@ class Ledger:
             ArtifactRow(*row[:10], json.loads(row[10]), row[11], row[12])  # type: ignore[call-arg]
             for row in rows
         ]
+
+    def count_artifact(self, artifact_id: str, row_count: int) -> None:
+        self._run(
+            "UPDATE _zanith_migration_artifacts SET row_count = %s WHERE id = %s",
+            [row_count, artifact_id],
+        )
 
     def expire_artifact(self, artifact_id: str) -> None:
         """From now on it can no longer be restored: it was restored, or purged."""

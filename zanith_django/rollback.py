@@ -17,7 +17,7 @@ from django.db.migrations.operations.base import Operation as DjangoMigrationOpe
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from zanith_django.audit import about, failing, keep, mark_failed, working_session
+from zanith_django.audit import about, count_kept, failing, keep, mark_failed, working_session
 from zanith_django.backfill import Progress
 from zanith_django.django_signals import final_apps
 from zanith_django.django_steps import States, run_python
@@ -34,7 +34,7 @@ from zanith_django.ledger import (
 from zanith_django.operations import (
     Statement,
 )
-from zanith_django.operations.base import Context, PythonCall
+from zanith_django.operations.base import Artifact, Context, PythonCall
 from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph, read_timeline
 from zanith_django.schema.graph import SchemaGraph
@@ -216,7 +216,11 @@ class _Run:
                 context.schema,
                 resumed=row.status in (RUNNING, FAILED),
             )
-            finish = Finish(call=lambda: self._finish(migration, step, context, text))
+            made = inverse.artifact(context) if inverse else None
+            finish = Finish(
+                call=lambda: self._finish(migration, step, made, context, text),
+                after=lambda: count_kept(self.ledger, made) if made else None,
+            )
             executor.run(run, statements, finish)
         seconds = time.monotonic() - started
         self.reporter.step_undone(step, text, seconds)
@@ -225,12 +229,16 @@ class _Run:
         return dataclasses.replace(context, graph=graph)
 
     def _finish(
-        self, migration: UndoMigration, step: UndoStep, context: Context, text: str
+        self,
+        migration: UndoMigration,
+        step: UndoStep,
+        made: Artifact | None,
+        context: Context,
+        text: str,
     ) -> None:
         """In the transaction of the last statements: the step, and artifacts that come and go."""
         if step.artifact and step.inverse:
             self.ledger.expire_artifact(step.artifact.id)
-        made = step.inverse.artifact(context) if step.inverse else None
         if made:
             keep(self.ledger, migration.id, made, context.schema)
         ran = step.row.sql.partition(_UNDONE)[0]

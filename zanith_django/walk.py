@@ -389,7 +389,7 @@ def fill_of(bound: Any, given: Any, editor: Any) -> Fill | None:
     if bound.has_db_default() or getattr(bound, "generated", False):
         return None
     if bound.unique and given.default in (uuid.uuid4,):
-        return Fill("gen_random_uuid()", per_row=True)
+        return Fill("gen_random_uuid()")
     known, bound.default = bound.default, given.default
     bound.__dict__.pop("_get_default", None)
     try:

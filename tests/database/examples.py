@@ -458,6 +458,10 @@ EXAMPLES: dict[str, list[Example]] = {
     "alterColumnNullable": [
         add(ops.AlterColumnNullable, column="b", nullable=False),
         add(ops.AlterColumnNullable, column="a", nullable=True),
+        Example(
+            lambda g: ops.AlterColumnNullable(table=T, column="d", nullable=False, fill="a + 1"),
+            "UPDATE t SET d = NULL WHERE id IN (2, 4)",
+        ),
     ],
     "alterColumnDefault": [
         add(ops.AlterColumnDefault, column="b", new="'x'::text"),

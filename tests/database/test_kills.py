@@ -164,9 +164,15 @@ def cuts_of(told: dict[str, Any]) -> list[tuple[int, bool]]:
     """(before which statement, or whether before the commit behind it)."""
     count = len(told["seen"])
     if not ALL:
-        return [(number, False) for number in range(told["begin"] + 2, told["end"] + 2)]
+        step = range(told["begin"] + 1, told["end"] + 1)
+        return [(n + 1, False) for n in step if changes(told["seen"][n - 1]["sql"])]
     behind = [(n, True) for n in range(1, count + 1) if told["seen"][n - 1]["atomic"]]
     return [*((number, False) for number in range(1, count + 1)), *behind]
+
+
+def changes(text: str) -> bool:
+    """Behind a question there is no other state than before it."""
+    return ";" in text or not text.startswith("SELECT")
 
 
 def wait_for_the_end_of(place: Place) -> None:

@@ -295,8 +295,8 @@ CASES = [
         "a value for each row",
         one(),
         one(put(A, nullable=False)),
-        "addColumn backfill alterColumnNullable",
-        Hints(fills={(T, "a"): Fill("gen_random_uuid()", per_row=True)}),
+        "addColumn alterColumnDefault",
+        Hints(fills={(T, "a"): Fill("gen_random_uuid()")}),
     ),
     Case(
         "a value where NULL is forbidden",

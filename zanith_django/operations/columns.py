@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -16,6 +17,7 @@ from zanith_django.operations.base import (
     Statement,
     alter_table,
     must_have,
+    own_name,
 )
 from zanith_django.operations.column_clauses import (
     alter,
@@ -27,6 +29,12 @@ from zanith_django.operations.dependents import rename_column, without_column
 from zanith_django.operations.not_null import set_not_null
 from zanith_django.operations.rewrites import volatile
 from zanith_django.operations.sequences import drop_serial, make_serial, reseed
+from zanith_django.operations.triggers import (
+    keep_no_longer,
+    keep_right,
+    of_new_row,
+    trigger_state,
+)
 from zanith_django.schema.graph import Column, SchemaGraph, TableName
 
 _COLUMN_STATE = """\
@@ -158,12 +166,17 @@ class DropColumn(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterColumnNullable(OnTable):
-    """SET NOT NULL by way of a validated check, or DROP NOT NULL."""
+    """SET NOT NULL by way of a validated check, or DROP NOT NULL.
+
+    With `fill`, an SQL expression, rows that are NULL get that value first, those too that running
+    code writes until the column is NOT NULL.
+    """
 
     kind = "alterColumnNullable"
     table: TableName
     column: str
     nullable: bool
+    fill: str = ""
     model: str = ""
 
     @property
@@ -174,6 +187,8 @@ class AlterColumnNullable(OnTable):
         return f"{'allow' if self.nullable else 'forbid'} NULL in {self.target}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if not self.nullable and self.fill:
+            return tuple(self._filled(context))
         if not self.nullable:
             return tuple(set_not_null(self.table, self.column, context))
         column = sql.ident(self.column)
@@ -181,6 +196,28 @@ class AlterColumnNullable(OnTable):
             context, self.table, "ALTER COLUMN {column} DROP NOT NULL", column=column
         )
         return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+
+    def _filled(self, context: Context) -> Iterator[Statement]:
+        column, value = sql.ident(self.column), sql.catalog_text(self.fill)
+        where = sql.clause("{column} IS NULL", column=column)
+        assignment = sql.clause("{column} = {value}", column=column, value=value)
+        fill = update_in_batches(self.table, assignment, where, context)
+        if context.quiet(self.table):
+            yield fill
+            yield from set_not_null(self.table, self.column, context)
+            return
+        name = own_name("fill", f"{self.table}.{self.column}")
+        body = sql.clause(
+            "IF NEW.{column} IS NULL THEN NEW.{column} := {value}; END IF;",
+            column=column,
+            value=of_new_row(self.fill, self.table),
+        )
+        *made, last = keep_right(self.table, name, body, context)
+        yield from made
+        yield dataclasses.replace(last, probe=trigger_state(self.table, name, context))
+        yield fill
+        yield from set_not_null(self.table, self.column, context)
+        yield from keep_no_longer(self.table, name, context)
 
     def inverse(self) -> Operation:
         return dataclasses.replace(self, nullable=not self.nullable)

@@ -53,8 +53,10 @@ from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.soft_drops import to_base_type
 from zanith_django.operations.triggers import (
     drop_trigger,
+    keep_no_longer,
+    keep_right,
     make_triggers,
-    switch_trigger,
+    of_new_row,
     triggers_on,
 )
 from zanith_django.schema.graph import (
@@ -117,19 +119,11 @@ DO $zanith$ DECLARE old record; one record; BEGIN
 END $zanith$"""
 
 # A row whose column stays as it is keeps what the backfill wrote or will write. Compared byte by
-# byte: not every type has an equality. What decides how a text is read goes with the function, so
-# that every client converts as the migration does.
+# byte: not every type has an equality.
 _SYNC = """\
-CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
-  SET search_path FROM CURRENT SET "TimeZone" FROM CURRENT SET "DateStyle" FROM CURRENT
-  SET "IntervalStyle" FROM CURRENT AS $zanith$
-#variable_conflict use_column
-BEGIN
-  IF TG_OP = 'INSERT' OR {changed} THEN
+IF TG_OP = 'INSERT' OR {changed} THEN
     {convert}
-  END IF;
-  RETURN NEW;
-END $zanith$"""
+  END IF;"""
 
 _TOLERANT = """\
 BEGIN
@@ -239,29 +233,9 @@ class Expansion:
         text = alter_table(self.context, self.name, "{all}", all=sql.join(changes))
         return self._exclusively(text, column_state(self.name, self.fresh, self.context))
 
-    def _sync(self) -> Iterator[Statement]:
-        made = sql.compose(
-            _SYNC, function=self._function, changed=self._changed(), convert=self._convert()
-        )
-        trigger = sql.compose(
-            "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION {function}()",
-            trigger=sql.ident(self._trigger),
-            table=self.context.table(self.name),
-            function=self._function,
-        )
-        yield Statement(made, Lock.NONE)
-        yield Statement(trigger, Lock.SHARE_ROW_EXCLUSIVE, (self.name,))
-        yield switch_trigger(self.name, self._trigger, "always", self.context)
-
-    @property
-    def _trigger(self) -> str:
-        """Triggers fire in the order of their names, and this one has to see what others wrote."""
-        return f"~{self.made('sync')}"
-
-    @property
-    def _function(self) -> sql.Composable:
-        return sql.qualified(self.name.schema or self.context.schema, self.made("sync"))
+    def _sync(self) -> list[Statement]:
+        body = sql.clause(_SYNC, changed=self._changed(), convert=self._convert())
+        return keep_right(self.name, self.made("sync"), body, self.context)
 
     def _changed(self) -> sql.Composable:
         """Has a column that the value is made of changed?"""
@@ -281,12 +255,8 @@ class Expansion:
         if not self.using:
             row = sql.clause("NEW.{old}", old=sql.ident(self.old.name))
             return sql.clause(_TOLERANT, fresh=fresh, value=self._cast(row))
-        return sql.clause(
-            "NEW.{fresh} := (SELECT {using} FROM (SELECT NEW.*) AS {table});",
-            fresh=fresh,
-            using=sql.catalog_text(self.using),
-            table=sql.ident(self.name.name),
-        )
+        using = of_new_row(self.using, self.name)
+        return sql.clause("NEW.{fresh} := {using};", fresh=fresh, using=using)
 
     def _cast(self, value: sql.Composable) -> sql.Composable:
         """As an assignment where there is one: an explicit cast cuts what is too long."""
@@ -389,8 +359,7 @@ class Expansion:
         whether something reads the column by now that would stay with it."""
         context = self.context
         yield self._guard()
-        yield drop_trigger(self.name, self._trigger, context)
-        yield Statement(sql.compose("DROP FUNCTION {it}()", it=self._function), Lock.NONE)
+        yield from keep_no_longer(self.name, self.made("sync"), context)
         for trigger in self._triggers:
             yield drop_trigger(self.name, trigger.name, context)
         for policy in self._parts["policies"]:

@@ -10,6 +10,22 @@ from zanith_django.operations.base import Context, Statement, alter_table
 from zanith_django.operations.dependents import mentions
 from zanith_django.schema.graph import Table, TableName, Trigger
 
+# What decides how a text is read goes with the function, so that every client's values are made as
+# the migration makes them.
+_FUNCTION = """\
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
+  SET search_path FROM CURRENT SET "TimeZone" FROM CURRENT SET "DateStyle" FROM CURRENT
+  SET "IntervalStyle" FROM CURRENT AS $zanith$
+#variable_conflict use_column
+BEGIN
+  {body}
+  RETURN NEW;
+END $zanith$"""
+
+_STATE = """\
+SELECT 'done' FROM pg_catalog.pg_trigger
+WHERE tgrelid = to_regclass({table}) AND tgname = {name}"""
+
 _MODES = {"disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
 
 
@@ -47,3 +63,60 @@ def switch_trigger(table: TableName, name: str, enabled: str, context: Context) 
         name=sql.ident(name),
     )
     return Statement(text, Lock.SHARE_ROW_EXCLUSIVE, (table,))
+
+
+# --- triggers of ours ----------------------------------------------------------------------------
+
+
+def own_trigger(name: str) -> str:
+    """Triggers fire in the order of their names, and ours have to see what others wrote."""
+    return f"~{name}"
+
+
+def keep_right(
+    table: TableName, name: str, body: sql.Composable, context: Context
+) -> list[Statement]:
+    """A trigger of ours that runs `body` on every row that is about to be written."""
+    function = _function(table, name, context)
+    made = sql.compose(_FUNCTION, function=function, body=body)
+    trigger = sql.compose(
+        "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION {function}()",
+        trigger=sql.ident(own_trigger(name)),
+        table=context.table(table),
+        function=function,
+    )
+    return [
+        Statement(made, Lock.NONE),
+        Statement(trigger, Lock.SHARE_ROW_EXCLUSIVE, (table,)),
+        switch_trigger(table, own_trigger(name), "always", context),
+    ]
+
+
+def keep_no_longer(table: TableName, name: str, context: Context) -> list[Statement]:
+    """Takes away what `keep_right` made."""
+    text = sql.compose("DROP FUNCTION {it}()", it=_function(table, name, context))
+    dropped = drop_trigger(table, own_trigger(name), context)
+    return [dropped, Statement(text, Lock.NONE)]
+
+
+def trigger_state(table: TableName, name: str, context: Context) -> str:
+    """The probe of a trigger of ours: done when it exists."""
+    return sql.compose(
+        _STATE,
+        table=sql.regclass(table, context.schema),
+        name=sql.literal(own_trigger(name)),
+    )
+
+
+def of_new_row(expression: str, table: TableName) -> sql.Composable:
+    """An expression over the columns of a table, for the row that is about to be written."""
+    return sql.clause(
+        "(SELECT {it} FROM (SELECT NEW.*) AS {table})",
+        it=sql.catalog_text(expression),
+        table=sql.ident(table.name),
+    )
+
+
+def _function(table: TableName, name: str, context: Context) -> sql.Composable:
+    return sql.qualified(table.schema or context.schema, name)
