@@ -194,7 +194,7 @@ CASES = [
     ),
     Case(
         "a unique uuid is made for each row",
-        ["addColumn", "backfill", "alterColumnNullable", "addUnique"],
+        ["addColumn", "alterColumnDefault", "addUnique"],
         [
             (
                 "    pages =",

@@ -114,7 +114,7 @@ class AlterColumnType(OnTable):
         live = table.column(self.new.name) or self.old
         if context.quiet(self.table) or not self._works_through(table):
             return None
-        if not can_expand(table, live, context.graph):
+        if not can_expand(table, live, self.using, context.graph):
             return None
         changes = {field: getattr(self.new, field) for field in _CHANGED}
         new = dataclasses.replace(live, **changes)

@@ -207,12 +207,10 @@ class AlterColumnNullable(OnTable):
             yield from set_not_null(self.table, self.column, context)
             return
         name = own_name("fill", f"{self.table}.{self.column}")
-        body = sql.clause(
-            "IF NEW.{column} IS NULL THEN NEW.{column} := {value}; END IF;",
-            column=column,
-            value=of_new_row(self.fill, self.table),
-        )
-        *made, last = keep_right(self.table, name, body, context)
+        value = of_new_row(self.fill, self.table)
+        body = sql.clause("NEW.{column} := {value};", column=column, value=value)
+        when = sql.clause("NEW.{column} IS NULL", column=column)
+        *made, last = keep_right(self.table, name, body, context, when=when)
         yield from made
         yield dataclasses.replace(last, probe=trigger_state(self.table, name, context))
         yield fill

@@ -118,19 +118,12 @@ DO $zanith$ DECLARE old record; one record; BEGIN
   END IF;
 END $zanith$"""
 
-# A row whose column stays as it is keeps what the backfill wrote or will write. Compared byte by
-# byte: not every type has an equality.
-_SYNC = """\
-IF TG_OP = 'INSERT' OR {changed} THEN
-    {convert}
-  END IF;"""
-
 _TOLERANT = """\
 BEGIN
-      NEW.{fresh} := {value};
-    EXCEPTION WHEN OTHERS THEN  -- the backfill, not this client, is told what does not fit
-      NEW.{fresh} := NULL;
-    END;"""
+    NEW.{fresh} := {value};
+  EXCEPTION WHEN OTHERS THEN  -- the backfill, not this client, is told what does not fit
+    NEW.{fresh} := NULL;
+  END;"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +227,17 @@ class Expansion:
         return self._exclusively(text, column_state(self.name, self.fresh, self.context))
 
     def _sync(self) -> list[Statement]:
-        body = sql.clause(_SYNC, changed=self._changed(), convert=self._convert())
-        return keep_right(self.name, self.made("sync"), body, self.context)
+        return keep_right(
+            self.name,
+            self.made("sync"),
+            self._convert(),
+            self.context,
+            changed=self._changed(),
+        )
 
     def _changed(self) -> sql.Composable:
-        """Has a column that the value is made of changed?"""
+        """Has a column that the value is made of changed? If not, the row keeps what the backfill
+        wrote or will write. Compared byte by byte: not every type has an equality."""
         read = [
             sql.ident(column.name)
             for column in self.table.columns or (self.old,)
@@ -359,7 +358,7 @@ class Expansion:
         whether something reads the column by now that would stay with it."""
         context = self.context
         yield self._guard()
-        yield from keep_no_longer(self.name, self.made("sync"), context)
+        yield from keep_no_longer(self.name, self.made("sync"), context, changed=True)
         for trigger in self._triggers:
             yield drop_trigger(self.name, trigger.name, context)
         for policy in self._parts["policies"]:
@@ -470,13 +469,15 @@ class Expansion:
         )
 
 
-def can_expand(table: Table, column: Column, graph: SchemaGraph) -> bool:
+def can_expand(table: Table, column: Column, using: str, graph: SchemaGraph) -> bool:
     """Is there a way without a rewrite? Not where a part of the table is only ever made by
-    looking at every row under the exclusive lock, and not with partitions or heirs."""
+    looking at every row under the exclusive lock, and not with partitions or heirs. A trigger that
+    comes before a row is written does not know its generated columns."""
     family = [item for item in graph.tables if table.name in (item.partition_of, *item.inherits)]
     kin = table.partition_key or table.partition_of or table.inherits or family
     bound = what_contains(table, column.name)["exclusions"] or generated_from(table, column.name)
-    return not (kin or bound or column.generated or table.replica_identity == "index")
+    reads = any(c.generated and mentions(using, c.name, table.name.name) for c in table.columns)
+    return not (kin or bound or reads or column.generated or table.replica_identity == "index")
 
 
 def _long(statements: Iterable[Statement]) -> list[Statement]:

@@ -74,30 +74,49 @@ def own_trigger(name: str) -> str:
 
 
 def keep_right(
-    table: TableName, name: str, body: sql.Composable, context: Context
+    table: TableName,
+    name: str,
+    body: sql.Composable,
+    context: Context,
+    *,
+    when: sql.Composable | None = None,
+    changed: sql.Composable | None = None,
 ) -> list[Statement]:
-    """A trigger of ours that runs `body` on every row that is about to be written."""
+    """A trigger of ours that runs `body` on rows that are about to be written: on all, on those
+    for which `when` holds, or on new ones and those for which `changed` holds. Rows that are left
+    out cost next to nothing."""
     function = _function(table, name, context)
-    made = sql.compose(_FUNCTION, function=function, body=body)
-    trigger = sql.compose(
-        "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION {function}()",
-        trigger=sql.ident(own_trigger(name)),
-        table=context.table(table),
-        function=function,
-    )
-    return [
-        Statement(made, Lock.NONE),
-        Statement(trigger, Lock.SHARE_ROW_EXCLUSIVE, (table,)),
-        switch_trigger(table, own_trigger(name), "always", context),
-    ]
+    made = [Statement(sql.compose(_FUNCTION, function=function, body=body), Lock.NONE)]
+    events: list[tuple[str, sql.Composable | None]] = [("INSERT OR UPDATE", when)]
+    if changed is not None:
+        events = [("INSERT", None), ("UPDATE", changed)]
+    for trigger, (event, condition) in zip(_names(name), events, strict=False):
+        text = sql.compose(
+            "CREATE TRIGGER {trigger} BEFORE {event} ON {table} FOR EACH ROW{when} "
+            "EXECUTE FUNCTION {function}()",
+            trigger=sql.ident(trigger),
+            event=sql.keyword(event),
+            table=context.table(table),
+            when=sql.clause(" WHEN ({it})", it=condition) if condition else sql.EMPTY,
+            function=function,
+        )
+        made.append(Statement(text, Lock.SHARE_ROW_EXCLUSIVE, (table,)))
+        made.append(switch_trigger(table, trigger, "always", context))
+    return made
 
 
-def keep_no_longer(table: TableName, name: str, context: Context) -> list[Statement]:
-    """Takes away what `keep_right` made."""
+def keep_no_longer(
+    table: TableName, name: str, context: Context, *, changed: bool = False
+) -> list[Statement]:
+    """Takes away what `keep_right` made, with `changed` or without."""
     text = sql.compose("DROP FUNCTION {it}()", it=_function(table, name, context))
-    dropped = drop_trigger(table, own_trigger(name), context)
-    return [dropped, Statement(text, Lock.NONE)]
+    triggers = _names(name) if changed else _names(name)[:1]
+    dropped = [drop_trigger(table, trigger, context) for trigger in triggers]
+    return [*dropped, Statement(text, Lock.NONE)]
+
+
+def _names(name: str) -> tuple[str, str]:
+    return own_trigger(name), own_trigger(f"{name}_update")
 
 
 def trigger_state(table: TableName, name: str, context: Context) -> str:
