@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests import prefork
 from tests.servers import Database
 
 REPOSITORY = Path(__file__).parent.parent
@@ -51,14 +51,8 @@ class Project:
         self, *arguments: str, check: bool = False, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run `manage.py` with these arguments; with `check`, a failure shows what it printed."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=self.root,
-            env={**self.environment(), **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
+        environment = {**self.environment(), **(env or {})}
+        done = prefork.manage(arguments, self.root, environment)
         if check and done.returncode:
             said = f"exit {done.returncode}\n{done.stdout}{done.stderr}"
             pytest.fail(f"manage.py {' '.join(arguments)}: {said}")
