@@ -4,7 +4,7 @@ ZanithError
 ├── Refusal              exit 1: the answer is no
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
-│   ├── FileEdited, PartlyApplied, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
+│   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
 │   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownReason, UnknownArtifact, InvalidArgument
@@ -166,6 +166,17 @@ class PartlyApplied(Refusal):
             f"Migration {self.migration_id} covers Django migrations of which some are applied "
             f"({', '.join(self.applied)}) and some are not ({', '.join(self.missing)})."
         )
+
+
+class SeveralEnds(Refusal):
+    def __init__(self, app_label: str, names: Iterable[str]) -> None:
+        self.app_label, self.names = app_label, tuple(sorted(names))
+        self.hint = f"Run manage.py makemigrations --merge {app_label}, then zanith_generate."
+        super().__init__(app_label)
+
+    def __str__(self) -> str:
+        ends = ", ".join(self.names)
+        return f"App {self.app_label} has several ends: {ends}."
 
 
 class CannotUndo(Refusal):

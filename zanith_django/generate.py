@@ -11,7 +11,6 @@ from django.apps import AppConfig, apps
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import CreateModel
 from django.db.migrations.questioner import MigrationQuestioner
@@ -29,7 +28,7 @@ from zanith_django.files import (
 from zanith_django.gates import uncovered
 from zanith_django.operations import Operation
 from zanith_django.project import offline_timeline, read_timeline
-from zanith_django.timeline import Key, Timeline, django_order, dotted
+from zanith_django.timeline import Key, Timeline, django_order, dotted, load_django
 from zanith_django.walk import Walk
 
 STAMP = "%Y%m%d_%H%M%S"
@@ -93,7 +92,7 @@ def make_django_migrations(
 def missing_django_migrations(labels: Collection[str]) -> list[DjangoMigration]:
     """The migrations that makemigrations would write for these apps; as there, an app without a
     migrations package has none."""
-    loader = MigrationLoader(None, ignore_no_migrations=True)
+    loader = load_django(None)
     detector = MigrationAutodetector(
         loader.project_state(), ProjectState.from_apps(apps), MigrationQuestioner(dry_run=True)
     )

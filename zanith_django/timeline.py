@@ -11,7 +11,7 @@ from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration as DjangoMigration
 
-from zanith_django.exceptions import BrokenFile, PartlyApplied, UnknownMigration
+from zanith_django.exceptions import BrokenFile, PartlyApplied, SeveralEnds, UnknownMigration
 from zanith_django.migration import DJANGO_PREFIX, LoadedMigration
 
 Key = tuple[str, str]
@@ -79,13 +79,19 @@ def key_of(name: str) -> Key:
 
 
 def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
-    """Django's migrations; `connection` None reads files only. Raises `BrokenFile`."""
+    """Django's migrations; `connection` None reads files only.
+
+    Raises `BrokenFile`, and `SeveralEnds` where two branches of an app were not merged.
+    """
     try:
-        return MigrationLoader(connection, ignore_no_migrations=True)
+        loader = MigrationLoader(connection, ignore_no_migrations=True)
     except NodeNotFoundError as error:
         raise BrokenFile(f"{error.origin or error.node}", error) from error
     except (ImportError, SyntaxError, AttributeError, NameError, TypeError) as error:
         raise BrokenFile(getattr(error, "filename", None) or "of Django", error) from error
+    for label, names in sorted(loader.detect_conflicts().items()):
+        raise SeveralEnds(label, names)
+    return loader
 
 
 def build(
