@@ -307,19 +307,20 @@ class _Run:
             if snapshot and not begun:
                 self._snapshot(migration, "before")
             self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
-            elsewhere = {step.number for step in migration.steps if step.status == ELSEWHERE}
+            not_here = (ELSEWHERE, SKIPPED)
+            elsewhere = {step.number for step in migration.steps if step.status in not_here}
             for row in self.ledger.latest(migration.id).values():
                 if row.step in elsewhere and row.status not in FINISHED:
                     self.ledger.finish(row.id, SKIPPED)
             rows = self.ledger.latest(migration.id)
             first = next((row for row in rows.values() if row.status not in FINISHED), None)
-            if first and not migration.adopted:
+            if first and not migration.nothing_left:
                 self.ledger.start(first.id)
         return rows
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
         rows = self._prepare(migration, snapshot=True)
-        if migration.adopted:
+        if migration.nothing_left:
             self._skip_all(migration, rows)
             return 0
         context = Context(
@@ -416,7 +417,7 @@ class _Run:
             self._run_injected(migration, injected)
             self._snapshot(migration, "after")
             self.ledger.record(migration.id)
-            for key in migration.entry.covers:
+            for key in migration.entry.covers if not migration.adopted else ():
                 self._record_covered(key)
         self.states.advance(migration.entry.covers)
 

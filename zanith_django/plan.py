@@ -17,6 +17,7 @@ from django.db.migrations.operations.models import AlterModelTable, CreateModel
 from django.db.models import NOT_PROVIDED
 
 from zanith_django import sql
+from zanith_django.by_hand import added_by_hand
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import DONE, FINISHED, Ledger
 from zanith_django.live_names import as_live
@@ -31,6 +32,7 @@ from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
 
 ELSEWHERE = "elsewhere"
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class PlannedMigration:
     @property
     def adopted(self) -> bool:
         return self.entry.state == ADOPTED
+
+    @property
+    def nothing_left(self) -> bool:
+        """Django did all of its work."""
+        return self.adopted and all(step.status == SKIPPED for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,7 @@ class _Planner:
 
     def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
         done = self._done(entry)
+        by_hand = self._by_hand(entry)
         approved = entry.migration.approved if entry.migration else {}
         steps = []
         for number, operation in enumerate(self.operations(timeline, entry), 1):
@@ -170,6 +178,7 @@ class _Planner:
                 safe = Assessment(Level.SAFE)
                 steps.append(PlannedStep(number, operation, safe, (), status=ELSEWHERE))
                 continue
+            is_done = entry.state == ADOPTED and number not in by_hand
             context = dataclasses.replace(
                 self.context,
                 migration_id=entry.id,
@@ -184,11 +193,18 @@ class _Planner:
                 statements,
                 rows=_rows(operation, context),
                 approved=approved.get(f"{number:04d}", ""),
-                status="skipped" if entry.state == ADOPTED else done.get(number, "pending"),
+                status=SKIPPED if is_done else done.get(number, "pending"),
             )
             steps.append(step)
-            self._fold(live or operation, fresh=fresh and step.waits)
+            if not is_done:
+                self._fold(live or operation, fresh=fresh and step.waits)
         return PlannedMigration(entry, tuple(steps))
+
+    def _by_hand(self, entry: Entry) -> Collection[int]:
+        """Numbers of the steps that are left where Django did the work of the file."""
+        if entry.state != ADOPTED or entry.migration is None:
+            return ()
+        return added_by_hand(entry.migration.operations, self.context.graph)
 
     def _absent(self, operation: Operation) -> frozenset[TableName]:
         if self.there is None:
