@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.database.examples import T, column, table
 from tests.database.place import Place
+from tests.graphs import differences
 from tests.servers import Database
 from zanith_django import backfill
 from zanith_django import operations as ops
@@ -304,6 +305,24 @@ def test_a_partitioned_table_is_refused_by_name() -> None:
     parted = Table(T, (Column("a", "integer"),), partition_key="RANGE (a)")
     with pytest.raises(CannotDrop, match="this one is partitioned"):
         ops.ArchiveTable(table=parted)
+
+
+def test_a_column_of_a_partitioned_table_is_archived_and_comes_back(empty_place: Place) -> None:
+    place = empty_place
+    place.execute(
+        "CREATE TABLE t (id integer, day date, d text, PRIMARY KEY (day, id)) "
+        "PARTITION BY RANGE (day);"
+        "CREATE TABLE one PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');"
+        "CREATE TABLE two PARTITION OF t FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');"
+        "INSERT INTO t SELECT n, '2026-01-20'::date + n, n::text FROM generate_series(1, 30) AS n"
+    )
+    before, rows = place.read(), place.execute("SELECT id, day, d FROM t ORDER BY id")
+    archived = ops.ArchiveColumn.of(table(before), column(before, "d"))
+    place.apply(archived, place.context(before))
+    assert [item.name for item in table(place.read()).columns] == ["id", "day"]
+    place.apply(archived.inverse(), place.context(place.read()))
+    assert differences(place.read(), before) == []
+    assert place.execute("SELECT id, day, d FROM t ORDER BY id") == rows
 
 
 def test_triggers_come_back_with_an_archived_table(place: Place) -> None:

@@ -469,4 +469,4 @@ def changes(draw: Any, version: int) -> Change:
     after = _Maker(draw, version, before).schema()
     # Where tables are in use, indexes are built concurrently, which takes longer.
     fresh = draw(st.sampled_from([True, True, True, False]))
-    return Change(before, after, fresh, draw(st.sampled_from(["soft", "soft", "hard"])))
+    return Change(before, after, fresh, draw(st.sampled_from(["soft", "soft", "archive", "hard"])))

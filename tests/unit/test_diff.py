@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zanith_django.diff import HARD, SOFT, Fill, Hints, diff
+from zanith_django.diff import ARCHIVE, HARD, SOFT, Fill, Hints, diff
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.schema.graph import (
@@ -89,6 +89,7 @@ CASES = [
     Case("a new table is one step", NOTHING, one(A, **WHOLE), "createTable:t"),
     Case("a dropped table is kept aside", one(A, **WHOLE), NOTHING, "softDropTable:t"),
     Case("a dropped table, for good", one(A, **WHOLE), NOTHING, "dropTable:t", drop=HARD),
+    Case("an archived table", one(A, **WHOLE), NOTHING, "archiveTable:t", drop=ARCHIVE),
     Case("tables after those they point at", NOTHING, POINTING, "createTable:u createTable:t"),
     Case(
         "a circle of foreign keys is closed later",
@@ -177,6 +178,14 @@ CASES = [
     ),
     Case("a dropped column", one(A, B), one(A), "softDropColumn:t.b"),
     Case("a dropped column, for good", one(A), one(), "dropColumn:t.a", drop=HARD),
+    Case("an archived column", one(A, B), one(A), "archiveColumn:t.b", drop=ARCHIVE),
+    Case(
+        "an archive takes along what hangs on the column",
+        one(A, **WHOLE),
+        one(),
+        "archiveColumn:t.a",
+        drop=ARCHIVE,
+    ),
     Case(
         "a soft drop takes along what hangs on the column",
         one(A, **WHOLE),
