@@ -15,6 +15,9 @@ from zanith_django.operations.base import Batches, Context
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import Check, Column, Index, IndexKey, SchemaGraph, Unique
 
+# The migration of a case. What it restores, it finds by its own name.
+FILE = "20260101_000000_cut"
+
 # Steps before and after each operation: were one of them done twice, a row would tell.
 MARKS = "CREATE TABLE marks (step text);"
 FIRST, LAST = (
@@ -90,7 +93,7 @@ def _run(connection: Connection[object], operation: ops.Operation) -> None:
     context = Context(
         server_version=connection.info.server_version,
         graph=_read(connection),
-        migration_id="m1",
+        migration_id=FILE,
     )
     for group in transactions(operation.statements(context)):
         if not group[0].transactional and not isinstance(group[0], Batches):

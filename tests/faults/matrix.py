@@ -16,12 +16,10 @@ import environ
 import psycopg
 from django.conf import settings
 
-from tests.faults.cases import Case
+from tests.faults.cases import FILE, Case
 from tests.faults.checks import Outcome, outcome, problems
 from tests.faults.runs import WAYS, Cut, apply_in_child
 from tests.servers import Server
-
-FILE = "20260101_000000_cut"
 
 
 @dataclass(frozen=True, slots=True)
