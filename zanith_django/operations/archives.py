@@ -8,8 +8,7 @@ artifact's row become so together: killed before, nothing is dropped; the next r
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -22,6 +21,7 @@ from zanith_django.operations.base import (
     Operation,
     Statement,
     alter_table,
+    apart,
     to_data,
 )
 from zanith_django.operations.constraints import drop_constraint
@@ -168,7 +168,7 @@ class _Archive:
             copying.copy(),
             copying.catch_up(),
             *counted,
-            *_apart([*ended, *gone]),
+            *apart([*ended, *gone]),
         )
 
     def _at_once(self) -> tuple[Statement, ...]:
@@ -304,10 +304,6 @@ class _Archive:
 
 def _pinned() -> Statement:
     return Statement(pinned_spelling(), Lock.NONE)
-
-
-def _apart(statements: Sequence[Statement]) -> list[Statement]:
-    return [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
 
 
 def key_of(table: Table, without: str = "") -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString
 
@@ -279,3 +279,8 @@ def changed(graph: SchemaGraph, name: TableName, **fields: Any) -> SchemaGraph:
 def must_have(graph: SchemaGraph, name: TableName) -> Table:
     """The table of that name; an empty one where the graph does not know it."""
     return graph.table(name) or Table(name)
+
+
+def apart(statements: Sequence[Statement]) -> list[Statement]:
+    """The same in one transaction of their own."""
+    return [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]

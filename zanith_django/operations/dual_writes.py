@@ -7,7 +7,7 @@ follows. It changes the row that is being written and writes none itself, so tha
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -19,6 +19,7 @@ from zanith_django.operations.base import (
     Operation,
     Statement,
     alter_table,
+    apart,
     own_name,
 )
 from zanith_django.operations.column_clauses import alter, column_settings
@@ -274,7 +275,7 @@ class _DualWrite(OnTable):
             filled,
             *(statement for stage in stages for statement in stage.claim),
             *(statement for stage in stages for statement in stage.check),
-            *_apart([statement for stage in stages for statement in stage.end]),
+            *apart([statement for stage in stages for statement in stage.end]),
         )
 
     def _added(self, column: Column, context: Context) -> list[Statement]:
@@ -309,10 +310,6 @@ class _DualWrite(OnTable):
         demanding = any(not item.column.nullable for item in required)
         demands = ("changes_column_nullable_to_not_null", "scans_table") if demanding else ()
         return ("adds_nullable_column", "requires_backfill", *demands)
-
-
-def _apart(statements: Sequence[Statement]) -> list[Statement]:
-    return [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
 
 
 def _with_columns(table: Table, columns: Iterable[Column]) -> Table:

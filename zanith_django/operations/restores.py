@@ -16,6 +16,7 @@ from zanith_django.operations.base import (
     Operation,
     Statement,
     alter_table,
+    apart,
     dropped_name,
 )
 from zanith_django.operations.column_clauses import column_settings
@@ -141,7 +142,7 @@ class RestoreColumn(OnColumn):
         begun = [*self._show(context), *_brief(checks), *required.claim]
         looking = [*_long(checks), *required.check, *_long(unique)]
         binding = [*required.end, *_brief(unique), *self._bind(context)]
-        return (*begun, *looking, *(_apart(binding) if looking else binding))
+        return (*begun, *looking, *(apart(binding) if looking else binding))
 
     def _from_archive(self, context: Context) -> tuple[Statement, ...]:
         """Nothing is demanded of a row before it has its value again."""
@@ -158,7 +159,7 @@ class RestoreColumn(OnColumn):
         looking = [*_long(checks), *required.check, *_long(built)]
         known = dataclasses.replace(context, graph=self.apply_to(context.graph))
         binding = [*required.end, *_brief(built), *self._bind(known), drop_archive(archive)]
-        ended = _apart(binding) if looking else binding
+        ended = apart(binding) if looking else binding
         return (*self._add(context), filled, *claimed, *looking, *ended)
 
     def _checks(self, context: Context) -> list[Statement]:
@@ -272,11 +273,6 @@ def _long(statements: Iterable[Statement]) -> list[Statement]:
 
 def _brief(statements: Iterable[Statement]) -> list[Statement]:
     return [item for item in statements if item.transactional and not item.separate]
-
-
-def _apart(statements: list[Statement]) -> list[Statement]:
-    """The same in a transaction of their own."""
-    return [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
