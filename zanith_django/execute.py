@@ -152,9 +152,13 @@ class Executor:
             raise
 
     def _lock_timeout(self, group: Sequence[Statement]) -> float:
-        """Bounds locks that block readers or writers; a scan that blocks neither may wait."""
-        blocking = any(s.lock >= Lock.SHARE or isinstance(s, PythonCall) for s in group)
-        return self.lock_timeout if blocking else 0
+        """Bounds locks that block readers or writers; a scan that blocks neither may wait. Who is
+        held up by the first lock of a transaction waits for all of them: they share the time."""
+        if any(isinstance(statement, PythonCall) for statement in group):
+            return self.lock_timeout
+        blocking = [s for s in group if s.lock >= Lock.SHARE]
+        tables = {name for statement in blocking for name in statement.tables}
+        return max(self.lock_timeout / max(len(tables), 1), 0.01) if blocking else 0
 
     def _one(self, statement: Statement) -> None:
         if isinstance(statement, PythonCall):

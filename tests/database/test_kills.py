@@ -2,7 +2,8 @@
 
 The run is `apply`, in a process that kills itself (SIGKILL) just before one of its statements goes
 to the server; one statement may be a text of several, which the server runs as one transaction.
-By default the first example of each kind is cut behind every statement of its step.
+By default the first example of each kind is cut behind every statement of its step, but only once
+inside of a transaction: what is killed there is rolled back.
 `ZANITH_CUTS=all` cuts every example before every statement of the whole run, and before commits.
 """
 
@@ -38,10 +39,12 @@ from zanith_django.operations import AddColumn, AddUnique, Context, Operation, S
 from zanith_django.schema.graph import SchemaGraph
 
 ALL = os.environ.get("ZANITH_CUTS") == "all"
+# Not the first example, but one with all the parts that its kind can have.
+LONGEST = {"alterColumnType": 10, "addColumn": 5}
 CASES = {
     name: example
     for name, example in examples()
-    if ALL or example is EXAMPLES[name.rpartition("-")[0]][0]
+    if ALL or name == "{}-{}".format(kind := name.rpartition("-")[0], LONGEST.get(kind, 1))
 }
 MIGRATION = "20260101_000000_cut"
 
@@ -165,14 +168,17 @@ def cuts_of(told: dict[str, Any]) -> list[tuple[int, bool]]:
     count = len(told["seen"])
     if not ALL:
         step = range(told["begin"] + 1, told["end"] + 1)
-        return [(n + 1, False) for n in step if changes(told["seen"][n - 1]["sql"])]
+        return [(n + 1, False) for n in step if is_a_cut(told["seen"][n - 2 : n + 1])]
     behind = [(n, True) for n in range(1, count + 1) if told["seen"][n - 1]["atomic"]]
     return [*((number, False) for number in range(1, count + 1)), *behind]
 
 
-def changes(text: str) -> bool:
-    """Behind a question there is no other state than before it."""
-    return ";" in text or not text.startswith("SELECT")
+def is_a_cut(around: list[dict[str, Any]]) -> bool:
+    """Is it worth a kill behind the second of three statements? Not behind a question, and not
+    where the transaction went on before it and goes on after it."""
+    text = around[1]["sql"]
+    question = ";" not in text and text.startswith("SELECT")
+    return not question and not all(statement["atomic"] for statement in around)
 
 
 def wait_for_the_end_of(place: Place) -> None:
