@@ -25,6 +25,7 @@ from zanith_django.exceptions import BadSetting, BrokenFile, UnknownApp
 from zanith_django.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
 from zanith_django.schema.encoding import stored_fields
+from zanith_django.schema.fitting import misfits
 from zanith_django.schema.graph import Index, IndexKey, TableName
 
 FOLDER = "zanith_migrations"
@@ -149,10 +150,13 @@ def load(path: Path, app_label: str) -> LoadedMigration:
     declared = getattr(_import(path), "Migration", None)
     if not (isinstance(declared, type) and issubclass(declared, Migration)):
         raise BrokenFile(path, "has no class Migration(zanith.Migration)")
-    operations = tuple(declared.operations)
+    operations: tuple[Any, ...] = tuple(declared.operations)
     for number, operation in enumerate(operations, 1):
         if not isinstance(operation, Operation):
-            raise BrokenFile(path, f"operation {number} is no operation: {operation!r}")
+            line = _line_of(text, number)
+            raise BrokenFile(path, f"operation {number} is no operation: {operation!r}", line)
+        if wrong := next(misfits(operation), ""):
+            raise BrokenFile(path, f"{operation.kind}: {wrong}", _line_of(text, number))
     return LoadedMigration(
         id=path.stem,
         app_label=app_label,
@@ -163,6 +167,16 @@ def load(path: Path, app_label: str) -> LoadedMigration:
         path=str(path),
         checksum=hashlib.sha256(text).hexdigest(),
     )
+
+
+def _line_of(text: bytes, number: int) -> int | None:
+    """The line of the operation of that number, where `operations` is a plain list."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            if "operations" in names and len(node.value.elts) >= number:
+                return node.value.elts[number - 1].lineno
+    return None
 
 
 def _import(path: Path) -> ModuleType:

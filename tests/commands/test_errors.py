@@ -110,6 +110,7 @@ def test_an_unknown_alias_is_named(shop: Project) -> None:
     [
         ("covers = [", "covers = = [", "20260102_000000_pages.py:7: invalid syntax"),
         ("column=", "colum=", "TypeError"),
+        ('"integer"', "7", ":9: addColumn: column.type is 7, not str"),
         ("import zanith_django", "import nothing", ":3: ModuleNotFoundError"),
         ("(zanith.Migration)", "", "has no class Migration(zanith.Migration)"),
         ("0002_pages", "0009_pages", "covers shop.0009_pages, which does not exist"),

@@ -1,0 +1,50 @@
+"""Does a frozen value hold what its fields say? For files that people edit by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zanith_django.schema.encoding import stored_fields
+
+
+def misfits(value: Any, where: str = "") -> Iterator[str]:
+    """What is not of the type that its field asks for: `column.nullable is 'no', not bool`."""
+    for name, _, wanted in stored_fields(value.__class__):
+        yield from _misfits(getattr(value, name), wanted, f"{where}{name}")
+
+
+def _misfits(value: Any, wanted: Any, where: str) -> Iterator[str]:
+    if wanted is Any or (value.__class__ is wanted and wanted in (str, bool, int)):
+        return
+    origin = typing.get_origin(wanted)
+    if isinstance(wanted, types.UnionType):
+        kinds = typing.get_args(wanted)
+        fits = [kind for kind in kinds if not any(_misfits(value, kind, where))]
+        if not fits:
+            yield _told(value, " or ".join(map(_name, kinds)), where)
+    elif origin is tuple:
+        if not isinstance(value, tuple):
+            yield _told(value, "a tuple", where)
+            return
+        (kind, *_) = typing.get_args(wanted)
+        for number, item in enumerate(value):
+            yield from _misfits(item, kind, f"{where}[{number}]")
+    elif origin is not None:
+        if not isinstance(value, Mapping):
+            yield _told(value, "a dict", where)
+    elif not isinstance(value, wanted):
+        yield _told(value, _name(wanted), where)
+    elif dataclasses.is_dataclass(value):
+        yield from misfits(value, f"{where}.")
+
+
+def _told(value: Any, wanted: str, where: str) -> str:
+    return f"{where} is {value!r:.60}, not {wanted}"
+
+
+def _name(kind: Any) -> str:
+    return "None" if kind is types.NoneType else getattr(kind, "__name__", str(kind))
