@@ -107,7 +107,7 @@ def backfill(
     before_batch: Callable[[], None] | None = None,
 ) -> int:
     """Writes every row that `batches.where` selects; returns the rows written, counted over all
-    runs of this checkpoint. One that is done already writes nothing.
+    runs of this checkpoint. One that is done already writes only rows that came since.
 
     Rows that others insert meanwhile are for a default or a trigger to keep right; those that
     come behind the cursor without are written too, as long as that is not an endless chase.
@@ -273,11 +273,20 @@ class _Run:
         self.started = time.monotonic()
 
     def run(self) -> int:
-        if self.checkpoint.status != DONE:
+        if self._is_left():
             self._save(status=RUNNING, total_rows=self._estimate())
             self._walk_until_none_is_missed()
             self._save(status=DONE, total_rows=self.checkpoint.processed_rows)
         return self.checkpoint.processed_rows
+
+    def _is_left(self) -> bool:
+        """Its step was begun again after it was done: old code may have inserted rows since."""
+        if self.checkpoint.status != DONE:
+            return True
+        if not self._missed():
+            return False
+        self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
+        return True
 
     def _walk_until_none_is_missed(self) -> None:
         key = _rows(self.connection, sql.compose(_KEY, table=self.regclass))

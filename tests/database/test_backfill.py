@@ -237,8 +237,15 @@ def test_a_finished_backfill_says_so(connection: DatabaseWrapper) -> None:
 def test_a_finished_backfill_is_not_begun_again(connection: DatabaseWrapper) -> None:
     make(connection, *BIGINT)
     run(connection)
-    execute(connection, "INSERT INTO t VALUES (2000)")
     assert run(connection, before_batch=stop_after(0)) == 1050
+
+
+def test_rows_that_came_since_it_was_done_are_written(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    run(connection)
+    execute(connection, "INSERT INTO t VALUES (-5), (2000)")
+    assert run(connection) == 1052
+    assert_each_written_once(connection, 1052)
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "NULL"])
