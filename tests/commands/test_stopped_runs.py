@@ -247,6 +247,39 @@ def test_an_interrupted_run_says_so_and_exits_130(copy_of: Copy) -> None:
     assert shop.sql(errors) == [("interrupted by the user",)]
 
 
+def test_a_lost_connection_is_told_and_the_next_run_resumes(copy_of: Copy) -> None:
+    shop = copy_of(a_napping_release).project
+    with napping(shop) as (run, _):
+        shop.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE wait_event = 'advisory' AND datname = current_database()"
+        )
+        said, _ = run.communicate(timeout=60)
+    assert run.returncode == 3
+    assert "The connection to database 'default' was lost during: run Raw SQL operation" in said
+    assert "then run zanith_apply again: it resumes at this step." in said
+    assert shop.sql(STEPS)[2] == ("0003", "running")
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql("SELECT count(*) FROM shop_book WHERE title = 'slow'") == [(1,)]
+
+
+def test_a_lock_that_is_not_had_names_who_is_in_the_way(copy_of: Copy) -> None:
+    shop = copy_of(a_napping_release).project
+    settings = (shop.root / "settings.py").read_text()
+    shop.write("settings.py", settings + "\nZANITH = {'LOCK_TIMEOUT': 0.2, 'LOCK_RETRIES': 1}\n")
+    with shop.database.connect() as reader:
+        reader.execute("BEGIN; SELECT count(*) FROM shop_book")
+        failed = shop.manage("zanith_apply")
+        pid = reader.info.backend_pid
+    assert failed.returncode == 1
+    named = f"blocked by pid {pid} (idle in transaction, "
+    assert f"lock not had (try 1 of 1); {named}" in failed.stdout
+    assert f"canceling statement due to lock timeout; {named}" in failed.stderr
+    assert "BEGIN; SELECT count(*) FROM shop_book" in failed.stderr
+    assert shop.sql(STEPS)[0] == ("0001", "failed")
+    shop.manage("zanith_apply", check=True)
+
+
 # --- two runs ------------------------------------------------------------------------------------
 
 
