@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
@@ -58,6 +60,9 @@ def _is_missing(operation: Operation, live: SchemaGraph, end: SchemaGraph) -> bo
         return False
     if any(known.name == item.name for known in getattr(found, part)):
         return False
+    # Alone in its part: what the database has would be paired with itself, whatever its name.
+    alone: dict[str, Any] = {"indexes": ()} if part == "uniques" else {}
+    asked = dataclasses.replace(found, **{**alone, part: (item,)})
     facts = DeclaredFacts(many_to_many=frozenset([name]))
-    seen = as_declared(SchemaGraph(tables=(found,)), SchemaGraph(tables=(wanted,)), facts)
+    seen = as_declared(SchemaGraph(tables=(found,)), SchemaGraph(tables=(asked,)), facts)
     return item not in getattr(seen.live.tables[0], part)

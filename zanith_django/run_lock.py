@@ -23,11 +23,11 @@ POLL_SECONDS = 0.25
 
 _TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s, %s)"
+# A session has locks of this kind in its own database only.
 _HELD = f"""\
 EXISTS (SELECT FROM pg_locks
 WHERE locktype = 'advisory' AND classid = {CLASS_ID} AND objid = {OBJECT_ID}
-  AND pid = pg_backend_pid() AND granted
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+  AND pid = pg_backend_pid() AND granted)"""
 LOST = "zanith lost the run lock"
 _HOLDER = """\
 SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
