@@ -62,7 +62,9 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--drop-extra",
             action="store_true",
-            help="With --from-diff: drop what no model names, on tables of managed apps.",
+            help="With --from-diff: drop what no model names, on tables of managed apps: columns, "
+            "constraints, indexes, policies, row security, comments, storage parameters. The "
+            "rest (triggers, rules, statistics, collations) is told and stays.",
         )
         parser.add_argument(
             "--timestamp", metavar="YYYYMMDD_HHMMSS", help="The stamp of the first file."
