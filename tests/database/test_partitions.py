@@ -103,3 +103,27 @@ def test_a_partitioned_table_becomes_what_it_should_and_back(empty_place: Place,
     place.apply(undo, place.context(after))
     assert place.read().table(T) == before.table(T)
     assert rows(place) == 9
+
+
+def test_an_index_of_a_partitioned_table_is_built_while_everybody_works(empty_place: Place) -> None:
+    empty_place.execute(SETUP)
+    operation, context = CASES["an index"], empty_place.context(empty_place.read())
+    built = [statement.sql for statement in operation.statements(context) if statement.scans]
+    assert len(built) == 3
+    assert all("CONCURRENTLY" in text for text in built)
+    empty_place.apply(operation, context)
+    tree = "pg_index JOIN pg_partition_tree('i') ON indexrelid = relid"
+    assert empty_place.value(f"SELECT count(*) FROM {tree} WHERE indisvalid") == 5
+
+
+def test_an_index_cut_off_among_partitions_goes_on_where_it_stopped(empty_place: Place) -> None:
+    empty_place.execute(SETUP)
+    operation, before = CASES["a unique index"], empty_place.read()
+    statements = operation.statements(empty_place.context(before))
+    for done in statements[:4]:
+        empty_place.execute(done.sql)
+    states = [empty_place.value(s.probe) for s in statements if s.probe]
+    assert states == ["done"] * 4 + [None]
+    for left in statements[4:]:
+        empty_place.execute(left.sql)
+    assert empty_place.read().table(T) == operation.apply_to(before).table(T)

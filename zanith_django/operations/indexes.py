@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -17,6 +18,7 @@ from zanith_django.operations.base import (
 )
 from zanith_django.operations.words import index_facts, with_facts
 from zanith_django.schema.graph import Index, IndexKey, SchemaGraph, TableName
+from zanith_django.schema.object_names import make_object_name
 
 # Of the index of that name: "done" when it is valid, "leftover" when a build failed on it.
 # NULL where there is none. https://www.postgresql.org/docs/current/sql-createindex.html
@@ -50,11 +52,13 @@ class AddIndex(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         comment = index_comment(self.table, self.index, context)
-        if context.quiet(self.table) or must_have(context.graph, self.table).partition_key:
+        if context.quiet(self.table):
             plain = Statement(
                 create_index(self.table, self.index, context), Lock.SHARE, (self.table,)
             )
             return (plain, *comment)
+        if must_have(context.graph, self.table).partition_key:
+            return (*build_in_partitions(self.table, self.index, context), *comment)
         return (build_concurrently(self.table, self.index, context), *comment)
 
     def inverse(self) -> Operation:
@@ -64,9 +68,7 @@ class AddIndex(OnTable):
         return graph.changed(self.table, lambda t: t.with_item("indexes", self.index))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        own = ("adds_unique_constraint",) if self.index.unique else ("adds_index",)
-        partitioned = must_have(context.graph, self.table).partition_key
-        return (*own, "locks_writes") if partitioned else own
+        return ("adds_unique_constraint",) if self.index.unique else ("adds_index",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,15 +243,21 @@ def _index_key(key: IndexKey) -> sql.Composable:
 
 
 def create_index(
-    table: TableName, index: Index, context: Context, *, concurrently: bool = False
+    table: TableName,
+    index: Index,
+    context: Context,
+    *,
+    concurrently: bool = False,
+    only: bool = False,
 ) -> str:
-    """The CREATE INDEX of an index value."""
+    """The CREATE INDEX of an index value; `only` leaves partitions out."""
     parts = [
         sql.clause(
-            "CREATE {unique}INDEX {concurrently}{name} ON {table} USING {method} ({keys})",
+            "CREATE {unique}INDEX {concurrently}{name} ON {only}{table} USING {method} ({keys})",
             unique=sql.keyword("UNIQUE ") if index.unique else sql.EMPTY,
             concurrently=sql.keyword("CONCURRENTLY ") if concurrently else sql.EMPTY,
             name=sql.ident(index.name),
+            only=sql.keyword("ONLY ") if only else sql.EMPTY,
             table=context.table(table),
             method=sql.ident(index.method),
             keys=index_keys(index.keys),
@@ -290,6 +298,58 @@ def build_concurrently(table: TableName, index: Index, context: Context) -> Stat
             name=index_name(table, index.name, context),
         ),
     )
+
+
+def build_in_partitions(table: TableName, index: Index, context: Context) -> tuple[Statement, ...]:
+    """An index of a partitioned table, built concurrently in one partition after the other.
+
+    The index of the table itself is a frame, not valid until all partitions have handed theirs
+    in; a partition that somebody makes meanwhile gets its own at once.
+    https://www.postgresql.org/docs/current/ddl-partitioning.html
+    """
+    frames, builds, attached = _partition_steps(table, index, context)
+    return (*frames, *builds, *attached)
+
+
+def _partition_steps(
+    table: TableName, index: Index, context: Context
+) -> tuple[list[Statement], list[Statement], list[Statement]]:
+    """(frames, builds, attachments) of a partitioned table and of what is below it."""
+    if not must_have(context.graph, table).partition_key:
+        return [], [build_concurrently(table, index, context)], []
+    exists = sql.compose(
+        "SELECT CASE WHEN to_regclass({index}) IS NOT NULL THEN 'done' END",
+        index=sql.regclass(TableName(table.schema, index.name), context.schema),
+    )
+    frame = create_index(table, index, context, only=True)
+    frames = [Statement(frame, Lock.SHARE, (table,), separate=True, probe=exists)]
+    builds: list[Statement] = []
+    attached: list[Statement] = []
+    for child in context.graph.tables:
+        if child.partition_of == table:
+            part = dataclasses.replace(index, name=_partition_index(child.name, index), comment="")
+            below = _partition_steps(child.name, part, context)
+            frames, builds = frames + below[0], builds + below[1]
+            attached += [*below[2], _attach(table, index, child.name, part, context)]
+    return frames, builds, attached
+
+
+def _partition_index(partition: TableName, index: Index) -> str:
+    """A name that only this index of this partition has."""
+    told = hashlib.sha256(f"{partition} {index.name}".encode()).hexdigest()[:8]
+    return make_object_name(partition.name, told, "idx")
+
+
+def _attach(
+    table: TableName, index: Index, partition: TableName, part: Index, context: Context
+) -> Statement:
+    text = sql.compose(
+        "ALTER INDEX {index} ATTACH PARTITION {part}",
+        index=index_name(table, index.name, context),
+        part=index_name(partition, part.name, context),
+    )
+    # It locks the partition's index against its readers, too.
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (partition,))
 
 
 def drop_concurrently(table: TableName, name: str, context: Context) -> Statement:
