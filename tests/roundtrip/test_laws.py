@@ -19,7 +19,7 @@ from zanith_django.exceptions import CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.schema.graph import SchemaGraph
 
-EXAMPLES = int(os.environ.get("ZANITH_LAW_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("ZANITH_LAW_EXAMPLES", "200"))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from zanith_django.schema import collector
+from zanith_django.schema.encoding import shared
 from zanith_django.schema.graph import (
     LONE_SEQUENCE,
     Check,
@@ -272,7 +273,7 @@ class _Reading:
                 row = (*row[:4], True, *row[5:])
             column = known.get(row[2:])
             if column is None:
-                column = known[row[2:]] = _column(*row[2:])
+                column = known[row[2:]] = shared(_column(*row[2:]))
             self.parts[row[0]]["columns"].append(column)
 
     def add_constraint(self, row: _ConstraintRow) -> None:
@@ -381,7 +382,7 @@ class _Reading:
         """Most keys are a column and nothing else: one value for all of the same name."""
         key = self.keys.get(column)
         if key is None:
-            key = self.keys[column] = IndexKey(column)
+            key = self.keys[column] = shared(IndexKey(column))
         return key
 
     def add_policies(self, rows: list[type_of_row]) -> None:

@@ -137,7 +137,9 @@ class ForeignKey:
     period: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "references", TableName.of(self.references))
+        given: Any = self.references
+        if not isinstance(given, TableName):
+            object.__setattr__(self, "references", TableName.of(given))
 
 
 @final
@@ -202,7 +204,7 @@ class Index:
 
     def __post_init__(self) -> None:
         given: tuple[Any, ...] = self.keys
-        if any(isinstance(key, str) for key in given) or not isinstance(given, tuple):
+        if str in map(type, given) or not isinstance(given, tuple):
             keys = tuple([IndexKey(column=k) if isinstance(k, str) else k for k in given])
             object.__setattr__(self, "keys", keys)
         if not self.columns:
