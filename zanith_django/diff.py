@@ -26,6 +26,7 @@ from zanith_django.pairs import (
     relation_names,
     same_key,
 )
+from zanith_django.schema import collector
 from zanith_django.schema.graph import (
     Column,
     ForeignKey,
@@ -68,9 +69,10 @@ def diff(
     Triggers, tablespaces, partitioning and whether a table is logged are not compared.
     """
     differ = _Differ(before, after, hints or Hints(), drop)
-    for phase in _PHASES:
-        for operation in phase(differ):
-            differ.take(operation)
+    with collector.paused():
+        for phase in _PHASES:
+            for operation in phase(differ):
+                differ.take(operation)
     return tuple(differ.operations)
 
 
