@@ -265,13 +265,6 @@ class Ledger:
                 ],
             )
 
-    def drop_pending(self, migration_id: str) -> None:
-        """Takes back pending rows of a run that turned out to have nothing to do."""
-        self._run(
-            "DELETE FROM _zanith_migration_steps WHERE migration_id = %s AND status = 'pending'",
-            [migration_id],
-        )
-
     def start(self, row_id: str) -> None:
         self._run(starting(row_id))
 

@@ -21,11 +21,6 @@ class Level(enum.IntEnum):
     def __str__(self) -> str:
         return self.name.lower()
 
-    @classmethod
-    def of_score(cls, score: int) -> Level:
-        """The level that holds this score: the lowest one that is not below it."""
-        return next((level for level in cls if score <= level), cls.BLOCKED)
-
 
 @dataclass(frozen=True, slots=True)
 class Reason:
