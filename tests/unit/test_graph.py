@@ -118,6 +118,13 @@ def test_json_gives_a_whole_graph_back() -> None:
     assert again.fingerprint() == graph().fingerprint()
 
 
+@pytest.mark.parametrize("schema", ["public", "extensions"])
+def test_what_two_equal_values_may_differ_in_is_read_as_it_was_written(schema: str) -> None:
+    """Where an extension lives is told, and not compared."""
+    written = SchemaGraph(extensions=(language.Extension("citext", schema=schema),))
+    assert SchemaGraph.from_json(written.to_json()).extensions[0].schema == schema
+
+
 def test_json_names_the_default_schema() -> None:
     assert "app.users" in graph().to_json()["tables"]
 

@@ -38,6 +38,11 @@ def _is_final(kind: Any) -> bool:
     return dataclasses.is_dataclass(kind) and bool(getattr(kind, "__final__", False))
 
 
+def _equal_is_same(kind: Any) -> bool:
+    """Equal values hold the same in every field, so that one may stand for the other."""
+    return all(f.compare for f in dataclasses.fields(kind))
+
+
 class Writer:
     """Makes JSON data of frozen values; `spell` makes a text of a value of class `name`."""
 
@@ -137,7 +142,7 @@ class Reader:
         if "__dataclass_fields__" not in vars(wanted):
             return None
         fields = [(name, default, self.of(of)) for name, default, of in stored_fields(wanted)]
-        if not any(step for _, _, step in fields):
+        if not any(step for _, _, step in fields) and _equal_is_same(wanted):
             return self._shared(wanted)
         return _fast(wanted, fields) if _is_final(wanted) else _plain(wanted, fields)
 
@@ -199,7 +204,10 @@ def _fast(wanted: Any, fields: type_of_fields) -> type_of_step:
 
 
 def shared(value: Any) -> Any:
-    """The one value that stands for all that are equal to it, so that graphs compare sooner."""
+    """The one value that stands for all that are equal to it, so that graphs compare sooner.
+
+    Of classes only that compare every field: another's unequal rest would be lost.
+    """
     if len(_POOL) > _ROOM:
         _POOL.clear()
     return _POOL.setdefault(value, value)
