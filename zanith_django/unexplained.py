@@ -252,6 +252,8 @@ def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph | None:
     table, holder, name = graph.table(extra.table), _PARTS.get(of), _SETTINGS.get(what)
     if table is None or holder is None or name not in ("comment", "options"):
         return None
+    if name == "options" and holder != "indexes":
+        return None  # only a new constraint would be without them
     for item in getattr(table, holder):
         if item.name == extra.item.name:
             spoken: dict[str, Any] = {name: getattr(extra.item, name)}

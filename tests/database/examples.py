@@ -175,7 +175,7 @@ RICH_TABLE = Table(
     uniques=(
         Unique("n_u", ("a", "b"), ("g",), nulls_not_distinct=True, comment="u"),
         Unique("n_d", ("n_id",), deferrable="deferred"),
-        Unique("n_id", ("id",)),
+        Unique("n_id", ("id",), options=("fillfactor=60",)),
     ),
     foreign_keys=(
         ForeignKey("n_p", ("p_id",), P, ("id",), 'SET NULL ("p_id")', "CASCADE", comment="f"),
@@ -559,7 +559,10 @@ EXAMPLES: dict[str, list[Example]] = {
     ],
     "addUnique": [
         add(ops.AddUnique, unique=Unique("t_u", ("a",), comment="it's")),
-        add(ops.AddUnique, unique=Unique("t_u", ("a", "d"), ("c",), True, "deferred")),
+        add(
+            ops.AddUnique,
+            unique=Unique("t_u", ("a", "d"), ("c",), True, "deferred", options=("fillfactor=70",)),
+        ),
     ],
     "dropUnique": [
         drop(ops.DropUnique, "unique", "uniques", "u", "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)")
@@ -650,7 +653,7 @@ EXAMPLES: dict[str, list[Example]] = {
         add(
             ops.AlterPrimaryKey,
             old=PrimaryKey("t_pk", ("id",)),
-            new=PrimaryKey("t_pk", ("id", "a"), comment="both"),
+            new=PrimaryKey("t_pk", ("id", "a"), comment="both", options=("fillfactor=70",)),
         ),
         add(ops.AlterPrimaryKey, old=PrimaryKey("t_pk", ("id",))),
     ],

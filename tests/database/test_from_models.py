@@ -613,6 +613,7 @@ def test_tablespaces_are_what_django_makes_of_them(within: DatabaseWrapper, fast
             },
             a=text(unique=True),
             b=text(db_index=True, db_tablespace="pg_default"),
+            c=text(unique=True, db_tablespace=fast),
             n=models.IntegerField(db_index=True),
             things=models.ManyToManyField("self"),
         ),
@@ -630,6 +631,7 @@ def test_tablespaces_are_what_django_makes_of_them(within: DatabaseWrapper, fast
     assert thing is not None
     assert other is not None
     assert thing.tablespace == fast
+    assert [unique.tablespace for unique in thing.uniques] == [fast, fast]
     assert [index.tablespace for index in other.indexes] == [fast, fast]
 
 

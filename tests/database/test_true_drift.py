@@ -753,6 +753,16 @@ TABLES = [
         "extra: storage parameters of made_loan",
     ),
     case(
+        "a storage parameter of a constraint's index",
+        "ALTER INDEX book_once SET (fillfactor = 50)",
+        "extra: storage parameters of unique constraint book_once on made_book",
+    ),
+    case(
+        "a storage parameter of a primary key",
+        "ALTER INDEX made_author_pkey SET (fillfactor = 50)",
+        "extra: storage parameters of primary key made_author_pkey on made_author",
+    ),
+    case(
         "another comment of a table",
         "COMMENT ON TABLE made_author IS 'Writers'",
         "setComment made_author",
@@ -899,7 +909,6 @@ NOT_LOOKED_AT = [
     case("how much ANALYZE looks at", "ALTER TABLE made_book ALTER title SET STATISTICS 500"),
     case("what ANALYZE is told", "ALTER TABLE made_book ALTER title SET (n_distinct = 5)"),
     case("the order of rows", "ALTER TABLE made_book CLUSTER ON book_pages"),
-    case("the fillfactor of a constraint's index", "ALTER INDEX book_once SET (fillfactor = 50)"),
     case(
         "a table of the same name in another schema",
         "CREATE TABLE elsewhere.made_loan (id int) PARTITION BY HASH (id)",
@@ -988,12 +997,16 @@ def test_another_tablespace_is_told(
     with transaction.atomic(django_connection.alias), django_connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE made_loan SET TABLESPACE {fast}")
         cursor.execute(f"ALTER INDEX book_newest SET TABLESPACE {fast}")
-        cursor.execute(f"ALTER INDEX book_once SET TABLESPACE {fast}")  # not looked at
+        cursor.execute(f"ALTER INDEX book_once SET TABLESPACE {fast}")
+        cursor.execute(f"ALTER INDEX made_author_pkey SET TABLESPACE {fast}")
+        cursor.execute(f"ALTER INDEX loan_once SET TABLESPACE {fast}")  # not looked at
         found = lines(compared(django_connection, declared))
         transaction.set_rollback(True, django_connection.alias)
     assert found == [
         "extra: tablespace of index book_newest on made_book",
         "extra: tablespace of made_loan",
+        "extra: tablespace of primary key made_author_pkey on made_author",
+        "extra: tablespace of unique constraint book_once on made_book",
     ]
 
 

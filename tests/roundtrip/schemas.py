@@ -292,6 +292,7 @@ class _Maker:
             self.seldom(),
             self.one("", "", "immediate", "deferred"),
             self.comment(),
+            self.one((), (), ("fillfactor=70",)),
         )
 
     def condition(self, table: Table) -> str:

@@ -119,6 +119,7 @@ def key_text(key: PrimaryKey | Unique) -> str:
         f"({', '.join(key.columns)}){include_text(key.include)}",
         "nulls not distinct" if nulls else "",
         deferrable_text(key.deferrable),
+        *key.options,
     )
 
 

@@ -513,6 +513,8 @@ def index_of(key: Unique | PrimaryKey) -> Index:
         unique=True,
         include=key.include,
         nulls_not_distinct=isinstance(key, Unique) and key.nulls_not_distinct,
+        options=key.options,
+        tablespace=key.tablespace,
     )
 
 
@@ -525,29 +527,36 @@ def deferrable_clause(deferrable: str) -> sql.Composable:
 
 def primary_key_clause(key: PrimaryKey) -> sql.Composable:
     return sql.clause(
-        "CONSTRAINT {name} PRIMARY KEY ({columns}){include}{deferrable}",
+        "CONSTRAINT {name} PRIMARY KEY ({columns}){index}{deferrable}",
         name=sql.ident(key.name),
         columns=sql.idents(key.columns),
-        include=_include_clause(key.include),
+        index=_index_clause(key),
         deferrable=deferrable_clause(key.deferrable),
     )
 
 
 def unique_clause(unique: Unique) -> sql.Composable:
     return sql.clause(
-        "CONSTRAINT {name} UNIQUE {nulls}({columns}){include}{deferrable}",
+        "CONSTRAINT {name} UNIQUE {nulls}({columns}){index}{deferrable}",
         name=sql.ident(unique.name),
         nulls=sql.keyword("NULLS NOT DISTINCT ") if unique.nulls_not_distinct else sql.EMPTY,
         columns=sql.idents(unique.columns),
-        include=_include_clause(unique.include),
+        index=_index_clause(unique),
         deferrable=deferrable_clause(unique.deferrable),
     )
 
 
-def _include_clause(columns: tuple[str, ...]) -> sql.Composable:
-    if not columns:
-        return sql.EMPTY
-    return sql.clause(" INCLUDE ({columns})", columns=sql.idents(columns))
+def _index_clause(key: Unique | PrimaryKey) -> sql.Composable:
+    parts = []
+    if key.include:
+        parts.append(sql.clause(" INCLUDE ({columns})", columns=sql.idents(key.include)))
+    if key.options:
+        options = sql.join(map(sql.catalog_text, key.options))
+        parts.append(sql.clause(" WITH ({options})", options=options))
+    if key.tablespace:
+        place = sql.ident(key.tablespace)
+        parts.append(sql.clause(" USING INDEX TABLESPACE {place}", place=place))
+    return sql.join(parts, "")
 
 
 def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Composable:

@@ -32,8 +32,7 @@ def index_facts(index: Index) -> tuple[str, ...]:
         _included(index.include),
         "nulls not distinct" if index.nulls_not_distinct else "",
         f"where {index.predicate}" if index.predicate else "",
-        *index.options,
-        f"in tablespace {index.tablespace}" if index.tablespace else "",
+        *_placed(index),
         "" if index.valid else "not valid",
     )
 
@@ -51,11 +50,12 @@ def unique_facts(unique: Unique) -> tuple[str, ...]:
         _included(unique.include),
         "nulls not distinct" if unique.nulls_not_distinct else "",
         _DEFERRABLE[unique.deferrable],
+        *_placed(unique),
     )
 
 
 def primary_key_facts(key: PrimaryKey | None) -> tuple[str, ...]:
-    return (_included(key.include), _DEFERRABLE[key.deferrable]) if key else ()
+    return (_included(key.include), _DEFERRABLE[key.deferrable], *_placed(key)) if key else ()
 
 
 def foreign_key_facts(key: ForeignKey) -> tuple[str, ...]:
@@ -86,6 +86,10 @@ def policy_facts(policy: Policy) -> tuple[str, ...]:
         f"using {policy.using}" if policy.using else "",
         f"with check {policy.check}" if policy.check else "",
     )
+
+
+def _placed(index: Index | Unique | PrimaryKey) -> tuple[str, ...]:
+    return (*index.options, f"in tablespace {index.tablespace}" if index.tablespace else "")
 
 
 def _included(columns: tuple[str, ...]) -> str:

@@ -71,13 +71,14 @@ _COLUMN_OPTIONS: Final = (
     ("sequence", "sequence of column", ""),
 )
 _COMMENT: Final[tuple[str, str, Any]] = ("comment", "comment", "")
+_INDEX_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
+    _COMMENT,
+    ("options", "storage parameters", ()),
+    ("tablespace", "tablespace", ""),
+)
 _PART_OPTIONS: Final[dict[str, tuple[tuple[str, str, Any], ...]]] = {
-    **dict.fromkeys(("uniques", "foreign_keys", "checks", "exclusions", "policies"), (_COMMENT,)),
-    "indexes": (
-        _COMMENT,
-        ("options", "storage parameters", ()),
-        ("tablespace", "tablespace", ""),
-    ),
+    **dict.fromkeys(("foreign_keys", "checks", "exclusions", "policies"), (_COMMENT,)),
+    **dict.fromkeys(("uniques", "indexes"), _INDEX_OPTIONS),
 }
 
 # What may differ between two objects that are still the same one, changed. The rest tells which
@@ -300,10 +301,15 @@ class _TableView:
         live, wanted = self.live.primary_key, self.declared.primary_key
         if live is None or wanted is None or (self.name, wanted.name) in self.facts.named:
             return live
-        if dataclasses.replace(live, name=wanted.name, comment="") != wanted:
+        spoken: dict[str, Any] = {}
+        for name, _, silent in _INDEX_OPTIONS:
+            known = getattr(wanted, name)
+            spoken[name] = silent if known == silent else getattr(live, name)
+        if dataclasses.replace(live, name=wanted.name, **spoken) != wanted:
             return live
-        if live.comment:
-            self.extra("comment of primary key", live.name, live)
+        for name, kind, _ in _INDEX_OPTIONS:
+            if getattr(live, name) != getattr(wanted, name):
+                self.extra(f"{kind} of primary key", live.name, live)
         return wanted
 
     def part(self, part: str) -> list[tuple[Any, Any]]:

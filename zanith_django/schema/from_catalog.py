@@ -129,6 +129,8 @@ class _ConstraintRow(NamedTuple):
     period: bool
     expression: str
     comment: str
+    options: list[str] | None
+    tablespace: str
 
 
 class _IndexKeyRow(NamedTuple):
@@ -290,13 +292,22 @@ class _Reading:
 
     def add_key(self, row: _ConstraintRow, columns: tuple[str, ...]) -> None:
         include = self.named(row.table, row.include)
-        reads = columns + include
+        reads, options = columns + include, _sorted(row.options)
         if row.kind == "p":
-            key = PrimaryKey(row.name, columns, include, row.deferrable, row.comment)
+            key = PrimaryKey(
+                row.name, columns, include, row.deferrable, row.comment, options, row.tablespace
+            )
             self.add(row.table, "primary_key", key, reads)
         else:
             unique = Unique(
-                row.name, columns, include, row.nulls_not_distinct, row.deferrable, row.comment
+                row.name,
+                columns,
+                include,
+                row.nulls_not_distinct,
+                row.deferrable,
+                row.comment,
+                options,
+                row.tablespace,
             )
             self.add(row.table, "uniques", unique, reads)
 

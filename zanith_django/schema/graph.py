@@ -93,19 +93,22 @@ class Column:
 @final
 @dataclass(frozen=True, slots=True)
 class PrimaryKey:
-    """The primary key of a table."""
+    """The primary key of a table. `options` and `tablespace` are those of its index."""
 
     name: str
     columns: tuple[str, ...]
     include: tuple[str, ...] = ()
     deferrable: str = ""
     comment: str = ""
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """A unique constraint. `deferrable` is "", "immediate" or "deferred" (its initial mode)."""
+    """A unique constraint. `deferrable` is "", "immediate" or "deferred" (its initial mode);
+    `options` and `tablespace` are those of its index."""
 
     name: str
     columns: tuple[str, ...]
@@ -113,6 +116,8 @@ class Unique:
     nulls_not_distinct: bool = False
     deferrable: str = ""
     comment: str = ""
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
 
 
 @final

@@ -43,7 +43,9 @@ SELECT c.conrelid,
        c.period,
        CASE WHEN c.contype = 'c' THEN pg_catalog.pg_get_expr(c.conbin, c.conrelid)
             WHEN c.contype = 'x' OR c.temporal THEN pg_catalog.pg_get_constraintdef(c.oid) END,
-       coalesce(comment.description, '')
+       coalesce(comment.description, ''),
+       key.reloptions,
+       coalesce(place.spcname::text, '')
 FROM (
     -- A column that the server's version does not have is taken from here instead.
     SELECT real.* FROM (SELECT true AS conenforced, false AS conperiod) AS older,
@@ -54,6 +56,8 @@ FROM (
 ) AS c
 LEFT JOIN relation others ON others.oid = c.confrelid
 LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.conindid AND c.contype IN ('p', 'u', 'x')
+LEFT JOIN pg_catalog.pg_class key ON key.oid = i.indexrelid
+LEFT JOIN pg_catalog.pg_tablespace place ON place.oid = key.reltablespace
 LEFT JOIN pg_catalog.pg_class referenced ON referenced.oid = c.confrelid
 LEFT JOIN pg_catalog.pg_namespace referenced_schema
        ON referenced_schema.oid = referenced.relnamespace
