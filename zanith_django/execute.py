@@ -25,6 +25,7 @@ ROUNDS = 100
 
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
+DUPLICATE = "42P07"
 
 _BLOCKERS = """\
 SELECT a.pid, a.state, date_trunc('second', clock_timestamp() - a.xact_start)::text,
@@ -184,8 +185,9 @@ class Executor:
         def attempt() -> None:
             try:
                 self._execute(statement.sql)
-            except DatabaseError:
-                if statement.cleanup:
+            except DatabaseError as error:
+                # Of a name that is taken, what is there is somebody's.
+                if statement.cleanup and _sqlstate(error) != DUPLICATE:
                     self._execute(statement.cleanup)
                 raise
 
