@@ -15,7 +15,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django import gates
-from zanith_django.audit import INTERRUPTED, about, count_kept, failing, keep, working_session
+from zanith_django.audit import (
+    INTERRUPTED,
+    Outcome,
+    about,
+    count_kept,
+    failing,
+    keep,
+    working_session,
+)
 from zanith_django.backfill import Progress
 from zanith_django.conf import conf
 from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
@@ -85,15 +93,6 @@ class Options:
     verified: str = ""
     gated: bool = True
     verbosity: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run did."""
-
-    migrations: int
-    steps: int
-    seconds: float
 
 
 class Reporter:

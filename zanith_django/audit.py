@@ -7,6 +7,7 @@ import platform
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import django
@@ -23,6 +24,15 @@ from zanith_django.run_lock import check_held, run_lock
 from zanith_django.session import own_timeouts, server_version
 
 INTERRUPTED = "interrupted: the run ended here without a word"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did."""
+
+    migrations: int
+    steps: int
+    seconds: float
 
 
 @contextmanager

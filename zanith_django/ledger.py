@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
@@ -24,6 +24,9 @@ FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
 FINISHED = (DONE, SKIPPED)
 
 REFUSED = "refused — "
+UNDOING = "rolling back"
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BASELINE = "baseline"
 
 
@@ -49,6 +52,17 @@ class StepRow:
     @property
     def attempt(self) -> int:
         return split_step_id(self.id)[2]
+
+    @property
+    def stopped(self) -> bool:
+        """It began and did not come to its end; what a gate refused never began."""
+        return self.status in (RUNNING, FAILED) and not (self.error or "").startswith(REFUSED)
+
+    @property
+    def undoing(self) -> bool:
+        """A rollback began to undo it, or has."""
+        begun = self.stopped and (self.error or "").startswith(UNDOING)
+        return begun or self.status == ROLLED_BACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,15 @@ def finishing(row_id: str, status: str, *, ran: str | None = None, error: str | 
     )
 
 
+def _half_undone(rows: Sequence[StepRow]) -> bool:
+    """Of a migration that is not recorded: does a step stand that was done before others were
+    undone? One that was undone as a whole, and began again since, is not half undone."""
+    undone = [row.finished_at or row.started_at for row in rows if row.undoing]
+    standing = [row.started_at for row in rows if row.status != ROLLED_BACK and row.started_at]
+    last = max((at for at in undone if at), default=None)
+    return last is not None and any(at <= last for at in standing)
+
+
 class Ledger:
     """Reads and writes the ledger on one connection, inside whatever transaction is open."""
 
@@ -194,8 +217,11 @@ class Ledger:
         """Every attempt of every step, of one migration or all, in order."""
         if not self.exists():
             return []
-        columns = ", ".join(field.name for field in dataclasses.fields(StepRow))
         where, params = ("WHERE migration_id = %s", [migration_id]) if migration_id else ("", [])
+        return self._steps(where, params)
+
+    def _steps(self, where: str, params: Sequence[Any] = ()) -> list[StepRow]:
+        columns = ", ".join(field.name for field in dataclasses.fields(StepRow))
         rows = self._rows(f"SELECT {columns} FROM _zanith_migration_steps {where}", params)
         found = [StepRow(*row) for row in rows]
         return sorted(found, key=lambda row: (row.migration_id, row.step, row.attempt))
@@ -207,20 +233,36 @@ class Ledger:
     def unfinished(self) -> list[StepRow]:
         """Newest attempts that run or failed, of migrations that are not recorded as applied and
         began to run: what a gate refused never began."""
-        applied = self.applied()
-        newest = {(row.migration_id, row.step): row for row in self.steps()}
-        return [
-            row
-            for row in newest.values()
-            if row.status in (RUNNING, FAILED)
-            and row.migration_id not in applied
-            and not (row.error or "").startswith(REFUSED)
-        ]
+        return [row for rows in self._unrecorded().values() for row in rows if row.stopped]
+
+    def half_applied(self) -> list[str]:
+        """Migrations that began and are not recorded, the newest first."""
+        begun = {
+            name: max((row.started_at for row in rows if row.started_at), default=_LONG_AGO)
+            for name, rows in self._unrecorded().items()
+            if any(row.stopped or row.status == DONE for row in rows)
+        }
+        return sorted(begun, key=begun.__getitem__, reverse=True)
+
+    def _unrecorded(self) -> dict[str, list[StepRow]]:
+        """{migration: the newest attempts of its steps}, of those not recorded as applied."""
+        if not self.exists():
+            return {}
+        where = "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id)"
+        newest = {(row.migration_id, row.step): row for row in self._steps(where)}
+        found: dict[str, list[StepRow]] = {}
+        for row in newest.values():
+            found.setdefault(row.migration_id, []).append(row)
+        return found
 
     def half_rolled_back(self) -> list[str]:
-        """Migrations recorded as applied of which a rollback that stopped undid a part."""
+        """Migrations of which a rollback that stopped undid a part."""
         if not self.exists():
             return []
+        unrecorded = [name for name, rows in self._unrecorded().items() if _half_undone(rows)]
+        return self._half_rolled_back_of_applied() + unrecorded
+
+    def _half_rolled_back_of_applied(self) -> list[str]:
         rows = self._rows(
             "SELECT DISTINCT m.id FROM _zanith_migrations m "
             "JOIN _zanith_migration_steps s ON s.migration_id = m.id "
@@ -267,6 +309,11 @@ class Ledger:
 
     def start(self, row_id: str) -> None:
         self._run(starting(row_id))
+
+    def start_undoing(self, row_id: str) -> None:
+        """`running` once more, backwards."""
+        self._run(starting(row_id))
+        self._run("UPDATE _zanith_migration_steps SET error = %s WHERE id = %s", [UNDOING, row_id])
 
     def finish(
         self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None

@@ -17,7 +17,15 @@ from django.db.migrations.operations.base import Operation as DjangoMigrationOpe
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from zanith_django.audit import about, count_kept, failing, keep, mark_failed, working_session
+from zanith_django.audit import (
+    Outcome,
+    about,
+    count_kept,
+    failing,
+    keep,
+    mark_failed,
+    working_session,
+)
 from zanith_django.backfill import Progress
 from zanith_django.django_signals import final_apps
 from zanith_django.django_steps import States, run_python
@@ -28,6 +36,7 @@ from zanith_django.ledger import (
     FAILED,
     ROLLED_BACK,
     RUNNING,
+    UNDOING,
     Ledger,
     step_id,
 )
@@ -60,15 +69,6 @@ class Options:
     dry_run: bool = False
     lock_wait: float | None = None
     verbosity: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a rollback did."""
-
-    migrations: int
-    steps: int
-    seconds: float
 
 
 class Reporter:
@@ -132,7 +132,7 @@ class _Run:
         files = chosen(self.timeline, self.ledger, count=self.options.count, to=self.options.to)
         refuse_edited(self.ledger, files)
         refuse_needed(self.timeline, files)
-        refuse_half_applied(self.ledger)
+        refuse_half_applied(self.ledger, files)
         graph = live_graph(self.connection)
         undone = [*Planner(self.connection, self.ledger, graph).plan(files)]
         if self.options.dry_run:
@@ -151,7 +151,7 @@ class _Run:
             self.reporter.migration_started(migration)
             context = self._context(migration, graph)
             for step in migration.steps:
-                statements = step.inverse.statements(context) if step.inverse else ()
+                statements = step.inverse.statements(context) if step.inverse else step.retreat
                 self.reporter.step_undone(step, "\n".join(f"{s.sql};" for s in statements), 0)
                 if step.inverse:
                     graph = step.inverse.apply_to(graph)
@@ -172,7 +172,11 @@ class _Run:
         )
         left = [step for step in migration.steps if step.row.status != ROLLED_BACK]
         for step in left:
-            context = self._step(migration, step, executor, context)
+            if step.row.stopped and not step.row.undoing:
+                self._retreat(migration, step, executor, context)
+                context = self._context(migration, live_graph(self.connection))
+            else:
+                context = self._step(migration, step, executor, context)
         self._complete(migration, signals)
         seconds = time.monotonic() - started
         self.events.migration_applied(migration.id, len(left), seconds, backwards=True)
@@ -186,20 +190,48 @@ class _Run:
             migration_id=migration.id,
         )
 
+    def _retreat(
+        self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
+    ) -> None:
+        """Take away what a step left that stopped in the middle. Its row stays as it is until
+        nothing is left: it may as well be finished, by apply, as long as something is."""
+        started = time.monotonic()
+        row = step.row
+        event = _event(migration, step)
+        self.events.step_started(event)
+        text = _spelled(step.retreat)
+
+        def mark(error: str) -> str:
+            self.ledger.finish(row.id, FAILED, error=error)
+            return row.id
+
+        describe = f"undo: {step.operation.describe()}"
+        with failing(self.connection, mark, lambda: describe, "zanith_rollback"):
+            run = StepRun(row.id, migration.id, context.schema, resumed=True)
+            done = Finish(call=lambda: self._rolled_back(step, text, error=row.error))
+            executor.run(run, step.retreat, done)
+        seconds = time.monotonic() - started
+        self.reporter.step_undone(step, text, seconds)
+        self.events.step_finished(event, seconds)
+
+    def _rolled_back(self, step: UndoStep, text: str, error: str | None = None) -> None:
+        ran = f"{step.row.sql.partition(_UNDONE)[0]}{_UNDONE}{text}"
+        self.ledger.finish(step.row.id, ROLLED_BACK, ran=ran, error=error)
+
     def _step(
         self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
     ) -> Context:
         """Undo one step; returns what the next one may know."""
         started = time.monotonic()
         row, inverse = step.row, step.inverse
-        self.ledger.start(row.id)
+        self.ledger.start_undoing(row.id)
         event = _event(migration, step)
         self.events.step_started(event)
         text = ""
         mark = mark_failed(self.ledger, row.id)
         with failing(
             self.connection,
-            mark,
+            lambda error: mark(f"{UNDOING}: {error}"),
             lambda: f"undo: {step.operation.describe()}",
             "zanith_rollback",
         ):
@@ -208,7 +240,7 @@ class _Run:
                 empty = empty_tables(self.connection, context.schema, inverse.tables)
                 context = dataclasses.replace(context, empty=empty)
                 statements = inverse.statements(context)
-            text = "\n".join(f"{statement.sql};" for statement in statements)
+            text = _spelled(statements)
             run = StepRun(
                 # Backfills of the way back count for themselves.
                 step_id(f"{migration.id}:rollback", row.step),
@@ -241,8 +273,7 @@ class _Run:
             self.ledger.expire_artifact(step.artifact.id)
         if made:
             keep(self.ledger, migration.id, made, context.schema)
-        ran = step.row.sql.partition(_UNDONE)[0]
-        self.ledger.finish(step.row.id, ROLLED_BACK, ran=f"{ran}{_UNDONE}{text}")
+        self._rolled_back(step, text)
 
     def _complete(self, migration: UndoMigration, signals: _Signals) -> None:
         """One transaction: our record and Django's go; the schema of now is the one before."""
@@ -254,7 +285,7 @@ class _Run:
             self.ledger.forget_snapshot(migration.id, "after")
             run = about(self.connection) | {"rolled_back": True}
             self.ledger.write_snapshot(migration.id, "before", graph, run)
-            for key in reversed(migration.covers):
+            for key in reversed(migration.covers) if migration.whole else ():
                 self._unrecord(key)
 
     def _unrecord(self, key: Key) -> None:
@@ -274,6 +305,10 @@ class _Run:
 
 
 _UNDONE = "\n-- rolled back by:\n"
+
+
+def _spelled(statements: Iterable[Statement]) -> str:
+    return "\n".join(f"{statement.sql};" for statement in statements)
 
 
 def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
@@ -352,6 +387,9 @@ class _Signals:
         )
 
     def _known(self, migration: UndoMigration) -> list[DjangoMigration]:
-        """Those that still exist, newest first: a squash may have taken the place of some."""
+        """Those that still exist, newest first: a squash may have taken the place of some. Django
+        knows nothing of one that stopped half way."""
+        if not migration.whole:
+            return []
         nodes = self.timeline.loader.graph.nodes
         return [self.timeline.django(key) for key in reversed(migration.covers) if key in nodes]

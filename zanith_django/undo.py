@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import gates
 from zanith_django.artifacts import Restoring, blocked, restoring
 from zanith_django.exceptions import CannotUndo, FileEdited, InvalidArgument
+from zanith_django.execute import transactions
 from zanith_django.ledger import (
     DONE,
     FAILED,
+    PENDING,
     ROLLED_BACK,
     RUNNING,
     SKIPPED,
@@ -24,37 +27,50 @@ from zanith_django.ledger import (
 from zanith_django.live_names import as_live
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.operations import (
+    AddCheck,
     AddColumn,
+    AddForeignKey,
     AddGeneratedColumn,
+    AddIndex,
+    AddUnique,
+    Backfill,
     CreateTable,
+    MergeColumns,
     Operation,
     RestoreColumn,
     RestoreTable,
     RunPython,
+    SplitColumn,
 )
-from zanith_django.operations.base import Context
+from zanith_django.operations.base import Context, Statement
+from zanith_django.operations.rebuild import SWAP
 from zanith_django.routing import is_for
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.session import server_version
 from zanith_django.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 
 
 @dataclass(frozen=True, slots=True)
 class UndoStep:
     """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
-    or table of the same migration, or was brought back already, or holds before as well."""
+    or table of the same migration, or was brought back already, or holds before as well. Of a step
+    that stopped in the middle, `retreat` takes away what is there."""
 
     row: StepRow
     operation: Operation
     inverse: Operation | None
     artifact: ArtifactRow | None = None
+    retreat: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UndoMigration:
-    """One migration to undo, its steps from the last to the first."""
+    """One migration to undo, its steps from the last to the first; `whole` tells that it is
+    recorded, and did not stop half way."""
 
     file: LoadedMigration
     steps: tuple[UndoStep, ...]
+    whole: bool = True
 
     @property
     def id(self) -> str:
@@ -71,7 +87,8 @@ class UndoMigration:
 def chosen(
     timeline: Timeline, ledger: Ledger, *, count: int | None, to: str
 ) -> list[LoadedMigration]:
-    """The files to undo, newest first, by the time when they were applied."""
+    """The files to undo, newest first, by the time when they were applied. One that stopped half
+    way is newer than all that are applied."""
     applied = list(ledger.applied())
     if to:
         wanted = timeline.find(to)
@@ -86,7 +103,9 @@ def chosen(
             )
         applied = applied[applied.index(wanted.id) + 1 :]
     ours = [
-        name for name in reversed(applied) if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
+        name
+        for name in (*ledger.half_applied(), *reversed(applied))
+        if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
     ]
     known = {entry.id: entry.migration for entry in timeline.entries if entry.migration}
     files = []
@@ -140,16 +159,23 @@ def _still(name: str, other: str, hint: str) -> CannotUndo:
     return CannotUndo(name, f"{other}, which is applied, stands on it", hint)
 
 
-def refuse_half_applied(ledger: Ledger) -> None:
-    """A migration that stopped in the middle stands on all that is applied."""
-    applied = ledger.applied()
-    newest = {(row.migration_id, row.step): row for row in ledger.steps()}
-    for row in newest.values():
-        if row.migration_id not in applied and row.status in (DONE, RUNNING):
+def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
+    """A migration that stopped half way stands on all that is applied, and goes first."""
+    undone = {file.id for file in files}
+    for name in ledger.half_applied():
+        done = any(row.status == DONE for row in ledger.latest(name).values())
+        if name.startswith(DJANGO_PREFIX):  # an atomic one left nothing
+            if done:
+                raise CannotUndo(
+                    name,
+                    "it is not atomic, stopped half way, and Django has no way back from there",
+                    "Mend the cause and run zanith_apply to finish it first.",
+                )
+        elif name not in undone:
             raise CannotUndo(
                 "What is applied",
-                f"{row.migration_id} stopped half way and stands on it",
-                "Mend the cause and run zanith_apply to finish it first.",
+                f"{name} stopped half way and stands on it",
+                "Count it in with --steps, or run zanith_apply to finish it first.",
             )
 
 
@@ -164,11 +190,15 @@ class Planner:
         self.artifacts = {row.id: row for row in ledger.artifacts()}
 
     def plan(self, files: Iterable[LoadedMigration]) -> Iterator[UndoMigration]:
+        applied = self.ledger.applied()
         for file in files:
             rows = self.ledger.latest(file.id)
             numbered = [*enumerate(file.operations, 1)]
+            whole = file.id in applied
+            if not whole:
+                numbered = [item for item in numbered if _began(rows.get(item[0]))]
             steps = [self._step(file, rows, n, operation) for n, operation in reversed(numbered)]
-            yield UndoMigration(file, tuple(steps))
+            yield UndoMigration(file, tuple(steps), whole)
 
     def _step(
         self,
@@ -187,7 +217,14 @@ class Planner:
             raise self._adopted(file, name)
         if row.status == ROLLED_BACK:
             return UndoStep(row, operation, None)
-        context = Context(schema=self.graph.default_schema, graph=self.graph, migration_id=file.id)
+        context = Context(
+            server_version=server_version(self.connection),
+            schema=self.graph.default_schema,
+            graph=self.graph,
+            migration_id=file.id,
+        )
+        if row.stopped and not row.undoing:
+            return self._stopped(file, row, operation, context)
         inverse = operation.inverse()
         if operation.passed_over:
             return UndoStep(row, operation, None)
@@ -206,6 +243,62 @@ class Planner:
         inverse = as_live(inverse, self.graph)
         self.graph = inverse.apply_to(self.graph) if inverse else self.graph
         return UndoStep(row, operation, inverse, artifact)
+
+    # --- a step that stopped in the middle -----------------------------------------------------
+
+    def _stopped(
+        self, file: LoadedMigration, row: StepRow, operation: Operation, context: Context
+    ) -> UndoStep:
+        """Of one transaction nothing is left; of several, what the operation knows to take away."""
+        name = step_id(file.id, row.step)
+        statements = operation.statements(context)
+        groups = list(transactions(statements))
+        if all(group[0].transactional for group in groups) and len(groups) < 2:
+            return UndoStep(row, operation, None)
+        retreat = None if self._past_return(statements) else operation.retreat(context)
+        if retreat is not None:
+            self._refuse_what_was_there(file, name, operation)
+            return UndoStep(row, operation, None, retreat=retreat)
+        if not self._wrote(row) or _goes_with(operation, file.operations[: row.step - 1]):
+            return UndoStep(row, operation, None)
+        raise CannotUndo(
+            name,
+            f"it stopped in the middle ({operation.describe()})",
+            "Mend the cause and run zanith_apply, which finishes it; then roll back.",
+        )
+
+    def _past_return(self, statements: Iterable[Statement]) -> bool:
+        """A table has been swapped with its copy already."""
+        swaps = [item.probe for item in statements if item.probe and item.phase == SWAP]
+        return any(self._probe(probe) == "done" for probe in swaps)
+
+    def _probe(self, text: str) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute(text)
+            row = cursor.fetchone()
+        return str(row[0]) if row and row[0] else ""
+
+    def _wrote(self, row: StepRow) -> bool:
+        """Rows, or nobody knows what: SQL and Python that run outside a transaction."""
+        if row.operation_kind != Backfill.kind:
+            return True
+        checkpoint = self.ledger.checkpoint(f"{step_id(row.migration_id, row.step)}#1")
+        return bool(checkpoint and checkpoint.processed_rows)
+
+    def _refuse_what_was_there(
+        self, file: LoadedMigration, name: str, operation: Operation
+    ) -> None:
+        """It may have failed because something of that name stood there before."""
+        data = self.ledger.snapshot(file.id, "before")
+        before = SchemaGraph.from_json(data) if data else SchemaGraph()
+        for item in _named(operation):
+            if item in _names(before, operation.tables):
+                raise CannotUndo(
+                    name,
+                    f"something named {item} was there before it began",
+                    "Rename that, then run zanith_apply to finish the step, or put it right by "
+                    "hand.",
+                )
 
     def _adopted(self, file: LoadedMigration, name: str) -> CannotUndo:
         label = file.app_label
@@ -250,6 +343,41 @@ class Planner:
                 f"zanith_recover inspect {artifact.target} shows what is kept, "
                 f"zanith_recover export {artifact.target} saves it.",
             )
+
+
+def _began(row: StepRow | None) -> bool:
+    return row is not None and (row.stopped or row.status not in (PENDING, FAILED))
+
+
+def _named(operation: Operation) -> list[str]:
+    """Names of what the operation adds."""
+    if isinstance(operation, AddColumn):
+        return [operation.column.name]
+    if isinstance(operation, SplitColumn):
+        return [item.name for item in operation.into] if not operation.resumed else []
+    if isinstance(operation, MergeColumns):
+        return [operation.into.name] if not operation.resumed else []
+    if isinstance(operation, AddIndex):
+        return [operation.index.name]
+    if isinstance(operation, AddUnique):
+        return [operation.unique.name]
+    if isinstance(operation, AddForeignKey):
+        return [operation.foreign_key.name]
+    return [operation.check.name] if isinstance(operation, AddCheck) else []
+
+
+def _names(graph: SchemaGraph, tables: Iterable[TableName]) -> set[str]:
+    """Names that a table has in its columns and constraints, and a schema in its indexes."""
+    names: set[str] = set()
+    for wanted in tables:
+        for table in graph.tables:
+            if table.name == wanted:
+                parts = (table.columns, table.foreign_keys, table.checks)
+                names.update(item.name for part in parts for item in part)
+            if table.name.schema == wanted.schema:
+                owners: tuple[Any, ...] = (*table.uniques, *table.exclusions, *table.indexes)
+                names.update(item.name for item in owners)
+    return names
 
 
 def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:

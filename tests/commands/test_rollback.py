@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+
 import pytest
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.commands.test_recover import graph_of
-from tests.project import BASE_APPS, SETTINGS
+from tests.commands.test_stopped_runs import started, wait_until
+from tests.project import BASE_APPS, SETTINGS, Project
 from zanith_django.operations import (
     AddColumn,
     AddForeignKey,
     AddIndex,
     AddUnique,
+    AlterColumnType,
+    Backfill,
     CreateTable,
     DropColumn,
     Operation,
+    RawSql,
     RunPython,
     SoftDropColumn,
 )
@@ -44,6 +51,7 @@ LEGACY = 'legacy_uuid = models.TextField(default="")'
 LOGIN = "last_login = models.DateTimeField(null=True, db_index=True)"
 USERS_TABLE = TableName("", "users")
 ADD_NICK = AddColumn(table=USERS_TABLE, column=Column("nick", "text"))
+ADD_X = AddColumn(table=USERS_TABLE, column=Column("x", "text"))
 LOGIN_ID = "20260101_000002_login"
 NICK = "nick = models.TextField(null=True)"
 
@@ -68,6 +76,10 @@ def login_released(releases: Releases) -> None:
 def with_login(copy_of: Copy) -> Releases:
     """The same after `release_login`."""
     return copy_of(login_released)
+
+
+def apply_all(run: Project) -> subprocess.CompletedProcess[str]:
+    return run.manage("zanith_apply", "--allow-destructive", "--max-risk", "100")
 
 
 def release_login(releases: Releases) -> str:
@@ -302,3 +314,232 @@ def test_a_table_with_its_keys_goes_back(releases: Releases) -> None:
 def test_how_far_must_be_said(releases: Releases) -> None:
     for arguments in ([], ["--steps", "0"], ["--to", "nothing"], ["--steps", "1", "--to", "x"]):
         assert releases.project.manage("zanith_rollback", *arguments).returncode == 2
+
+
+# --- a migration that stopped half way -----------------------------------------------------------
+
+
+TWINS = "UPDATE users SET email = 'twin'"
+UNIQUE_EMAIL = AddUnique(table=USERS_TABLE, unique=Unique("users_email_key", ("email",)))
+# The text cannot be a number: rows are refused when the new column is filled.
+RETYPED = AlterColumnType(
+    table=USERS_TABLE, old=Column("email", "text", nullable=False), new=Column("email", "integer")
+)
+
+
+@pytest.mark.parametrize("stopping", [UNIQUE_EMAIL, RETYPED], ids=["addUnique", "alterColumnType"])
+def test_a_migration_that_failed_half_way_goes_back(
+    releases: Releases, stopping: Operation
+) -> None:
+    run = releases.project
+    before = releases.live()
+    run.sql(TWINS)
+    fields = f"{LEGACY}\n    {NICK}"
+    migration = releases.write("nick", USERS.format(fields=fields), [ADD_NICK, stopping, ADD_X])
+    assert apply_all(run).returncode == 1
+    assert releases.statuses(migration) == ["done", "failed", "pending"]
+
+    said = run.manage("zanith_rollback", "--steps", "1", check=True).stdout
+
+    assert "Rolled back 1 migration, 2 steps" in said
+    assert releases.live() == before
+    assert run.sql("SELECT FROM pg_proc WHERE starts_with(proname, '_zanith_')") == []
+    assert releases.statuses(migration) == ["rolled_back", "rolled_back", "pending"]
+    errors = "SELECT error IS NOT NULL FROM _zanith_migration_steps WHERE migration_id = %s"
+    assert run.sql(f"{errors} ORDER BY id", migration) == [(False,), (True,), (False,)]
+    assert "Nothing to roll back" in run.manage("zanith_rollback", "--steps", "1").stdout
+
+    run.sql("UPDATE users SET email = id")
+    releases.apply()
+    assert releases.statuses(migration) == [
+        "rolled_back",
+        "done",
+        "rolled_back",
+        "done",
+        "done",
+    ]
+
+
+def test_data_goes_back_with_a_migration_that_stopped(releases: Releases) -> None:
+    run = releases.project
+    run.sql(TWINS)
+    run.write("people/migrations/0002_data.py", DATA.format(reverse=", backwards"))
+    step = RunPython(migration="people.0002_data", position=1, reversible=True)
+    raw = RawSql(sql="CREATE TABLE notes ()", reverse_sql="DROP TABLE notes")
+    releases.file("data", [step, raw, UNIQUE_EMAIL], covers=["people.0002_data"])
+    assert apply_all(run).returncode == 1
+    assert run.sql("SELECT DISTINCT email FROM users") == [("changed",)]
+
+    dry = run.manage("zanith_rollback", "--steps", "1", "--dry-run", check=True).stdout
+    assert 'DROP INDEX CONCURRENTLY IF EXISTS "public"."users_email_key"' in dry
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert run.sql("SELECT DISTINCT email FROM users") == [("back",)]
+    assert run.sql("SELECT to_regclass('notes')") == [(None,)]
+    shown = run.manage("showmigrations", "people", check=True).stdout
+    assert " ".join(shown.split()) == "people [X] 0001_first [ ] 0002_data"
+    run.manage("migrate", check=True)
+
+
+def test_rows_that_a_fill_wrote_cannot_go_back_by_themselves(releases: Releases) -> None:
+    run = releases.project
+    run.sql("ALTER TABLE users ALTER legacy_uuid DROP NOT NULL")
+    run.sql("INSERT INTO users (email) SELECT n FROM generate_series(1, 1500) AS n")
+    run.sql("UPDATE users SET email = 'last' WHERE email = '1500'")
+    fill = Backfill(table=USERS_TABLE, column="legacy_uuid", value="email::integer::text")
+    migration = releases.file("fill", [ADD_NICK, fill])
+    assert apply_all(run).returncode == 1
+
+    refused = run.manage("zanith_rollback", "--steps", "1")
+
+    assert refused.returncode == 1
+    assert f"{migration}::0002 cannot be undone: it stopped in the middle" in refused.stderr
+    assert "run zanith_apply, which finishes it" in refused.stderr
+    assert releases.statuses(migration) == ["done", "failed"]
+
+
+def test_what_stood_in_the_way_of_a_step_is_not_taken_away(releases: Releases) -> None:
+    run = releases.project
+    run.sql("CREATE INDEX users_email_key ON users (email)")
+    migration = releases.file("unique", [ADD_NICK, UNIQUE_EMAIL])
+    assert apply_all(run).returncode == 1
+
+    refused = run.manage("zanith_rollback", "--steps", "1")
+
+    assert refused.returncode == 1
+    assert f"{migration}::0002 cannot be undone" in refused.stderr
+    assert "users_email_key was there before it began" in refused.stderr
+    assert run.sql("SELECT to_regclass('users_email_key') IS NOT NULL") == [(True,)]
+
+
+def test_a_rollback_of_half_a_migration_resumes_where_it_stopped(releases: Releases) -> None:
+    run = releases.project
+    before = releases.live()
+    run.sql(TWINS)
+    migration = releases.file("three", [ADD_X, ADD_NICK, UNIQUE_EMAIL])
+    assert apply_all(run).returncode == 1
+    run.sql("CREATE VIEW in_the_way AS SELECT x FROM users")
+
+    assert run.manage("zanith_rollback", "--steps", "1").returncode == 1
+    assert releases.statuses(migration) == ["failed", "rolled_back", "rolled_back"]
+    assert f"{migration} is rolled back half way" in run.manage("zanith_status").stdout
+    stopped = run.manage("zanith_apply")
+    assert (stopped.returncode, "Run zanith_rollback --steps 1" in stopped.stderr) == (1, True)
+
+    run.sql("DROP VIEW in_the_way")
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    assert releases.live() == before
+    assert releases.statuses(migration) == ["rolled_back"] * 3
+
+
+def test_a_rollback_that_was_killed_is_finished_by_the_next(with_login: Releases) -> None:
+    run = with_login.project
+    with run.database.connect() as reader:
+        reader.execute("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE")
+        back = started(run, "zanith_rollback", "--steps", "1")
+        try:
+            wait_until(run, "wait_event_type = 'Lock'", back)
+        finally:
+            back.send_signal(signal.SIGKILL)
+            back.wait()
+            back.communicate()
+    assert "running" in with_login.statuses(LOGIN_ID)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert with_login.statuses(LOGIN_ID) == ["rolled_back"] * 3
+    assert with_login.applied() == []
+
+
+RENAMED = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("people", "0001_first")]
+    operations = [migrations.RenameModel("User", "Person")]
+"""
+
+HALF = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    atomic = {atomic}
+    dependencies = [("people", "0001_first")]
+    operations = [
+        migrations.RunSQL("CREATE TABLE half ()", "DROP TABLE half"),
+        migrations.RunSQL("SELECT 1 / 0"),
+    ]
+"""
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_migration_of_django_that_stopped_is_in_the_way_only_with_what_it_left(
+    with_login: Releases, atomic: bool
+) -> None:
+    run = with_login.project
+    run.write(
+        "people/migrations/0003_half.py",
+        HALF.format(atomic=atomic).replace("0001_first", "0002_login"),
+    )
+    assert apply_all(run).returncode == 1
+
+    done = run.manage("zanith_rollback", "--steps", "1")
+
+    if atomic:
+        assert (done.returncode, with_login.applied()) == (0, [])
+        return
+    assert done.returncode == 1
+    assert "django:people.0003_half cannot be undone: it is not atomic" in done.stderr
+
+
+SQUASH = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    replaces = [("people", "0002_login"), ("people", "0003_nick")]
+    dependencies = [("people", "0001_first")]
+    operations = [
+        migrations.RemoveField("user", "legacy_uuid"),
+        migrations.AddField("user", "last_login", models.DateTimeField(null=True, db_index=True)),
+        migrations.AddField("user", "nick", models.TextField(null=True)),
+    ]
+"""
+
+
+def test_migrations_that_a_squash_replaced_go_back_and_with_them_its_record(
+    with_login: Releases,
+) -> None:
+    run = with_login.project
+    release_nick(with_login)
+    run.write("people/migrations/0002_squashed.py", SQUASH)
+    with_login.apply()
+    names = "SELECT name FROM django_migrations WHERE app = 'people' ORDER BY name"
+    assert ("0002_squashed",) in run.sql(names)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    assert run.sql(names) == [("0001_first",), ("0002_login",)]
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    assert run.sql(names) == [("0001_first",)]
+
+    with_login.apply()
+    assert len(run.sql(names)) == 4
+    run.manage("migrate", "--check", check=True)
+
+
+def test_content_types_follow_a_model_that_gets_its_old_name_back(releases: Releases) -> None:
+    run = releases.project
+    renamed = USERS.replace("class User", "class Person")
+    run.write("people/models.py", renamed.format(fields=LEGACY))
+    run.write("people/migrations/0002_person.py", RENAMED)
+    releases.file("person", [], covers=["people.0002_person"])
+    types = "SELECT id, model FROM django_content_type WHERE app_label = 'people'"
+    ((number, before),) = run.sql(types)
+    releases.apply()
+    assert run.sql(types) == [(number, "person")]
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert run.sql(types) == [(number, before)]

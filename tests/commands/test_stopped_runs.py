@@ -179,9 +179,9 @@ def test_a_django_migration_that_is_not_atomic_keeps_what_it_did(copy_of: Copy) 
 # --- a run that is stopped from outside ----------------------------------------------------------
 
 
-def started(project: Project) -> subprocess.Popen[str]:
+def started(project: Project, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "manage.py", "zanith_apply"],
+        [sys.executable, "manage.py", *(words or ("zanith_apply",))],
         cwd=project.root,
         env=project.environment(),
         stdout=subprocess.PIPE,

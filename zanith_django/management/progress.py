@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
-from zanith_django.apply import Outcome, Reporter
+from zanith_django.apply import Reporter
+from zanith_django.audit import Outcome
 from zanith_django.backfill import Progress
 from zanith_django.ledger import DONE, FAILED
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep

@@ -35,6 +35,7 @@ from zanith_django.operations.kept import (
 )
 from zanith_django.operations.policies import DropPolicy
 from zanith_django.operations.restores import RestoreColumn, RestoreTable
+from zanith_django.operations.scaffold import take_away
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -129,6 +130,9 @@ class _Archiving(Operation):
     @property
     def recoverable(self) -> bool:
         return True
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return take_away(self.statements(context), self.tables, context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,14 @@ class Operation:
         """The opposite operation; None where there is none."""
         raise NotImplementedError
 
+    def retreat(self, context: Context) -> tuple[Statement, ...] | None:
+        """Takes away what an attempt left that came some way and not to the end. What is not there
+        is no error. None where it can only be finished.
+
+        Asked of operations that take several transactions: of one, nothing is left.
+        """
+        return None
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         """The graph after this operation."""
         raise NotImplementedError

@@ -43,6 +43,7 @@ from zanith_django.operations.expand import Expansion, can_expand
 from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
 from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
+from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
 from zanith_django.schema.graph import Column, Policy, SchemaGraph, Table, TableName
@@ -177,6 +178,9 @@ class AlterColumnType(OnTable):
         return AlterColumnType(
             table=self.table, old=self.new, new=self.old, undo=not self.undo, model=self.model
         )
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return take_away(self.statements(context), self.tables, context)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         values = {field: getattr(self.new, field) for field in _CHANGED}

@@ -28,6 +28,7 @@ from zanith_django.operations.column_clauses import (
 from zanith_django.operations.dependents import rename_column, without_column
 from zanith_django.operations.not_null import set_not_null
 from zanith_django.operations.rewrites import volatile
+from zanith_django.operations.scaffold import drop_column_if_there, take_away
 from zanith_django.operations.sequences import drop_serial, make_serial, reseed
 from zanith_django.operations.triggers import (
     keep_no_longer,
@@ -85,6 +86,9 @@ class AddColumn(OnTable):
 
     def inverse(self) -> Operation:
         return DropColumn(table=self.table, column=self.column, model=self.model)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_column_if_there(self.table, self.column.name, context),)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("columns", self.column))
@@ -219,6 +223,12 @@ class AlterColumnNullable(OnTable):
 
     def inverse(self) -> Operation:
         return dataclasses.replace(self, nullable=not self.nullable)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        """Of PostgreSQL 18 it is the constraint itself that is there, and not valid yet."""
+        staged = take_away(self.statements(context), self.tables, context)
+        back = dataclasses.replace(self, nullable=True)
+        return (*staged, *back.statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return alter(graph, self.table, self.column, nullable=self.nullable)

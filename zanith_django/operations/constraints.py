@@ -19,6 +19,7 @@ from zanith_django.operations.base import (
     must_have,
 )
 from zanith_django.operations.indexes import build_concurrently
+from zanith_django.operations.scaffold import drop_constraint_if_there, take_away_builds
 from zanith_django.operations.words import (
     check_facts,
     foreign_key_facts,
@@ -78,6 +79,9 @@ class AddUnique(OnTable):
 
     def inverse(self) -> Operation:
         return DropUnique(table=self.table, unique=self.unique, model=self.model)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return take_away_builds(self.statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("uniques", self.unique))
@@ -171,6 +175,9 @@ class AddForeignKey(OnTable):
     def inverse(self) -> Operation:
         return DropForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
 
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_constraint_if_there(self.table, self.foreign_key.name, context, self.tables),)
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("foreign_keys", self.foreign_key))
 
@@ -254,6 +261,9 @@ class AddCheck(OnTable):
 
     def inverse(self) -> Operation:
         return DropCheck(table=self.table, check=self.check, model=self.model)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return (drop_constraint_if_there(self.table, self.check.name, context),)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("checks", self.check))
@@ -494,6 +504,9 @@ class AlterPrimaryKey(OnTable):
 
     def inverse(self) -> Operation:
         return AlterPrimaryKey(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return take_away_builds(self.statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return changed(graph, self.table, primary_key=self.new)

@@ -27,6 +27,7 @@ from zanith_django.operations.columns import add_column, set_default, update_in_
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.rewrites import volatile
+from zanith_django.operations.scaffold import drop_column_if_there, take_away
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
 KEEPS = ("old", "new")
@@ -296,6 +297,12 @@ class _DualWrite(OnTable):
             keeps="new" if self.resumed else "old",
             model=self.model,
         )
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        """A form that is not made from the start was there before."""
+        staged = take_away(self.statements(context), self.tables, context)
+        made = () if self.resumed else self.forms.new
+        return (*staged, *(drop_column_if_there(self.table, it.name, context) for it in made))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         if self.resumed:

@@ -16,6 +16,7 @@ from zanith_django.operations.base import (
     changed,
     must_have,
 )
+from zanith_django.operations.scaffold import take_away_builds
 from zanith_django.operations.words import index_facts, with_facts
 from zanith_django.schema.graph import Index, IndexKey, SchemaGraph, TableName
 from zanith_django.schema.object_names import make_object_name
@@ -64,6 +65,9 @@ class AddIndex(OnTable):
     def inverse(self) -> Operation:
         return DropIndex(table=self.table, index=self.index, model=self.model)
 
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return take_away_builds(self.statements(context))
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("indexes", self.index))
 
@@ -101,6 +105,9 @@ class DropIndex(OnTable):
 
     def inverse(self) -> Operation:
         return AddIndex(table=self.table, index=self.index, model=self.model)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        return self.inverse().statements(context)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.without_item("indexes", self.index.name))

@@ -40,6 +40,7 @@ from zanith_django.operations.indexes import AddIndex, rename_index
 from zanith_django.operations.policies import CreatePolicy, EnableRls
 from zanith_django.operations.restores import RestoreTable
 from zanith_django.operations.rewrites import assigns
+from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.tables import CreateTable
 from zanith_django.operations.triggers import make_triggers, switch_trigger, triggers_on
@@ -235,6 +236,10 @@ class RebuildTable(OnTable):
         if not self.undo and {c.name for c in self.old} - {c.name for c in self.new}:
             return None
         return dataclasses.replace(self, old=self.new, new=self.old, undo=not self.undo)
+
+    def retreat(self, context: Context) -> tuple[Statement, ...]:
+        """Up to the swap: from then on the rows are in the new table."""
+        return take_away(self.statements(context), self.tables, context)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, self._after)

@@ -8,11 +8,12 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
+from zanith_django.audit import Outcome
 from zanith_django.ledger import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS, counted
-from zanith_django.rollback import Options, Outcome, Reporter, rollback
+from zanith_django.rollback import Options, Reporter, rollback
 from zanith_django.undo import UndoMigration, UndoStep
 
 
