@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.core.management.color import no_style
 
-from zanith_django.operations import AlterColumnType
+from zanith_django.operations import AddColumn, AlterColumnDefault, AlterColumnType
 from zanith_django.operations.base import Context
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.render.text import plan_text
+from zanith_django.render.text import near, plan_text
 from zanith_django.risk import assess
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 from zanith_django.timeline import Entry
@@ -35,3 +37,27 @@ def test_a_plan_tells_the_phases_of_a_step_with_the_lock_of_each_and_how_to_undo
         "lock: ACCESS EXCLUSIVE on orders, for an instant; blocks reads and writes",
     ]
     assert "undo: zanith_rollback" in text
+
+
+def test_the_targets_of_a_migration_stand_in_one_column() -> None:
+    old = Column("total", "integer")
+    table = Table(ORDERS, (old,))
+    operations = (
+        AddColumn(table=ORDERS, column=Column("note", "text")),
+        AlterColumnDefault(table=ORDERS, column="total", new="0"),
+    )
+    context = Context(graph=SchemaGraph((table,)))
+    steps = []
+    for number, operation in enumerate(operations, 1):
+        statements = operation.statements(context)
+        steps.append(
+            PlannedStep(number, operation, assess(operation, context, statements), statements)
+        )
+    migration = PlannedMigration(Entry("20260101_000000_totals", (("shop", "0002"),)), tuple(steps))
+    lines = plan_text(Plan("default", (migration,)), (), 100, no_style(), details=True)
+    assert {line.index("orders.") for line in lines if line.startswith("  0")} == {43}
+
+
+def test_a_path_is_told_as_one_would_type_it() -> None:
+    assert near(Path.cwd() / "shop" / "a.py") == Path("shop/a.py")
+    assert near(Path("/elsewhere/a.py")) == Path("/elsewhere/a.py")

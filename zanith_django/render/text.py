@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from django.core.management.color import Style
@@ -89,16 +90,21 @@ def _migration_lines(
         for step in migration.steps
         if not quiet or step.level >= Level.MEDIUM or step.number in refused
     ]
+    width = kind_width(step.kind for step in shown)
     for step in shown:
-        yield from _step_lines(step, step.number in refused, style, details)
+        yield from _step_lines(step, width, step.number in refused, style, details)
     hidden = len(migration.steps) - len(shown)
     if hidden:
         yield f"  {counted(hidden, 'step')} of Django's, safe or low"
 
 
-def _step_lines(step: PlannedStep, refused: bool, style: Style, details: bool) -> Iterator[str]:
+def _step_lines(
+    step: PlannedStep, width: int, refused: bool, style: Style, details: bool
+) -> Iterator[str]:
     level = f"{step.level!s:<11} {step.score:>3}"
-    line = f"  {step.number:02d}  {level_style(style, str(step.level), level)}  {step.kind:<15}"
+    line = (
+        f"  {step.number:02d}  {level_style(style, str(step.level), level)}  {step.kind:<{width}}"
+    )
     notes = [note for note in (_status_note(step), "refused" if refused else "") if note]
     tail = f"  ({', '.join(notes)})" if notes else ""
     yield f"{line} {step.operation.target}{tail}".rstrip()
@@ -182,8 +188,9 @@ def diff_text(
         yield f"No difference from {before} to {after}."
     else:
         yield f"{counted(len(operations), 'difference')} from {before} to {after}:"
+    width = kind_width(operation.kind for operation in operations)
     for operation in operations:
-        yield from _wrapped(f"{operation.kind:<15} {operation.describe()}", "  ")
+        yield from _wrapped(f"{operation.kind:<{width}} {operation.describe()}", "  ")
     if extras:
         yield f"{counted(len(extras), 'extra')}, which no model names and nothing here drops:"
     for extra in extras:
@@ -300,8 +307,9 @@ def verdict_text(verdict: Verdict, style: Style) -> Iterator[str]:
     yield str(style.ERROR(f"{verdict.verdict} · apply is blocked ({verdict.seconds:.1f} s)"))
     if verdict.error:
         yield from _wrapped(verdict.error, "  ")
+    width = kind_width(operation["kind"] for operation in verdict.operations)
     for operation in verdict.operations:
-        yield from _wrapped(f"{operation['kind']:<15} {operation['description']}", "  ")
+        yield from _wrapped(f"{operation['kind']:<{width}} {operation['description']}", "  ")
     if verdict.operations:
         yield "These are still missing after everything pending has run."
         yield "Run zanith_generate, or zanith_generate --from-diff."
@@ -312,6 +320,17 @@ def verdict_text(verdict: Verdict, style: Style) -> Iterator[str]:
 
 def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def kind_width(kinds: Iterable[str]) -> int:
+    """Room for the kinds of operations that stand in one column."""
+    return max(15, *(len(kind) + 1 for kind in kinds), 0)
+
+
+def near(path: Path) -> Path:
+    """The path as somebody in the working directory would type it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _spread(left: str, right: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from zanith_django.baseline import Baseline, Options, baseline
 from zanith_django.management.base import ZanithCommand
+from zanith_django.render.text import near
 from zanith_django.timeline import dotted
 
 
@@ -52,13 +52,8 @@ def _lines(found: Baseline, *, dry_run: bool) -> list[str]:
         return ["Nothing to do: the database is adopted already."]
     would = "would be " if dry_run else ""
     lines = [f"{would}recorded as applied: {dotted(key)}" for key in found.recorded]
-    lines += [f"{would}written: {_near(file.path)}" for file in found.files]
+    lines += [f"{would}written: {near(file.path)}" for file in found.files]
     lines += [f"{would}accepted without a file: {name}" for name in found.accepted]
     if found.snapshot:
         lines.append(f"{would}kept: a snapshot of the schema, baseline:baseline")
     return lines
-
-
-def _near(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

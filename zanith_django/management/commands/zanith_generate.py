@@ -24,6 +24,7 @@ from zanith_django.generate import (
     pending_changes,
 )
 from zanith_django.management.base import ZanithCommand
+from zanith_django.render.text import kind_width, near
 from zanith_django.unexplained import (
     generate_from_diff,
     generate_from_empty,
@@ -161,9 +162,11 @@ class Command(ZanithCommand):
         ):
             if not options["dry_run"]:
                 self.stdout.write(self.style.MIGRATE_HEADING(f"▸ {name}"))
-                self.stdout.write(f"  {file.path}")
+                self.stdout.write(f"  {near(file.path)}")
+                width = kind_width(operation.kind for operation in operations)
                 for number, operation in enumerate(operations, 1):
-                    self.stdout.write(f"    {number:02d} {operation.kind:<15} {operation.target}")
+                    kind = f"{operation.kind:<{width}}"
+                    self.stdout.write(f"    {number:02d} {kind} {operation.target}")
         for extra in made.left:
             self.stdout.write(f"Not dropped, no operation does: {extra}")
 
