@@ -13,7 +13,7 @@ from zanith_django.reasons import REASONS
 CAPS = {"development": 100, "staging": 80, "production": 60}
 
 # {key: (accepted types, words for people)}
-_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "MODE": ((str,), f"one of {', '.join(CAPS)}"),
     "MAX_RISK": ((int,), "a number from 0 to 100"),
     "ALLOW_DESTRUCTIVE": ((bool,), "True or False"),
@@ -163,9 +163,9 @@ conf = Conf()
 
 def problem_with(key: str, value: object) -> str:
     """Why `value` cannot be meant for `key`; "" where it can."""
-    if key not in _KINDS:
-        return f"is unknown; known are {', '.join(_KINDS)}"
-    types, words = _KINDS[key]
+    if key not in KINDS:
+        return f"is unknown; known are {', '.join(KINDS)}"
+    types, words = KINDS[key]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         return f"must be {words}, not {value!r}"
     if key in _CHOICES and value not in _CHOICES[key]:
