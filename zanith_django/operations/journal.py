@@ -82,8 +82,8 @@ class Copying:
     """A copy of `table` that grows batch by batch.
 
     `target` is the copy, with a primary key over `key`. `insert` is `INSERT INTO … SELECT …` of
-    the table known as `t`, `where` says which rows of it. `watched` are the columns whose change
-    counts, () for all. `name` tells this copy from others.
+    the table known as `alias`, `where` says which rows of it. `watched` are the columns whose
+    change counts, () for all. `name` tells this copy from others.
     """
 
     table: TableName
@@ -94,6 +94,7 @@ class Copying:
     context: Context
     where: sql.Composable = field(default_factory=lambda: sql.keyword("TRUE"))
     watched: tuple[str, ...] = ()
+    alias: str = "t"
 
     # --- names ---------------------------------------------------------------------------------
 
@@ -183,9 +184,10 @@ class Copying:
 
     def copy(self) -> Copies:
         text = sql.compose(
-            "{insert} FROM {table} AS t WHERE {where} ON CONFLICT DO NOTHING",
+            "{insert} FROM {table} AS {alias} WHERE {where} ON CONFLICT DO NOTHING",
             insert=self.insert,
             table=self._table,
+            alias=sql.ident(self.alias),
             where=self.where,
         )
         return Copies(
@@ -196,6 +198,7 @@ class Copying:
             scans=True,
             table=self.table,
             where=self.where.as_string(None),
+            alias=self.alias,
             insert=self.insert.as_string(None),
         )
 

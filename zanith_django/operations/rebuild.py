@@ -1,5 +1,5 @@
-"""A table written anew while everybody works: a copy, kept in step by a log of changed keys, takes
-the table's place in one short transaction."""
+"""A table written anew while everybody works: a copy, kept in step by a journal of changed keys,
+takes the table's place in one short transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from zanith_django.operations.base import (
     SHADOW_SCHEMA,
     Artifact,
     Context,
-    Copies,
     OnTable,
     Operation,
     Statement,
@@ -37,13 +36,14 @@ from zanith_django.operations.constraints import (
 )
 from zanith_django.operations.dependents import referrers_to, without_column
 from zanith_django.operations.indexes import AddIndex, rename_index
+from zanith_django.operations.journal import Copying
 from zanith_django.operations.policies import CreatePolicy, EnableRls
 from zanith_django.operations.restores import RestoreTable
 from zanith_django.operations.rewrites import assigns
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.tables import CreateTable
-from zanith_django.operations.triggers import make_triggers, switch_trigger, triggers_on
+from zanith_django.operations.triggers import make_triggers, triggers_on
 from zanith_django.schema.graph import (
     Column,
     Exclusion,
@@ -56,7 +56,7 @@ from zanith_django.schema.graph import (
     Unique,
 )
 
-COPY = "copy: a second table, a log of the keys that change, and the rows that are there"
+COPY = "copy: a second table, a journal of the keys that change, and the rows that are there"
 PREPARE = "prepare: indexes of the copy, and what changed meanwhile, while everybody works"
 SWAP = "swap: one short transaction"
 VALIDATE = "validate: foreign keys, while everybody works"
@@ -131,25 +131,6 @@ DO $zanith$ DECLARE one record; BEGIN
   END LOOP;
 END $zanith$"""
 
-# Runs with the rights of its owner: clients need none on the log. A key of NULLs tells that the
-# table was truncated.
-_NOTE = """\
-CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
-  SECURITY DEFINER SET search_path = pg_catalog AS $zanith$
-BEGIN
-  IF TG_OP = 'TRUNCATE' THEN
-    INSERT INTO {log} DEFAULT VALUES;
-    RETURN NULL;
-  END IF;
-  IF TG_OP <> 'INSERT' THEN
-    INSERT INTO {log} VALUES ({old});
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    INSERT INTO {log} VALUES ({new});
-  END IF;
-  RETURN NULL;
-END $zanith$"""
-
 # The changed keys and their rows are read by one statement, so by one snapshot: the copy is
 # afterwards just what the table was at that moment, and no unique key of it can be in the way.
 _REPLAY = """\
@@ -157,11 +138,11 @@ DO $zanith$ BEGIN
   IF to_regclass({there}) IS NULL THEN  -- an earlier run swapped them already
     RETURN;
   END IF;
-  DELETE FROM {log} WHERE {any} IS NULL;
+  DELETE FROM {journal} WHERE {any} IS NULL;
   IF FOUND THEN
-    INSERT INTO {log} SELECT {key} FROM {copy};
+    INSERT INTO {journal} ({key}) SELECT {key} FROM {copy};
   END IF;
-  WITH taken AS (DELETE FROM {log} WHERE {any} IS NOT NULL RETURNING {key})
+  WITH taken AS (DELETE FROM {journal} WHERE {any} IS NOT NULL RETURNING {key})
   INSERT INTO {rows} SELECT k.*, t.*
   FROM (SELECT DISTINCT {key} FROM taken) AS k LEFT JOIN {table} AS t ON {same};
   DELETE FROM {copy} AS t USING {rows} AS k WHERE {gone};
@@ -290,16 +271,13 @@ class _Rebuild:
         part = "undo" if self.operation.undo else ""
         return TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id, part))
 
-    def _ours(self, part: str) -> TableName:
-        return TableName(self.name.schema, self.made(part))
-
     @property
     def copy(self) -> TableName:
-        return self._ours("copy")
+        return TableName(self.name.schema, self.made("copy"))
 
     @property
-    def _function(self) -> sql.Composable:
-        return sql.qualified(self.name.schema or self.context.schema, self.made("note"))
+    def _rows(self) -> TableName:
+        return TableName(SHADOW_SCHEMA, self.made("rows"))
 
     @property
     def _new(self) -> Context:
@@ -323,7 +301,7 @@ class _Rebuild:
         return None
 
     def _keys(self, prefix: str = "", *, ours: bool = False) -> list[sql.Composable]:
-        """The columns of the key, of the row `prefix`; `ours` as the log's images call them."""
+        """The columns of the key, of the row `prefix`; `ours` as the images of rows call them."""
         names = [*self._key.columns]
         if ours:
             names = [f"_zanith_key_{number}" for number, _ in enumerate(names, 1)]
@@ -344,7 +322,7 @@ class _Rebuild:
             text = sql.compose(_NO_KEY, target=sql.literal(str(self.name)))
             yield Statement(text, Lock.NONE)
             return
-        yield from phased(COPY, [*self._begin(), self._fill()])
+        yield from phased(COPY, [*self._begin(), self._copying.copy()])
         yield from phased(PREPARE, [*self._prepare(), self._replay(), self._replay()])
         swap = [*self._swap_out(), *self._swap_in(), *self._bind()]
         yield from phased(SWAP, _together(swap, self._probe(_SWAPPED)))
@@ -375,7 +353,8 @@ class _Rebuild:
         yield dataclasses.replace(first, probe=probe)
         yield from made
         yield Statement(sql.compose(_COPY_GRANTS, **names), Lock.NONE)
-        yield from self._log()
+        yield from self._copying.begin()
+        yield self._images()
 
     def _bare(self) -> Table:
         """The copy as it is filled: key, checks and comments, and nothing that others look at.
@@ -402,55 +381,37 @@ class _Rebuild:
     def _default(self, column: Column) -> str | None:
         return None if column.identity else column.default
 
-    def _log(self) -> Iterator[Statement]:
-        log, rows = (self.context.table(self._ours(part)) for part in ("log", "rows"))
-        table = self.context.table(self.name)
-        keys = sql.join(self._keys())
-        yield Statement(
-            sql.compose(
-                "CREATE TABLE {log} AS SELECT {keys} FROM {table} WITH NO DATA",
-                log=log,
-                keys=keys,
-                table=table,
-            ),
-            Lock.ACCESS_SHARE,
-            (self.name,),
+    @property
+    def _copying(self) -> Copying:
+        insert = sql.clause(
+            "INSERT INTO {into} ({columns}) SELECT {values}",
+            into=self.context.table(self.copy),
+            columns=self._columns,
+            values=self._expressions,
         )
+        return Copying(
+            table=self.name,
+            key=self._key.columns,
+            target=self.copy,
+            insert=insert,
+            name=self.made("journal"),
+            context=self.context,
+            alias=self.name.name,
+        )
+
+    def _images(self) -> Statement:
+        """Room for rows of changed keys, each beside its key."""
         images = sql.join(
             sql.clause("{it} AS {ours}", it=it, ours=ours)
             for it, ours in zip(self._keys("t"), self._keys(ours=True), strict=True)
         )
-        yield Statement(
-            sql.compose(
-                "CREATE UNLOGGED TABLE {rows} AS SELECT {images}, t.* FROM {table} AS t "
-                "WITH NO DATA",
-                rows=rows,
-                images=images,
-                table=table,
-            ),
-            Lock.ACCESS_SHARE,
-            (self.name,),
+        text = sql.compose(
+            "CREATE UNLOGGED TABLE {rows} AS SELECT {images}, t.* FROM {table} AS t WITH NO DATA",
+            rows=self.context.table(self._rows),
+            images=images,
+            table=self.context.table(self.name),
         )
-        note = sql.compose(
-            _NOTE,
-            function=self._function,
-            log=log,
-            old=sql.join(self._keys("OLD")),
-            new=sql.join(self._keys("NEW")),
-        )
-        yield Statement(note, Lock.NONE)
-        for events, each in (("INSERT OR UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
-            text = sql.compose(
-                "CREATE TRIGGER {name} AFTER {events} ON {table} FOR EACH {each} "
-                "EXECUTE FUNCTION {function}()",
-                name=sql.ident(self.made(events)),
-                events=sql.keyword(events),
-                table=table,
-                each=sql.keyword(each),
-                function=self._function,
-            )
-            yield Statement(text, Lock.SHARE_ROW_EXCLUSIVE, (self.name,))
-            yield switch_trigger(self.name, self.made(events), "always", self.context)
+        return Statement(text, Lock.ACCESS_SHARE, (self.name,))
 
     def _values(self) -> list[tuple[str, sql.Composable]]:
         """(column, the SQL of its value in the copy) of all that are written."""
@@ -474,32 +435,6 @@ class _Rebuild:
     def _expressions(self) -> sql.Composable:
         return sql.join(value for _, value in self._values())
 
-    def _fill(self) -> Statement:
-        into, alias = self.context.table(self.copy), sql.ident(self.name.name)
-        head = sql.clause(
-            "INSERT INTO {into} ({columns}) SELECT {values}",
-            into=into,
-            columns=self._columns,
-            values=self._expressions,
-        )
-        text = sql.compose(
-            "{head} FROM {table} AS {alias} ON CONFLICT DO NOTHING",
-            head=head,
-            table=self.context.table(self.name),
-            alias=alias,
-        )
-        return Copies(
-            text,
-            Lock.ACCESS_SHARE,
-            (self.name,),
-            transactional=False,
-            scans=True,
-            table=self.name,
-            where="TRUE",
-            alias=self.name.name,
-            insert=head.as_string(None),
-        )
-
     # --- 2: its indexes, and what changed meanwhile ----------------------------------------------
 
     def _replay(self) -> Statement:
@@ -507,12 +442,12 @@ class _Rebuild:
         return Statement(text, Lock.ACCESS_SHARE, (self.name,), separate=True)
 
     def _replay_text(self) -> str:
-        log, rows = (self.context.table(self._ours(part)) for part in ("log", "rows"))
+        journal = self._copying.journal
         return sql.compose(
             _REPLAY,
-            there=sql.regclass(self._ours("log"), self.context.schema),
-            log=log,
-            rows=rows,
+            there=sql.regclass(journal, self.context.schema),
+            journal=self.context.table(journal),
+            rows=self.context.table(self._rows),
             copy=self.context.table(self.copy),
             table=self.context.table(self.name),
             alias=sql.ident(self.name.name),
@@ -578,12 +513,9 @@ class _Rebuild:
         lock = sql.compose("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", table=table)
         yield self._exclusively(lock)
         yield Statement(self._replay_text(), Lock.ACCESS_SHARE, (self.name,))
-        for events in ("INSERT OR UPDATE OR DELETE", "TRUNCATE"):
-            name = sql.ident(self.made(events))
-            yield self._exclusively(sql.compose("DROP TRIGGER {it} ON {on}", it=name, on=table))
-        yield Statement(sql.compose("DROP FUNCTION {it}()", it=self._function), Lock.NONE)
-        ours = sql.join(self.context.table(self._ours(part)) for part in ("log", "rows"))
-        yield Statement(sql.compose("DROP TABLE {ours}", ours=ours), Lock.NONE)
+        yield from self._copying.end()
+        images = sql.compose("DROP TABLE {it}", it=self.context.table(self._rows))
+        yield Statement(images, Lock.NONE)
         for holder, key in (*((self.name, k) for k in self.table.foreign_keys), *self._arriving()):
             locked = tuple(dict.fromkeys((holder, key.references)))
             yield drop_constraint(holder, key.name, context, locked)
