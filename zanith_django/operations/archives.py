@@ -24,7 +24,7 @@ from zanith_django.operations.base import (
     apart,
     to_data,
 )
-from zanith_django.operations.constraints import drop_constraint
+from zanith_django.operations.constraint_clauses import drop_constraint
 from zanith_django.operations.dependents import what_contains, without_column
 from zanith_django.operations.journal import Copying
 from zanith_django.operations.kept import (

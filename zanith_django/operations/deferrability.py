@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, OnTable, Operation, Statement, alter_table
-from zanith_django.operations.constraints import deferrable_clause
+from zanith_django.operations.constraint_clauses import deferrable_clause
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
 
 _WORDS = {

@@ -22,15 +22,14 @@ from zanith_django.operations.base import (
 )
 from zanith_django.operations.column_clauses import column_clause, column_settings, spell_type
 from zanith_django.operations.columns import column_state, set_default, update_in_batches
-from zanith_django.operations.constraints import (
-    AddCheck,
-    AddForeignKey,
+from zanith_django.operations.constraint_clauses import (
     constraint_comment,
     deferrable_clause,
     drop_constraint,
     index_of,
     rename_constraint,
 )
+from zanith_django.operations.constraints import AddCheck, AddForeignKey
 from zanith_django.operations.dependents import (
     generated_from,
     in_primary_key,

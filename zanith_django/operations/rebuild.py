@@ -24,15 +24,13 @@ from zanith_django.operations.base import (
     to_data,
 )
 from zanith_django.operations.columns import AlterColumnIdentity
+from zanith_django.operations.constraint_clauses import drop_constraint, rename_constraint, validate
 from zanith_django.operations.constraints import (
     AddCheck,
     AddExclusion,
     AddForeignKey,
     AddUnique,
     AlterPrimaryKey,
-    drop_constraint,
-    rename_constraint,
-    validate,
 )
 from zanith_django.operations.dependents import referrers_to, without_column
 from zanith_django.operations.indexes import AddIndex, rename_index

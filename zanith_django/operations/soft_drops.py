@@ -17,9 +17,7 @@ from zanith_django.operations.base import (
     dropped_name,
     to_data,
 )
-from zanith_django.operations.constraints import (
-    drop_constraint,
-)
+from zanith_django.operations.constraint_clauses import drop_constraint
 from zanith_django.operations.dependents import (
     what_contains,
     without_column,

@@ -22,11 +22,7 @@ from zanith_django.operations.column_clauses import (
     column_settings,
     comment_on_column,
 )
-from zanith_django.operations.constraints import (
-    AddCheck,
-    AddExclusion,
-    AddForeignKey,
-    AddUnique,
+from zanith_django.operations.constraint_clauses import (
     check_clause,
     comment_on_constraint,
     constraint_comment,
@@ -34,6 +30,7 @@ from zanith_django.operations.constraints import (
     primary_key_clause,
     unique_clause,
 )
+from zanith_django.operations.constraints import AddCheck, AddExclusion, AddForeignKey, AddUnique
 from zanith_django.operations.indexes import AddIndex, comment_on_index, option_changes
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
 from zanith_django.schema.graph import (
