@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.database.place import Place
+from tests.database.place import Connection, Place
+from tests.servers import Database
+from zanith_django.execute import transactions
 from zanith_django.operations import (
     AddCheck,
     AddColumn,
@@ -14,6 +16,7 @@ from zanith_django.operations import (
     AlterColumnDefault,
     AlterColumnNullable,
     AlterColumnType,
+    AlterPrimaryKey,
     CreatePolicy,
     DropIndex,
     DropUnique,
@@ -30,6 +33,7 @@ from zanith_django.schema.graph import (
     Index,
     IndexKey,
     Policy,
+    PrimaryKey,
     TableName,
     Unique,
 )
@@ -58,6 +62,12 @@ CASES: dict[str, Operation] = {
     "a column": AddColumn(table=T, column=Column("c", "integer")),
     "a column with a default": AddColumn(
         table=T, column=Column("c", "integer", nullable=False, default="7")
+    ),
+    "a unique constraint that can wait": AddUnique(
+        table=T, unique=Unique("u", ("s", "day"), ("w",), True, "deferred")
+    ),
+    "another primary key": AlterPrimaryKey(
+        table=T, old=PrimaryKey("t_pkey", ("id", "day")), new=PrimaryKey("t_pkey", ("day", "id"))
     ),
     "an index": AddIndex(table=T, index=Index("i", (IndexKey("n"), IndexKey("s")))),
     "a unique index": AddIndex(
@@ -103,6 +113,46 @@ def test_a_partitioned_table_becomes_what_it_should_and_back(empty_place: Place,
     place.apply(undo, place.context(after))
     assert place.read().table(T) == before.table(T)
     assert rows(place) == 9
+
+
+LONG = ("building index", "rewriting table", "verifying table", "validating foreign key")
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "a wider type"])
+def test_who_stops_writers_looks_at_no_row(empty_place: Place, name: str) -> None:
+    operation, place = CASES[name], empty_place
+    place.execute(SETUP)
+    noticed: list[str] = []
+    place.connection.add_notice_handler(lambda n: noticed.append(n.message_primary or ""))
+    for group in transactions(operation.statements(place.context(place.read()))):
+        if any(statement.lock.blocks_writes for statement in group):
+            place.execute("SET client_min_messages = debug1")
+        place.run(group)
+        place.execute("RESET client_min_messages")
+    assert [text for text in noticed if text.startswith(LONG) and "toast" not in text] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_who_is_killed_between_two_transactions_goes_on(
+    database: Database, shared_connection: Connection, name: str
+) -> None:
+    operation, done, last = CASES[name], 0, False
+    while not last:
+        place = Place(database, shared_connection)
+        try:
+            place.execute(SETUP)
+            before = place.read()
+            statements = operation.statements(place.context(before))
+            groups = list(transactions(statements))
+            last = done == len(groups) - 1
+            for group in groups[:done]:
+                place.run(group)
+            place.resume(statements, done)
+            assert place.read().table(T) == operation.apply_to(before).table(T), done
+            assert rows(place) == 9
+            done += 1
+        finally:
+            place.remove()
 
 
 def test_an_index_of_a_partitioned_table_is_built_while_everybody_works(empty_place: Place) -> None:

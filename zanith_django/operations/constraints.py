@@ -13,6 +13,7 @@ from zanith_django.operations.base import (
     Operation,
     Statement,
     alter_table,
+    apart,
     changed,
     dropped_name,
     must_have,
@@ -32,6 +33,7 @@ from zanith_django.operations.constraint_clauses import (
     validate,
 )
 from zanith_django.operations.indexes import build_concurrently
+from zanith_django.operations.partition_keys import PartitionedKey, foreign_key_in_partitions
 from zanith_django.operations.scaffold import drop_constraint_if_there, take_away_builds
 from zanith_django.operations.words import (
     check_facts,
@@ -70,9 +72,12 @@ class AddUnique(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         comment = constraint_comment(self.table, self.unique.name, self.unique.comment, context)
-        if context.quiet(self.table) or must_have(context.graph, self.table).partition_key:
+        if context.quiet(self.table):
             text = alter_table(context, self.table, "ADD {key}", key=unique_clause(self.unique))
             return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
+        if must_have(context.graph, self.table).partition_key:
+            key = PartitionedKey(self.table, self.unique, context)
+            return (*key.builds(), *key.brief(), *comment)
         attach = alter_table(
             context,
             self.table,
@@ -151,11 +156,13 @@ class AddForeignKey(OnTable):
     def statements(self, context: Context) -> tuple[Statement, ...]:
         key = self.foreign_key
         comment = constraint_comment(self.table, key.name, key.comment, context)
-        if self._at_once(context):
+        if key.valid and context.quiet(self.table):
             clause = foreign_key_clause(key, context)
             text = alter_table(context, self.table, "ADD {key}", key=clause)
-            scans = not context.quiet(self.table)
-            return (Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, scans=scans), *comment)
+            return (Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables), *comment)
+        partitioned = must_have(context.graph, self.table).partition_key
+        if key.valid and partitioned and context.server_version < 180000:
+            return (*foreign_key_in_partitions(self.table, key, context), *comment)
         not_valid = sql.keyword(" NOT VALID") if key.enforced else sql.EMPTY
         text = alter_table(
             context,
@@ -170,14 +177,6 @@ class AddForeignKey(OnTable):
             return (add, *comment)
         return (add, *comment, validate(self.table, key.name, context, self.tables))
 
-    def _at_once(self, context: Context) -> bool:
-        """On an empty table there is nothing to validate; a partitioned one knows NOT VALID
-        only since PostgreSQL 18."""
-        partitioned = bool(must_have(context.graph, self.table).partition_key)
-        return self.foreign_key.valid and (
-            context.quiet(self.table) or (partitioned and context.server_version < 180000)
-        )
-
     def inverse(self) -> Operation:
         return DropForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
 
@@ -188,9 +187,6 @@ class AddForeignKey(OnTable):
         return graph.changed(self.table, lambda t: t.with_item("foreign_keys", self.foreign_key))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        partitioned = bool(must_have(context.graph, self.table).partition_key)
-        if partitioned and self._at_once(context) and not context.quiet(self.table):
-            return ("adds_foreign_key", "locks_writes")
         return ("adds_foreign_key",)
 
 
@@ -482,7 +478,7 @@ class AlterPrimaryKey(OnTable):
         if self.new is None or context.quiet(self.table):
             return self._swap(primary_key_clause(self.new) if self.new else None, context)
         if must_have(context.graph, self.table).partition_key:
-            return self._swap(primary_key_clause(self.new), context)
+            return self._in_partitions(self.new, context)
         built = dropped_name(f"{self.table}", "primary key").replace("dropped", "primary_key")
         attach = sql.clause(
             "CONSTRAINT {name} PRIMARY KEY USING INDEX {built}{deferrable}",
@@ -492,6 +488,13 @@ class AlterPrimaryKey(OnTable):
         )
         index = index_of(dataclasses.replace(self.new, name=built))
         return (build_concurrently(self.table, index, context), *self._swap(attach, context))
+
+    def _in_partitions(self, new: PrimaryKey, context: Context) -> tuple[Statement, ...]:
+        key = PartitionedKey(self.table, new, context)
+        old = [drop_constraint(self.table, self.old.name, context)] if self.old else []
+        comment = constraint_comment(self.table, new.name, new.comment, context)
+        swap = [dataclasses.replace(statement, separate=False) for statement in key.brief()]
+        return (*key.builds(), *apart([*old, *swap, *comment]))
 
     def _swap(self, key: sql.Composable | None, context: Context) -> tuple[Statement, ...]:
         changes = []

@@ -334,17 +334,18 @@ def _partition_steps(
     attached: list[Statement] = []
     for child in context.graph.tables:
         if child.partition_of == table:
-            part = dataclasses.replace(index, name=_partition_index(child.name, index), comment="")
+            name = name_in_partition(child.name, index.name, "idx")
+            part = dataclasses.replace(index, name=name, comment="")
             below = _partition_steps(child.name, part, context)
             frames, builds = frames + below[0], builds + below[1]
             attached += [*below[2], _attach(table, index, child.name, part, context)]
     return frames, builds, attached
 
 
-def _partition_index(partition: TableName, index: Index) -> str:
-    """A name that only this index of this partition has."""
-    told = hashlib.sha256(f"{partition} {index.name}".encode()).hexdigest()[:8]
-    return make_object_name(partition.name, told, "idx")
+def name_in_partition(partition: TableName, of: str, kind: str) -> str:
+    """A name that only the part of this partition has; `of` tells what it is a part of."""
+    told = hashlib.sha256(f"{partition} {of}".encode()).hexdigest()[:8]
+    return make_object_name(partition.name, told, kind)
 
 
 def _attach(
