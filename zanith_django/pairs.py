@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from zanith_django.operations.dependents import mentions, what_contains
-from zanith_django.operations.rewrites import rewrite_needed
+from zanith_django.operations.rewrites import INTEGERS, rewrite_needed
 from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.graph import (
     Column,
@@ -22,8 +22,6 @@ from zanith_django.schema.graph import (
 
 CONSTRAINTS = ("uniques", "foreign_keys", "checks", "exclusions")
 OWNERS_OF_INDEXES = ("uniques", "exclusions", "indexes")
-
-_INTEGERS = frozenset(["smallint", "integer", "bigint"])
 
 
 def stays(old: Any, new: Any) -> bool:
@@ -226,7 +224,7 @@ class Pair:
         """Do columns of a foreign key change to a type that the other end cannot be compared to?"""
         names = set(columns)
         return any(
-            rewrite_needed(old, new) and not {old.type, new.type} <= _INTEGERS
+            rewrite_needed(old, new) and not {old.type, new.type} <= INTEGERS
             for old, new in self.retyped
             if old.name in names
         )

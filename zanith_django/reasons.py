@@ -203,6 +203,14 @@ REASONS = _reasons(
         "Deploy in two steps: first code that needs neither form, then the change.",
     ),
     Reason(
+        "cannot_be_done_online",
+        Level.BLOCKED,
+        "Writes the table anew, and there is no way to do that beside its clients: the step refuses"
+        " while the table has rows, and names what is in the way.",
+        "Take away what is in the way first, or write in_place=True into the step: then the table"
+        " is written anew while nobody can read or write it.",
+    ),
+    Reason(
         "will_fail_on_data",
         Level.BLOCKED,
         "The data that is there now makes this step fail for certain.",

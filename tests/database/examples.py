@@ -82,12 +82,18 @@ def drop(kind: type[Operation], field: str, part: str, name: str, setup: str) ->
     return Example(lambda g: kind(table=T, **{field: item(g, part, name)}), setup)  # type: ignore[call-arg]
 
 
-def altered(setup: str, name: str, **fields: Any) -> Example:
+def altered(
+    setup: str, name: str, *, in_place: bool = False, since: int = 0, **fields: Any
+) -> Example:
     return Example(
         lambda g: ops.AlterColumnType(
-            table=T, old=column(g, name), new=dataclasses.replace(column(g, name), **fields)
+            table=T,
+            old=column(g, name),
+            new=dataclasses.replace(column(g, name), **fields),
+            in_place=in_place,
         ),
         setup,
+        since=since,
     )
 
 
@@ -260,12 +266,15 @@ REBUILT = (
     POINTED_AT
     + RETYPED
     + """
+CREATE UNIQUE INDEX t_a ON t (a);
+ALTER TABLE t REPLICA IDENTITY USING INDEX t_a;
 ALTER TABLE t ADD s serial, ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&),
-  ENABLE ROW LEVEL SECURITY, ALTER b SET STORAGE external, SET (fillfactor = 80),
-  REPLICA IDENTITY FULL;
+  ENABLE ROW LEVEL SECURITY, ALTER b SET STORAGE external, SET (fillfactor = 80);
 COMMENT ON TABLE t IS 'kept'; CREATE POLICY own ON t USING (a > 0);
 """
 )
+# Replicas tell rows by the key, or by another index that contains the column.
+BY_ID = "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pk;"
 WHOLE = """
 ALTER TABLE t ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p (id), ADD UNIQUE (a),
   ADD COLUMN s serial, ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&),
@@ -454,6 +463,10 @@ EXAMPLES: dict[str, list[Example]] = {
         altered(HUNG, "d", type="bigint"),
         altered("CREATE UNIQUE INDEX i ON t (b)", "b", collation='pg_catalog."C"'),
         altered(HANGS_ON_G + "CREATE POLICY t_ap ON t USING (a > 0)", "a", type="bigint"),
+        altered(HANGS_ON_G, "a", type="bigint", in_place=True),
+        altered(POINTED_AT + BY_ID, "id", type="integer"),
+        altered(POINTED_AT + BY_ID, "a", type="bigint"),
+        altered(VIRTUAL_G, "a", since=180000, type="bigint"),
     ],
     "alterColumnNullable": [
         add(ops.AlterColumnNullable, column="b", nullable=False),
@@ -513,6 +526,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "restoreTable": [restored(example) for example in (*SOFT_TABLES, *ARCHIVED_TABLES)],
     "rebuildTable": [
         add(ops.RebuildTable),
+        Example(lambda g: ops.RebuildTable(table=T), "ALTER TABLE t REPLICA IDENTITY FULL"),
         Example(lambda g: ops.RebuildTable(table=T), REBUILT),
         Example(lambda g: rebuilt(g), REBUILT),
         Example(

@@ -192,7 +192,6 @@ HINDRANCES = {
     "partition or heir": "CREATE TABLE heir () INHERITS (t)",
     "column kept of table other": "CREATE TABLE other (kept t)",
     "soft-dropped column": "ALTER TABLE t RENAME c TO _zanith_dropped_1",
-    "replica identity index": "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pk",
 }
 
 

@@ -39,9 +39,9 @@ from zanith_django.operations.dependents import (
     in_primary_key,
     what_contains,
 )
-from zanith_django.operations.expand import Expansion, can_expand
 from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.retyping import Retyping, retyping
 from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
@@ -62,10 +62,11 @@ class AlterColumnType(OnTable):
     """Changes type, collation and the way values are stored; `old` and `new` are the whole column
     before and after.
 
-    Where PostgreSQL would write the table anew, a new column takes the old one's place instead
-    (`expand.py`). Otherwise, and on a table that nobody can be using, what PostgreSQL refuses to
-    carry over, generated columns that read this one and policies, is made again in the same
-    transaction. `undo` tells that it takes an earlier change back.
+    Where PostgreSQL would write the table anew, a new column or a new table takes the old one's
+    place instead (`retyping.py`). Otherwise, with `in_place`, and on a table that nobody can be
+    using, what PostgreSQL refuses to carry over, generated columns that read this one and
+    policies, is made again in the same transaction. `undo` tells that it takes an earlier change
+    back.
     """
 
     kind = "alterColumnType"
@@ -74,6 +75,7 @@ class AlterColumnType(OnTable):
     new: Column
     using: str = ""
     undo: bool = False
+    in_place: bool = False
     model: str = ""
 
     @property
@@ -86,8 +88,8 @@ class AlterColumnType(OnTable):
         return f"change type of {self.target} from {spell_type(self.old)} to {spell_type(self.new)}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        if expansion := self._expansion(context):
-            return expansion.statements()
+        if way := self._retyping(context):
+            return way.statements()
         table = must_have(context.graph, self.table)
         retyped = self._is_retyped(context)
         hanging = generated_from(table, self.new.name) if retyped else ()
@@ -109,24 +111,26 @@ class AlterColumnType(OnTable):
             *make_triggers(self.table, triggers, context),
         )
 
-    def _expansion(self, context: Context) -> Expansion | None:
-        """The way without a rewrite; None where there is none, or no need of one."""
+    def _retyping(self, context: Context) -> Retyping | None:
+        """The way without a rewrite; None where there is no need of one."""
         table = must_have(context.graph, self.table)
+        if self.in_place or context.quiet(self.table) or not self._works_through(table):
+            return None
         live = table.column(self.new.name) or self.old
-        if context.quiet(self.table) or not self._works_through(table):
-            return None
-        if not can_expand(table, live, self.using, context.graph):
-            return None
         changes = {field: getattr(self.new, field) for field in _CHANGED}
         new = dataclasses.replace(live, **changes)
-        return Expansion(table, live, new, self.using, context, self.undo)
+        return retyping(table, live, new, self.using, context, undo=self.undo)
 
     def _works_through(self, table: Table) -> bool:
-        """Would PostgreSQL write the table anew, or its indexes, which another collation orders?"""
+        """Would PostgreSQL write the table anew, or its indexes? Another collation orders them,
+        and those of partitions are never carried over."""
         parts = what_contains(table, self.new.name)
-        ordered = parts["indexes"] or parts["uniques"] or in_primary_key(table, self.new.name)
-        reordered = self.old.collation != self.new.collation and bool(ordered)
-        return rewrite_needed(self.old, self.new) or reordered
+        indexed = parts["indexes"] or parts["uniques"] or parts["exclusions"]
+        if not indexed and not in_primary_key(table, self.new.name):
+            return rewrite_needed(self.old, self.new)
+        reordered = self.old.collation != self.new.collation
+        retyped = bool(table.partition_key) and self.old.type != self.new.type
+        return rewrite_needed(self.old, self.new) or reordered or retyped
 
     def _is_retyped(self, context: Context) -> bool:
         """Before PostgreSQL 16 the same type again is the way to the usual storage."""
@@ -175,9 +179,7 @@ class AlterColumnType(OnTable):
         return [change_sequence(self.table, self.new.name, change, context)]
 
     def inverse(self) -> Operation:
-        return AlterColumnType(
-            table=self.table, old=self.new, new=self.old, undo=not self.undo, model=self.model
-        )
+        return dataclasses.replace(self, old=self.new, new=self.old, using="", undo=not self.undo)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return take_away(self.statements(context), self.tables, context)
@@ -188,15 +190,15 @@ class AlterColumnType(OnTable):
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
-        if self._expansion(context):
-            return (own or "changes_column_type", "requires_backfill")
+        if way := self._retyping(context):
+            return (own or "changes_column_type", *way.reasons())
         if not any(statement.rewrites for statement in self.statements(context)):
             return ()
         return (own or "changes_column_type", "rewrites_table", "locks_reads")
 
     def artifact(self, context: Context) -> Artifact | None:
-        expansion = self._expansion(context)
-        return expansion.artifact() if expansion else None
+        way = self._retyping(context)
+        return way.artifact() if way else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,6 @@ from zanith_django.operations.constraint_clauses import (
 )
 from zanith_django.operations.constraints import AddCheck, AddForeignKey
 from zanith_django.operations.dependents import (
-    generated_from,
     in_primary_key,
     mentions,
     referrers_of,
@@ -40,12 +39,15 @@ from zanith_django.operations.dependents import (
 )
 from zanith_django.operations.indexes import (
     build_concurrently,
+    build_in_partitions,
     index_comment,
     index_name,
     rename_index,
 )
 from zanith_django.operations.not_null import NotNull
+from zanith_django.operations.partition_keys import PartitionedKey
 from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.replica_identity import around
 from zanith_django.operations.restores import RestoreColumn
 from zanith_django.operations.rewrites import assigns
 from zanith_django.operations.sequences import hand_over_sequence
@@ -62,7 +64,6 @@ from zanith_django.schema.graph import (
     Column,
     ForeignKey,
     Index,
-    SchemaGraph,
     Table,
     TableName,
     Trigger,
@@ -76,20 +77,31 @@ SWAP = "swap: one short transaction"
 KEPT = "; the old column stays, hidden"
 
 # What PostgreSQL would let follow the old column under its hidden name, or takes for a reason to
-# refuse ALTER TYPE. The parts that the swap makes anew are not looked for.
+# refuse ALTER TYPE. The parts that the swap makes anew are not looked for, but for those that a
+# partition has by itself.
 _GUARD = """\
 DO $zanith$ DECLARE found text; BEGIN
   SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO found
-  FROM pg_catalog.pg_depend d
-  JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-  WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {table}::regclass
-    AND a.attname = {column}
-    AND (d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass,
-                       'pg_catalog.pg_publication_rel'::regclass,
-                       'pg_catalog.pg_statistic_ext'::regclass)
-         OR d.classid = 'pg_catalog.pg_policy'::regclass AND EXISTS (
-             SELECT FROM pg_catalog.pg_policy p
-             WHERE p.oid = d.objid AND p.polrelid <> d.refobjid));
+  FROM (SELECT {table}::regclass AS relid
+        UNION SELECT relid FROM pg_catalog.pg_partition_tree({table}::regclass)) AS t
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relid AND a.attname = {column}
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.refobjid = t.relid AND d.refobjsubid = a.attnum
+  LEFT JOIN pg_catalog.pg_policy p
+    ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
+  WHERE d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass,
+                      'pg_catalog.pg_publication_rel'::regclass,
+                      'pg_catalog.pg_statistic_ext'::regclass)
+    OR p.polrelid <> {table}::regclass
+    OR t.relid <> {table}::regclass AND (
+      EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = d.objid
+        AND d.classid = 'pg_catalog.pg_class'::regclass AND relkind IN ('i', 'I')
+        AND NOT relispartition)
+      OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE oid = d.objid
+        AND d.classid = 'pg_catalog.pg_constraint'::regclass AND coninhcount = 0
+        AND contype <> 'n')
+      OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE oid = d.objid
+        AND d.classid = 'pg_catalog.pg_trigger'::regclass AND tgparentid = 0));
   IF found IS NOT NULL THEN
     RAISE EXCEPTION 'cannot change the type of %: % depends on it', {target}, found
       USING ERRCODE = 'dependent_objects_still_exist';
@@ -147,6 +159,10 @@ class Expansion:
         return self.table.name
 
     @property
+    def _partitioned(self) -> bool:
+        return bool(self.table.partition_key)
+
+    @property
     def target(self) -> str:
         return f"{self.name}.{self.old.name}"
 
@@ -173,10 +189,12 @@ class Expansion:
         keys = [*self._new_keys()]
         checks = [s for check in self._checks() for s in check.statements(self.context)]
         links = [s for key in keys for s in _apart(key.statements(self.context))]
+        claimed = [] if self._partitioned else _brief(links)  # a partitioned table claims last
         required = self._required()
-        looking = [*required.check, *_long(checks), *_long(links)]
-        prepare = [*self._indexes(), *_apart([*required.claim, *_brief(checks)]), *_brief(links)]
-        swap = [*self._take_down(), *self._exchange(required), *self._put_up()]
+        looking = [*required.check, *_long(checks), *(s for s in links if s not in claimed)]
+        prepare = [*self._indexes(), *_apart([*required.claim, *_brief(checks)]), *claimed]
+        exchange = [*self._take_down(), *self._exchange(required), *self._put_up()]
+        swap = around(self.table, exchange, self.context)
         return (
             *phased(EXPAND, self._expand()),
             *phased(FILL, [self._fill()]),
@@ -308,11 +326,28 @@ class Expansion:
 
     def _indexes(self) -> Iterator[Statement]:
         made: list[Index] = [self._renamed(item) for item in self._parts["indexes"]]
-        made += [index_of(self._renamed(key)) for key in self._uniques]
-        for index in made:
-            yield build_concurrently(self.name, index, self.context)
+        if self._partitioned:
+            yield from self._in_partitions(made)
+        else:
+            keys = [index_of(self._renamed(key)) for key in self._uniques]
+            for index in (*made, *keys):
+                yield build_concurrently(self.name, index, self.context)
         for index in made:
             yield from index_comment(self.name, index, self.context)
+
+    def _in_partitions(self, indexes: Iterable[Index]) -> Iterator[Statement]:
+        """There a constraint is one from its beginning; two primary keys no table can have."""
+        for index in indexes:
+            yield from build_in_partitions(self.name, index, self.context)
+        for key in self._uniques:
+            made = self._partitioned_key(key, self._renamed(key))
+            yield from made.builds()
+            if key is not self._key:
+                yield from made.brief()
+
+    def _partitioned_key(self, key: Any, now: Any) -> PartitionedKey:
+        """What is to be `key`, as it is `now`."""
+        return PartitionedKey(self.name, now, self.context, of=self.made(key.name))
 
     def _checks(self) -> list[Operation]:
         return [
@@ -413,7 +448,7 @@ class Expansion:
             made = make_object_name(name.name, self.fresh, "not_null")
             yield rename_constraint(name, made, usual, context)
         for key in self._uniques:
-            yield self._attach(key)
+            yield from self._attach(key)
             yield from constraint_comment(name, key.name, key.comment, context)
         for index in self._parts["indexes"]:
             yield rename_index(name, self.made(index.name), index.name, context)
@@ -425,9 +460,16 @@ class Expansion:
             yield from CreatePolicy(table=name, policy=policy).statements(context)
         yield from make_triggers(name, self._triggers, context)
 
-    def _attach(self, key: Any) -> Statement:
+    def _attach(self, key: Any) -> Iterator[Statement]:
+        if self._partitioned and key is self._key:
+            for statement in self._partitioned_key(key, key).brief():
+                yield dataclasses.replace(statement, separate=False)
+            return
+        if self._partitioned:
+            yield rename_constraint(self.name, self.made(key.name), key.name, self.context)
+            return
         what = sql.keyword("PRIMARY KEY" if key is self._key else "UNIQUE")
-        return self._altered(
+        yield self._altered(
             sql.clause(
                 "ADD CONSTRAINT {name} {what} USING INDEX {index}{deferrable}",
                 name=sql.ident(key.name),
@@ -466,17 +508,6 @@ class Expansion:
             ),
             metadata={"restore": to_data(restore), "replaced_by": spell_type(self.new)},
         )
-
-
-def can_expand(table: Table, column: Column, using: str, graph: SchemaGraph) -> bool:
-    """Is there a way without a rewrite? Not where a part of the table is only ever made by
-    looking at every row under the exclusive lock, and not with partitions or heirs. A trigger that
-    comes before a row is written does not know its generated columns."""
-    family = [item for item in graph.tables if table.name in (item.partition_of, *item.inherits)]
-    kin = table.partition_key or table.partition_of or table.inherits or family
-    bound = what_contains(table, column.name)["exclusions"] or generated_from(table, column.name)
-    reads = any(c.generated and mentions(using, c.name, table.name.name) for c in table.columns)
-    return not (kin or bound or reads or column.generated or table.replica_identity == "index")
 
 
 def _long(statements: Iterable[Statement]) -> list[Statement]:

@@ -45,16 +45,17 @@ def partitions_with_rows(table: TableName, graph: SchemaGraph) -> Iterator[Table
 @dataclass(frozen=True, slots=True)
 class PartitionedKey:
     """A unique constraint or primary key of a partitioned table: `builds` takes its time, `brief`
-    belongs into one transaction."""
+    belongs into one transaction. Its parts are told by `of`, else by its name and columns."""
 
     table: TableName
     key: Unique | PrimaryKey
     context: Context
+    of: str = ""
 
     @property
     def _names(self) -> list[tuple[TableName, str]]:
         """(partition, name of its part) of all."""
-        of = f"{self.key.name} {self.key.columns}"
+        of = self.of or f"{self.key.name} {self.key.columns}"
         parts = partitions_with_rows(self.table, self.context.graph)
         return [(partition, name_in_partition(partition, of, "key")) for partition in parts]
 

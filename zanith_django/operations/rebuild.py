@@ -4,9 +4,9 @@ takes the table's place in one short transaction."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from zanith_django import sql
 from zanith_django.locks import Lock
@@ -36,8 +36,9 @@ from zanith_django.operations.dependents import referrers_to, without_column
 from zanith_django.operations.indexes import AddIndex, rename_index
 from zanith_django.operations.journal import Copying
 from zanith_django.operations.policies import CreatePolicy, EnableRls
+from zanith_django.operations.replica_identity import around
 from zanith_django.operations.restores import RestoreTable
-from zanith_django.operations.rewrites import assigns
+from zanith_django.operations.rewrites import INTEGERS, assigns
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.tables import CreateTable
@@ -86,9 +87,6 @@ DO $zanith$ DECLARE found text; BEGIN
     UNION ALL
     SELECT 'soft-dropped column ' || attname FROM pg_catalog.pg_attribute
     WHERE attrelid = {table}::regclass AND attname LIKE '\\_zanith\\_%' AND NOT attisdropped
-    UNION ALL
-    SELECT 'its replica identity index' FROM pg_catalog.pg_class
-    WHERE oid = {table}::regclass AND relreplident = 'i'
     UNION ALL
     SELECT 'row security, which hides rows from ' || current_user
     WHERE row_security_active({table}::regclass)
@@ -149,6 +147,14 @@ DO $zanith$ BEGIN
   TRUNCATE {rows};
 END $zanith$"""
 
+# The value that the one of now was made of, where nobody wrote another since.
+_KEPT_OR: Final = """\
+(SELECT CASE WHEN record_image_eq(ROW(kept.made), ROW(now._zanith_value)) THEN kept.value
+             ELSE {value} END
+ FROM (SELECT {keys}, {column} AS _zanith_value) AS now
+ LEFT JOIN LATERAL (SELECT ({was})::{type} AS made, {column} AS value
+                    FROM {kept} AS {alias} WHERE {same}) AS kept ON TRUE)"""
+
 _ANALYZE = """\
 DO $zanith$ BEGIN
   IF to_regclass({there}) IS NOT NULL THEN
@@ -197,9 +203,14 @@ class RebuildTable(OnTable):
         table = context.graph.table(self.table)
         if table is None:  # nothing is known of it: a plan without a database
             return (Statement(f"-- {self.describe()}", Lock.ACCESS_EXCLUSIVE, (self.table,)),)
-        return tuple(_Rebuild(self, table, self._after(table), context).statements())
+        return tuple(_Rebuild(self, table, self.after(table), context).statements())
 
-    def _after(self, table: Table) -> Table:
+    @property
+    def given(self) -> dict[str, str]:
+        """{column: SQL of its value}, where it is not that of the old column."""
+        return {} if self.undo else dict(self.values)
+
+    def after(self, table: Table) -> Table:
         """The table with its new columns."""
         if not self.new:
             return table
@@ -221,7 +232,7 @@ class RebuildTable(OnTable):
         return take_away(self.statements(context), self.tables, context)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, self._after)
+        return graph.changed(self.table, self.after)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         gone = not self.undo and {c.name for c in self.old} - {c.name for c in self.new}
@@ -232,7 +243,7 @@ class RebuildTable(OnTable):
         if self.undo:
             return None
         table = must_have(context.graph, self.table)
-        return _Rebuild(self, table, self._after(table), context).artifact()
+        return _Rebuild(self, table, self.after(table), context).artifact()
 
     @property
     def recoverable(self) -> bool:
@@ -286,17 +297,7 @@ class _Rebuild:
 
     @property
     def _key(self) -> Any:
-        """The primary key, or a unique constraint without NULLs, that both tables have."""
-        needed = {c.name for c in self.after.columns if not c.nullable}
-        keys: list[Any] = [self.table.primary_key] if self.table.primary_key else []
-        keys += self.table.uniques
-        given = {name for name, _ in self.operation.values}
-        for key in keys:
-            columns = set(key.columns)
-            found = [self.table.column(name) for name in columns]
-            if all(c and not c.nullable for c in found) and columns <= needed - given:
-                return key
-        return None
+        return row_key(self.table, self.after, self.operation.given)
 
     def _keys(self, prefix: str = "", *, ours: bool = False) -> list[sql.Composable]:
         """The columns of the key, of the row `prefix`; `ours` as the images of rows call them."""
@@ -322,7 +323,8 @@ class _Rebuild:
             return
         yield from phased(COPY, [*self._begin(), self._copying.copy()])
         yield from phased(PREPARE, [*self._prepare(), self._replay(), self._replay()])
-        swap = [*self._swap_out(), *self._swap_in(), *self._bind()]
+        exchange = [*self._swap_out(), *self._swap_in(), *self._bind()]
+        swap = around(self.table, exchange, self.context)
         yield from phased(SWAP, _together(swap, self._probe(_SWAPPED)))
         yield from phased(VALIDATE, self._validate())
         if self.operation.undo:
@@ -330,8 +332,7 @@ class _Rebuild:
 
     def _forget(self) -> Iterator[Statement]:
         """The way back leaves neither what it replaced nor what the rebuild kept."""
-        kept = TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id))
-        for name in (self.aside, kept):
+        for name in (self.aside, self._kept):
             text = sql.compose("DROP TABLE IF EXISTS {it}", it=self.context.table(name))
             yield Statement(text, Lock.ACCESS_EXCLUSIVE, (name,), separate=name == self.aside)
 
@@ -346,6 +347,8 @@ class _Rebuild:
         yield Statement(guard, Lock.NONE)
         shadow = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
         yield Statement(shadow, Lock.NONE)
+        if self.operation.undo:
+            yield self._keep()
         first, *made = CreateTable(table=self._bare()).statements(self._new)
         probe = self._probe(_COPIED, copy=names["copy"])
         yield dataclasses.replace(first, probe=probe)
@@ -413,8 +416,7 @@ class _Rebuild:
 
     def _values(self) -> list[tuple[str, sql.Composable]]:
         """(column, the SQL of its value in the copy) of all that are written."""
-        given = {} if self.operation.undo else dict(self.operation.values)
-        values = []
+        given, values = self.operation.given, []
         for column in self.after.columns:
             old = self.table.column(column.name)
             if column.generated:
@@ -422,8 +424,57 @@ class _Rebuild:
             if column.name in given:
                 values.append((column.name, sql.catalog_text(given[column.name])))
             elif old is not None:
-                values.append((column.name, _cast(old, column)))
+                values.append((column.name, self._value(old, column)))
         return values
+
+    def _value(self, old: Column, new: Column) -> sql.Composable:
+        made = dict(self.operation.values).get(new.name)
+        if not self.operation.undo or (old.type == new.type and made is None):
+            return _cast(sql.ident(new.name), old, new)
+        was = sql.catalog_text(made) if made else self._own(new.name)
+        return sql.clause(
+            _KEPT_OR,
+            was=was,
+            type=sql.catalog_text(old.type),
+            value=_cast(sql.clause("now._zanith_value"), old, new),
+            column=self._own(new.name),
+            keys=sql.join(
+                sql.clause("{it} AS {ours}", it=it, ours=ours)
+                for it, ours in zip(self._own_keys, self._keys(ours=True), strict=True)
+            ),
+            kept=self.context.table(self._kept),
+            alias=sql.ident(self.name.name),
+            same=self._same(self._own_keys, self._keys("now", ours=True)),
+        )
+
+    def _own(self, column: str) -> sql.Composable:
+        """A column of the table by the name that expressions have for it."""
+        table = sql.ident(self.name.name)
+        return sql.clause("{table}.{it}", table=table, it=sql.ident(column))
+
+    @property
+    def _own_keys(self) -> list[sql.Composable]:
+        return [self._own(name) for name in self._key.columns]
+
+    @property
+    def _kept(self) -> TableName:
+        """The table that a rebuild left, which its way back looks at; there may be none, if it
+        was purged or never made."""
+        return TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id))
+
+    def _keep(self) -> Statement:
+        columns = sql.join(
+            sql.clause("{it}::{type}", it=sql.ident(c.name), type=sql.catalog_text(c.type))
+            for c in self.after.columns
+            if self.table.column(c.name)
+        )
+        text = sql.compose(
+            "CREATE TABLE IF NOT EXISTS {kept} AS SELECT {columns} FROM {table} WITH NO DATA",
+            kept=self.context.table(self._kept),
+            columns=columns,
+            table=self.context.table(self.name),
+        )
+        return Statement(text, Lock.ACCESS_SHARE, (self.name,))
 
     @property
     def _columns(self) -> sql.Composable:
@@ -569,7 +620,7 @@ class _Rebuild:
         if self.after.row_security or self.after.force_row_security:
             force = self.after.force_row_security
             yield from EnableRls(table=name, force=force).statements(context)
-        if self.after.replica_identity:
+        if self.after.replica_identity not in ("", "index"):
             mode = sql.keyword(self.after.replica_identity.upper())
             text = alter_table(context, name, "REPLICA IDENTITY {mode}", mode=mode)
             yield self._exclusively(text)
@@ -606,12 +657,30 @@ class _Rebuild:
         )
 
 
-def _cast(old: Column, new: Column) -> sql.Composable:
+def row_key(table: Table, after: Table, given: Mapping[str, str]) -> PrimaryKey | Unique | None:
+    """The key by which rows of a table are found in its copy, the table as it is to be: the
+    primary key or a unique constraint without NULLs, whose values stay. `given` has those of
+    which the values change."""
+    keys: list[PrimaryKey | Unique] = [table.primary_key] if table.primary_key else []
+    keys += table.uniques
+    for key in keys:
+        pairs = [(table.column(name), after.column(name)) for name in key.columns]
+        stays = all(old and new and _is_same(old, new) for old, new in pairs)
+        if stays and not key.deferrable and given.keys().isdisjoint(key.columns):
+            return key
+    return None
+
+
+def _is_same(old: Column, new: Column) -> bool:
+    comparable = old.type == new.type or {old.type, new.type} <= INTEGERS
+    return comparable and not (old.nullable or new.nullable)
+
+
+def _cast(value: sql.Composable, old: Column, new: Column) -> sql.Composable:
     """As an assignment where there is one: an explicit cast cuts what is too long."""
-    name = sql.ident(new.name)
     if old.type == new.type or assigns(old.type, new.type):
-        return name
-    return sql.clause("{name}::{type}", name=name, type=sql.catalog_text(new.type))
+        return value
+    return sql.clause("{value}::{type}", value=value, type=sql.catalog_text(new.type))
 
 
 def _adding(table: TableName, item: PrimaryKey | Unique | Exclusion | Index) -> Operation:

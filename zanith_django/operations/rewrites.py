@@ -87,6 +87,7 @@ def _is_widest(base: str, size: int) -> bool:
 
 
 _INTEGERS = ("smallint", "integer", "bigint")
+INTEGERS = frozenset(_INTEGERS)
 
 
 def narrows(old: str, new: str) -> bool:
