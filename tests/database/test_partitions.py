@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.database.place import Connection, Place
+from tests.graphs import differences
 from tests.servers import Database
 from zanith_django.execute import transactions
 from zanith_django.operations import (
@@ -171,6 +172,27 @@ def test_who_is_killed_between_two_transactions_goes_on(
             done += 1
         finally:
             place.remove()
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["begun", "almost"])
+@pytest.mark.parametrize("name", CASES)
+def test_what_stopped_leaves_nothing_when_it_is_taken_back(
+    empty_place: Place, name: str, last: bool
+) -> None:
+    operation, place = CASES[name], empty_place
+    place.execute(SETUP)
+    before = place.read()
+    groups = list(transactions(operation.statements(place.context(before))))
+    if len(groups) < 2 + last:
+        pytest.skip("it is one transaction, or two")
+    for group in groups[: len(groups) - 1 if last else 1]:
+        place.run(group)
+    retreat = operation.retreat(place.context(place.read()))
+    assert retreat is not None
+    for _ in range(2):
+        for group in transactions(retreat):
+            place.run(group)
+    assert differences(place.read(), before) == []
 
 
 def test_an_index_of_a_partitioned_table_is_built_while_everybody_works(empty_place: Place) -> None:

@@ -33,7 +33,11 @@ from zanith_django.operations.constraint_clauses import (
     validate,
 )
 from zanith_django.operations.indexes import build_concurrently
-from zanith_django.operations.partition_keys import PartitionedKey, foreign_key_in_partitions
+from zanith_django.operations.partition_keys import (
+    PartitionedKey,
+    foreign_key_in_partitions,
+    foreign_keys_in_partitions,
+)
 from zanith_django.operations.scaffold import drop_constraint_if_there, take_away_builds
 from zanith_django.operations.words import (
     check_facts,
@@ -181,7 +185,14 @@ class AddForeignKey(OnTable):
         return DropForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return (drop_constraint_if_there(self.table, self.foreign_key.name, context, self.tables),)
+        name = self.foreign_key.name
+        return (
+            drop_constraint_if_there(self.table, name, context, self.tables),
+            *(
+                drop_constraint_if_there(partition, part, context, (partition, *self.tables[1:]))
+                for partition, part in foreign_keys_in_partitions(self.table, name, context)
+            ),
+        )
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("foreign_keys", self.foreign_key))
@@ -493,7 +504,7 @@ class AlterPrimaryKey(OnTable):
         key = PartitionedKey(self.table, new, context)
         old = [drop_constraint(self.table, self.old.name, context)] if self.old else []
         comment = constraint_comment(self.table, new.name, new.comment, context)
-        swap = [dataclasses.replace(statement, separate=False) for statement in key.brief()]
+        swap = [dataclasses.replace(item, separate=False, probe="") for item in key.brief()]
         return (*key.builds(), *apart([*old, *swap, *comment]))
 
     def _swap(self, key: sql.Composable | None, context: Context) -> tuple[Statement, ...]:

@@ -463,7 +463,7 @@ class Expansion:
     def _attach(self, key: Any) -> Iterator[Statement]:
         if self._partitioned and key is self._key:
             for statement in self._partitioned_key(key, key).brief():
-                yield dataclasses.replace(statement, separate=False)
+                yield dataclasses.replace(statement, separate=False, probe="")
             return
         if self._partitioned:
             yield rename_constraint(self.name, self.made(key.name), key.name, self.context)

@@ -329,7 +329,8 @@ def _partition_steps(
         index=sql.regclass(TableName(table.schema, index.name), context.schema),
     )
     frame = create_index(table, index, context, only=True)
-    frames = [Statement(frame, Lock.SHARE, (table,), separate=True, probe=exists)]
+    drop = sql.compose("DROP INDEX IF EXISTS {name}", name=index_name(table, index.name, context))
+    frames = [Statement(frame, Lock.SHARE, (table,), separate=True, probe=exists, cleanup=drop)]
     builds: list[Statement] = []
     attached: list[Statement] = []
     for child in context.graph.tables:

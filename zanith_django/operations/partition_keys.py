@@ -96,8 +96,8 @@ def foreign_key_in_partitions(
     table: TableName, key: ForeignKey, context: Context
 ) -> Iterator[Statement]:
     """NOT VALID and validated in every partition, then taken over by the table."""
-    for partition in partitions_with_rows(table, context.graph):
-        part = dataclasses.replace(key, name=name_in_partition(partition, key.name, "fkey"))
+    for partition, name in foreign_keys_in_partitions(table, key.name, context):
+        part = dataclasses.replace(key, name=name)
         tables = (partition, key.references)
         clause = foreign_key_clause(part, context)
         text = alter_table(context, partition, "ADD {key} NOT VALID", key=clause)
@@ -108,3 +108,11 @@ def foreign_key_in_partitions(
     probe = constraint_state(table, key.name, context, validated=False)
     tables = (table, key.references)
     yield Statement(whole, Lock.SHARE_ROW_EXCLUSIVE, tables, separate=True, probe=probe)
+
+
+def foreign_keys_in_partitions(
+    table: TableName, name: str, context: Context
+) -> list[tuple[TableName, str]]:
+    """(partition, name of its part) of a foreign key that is made so."""
+    partitions = partitions_with_rows(table, context.graph)
+    return [(partition, name_in_partition(partition, name, "fkey")) for partition in partitions]

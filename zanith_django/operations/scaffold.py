@@ -35,6 +35,7 @@ BEGIN
       SELECT 3, format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
       FROM pg_catalog.pg_constraint
       WHERE conname = ANY (_zanith_names) AND contype IN ('c', 'f') AND conparentid = 0
+        AND coninhcount = 0
       UNION ALL
       SELECT 4, format('ALTER TABLE %s DROP COLUMN %I', attrelid::regclass, attname)
       FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class c ON c.oid = attrelid
@@ -60,9 +61,14 @@ def take_away(
 
 
 def take_away_builds(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-    """Drops the indexes that these statements build concurrently, finished or not."""
+    """Drops the indexes that these statements build, finished or not."""
     return tuple(
-        Statement(item.cleanup, Lock.SHARE_UPDATE_EXCLUSIVE, item.tables, transactional=False)
+        Statement(
+            item.cleanup,
+            Lock.ACCESS_EXCLUSIVE if item.transactional else Lock.SHARE_UPDATE_EXCLUSIVE,
+            item.tables,
+            transactional=item.transactional,
+        )
         for item in statements
         if item.cleanup
     )
