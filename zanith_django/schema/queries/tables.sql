@@ -14,8 +14,9 @@ WITH chosen AS MATERIALIZED (
                THEN n.nspname !~ '^(pg_|_zanith_)' AND n.nspname <> 'information_schema'
                ELSE n.nspname = ANY (nullif(current_setting('zanith.schemas', true), '')::text[]) END
       AND (coalesce(current_setting('zanith.tables', true), '') = ''
+           -- A hashed subplan: the array is read once, not for every table.
            OR format('%I.%I', n.nspname, c.relname)
-              = ANY (nullif(current_setting('zanith.tables', true), '')::text[]))
+              IN (SELECT unnest(nullif(current_setting('zanith.tables', true), '')::text[])))
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                       WHERE d.classid = 'pg_catalog.pg_class'::regclass
                         AND d.objid = c.oid AND d.deptype = 'e')
