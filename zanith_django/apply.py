@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +48,9 @@ from zanith_django.ledger import (
     Ledger,
     NewStep,
     StepRow,
-    finishing,
     split_step_id,
-    starting,
     step_id,
+    turning,
 )
 from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context, Operation, Statement
@@ -142,6 +141,31 @@ def apply(
         working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
     ):
         return _Run(connection, options, told, events).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """The steps of a migration that are left, and the rows of all."""
+
+    migration: PlannedMigration
+    steps: Sequence[PlannedStep]
+    rows: Mapping[int, StepRow]
+
+    def row_after(self, place: int) -> str | None:
+        """The row of the step after this place; None for the last."""
+        following = self.steps[place + 1 : place + 2]
+        return self.rows[following[0].number].id if following else None
+
+
+@dataclass(slots=True)
+class _Ready:
+    """One step about to run, what is known after it, and the next one, if that is ready too."""
+
+    run: StepRun
+    statements: Sequence[Statement]
+    finish: Finish
+    after: Context
+    following: _Ready | None = None
 
 
 class _Run:
@@ -286,16 +310,18 @@ class _Run:
         self.events.retrying(words)
         self.reporter.retrying(words)
 
-    def started(self, migration: PlannedMigration, step: PlannedStep) -> float:
+    def started(self, migration: PlannedMigration, step: PlannedStep, event: StepEvent) -> float:
         """Tells that the step begins; when that was."""
         self.reporter.step_started(migration, step)
-        self.events.step_started(_event(migration, step))
+        self.events.step_started(event)
         return time.monotonic()
 
-    def finished(self, migration: PlannedMigration, step: PlannedStep, since: float) -> None:
+    def finished(
+        self, migration: PlannedMigration, step: PlannedStep, event: StepEvent, since: float
+    ) -> None:
         seconds = time.monotonic() - since
         self.reporter.step_finished(migration, step, seconds)
-        self.events.step_finished(_event(migration, step), seconds)
+        self.events.step_finished(event, seconds)
 
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
@@ -329,9 +355,14 @@ class _Run:
             migration_id=migration.id,
         )
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
-        for step, following in _with_next(left):
-            then = starting(rows[following.number].id) if following else ""
-            context = self._step(migration, step, rows[step.number], context, then)
+        todo = _Todo(migration, left, rows)
+        if left:
+            self.ledger.prepare()
+        ready: _Ready | None = None
+        for place in range(len(left)):
+            ready = self._step(todo, place, context, ready)
+            context = ready.after
+            ready = ready.following
         self._complete(migration, injected)
         return len(left)
 
@@ -345,67 +376,92 @@ class _Run:
             self._snapshot(migration, "after")
             self.ledger.record(migration.id)
 
-    def _step(
-        self,
-        migration: PlannedMigration,
-        step: PlannedStep,
-        row: StepRow,
-        context: Context,
-        then: str,
-    ) -> Context:
+    def _step(self, todo: _Todo, place: int, context: Context, ready: _Ready | None) -> _Ready:
         """Run one step, which is `running` already; returns what the next one may know.
 
-        `then` is the statement by which the next one becomes `running` as this one is `done`.
+        While the server works, the next step is made ready.
         """
-        started = self.started(migration, step)
+        migration, step = todo.migration, todo.steps[place]
+        event = _event(migration, step)
+        started = self.started(migration, step, event)
         with self._failing(migration, lambda: step.number, step.operation.describe):
-            made = {step.operation.table.name} if isinstance(step.operation, CreateTable) else set()
-            if row.attempt > 1:  # what began on rows goes on in the same way, if they are gone too
-                self.occupied.update(step.operation.tables)
-            context = self._with_empty(step.operation, context, made)
-            operation = as_live(step.operation, context.graph)
-            statements = operation.statements(context) if operation else ()
-            run = StepRun(row.id, migration.id, context.schema, resumed=row.attempt > 1)
-            finish = self._finish(operation, statements, run, context, then)
-            self.executor.run(run, statements, finish)
-        self.finished(migration, step, started)
-        return dataclasses.replace(
-            context,
-            graph=operation.apply_to(context.graph) if operation else context.graph,
-            fresh=context.fresh | made,
+            ready = ready or self._ready(todo, place, self._looked(todo, place, context))
+            now = ready
+
+            def meanwhile() -> None:
+                now.following = self._ready_ahead(todo, place + 1, now.after)
+
+            self.executor.run(now.run, now.statements, now.finish, meanwhile)
+        self.finished(migration, step, event, started)
+        return now
+
+    def _ready_ahead(self, todo: _Todo, place: int, context: Context) -> _Ready | None:
+        """The step at this place, as long as nothing has to be asked for it. What is wrong with it
+        is told when it is its turn."""
+        if place == len(todo.steps) or context.empty:
+            return None
+        if self._unsure(todo.steps[place].operation, context):
+            return None
+        try:
+            return self._ready(todo, place, context)
+        except Exception:
+            return None
+
+    def _ready(self, todo: _Todo, place: int, context: Context) -> _Ready:
+        """What a step runs, and what is known after it."""
+        step = todo.steps[place]
+        row, then = todo.rows[step.number], todo.row_after(place)
+        operation = as_live(step.operation, context.graph)
+        statements = operation.statements(context) if operation else ()
+        return _Ready(
+            run=StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1),
+            statements=statements,
+            finish=self._finish(operation, statements, row, context, then),
+            after=dataclasses.replace(
+                context,
+                graph=operation.apply_to(context.graph) if operation else context.graph,
+                fresh=context.fresh | _made(step.operation),
+            ),
         )
 
-    def _with_empty(
-        self, operation: Operation, context: Context, made: Collection[TableName]
-    ) -> Context:
+    # --- which tables are empty ----------------------------------------------------------------
+
+    def _looked(self, todo: _Todo, place: int, context: Context) -> Context:
         """Which tables are empty right now. One that was seen with rows is not looked at again:
         to take it for one in use is never wrong."""
-        known = context.fresh.union(made, self.occupied)
-        unsure = [name for name in operation.tables if name not in known]
+        operation = todo.steps[place].operation
+        if todo.rows[todo.steps[place].number].attempt > 1:
+            # What began on rows goes on in the same way, if they are gone too.
+            self.occupied.update(operation.tables)
+        unsure = self._unsure(operation, context)
         if not unsure and not context.empty:
             return context
         empty = empty_tables(self.connection, context.schema, unsure)
         self.occupied.update(name for name in unsure if name not in empty)
         return dataclasses.replace(context, empty=empty)
 
+    def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
+        known = self.occupied | _made(operation)
+        return [name for name in operation.tables if name not in known | context.fresh]
+
     def _finish(
         self,
         operation: Operation | None,
         statements: Sequence[Statement],
-        run: StepRun,
+        row: StepRow,
         context: Context,
-        then: str,
+        then: str | None,
     ) -> Finish:
         """`done`, and the next step's `running`; with what a drop leaves behind."""
         artifact = operation.artifact(context) if operation else None
         ran = "\n".join(f"{statement.sql};" for statement in statements)
-        text = ";\n".join(filter(None, [finishing(run.row_id, DONE, ran=ran), then]))
+        text = turning(row.id, ran if ran != row.sql else None, then)
         if artifact is None:
             return Finish(text)
         kept = artifact
         return Finish(
             text,
-            lambda: keep(self.ledger, run.migration_id, kept, context.schema),
+            lambda: keep(self.ledger, row.migration_id, kept, context.schema),
             lambda: count_kept(self.ledger, kept),
         )
 
@@ -533,11 +589,12 @@ class _DjangoWork:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
-        self.clock = self._run.started(self.migration, self.steps[number])
+        self.event = _event(self.migration, self.steps[number])
+        self.clock = self._run.started(self.migration, self.steps[number], self.event)
 
     def _finish(self, number: int, text: str) -> None:
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
-        self._run.finished(self.migration, self.steps[number], self.clock)
+        self._run.finished(self.migration, self.steps[number], self.event, self.clock)
 
     def _deferred(self, text: str) -> None:
         number = len(self.steps) + 1
@@ -554,6 +611,10 @@ class _DjangoWork:
 def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:
     following: tuple[_T | None, ...] = (*items, None)
     return zip(items, following[1:], strict=True)
+
+
+def _made(operation: Operation) -> frozenset[TableName]:
+    return frozenset([operation.table.name] if isinstance(operation, CreateTable) else [])
 
 
 def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:

@@ -47,11 +47,13 @@ class Events:
 
     def step_started(self, step: StepEvent) -> None:
         self.current = step
-        self._tell(logging.INFO, signals.step_started, "step_started", step.fields)
+        if self._heard(logging.INFO, signals.step_started):
+            self._tell(logging.INFO, signals.step_started, "step_started", step.fields)
 
     def step_finished(self, step: StepEvent, seconds: float) -> None:
-        fields = {**step.fields, "seconds": seconds}
-        self._tell(logging.INFO, signals.step_finished, "step_finished", fields)
+        if self._heard(logging.INFO, signals.step_finished):
+            fields = {**step.fields, "seconds": seconds}
+            self._tell(logging.INFO, signals.step_finished, "step_finished", fields)
         self.current = None
 
     def migration_applied(
@@ -76,6 +78,11 @@ class Events:
             self._log(logging.WARNING, "lock_not_had", {**at, "error": words})
 
     # --- how -----------------------------------------------------------------------------------
+
+    def _heard(self, level: int, signal: Signal) -> bool:
+        """Is anybody listening at all?"""
+        listening = run_log.isEnabledFor(level) or bool(signal.receivers)
+        return listening and not self.silent
 
     def _tell(self, level: int, signal: Signal, name: str, fields: dict[str, Any]) -> None:
         if self.silent:

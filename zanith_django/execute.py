@@ -18,6 +18,7 @@ from zanith_django.ledger import Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
 from zanith_django.run_lock import LOST, check_held, guard
+from zanith_django.sending import Meanwhile, send
 from zanith_django.session import milliseconds
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
@@ -26,6 +27,7 @@ ROUNDS = 100
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
 DUPLICATE = "42P07"
+NOT_PREPARED = "26000"
 
 _BLOCKERS = """\
 SELECT a.pid, a.state, date_trunc('second', clock_timestamp() - a.xact_start)::text,
@@ -80,9 +82,20 @@ class Executor:
         self.call_python, self.on_progress = call_python, on_progress
         self.on_retry = on_retry
         self.lock_timeout, self.lock_retries = conf.lock_timeout, conf.lock_retries
+        self.meanwhile: Meanwhile | None = None
 
-    def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
-        """Run the statements and then `finish`, which commits together with the last ones."""
+    def run(
+        self,
+        step: StepRun,
+        statements: Sequence[Statement],
+        finish: Finish,
+        meanwhile: Meanwhile | None = None,
+    ) -> None:
+        """Run the statements and then `finish`, which commits together with the last ones.
+
+        `meanwhile` may be called while the server is at work, and must not ask it anything.
+        """
+        self.meanwhile = meanwhile
         self._run(step, statements, finish)
         if finish.after:
             finish.after()
@@ -134,7 +147,7 @@ class Executor:
         def attempt() -> None:
             if fused:
                 texts = [begin, *(statement.sql for statement in group), finish.sql]
-                self._execute(";\n".join(filter(None, texts)))
+                self._fused(";\n".join(filter(None, texts)))
                 return
             with transaction.atomic(using=self.connection.alias, durable=True):
                 self._execute(begin)
@@ -197,6 +210,16 @@ class Executor:
         """Without parameters: several statements of one text are one transaction by themselves."""
         with self.connection.cursor() as cursor:
             cursor.execute(text)
+
+    def _fused(self, text: str) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        try:
+            send(self.connection, text, meanwhile)
+        except DatabaseError as error:
+            if _sqlstate(error) != NOT_PREPARED:
+                raise
+            self.ledger.prepare()  # somebody's code deallocated it
+            send(self.connection, text)
 
     def _in_rounds(self, statement: Rounds) -> None:
         for _ in range(ROUNDS):

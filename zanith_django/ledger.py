@@ -26,6 +26,7 @@ FINISHED = (DONE, SKIPPED)
 REFUSED = "refused — "
 UNDOING = "rolling back"
 
+_STEP_ID = re.compile(r"(.*)::(\d{4,})(?:\.(\d+))?", re.DOTALL)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BASELINE = "baseline"
 
@@ -125,7 +126,7 @@ def step_id(migration_id: str, step: int, attempt: int = 1) -> str:
 
 def split_step_id(row_id: str) -> tuple[str, int, int]:
     """(migration, step, attempt) of a step row's id."""
-    match = re.fullmatch(r"(.*)::(\d{4,})(?:\.(\d+))?", row_id, re.DOTALL)
+    match = _STEP_ID.fullmatch(row_id)
     if match is None:
         return row_id, 0, 1
     return match[1], int(match[2]), int(match[3] or 1)
@@ -165,12 +166,44 @@ def _half_undone(rows: Sequence[StepRow]) -> bool:
     return last is not None and any(at <= last for at in standing)
 
 
+# One step is `done` and the next one `running`, in one statement that is planned once.
+_TURN = """\
+PREPARE _zanith_turn (text, text, text) AS
+UPDATE _zanith_migration_steps
+SET status = CASE id WHEN $1 THEN 'done' ELSE 'running' END,
+    sql = CASE id WHEN $1 THEN coalesce($2, sql) ELSE sql END,
+    error = NULL,
+    started_at = CASE id WHEN $1 THEN coalesce(started_at, clock_timestamp())
+                 ELSE clock_timestamp() END,
+    finished_at = CASE id WHEN $1 THEN clock_timestamp() END
+WHERE id IN ($1, $3)"""
+
+
+def turning(row_id: str, ran: str | None, following: str | None) -> str:
+    """`row_id` is done, by the SQL `ran` (None: as planned), and `following` runs, if there is one.
+
+    Needs `Ledger.prepare`.
+    """
+    return sql.compose(
+        "EXECUTE _zanith_turn ({id}, {ran}, {following})",
+        id=sql.literal(row_id),
+        ran=sql.literal(ran),
+        following=sql.literal(following),
+    )
+
+
 class Ledger:
     """Reads and writes the ledger on one connection, inside whatever transaction is open."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self._there = False
+
+    def prepare(self) -> None:
+        """Makes `turning` known to the session; as often as one likes."""
+        asked = "SELECT count(*) FROM pg_prepared_statements WHERE name = '_zanith_turn'"
+        if not self._value(asked):
+            self._run(_TURN)
 
     # --- the tables ----------------------------------------------------------------------------
 

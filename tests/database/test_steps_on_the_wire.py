@@ -1,0 +1,109 @@
+"""How a step goes to the server: in one text, with the run lock asked for, and time well used."""
+
+from __future__ import annotations
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ProgrammingError
+
+from tests.servers import Database
+from zanith_django.exceptions import LockLost
+from zanith_django.execute import Executor, Finish, StepRun
+from zanith_django.ledger import Ledger, NewStep, turning
+from zanith_django.operations.base import Statement
+from zanith_django.run_lock import _TRY, CLASS_ID, OBJECT_ID
+from zanith_django.sending import send
+
+STEP = StepRun("m1::0001", "m1", "public")
+
+
+def rows(connection: BaseDatabaseWrapper, text: str) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return list(cursor.fetchall())
+
+
+def two_steps(connection: BaseDatabaseWrapper) -> Executor:
+    """Both in the ledger, the first one running."""
+    ledger = Ledger(connection)
+    ledger.add_pending("m1", [NewStep(n, "rawSql", "planned", "safe", 5) for n in (1, 2)])
+    ledger.start(STEP.row_id)
+    ledger.prepare()
+    return Executor(connection, ledger)
+
+
+def statuses(connection: BaseDatabaseWrapper) -> list[tuple[object, ...]]:
+    return rows(connection, "SELECT status, sql FROM _zanith_migration_steps ORDER BY id")
+
+
+def test_a_step_is_one_text_in_which_the_next_one_begins(ledgered: BaseDatabaseWrapper) -> None:
+    executor, sent = two_steps(ledgered), []
+
+    def note(execute, text, *given):  # type: ignore[no-untyped-def]
+        sent.append(text)
+        return execute(text, *given)
+
+    with ledgered.execute_wrapper(note):
+        finish = Finish(turning(STEP.row_id, "ran", "m1::0002"))
+        executor.run(STEP, [Statement("CREATE TABLE made ()")], finish, lambda: None)
+
+    assert len(sent) == 1
+    assert statuses(ledgered) == [("done", "ran"), ("running", "planned")]
+
+
+def test_a_step_that_fails_leaves_nothing_and_says_why(ledgered: BaseDatabaseWrapper) -> None:
+    executor = two_steps(ledgered)
+    statements = [Statement("CREATE TABLE made ()"), Statement("ALTER TABLE missing ADD c int")]
+    with pytest.raises(ProgrammingError, match='relation "missing" does not exist'):
+        executor.run(STEP, statements, Finish(turning(STEP.row_id, None, None)), lambda: None)
+    assert rows(ledgered, "SELECT to_regclass('made')") == [(None,)]
+    assert statuses(ledgered)[0] == ("running", "planned")
+
+
+def test_a_run_whose_lock_is_gone_stops_before_the_step(ledgered: BaseDatabaseWrapper) -> None:
+    executor = two_steps(ledgered)
+    rows(ledgered, "SELECT pg_advisory_unlock_all()")
+    with pytest.raises(LockLost):
+        executor.run(STEP, [Statement("CREATE TABLE made ()")], Finish())
+    assert rows(ledgered, "SELECT to_regclass('made')") == [(None,)]
+
+
+def test_to_ask_for_the_lock_lets_nobody_else_have_it(
+    ledgered: BaseDatabaseWrapper, fresh_database: Database
+) -> None:
+    executor = two_steps(ledgered)
+    for _ in range(3):
+        executor.run(STEP, [], Finish())
+    with fresh_database.connect() as other:
+        assert other.execute(_TRY, [CLASS_ID, OBJECT_ID]).fetchone() == (False,)
+
+
+def test_what_somebody_deallocated_is_prepared_again(ledgered: BaseDatabaseWrapper) -> None:
+    executor = two_steps(ledgered)
+    with ledgered.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    executor.run(STEP, [Statement("SELECT 1")], Finish(turning(STEP.row_id, None, None)))
+    assert statuses(ledgered)[0] == ("done", "planned")
+
+
+def test_the_client_works_on_while_the_server_does(ledgered: BaseDatabaseWrapper) -> None:
+    """The server waits for a lock that is given back meanwhile."""
+    other = ledgered.copy()
+
+    def give_back() -> None:
+        rows(other, "SELECT pg_advisory_unlock(42)")
+
+    try:
+        rows(other, "SELECT pg_advisory_lock(42)")
+        send(ledgered, "SELECT pg_advisory_lock(42)", give_back)
+    finally:
+        other.close()
+
+
+def test_an_interruption_meanwhile_cancels_what_runs(ledgered: BaseDatabaseWrapper) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        send(ledgered, "SELECT pg_sleep(600)", interrupted)
+    assert rows(ledgered, "SELECT 1") == [(1,)]

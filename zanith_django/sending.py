@@ -1,0 +1,57 @@
+"""Sends a text of several statements, and lets the client work on while the server does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from psycopg import Connection, errors, generators
+from psycopg.pq import ExecStatus
+
+Meanwhile = Callable[[], None]
+
+_FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
+
+
+def send(connection: BaseDatabaseWrapper, text: str, meanwhile: Meanwhile | None = None) -> None:
+    """Run a text without parameters and results. `meanwhile` is called once it is on its way, and
+    must not use the connection; what it raises is for the caller, after the server is done.
+
+    The text goes the way of every statement: execute wrappers see it, and errors are Django's.
+    """
+    connection.ensure_connection()
+    if meanwhile is None:
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+        return
+    sender: Any = _Sender(connection.connection, meanwhile)
+    wrapper = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    wrapped: CursorWrapper = wrapper(sender)
+    wrapped.execute(text)
+
+
+class _Sender:
+    """As much of a cursor as Django's wrappers need."""
+
+    def __init__(self, raw: Connection[Any], meanwhile: Meanwhile) -> None:
+        self.raw, self.meanwhile = raw, meanwhile
+
+    def execute(self, text: str) -> None:
+        pgconn = self.raw.pgconn
+        pgconn.send_query(text.encode())
+        pgconn.flush()
+        try:
+            self.meanwhile()
+        except BaseException:
+            self.raw.cancel_safe()
+            self._results()
+            raise
+        for result in self._results():
+            if result.status in _FAILED:
+                raise errors.error_from_result(result)
+
+    def _results(self) -> list[Any]:
+        """As psycopg waits for them: Ctrl-C cancels what runs."""
+        return self.raw.wait(generators.execute(self.raw.pgconn))
