@@ -172,7 +172,14 @@ class Pair:
             return set()
         gone = [column for column in self.gone_columns if not column.generated]
         names = {item.name for column in gone for item in self._containing(column, part)}
-        return names - self._destroyed(part)
+        return names - self._destroyed(part) - self._reworded(part)
+
+    def _reworded(self, part: str) -> set[str]:
+        """Names of what has a text that reads a column of which the type changes. PostgreSQL adds
+        casts to that text; who remembered it then would bring it back with them."""
+        if part not in ("checks", "exclusions", "indexes", "policies"):
+            return set()
+        return {item.name for old, _ in self.retyped for item in self._containing(old, part)}
 
     def altered_policies(self) -> list[tuple[Policy, Policy]]:
         """(now, wanted) of the policies that can change where they are: of the same name, or of
