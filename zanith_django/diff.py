@@ -270,11 +270,16 @@ def _dropped_parts(d: _Differ) -> Iterator[Operation]:
     for pair in d.pairs():
         for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
             carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
-            altered = pair.altered_policies() if part == "policies" else []
-            stays = carried | {old.name for old, _ in altered}
+            stays = carried | (_altered_policies(pair) if part == "policies" else set())
             for item in pair.leaving(part):
                 if item.name not in stays:
                     yield _DROPS[part](pair.name, item, d.label(pair.name))
+
+
+def _altered_policies(pair: Pair) -> set[str]:
+    """Names of those that change where they are, by themselves or with the type of a column."""
+    with_types = (pair.policies_with(old.name) for old, _ in pair.retyped)
+    return {old.name for pairs in (pair.altered_policies(), *with_types) for old, _ in pairs}
 
 
 def _ends(d: _Differ, pair: Pair, part: str) -> set[str]:
@@ -535,7 +540,7 @@ def _altered_columns(d: _Differ) -> Iterator[Operation]:
     for pair in d.pairs():
         for old, new in sorted(pair.columns, key=_generated_order):
             if old != new:
-                yield from _altered_column(d, pair.name, old, new)
+                yield from _altered_column(d, pair, old, new)
 
 
 def _generated_order(pair: tuple[Column, Column]) -> int:
@@ -545,8 +550,9 @@ def _generated_order(pair: tuple[Column, Column]) -> int:
     return 3 if new.generated else 2
 
 
-def _altered_column(d: _Differ, table: TableName, old: Column, new: Column) -> Iterator[Operation]:
-    label, name = d.label(table), new.name
+def _altered_column(d: _Differ, pair: Pair, old: Column, new: Column) -> Iterator[Operation]:
+    table, name = pair.name, new.name
+    label = d.label(table)
     if new.generated and not old.generated:
         yield _drop_column(d, d.current(table), old)
         yield ops.AddGeneratedColumn(table=table, column=new, model=label)
@@ -562,7 +568,7 @@ def _altered_column(d: _Differ, table: TableName, old: Column, new: Column) -> I
     if old.identity and not new.identity:
         yield ops.AlterColumnIdentity(table=table, column=name, old=old.identity, model=label)
         old = dataclasses.replace(old, identity="")
-    yield from _altered_values(d, table, old, new)
+    yield from _altered_values(d, pair, old, new)
     if old.nullable and not new.nullable:
         value = ""
         if fill := d.hints.fills.get((table, name)):
@@ -577,14 +583,17 @@ def _altered_column(d: _Differ, table: TableName, old: Column, new: Column) -> I
         )
 
 
-def _altered_values(d: _Differ, table: TableName, old: Column, new: Column) -> Iterator[Operation]:
-    """Type, collation and storage together; a default alone by itself."""
-    label = d.label(table)
+def _altered_values(d: _Differ, pair: Pair, old: Column, new: Column) -> Iterator[Operation]:
+    """Type, collation and storage together, with the policies that they change; a default alone
+    by itself."""
+    table, label = pair.name, d.label(pair.name)
     fields = ("type", "collation", "storage", "compression")
     changes = {f: getattr(new, f) for f in fields if getattr(old, f) != getattr(new, f)}
     if changes:
         after = dataclasses.replace(old, default=new.default, **changes)
-        yield ops.AlterColumnType(table=table, old=old, new=after, model=label)
+        retyped = (old.type, old.collation) != (after.type, after.collation)
+        policies = tuple(pair.policies_with(old.name)) if retyped else ()
+        yield ops.AlterColumnType(table=table, old=old, new=after, policies=policies, model=label)
     elif old.default != new.default:
         yield ops.AlterColumnDefault(
             table=table, column=new.name, old=old.default, new=new.default, model=label
@@ -618,6 +627,7 @@ def _deferred(d: _Differ) -> Iterator[Operation]:
                     name=new.name,
                     old=old.deferrable,
                     new=new.deferrable,
+                    foreign_key=old,
                     model=d.label(pair.name),
                 )
 

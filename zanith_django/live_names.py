@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from zanith_django.operations import (
+    AlterForeignKey,
     AlterPrimaryKey,
     ArchiveColumn,
     ArchiveTable,
@@ -61,6 +62,8 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
         return _drop(operation, found)
     if isinstance(operation, RenameIndex | RenameConstraint):
         return _rename(operation, found)
+    if isinstance(operation, AlterForeignKey):
+        return _foreign_key(operation, found)
     if isinstance(operation, AlterPrimaryKey) and operation.old:
         return dataclasses.replace(operation, old=found.primary_key)
     return operation
@@ -109,6 +112,16 @@ def _rename(
         if twin and twin.name != operation.new:
             return dataclasses.replace(operation, old=twin.name, **{field: twin})
     return None
+
+
+def _foreign_key(operation: AlterForeignKey, table: Table) -> AlterForeignKey:
+    wanted = operation.foreign_key
+    if wanted is None or _has(table.foreign_keys, operation.name):
+        return operation
+    twin = _twin(table, "foreign_keys", wanted)
+    if twin is None:
+        return operation
+    return dataclasses.replace(operation, name=twin.name, foreign_key=twin)
 
 
 def _twin(table: Table, part: str, wanted: Any) -> Any:

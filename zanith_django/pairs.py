@@ -198,6 +198,30 @@ class Pair:
             pairs.append((old, new))
         return pairs
 
+    def policies_with(self, column: str) -> list[tuple[Policy, Policy]]:
+        """(now, wanted) of the policies that change together with the type of this column, and
+        with that of no other: PostgreSQL makes them anew in any case."""
+        wanted = {policy.name: policy for policy in self.wanted.policies}
+        others = self._in_the_way(column)
+        pairs = []
+        for old in what_contains(self.current, column)["policies"]:
+            new = wanted.get(old.name)
+            if new is None or stays(old, new):
+                continue
+            if not any(self._reads(policy, name) for policy in (old, new) for name in others):
+                pairs.append((old, new))
+        return pairs
+
+    def _in_the_way(self, column: str) -> list[str]:
+        """Columns that change at another moment than this one."""
+        names = [old.name for old, _ in self.retyped if old.name != column]
+        names += [item.name for item in (*self.hard_gone, *self.new_columns) if item.generated]
+        return [*names, *self.replaced]
+
+    def _reads(self, policy: Policy, column: str) -> bool:
+        texts = (policy.using, policy.check)
+        return any(mentions(text, column, self.name.name) for text in texts)
+
     def _touched(self) -> set[str]:
         """Names of the policies that stand in the way of a change of some column."""
         names = [column.name for column in self.hard_gone if column.generated]

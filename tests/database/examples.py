@@ -97,6 +97,21 @@ def altered(
     )
 
 
+def altered_with_policy(name: str, kind: str, using: str) -> Example:
+    """The column and the policy that reads it get other types."""
+
+    def operation(graph: SchemaGraph) -> Operation:
+        old, policy = column(graph, name), item(graph, "policies", "own")
+        return ops.AlterColumnType(
+            table=T,
+            old=old,
+            new=dataclasses.replace(old, type=kind),
+            policies=((policy, dataclasses.replace(policy, using=using)),),
+        )
+
+    return Example(operation, f"CREATE POLICY own ON t USING ({name} > 0)")
+
+
 def added(kind: str, **fields: Any) -> Example:
     return add(ops.AddColumn, column=Column("n", kind, **fields))
 
@@ -129,7 +144,9 @@ def policy(**fields: Any) -> Example:
 
 def re_timed(mode: str) -> Example:
     return Example(
-        lambda g: ops.AlterForeignKey(table=T, name="t_p", old="", new=mode),
+        lambda g: ops.AlterForeignKey(
+            table=T, name="t_p", new=mode, foreign_key=item(g, "foreign_keys", "t_p")
+        ),
         "ALTER TABLE t ADD CONSTRAINT t_p FOREIGN KEY (p_id) REFERENCES p (id)",
     )
 
@@ -467,6 +484,8 @@ EXAMPLES: dict[str, list[Example]] = {
         altered(POINTED_AT + BY_ID, "id", type="integer"),
         altered(POINTED_AT + BY_ID, "a", type="bigint"),
         altered(VIRTUAL_G, "a", since=180000, type="bigint"),
+        altered_with_policy("d", "text", "(d > '1'::text)"),
+        altered_with_policy("a", "bigint", "(a > 1)"),
     ],
     "alterColumnNullable": [
         add(ops.AlterColumnNullable, column="b", nullable=False),

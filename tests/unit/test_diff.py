@@ -484,10 +484,20 @@ CASES = [
         "alterPolicy softDropColumn",
     ),
     Case(
-        "a policy in the way of a new type",
+        "a policy changes with the type of its column",
         one(A, policies=(POLICY,)),
         one(put(A, type="text"), policies=(put(POLICY, using="(a > 'a')"),)),
-        "dropPolicy alterColumnType createPolicy",
+        "alterColumnType",
+    ),
+    Case(
+        "a policy in the way of two new types",
+        one(A, C, policies=(put(POLICY, using="(a > c)"),)),
+        one(
+            put(A, type="text"),
+            put(C, type="text"),
+            policies=(put(POLICY, using="(a > 'c')"),),
+        ),
+        "dropPolicy alterColumnType alterColumnType createPolicy",
     ),
     # What tables stand on
     Case(

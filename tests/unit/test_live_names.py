@@ -12,6 +12,7 @@ from zanith_django.operations import Operation
 from zanith_django.schema.graph import (
     Check,
     Column,
+    ForeignKey,
     Index,
     IndexKey,
     PrimaryKey,
@@ -24,6 +25,7 @@ from zanith_django.schema.graph import (
 T = TableName("", "t")
 INDEX = Index("t_a_b_idx", (IndexKey("a"), IndexKey("b")))
 UNIQUE = Unique("t_a_uniq", ("a",))
+KEY = ForeignKey("t_b_fk", ("b",), TableName("", "o"), ("id",))
 CHECK = Check("t_a_check", "(a > 0)", ("a",))
 LIVE = SchemaGraph(
     tables=(
@@ -32,6 +34,7 @@ LIVE = SchemaGraph(
             (Column("a", "integer"), Column("b", "integer")),
             PrimaryKey("other_pkey", ("a",)),
             uniques=(dataclasses.replace(UNIQUE, name="old_unique"),),
+            foreign_keys=(dataclasses.replace(KEY, name="old_key"),),
             checks=(dataclasses.replace(CHECK, name="old_check"),),
             indexes=(dataclasses.replace(INDEX, name="old_index"),),
         ),
@@ -63,6 +66,20 @@ def test_a_rename_finds_what_looks_the_same(
 def test_a_rename_of_what_is_not_there_does_nothing() -> None:
     for index in (OTHER, None):
         assert as_live(ops.RenameIndex(table=T, old="x", new="n", index=index), LIVE) is None
+
+
+def test_a_foreign_key_that_is_checked_later_is_found_by_where_it_points() -> None:
+    operation = ops.AlterForeignKey(table=T, name="t_b_fk", new="deferred", foreign_key=KEY)
+    found = as_live(operation, LIVE)
+    assert isinstance(found, ops.AlterForeignKey)
+    assert (found.name, found.new) == ("old_key", "deferred")
+    assert found.inverse().inverse() == found
+    back = as_live(operation.inverse(), found.apply_to(LIVE))
+    assert isinstance(back, ops.AlterForeignKey)
+    assert (back.name, back.new) == ("old_key", "")
+    elsewhere = dataclasses.replace(KEY, columns=("a",))
+    nowhere = dataclasses.replace(operation, foreign_key=elsewhere)
+    assert as_live(nowhere, LIVE) == nowhere
 
 
 def test_a_primary_key_has_whatever_name_the_table_gives_it() -> None:

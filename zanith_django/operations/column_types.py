@@ -40,13 +40,20 @@ from zanith_django.operations.dependents import (
     what_contains,
 )
 from zanith_django.operations.indexes import AddIndex
-from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.policies import (
+    AlterPolicy,
+    CreatePolicy,
+    DropPolicy,
+    PolicyPairs,
+    exchanged,
+)
 from zanith_django.operations.retyping import Retyping, retyping
 from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
-from zanith_django.schema.graph import Column, Policy, SchemaGraph, Table, TableName
+from zanith_django.operations.words import with_facts
+from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
 _CHANGED = ("type", "collation", "default", "storage", "compression")
 
@@ -65,8 +72,9 @@ class AlterColumnType(OnTable):
     Where PostgreSQL would write the table anew, a new column or a new table takes the old one's
     place instead (`retyping.py`). Otherwise, with `in_place`, and on a table that nobody can be
     using, what PostgreSQL refuses to carry over, generated columns that read this one and
-    policies, is made again in the same transaction. `undo` tells that it takes an earlier change
-    back.
+    policies, is made again in the same transaction. `policies` are (before, after) of those that
+    read the column and change with it: without a moment in which they are away. `undo` tells that
+    it takes an earlier change back.
     """
 
     kind = "alterColumnType"
@@ -76,6 +84,7 @@ class AlterColumnType(OnTable):
     using: str = ""
     undo: bool = False
     in_place: bool = False
+    policies: PolicyPairs = ()
     model: str = ""
 
     @property
@@ -85,15 +94,19 @@ class AlterColumnType(OnTable):
     def describe(self) -> str:
         if spell_type(self.old) == spell_type(self.new):
             return f"change how values of {self.target} are stored"
-        return f"change type of {self.target} from {spell_type(self.old)} to {spell_type(self.new)}"
+        text = f"change type of {self.target} from {spell_type(self.old)} to {spell_type(self.new)}"
+        return with_facts(text, *(f"policy {new.name} with it" for _, new in self.policies))
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        if way := self._retyping(context):
-            return way.statements()
+        way = self._retyping(context)
+        return way.statements() if way else self._at_once(context)
+
+    def _at_once(self, context: Context) -> tuple[Statement, ...]:
         table = must_have(context.graph, self.table)
         retyped = self._is_retyped(context)
         hanging = generated_from(table, self.new.name) if retyped else ()
-        policies = what_contains(table, self.new.name)["policies"] if retyped else ()
+        found = what_contains(table, self.new.name)["policies"] if retyped else ()
+        policies = exchanged(found, self.policies)
         triggers = triggers_on(table, self.new.name) if retyped else []
         rebuilt = _Rebuilt(table, hanging, context)
         changes = [*rebuilt.drops(), *self._changes(retyped), *rebuilt.adds()]
@@ -119,7 +132,7 @@ class AlterColumnType(OnTable):
         live = table.column(self.new.name) or self.old
         changes = {field: getattr(self.new, field) for field in _CHANGED}
         new = dataclasses.replace(live, **changes)
-        return retyping(table, live, new, self.using, context, undo=self.undo)
+        return retyping(table, live, new, self.using, self.policies, context, undo=self.undo)
 
     def _works_through(self, table: Table) -> bool:
         """Would PostgreSQL write the table anew, or its indexes? Another collation orders them,
@@ -179,16 +192,26 @@ class AlterColumnType(OnTable):
         return [change_sequence(self.table, self.new.name, change, context)]
 
     def inverse(self) -> Operation:
-        return dataclasses.replace(self, old=self.new, new=self.old, using="", undo=not self.undo)
+        back = tuple((new, old) for old, new in self.policies)
+        return dataclasses.replace(
+            self, old=self.new, new=self.old, using="", undo=not self.undo, policies=back
+        )
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return take_away(self.statements(context), self.tables, context)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         values = {field: getattr(self.new, field) for field in _CHANGED}
-        return alter(graph, self.table, self.new.name, **values)
+        graph = alter(graph, self.table, self.new.name, **values)
+        for old, new in self.policies:
+            graph = AlterPolicy(table=self.table, old=old, new=new).apply_to(graph)
+        return graph
 
     def reasons(self, context: Context) -> tuple[str, ...]:
+        changed = ("rls_change",) if self.policies else ()
+        return (*self._own_reasons(context), *changed)
+
+    def _own_reasons(self, context: Context) -> tuple[str, ...]:
         own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
         if way := self._retyping(context):
             return (own or "changes_column_type", *way.reasons())
@@ -311,14 +334,15 @@ class _Rebuilt:
     def adds(self) -> list[sql.Composable]:
         return [sql.clause("ADD COLUMN {it}", it=column_clause(column)) for column in self.columns]
 
-    def _policies(self, more: tuple[Policy, ...]) -> list[Policy]:
-        return list({**self.parts["policies"], **{item.name: item for item in more}}.values())
+    def _policies(self, more: PolicyPairs) -> PolicyPairs:
+        return exchanged(self.parts["policies"].values(), more)
 
-    def without_policies(self, more: tuple[Policy, ...]) -> list[Statement]:
+    def without_policies(self, more: PolicyPairs) -> list[Statement]:
         """A policy is in the way of DROP COLUMN and ALTER TYPE."""
-        return self._all(DropPolicy(table=self.table.name, policy=p) for p in self._policies(more))
+        pairs = self._policies(more)
+        return self._all(DropPolicy(table=self.table.name, policy=old) for old, _ in pairs)
 
-    def statements(self, more: tuple[Policy, ...]) -> list[Statement]:
+    def statements(self, more: PolicyPairs) -> list[Statement]:
         name, parts = self.table.name, self.parts
         key = self.table.primary_key
         again: list[Operation] = []
@@ -329,7 +353,7 @@ class _Rebuilt:
         again += [AddExclusion(table=name, exclusion=i) for i in parts["exclusions"].values()]
         again += [AddIndex(table=name, index=item) for item in parts["indexes"].values()]
         again += [AddForeignKey(table=name, foreign_key=i) for i in parts["foreign_keys"].values()]
-        again += [CreatePolicy(table=name, policy=policy) for policy in self._policies(more)]
+        again += [CreatePolicy(table=name, policy=policy) for _, policy in self._policies(more)]
         settings = [
             statement
             for column in self.columns

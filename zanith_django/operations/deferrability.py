@@ -9,7 +9,7 @@ from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, OnTable, Operation, Statement, alter_table
 from zanith_django.operations.constraint_clauses import deferrable_clause
-from zanith_django.schema.graph import SchemaGraph, Table, TableName
+from zanith_django.schema.graph import ForeignKey, SchemaGraph, Table, TableName
 
 _WORDS = {
     "": "at once",
@@ -23,6 +23,7 @@ class AlterForeignKey(OnTable):
     """Changes when a foreign key is checked; no row is looked at.
 
     `old` and `new` are what `ForeignKey.deferrable` may be: "", "immediate" or "deferred".
+    `foreign_key` is what it looks like before: a database of another past may call it otherwise.
     """
 
     kind = "alterForeignKey"
@@ -30,6 +31,7 @@ class AlterForeignKey(OnTable):
     name: str
     old: str = ""
     new: str = ""
+    foreign_key: ForeignKey | None = None
     model: str = ""
 
     @property
@@ -50,7 +52,8 @@ class AlterForeignKey(OnTable):
         return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
 
     def inverse(self) -> Operation:
-        return dataclasses.replace(self, old=self.new, new=self.old)
+        key = self.foreign_key and dataclasses.replace(self.foreign_key, deferrable=self.new)
+        return dataclasses.replace(self, old=self.new, new=self.old, foreign_key=key)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, self._altered)

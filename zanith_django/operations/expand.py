@@ -46,7 +46,7 @@ from zanith_django.operations.indexes import (
 )
 from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.partition_keys import PartitionedKey
-from zanith_django.operations.policies import CreatePolicy, DropPolicy
+from zanith_django.operations.policies import CreatePolicy, DropPolicy, PolicyPairs, exchanged
 from zanith_django.operations.replica_identity import around
 from zanith_django.operations.restores import RestoreColumn
 from zanith_django.operations.rewrites import assigns
@@ -141,8 +141,8 @@ BEGIN
 class Expansion:
     """The change of one column of `table` from `old` to `new`, both whole columns as they live.
 
-    `using` converts a value, "" by the plain cast. The old column is kept under the name `hidden`;
-    with `undo` it goes, for it is what an earlier such change made.
+    `using` converts a value, "" by the plain cast. `policies` change with it. The old column is
+    kept under the name `hidden`; with `undo` it goes, for it is what an earlier such change made.
     """
 
     table: Table
@@ -151,6 +151,7 @@ class Expansion:
     using: str
     context: Context
     undo: bool = False
+    policies: PolicyPairs = ()
 
     # --- names of ours -------------------------------------------------------------------------
 
@@ -395,7 +396,7 @@ class Expansion:
         yield from keep_no_longer(self.name, self.made("sync"), context, changed=True)
         for trigger in self._triggers:
             yield drop_trigger(self.name, trigger.name, context)
-        for policy in self._parts["policies"]:
+        for policy, _ in self._policies:
             yield from DropPolicy(table=self.name, policy=policy).statements(context)
         for holder, key in self._foreign_keys():
             locked = tuple(dict.fromkeys((holder, key.references)))
@@ -405,6 +406,10 @@ class Expansion:
         for index in self._parts["indexes"]:
             name = index_name(self.name, index.name, context)
             yield self._exclusively(sql.compose("DROP INDEX {name}", name=name))
+
+    @property
+    def _policies(self) -> PolicyPairs:
+        return exchanged(self._parts["policies"], self.policies)
 
     @property
     def _triggers(self) -> list[Trigger]:
@@ -456,7 +461,7 @@ class Expansion:
             yield rename_constraint(name, self.made(check.name), check.name, context)
         for holder, key in self._foreign_keys():
             yield rename_constraint(holder, self.made(key.name), key.name, context)
-        for policy in self._parts["policies"]:
+        for _, policy in self._policies:
             yield from CreatePolicy(table=name, policy=policy).statements(context)
         yield from make_triggers(name, self._triggers, context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -219,6 +219,16 @@ class AlterPolicy(OnTable):
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("rls_change",)
+
+
+PolicyPairs = tuple[tuple[Policy, Policy], ...]
+"""Policies as they are and as they are to be."""
+
+
+def exchanged(found: Iterable[Policy], pairs: PolicyPairs) -> PolicyPairs:
+    """All that are made anew: those that were found, as they are, but for those of `pairs`."""
+    same = {policy.name: (policy, policy) for policy in found}
+    return tuple({**same, **{old.name: (old, new) for old, new in pairs}}.values())
 
 
 def create_policy(table: TableName, policy: Policy, context: Context) -> str:

@@ -203,7 +203,12 @@ class RebuildTable(OnTable):
         table = context.graph.table(self.table)
         if table is None:  # nothing is known of it: a plan without a database
             return (Statement(f"-- {self.describe()}", Lock.ACCESS_EXCLUSIVE, (self.table,)),)
-        return tuple(_Rebuild(self, table, self.after(table), context).statements())
+        return self.statements_of(self.after(table), context)
+
+    def statements_of(self, after: Table, context: Context) -> tuple[Statement, ...]:
+        """The same with another table at the end, one of the same columns."""
+        table = must_have(context.graph, self.table)
+        return tuple(_Rebuild(self, table, after, context).statements())
 
     @property
     def given(self) -> dict[str, str]:

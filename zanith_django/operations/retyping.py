@@ -17,6 +17,7 @@ from zanith_django.operations.dependents import (
     what_contains,
 )
 from zanith_django.operations.expand import Expansion
+from zanith_django.operations.policies import PolicyPairs
 from zanith_django.operations.rebuild import RebuildTable, row_key
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 
@@ -41,6 +42,7 @@ class Retyping:
     old: Column
     new: Column
     using: str
+    policies: PolicyPairs
     context: Context
     undo: bool = False
 
@@ -48,7 +50,7 @@ class Retyping:
         if why := self.refused:
             return (self._refusal(why),)
         if self._by_table:
-            return self._rebuild.statements(self.context)
+            return self._rebuild.statements_of(self._after, self.context)
         return self._expansion.statements()
 
     def reasons(self) -> tuple[str, ...]:
@@ -103,7 +105,7 @@ class Retyping:
             return f"{self._bound}, and the table is partitioned"
         if table.inherits:
             return f"{self._bound}, and the table inherits from {table.inherits[0]}"
-        if row_key(table, self._rebuild.after(table), self._rebuild.given) is None:
+        if row_key(table, self._after, self._rebuild.given) is None:
             return f"{self._bound}, and the table has no other key by which to tell its rows"
         return ""
 
@@ -129,7 +131,16 @@ class Retyping:
 
     @property
     def _expansion(self) -> Expansion:
-        return Expansion(self.table, self.old, self.new, self.using, self.context, self.undo)
+        change = (self.old, self.new, self.using)
+        return Expansion(self.table, *change, self.context, self.undo, self.policies)
+
+    @property
+    def _after(self) -> Table:
+        """The new table, with the policies that change."""
+        after = self._rebuild.after(self.table)
+        for old, new in self.policies:
+            after = after.with_item("policies", new, instead_of=old.name)
+        return after
 
     @property
     def _rebuild(self) -> RebuildTable:
@@ -144,14 +155,21 @@ class Retyping:
 
 
 def retyping(
-    table: Table, old: Column, new: Column, using: str, context: Context, *, undo: bool
+    table: Table,
+    old: Column,
+    new: Column,
+    using: str,
+    policies: PolicyPairs,
+    context: Context,
+    *,
+    undo: bool,
 ) -> Retyping | None:
     """None where PostgreSQL refuses at once: an inherited column changes with its parent's."""
     parents = [table.partition_of, *table.inherits]
     inherited = (context.graph.table(parent) for parent in parents if parent)
     if table.partition_of or any(parent and parent.column(old.name) for parent in inherited):
         return None
-    return Retyping(table, old, new, using, context, undo)
+    return Retyping(table, old, new, using, policies, context, undo)
 
 
 def _heirs(table: Table, graph: SchemaGraph) -> list[str]:
