@@ -190,6 +190,10 @@ def _file(
     return NewFile(folder_of(config) / f"{migration_id}.py", text)
 
 
+# Django's own limit, and its words for what comes and goes.
+LONGEST_NAME = 52
+_VERBS = {"add": "", "create": "", "drop": "remove", "soft": "remove", "archive": "remove"}
+
 _STAMPED = re.compile(r"^\d{8}_\d{6}_")
 
 
@@ -202,14 +206,28 @@ def slug_of(name: str, label: str, taken: Iterable[str]) -> str:
 
 
 def name_of(operations: Sequence[Operation]) -> str:
-    """A slug made from the operations: the first two, and how many more."""
-    words = []
-    for operation in operations[:2]:
-        verb = re.sub(r"(?<!^)([A-Z])", r"_\1", operation.kind).lower()
-        target = re.sub(r"\W+", "_", operation.target.split("(")[0].split(".")[-1]).strip("_")
-        words.append(f"{verb}_{target}")
-    more = f"_and_{len(operations) - 2}_more" if len(operations) > 2 else ""
-    return ("_and_".join(words) + more)[:60].lower() or "empty"
+    """A slug made from the operations, as Django names migrations: of as many as find room."""
+    said = list(dict.fromkeys(filter(None, map(_said_of, operations))))
+    name, more, room = "_".join(said), "", LONGEST_NAME
+    while len(name) > room and len(said) > 1:
+        said.pop()
+        name, more, room = "_".join(said), "_and_more", LONGEST_NAME - len("_and_more")
+    return (name[:room].rstrip("_") or "empty") + more
+
+
+def _said_of(operation: Operation) -> str:
+    """`user_email` of what comes, `remove_user_email` of what goes, `alter_…`, `rename_…`."""
+    verb = re.split(r"(?=[A-Z])", operation.kind)[0]
+    what, model = operation.target, _model_of(operation)
+    if model and operation.tables:
+        what = re.sub(rf"^{re.escape(str(operation.tables[0]))}(?!\w)", model, what)
+    words = re.sub(r"\W+", "_", f"{_VERBS.get(verb, verb)} {what}")
+    return words.strip("_").lower()
+
+
+def _model_of(operation: Operation) -> str:
+    """The name of its model, without the app's label."""
+    return str(getattr(operation, "model", "")).rpartition(".")[2]
 
 
 def last_of(timeline: Timeline, label: str) -> list[str]:
