@@ -13,6 +13,7 @@ from tests.commands.test_recover import graph_of
 from tests.commands.test_stopped_runs import started, wait_until
 from tests.project import BASE_APPS, SETTINGS, Project
 from zanith_django.operations import (
+    AddCheck,
     AddColumn,
     AddForeignKey,
     AddIndex,
@@ -25,8 +26,10 @@ from zanith_django.operations import (
     RawSql,
     RunPython,
     SoftDropColumn,
+    ValidateConstraint,
 )
 from zanith_django.schema.graph import (
+    Check,
     Column,
     ForeignKey,
     Index,
@@ -132,6 +135,32 @@ def test_migrations_go_back_and_forth_and_django_agrees(releases: Releases) -> N
     assert run.manage("migrate", "--check").returncode == 0
     assert run.manage("makemigrations", "--check").returncode == 0
     assert run.manage("zanith_diff", "models", "live").returncode == 0
+
+
+def test_what_was_validated_stays_so_until_the_constraint_goes(releases: Releases) -> None:
+    """PostgreSQL has no way to forget that rows were looked at, and nobody needs one."""
+    run, check = releases.project, Check("mail", "(email <> ''::text)", ("email",), valid=False)
+    valid = "SELECT convalidated FROM pg_constraint WHERE conname = 'mail'"
+    releases.count += 1
+    added = releases.file("mail", [AddCheck(table=USERS_TABLE, check=check)])
+    releases.count += 1
+    validated = releases.file("mail_valid", [ValidateConstraint(table=USERS_TABLE, name="mail")])
+    releases.apply()
+
+    said = run.manage("zanith_rollback", "--steps", "1", check=True).stdout
+    assert "Rolled back 1 migration" in said
+    assert run.sql(valid) == [(True,)]
+    assert releases.applied() == [added]
+    assert releases.statuses(validated) == ["rolled_back"]
+
+    releases.apply()
+    assert releases.statuses(validated) == ["rolled_back", "done"]
+    run.manage("zanith_rollback", "--steps", "2", check=True)
+    assert run.sql(valid) == []
+    assert releases.applied() == []
+
+    releases.apply()
+    assert run.sql(valid) == [(True,)]
 
 
 def test_going_back_to_a_migration_leaves_it_and_twice_does_nothing(with_login: Releases) -> None:
