@@ -248,23 +248,34 @@ _WIDTH = 100
 
 def _spell(value: Any, indent: int, prefix: str = "") -> str:
     """Python source of a value of the language, wrapped like a formatter would."""
-    flat = _flat(value)
-    if indent + len(prefix) + len(flat) < _WIDTH and "\n" not in flat and not _is_long(value):
+    return _wrapped(_source(value), indent, prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A value as source: on one line, and in parts, each with what stands before it. `flat` is
+    None where it would not fit a line anywhere."""
+
+    value: Any
+    flat: str | None
+    opening: str = ""
+    parts: tuple[tuple[str, _Source], ...] = ()
+    closing: str = ""
+
+
+def _wrapped(source: _Source, indent: int, prefix: str = "") -> str:
+    flat, inner = source.flat, " " * (indent + 4)
+    fits = flat is not None and indent + len(prefix) + len(flat) < _WIDTH and "\n" not in flat
+    if flat is not None and fits and not _is_long(source.value):
         return flat
-    inner = " " * (indent + 4)
-    if isinstance(value, str):
-        pieces = [f"{inner}{_text(piece)}" for piece in _pieces(value, _WIDTH - indent - 8)]
-        return "\n".join(["(", *pieces, " " * indent + ")"]) if len(pieces) > 1 else flat
-    if isinstance(value, list | tuple):
-        items = [f"{inner}{_spell(item, indent + 4)}," for item in value]
-        open_, close = ("[", "]") if isinstance(value, list) else ("(", ")")
-        return "\n".join([open_, *items, " " * indent + close])
-    if dataclasses.is_dataclass(value) and not isinstance(value, TableName):
-        parts = [
-            f"{inner}{name}{_spell(item, indent + 4, name)}," for name, item in _arguments(value)
-        ]
-        return "\n".join([f"zanith.{type(value).__name__}(", *parts, " " * indent + ")"])
-    return flat
+    if source.opening:
+        parts = (f"{inner}{name}{_wrapped(part, indent + 4, name)}," for name, part in source.parts)
+        return "\n".join([source.opening, *parts, " " * indent + source.closing])
+    if isinstance(source.value, str):
+        pieces = [f"{inner}{_text(piece)}" for piece in _pieces(source.value, _WIDTH - indent - 8)]
+        if len(pieces) > 1:
+            return "\n".join(["(", *pieces, " " * indent + ")"])
+    return flat or ""
 
 
 def _pieces(text: str, width: int) -> list[str]:
@@ -286,22 +297,31 @@ def _is_long(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], Operation)
 
 
-def _flat(value: Any) -> str:
+def _source(value: Any) -> _Source:
     if isinstance(value, TableName):
-        return _text(str(value))
+        return _Source(None, _text(str(value)))
     if isinstance(value, IndexKey) and value == IndexKey(column=value.column):
-        return _text(value.column)
+        return _source(value.column)
     if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_flat, value))}]"
-    if isinstance(value, tuple):
-        comma = "," if len(value) == 1 else ""
-        return f"({', '.join(map(_flat, value))}{comma})"
+        return _Source(value, _text(value))
+    if isinstance(value, list | tuple):
+        opening, closing = ("[", "]") if isinstance(value, list) else ("(", ")")
+        comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+        return _whole(value, opening, [("", _source(item)) for item in value], closing, comma)
     if dataclasses.is_dataclass(value):
-        parts = ", ".join(f"{name}{_flat(item)}" for name, item in _arguments(value))
-        return f"zanith.{type(value).__name__}({parts})"
-    return repr(value)
+        parts = [(name, _source(item)) for name, item in _arguments(value)]
+        return _whole(value, f"zanith.{type(value).__name__}(", parts, ")")
+    return _Source(value, repr(value))
+
+
+def _whole(
+    value: Any, opening: str, parts: list[tuple[str, _Source]], closing: str, comma: str = ""
+) -> _Source:
+    texts = [f"{name}{part.flat}" for name, part in parts if part.flat is not None]
+    flat: str | None = None
+    if len(texts) == len(parts) and sum(map(len, texts)) < _WIDTH:
+        flat = f"{opening}{', '.join(texts)}{comma}{closing}"
+    return _Source(value, flat, opening, tuple(parts), closing)
 
 
 def _text(value: str) -> str:
