@@ -12,7 +12,7 @@ import pytest
 from tests.database.examples import table
 from tests.database.place import Place
 from zanith_django.execute import transactions
-from zanith_django.operations import RebuildTable, RestoreTable, Statement
+from zanith_django.operations import RebuildTable, RestoreTable, SoftDropColumn, Statement
 from zanith_django.operations.base import from_data
 from zanith_django.operations.rebuild import SWAP
 from zanith_django.schema.graph import Column, TableName
@@ -191,7 +191,7 @@ HINDRANCES = {
     "policy o on table p": "CREATE POLICY o ON p USING (EXISTS (SELECT FROM t WHERE d = p.id))",
     "partition or heir": "CREATE TABLE heir () INHERITS (t)",
     "column kept of table other": "CREATE TABLE other (kept t)",
-    "soft-dropped column": "ALTER TABLE t RENAME c TO _zanith_dropped_1",
+    "unfinished change _zanith_new_1": "ALTER TABLE t RENAME c TO _zanith_new_1",
 }
 
 
@@ -240,6 +240,26 @@ def test_the_old_table_is_kept_and_can_be_brought_back(place: Place) -> None:
     assert place.value("SELECT count(*) FROM t") == 5
     found = table(place.read())
     assert (found.indexes, found.foreign_keys) == (table(graph).indexes, table(graph).foreign_keys)
+
+
+def test_what_soft_drops_keep_is_kept_on(place: Place) -> None:
+    place.execute("""
+        CREATE INDEX t_b ON t (b DESC); CREATE UNIQUE INDEX t_bd ON t (d, b);
+        ALTER TABLE t ALTER b TYPE text COLLATE "C"; UPDATE t SET b = NULL WHERE id = 4""")
+    before = place.read()
+    column = table(before).column("b")
+    assert column is not None
+    drop = SoftDropColumn.of(table(before), column)
+    place.apply(drop, place.context(before))
+    for number, _ in enumerate(between(place, RebuildTable(table=T)), 10):
+        place.execute(f"INSERT INTO t (a, d) VALUES ({number}, {number})")
+        place.execute("UPDATE t SET d = d + 100 WHERE id < 3; UPDATE t SET id = 50 WHERE id = 3")
+    place.apply(drop.inverse(), place.context(place.read()))
+    assert place.read() == before
+    kept = place.execute("SELECT a, b FROM t WHERE a < 6 ORDER BY a")
+    assert kept == [(1, "1"), (2, "2"), (3, "3"), (4, None), (5, "5")]
+    ours = "SELECT proname FROM pg_proc WHERE proname ~ '^_zanith' UNION ALL SELECT relname "
+    assert place.execute(f"{ours} FROM pg_class WHERE relname ~ '^_zanith_(new|moved)'") == []
 
 
 def test_it_can_be_undone_and_done_again(twin: Place) -> None:

@@ -77,6 +77,23 @@ def test_who_stops_writers_looks_at_no_row(place: Place, name: str) -> None:
     assert [text for text in told if not any(name in text for name in ours)] == []
 
 
+def test_one_column_after_the_other_and_back(place: Place) -> None:
+    """The first leaves a hidden column, which goes along to the new table of the second."""
+    place.execute("UPDATE t SET c = 'kept' WHERE id = 2")
+    before = place.read()
+    first = retyped(place, "c", "character varying(4)")
+    done(place, first)
+    place.execute("INSERT INTO t (a, c) VALUES (9, 'new')")
+    second = retyped(place, "a", "bigint")
+    for _ in between(place, second):
+        place.execute("UPDATE t SET d = d + 1")
+    done(place, second.inverse())
+    done(place, first.inverse())
+    assert place.read() == before
+    rows = place.execute("SELECT a, c FROM t WHERE id = 2 OR a = 9 ORDER BY a")
+    assert rows == [(2, "kept"), (9, "new")]
+
+
 def test_a_conversion_may_read_a_generated_column(place: Place) -> None:
     operation = retyped(place, "b", "integer", "(g * 100 + t.d)")
     for number, _ in enumerate(between(place, operation), 10):

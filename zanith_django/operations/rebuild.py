@@ -85,8 +85,9 @@ DO $zanith$ DECLARE found text; BEGIN
     SELECT 'partition or heir ' || i.inhrelid::regclass || ' of ' || i.inhparent::regclass
     FROM pg_catalog.pg_inherits i WHERE {table}::regclass IN (i.inhrelid, i.inhparent)
     UNION ALL
-    SELECT 'soft-dropped column ' || attname FROM pg_catalog.pg_attribute
+    SELECT 'unfinished change ' || attname FROM pg_catalog.pg_attribute
     WHERE attrelid = {table}::regclass AND attname LIKE '\\_zanith\\_%' AND NOT attisdropped
+      AND attname NOT LIKE '\\_zanith\\_dropped\\_%'
     UNION ALL
     SELECT 'row security, which hides rows from ' || current_user
     WHERE row_security_active({table}::regclass)
@@ -125,6 +126,61 @@ DO $zanith$ DECLARE one record; BEGIN
       CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END,
       CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
   END LOOP;
+END $zanith$"""
+
+# What soft drops keep is in no graph: columns, whose values nobody changes, and indexes. The copy
+# gets them from the table, row by row.
+_CARRY = """\
+DO $zanith$ DECLARE one record; _zanith_from text; _zanith_to text; BEGIN
+  FOR one IN
+    SELECT attname, format_type(atttypid, atttypmod) AS type,
+           quote_ident(n.nspname) || '.' || quote_ident(c.collname) AS named
+    FROM pg_catalog.pg_attribute
+    LEFT JOIN pg_catalog.pg_type t ON t.oid = atttypid
+    LEFT JOIN pg_catalog.pg_collation c ON c.oid = attcollation AND c.oid <> t.typcollation
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
+    WHERE attrelid = {table}::regclass AND attname LIKE '\\_zanith\\_dropped\\_%'
+      AND NOT attisdropped
+  LOOP
+    EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', {copy}::regclass, one.attname,
+      concat_ws(' COLLATE ', one.type, one.named));
+    _zanith_from := concat_ws(', ', _zanith_from, format('t.%I', one.attname));
+    _zanith_to := concat_ws(', ', _zanith_to, format('NEW.%I', one.attname));
+  END LOOP;
+  IF _zanith_to IS NULL THEN
+    RETURN;
+  END IF;
+  EXECUTE format('CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS %L',
+    format('BEGIN SELECT %s INTO %s FROM %s AS t WHERE %s; RETURN NEW; END', _zanith_from,
+      _zanith_to, {table}::regclass, {same}));
+  EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION '
+    '{function}()', {trigger}, {copy}::regclass);
+  FOR one IN
+    SELECT c.relname, pg_get_indexdef(c.oid) AS definition
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = {table}::regclass AND c.relname LIKE '\\_zanith\\_dropped\\_%'
+  LOOP
+    EXECUTE format('CREATE %sINDEX %I ON %s %s',
+      CASE WHEN one.definition LIKE 'CREATE UNIQUE%' THEN 'UNIQUE ' END,
+      replace(one.relname, '_dropped_', '_moved_'), {copy}::regclass,
+      substr(one.definition, position(' USING ' IN one.definition)));
+  END LOOP;
+END $zanith$"""
+
+_CARRIED = """\
+DO $zanith$ DECLARE one record; BEGIN
+  FOR one IN
+    SELECT c.oid::regclass AS name, c.relname
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = {table}::regclass AND c.relname LIKE '\\_zanith\\_moved\\_%'
+  LOOP
+    EXECUTE format('ALTER INDEX %s RENAME TO %I', one.name,
+      replace(one.relname, '_moved_', '_dropped_'));
+  END LOOP;
+  IF to_regprocedure({signature}) IS NOT NULL THEN
+    DROP TRIGGER {trigger} ON {name};
+    DROP FUNCTION {function}();
+  END IF;
 END $zanith$"""
 
 # The changed keys and their rows are read by one statement, so by one snapshot: the copy is
@@ -358,9 +414,38 @@ class _Rebuild:
         probe = self._probe(_COPIED, copy=names["copy"])
         yield dataclasses.replace(first, probe=probe)
         yield from made
+        yield self._carry(names)
         yield Statement(sql.compose(_COPY_GRANTS, **names), Lock.NONE)
         yield from self._copying.begin()
         yield self._images()
+
+    @property
+    def _carrier(self) -> dict[str, sql.Composable]:
+        name = self.made("carry")
+        function = sql.qualified(SHADOW_SCHEMA, name)
+        return {"function": function, "trigger": sql.ident(name)}
+
+    def _carry(self, names: Mapping[str, sql.Composable]) -> Statement:
+        same = self._same(self._keys("t"), self._keys("NEW"))
+        parts = {
+            **names,
+            "function": self._carrier["function"],
+            "trigger": sql.literal(self.made("carry")),
+            "same": sql.literal(same.as_string(None)),
+        }
+        return Statement(sql.compose(_CARRY, **parts), Lock.NONE)
+
+    def _carried(self) -> Statement:
+        """What the copy was given goes by the names of before; the table is locked already."""
+        signature = f"{self._carrier['function'].as_string(None)}()"
+        text = sql.compose(
+            _CARRIED,
+            table=sql.regclass(self.name, self.context.schema),
+            name=self.context.table(self.name),
+            signature=sql.literal(signature),
+            **self._carrier,
+        )
+        return Statement(text, Lock.NONE)
 
     def _bare(self) -> Table:
         """The copy as it is filled: key, checks and comments, and nothing that others look at.
@@ -602,6 +687,7 @@ class _Rebuild:
         context = self.context
         renamed = alter_table(context, self.copy, "RENAME TO {it}", it=sql.ident(self.name.name))
         yield Statement(renamed, Lock.ACCESS_EXCLUSIVE, (self.copy,))
+        yield self._carried()
         constraints = [
             self._key,
             *(item for item in self._indexed() if not isinstance(item, Index)),
