@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -37,9 +38,10 @@ class _Sender:
 
     def __init__(self, raw: Connection[Any], meanwhile: Meanwhile) -> None:
         self.raw, self.meanwhile = raw, meanwhile
+        self._query: Any = None  # where Django's debug cursor looks for what ran
 
     def execute(self, text: str) -> None:
-        pgconn = self.raw.pgconn
+        pgconn, self._query = self.raw.pgconn, SimpleNamespace(query=text.encode())
         pgconn.send_query(text.encode())
         pgconn.flush()
         try:

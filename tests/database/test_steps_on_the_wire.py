@@ -107,3 +107,13 @@ def test_an_interruption_meanwhile_cancels_what_runs(ledgered: BaseDatabaseWrapp
     with pytest.raises(KeyboardInterrupt):
         send(ledgered, "SELECT pg_sleep(600)", interrupted)
     assert rows(ledgered, "SELECT 1") == [(1,)]
+
+
+def test_a_project_in_debug_mode_logs_what_was_sent(ledgered: BaseDatabaseWrapper) -> None:
+    ledgered.force_debug_cursor = True
+    try:
+        ledgered.queries_log.clear()
+        send(ledgered, "CREATE TABLE made (); DROP TABLE made", lambda: None)
+        assert ledgered.queries_log[-1]["sql"] == "CREATE TABLE made (); DROP TABLE made"
+    finally:
+        ledgered.force_debug_cursor = False
