@@ -1,36 +1,47 @@
 """Rows per second of a backfill against one plain UPDATE of the same rows, in the same run.
 
     DATABASE_URL=postgres://… python benchmarks/backfill.py [rows] [--rounds N] [--key KEY]
+    DATABASE_URL=postgres://… python benchmarks/backfill.py [rows] --clients 10 [--key bigint]
 
-The key is bigint, uuid or none. Nothing stays in the database: the table and the ledger live in a
-schema that is dropped at the end.
+The key is bigint, uuid or none. With clients, who update rows all over the table meanwhile, it
+tells how long a row was locked: a batch is a transaction, so at most as long as its batch took;
+and how long the clients' updates took, in a table at rest and while it is filled.
+Nothing stays in the database: the table and the ledger live in a schema that is dropped at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
+import random
 import resource
 import statistics
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import django
 import environ
+import psycopg
 from django.conf import settings
 from django.db import connection
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from zanith_django import sql
-from zanith_django.backfill import backfill
+from zanith_django.backfill import Progress, backfill
 from zanith_django.ledger import Ledger
 from zanith_django.operations.base import Context
 from zanith_django.operations.columns import update_in_batches
 from zanith_django.schema.graph import TableName
 
 SCHEMA = "_zanith_benchmark"
+REST = 3.0  # seconds in which the clients are alone
 KEYS = {
     "bigint": ("g::bigint", "ALTER TABLE t ADD PRIMARY KEY (id)"),
     "uuid": ("gen_random_uuid()", "ALTER TABLE t ADD PRIMARY KEY (id)"),
@@ -43,16 +54,22 @@ def main() -> None:
     parser.add_argument("rows", nargs="?", type=int, default=10**6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--key", choices=KEYS, default="bigint")
+    parser.add_argument("--clients", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.clients and arguments.key == "uuid":
+        parser.error("clients find their rows by number: take another key")
     database = environ.Env.db_url_config(os.environ["DATABASE_URL"])
     settings.configure(DATABASES={"default": database}, USE_TZ=True)
     django.setup()
     try:
-        ratios = [one_round(number, arguments) for number in range(arguments.rounds)]
+        if arguments.clients:
+            for _ in range(arguments.rounds):
+                beside_clients(arguments.rows, arguments.key, arguments.clients)
+        else:
+            ratios = [one_round(number, arguments) for number in range(arguments.rounds)]
+            print(f"median ratio {statistics.median(ratios):.2f}, {memory()}")
     finally:
         execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"median ratio {statistics.median(ratios):.2f}, peak memory {memory} MB")
 
 
 def one_round(number: int, arguments: argparse.Namespace) -> float:
@@ -93,13 +110,21 @@ def plain(rows: int) -> None:
 
 
 def batched(rows: int) -> None:
+    assert fill() == rows
+
+
+def fill(
+    before_batch: Callable[[], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> int:
+    """Rows written."""
     batches = update_in_batches(
         TableName(SCHEMA, "t"),
         sql.clause("slug = lower(name)"),
         sql.clause("slug IS NULL"),
         Context(),
     )
-    written = backfill(
+    return backfill(
         connection,
         batches,
         ledger=Ledger(connection),
@@ -107,8 +132,96 @@ def batched(rows: int) -> None:
         migration_id="benchmark",
         schema=SCHEMA,
         batch_seconds=0.1,
+        before_batch=before_batch,
+        progress=progress,
     )
-    assert written == rows
+
+
+# --- beside clients ------------------------------------------------------------------------------
+
+
+def beside_clients(rows: int, key: str, clients: int) -> None:
+    """Clients are threads of a process of their own, which leaves this one its processor."""
+    make_table(rows, key)
+    begun, durations, resident = [0.0], [], [resident_megabytes()]
+
+    def before() -> None:
+        begun[0] = time.perf_counter()
+
+    def after(progress: Progress) -> None:
+        durations.append(time.perf_counter() - begun[0])
+        resident.append(resident_megabytes())
+
+    with clients_at_work(rows, clients) as latencies:
+        time.sleep(REST)
+        turned = time.time()
+        fill(before, after)
+        seconds = time.time() - turned
+    rest = [took for at, took in latencies if at < turned]
+    busy = [took for at, took in latencies if at >= turned]
+    print(
+        f"{rows:,} rows, key {key}, {clients} clients: {rows / seconds:,.0f} rows/s in "
+        f"{len(durations)} batches; a row was locked for at most {spread(durations)}; "
+        f"updates of clients took {spread(busy)}, at rest {spread(rest)}; memory from "
+        f"{resident[0]} to {max(resident)} MB",
+        flush=True,
+    )
+
+
+@contextmanager
+def clients_at_work(rows: int, clients: int) -> Iterator[list[tuple[float, float]]]:
+    """(when, seconds) of every update, there once the clients are stopped."""
+    context = multiprocessing.get_context("spawn")
+    stop, queue = context.Event(), context.Queue()
+    given = (os.environ["DATABASE_URL"], rows, clients, stop, queue)
+    process = context.Process(target=work, args=given)
+    process.start()
+    found: list[tuple[float, float]] = []
+    try:
+        yield found
+    finally:
+        stop.set()
+        found += queue.get()
+        process.join()
+
+
+def work(url: str, rows: int, clients: int, stop: Any, queue: Any) -> None:
+    found: list[tuple[float, float]] = []
+
+    def one() -> None:
+        with psycopg.connect(url, autocommit=True) as raw:
+            while not stop.is_set():
+                at, row = time.time(), random.randint(1, rows)
+                text = f"UPDATE {SCHEMA}.t SET name = name || '' WHERE id = {row}"
+                raw.execute(text.encode())
+                found.append((at, time.time() - at))
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=one) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    queue.put(found)
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median, 99th percentile and longest, in milliseconds."""
+    if len(seconds) < 2:
+        return "nothing"
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    told = (statistics.median(seconds), cuts[98], max(seconds))
+    return "p50 {:.0f}, p99 {:.0f}, max {:.0f} ms".format(*(value * 1000 for value in told))
+
+
+def memory() -> str:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return f"memory now {resident_megabytes()} MB, at most {peak} MB"
+
+
+def resident_megabytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024**2
 
 
 def execute(text: str) -> None:

@@ -105,9 +105,10 @@ def run_django_migration(
                 continue
             start(number)
             ran: list[str] = []
-            with captured_sql(connection, ran), _atomic(editor, migration, operation):
-                operation.database_forwards(migration.app_label, editor, old, state)
-            finish(number, ";\n".join(ran))
+            with _atomic(editor, migration, operation):
+                with captured_sql(connection, ran):
+                    operation.database_forwards(migration.app_label, editor, old, state)
+                finish(number, ";\n".join(ran))
         _run_deferred(connection, editor, deferred)
         record_applied(connection, migration)
         record()

@@ -2,9 +2,11 @@
 
     python -m tests.faults [case …] [--ways WORD …] [--every N] [--world]
 
-A case is the beginning of a name such as `addIndex`; none means the first example of each kind. A
-run is killed or its backend ended, before, inside and after a statement, or while a concurrent
-build waits ("held"). With `--world` the server restarts, the disk fills or the network drops.
+A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
+`everything` one migration that holds every kind, between two of Django's.
+A run is killed or its backend ended, before, inside and after a statement, or while a concurrent
+build waits ("held"). With `--world` the server restarts, the disk fills, the network drops or
+hangs.
 ZANITH_TEST_SERVER says on which server; `--world` makes one of its own.
 Exit 1 where one more run did not set everything right.
 """
@@ -23,6 +25,7 @@ import psycopg
 
 from tests.faults import runs, world
 from tests.faults.cases import Case, cases
+from tests.faults.everything import Everything
 from tests.faults.matrix import Matrix, Result, configure, every
 from tests.servers import shared_server
 
@@ -51,14 +54,14 @@ def main() -> int:
         with psycopg.connect(server.maintenance_url) as connection:
             version = connection.info.server_version
         for name in names:
-            for case in cases(version, name):
+            for case in [Everything()] if name == "everything" else cases(version, name):
                 results += one(matrix, case, ways, given.every)
     ends = ", ".join(f"{way}: {code} ({n} times)" for (way, code), n in sorted(matrix.ends.items()))
     print(f"exit codes of the runs that were cut: {ends}")
     return report(results, ways)
 
 
-def one(matrix: Matrix, case: Case, ways: list[str], step: int) -> list[Result]:
+def one(matrix: Matrix, case: Case | Everything, ways: list[str], step: int) -> list[Result]:
     started = time.monotonic()
     results = list(matrix.run(case, ways, every(step)))
     print(line(case.name, results, ways) + f"  {time.monotonic() - started:6.1f} s", flush=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from psycopg import Connection
 
@@ -30,7 +30,7 @@ MANY = """
 INSERT INTO t (a, b, d) SELECT n, n::text, n FROM generate_series(6, 4000) AS n;
 ALTER TABLE t ADD n integer;
 CREATE TABLE written (id bigint);
-CREATE FUNCTION remember() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION remember() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$ BEGIN INSERT INTO written VALUES (NEW.id); RETURN NEW; END $$;
 CREATE TRIGGER remember AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION remember();
 """
@@ -66,10 +66,12 @@ OWN: dict[str, Example] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A database and a migration of three steps for it."""
+    """A database and a migration of three steps for it; `files` are migrations of Django's."""
 
     name: str
     example: Example
+    requires: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self, connection: Connection[object]) -> tuple[ops.Operation, ...]:
         """Fill an empty database; returns the operations of the migration."""
@@ -79,20 +81,29 @@ class Case:
                 connection.execute(text.encode())
         operation = self.example.operation(_read(connection))
         if self.example.undone:
-            undo = operation.inverse()
-            assert undo is not None
-            _run(connection, undo)
+            run_undone(connection, operation)
         return FIRST, operation, LAST
 
 
-def _read(connection: Connection[object]) -> SchemaGraph:
-    return from_catalog(connection.cursor())
+def _read(connection: Connection[object], schema: str = "public") -> SchemaGraph:
+    return from_catalog(
+        connection.cursor(), schemas=[schema, MORE, "public"], default_schema="public"
+    )
 
 
-def _run(connection: Connection[object], operation: ops.Operation) -> None:
+def run_undone(
+    connection: Connection[object], operation: ops.Operation, schema: str = "public"
+) -> None:
+    """An example that begins with its inverse."""
+    undo = operation.inverse()
+    assert undo is not None
+    _run(connection, undo, schema)
+
+
+def _run(connection: Connection[object], operation: ops.Operation, schema: str) -> None:
     context = Context(
         server_version=connection.info.server_version,
-        graph=_read(connection),
+        graph=_read(connection, schema),
         migration_id=FILE,
     )
     for group in transactions(operation.statements(context)):

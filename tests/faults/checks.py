@@ -26,8 +26,8 @@ SELECT pid FROM pg_locks WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 STEPS = """
-SELECT split_part(right(id, -strpos(id, '::') - 1), '.', 1) AS step, status, id
-FROM _zanith_migration_steps WHERE NOT starts_with(id, 'django:')
+SELECT migration_id || '::' || split_part(right(id, -strpos(id, '::') - 1), '.', 1), status, id
+FROM _zanith_migration_steps
 ORDER BY id COLLATE "C" """
 
 
@@ -62,7 +62,9 @@ def problems(connection: psycopg.Connection[Any], wanted: Outcome) -> list[str]:
     found = outcome(connection)
     told = [f"schema: {line}" for line in differences(wanted.graph, found.graph)]
     if found.rows != wanted.rows:
-        told.append("rows differ")
+        pairs = zip(found.rows, wanted.rows, strict=False)
+        tables = {row[0] for pair in pairs if pair[0] != pair[1] for row in pair[0] + pair[1]}
+        told.append(f"rows differ in {', '.join(sorted(tables)) or 'number of tables'}")
     if found.artifacts != wanted.artifacts:
         told.append(f"artifacts: {found.artifacts}")
     if found.migrations != wanted.migrations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from django.conf import settings
 
 from tests.faults.cases import FILE, Case
 from tests.faults.checks import Outcome, outcome, problems
+from tests.faults.everything import Everything
 from tests.faults.runs import WAYS, Cut, apply_in_child
 from tests.servers import Server
 
@@ -59,7 +61,7 @@ class Matrix:
         self.ends: Counter[tuple[str, int]] = Counter()
 
     def run(
-        self, case: Case, ways: Sequence[str], chosen: Callable[[int], bool]
+        self, case: Case | Everything, ways: Sequence[str], chosen: Callable[[int], bool]
     ) -> Iterator[Result]:
         """The results of one case; `chosen` says which cut points, by number, are taken."""
         with self._database() as original:
@@ -75,16 +77,25 @@ class Matrix:
                 if chosen(place):
                     yield Result(case.name, cut, statement, tuple(self._cut(original, cut, wanted)))
 
-    def _prepare(self, case: Case, database: str) -> None:
+    def _prepare(self, case: Case | Everything, database: str) -> None:
         from zanith_django.files import render_migration
 
         with self._connect(database) as connection:
             operations = case.prepare(connection)
         self._file.unlink(missing_ok=True)
+        shutil.rmtree(self._django, ignore_errors=True)
         code = apply_in_child(self.server.url(database), self._parameters(database))
         if code:
             raise RuntimeError(f"the ledger could not be made: {code}")
-        self._file.write_text(render_migration(operations))
+        self._file.write_text(render_migration(operations, requires=case.requires))
+        if case.files:
+            self._django.mkdir()
+        for name, text in case.files.items():
+            (self._django / name).write_text(text)
+
+    @property
+    def _django(self) -> Path:
+        return self.folder / "faults" / "migrations"
 
     @property
     def _file(self) -> Path:

@@ -1,0 +1,128 @@
+"""One migration that holds every kind, between two migrations of Django's."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection
+
+from tests.database.examples import EXAMPLES, SETUP, Example
+from tests.database.place import MORE
+from tests.faults.cases import FIRST, LAST, MARKS, OWN, run_undone
+from zanith_django import operations as ops
+from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.schema.graph import TableName
+
+# The first example of a kind, or one with all the parts that it can have. Left out are kinds of
+# which a database can hold one thing only, and that others stand on: `rawSql` is in FIRST and LAST.
+CHOSEN = {"alterColumnType": 10, "splitColumn": 2, "rebuildTable": 2}
+MANY_ROWS = ("addColumn-filled", "backfill-batches", "addIndex-many", "addUnique-many")
+LEFT_OUT = ("createSchema", "rawSql")
+
+MIGRATIONS = {
+    "__init__.py": "",
+    "0001_before.py": """
+        from django.db import migrations, models
+
+
+        def write(apps, editor):
+            apps.get_model("faults", "Note").objects.create(text="written once")
+
+
+        class Migration(migrations.Migration):
+            initial = True
+            operations = [
+                migrations.CreateModel(
+                    "Note",
+                    [("id", models.BigAutoField(primary_key=True)), ("text", models.TextField())],
+                ),
+                migrations.RunPython(write),
+                migrations.AddField("note", "next", models.ForeignKey(
+                    "faults.Note", models.CASCADE, null=True)),
+            ]
+        """,
+    "0002_behind.py": """
+        from django.db import migrations
+
+
+        def write(apps, editor):
+            apps.get_model("faults", "Note").objects.create(text="written behind")
+
+
+        class Migration(migrations.Migration):
+            atomic = False
+            dependencies = [("faults", "0001_before")]
+            operations = [
+                migrations.RunSQL("CREATE TABLE IF NOT EXISTS faults_more ()"),
+                migrations.RunPython(write, atomic=True),
+            ]
+        """,
+}
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A case: each kind has a schema of its own, with the tables that examples begin with."""
+
+    name: str = "everything"
+    requires: tuple[str, ...] = ("faults.0001_before",)
+    files: dict[str, str] = field(
+        default_factory=lambda: {
+            name: textwrap.dedent(text).lstrip() for name, text in MIGRATIONS.items()
+        }
+    )
+
+    def prepare(self, connection: Connection[object]) -> tuple[ops.Operation, ...]:
+        connection.execute(MARKS.encode())
+        connection.execute(f"CREATE SCHEMA {MORE}".encode())
+        made = [
+            _made(connection, f"kind_{number:02d}", example)
+            for number, example in enumerate(_examples(connection.info.server_version), 1)
+        ]
+        connection.execute("RESET search_path")
+        return FIRST, *made, LAST
+
+
+def _examples(version: int) -> Iterator[Example]:
+    for kind, those in EXAMPLES.items():
+        example = those[min(CHOSEN.get(kind, 1), len(those)) - 1]
+        if kind not in LEFT_OUT and version >= example.since:
+            yield example
+    yield from (
+        OWN[name]
+        for name in ("addColumn-filled", "backfill-batches", "addIndex-many", "addUnique-many")
+    )
+
+
+def _made(connection: Connection[object], schema: str, example: Example) -> ops.Operation:
+    connection.execute(f"CREATE SCHEMA {schema}; SET search_path = {schema}".encode())
+    for text in (SETUP, example.setup):
+        if text:
+            connection.execute(text.encode())
+    graph = from_catalog(connection.cursor(), schemas=[schema, MORE], default_schema=schema)
+    moved = _moved(example.operation(graph), schema)
+    assert isinstance(moved, ops.Operation)
+    if example.undone:
+        connection.execute("RESET search_path")
+        run_undone(connection, moved, schema)
+    return moved
+
+
+def _moved(value: Any, schema: str) -> Any:
+    """The same with tables of the default schema in another one."""
+    if isinstance(value, TableName):
+        return value if value.schema else TableName(schema, value.name)
+    if isinstance(value, tuple):
+        return tuple(_moved(item, schema) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        known = {
+            item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init
+        }
+        moved = {name: _moved(item, schema) for name, item in known.items()}
+        changed = {name: item for name, item in moved.items() if item is not known[name]}
+        return dataclasses.replace(value, **changed)
+    return value
