@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -21,6 +22,10 @@ from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
 CLASS_ID, OBJECT_ID = 0x7A616E69, 0x74680001
 
 POLL_SECONDS = 0.25
+
+# How long the other side may be silent, in seconds, and how many times it is asked after that.
+IDLE, INTERVAL, COUNT = 30, 10, 3
+SILENCE = IDLE + INTERVAL * COUNT
 
 _TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s, %s), pg_advisory_unlock(%s, %s)"
@@ -80,14 +85,32 @@ def guard(lock_timeout: str) -> str:
 
 
 def _announce(connection: BaseDatabaseWrapper) -> None:
-    """Tells other sessions who this is, and lets a dead runner's backend end soon."""
+    """Tells other sessions who this is, and lets a dead runner's backend end soon: also where the
+    network between the two swallows everything, which either side then learns by keepalives."""
+    _keep_alive(connection.connection)
     name = f"zanith {os.getpid()}@{socket.gethostname()}"[:63]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('application_name', %s, false), "
-            "set_config('client_connection_check_interval', '500ms', false)",
-            [name],
+            "set_config('client_connection_check_interval', '500ms', false), "
+            "set_config('tcp_keepalives_idle', %s, false), "
+            "set_config('tcp_keepalives_interval', %s, false), "
+            "set_config('tcp_keepalives_count', %s, false)",
+            [name, f"{IDLE}s", f"{INTERVAL}s", str(COUNT)],
         )
+
+
+def _keep_alive(raw: Any) -> None:
+    """A client that waits for a long statement sends nothing, and would never learn that the
+    server is gone. Not every system has each of the options; Unix sockets need none."""
+    given = (("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", INTERVAL), ("TCP_KEEPCNT", COUNT))
+    with socket.socket(fileno=os.dup(raw.fileno())) as one:
+        if one.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (*given, ("TCP_USER_TIMEOUT", SILENCE * 1000)):
+            if hasattr(socket, option):
+                one.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _take(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ProgrammingError
@@ -76,6 +79,16 @@ def test_to_ask_for_the_lock_lets_nobody_else_have_it(
         executor.run(STEP, [], Finish())
     with fresh_database.connect() as other:
         assert other.execute(_TRY, [CLASS_ID, OBJECT_ID]).fetchone() == (False,)
+
+
+def test_either_side_learns_of_a_network_that_swallows_everything(
+    ledgered: BaseDatabaseWrapper,
+) -> None:
+    assert rows(ledgered, "SELECT current_setting('tcp_keepalives_idle')") == [("30",)]
+    with socket.socket(fileno=os.dup(ledgered.connection.fileno())) as one:
+        if one.family == socket.AF_UNIX:
+            pytest.skip("nothing lies between the two sides of a Unix socket")
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
 def test_what_somebody_deallocated_is_prepared_again(ledgered: BaseDatabaseWrapper) -> None:

@@ -24,10 +24,13 @@ WAYS = (
     "restart inside",
     "network before",
     "network inside",
+    "hang before",
+    "hang inside",
     "disk before",
 )
 
 # Small enough that a table of some thousand rows outgrows it, large enough for a WAL segment.
+HANGING = 1.5  # seconds
 LARGEST_FILE = 1_200_000
 
 
@@ -71,6 +74,11 @@ class World:
         os.kill(self.proxy, signal.SIGUSR1)
         time.sleep(0.05)
 
+    def hang(self, pid: int) -> None:
+        """Nothing arrives any more for a while, and nobody is told."""
+        os.kill(self.proxy, signal.SIGUSR2)
+        time.sleep(0.05)
+
     def disk(self, pid: int) -> None:
         """No file of this backend can grow any more: what a full disk says, and just as late."""
         words = ["prlimit", f"--pid={pid}", f"--fsize={LARGEST_FILE}:"]
@@ -101,8 +109,14 @@ class World:
 
 
 def serve(way_in: int, port: int) -> None:
-    """Pass bytes on until SIGUSR1 drops every connection that is open."""
+    """Pass bytes on until SIGUSR1 drops every connection that is open; SIGUSR2 holds them up."""
     open_sockets: set[socket.socket] = set()
+    flowing = threading.Event()
+    flowing.set()
+
+    def hold_up(*given: object) -> None:
+        flowing.clear()
+        threading.Timer(HANGING, flowing.set).start()
 
     def drop(*given: object) -> None:
         for one in list(open_sockets):
@@ -111,6 +125,7 @@ def serve(way_in: int, port: int) -> None:
         open_sockets.clear()
 
     signal.signal(signal.SIGUSR1, drop)
+    signal.signal(signal.SIGUSR2, hold_up)
     listener = socket.create_server(("127.0.0.1", way_in))
     while True:
         client, _ = listener.accept()
@@ -121,12 +136,13 @@ def serve(way_in: int, port: int) -> None:
             continue
         open_sockets |= {client, server}
         for pair in ((client, server), (server, client)):
-            threading.Thread(target=_pass_on, args=pair, daemon=True).start()
+            threading.Thread(target=_pass_on, args=(*pair, flowing), daemon=True).start()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _pass_on(source: socket.socket, target: socket.socket, flowing: threading.Event) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
+            flowing.wait()
             target.sendall(data)
     for one in (source, target):
         with suppress(OSError):
