@@ -172,10 +172,11 @@ def beside_clients(rows: int, key: str, clients: int) -> None:
 def clients_at_work(rows: int, clients: int) -> Iterator[list[tuple[float, float]]]:
     """(when, seconds) of every update, there once the clients are stopped."""
     context = multiprocessing.get_context("spawn")
-    stop, queue = context.Event(), context.Queue()
-    given = (os.environ["DATABASE_URL"], rows, clients, stop, queue)
+    begun, stop, queue = context.Event(), context.Event(), context.Queue()
+    given = (os.environ["DATABASE_URL"], rows, clients, begun, stop, queue)
     process = context.Process(target=work, args=given)
     process.start()
+    begun.wait()
     found: list[tuple[float, float]] = []
     try:
         yield found
@@ -185,7 +186,7 @@ def clients_at_work(rows: int, clients: int) -> Iterator[list[tuple[float, float
         process.join()
 
 
-def work(url: str, rows: int, clients: int, stop: Any, queue: Any) -> None:
+def work(url: str, rows: int, clients: int, begun: Any, stop: Any, queue: Any) -> None:
     found: list[tuple[float, float]] = []
 
     def one() -> None:
@@ -200,6 +201,7 @@ def work(url: str, rows: int, clients: int, stop: Any, queue: Any) -> None:
     threads = [threading.Thread(target=one) for _ in range(clients)]
     for thread in threads:
         thread.start()
+    begun.set()
     for thread in threads:
         thread.join()
     queue.put(found)

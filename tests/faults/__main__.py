@@ -63,12 +63,15 @@ def main() -> int:
 
 def one(matrix: Matrix, case: Case | Everything, ways: list[str], step: int) -> list[Result]:
     started = time.monotonic()
-    results = list(matrix.run(case, ways, every(step)))
-    print(line(case.name, results, ways) + f"  {time.monotonic() - started:6.1f} s", flush=True)
-    for result in results:
+    results = []
+    for result in matrix.run(case, ways, every(step)):
+        results.append(result)
         for problem in result.problems:
             print(f"    {result.cut.way} {result.cut.number}: {problem}")
             print(f"        at {result.statement[:160]}", flush=True)
+        if len(results) % 50 == 0:
+            print(line(f"{case.name} …", results, ways), flush=True)
+    print(line(case.name, results, ways) + f"  {time.monotonic() - started:6.1f} s", flush=True)
     return results
 
 

@@ -75,7 +75,8 @@ class Matrix:
             ]
             for place, (cut, statement) in enumerate(cuts):
                 if chosen(place):
-                    yield Result(case.name, cut, statement, tuple(self._cut(original, cut, wanted)))
+                    problems = tuple(self._cut(original, cut, statement, wanted))
+                    yield Result(case.name, cut, statement, problems)
 
     def _prepare(self, case: Case | Everything, database: str) -> None:
         from zanith_django.files import render_migration
@@ -109,10 +110,10 @@ class Matrix:
             with self._connect(name) as connection:
                 return outcome(connection), self.notes.read_text().splitlines()
 
-    def _cut(self, original: str, cut: Cut, wanted: Outcome) -> Iterator[str]:
+    def _cut(self, original: str, cut: Cut, statement: str, wanted: Outcome) -> Iterator[str]:
         with self._database(original) as name:
             url, parameters = self.server.url(name), self._parameters(name)
-            with self._held(name, cut):
+            with self._held(name, cut, statement):
                 code = apply_in_child(url, parameters, cut, world=self.world)
             self.ends[cut.way, code] += 1
             if code not in (-9, 0, 1, 3):
@@ -124,14 +125,16 @@ class Matrix:
                 yield from problems(connection, wanted)
 
     @contextmanager
-    def _held(self, name: str, cut: Cut) -> Iterator[None]:
+    def _held(self, name: str, cut: Cut, statement: str) -> Iterator[None]:
         """Where a build is to wait: somebody writes to the table and does not end."""
         if "held" not in cut.way:
             yield
             return
-        with self._connect(name) as holder, suppress(psycopg.Error):
-            holder.execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
-            yield
+        table = statement.split(" ON ", 1)[1].split(" ", 1)[0]
+        with self._connect(name) as holder:
+            holder.execute(f"BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE".encode())
+            with suppress(psycopg.Error):
+                yield
 
     # --- databases -----------------------------------------------------------------------------
 
