@@ -1139,6 +1139,57 @@ def test_ddl_around_quote_name_never_reaches_the_real_table(connection: Database
         from_models(connection, made)
 
 
+class RawIndex(models.Index):
+    """Its SQL comes as it stands, past the schema editor; `%s` becomes the table."""
+
+    def __init__(self, *, sql: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self.sql = sql
+
+    def deconstruct(self) -> Any:
+        path, args, options = super().deconstruct()
+        return path, args, {**options, "sql": self.sql}
+
+    def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kw: Any) -> Any:
+        return self.sql.replace("%s", f'"{model._meta.db_table}"')
+
+
+TRIGGER = """
+    CREATE OR REPLACE FUNCTION noted() RETURNS trigger AS $$
+        BEGIN CREATE TABLE x (); RETURN NULL; END;
+    $$ LANGUAGE plpgsql;
+    DROP TRIGGER IF EXISTS noted ON %s; -- it's there; or not
+    CREATE TRIGGER noted AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION noted();
+    COMMENT ON TRIGGER noted ON %s IS 'made; by hand';
+    ALTER TABLE %s DISABLE TRIGGER noted;
+"""
+
+
+def test_triggers_that_a_schema_editor_makes_with_a_table_are_left_out(
+    connection: DatabaseWrapper,
+) -> None:
+    indexes = [RawIndex(fields=["id"], name="raw", sql=TRIGGER)]
+    plain = from_models(connection, rendered(model("Thing")))
+    declared = from_models(connection, rendered(model("Thing", {"indexes": indexes})))
+    assert declared.graph == plain.graph
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "ALTER TABLE %s ADD COLUMN other int",
+        "DROP INDEX noted",
+        """DROP TRIGGER "it's" ON %s; ALTER TABLE %s ADD CHECK (a = 'b')""",
+    ],
+)
+def test_a_command_beside_triggers_is_never_left_out(
+    connection: DatabaseWrapper, more: str
+) -> None:
+    indexes = [RawIndex(fields=["id"], name="raw", sql=TRIGGER + more)]
+    with pytest.raises(UnreadableModel, match=r"made\.Thing"):
+        from_models(connection, rendered(model("Thing", {"indexes": indexes})))
+
+
 def test_a_prelude_makes_what_pending_migrations_will_make(
     connection: DatabaseWrapper, fresh_database: Database
 ) -> None:

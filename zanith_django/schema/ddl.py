@@ -78,12 +78,14 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
                 deferred = [text for statement in self.deferred_sql if (text := str(statement))]
             except Exception as error:  # of any field, index or constraint of anybody's
                 raise UnreadableModel(model._meta.label, error) from error
-        statements = tuple(_bare(text) for text in [*self.collected_sql, *deferred])
-        for statement in statements:
-            if f'"{NEUTRAL}"' not in statement and f'"{name.name}"' in statement:
+        statements = []
+        for statement in map(_bare, [*self.collected_sql, *deferred]):
+            if f'"{NEUTRAL}"' in statement or f'"{name.name}"' not in statement:
+                statements.append(statement)
+            elif not _makes_triggers_alone(statement):
                 # Run as it is, this would lock or change the real table.
                 raise UnreadableModel(model._meta.label, f"SQL around quote_name(): {statement}")
-        return TableDDL(name, model._meta.label, statements, tuple(self.foreign_keys))
+        return TableDDL(name, model._meta.label, tuple(statements), tuple(self.foreign_keys))
 
     def create_model(self, model: type[Model]) -> None:
         """Not for the many-to-many tables: Django's own asks for each of them here."""
@@ -144,6 +146,29 @@ def _scratch_name(model: type[Model]) -> Iterator[None]:
 
 def _bare(statement: str) -> str:
     return statement.strip().removesuffix(";").rstrip()
+
+
+# Where a semicolon ends no command; names in quotes are matched to be kept.
+_QUOTED = re.compile(
+    r"""("[^"]*")|\$(\w*)\$.*?\$\2\$|'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
+_OF_TRIGGERS = re.compile(
+    r"""CREATE\s+(OR\s+REPLACE\s+)?(CONSTRAINT\s+)?(FUNCTION|TRIGGER)\b
+    |DROP\s+(FUNCTION|TRIGGER)\b
+    |COMMENT\s+ON\s+(FUNCTION|TRIGGER)\b
+    |ALTER\s+TABLE\s+\S+\s+(ENABLE|DISABLE)\s+(ALWAYS\s+|REPLICA\s+)?TRIGGER\s+\S+$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def _makes_triggers_alone(text: str) -> bool:
+    """Is there no command but of triggers and their functions? No model's table differs by these.
+
+    A schema editor of a third party may make them with the table; live ones are told as extra.
+    """
+    bare = _QUOTED.sub(lambda match: match[1] or " ", text)
+    commands = (command.strip() for command in bare.split(";"))
+    return all(_OF_TRIGGERS.match(command) for command in commands if command)
 
 
 _ACTION = r"(NO ACTION|RESTRICT|CASCADE|SET (?:NULL|DEFAULT)(?: \([^)]*\))?)"
