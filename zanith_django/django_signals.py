@@ -14,6 +14,7 @@ from django.db.migrations.state import ModelState
 
 from zanith_django.django_steps import States
 from zanith_django.plan import Plan
+from zanith_django.schema import collector
 from zanith_django.timeline import Key
 
 Injected = dict[str, list[DjangoMigrationOperation]]
@@ -35,7 +36,7 @@ def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> 
         verbosity,
         False,
         alias,
-        apps=states.current.apps if pairs else registry,
+        apps=states.rendered() if pairs else registry,
         plan=[(shown, False) for _, _, shown in pairs],
     )
     injected: Injected = {}
@@ -63,6 +64,7 @@ def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
     return [states.timeline.django(key) for key in keys if key in graph.nodes]
 
 
+@collector.paused()
 def final_apps(states: States) -> Any:
     """The state's models, those of apps without migrations taken from the registry anew, so that
     relations between the two are whole."""

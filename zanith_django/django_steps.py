@@ -15,6 +15,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
 from zanith_django.operations.base import PythonCall
+from zanith_django.schema import collector
 from zanith_django.timeline import Key, Timeline, django_order, key_of
 
 # A data migration may run a statement a row: the ledger keeps the first ones and counts the rest.
@@ -42,9 +43,14 @@ class States:
             self._state = state
         return self._state
 
+    def rendered(self) -> Any:
+        """The models of the current state."""
+        _render(self.current)
+        return self.current.apps
+
     def advance(self, keys: Sequence[Key]) -> None:
         """These migrations were done by other means: the state moves past them."""
-        if self._state is None:
+        if self._state is None or not keys:
             return
         # Rendered classes would be kept up to date at every step: cheaper to render again.
         self._state.__dict__.pop("apps", None)
@@ -115,6 +121,7 @@ def run_django_migration(
     states.passed(key, state)
 
 
+@collector.paused()
 def _render(state: ProjectState) -> None:
     """Django renders once, before the first migration, and keeps the classes up to date."""
     if "apps" not in state.__dict__:

@@ -24,6 +24,7 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import BadSetting, BrokenFile, UnknownApp
 from zanith_django.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
+from zanith_django.schema import collector
 from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.fitting import misfits
 from zanith_django.schema.graph import Index, IndexKey, TableName
@@ -120,6 +121,7 @@ def covered_after(config: AppConfig) -> str:
 # --- reading -------------------------------------------------------------------------------------
 
 
+@collector.paused()
 def load_all(configs: Iterable[AppConfig] | None = None) -> list[LoadedMigration]:
     """Every migration file of these apps (default: the managed ones), by id.
 

@@ -28,6 +28,7 @@ from zanith_django.operations.tables import CreateTable
 from zanith_django.reasons import Level
 from zanith_django.risk import Assessment, assess
 from zanith_django.routing import is_for
+from zanith_django.schema import collector
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
 
@@ -136,6 +137,7 @@ class Plan:
         return all(step.operation.own_sql for _, step in self.steps)
 
 
+@collector.paused()
 def plan(
     timeline: Timeline,
     *,
