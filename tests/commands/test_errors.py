@@ -222,3 +222,27 @@ def test_call_command_raises_with_the_exit_code(arguments: list[str], code: int)
     with pytest.raises(CommandError) as raised:
         call_command(*arguments)
     assert raised.value.returncode == code
+
+
+def test_a_type_that_cannot_change_beside_its_clients_is_refused(shop: Project) -> None:
+    shop.manage("zanith_apply", check=True)
+    shop.sql("CREATE TABLE heir () INHERITS (shop_book)")
+    shop.sql("INSERT INTO shop_book (title, pages) VALUES ('a', 1)")
+    shop.write("shop/models.py", BOOK + "    pages = models.BigIntegerField(null=True)\n")
+    shop.manage("zanith_generate", "--timestamp", "20260103_000000", "--name", "wider", check=True)
+
+    planned = shop.manage("zanith_plan", "--max-risk", "90")
+    assert planned.returncode == 1
+    assert "cannot_be_done_online" in planned.stdout
+
+    failed = shop.manage("zanith_apply", "--max-risk", "100")
+    assert failed.returncode == 1
+    assert "cannot change the type of shop_book.pages to bigint" in failed.stderr
+    assert "the table heir inherits from it" in failed.stderr
+    assert "in_place=True" in failed.stderr
+
+    file = shop.root / "shop/zanith_migrations/20260103_000000_wider.py"
+    text = file.read_text().replace("model=", "in_place=True, model=")
+    file.write_text(text)
+    shop.manage("zanith_apply", "--max-risk", "100", check=True)
+    assert shop.sql("SELECT pages, pg_typeof(pages)::text FROM shop_book") == [(1, "bigint")]
