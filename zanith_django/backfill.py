@@ -280,10 +280,11 @@ class _Run:
         return self.checkpoint.processed_rows
 
     def _is_left(self) -> bool:
-        """Its step was begun again after it was done: old code may have inserted rows since."""
+        """Its step was begun again after it was done: old code may have inserted rows since. What
+        a copy lacks is in its journal; the copy itself may have another name by now."""
         if self.checkpoint.status != DONE:
             return True
-        if not self._missed():
+        if self.copies or not self._missed():
             return False
         self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
         return True

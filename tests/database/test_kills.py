@@ -40,7 +40,7 @@ from zanith_django.schema.graph import SchemaGraph
 
 ALL = os.environ.get("ZANITH_CUTS") == "all"
 # Not the first example, but one with all the parts that its kind can have.
-LONGEST = {"alterColumnType": 10, "addColumn": 5}
+LONGEST = {"alterColumnType": 10, "addColumn": 5, "rebuildTable": 3}
 CASES = {
     name: example
     for name, example in examples()

@@ -24,7 +24,7 @@ from zanith_django.operations.base import (
     to_data,
 )
 from zanith_django.operations.columns import AlterColumnIdentity
-from zanith_django.operations.constraint_clauses import drop_constraint, rename_constraint, validate
+from zanith_django.operations.constraint_clauses import drop_constraint, rename_constraint
 from zanith_django.operations.constraints import (
     AddCheck,
     AddExclusion,
@@ -217,6 +217,18 @@ DO $zanith$ BEGIN
     EXECUTE 'ANALYZE ' || {name};
   END IF;
 END $zanith$"""
+
+_VALIDATE = """\
+DO $zanith$ DECLARE one record; BEGIN
+  FOR one IN SELECT * FROM {noted} LOOP
+    EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', one.holder::regclass, one.name);
+  END LOOP;
+  DROP TABLE {noted};
+END $zanith$"""
+
+_VALIDATED = """\
+SELECT CASE WHEN to_regclass({aside}) IS NOT NULL AND to_regclass({noted}) IS NULL
+            THEN 'done' END"""
 
 _SWAPPED = """\
 SELECT CASE WHEN to_regclass({aside}) IS NOT NULL THEN 'done' END"""
@@ -703,6 +715,7 @@ class _Rebuild:
         for holder, key in self._links():
             later = dataclasses.replace(key, valid=False)
             yield from AddForeignKey(table=holder, foreign_key=later).statements(context)
+        yield from self._note_links()
         for check in self.after.checks:
             if not check.valid:
                 yield from AddCheck(table=name, check=check).statements(context)
@@ -717,11 +730,49 @@ class _Rebuild:
             yield self._exclusively(text)
         yield from make_triggers(name, self.after.triggers, context)
 
+    @property
+    def _noted(self) -> TableName:
+        """The table with the foreign keys that are to be valid. Who resumes after the swap finds
+        all of them NOT VALID."""
+        return TableName(SHADOW_SCHEMA, self.made("links"))
+
+    def _note_links(self) -> Iterator[Statement]:
+        if not self._links():
+            return
+        rows = sql.join(
+            sql.clause("({holder}, {name})", holder=holder, name=sql.literal(key.name))
+            for holder, key in self._valid_links()
+        )
+        noted = self.context.table(self._noted)
+        made = sql.compose("CREATE TABLE {it} (holder text, name text)", it=noted)
+        yield Statement(made, Lock.NONE)
+        if self._valid_links():
+            filled = sql.compose("INSERT INTO {it} VALUES {rows}", it=noted, rows=rows)
+            yield Statement(filled, Lock.NONE)
+
+    def _valid_links(self) -> list[tuple[sql.Composable, ForeignKey]]:
+        """(the table as a text, its foreign key)."""
+        schema = self.context.schema
+        links = self._links()
+        return [(sql.regclass(holder, schema), key) for holder, key in links if key.valid]
+
     def _validate(self) -> Iterator[Statement]:
-        for holder, key in self._links():
-            if key.valid:
-                locked = tuple(dict.fromkeys((holder, key.references)))
-                yield validate(holder, key.name, self.context, locked)
+        if not self._links():
+            return
+        text = sql.compose(_VALIDATE, noted=self.context.table(self._noted))
+        locked = [name for holder, key in self._links() for name in (holder, key.references)]
+        yield Statement(
+            text,
+            Lock.SHARE_UPDATE_EXCLUSIVE if self._valid_links() else Lock.NONE,
+            tuple(dict.fromkeys(locked)),
+            separate=True,
+            scans=True,
+            probe=sql.compose(
+                _VALIDATED,
+                aside=sql.regclass(self.aside, self.context.schema),
+                noted=sql.regclass(self._noted, self.context.schema),
+            ),
+        )
 
     def _exclusively(self, text: str) -> Statement:
         return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.name,))
