@@ -221,13 +221,14 @@ def _said_of(operation: Operation) -> str:
     what, model = operation.target, _model_of(operation)
     if model and operation.tables:
         what = re.sub(rf"^{re.escape(str(operation.tables[0]))}(?!\w)", model, what)
-    words = re.sub(r"\W+", "_", f"{_VERBS.get(verb, verb)} {what}")
+    once = re.sub(r"^(\w+)\.(?=\1_)", "", what)
+    words = re.sub(r"\W+", "_", f"{_VERBS.get(verb, verb)} {once}")
     return words.strip("_").lower()
 
 
 def _model_of(operation: Operation) -> str:
     """The name of its model, without the app's label."""
-    return str(getattr(operation, "model", "")).rpartition(".")[2]
+    return str(getattr(operation, "model", "")).rpartition(".")[2].lower()
 
 
 def last_of(timeline: Timeline, label: str) -> list[str]:

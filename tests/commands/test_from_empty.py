@@ -73,9 +73,8 @@ def test_apps_in_a_circle_are_made_from_nothing(project: BuildProject) -> None:
     shop.manage("zanith_verify", check=True)
     shop.manage("zanith_apply", *ALLOWED, check=True)
     assert kinds(shop)[4:] == [
-        "drop_unique_product_name_key_and_drop_index_product_name_af4: "
-        "dropUnique dropIndex alterColumnNullable",
-        "soft_drop_table_shop_basket: softDropTable",
+        "remove_product_name_key_and_more: dropUnique dropIndex alterColumnNullable",
+        "remove_shop_basket: softDropTable",
     ]
     assert "No difference" in shop.manage("zanith_diff", "models", "live", check=True).stdout
 

@@ -7,7 +7,7 @@ import pytest
 from zanith_django import operations as ops
 from zanith_django.generate import LONGEST_NAME, name_of
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import Column, Index, IndexKey, Table, TableName
+from zanith_django.schema.graph import Column, Index, IndexKey, Table, TableName, Unique
 
 T = TableName("", "shop_order")
 MODEL = "shop.Order"
@@ -32,6 +32,9 @@ CASES: dict[str, list[Operation]] = {
     "rename_order_note": [ops.RenameColumn(table=T, old="note", new="remark", model=MODEL)],
     "order_note_at": [
         ops.AddIndex(table=T, index=Index("i", (IndexKey("note"), IndexKey("at"))), model=MODEL)
+    ],
+    "remove_order_note_key": [
+        ops.DropUnique(table=T, unique=Unique("order_note_key", ("note",)), model=MODEL)
     ],
     "remove_order_note_idx": [
         ops.DropIndex(table=T, index=Index("order_note_idx", (IndexKey("note"),)), model=MODEL)
