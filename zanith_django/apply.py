@@ -20,6 +20,7 @@ from zanith_django.audit import (
     Outcome,
     about,
     count_kept,
+    count_uncounted,
     failing,
     keep,
     working_session,
@@ -355,6 +356,8 @@ class _Run:
             migration_id=migration.id,
         )
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
+        if len(left) < len(migration.steps):
+            count_uncounted(self.ledger, migration.id)
         todo = _Todo(migration, left, rows)
         if left:
             self.ledger.prepare()

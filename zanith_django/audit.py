@@ -14,13 +14,14 @@ import django
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
-from zanith_django import __version__
+from zanith_django import __version__, sql
 from zanith_django.conf import conf
 from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost, StepFailed
 from zanith_django.ledger import Ledger, split_step_id
 from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import check_held, run_lock
+from zanith_django.schema.graph import TableName
 from zanith_django.session import own_timeouts, server_version
 
 INTERRUPTED = "interrupted: the run ended here without a word"
@@ -132,6 +133,22 @@ def count_kept(ledger: Ledger, artifact: Artifact) -> None:
     """The rows of an artifact, once its drop is committed."""
     if not artifact.checksum:
         ledger.count_artifact(artifact.id, int(_told(ledger, artifact.count)))
+
+
+def count_uncounted(ledger: Ledger, migration_id: str) -> None:
+    """The rows of what a run kept that was killed before it counted them."""
+    for row in ledger.artifacts():
+        if row.migration_id != migration_id or row.row_count is not None or row.expires_at:
+            continue
+        kept = TableName.of(row.physical_name)
+        what, table = sql.clause("*"), sql.table(kept, row.source_schema)
+        if row.source_column:
+            what = sql.ident(row.physical_name)
+            table = sql.qualified(row.source_schema, row.source_table)
+        place = sql.literal(table.as_string(None))
+        if _told(ledger, sql.compose("SELECT to_regclass({it}) IS NOT NULL", it=place)) == "True":
+            text = sql.compose("SELECT count({what}) FROM {table}", what=what, table=table)
+            ledger.count_artifact(row.id, int(_told(ledger, text)))
 
 
 def _told(ledger: Ledger, text: str) -> str:
