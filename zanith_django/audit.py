@@ -136,19 +136,28 @@ def count_kept(ledger: Ledger, artifact: Artifact) -> None:
 
 
 def count_uncounted(ledger: Ledger, migration_id: str) -> None:
-    """The rows of what a run kept that was killed before it counted them."""
+    """The rows of what a run kept that was killed before it counted them.
+
+    What is not where it was kept any more stays uncounted.
+    """
     for row in ledger.artifacts():
         if row.migration_id != migration_id or row.row_count is not None or row.expires_at:
             continue
-        kept = TableName.of(row.physical_name)
-        what, table = sql.clause("*"), sql.table(kept, row.source_schema)
-        if row.source_column:
-            what = sql.ident(row.physical_name)
-            table = sql.qualified(row.source_schema, row.source_table)
-        place = sql.literal(table.as_string(None))
-        if _told(ledger, sql.compose("SELECT to_regclass({it}) IS NOT NULL", it=place)) == "True":
-            text = sql.compose("SELECT count({what}) FROM {table}", what=what, table=table)
-            ledger.count_artifact(row.id, int(_told(ledger, text)))
+        column = row.physical_name if row.source_column else "tableoid"  # which every table has
+        kept = sql.qualified(row.source_schema, row.source_table)
+        if not row.source_column:
+            kept = sql.table(TableName.of(row.physical_name), row.source_schema)
+        there = sql.compose(
+            "SELECT count(*) FROM pg_catalog.pg_attribute "
+            "WHERE attrelid = to_regclass({kept}) AND attname = {column}",
+            kept=sql.literal(kept.as_string(None)),
+            column=sql.literal(column),
+        )
+        if _told(ledger, there) == "1":
+            count = sql.compose(
+                "SELECT count({column}) FROM {kept}", column=sql.ident(column), kept=kept
+            )
+            ledger.count_artifact(row.id, int(_told(ledger, count)))
 
 
 def _told(ledger: Ledger, text: str) -> str:

@@ -45,6 +45,20 @@ class Migration(migrations.Migration):
     ]
 """
 
+# A column is dropped before the step that fails, as long as two books have one isbn.
+DROPPING = BOOK.replace("    title = models.CharField(max_length=20)\n", "")
+DROPPING_MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RemoveField("book", "title"),
+        migrations.RunSQL("SELECT 1 / (2 - count(*)) FROM shop_book WHERE isbn = '1'"),
+    ]
+"""
+
 # The data step waits for a lock that the test holds.
 NAPPING = (
     BOOK.replace("    title", "    a = models.IntegerField(null=True, db_index=True)\n    title")
@@ -95,12 +109,31 @@ def a_napping_release(releases: Releases) -> None:
     releases.project.manage("zanith_generate", check=True)
 
 
+def a_release_that_drops_and_fails(releases: Releases) -> None:
+    a_shop(releases)
+    write_change(releases.project, DROPPING, DROPPING_MIGRATION)
+    releases.project.manage("zanith_generate", check=True)
+
+
 def write_change(project: Project, models: str, migration: str) -> None:
     project.write("shop/models.py", models)
     project.write("shop/migrations/0002_change.py", migration)
 
 
 # --- a step that fails ---------------------------------------------------------------------------
+
+
+def test_what_a_killed_run_kept_is_counted_by_the_next(copy_of: Copy) -> None:
+    shop = copy_of(a_release_that_drops_and_fails).project
+    apply = ("zanith_apply", "--allow-destructive", "--max-risk", "80")
+    assert shop.manage(*apply).returncode == 1
+    counts = "SELECT row_count FROM _zanith_migration_artifacts"
+    assert shop.sql(counts) == [(3,)]
+    shop.sql("UPDATE _zanith_migration_artifacts SET row_count = NULL")  # killed before it counted
+    ((hidden,),) = shop.sql("SELECT physical_name FROM _zanith_migration_artifacts")
+    shop.sql(f"UPDATE shop_book SET isbn = '3' WHERE {hidden} = 'b'")
+    shop.manage(*apply, check=True)
+    assert shop.sql(counts) == [(3,)]
 
 
 def test_a_failing_step_stops_the_run_which_resumes_there(copy_of: Copy) -> None:
