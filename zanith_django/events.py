@@ -114,12 +114,10 @@ class Events:
     def _send_in_transaction(self, signal: Signal, fields: dict[str, Any]) -> None:
         """A query of a receiver that fails would take an atomic migration of Django's with it."""
         alias = self.connection.alias
-        point = transaction.savepoint(using=alias)
-        self._send(signal, fields)
-        if self.connection.connection.info.transaction_status == TransactionStatus.INERROR:
-            transaction.savepoint_rollback(point, using=alias)
-        else:
-            transaction.savepoint_commit(point, using=alias)
+        with transaction.atomic(using=alias):
+            self._send(signal, fields)
+            if self.connection.connection.info.transaction_status == TransactionStatus.INERROR:
+                transaction.set_rollback(True, using=alias)
 
 
 @contextmanager
