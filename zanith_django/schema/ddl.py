@@ -128,6 +128,7 @@ def table_name(model: type[Model], default_schema: str) -> TableName:
     return _table_name(model._meta.db_table, default_schema)
 
 
+@functools.lru_cache(maxsize=10_000)
 def _table_name(db_table: str, default_schema: str) -> TableName:
     schema, name = split_identifier(db_table)
     schema = unquote(schema)

@@ -6,6 +6,7 @@ The rules are `makeObjectName`, `ChooseRelationName`, `ChooseConstraintName` and
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
@@ -30,6 +31,7 @@ def clip(name: str, size: int = NAME_BYTES) -> str:
     return name.encode()[:size].decode(errors="ignore")
 
 
+@functools.lru_cache(maxsize=100_000)
 def unquote(name: str) -> str:
     """A name as the catalog has it, from a name as SQL spells it with or without quotes."""
     if len(name) > 1 and name.startswith('"') and name.endswith('"'):
