@@ -54,7 +54,7 @@ from zanith_django.ledger import (
     turning,
 )
 from zanith_django.live_names import as_live
-from zanith_django.operations.base import Context, Operation, Statement
+from zanith_django.operations.base import Context, Operation, Statement, script
 from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import (
     ELSEWHERE,
@@ -457,7 +457,7 @@ class _Run:
     ) -> Finish:
         """`done`, and the next step's `running`; with what a drop leaves behind."""
         artifact = operation.artifact(context) if operation else None
-        ran = "\n".join(f"{statement.sql};" for statement in statements)
+        ran = script(statements)
         text = turning(row.id, ran if ran != row.sql else None, then)
         if artifact is None:
             return Finish(text)

@@ -23,7 +23,7 @@ from zanith_django.ledger import DONE, FINISHED, Ledger
 from zanith_django.live_names import as_live
 from zanith_django.migration import LoadedMigration
 from zanith_django.operations import DjangoOperation, Operation, Statement
-from zanith_django.operations.base import Context, TableFacts
+from zanith_django.operations.base import Context, TableFacts, script
 from zanith_django.operations.tables import CreateTable
 from zanith_django.reasons import Level
 from zanith_django.risk import Assessment, assess
@@ -72,7 +72,7 @@ class PlannedStep:
 
     @property
     def sql(self) -> str:
-        return "\n".join(f"{statement.sql};" for statement in self.statements)
+        return script(self.statements)
 
     @property
     def waits(self) -> bool:

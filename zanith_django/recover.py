@@ -44,7 +44,7 @@ from zanith_django.locks import Lock
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.obstacles import Obstacle
 from zanith_django.operations import Operation, RestoreColumn, RestoreTable, Statement
-from zanith_django.operations.base import Batches, Context
+from zanith_django.operations.base import Batches, Context, script
 from zanith_django.operations.columns import update_in_batches
 from zanith_django.operations.restores import refill
 from zanith_django.plan import empty_tables
@@ -281,7 +281,7 @@ class _Work:
         context = self._context(operation)
         statements = operation.statements(context)
         judged = assess(operation, context, statements)
-        text = "\n".join(f"{statement.sql};" for statement in statements)
+        text = script(statements)
         new = NewStep(0, operation.kind, text, str(judged.level), judged.score)
         self.audited(new, operation.describe(), statements, finish)
 

@@ -43,7 +43,7 @@ from zanith_django.ledger import (
 from zanith_django.operations import (
     Statement,
 )
-from zanith_django.operations.base import Artifact, Context, PythonCall
+from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph, read_timeline
 from zanith_django.schema.graph import SchemaGraph
@@ -152,7 +152,7 @@ class _Run:
             context = self._context(migration, graph)
             for step in migration.steps:
                 statements = step.inverse.statements(context) if step.inverse else step.retreat
-                self.reporter.step_undone(step, "\n".join(f"{s.sql};" for s in statements), 0)
+                self.reporter.step_undone(step, script(statements), 0)
                 if step.inverse:
                     graph = step.inverse.apply_to(graph)
                     context = dataclasses.replace(context, graph=graph)
@@ -199,7 +199,7 @@ class _Run:
         row = step.row
         event = _event(migration, step)
         self.events.step_started(event)
-        text = _spelled(step.retreat)
+        text = script(step.retreat)
 
         def mark(error: str) -> str:
             self.ledger.finish(row.id, FAILED, error=error)
@@ -240,7 +240,7 @@ class _Run:
                 empty = empty_tables(self.connection, context.schema, inverse.tables)
                 context = dataclasses.replace(context, empty=empty)
                 statements = inverse.statements(context)
-            text = _spelled(statements)
+            text = script(statements)
             run = StepRun(
                 # Backfills of the way back count for themselves.
                 step_id(f"{migration.id}:rollback", row.step),
@@ -305,10 +305,6 @@ class _Run:
 
 
 _UNDONE = "\n-- rolled back by:\n"
-
-
-def _spelled(statements: Iterable[Statement]) -> str:
-    return "\n".join(f"{statement.sql};" for statement in statements)
 
 
 def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:

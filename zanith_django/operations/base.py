@@ -239,6 +239,11 @@ def phased(phase: str, statements: Iterable[Statement]) -> list[Statement]:
     return [dataclasses.replace(statement, phase=phase) for statement in statements]
 
 
+def script(statements: Iterable[Statement]) -> str:
+    """The SQL of a step as the ledger and a plan tell it: a statement a line, each ended."""
+    return "\n".join(f"{statement.sql};" for statement in statements)
+
+
 def dropped_name(artifact_id: str, part: str = "") -> str:
     """The name under which a soft-dropped thing is kept: 12 hex digits of its artifact's id."""
     return own_name("dropped", f"{artifact_id}{part}")
