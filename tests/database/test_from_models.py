@@ -877,6 +877,29 @@ RELATIONS: dict[str, Callable[[], tuple[ModelState, ...]]] = {
             thing=models.ForeignKey("made.Thing", models.CASCADE),
         ),
     ),
+    "indexes of every form": lambda: (
+        *group("Group"),
+        model(
+            "Thing",
+            {
+                "indexes": [
+                    models.Index(fields=["a"], name="plain"),
+                    models.Index(fields=["b", "a"], name="of_two"),
+                    models.Index(fields=["-a", "b"], name="downwards"),
+                    models.Index(fields=["a"], name="some", condition=Q(b__gt=1)),
+                    models.Index(fields=["a"], name="more", include=["b"]),
+                    models.Index(fields=["a"], name="of_class", opclasses=["int8_ops"]),
+                    models.Index(fields=["a"], name="placed", db_tablespace="pg_default"),
+                    models.Index(F("a") + F("b"), name="sum"),
+                    indexes.HashIndex(fields=["a"], name="hashed"),
+                    indexes.BrinIndex(fields=["a"], name="ranges", pages_per_range=16),
+                    indexes.BTreeIndex(fields=["a"], name="filled", fillfactor=50),
+                ]
+            },
+            a=models.ForeignKey("made.Group", models.CASCADE, related_name="+"),
+            b=models.ForeignKey("made.Group", models.CASCADE, related_name="+"),
+        ),
+    ),
     "names that are odd": lambda: (
         model(
             "Group",

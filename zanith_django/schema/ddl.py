@@ -1,4 +1,4 @@
-"""What Django's schema editor says that a model means: DDL, with its foreign keys kept aside."""
+"""What Django's schema editor says that a model means: DDL, and what needs no DDL to be known."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.backends.ddl_references import Statement
+from django.db.backends.ddl_references import Columns, Statement
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.backends.utils import split_identifier
 from django.db.models import Field, Model
+from django.db.models import ForeignKey as ModelForeignKey
 
 from zanith_django.exceptions import UnreadableModel
-from zanith_django.schema.graph import ForeignKey, TableName
+from zanith_django.schema.graph import ForeignKey, Index, IndexKey, Table, TableName
 from zanith_django.schema.object_names import unquote
 
 # The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
@@ -25,12 +27,22 @@ NEUTRAL = "_zs_table_"
 
 @dataclass(frozen=True, slots=True)
 class TableDDL:
-    """The DDL of one model's table, written for a table named `NEUTRAL`."""
+    """The DDL of one model's table, written for a table named `NEUTRAL`.
+
+    Its foreign keys, and the plain indexes on their columns, are values: nothing is left for
+    PostgreSQL to say about them, and to make them takes a third of the time of all DDL.
+    """
 
     name: TableName
     label: str
     statements: tuple[str, ...]
     foreign_keys: tuple[ForeignKey, ...]
+    indexes: tuple[Index, ...]
+
+    def completed(self, table: Table) -> Table:
+        """`table`, as it was read, with what is known without reading."""
+        indexes = (*table.indexes, *self.indexes)
+        return replace(table, foreign_keys=self.foreign_keys, indexes=indexes)
 
     def under(self, name: str) -> tuple[str, ...]:
         """The statements for a table of that name."""
@@ -48,7 +60,7 @@ class ScratchName(str):
 
 
 class CollectingEditor(BaseDatabaseSchemaEditor):
-    """Collects the DDL of one model; foreign keys become values and are never executed.
+    """Collects the DDL of one model; foreign keys and their plain indexes become values.
 
     Mixed in before the connection's own editor class, whose SQL it is. `with` is not used: leaving
     it would merge the deferred SQL of several models into one list.
@@ -64,13 +76,15 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
         self.sql_create_table = plain.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
         self.default_schema = ""
         self.foreign_keys: list[ForeignKey] = []
+        self.indexes: list[Index] = []
         self.collations: dict[str, bool | None] = {}
         self.collecting = False
 
     def collect(self, model: type[Model], default_schema: str) -> TableDDL:
         """Raises `UnreadableModel`, for DDL that names the table past `quote_name` too."""
         self.default_schema = default_schema
-        self.collected_sql, self.deferred_sql, self.foreign_keys = [], [], []
+        self.collected_sql, self.deferred_sql = [], []
+        self.foreign_keys, self.indexes = [], []
         name = table_name(model, default_schema)
         with _scratch_name(model):
             try:
@@ -85,7 +99,8 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
             elif not _makes_triggers_alone(statement):
                 # Run as it is, this would lock or change the real table.
                 raise UnreadableModel(model._meta.label, f"SQL around quote_name(): {statement}")
-        return TableDDL(name, model._meta.label, tuple(statements), tuple(self.foreign_keys))
+        values = tuple(self.foreign_keys), tuple(self.indexes)
+        return TableDDL(name, model._meta.label, tuple(statements), *values)
 
     def create_model(self, model: type[Model]) -> None:
         """Not for the many-to-many tables: Django's own asks for each of them here."""
@@ -104,6 +119,14 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
         made = super()._create_fk_sql(model, field, suffix)  # type: ignore[misc]  # no stub
         if made:
             self.foreign_keys.append(_foreign_key(made, self.default_schema))
+        return Statement("")
+
+    def _create_index_sql(self, model: type[Model], **given: Any) -> Statement:
+        made = super()._create_index_sql(model, **given)  # type: ignore[misc]  # no stub
+        fields = given.get("fields") or ()
+        if not all(isinstance(field, ModelForeignKey) for field in fields) or not _is_plain(made):
+            return cast(Statement, made)
+        self.indexes.append(_index(made))
         return Statement("")
 
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
@@ -199,3 +222,23 @@ def _deferrable(tail: str) -> str:
     if "INITIALLY DEFERRED" in tail:
         return "deferred"
     return "immediate" if "DEFERRABLE" in tail and "NOT DEFERRABLE" not in tail else ""
+
+
+def _is_plain(statement: Statement) -> bool:
+    """Of an index on columns: does its statement say nothing but its name and them?"""
+    parts: dict[str, Any] = statement.parts
+    said = [parts.get(part) for part in ("using", "include", "extra", "condition")]
+    columns = parts.get("columns")
+    return (
+        statement.template == DatabaseSchemaEditor.sql_create_index
+        and not any(said)
+        and type(columns) is Columns
+        and not any(columns.col_suffixes)
+    )
+
+
+def _index(statement: Statement) -> Index:
+    """The index that a plain statement of the schema editor would make."""
+    parts: dict[str, Any] = statement.parts
+    keys = tuple(IndexKey(column=unquote(column)) for column in parts["columns"].columns)
+    return Index(name=unquote(str(parts["name"])), keys=keys)

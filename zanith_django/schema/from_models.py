@@ -156,7 +156,7 @@ def _read(
         table = known or fresh[ddl.name]
         if known is None:
             cache.put(key, table)
-        yield replace(table, foreign_keys=ddl.foreign_keys)
+        yield ddl.completed(table)
     cache.save()
 
 
