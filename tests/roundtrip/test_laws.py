@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from zanith_django.schema.graph import (
     Check,
     Column,
     Exclusion,
+    ForeignKey,
     Index,
     IndexKey,
     Policy,
@@ -30,6 +31,7 @@ from zanith_django.schema.graph import (
     SchemaGraph,
     Table,
     TableName,
+    Unique,
 )
 
 EXAMPLES = int(os.environ.get("ZANITH_LAW_EXAMPLES", "200"))
@@ -71,7 +73,7 @@ def _possible(operation: Operation, context: Context) -> Operation:
     if "cannot_be_done_online" not in operation.reasons(context):
         return operation
     assert isinstance(operation, AlterColumnType)
-    return dataclasses.replace(operation, in_place=True)
+    return replace(operation, in_place=True)
 
 
 def made(place: Place, schema: SchemaGraph) -> SchemaGraph:
@@ -174,7 +176,31 @@ def test_what_reads_a_column_that_goes_and_one_that_changes_comes_back_as_it_was
     key = PrimaryKey("t_pk", ("id",))
     t = TableName("", "t")
     before = Table(t, (*columns, Column("c", "integer")), key, **READS_BOTH[part])
-    changed = [dataclasses.replace(c, type="numeric") if c.name == "d" else c for c in columns]
+    changed = [replace(c, type="numeric") if c.name == "d" else c for c in columns]
     after = Table(t, tuple(changed), key)
     schemas = (SchemaGraph(tables=(before,)), SchemaGraph(tables=(after,)))
     check_laws(database, connection, Change(*schemas, fresh=fresh, drop=drop))
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("key", ["unique", "primary key"])
+def test_a_foreign_key_stands_again_on_a_key_that_includes_a_generated_column(
+    database: Database, connection: Connection, key: str, fresh: bool
+) -> None:
+    t = TableName("", "t")
+    columns = (Column("code", "integer", nullable=False), Column("n", "integer"))
+    doubled = Column("g", "numeric", generated="(n * 2)")
+    keys: dict[str, Any] = {"uniques": (Unique("t_u", ("code",), include=("g",)),)}
+    if key == "primary key":
+        keys = {"primary_key": PrimaryKey("t_p", ("code",), include=("g",))}
+    itself = ForeignKey("t_f", ("code",), t, ("code",))
+    other = Table(
+        TableName("", "u"),
+        (Column("code", "integer"),),
+        foreign_keys=(ForeignKey("u_f", ("code",), t, ("code",)),),
+    )
+    before = Table(t, (*columns, doubled), foreign_keys=(itself,), **keys)
+    changed = tuple(replace(c, type="bigint") if c.name == "n" else c for c in before.columns)
+    after = replace(before, columns=changed)
+    schemas = (SchemaGraph(tables=(before, other)), SchemaGraph(tables=(after, other)))
+    check_laws(database, connection, Change(*schemas, fresh=fresh, drop="soft"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -32,11 +32,13 @@ from zanith_django.operations.constraints import (
     AddForeignKey,
     AddUnique,
     AlterPrimaryKey,
+    DropForeignKey,
 )
 from zanith_django.operations.dependents import (
     DEPENDENT_PARTS,
     generated_from,
     in_primary_key,
+    referrers_to,
     what_contains,
 )
 from zanith_django.operations.indexes import AddIndex
@@ -53,7 +55,14 @@ from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
 from zanith_django.operations.words import with_facts
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.schema.graph import (
+    Column,
+    ForeignKey,
+    PrimaryKey,
+    SchemaGraph,
+    Table,
+    TableName,
+)
 
 _CHANGED = ("type", "collation", "default", "storage", "compression")
 
@@ -112,7 +121,7 @@ class AlterColumnType(OnTable):
         changes = [*rebuilt.drops(), *self._changes(retyped), *rebuilt.adds()]
         return (
             *(drop_trigger(self.table, trigger.name, context) for trigger in triggers),
-            *rebuilt.without_policies(policies),
+            *rebuilt.without_obstacles(policies),
             Statement(
                 alter_table(context, self.table, "{changes}", changes=sql.join(changes)),
                 Lock.ACCESS_EXCLUSIVE,
@@ -282,7 +291,7 @@ class AlterGenerated(OnTable):
         changes = [*rebuilt.drops(), *rebuilt.adds()]
         text = alter_table(context, self.table, "{changes}", changes=sql.join(changes))
         return (
-            *rebuilt.without_policies(()),
+            *rebuilt.without_obstacles(()),
             Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rebuilt.rewrites),
             *rebuilt.statements(()),
         )
@@ -309,11 +318,29 @@ class _Rebuilt:
 
     def __init__(self, table: Table, columns: tuple[Column, ...], context: Context) -> None:
         self.table, self.columns = table, columns
-        self.context = dataclasses.replace(context, fresh=context.fresh | {table.name})
         self.parts: dict[str, dict[str, Any]] = {part: {} for part in DEPENDENT_PARTS}
         for column in columns:
             for part, items in what_contains(table, column.name).items():
                 self.parts[part].update({item.name: item for item in items})
+        self.leaning = list(self._leaning(context))
+        quiet = {table.name, *(holder for holder, _ in self.leaning)}
+        self.context = dataclasses.replace(context, fresh=context.fresh | quiet)
+
+    def _leaning(self, context: Context) -> Iterator[tuple[TableName, ForeignKey]]:
+        """(table, foreign key) of those that may stand on a unique or primary key that goes: of
+        several on the same columns PostgreSQL has chosen one."""
+        going = [sorted(unique.columns) for unique in self.parts["uniques"].values()]
+        if key := self._primary_key:
+            going.append(sorted(key.columns))
+        for holder, foreign in referrers_to(context.graph, self.table.name):
+            if sorted(foreign.referenced_columns) in going:
+                yield holder, foreign
+
+    @property
+    def _primary_key(self) -> PrimaryKey | None:
+        """The primary key, where it goes with one of the columns."""
+        goes = any(in_primary_key(self.table, column.name) for column in self.columns)
+        return self.table.primary_key if goes else None
 
     @property
     def rewrites(self) -> bool:
@@ -337,22 +364,26 @@ class _Rebuilt:
     def _policies(self, more: PolicyPairs) -> PolicyPairs:
         return exchanged(self.parts["policies"].values(), more)
 
-    def without_policies(self, more: PolicyPairs) -> list[Statement]:
-        """A policy is in the way of DROP COLUMN and ALTER TYPE."""
-        pairs = self._policies(more)
-        return self._all(DropPolicy(table=self.table.name, policy=old) for old, _ in pairs)
+    def without_obstacles(self, more: PolicyPairs) -> list[Statement]:
+        """Policies are in the way of DROP COLUMN and ALTER TYPE, foreign keys of DROP COLUMN."""
+        gone: list[Operation] = [
+            DropPolicy(table=self.table.name, policy=old) for old, _ in self._policies(more)
+        ]
+        gone += [DropForeignKey(table=holder, foreign_key=key) for holder, key in self.leaning]
+        return self._all(gone)
 
     def statements(self, more: PolicyPairs) -> list[Statement]:
         name, parts = self.table.name, self.parts
-        key = self.table.primary_key
         again: list[Operation] = []
-        if key and any(in_primary_key(self.table, column.name) for column in self.columns):
+        if key := self._primary_key:
             again.append(AlterPrimaryKey(table=name, new=key))
         again += [AddUnique(table=name, unique=item) for item in parts["uniques"].values()]
         again += [AddCheck(table=name, check=item) for item in parts["checks"].values()]
         again += [AddExclusion(table=name, exclusion=i) for i in parts["exclusions"].values()]
         again += [AddIndex(table=name, index=item) for item in parts["indexes"].values()]
-        again += [AddForeignKey(table=name, foreign_key=i) for i in parts["foreign_keys"].values()]
+        keys = [(name, key) for key in parts["foreign_keys"].values()]
+        keys += [pair for pair in self.leaning if pair not in keys]
+        again += [AddForeignKey(table=holder, foreign_key=key) for holder, key in keys]
         again += [CreatePolicy(table=name, policy=policy) for _, policy in self._policies(more)]
         settings = [
             statement
