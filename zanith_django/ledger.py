@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -124,6 +125,7 @@ def step_id(migration_id: str, step: int, attempt: int = 1) -> str:
     return name if attempt == 1 else f"{name}.{attempt}"
 
 
+@functools.lru_cache(maxsize=10_000)
 def split_step_id(row_id: str) -> tuple[str, int, int]:
     """(migration, step, attempt) of a step row's id."""
     match = _STEP_ID.fullmatch(row_id)
@@ -329,16 +331,17 @@ class Ledger:
     def _insert_steps(self, rows: Sequence[tuple[str, str, NewStep]]) -> None:
         if not rows:
             return
-        with self.connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO _zanith_migration_steps "
-                "(id, migration_id, operation_kind, status, sql, risk_level, risk_score) "
-                "VALUES (%s, %s, %s, 'pending', %s, %s, %s)",
-                [
-                    (row_id, migration_id, new.kind, new.sql, new.level, new.score)
-                    for row_id, migration_id, new in rows
-                ],
-            )
+        values = [
+            (row_id, migration_id, new.kind, new.sql, new.level, new.score)
+            for row_id, migration_id, new in rows
+        ]
+        self._run(
+            "INSERT INTO _zanith_migration_steps "
+            "(status, id, migration_id, operation_kind, sql, risk_level, risk_score) "
+            "SELECT 'pending', * FROM unnest("
+            "%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[])",
+            [list(column) for column in zip(*values, strict=True)],
+        )
 
     def start(self, row_id: str) -> None:
         self._run(starting(row_id))

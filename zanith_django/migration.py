@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ class Migration:
     approved: ClassVar[dict[str, str]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedMigration:
     """A migration as read from its file. `id` is the file's stem, `app_label` whose folder it
     lies in, `checksum` the SHA-256 of the file's text."""
@@ -41,7 +42,7 @@ class LoadedMigration:
     path: str = ""
     checksum: str = ""
 
-    @property
+    @functools.cached_property
     def digests(self) -> tuple[str, ...]:
         """One digest per step: a step that is done may not change afterwards."""
         return tuple(digest(operation) for operation in self.operations)
