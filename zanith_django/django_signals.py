@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
 
 from django.apps import apps as registry
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
@@ -12,7 +11,7 @@ from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.state import ModelState
 
-from zanith_django.django_steps import States
+from zanith_django.django_steps import RenderedApps, States
 from zanith_django.plan import Plan
 from zanith_django.schema import collector
 from zanith_django.timeline import Key
@@ -65,17 +64,12 @@ def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
 
 
 @collector.paused()
-def final_apps(states: States) -> Any:
-    """The state's models, those of apps without migrations taken from the registry anew, so that
-    relations between the two are whole."""
+def final_apps(states: States) -> RenderedApps:
+    """The state's models, those of apps without migrations as they are today, so that relations
+    between the two are whole."""
     state = states.current
-    state.clear_delayed_apps_cache()
-    models = state.apps
-    with models.bulk_update():
-        keys = []
-        for model_state in models.real_models:
-            key = (model_state.app_label, model_state.name_lower)
-            keys.append(key)
-            models.unregister_model(*key)
-    models.render_multiple([ModelState.from_model(registry.get_model(*key)) for key in keys])
+    models = RenderedApps([], {})
+    configs = map(registry.get_app_config, state.real_apps)
+    today = [ModelState.from_model(model) for config in configs for model in config.get_models()]
+    models.render_multiple([*state.models.values(), *today])
     return models

@@ -10,9 +10,10 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import RunPython, RunSQL
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.migrations.state import ProjectState
+from django.db.migrations.state import ProjectState, StateApps
 
 from zanith_django.operations.base import PythonCall
 from zanith_django.schema import collector
@@ -20,6 +21,16 @@ from zanith_django.timeline import Key, Timeline, django_order, key_of
 
 # A data migration may run a statement a row: the ledger keeps the first ones and counts the rest.
 KEPT_STATEMENTS = 100
+
+
+class RenderedApps(StateApps):
+    """The models of a state. Django empties the caches of all registries behind each model that it
+    renders, and then looks through the project's own for each foreign key: a thousand models take
+    three times as long. Here they are emptied when all are rendered."""
+
+    def clear_cache(self) -> None:
+        if self.ready:
+            super().clear_cache()
 
 
 class States:
@@ -105,6 +116,9 @@ def run_django_migration(
     _render(state)
     with connection.schema_editor(atomic=migration.atomic) as editor:
         for number, operation in enumerate(migration.operations, 1):
+            if isinstance(operation, RunPython) and not does_nothing(operation):
+                state.clear_delayed_apps_cache()  # as the operation would, and render its own way
+                _render(state)
             old = state.clone()
             operation.state_forwards(migration.app_label, state)
             if skip(number):
@@ -113,7 +127,8 @@ def run_django_migration(
             ran: list[str] = []
             with _atomic(editor, migration, operation):
                 with captured_sql(connection, ran):
-                    operation.database_forwards(migration.app_label, editor, old, state)
+                    if not does_nothing(operation):
+                        operation.database_forwards(migration.app_label, editor, old, state)
                 finish(number, ";\n".join(ran))
         _run_deferred(connection, editor, deferred)
         record_applied(connection, migration)
@@ -121,11 +136,19 @@ def run_django_migration(
     states.passed(key, state)
 
 
+def does_nothing(operation: DjangoMigrationOperation) -> bool:
+    """Is it a `noop`? Django renders all models for that of RunPython, too."""
+    if isinstance(operation, RunPython):
+        return operation.code is RunPython.noop
+    return isinstance(operation, RunSQL) and not operation.sql
+
+
 @collector.paused()
 def _render(state: ProjectState) -> None:
     """Django renders once, before the first migration, and keeps the classes up to date."""
     if "apps" not in state.__dict__:
-        state.apps  # noqa: B018
+        state.apps = RenderedApps(sorted(state.real_apps), state.models)
+        state.is_delayed = False
 
 
 def _atomic(
@@ -178,6 +201,7 @@ def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall
     for operation in migration.operations[: call.position - 1]:
         operation.state_forwards(key[0], state)
     operation = migration.operations[call.position - 1]
+    _render(state)
     after = state.clone()
     operation.state_forwards(key[0], after)
     with connection.schema_editor(atomic=connection.in_atomic_block) as editor:

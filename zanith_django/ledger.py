@@ -194,12 +194,22 @@ def turning(row_id: str, ran: str | None, following: str | None) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """A graph as JSON text, with its fingerprint."""
+
+    graph: SchemaGraph
+    text: str
+    checksum: str
+
+
 class Ledger:
     """Reads and writes the ledger on one connection, inside whatever transaction is open."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self._there = False
+        self._last: _Spelled | None = None
 
     def prepare(self) -> None:
         """Makes `turning` known to the session; as often as one likes."""
@@ -391,14 +401,21 @@ class Ledger:
         self, migration_id: str, phase: str, graph: SchemaGraph, run: Mapping[str, Any]
     ) -> None:
         """Stores the graph, and beside it in the same JSON who made it and from which file."""
-        data = json.dumps({**graph.to_json(), "run": {**run, "checksum": graph.fingerprint()}})
+        spelled = self._spelled(graph)
+        beside = json.dumps({**run, "checksum": spelled.checksum})
         self._run(
             "INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at) "
-            "VALUES (%s, %s, %s::jsonb, clock_timestamp()) "
+            "VALUES (%s, %s, %s::jsonb || jsonb_build_object('run', %s::jsonb), clock_timestamp()) "
             "ON CONFLICT (migration_id, phase) DO UPDATE "
             "SET graph = excluded.graph, captured_at = excluded.captured_at",
-            [migration_id, phase, data],
+            [migration_id, phase, spelled.text, beside],
         )
+
+    def _spelled(self, graph: SchemaGraph) -> _Spelled:
+        """What is `after` one migration is `before` the next: the last graph is kept."""
+        if self._last is None or self._last.graph is not graph:
+            self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
+        return self._last
 
     def forget_snapshot(self, migration_id: str, phase: str) -> None:
         self._run(

@@ -18,6 +18,7 @@ from django.db.models import NOT_PROVIDED
 
 from zanith_django import sql
 from zanith_django.by_hand import added_by_hand
+from zanith_django.django_steps import does_nothing
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import DONE, FINISHED, Ledger
 from zanith_django.live_names import as_live
@@ -270,7 +271,7 @@ def django_operation(
         table=_table(inner, key[0], tables) if inner else None,
         required=isinstance(inner, AddField) and _required(inner),
         reversible=operation.reversible,
-        state_only=inner is None or _is_noop(inner),
+        state_only=inner is None or does_nothing(inner),
         model=_model(inner, key[0]) if inner else "",
     )
 
@@ -281,12 +282,6 @@ def _inner(operation: DjangoMigrationOperation) -> DjangoMigrationOperation | No
         inside = [_inner(item) for item in operation.database_operations]
         return next((item for item in inside if item), None)
     return operation
-
-
-def _is_noop(operation: DjangoMigrationOperation) -> bool:
-    if isinstance(operation, RunPython):
-        return operation.code is RunPython.noop
-    return isinstance(operation, RunSQL) and operation.sql in (RunSQL.noop, [])
 
 
 def _required(operation: AddField) -> bool:

@@ -39,6 +39,7 @@ from django.db.models import Field, Model
 from zanith_django import operations as ops
 from zanith_django.conf import conf
 from zanith_django.diff import Fill, Hints, diff
+from zanith_django.django_steps import does_nothing
 from zanith_django.foundations import foundations, prelude_of
 from zanith_django.operations import Operation
 from zanith_django.project import cache_folder
@@ -425,8 +426,4 @@ def _is_data_step(operation: DjangoOperation) -> bool:
 
 
 def _is_noop(operation: DjangoOperation) -> bool:
-    if isinstance(operation, AlterModelOptions):
-        return True
-    if isinstance(operation, RunPython):
-        return operation.code is RunPython.noop
-    return isinstance(operation, RunSQL) and not operation.sql
+    return isinstance(operation, AlterModelOptions) or does_nothing(operation)
