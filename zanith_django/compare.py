@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django.diff import HARD, Hints, diff
-from zanith_django.exceptions import UnknownMigration, UnreadableGraph
+from zanith_django.exceptions import UnknownSchema, UnreadableGraph
 from zanith_django.ledger import Ledger
 from zanith_django.operations import Operation
 from zanith_django.plan import live_context
@@ -47,7 +47,7 @@ class Sources:
         return self._declared
 
     def graph(self, name: str) -> SchemaGraph:
-        """The schema of that name. Raises `UnknownMigration` and `UnreadableGraph`."""
+        """The schema of that name. Raises `UnknownSchema` and `UnreadableGraph`."""
         if name == MODELS:
             return self.declared.graph
         if name == LIVE:
@@ -65,7 +65,7 @@ class Sources:
             return found
         path = Path(name)
         if not path.is_file():
-            raise UnknownMigration(name)
+            raise UnknownSchema(name)
         try:
             return dict(json.loads(path.read_text()))
         except (ValueError, TypeError) as error:

@@ -7,7 +7,8 @@ ZanithError
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
 │   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing
 ├── UsageError           exit 2: what was typed is wrong
-│   ├── InvalidName, UnknownApp, UnknownMigration, UnknownReason, UnknownArtifact, InvalidArgument
+│   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
+│   └── InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
@@ -299,6 +300,19 @@ class UnknownMigration(UsageError):
 
     def __str__(self) -> str:
         return f"There is no migration {self.name!r}."
+
+
+class UnknownSchema(UsageError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.hint = (
+            "Type models, live, empty, the id of an applied migration (zanith_history lists them) "
+            "or the path of a graph file."
+        )
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"There is no schema {self.name!r}."
 
 
 class UnknownReason(UsageError):

@@ -154,13 +154,29 @@ def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
         ("zanith_apply --steps 0", "--steps takes a number of migrations from 1 on."),
         ("zanith_history --since seven", "Write a number and m, h, d or w: 7d."),
         ("zanith_history --id nothing", "There is no migration 'nothing'."),
-        ("zanith_diff models nothing", "There is no migration 'nothing'."),
+        ("zanith_diff models nothing", "There is no schema 'nothing'.\nType models, live, empty, "),
         ("zanith_diff models", "Two schemas are compared."),
         ("zanith_verify --shadow nothing", "is neither a shape nor an alias of DATABASES."),
     ],
 )
 def test_a_mistyped_argument_is_named(shop: Project, command: str, says: str) -> None:
     assert_refused(shop, *command.split(), code=WRONG, says=says)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("zanith_apply --max-rsik 35", "arguments: --max-rsik 35\nDid you mean --max-risk? Run "),
+        ("zanith_plan --format=xml", "(choose from "),
+        ("zanith_recover inspekt", "invalid choice: 'inspekt'"),
+        ("zanith_recover purge", "required: ARTIFACT"),
+    ],
+)
+def test_what_argparse_refuses_leads_to_the_help(shop: Project, command: str, says: str) -> None:
+    done = shop.manage(*command.split())
+    assert (done.returncode, done.stdout) == (WRONG, "")
+    assert says in done.stderr
+    assert " --help to see what there is." in done.stderr
 
 
 # --- settings ------------------------------------------------------------------------------------

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, SystemCheckError
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    SystemCheckError,
+)
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
@@ -21,6 +27,17 @@ from zanith_django.session import connect
 INTERRUPTED = 130
 
 
+class HelpfulParser(CommandParser):
+    """Says of what was mistyped what was probably meant, and where all of it stands."""
+
+    def error(self, message: str) -> Any:
+        known = list(self._option_string_actions)
+        typed = [word for word in message.split() if word.startswith("--")]
+        near = [match for word in typed for match in get_close_matches(word, known, n=1)]
+        meant = f"Did you mean {near[0]}? " if near and "unrecognized" in message else ""
+        super().error(f"{message}\n{meant}Run {self.prog} --help to see what there is.")
+
+
 class ZanithCommand(BaseCommand):
     """Base of every command. `run` does the work; what it raises becomes an exit code."""
 
@@ -28,6 +45,7 @@ class ZanithCommand(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.__class__ = HelpfulParser  # Django lets nobody choose; parsers of verbs follow it
         parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,
