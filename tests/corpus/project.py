@@ -60,7 +60,10 @@ class CorpusProject:
     def diff(self, url: str) -> dict[str, Any]:
         """`zanith_diff models live`, as JSON."""
         text = self.manage(url, "zanith_diff", "models", "live", "--format", "json", expect=(0, 1))
-        data: dict[str, Any] = json.loads(text[text.index("{\n") :])
+        _, brace, rest = text.partition("{\n")
+        if not brace:
+            raise Failed("zanith_diff printed no JSON")
+        data: dict[str, Any] = json.loads(brace + rest)
         return data
 
     def changes_django_sees(self, url: str) -> set[str]:
