@@ -5,8 +5,8 @@
 Each statement is a transaction of its own on both sides; zanith writes a row of its ledger before
 and after each as well, reads the schema, plans, scores and keeps two snapshots. psql's time is that
 of its process; ours is told twice: in a process that has started Django already, and of the whole
-`manage.py zanith_apply`. A database is made for each way beside the one that the URL names, and
-dropped. Needs psql.
+`manage.py zanith_apply`. A database, where zanith has run before, is made for each way beside the
+one that the URL names, and dropped. Needs psql.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from typing import Any
 import django
 import environ
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from zanith_django.apply import Options, apply
+from zanith_django.ledger import Ledger
 
 NAME = "_zanith_benchmark"
 TABLES = 10
@@ -93,6 +95,8 @@ def one_round(folder: Path, server: dict[str, Any]) -> float:
             f"CREATE TABLE t{n} AS SELECT 1 AS v FROM generate_series(1, 10)" for n in NUMBERS
         )
         run_psql(made, "; ".join(tables))
+        call_command("migrate", verbosity=0)
+        Ledger(connection).ensure()
         try:
             started = time.perf_counter()
             way(folder, made)

@@ -335,10 +335,12 @@ class _Run:
             self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
             not_here = (ELSEWHERE, SKIPPED)
             elsewhere = {step.number for step in migration.steps if step.status in not_here}
-            for row in self.ledger.latest(migration.id).values():
+            rows = self.ledger.latest(migration.id)
+            for row in rows.values():
                 if row.step in elsewhere and row.status not in FINISHED:
                     self.ledger.finish(row.id, SKIPPED)
-            rows = self.ledger.latest(migration.id)
+            if elsewhere:
+                rows = self.ledger.latest(migration.id)
             first = next((row for row in rows.values() if row.status not in FINISHED), None)
             if first and not migration.nothing_left:
                 self.ledger.start(first.id)
@@ -460,12 +462,12 @@ class _Run:
         ran = script(statements)
         text = turning(row.id, ran if ran != row.sql else None, then)
         if artifact is None:
-            return Finish(text)
+            return Finish(text, durable=then is None)
         kept = artifact
         return Finish(
             text,
-            lambda: keep(self.ledger, row.migration_id, kept, context.schema),
-            lambda: count_kept(self.ledger, kept),
+            call=lambda: keep(self.ledger, row.migration_id, kept, context.schema),
+            after=lambda: count_kept(self.ledger, kept),
         )
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:

@@ -29,6 +29,9 @@ DEADLOCK = "40P01"
 DUPLICATE = "42P07"
 NOT_PREPARED = "26000"
 
+# https://www.postgresql.org/docs/current/wal-async-commit.html
+_QUICK = "SET LOCAL synchronous_commit = off"
+
 _BLOCKERS = """\
 SELECT a.pid, a.state, date_trunc('second', clock_timestamp() - a.xact_start)::text,
        left(regexp_replace(a.query, '\\s+', ' ', 'g'), 80)
@@ -54,10 +57,13 @@ class Finish:
     called when all of it is committed and no lock is held any more.
 
     Where there is no `call`, the statements, their end and the beginning of the next step go to
-    the server as one text, in one round trip and one commit.
+    the server as one text, in one round trip and one commit. Where another step follows, it does
+    not wait for the disk (`durable`): a server that crashes right behind it forgets the step and
+    its `done` together, and what is committed later, by anybody, takes both to the disk along.
     """
 
     sql: str = ""
+    durable: bool = True
     call: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
 
@@ -146,7 +152,8 @@ class Executor:
 
         def attempt() -> None:
             if fused:
-                texts = [begin, *(statement.sql for statement in group), finish.sql]
+                quick = "" if finish.durable else _QUICK
+                texts = [begin, quick, *(statement.sql for statement in group), finish.sql]
                 self._fused(";\n".join(filter(None, texts)))
                 return
             with transaction.atomic(using=self.connection.alias, durable=True):

@@ -175,6 +175,7 @@ class _Planner:
         done = self._done(entry)
         by_hand = self._by_hand(entry)
         approved = entry.migration.approved if entry.migration else {}
+        self.context = dataclasses.replace(self.context, migration_id=entry.id)
         steps = []
         for number, operation in enumerate(self.operations(timeline, entry), 1):
             if entry.migration and not is_for(self.database, operation, entry.app_label):
@@ -182,11 +183,7 @@ class _Planner:
                 steps.append(PlannedStep(number, operation, safe, (), status=ELSEWHERE))
                 continue
             is_done = entry.state == ADOPTED and number not in by_hand
-            context = dataclasses.replace(
-                self.context,
-                migration_id=entry.id,
-                fresh=self.context.fresh | self._absent(operation),
-            )
+            context = self._seen_by(operation)
             live = as_live(operation, context.graph)
             statements = live.statements(context) if live else ()
             step = PlannedStep(
@@ -209,10 +206,13 @@ class _Planner:
             return ()
         return added_by_hand(entry.migration.operations, self.context.graph)
 
-    def _absent(self, operation: Operation) -> frozenset[TableName]:
-        if self.there is None:
-            return frozenset()
-        return frozenset(name for name in operation.tables if name not in self.there)
+    def _seen_by(self, operation: Operation) -> Context:
+        """The context, in which tables that are not there at all are fresh."""
+        there = self.there
+        absent = [name for name in operation.tables if there is not None and name not in there]
+        if not absent:
+            return self.context
+        return dataclasses.replace(self.context, fresh=self.context.fresh.union(absent))
 
     def _done(self, entry: Entry) -> dict[int, str]:
         """{step: "done"} of a migration that an earlier run left half way."""

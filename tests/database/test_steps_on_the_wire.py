@@ -54,6 +54,18 @@ def test_a_step_is_one_text_in_which_the_next_one_begins(ledgered: BaseDatabaseW
     assert statuses(ledgered) == [("done", "ran"), ("running", "planned")]
 
 
+@pytest.mark.parametrize(("durable", "waits"), [(True, "on"), (False, "off")])
+def test_a_step_waits_for_the_disk_where_none_follows(
+    ledgered: BaseDatabaseWrapper, durable: bool, waits: str
+) -> None:
+    executor = two_steps(ledgered)
+    rows(ledgered, "SELECT set_config('synchronous_commit', 'on', false)")
+    look = Statement("CREATE TABLE seen AS SELECT current_setting('synchronous_commit') AS it")
+    executor.run(STEP, [look], Finish(turning(STEP.row_id, None, None), durable=durable))
+    assert rows(ledgered, "SELECT it FROM seen") == [(waits,)]
+    assert rows(ledgered, "SELECT current_setting('synchronous_commit')") == [("on",)]
+
+
 def test_a_step_that_fails_leaves_nothing_and_says_why(ledgered: BaseDatabaseWrapper) -> None:
     executor = two_steps(ledgered)
     statements = [Statement("CREATE TABLE made ()"), Statement("ALTER TABLE missing ADD c int")]

@@ -10,6 +10,8 @@ from typing import Any
 
 from zanith_django.schema.encoding import stored_fields
 
+_PLAIN = frozenset({str, bool, int, types.NoneType})
+
 
 def misfits(value: Any, where: str = "") -> Iterator[str]:
     """What is not of the type that its field asks for: `column.nullable is 'no', not bool`."""
@@ -18,11 +20,13 @@ def misfits(value: Any, where: str = "") -> Iterator[str]:
 
 
 def _misfits(value: Any, wanted: Any, where: str) -> Iterator[str]:
-    if wanted is Any or (value.__class__ is wanted and wanted in (str, bool, int)):
+    if wanted is Any or (value.__class__ is wanted and wanted in _PLAIN):
         return
     origin = typing.get_origin(wanted)
     if isinstance(wanted, types.UnionType):
         kinds = typing.get_args(wanted)
+        if value.__class__ in kinds and value.__class__ in _PLAIN:
+            return
         fits = [kind for kind in kinds if not any(_misfits(value, kind, where))]
         if not fits:
             yield _told(value, " or ".join(map(_name, kinds)), where)
