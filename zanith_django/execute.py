@@ -29,9 +29,6 @@ DEADLOCK = "40P01"
 DUPLICATE = "42P07"
 NOT_PREPARED = "26000"
 
-# https://www.postgresql.org/docs/current/wal-async-commit.html
-_QUICK = "SET LOCAL synchronous_commit = off"
-
 _BLOCKERS = """\
 SELECT a.pid, a.state, date_trunc('second', clock_timestamp() - a.xact_start)::text,
        left(regexp_replace(a.query, '\\s+', ' ', 'g'), 80)
@@ -147,13 +144,12 @@ class Executor:
     # --- running -------------------------------------------------------------------------------
 
     def _in_transaction(self, group: Sequence[Statement], finish: Finish) -> None:
-        begin = guard(milliseconds(self._lock_timeout(group)))
+        begin = guard(milliseconds(self._lock_timeout(group)), durable=finish.durable)
         fused = not finish.call and all(_is_plain(statement) for statement in group)
 
         def attempt() -> None:
             if fused:
-                quick = "" if finish.durable else _QUICK
-                texts = [begin, quick, *(statement.sql for statement in group), finish.sql]
+                texts = [begin, *(statement.sql for statement in group), finish.sql]
                 self._fused(";\n".join(filter(None, texts)))
                 return
             with transaction.atomic(using=self.connection.alias, durable=True):

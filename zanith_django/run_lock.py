@@ -73,14 +73,17 @@ def check_held(connection: BaseDatabaseWrapper) -> None:
             raise LockLost
 
 
-def guard(lock_timeout: str) -> str:
+def guard(lock_timeout: str, *, durable: bool = True) -> str:
     """A statement that sets the transaction's lock timeout, or stops it where the lock is gone.
 
-    One value that no server accepts saves a round trip: the error names `LOST`.
+    One value that no server accepts saves a round trip: the error names `LOST`. Not `durable`, the
+    commit does not wait for the disk
+    (https://www.postgresql.org/docs/current/wal-async-commit.html).
     """
+    quick = "" if durable else ", set_config('synchronous_commit', 'off', true)"
     return (
         f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN '{lock_timeout}' "
-        f"ELSE '{LOST}' END, true)"
+        f"ELSE '{LOST}' END, true){quick}"
     )
 
 

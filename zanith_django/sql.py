@@ -39,6 +39,7 @@ def qualified(schema: str, name: str) -> sql.Composable:
     return join([ident(schema), ident(name)], ".")
 
 
+@functools.lru_cache(maxsize=10_000)
 def table(name: TableName, default_schema: str) -> sql.Composable:
     """The table with its schema spelled out, so that no search_path matters."""
     return qualified(name.schema or default_schema, name.name)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -328,14 +328,23 @@ class Table:
             items[places[0]] = item
         else:
             items.append(item)
-        changes: dict[str, Any] = {part: tuple(items)}
-        return dataclasses.replace(self, **changes)
+        return self._with(part, items)
 
     def without_item(self, part: str, name: str) -> Table:
         """This table without the item of that name in the tuple `part`."""
-        kept = tuple(item for item in getattr(self, part) if item.name != name)
-        changes: dict[str, Any] = {part: kept}
-        return dataclasses.replace(self, **changes)
+        return self._with(part, [item for item in getattr(self, part) if item.name != name])
+
+    def _with(self, part: str, items: Sequence[Any]) -> Table:
+        """This table with these items as a part; all else is in order already."""
+        table = object.__new__(Table)
+        put = functools.partial(object.__setattr__, table)
+        for name in self.__slots__:
+            put(name, getattr(self, name))
+        ordered = tuple(sorted(items, key=_name_of))
+        put(part, tuple(items) if part == "columns" else ordered)
+        if part == "columns":
+            put("_by_name", ordered)
+        return table
 
 
 NAMED_PARTS = (
