@@ -16,6 +16,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState, StateApps
 
 from zanith_django.operations.base import PythonCall
+from zanith_django.operations.data import WHOLE
 from zanith_django.schema import collector
 from zanith_django.timeline import Key, Timeline, django_order, key_of
 
@@ -105,35 +106,80 @@ def run_django_migration(
     """Run one Django migration operation by operation, as Django's Migration.apply does.
 
     `start(n)` and `finish(n, sql)` are told of operation n; in an atomic migration they run inside
-    its one transaction. `deferred(sql)` is told of what the schema editor kept for the end.
-    `skip(n)` says that an earlier run did operation n already (only of one that is not atomic).
-    Django's record is written at the end, and `record()` called, in the same transaction where
-    there is one.
+    its one transaction. A migration with an `apply` of its own is one step. `deferred(sql)` is
+    told of what the schema editor kept for the end. `skip(n)` says that an earlier run did
+    operation n already (only of one that is not atomic). Django's record is written at the end,
+    and `record()` called, in one transaction, that of the migration where it has one.
     """
     migration = states.timeline.django(key)
     # Operations change the state in place: a failure must leave the one before.
     state = states.current.clone()
     _render(state)
+    steps = _itself if has_own_apply(migration) else _one_by_one
     with connection.schema_editor(atomic=migration.atomic) as editor:
-        for number, operation in enumerate(migration.operations, 1):
-            if isinstance(operation, RunPython) and not does_nothing(operation):
-                state.clear_delayed_apps_cache()  # as the operation would, and render its own way
-                _render(state)
-            old = state.clone()
-            operation.state_forwards(migration.app_label, state)
-            if skip(number):
-                continue
-            start(number)
-            ran: list[str] = []
-            with _atomic(editor, migration, operation):
-                with captured_sql(connection, ran):
-                    if not does_nothing(operation):
-                        operation.database_forwards(migration.app_label, editor, old, state)
-                finish(number, ";\n".join(ran))
+        state = steps(migration, state, editor, start, finish, skip)
         _run_deferred(connection, editor, deferred)
-        record_applied(connection, migration)
-        record()
+        with transaction.atomic(using=connection.alias):
+            record_applied(connection, migration)
+            record()
     states.passed(key, state)
+
+
+def _one_by_one(
+    migration: DjangoMigration,
+    state: ProjectState,
+    editor: BaseDatabaseSchemaEditor,
+    start: Callable[[int], None],
+    finish: Callable[[int, str], None],
+    skip: Callable[[int], bool],
+) -> ProjectState:
+    """Run the operations of a migration; the state behind it."""
+    for number, operation in enumerate(migration.operations, 1):
+        if isinstance(operation, RunPython) and not does_nothing(operation):
+            state.clear_delayed_apps_cache()  # as the operation would, and render its own way
+            _render(state)
+        old = state.clone()
+        operation.state_forwards(migration.app_label, state)
+        if skip(number):
+            continue
+        start(number)
+        ran: list[str] = []
+        with _atomic(editor, migration, operation):
+            with captured_sql(editor.connection, ran):
+                if not does_nothing(operation):
+                    operation.database_forwards(migration.app_label, editor, old, state)
+            finish(number, ";\n".join(ran))
+    return state
+
+
+def _itself(
+    migration: DjangoMigration,
+    state: ProjectState,
+    editor: BaseDatabaseSchemaEditor,
+    start: Callable[[int], None],
+    finish: Callable[[int, str], None],
+    skip: Callable[[int], bool],
+) -> ProjectState:
+    """Let a migration apply itself, as Django would; the state that it leaves."""
+    if skip(1):
+        return migration.mutate_state(state, preserve=False)
+    start(1)
+    ran: list[str] = []
+    with captured_sql(editor.connection, ran):
+        state = migration.apply(state, editor)
+    finish(1, ";\n".join(ran))
+    return state
+
+
+def has_own_apply(migration: DjangoMigration) -> bool:
+    """Does its class say what applying it means? Its operations may never run."""
+    return type(migration).apply is not DjangoMigration.apply
+
+
+def can_go_back(migration: DjangoMigration) -> bool:
+    """Of a migration that applies itself: is there a way back?"""
+    own = type(migration).unapply is not DjangoMigration.unapply
+    return own or all(operation.reversible for operation in migration.operations)
 
 
 def does_nothing(operation: DjangoMigrationOperation) -> bool:
@@ -190,7 +236,8 @@ def record_applied(connection: BaseDatabaseWrapper, migration: DjangoMigration) 
 
 
 def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall) -> None:
-    """Run one data step of a Django migration with the historical models of exactly that point.
+    """Run one data step of a Django migration with the historical models of exactly that point;
+    at position `WHOLE` a migration that applies itself.
 
     Runs inside the transaction that is open, if one is, so that the step and its `done` commit
     together.
@@ -198,6 +245,10 @@ def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall
     key = key_of(call.migration)
     migration = states.timeline.django(key)
     state = states.current.clone()
+    if call.position == WHOLE:
+        with connection.schema_editor(atomic=connection.in_atomic_block) as editor:
+            (migration.unapply if call.backwards else migration.apply)(state, editor)
+        return
     for operation in migration.operations[: call.position - 1]:
         operation.state_forwards(key[0], state)
     operation = migration.operations[call.position - 1]

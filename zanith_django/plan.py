@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.operations.fields import AddField
@@ -18,7 +19,7 @@ from django.db.models import NOT_PROVIDED
 
 from zanith_django import sql
 from zanith_django.by_hand import added_by_hand
-from zanith_django.django_steps import does_nothing
+from zanith_django.django_steps import can_go_back, does_nothing, has_own_apply
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import DONE, FINISHED, Ledger
 from zanith_django.live_names import as_live
@@ -225,9 +226,12 @@ class _Planner:
         if entry.migration:
             return list(entry.migration.operations)
         key = entry.covers[0]
+        migration = timeline.django(key)
+        if has_own_apply(migration):
+            return [_applying_itself(migration, key)]
         return [
             django_operation(operation, key, number, self.tables)
-            for number, operation in enumerate(timeline.django(key).operations, 1)
+            for number, operation in enumerate(migration.operations, 1)
         ]
 
     def _fold(self, operation: Operation, *, fresh: bool) -> None:
@@ -273,6 +277,16 @@ def django_operation(
         reversible=operation.reversible,
         state_only=inner is None or does_nothing(inner),
         model=_model(inner, key[0]) if inner else "",
+    )
+
+
+def _applying_itself(migration: DjangoMigration, key: tuple[str, str]) -> DjangoOperation:
+    return DjangoOperation(
+        migration=dotted(key),
+        position=1,
+        operation="apply",
+        description="apply() of its own",
+        reversible=can_go_back(migration),
     )
 
 

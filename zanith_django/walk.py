@@ -39,9 +39,10 @@ from django.db.models import Field, Model
 from zanith_django import operations as ops
 from zanith_django.conf import conf
 from zanith_django.diff import Fill, Hints, diff
-from zanith_django.django_steps import does_nothing
+from zanith_django.django_steps import can_go_back, does_nothing, has_own_apply
 from zanith_django.foundations import foundations, prelude_of
 from zanith_django.operations import Operation
+from zanith_django.operations.data import WHOLE
 from zanith_django.project import cache_folder
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.from_models import Declared, from_models
@@ -71,7 +72,11 @@ class Walk:
         self.tables.take_touched()
 
     def operations(self, migration: DjangoMigration) -> list[Operation]:
-        """What this migration does to the database, in operations of ours."""
+        """What this migration does to the database, in operations of ours. Of one that applies
+        itself nobody else knows; its author says that the tables are then what the models say."""
+        if has_own_apply(migration):
+            self.skip(migration)
+            return [_itself(migration)]
         work = _Work(self, migration)
         for position, operation in enumerate(migration.operations, 1):
             self._learn(operation)
@@ -416,6 +421,16 @@ def _inner(operation: DjangoOperation) -> list[DjangoOperation]:
     if isinstance(operation, SeparateDatabaseAndState):
         return list(operation.database_operations)
     return [operation]
+
+
+def _itself(migration: DjangoMigration) -> Operation:
+    return ops.RunPython(
+        migration=dotted((migration.app_label, migration.name)),
+        position=WHOLE,
+        description="apply() of its own",
+        reversible=can_go_back(migration),
+        atomic=migration.atomic,
+    )
 
 
 def _is_data_step(operation: DjangoOperation) -> bool:

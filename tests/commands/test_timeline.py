@@ -22,6 +22,24 @@ class Migration(migrations.Migration):
     operations = [{operations}]
 """
 
+APPLIES_ITSELF = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.AddField("book", "pages", models.IntegerField(null=True))]
+
+    def apply(self, state, editor, collect_sql=False):
+        state = super().apply(state, editor, collect_sql)
+        editor.execute("INSERT INTO shop_book (title, pages) VALUES ('applied', 1)")
+        return state
+
+    def unapply(self, state, editor, collect_sql=False):
+        editor.execute("DELETE FROM shop_book")
+        return super().unapply(state, editor, collect_sql)
+"""
+
 ADD = 'migrations.AddField("book", "{0}", models.IntegerField(null=True))'
 
 
@@ -132,3 +150,29 @@ def test_a_file_of_which_django_did_a_part_is_refused(copy_of: Copy) -> None:
     assert "some are applied (shop.0002_a) and some are not (shop.0003_b)" in refused.stderr
     assert "manage.py migrate shop 0003_b" in refused.stderr
     assert "manage.py migrate shop <the one before>" in refused.stderr
+
+
+def test_a_migration_that_applies_itself_does_so(project: BuildProject, server: Server) -> None:
+    shop = project({"shop": WITH_PAGES.replace("    pages = models.IntegerField(null=True)\n", "")})
+    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    shop.manage("makemigrations", "shop", "-n", "initial", "-v0", check=True)
+    shop.manage("migrate", "-v0", check=True)
+    shop.write("shop/models.py", WITH_PAGES)
+    shop.write("shop/migrations/0002_pages.py", APPLIES_ITSELF)
+    name = server.create_database(shop.database.name)
+    try:
+        covered = Project(shop.root, Database(name, server.url(name)))
+        shop.manage("zanith_apply", *ALLOWED, check=True)
+        assert steps(shop, "0002_pages") == [("djangoOperation", "done")]
+        covered.manage("zanith_generate", check=True)
+        covered.manage("zanith_apply", *ALLOWED, check=True)
+        assert steps(covered, "_pages") == [("runPython", "done")]
+        for each in (shop, covered):
+            assert each.sql("SELECT title, pages FROM shop_book") == [("applied", 1)]
+            assert agrees(each)
+
+        covered.manage("zanith_rollback", "--steps", "1", check=True)
+        assert covered.sql("SELECT count(*) FROM shop_book") == [(0,)]
+        assert covered.manage("migrate", "--check").returncode == 1
+    finally:
+        server.drop_database(name)

@@ -30,7 +30,7 @@ MIGRATIONS = {
 
 
         def write(apps, editor):
-            apps.get_model("faults", "Note").objects.create(text="written once")
+            apps.get_model("faults", "Note").objects.create(pk=1, text="written once")
 
 
         class Migration(migrations.Migration):
@@ -50,7 +50,7 @@ MIGRATIONS = {
 
 
         def write(apps, editor):
-            apps.get_model("faults", "Note").objects.create(text="written behind")
+            apps.get_model("faults", "Note").objects.create(pk=2, text="written behind")
 
 
         class Migration(migrations.Migration):

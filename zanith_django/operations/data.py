@@ -16,6 +16,9 @@ from zanith_django.operations.base import (
 from zanith_django.operations.columns import update_in_batches
 from zanith_django.schema.graph import SchemaGraph, TableName
 
+WHOLE = 0
+"""The position of a step that is a whole Django migration, one with an `apply()` of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill(OnTable):
@@ -116,7 +119,8 @@ class RawSql(_Opaque):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPython(_Opaque):
     """The data step at `position` of a Django migration, with the historical models of exactly
-    that point. It runs a RunPython, a RunSQL or an operation class of another package alike."""
+    that point. It runs a RunPython, a RunSQL or an operation class of another package alike, at
+    position `WHOLE` the migration itself."""
 
     kind = "runPython"
     migration: str
