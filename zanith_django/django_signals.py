@@ -9,7 +9,7 @@ from django.apps import apps as registry
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
-from django.db.migrations.state import ModelState
+from django.db.migrations.state import AppConfigStub, ModelState
 
 from zanith_django.django_steps import RenderedApps, States
 from zanith_django.plan import Plan
@@ -69,7 +69,12 @@ def final_apps(states: States) -> RenderedApps:
     between the two are whole."""
     state = states.current
     models = RenderedApps([], {})
-    configs = map(registry.get_app_config, state.real_apps)
-    today = [ModelState.from_model(model) for config in configs for model in config.get_models()]
+    today: list[ModelState] = []
+    for label in sorted({*state.real_apps, *(label for label, _ in state.models)}):
+        stub = models.app_configs[label] = AppConfigStub(label)  # also where it has no model
+        stub.apps = models
+        stub.import_models()
+        if label in state.real_apps:
+            today += map(ModelState.from_model, registry.get_app_config(label).get_models())
     models.render_multiple([*state.models.values(), *today])
     return models

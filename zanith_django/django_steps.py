@@ -252,7 +252,8 @@ def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall
     for operation in migration.operations[: call.position - 1]:
         operation.state_forwards(key[0], state)
     operation = migration.operations[call.position - 1]
-    _render(state)
+    if isinstance(operation, RunPython):
+        _render(state)
     after = state.clone()
     operation.state_forwards(key[0], after)
     with connection.schema_editor(atomic=connection.in_atomic_block) as editor:

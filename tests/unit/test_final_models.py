@@ -1,0 +1,47 @@
+"""The models that receivers of post_migrate are given are those that `migrate` would give them."""
+
+from __future__ import annotations
+
+from django.apps import apps as registry
+from django.apps.registry import Apps
+from django.db.migrations.state import ModelState, ProjectState
+from django.test import override_settings
+
+from zanith_django.django_signals import final_apps
+from zanith_django.django_steps import States
+from zanith_django.project import offline_timeline
+
+
+def as_migrate_gives(state: ProjectState) -> Apps:
+    """In two steps, as Django's own command: first without relations of apps without migrations."""
+    models = state.apps
+    with models.bulk_update():
+        keys = [(each.app_label, each.name_lower) for each in models.real_models]
+        for key in keys:
+            models.unregister_model(*key)
+    models.render_multiple([ModelState.from_model(registry.get_model(*key)) for key in keys])
+    return models
+
+
+def told(models: Apps) -> dict[str, dict[str, list[tuple[str, str, str]]]]:
+    """{app: {model: its fields, with what they point at}}."""
+    return {
+        config.label: {
+            model.__name__: [
+                (field.name, type(field).__name__, str(field.related_model))
+                for field in model._meta.get_fields()
+            ]
+            for model in config.get_models(include_auto_created=True)
+        }
+        for config in models.get_app_configs()
+    }
+
+
+@override_settings(MIGRATION_MODULES={"reviews": None, "messages": None})
+def test_the_final_models_are_those_of_migrate() -> None:
+    states = States(offline_timeline())
+    states._state = states.timeline.loader.project_state()
+    ours = told(final_apps(states))
+    assert ours == told(as_migrate_gives(states.timeline.loader.project_state()))
+    assert ours["reviews"]
+    assert ours["messages"] == {}
