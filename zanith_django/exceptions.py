@@ -5,7 +5,7 @@ ZanithError
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
-│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing
+│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
@@ -278,6 +278,12 @@ class NameTooLong(InvalidName):
     def __init__(self, name: str) -> None:
         super().__init__(name, "is longer than the 63 bytes that PostgreSQL keeps of a name")
         self.hint = "Choose a shorter name: PostgreSQL would cut it without a word."
+
+
+class NobodyToAsk(Refusal):
+    def __init__(self, labels: Iterable[str]) -> None:
+        self.hint = f"Run makemigrations {' '.join(labels)} in a terminal, then this again."
+        super().__init__("makemigrations has a question, and nobody is there to answer it.")
 
 
 class UnknownApp(UsageError):

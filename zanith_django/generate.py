@@ -17,7 +17,7 @@ from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
 from zanith_django.diff import SOFT
-from zanith_django.exceptions import NotAdopted
+from zanith_django.exceptions import NobodyToAsk, NotAdopted
 from zanith_django.files import (
     NewFile,
     covered_after,
@@ -82,11 +82,15 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
 def make_django_migrations(
     labels: Sequence[str], name: str, *, interactive: bool, output: object
 ) -> None:
-    """Django's makemigrations for these apps, where their models moved on."""
+    """Django's makemigrations for these apps, where their models moved on. Raises `NobodyToAsk`."""
     options = {"name": name} if name else {}
-    call_command(
-        "makemigrations", *labels, interactive=interactive, stdout=output, verbosity=1, **options
-    )
+    words = ("makemigrations", *labels)
+    try:
+        call_command(*words, interactive=interactive, stdout=output, verbosity=1, **options)
+    except SystemExit as error:
+        if interactive:  # somebody chose to leave
+            raise
+        raise NobodyToAsk(labels) from error
 
 
 def missing_django_migrations(labels: Collection[str]) -> list[DjangoMigration]:

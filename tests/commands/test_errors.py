@@ -179,6 +179,14 @@ def test_what_argparse_refuses_leads_to_the_help(shop: Project, command: str, sa
     assert " --help to see what there is." in done.stderr
 
 
+def test_a_question_that_nobody_can_answer_leads_to_makemigrations(shop: Project) -> None:
+    shop.write("shop/models.py", BOOK + "    isbn = models.CharField(max_length=13)\n")
+    done = shop.manage("zanith_generate", "--no-input")
+    assert done.returncode == 1
+    assert "Field 'isbn' on model 'book' not migrated" in done.stdout
+    assert "Run makemigrations shop in a terminal, then this again." in done.stderr
+
+
 # --- settings ------------------------------------------------------------------------------------
 
 
