@@ -139,7 +139,8 @@ REASONS = _reasons(
     Reason(
         "requires_backfill",
         Level.MEDIUM,
-        "Writes every row once, in small batches that can be interrupted and resumed.",
+        "Writes rows: a backfill in small batches that can be resumed, code of a migration as "
+        "its author wrote it.",
         "Run it at a quiet hour; set BACKFILL PAUSE to spare replicas.",
     ),
     Reason(
