@@ -47,30 +47,21 @@ class Events:
 
     def step_started(self, step: StepEvent) -> None:
         self.current = step
-        if self._heard(logging.INFO, signals.step_started):
-            self._tell(logging.INFO, signals.step_started, "step_started", step.fields)
+        self._tell(logging.INFO, "step_started", step)
 
     def step_finished(self, step: StepEvent, seconds: float) -> None:
-        if self._heard(logging.INFO, signals.step_finished):
-            fields = {**step.fields, "seconds": seconds}
-            self._tell(logging.INFO, signals.step_finished, "step_finished", fields)
+        self._tell(logging.INFO, "step_finished", step, seconds=seconds)
         self.current = None
 
     def migration_applied(
         self, migration: str, steps: int, seconds: float, *, backwards: bool = False
     ) -> None:
-        fields = {
-            "migration": migration,
-            "steps": steps,
-            "seconds": seconds,
-            "backwards": backwards,
-        }
-        self._tell(logging.INFO, signals.migration_applied, "migration_applied", fields)
+        more = {"steps": steps, "seconds": seconds, "backwards": backwards}
+        self._tell(logging.INFO, "migration_applied", None, migration=migration, **more)
 
     def run_failed(self, error: BaseException) -> None:
-        at = self.current
-        fields = at.fields if at else {"migration": "", "step": 0}
-        self._tell(logging.ERROR, signals.run_failed, "run_failed", {**fields, "error": error})
+        nowhere = {} if self.current else {"migration": "", "step": 0}
+        self._tell(logging.ERROR, "run_failed", self.current, **nowhere, error=error)
 
     def retrying(self, words: str) -> None:
         if not self.silent:
@@ -79,14 +70,12 @@ class Events:
 
     # --- how -----------------------------------------------------------------------------------
 
-    def _heard(self, level: int, signal: Signal) -> bool:
-        """Is anybody listening at all?"""
-        listening = run_log.isEnabledFor(level) or bool(signal.receivers)
-        return listening and not self.silent
-
-    def _tell(self, level: int, signal: Signal, name: str, fields: dict[str, Any]) -> None:
-        if self.silent:
+    def _tell(self, level: int, name: str, step: StepEvent | None, **more: Any) -> None:
+        signal: Signal = getattr(signals, name)
+        listening = run_log.isEnabledFor(level) or signal.receivers
+        if self.silent or not listening:
             return
+        fields = {**(step.fields if step else {}), **more}
         self._log(level, name, fields)
         if not signal.has_listeners(Events):
             return
