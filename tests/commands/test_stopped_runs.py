@@ -104,8 +104,11 @@ def a_failing_release(releases: Releases) -> None:
 
 
 def a_napping_release(releases: Releases) -> None:
+    """Its data step waits for a lock for as long as a test takes."""
     a_shop(releases)
     write_change(releases.project, NAPPING, NAPPING_MIGRATION)
+    settings = (releases.project.root / "settings.py").read_text()
+    releases.project.write("settings.py", settings + '\nZANITH = {"LOCK_TIMEOUT": 60}\n')
     releases.project.manage("zanith_generate", check=True)
 
 
