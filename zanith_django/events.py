@@ -70,12 +70,12 @@ class Events:
 
     # --- how -----------------------------------------------------------------------------------
 
-    def _tell(self, level: int, name: str, step: StepEvent | None, **more: Any) -> None:
+    def _tell(self, level: int, name: str, at: StepEvent | None, /, **more: Any) -> None:
         signal: Signal = getattr(signals, name)
         listening = run_log.isEnabledFor(level) or signal.receivers
         if self.silent or not listening:
             return
-        fields = {**(step.fields if step else {}), **more}
+        fields = {**(at.fields if at else {}), **more}
         self._log(level, name, fields)
         if not signal.has_listeners(Events):
             return
