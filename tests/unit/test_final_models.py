@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from zanith_django.django_signals import final_apps
 from zanith_django.django_steps import States
-from zanith_django.project import offline_timeline
+from zanith_django.timeline import build, load_django
 
 
 def as_migrate_gives(state: ProjectState) -> Apps:
@@ -39,7 +39,7 @@ def told(models: Apps) -> dict[str, dict[str, list[tuple[str, str, str]]]]:
 
 @override_settings(MIGRATION_MODULES={"reviews": None, "messages": None})
 def test_the_final_models_are_those_of_migrate() -> None:
-    states = States(offline_timeline())
+    states = States(build(load_django(None), []))
     states._state = states.timeline.loader.project_state()
     ours = told(final_apps(states))
     assert ours == told(as_migrate_gives(states.timeline.loader.project_state()))
