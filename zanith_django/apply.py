@@ -575,42 +575,36 @@ class _DjangoWork:
 
     def run(self) -> None:
         run = self._run
-        run_django_migration(
-            run.connection,
-            run.states,
-            self.key,
-            start=self._start,
-            finish=self._finish,
-            deferred=self._deferred,
-            skip=self._skip,
-            record=lambda: run.ledger.record(self.migration.id),
-        )
+        run_django_migration(run.connection, run.states, self.key, self)
 
     def describe(self) -> str:
         step = self.steps.get(self.number)
         return step.operation.describe() if step else "SQL that Django deferred"
 
-    def _start(self, number: int) -> None:
+    def start(self, number: int) -> None:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
         self.event = _event(self.migration, self.steps[number])
         self.clock = self._run.started(self.migration, self.steps[number], self.event)
 
-    def _finish(self, number: int, text: str) -> None:
+    def finish(self, number: int, text: str) -> None:
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         self._run.finished(self.migration, self.steps[number], self.event, self.clock)
 
-    def _deferred(self, text: str) -> None:
+    def deferred(self, text: str) -> None:
         number = len(self.steps) + 1
         new = NewStep(number, DEFERRED, text, "safe", 5)
         self._run.ledger.add_pending(self.migration.id, [new])
         row = self._run.ledger.latest(self.migration.id)[number]
         self._run.ledger.finish(row.id, DONE, ran=text)
 
-    def _skip(self, number: int) -> bool:
+    def skip(self, number: int) -> bool:
         """An earlier run did it already; an atomic migration was rolled back as a whole."""
         return not self.atomic and self.rows[number].status in FINISHED
+
+    def record(self) -> None:
+        self._run.ledger.record(self.migration.id)
 
 
 def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:

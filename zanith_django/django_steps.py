@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -92,36 +92,41 @@ def captured_sql(connection: BaseDatabaseWrapper, into: list[str]) -> Iterator[N
         yield
 
 
-def run_django_migration(
-    connection: BaseDatabaseWrapper,
-    states: States,
-    key: Key,
-    *,
-    start: Callable[[int], None],
-    finish: Callable[[int, str], None],
-    deferred: Callable[[str], None],
-    skip: Callable[[int], bool],
-    record: Callable[[], None],
-) -> None:
-    """Run one Django migration operation by operation, as Django's Migration.apply does.
+class Listener(Protocol):
+    """Is told how far a Django migration is, inside of its one transaction where it is atomic."""
 
-    `start(n)` and `finish(n, sql)` are told of operation n; in an atomic migration they run inside
-    its one transaction. A migration with an `apply` of its own is one step. `deferred(sql)` is
-    told of what the schema editor kept for the end. `skip(n)` says that an earlier run did
-    operation n already (only of one that is not atomic). Django's record is written at the end,
-    and `record()` called, in one transaction, that of the migration where it has one.
-    """
+    def start(self, number: int) -> None:
+        """The operation of this number is about to run."""
+
+    def finish(self, number: int, text: str) -> None:
+        """It ran, as this SQL."""
+
+    def deferred(self, text: str) -> None:
+        """The SQL that the schema editor kept for the end ran."""
+
+    def skip(self, number: int) -> bool:
+        """Did an earlier run do the operation already? Only of a migration that is not atomic."""
+
+    def record(self) -> None:
+        """The migration is at its end; Django's record is written in the same transaction."""
+
+
+def run_django_migration(
+    connection: BaseDatabaseWrapper, states: States, key: Key, told: Listener
+) -> None:
+    """Run one Django migration operation by operation, as Django's Migration.apply does; one with
+    an `apply` of its own is one step."""
     migration = states.timeline.django(key)
     # Operations change the state in place: a failure must leave the one before.
     state = states.current.clone()
     _render(state)
     steps = _itself if has_own_apply(migration) else _one_by_one
     with connection.schema_editor(atomic=migration.atomic) as editor:
-        state = steps(migration, state, editor, start, finish, skip)
-        _run_deferred(connection, editor, deferred)
+        state = steps(migration, state, editor, told)
+        _run_deferred(connection, editor, told.deferred)
         with transaction.atomic(using=connection.alias):
             record_applied(connection, migration)
-            record()
+            told.record()
     states.passed(key, state)
 
 
@@ -129,9 +134,7 @@ def _one_by_one(
     migration: DjangoMigration,
     state: ProjectState,
     editor: BaseDatabaseSchemaEditor,
-    start: Callable[[int], None],
-    finish: Callable[[int, str], None],
-    skip: Callable[[int], bool],
+    told: Listener,
 ) -> ProjectState:
     """Run the operations of a migration; the state behind it."""
     for number, operation in enumerate(migration.operations, 1):
@@ -140,15 +143,15 @@ def _one_by_one(
             _render(state)
         old = state.clone()
         operation.state_forwards(migration.app_label, state)
-        if skip(number):
+        if told.skip(number):
             continue
-        start(number)
+        told.start(number)
         ran: list[str] = []
         with _atomic(editor, migration, operation):
             with captured_sql(editor.connection, ran):
                 if not does_nothing(operation):
                     operation.database_forwards(migration.app_label, editor, old, state)
-            finish(number, ";\n".join(ran))
+            told.finish(number, ";\n".join(ran))
     return state
 
 
@@ -156,18 +159,16 @@ def _itself(
     migration: DjangoMigration,
     state: ProjectState,
     editor: BaseDatabaseSchemaEditor,
-    start: Callable[[int], None],
-    finish: Callable[[int, str], None],
-    skip: Callable[[int], bool],
+    told: Listener,
 ) -> ProjectState:
     """Let a migration apply itself, as Django would; the state that it leaves."""
-    if skip(1):
+    if told.skip(1):
         return migration.mutate_state(state, preserve=False)
-    start(1)
+    told.start(1)
     ran: list[str] = []
     with captured_sql(editor.connection, ran):
         state = migration.apply(state, editor)
-    finish(1, ";\n".join(ran))
+    told.finish(1, ";\n".join(ran))
     return state
 
 

@@ -65,6 +65,16 @@ def agrees(project: Project) -> bool:
     return done.returncode == 0
 
 
+def by_django_so_far(project: BuildProject) -> Project:
+    """A shop whose first migration Django applied; its models ask for more since."""
+    shop = project({"shop": WITH_PAGES.replace("    pages = models.IntegerField(null=True)\n", "")})
+    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    shop.manage("makemigrations", "shop", "-n", "initial", "-v0", check=True)
+    shop.manage("migrate", "-v0", check=True)
+    shop.write("shop/models.py", WITH_PAGES)
+    return shop
+
+
 def test_what_migrate_did_already_is_skipped(copy_of: Copy) -> None:
     shop = copy_of(a_shop).project
     shop.write("shop/models.py", WITH_PAGES)
@@ -112,11 +122,7 @@ def test_two_branches_that_both_generated(copy_of: Copy) -> None:
 
 
 def test_a_half_migrated_database_and_a_fresh_one(project: BuildProject, server: Server) -> None:
-    shop = project({"shop": WITH_PAGES.replace("    pages = models.IntegerField(null=True)\n", "")})
-    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
-    shop.manage("makemigrations", "shop", "-n", "initial", "-v0", check=True)
-    shop.manage("migrate", "-v0", check=True)
-    shop.write("shop/models.py", WITH_PAGES)
+    shop = by_django_so_far(project)
     shop.manage("zanith_generate", "--name", "pages", "--timestamp", "20260102_000000", check=True)
     assert files(shop) == ["20260102_000000_pages.py"]
     init = (shop.root / "shop/zanith_migrations/__init__.py").read_text()
@@ -153,11 +159,7 @@ def test_a_file_of_which_django_did_a_part_is_refused(copy_of: Copy) -> None:
 
 
 def test_a_migration_that_applies_itself_does_so(project: BuildProject, server: Server) -> None:
-    shop = project({"shop": WITH_PAGES.replace("    pages = models.IntegerField(null=True)\n", "")})
-    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
-    shop.manage("makemigrations", "shop", "-n", "initial", "-v0", check=True)
-    shop.manage("migrate", "-v0", check=True)
-    shop.write("shop/models.py", WITH_PAGES)
+    shop = by_django_so_far(project)
     shop.write("shop/migrations/0002_pages.py", APPLIES_ITSELF)
     name = server.create_database(shop.database.name)
     try:
