@@ -54,10 +54,10 @@ class Writer:
 
     def write(self, value: Any) -> Any:
         """JSON data of any value, by what it is."""
-        if isinstance(value, tuple):
-            return [self.write(item) for item in value]
         if isinstance(value, self.name):
             return self.spell(value)
+        if isinstance(value, tuple):
+            return [self.write(item) for item in value]
         kind: type = type(value)
         return self.of_class(kind)(value) if dataclasses.is_dataclass(kind) else value
 
