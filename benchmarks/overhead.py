@@ -25,7 +25,7 @@ import django
 import environ
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -96,6 +96,7 @@ def one_round(folder: Path, server: dict[str, Any]) -> float:
         )
         run_psql(made, "; ".join(tables))
         call_command("migrate", verbosity=0)
+        connection = connections[DEFAULT_DB_ALIAS]
         Ledger(connection).ensure()
         try:
             started = time.perf_counter()
@@ -119,7 +120,7 @@ def by_psql(folder: Path, database: dict[str, Any]) -> None:
 
 
 def by_zanith(folder: Path, database: dict[str, Any]) -> None:
-    apply(connection, Options(max_risk=100, allow_destructive=True))
+    apply(connections[DEFAULT_DB_ALIAS], Options(max_risk=100, allow_destructive=True))
 
 
 def by_command(folder: Path, database: dict[str, Any]) -> None:

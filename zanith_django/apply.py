@@ -37,7 +37,7 @@ from zanith_django.exceptions import (
     HalfRolledBack,
     InvalidArgument,
 )
-from zanith_django.execute import Executor, Finish, StepRun
+from zanith_django.execute import Executor, Finish, StepRun, Work
 from zanith_django.files import managed_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import (
@@ -162,9 +162,7 @@ class _Todo:
 class _Ready:
     """One step about to run, what is known after it, and the next one, if that is ready too."""
 
-    run: StepRun
-    statements: Sequence[Statement]
-    finish: Finish
+    work: Work
     after: Context
     following: _Ready | None = None
 
@@ -396,7 +394,7 @@ class _Run:
             def meanwhile() -> None:
                 now.following = self._ready_ahead(todo, place + 1, now.after)
 
-            self.executor.run(now.run, now.statements, now.finish, meanwhile)
+            self.executor.carry_out(now.work, meanwhile)
         self.finished(migration, step, event, started)
         return now
 
@@ -418,10 +416,10 @@ class _Run:
         row, then = todo.rows[step.number], todo.row_after(place)
         operation = as_live(step.operation, context.graph)
         statements = operation.statements(context) if operation else ()
+        run = StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1)
+        finish = self._finish(operation, statements, row, context, then)
         return _Ready(
-            run=StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1),
-            statements=statements,
-            finish=self._finish(operation, statements, row, context, then),
+            self.executor.ready(run, statements, finish),
             after=dataclasses.replace(
                 context,
                 graph=operation.apply_to(context.graph) if operation else context.graph,
@@ -446,8 +444,8 @@ class _Run:
         return dataclasses.replace(context, empty=empty)
 
     def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
-        known = self.occupied | _made(operation)
-        return [name for name in operation.tables if name not in known | context.fresh]
+        known = (self.occupied, _made(operation), context.fresh)
+        return [name for name in operation.tables if not any(name in these for these in known)]
 
     def _finish(
         self,
@@ -617,9 +615,7 @@ def _made(operation: Operation) -> frozenset[TableName]:
 
 
 def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
-    return StepEvent(
-        migration.id, step.number, step.kind, step.operation.target, str(step.level), step.score
-    )
+    return StepEvent(migration.id, step.number, step.operation, step.level, step.score)
 
 
 def _new_step(step: PlannedStep) -> NewStep:

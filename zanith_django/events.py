@@ -14,6 +14,8 @@ from django.dispatch import Signal
 from psycopg.pq import TransactionStatus
 
 from zanith_django import signals
+from zanith_django.operations.base import Operation
+from zanith_django.reasons import Level
 
 # Of its own level, so that without any LOGGING nothing is said twice on a terminal.
 run_log = logging.getLogger("zanith_django.run")
@@ -27,15 +29,23 @@ class StepEvent:
 
     migration: str
     step: int
-    kind: str
-    target: str
-    level: str
+    operation: Operation
+    level: Level | str
     score: int
     backwards: bool = False
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        """What is told. It is put together only where somebody listens."""
+        return {
+            "migration": self.migration,
+            "step": self.step,
+            "kind": self.operation.kind,
+            "target": self.operation.target,
+            "level": str(self.level),
+            "score": self.score,
+            "backwards": self.backwards,
+        }
 
 
 class Events:

@@ -65,6 +65,28 @@ class Finish:
     after: Callable[[], None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Transaction:
+    """Statements that commit together, and with them `finish`, if they are the last of a step.
+
+    `begin` is what the transaction begins with; `text` all of it, where it can go as one text.
+    """
+
+    statements: Sequence[Statement]
+    finish: Finish
+    begin: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One step with its statements, made ready to run."""
+
+    step: StepRun
+    transactions: Sequence[_Transaction]
+    finish: Finish
+
+
 class Executor:
     """Executes statements on the working connection.
 
@@ -98,35 +120,44 @@ class Executor:
 
         `meanwhile` may be called while the server is at work, and must not ask it anything.
         """
-        self.meanwhile = meanwhile
-        self._run(step, statements, finish)
-        if finish.after:
-            finish.after()
+        self.carry_out(self.ready(step, statements, finish), meanwhile)
 
-    def _run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
+    def ready(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> Work:
+        """All that can be known of a step before it runs: `carry_out` runs it."""
         groups = list(transactions(statements))
-        for number, group in enumerate(groups, 1):
-            last = number == len(groups)
-            if self._finished(step, group, last=last):
+        if not groups or not groups[-1][0].transactional:
+            groups.append([])
+        before = [self._transaction(group, Finish()) for group in groups[:-1]]
+        return Work(step, (*before, self._transaction(groups[-1], finish)), finish)
+
+    def _transaction(self, group: Sequence[Statement], finish: Finish) -> _Transaction:
+        begin = guard(milliseconds(self._lock_timeout(group)), durable=finish.durable)
+        texts = [begin, *(statement.sql for statement in group), finish.sql]
+        fused = not finish.call and all(_is_plain(statement) for statement in group)
+        return _Transaction(group, finish, begin, ";\n".join(filter(None, texts)) if fused else "")
+
+    def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
+        """Run what `ready` made ready; all else as `run` says."""
+        self.meanwhile = meanwhile
+        *before, last = work.transactions
+        for number, part in enumerate(before, 1):
+            if self._finished(work.step, part.statements):
                 continue
-            if group[0].transactional:
-                self._in_transaction(group, finish if last else Finish())
-                if last:
-                    return
+            if part.statements[0].transactional:
+                self._in_transaction(part)
             else:
                 check_held(self.connection)
-                self._alone(step, group[0], number)
-        self._in_transaction((), finish)
+                self._alone(work.step, part.statements[0], number)
+        # It commits together with `done`: had an earlier attempt finished it, so were the step.
+        self._in_transaction(last)
+        if work.finish.after:
+            work.finish.after()
 
     # --- what an earlier attempt left ----------------------------------------------------------
 
-    def _finished(self, step: StepRun, group: Sequence[Statement], *, last: bool) -> bool:
-        """Did an earlier attempt finish this group? What an invalid index left is removed.
-
-        The last group commits together with `done`: had it finished, the step would be done.
-        """
-        transactional = group[0].transactional
-        if transactional and (last or not step.resumed):
+    def _finished(self, step: StepRun, group: Sequence[Statement]) -> bool:
+        """Did an earlier attempt finish this group? What an invalid index left is removed."""
+        if group[0].transactional and not step.resumed:
             return False
         states = [self._probe(statement) for statement in group if statement.probe]
         if "leftover" in states:
@@ -143,26 +174,22 @@ class Executor:
 
     # --- running -------------------------------------------------------------------------------
 
-    def _in_transaction(self, group: Sequence[Statement], finish: Finish) -> None:
-        begin = guard(milliseconds(self._lock_timeout(group)), durable=finish.durable)
-        fused = not finish.call and all(_is_plain(statement) for statement in group)
-
+    def _in_transaction(self, part: _Transaction) -> None:
         def attempt() -> None:
-            if fused:
-                texts = [begin, *(statement.sql for statement in group), finish.sql]
-                self._fused(";\n".join(filter(None, texts)))
+            if part.text:
+                self._fused(part.text)
                 return
             with transaction.atomic(using=self.connection.alias, durable=True):
-                self._execute(begin)
-                for statement in group:
+                self._execute(part.begin)
+                for statement in part.statements:
                     self._one(statement)
-                if finish.call:
-                    finish.call()
-                if finish.sql:
-                    self._execute(finish.sql)
+                if part.finish.call:
+                    part.finish.call()
+                if part.finish.sql:
+                    self._execute(part.finish.sql)
 
         try:
-            self._retrying(group, attempt)
+            self._retrying(part.statements, attempt)
         except DatabaseError as error:
             if LOST in str(error):
                 raise LockLost from error

@@ -348,9 +348,9 @@ class Ledger:
         self._run(
             "INSERT INTO _zanith_migration_steps "
             "(status, id, migration_id, operation_kind, sql, risk_level, risk_score) "
-            "SELECT 'pending', * FROM unnest("
-            "%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[])",
-            [list(column) for column in zip(*values, strict=True)],
+            "SELECT 'pending', v->>0, v->>1, v->>2, v->>3, v->>4, (v->>5)::int "
+            "FROM json_array_elements(%s::json) AS given(v)",
+            [json.dumps(values)],
         )
 
     def start(self, row_id: str) -> None:

@@ -308,15 +308,9 @@ _UNDONE = "\n-- rolled back by:\n"
 
 
 def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
-    row, operation = step.row, step.operation
+    row = step.row
     return StepEvent(
-        migration.id,
-        row.step,
-        operation.kind,
-        operation.target,
-        row.risk_level,
-        row.risk_score,
-        backwards=True,
+        migration.id, row.step, step.operation, row.risk_level, row.risk_score, backwards=True
     )
 
 

@@ -41,8 +41,9 @@ class _Sender:
         self._query: Any = None  # where Django's debug cursor looks for what ran
 
     def execute(self, text: str) -> None:
-        pgconn, self._query = self.raw.pgconn, SimpleNamespace(query=text.encode())
-        pgconn.send_query(text.encode())
+        pgconn, query = self.raw.pgconn, text.encode()
+        self._query = SimpleNamespace(query=query)
+        pgconn.send_query(query)
         pgconn.flush()
         try:
             self.meanwhile()

@@ -46,6 +46,13 @@ def table(name: TableName, default_schema: str) -> sql.Composable:
 
 
 def literal(value: Any) -> sql.Composable:
+    plain = value is None or type(value) is str
+    return _plain_literal(value) if plain else sql.SQL(sql.Literal(value).as_string(None))
+
+
+@functools.lru_cache(maxsize=1_000)
+def _plain_literal(value: str | None) -> sql.Composable:
+    """The row of a step is named when it begins and when it ends."""
     return sql.SQL(sql.Literal(value).as_string(None))
 
 

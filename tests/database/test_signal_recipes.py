@@ -18,10 +18,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import signals
 from zanith_django.events import Events, StepEvent, run_log
+from zanith_django.operations import AddIndex
+from zanith_django.schema.graph import Index, IndexKey, TableName
 
 PAGE = Path(__file__).parents[2] / "docs" / "signals.md"
 SIGNALS = ("step_started", "step_finished", "migration_applied", "run_failed")
-STEP = StepEvent("20260101_000000_it", 1, "addIndex", "users(email)", "low", 15)
+BY_EMAIL = Index("by_email", (IndexKey(column="email"),))
+ADDED = AddIndex(table=TableName("", "users"), index=BY_EMAIL)
+STEP = StepEvent("20260101_000000_it", 1, ADDED, "low", 15)
 
 
 @pytest.fixture(autouse=True)

@@ -264,7 +264,7 @@ class Statistics:
 
 
 _name_of = operator.attrgetter("name")
-_table_order = operator.attrgetter("name.schema", "name.name")
+
 
 type_of_constraint = Unique | ForeignKey | Check | Exclusion
 
@@ -405,7 +405,7 @@ class SchemaGraph:
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
-        put("tables", tuple(sorted(self.tables, key=_table_order)))
+        put("tables", tuple(sorted(self.tables, key=_name_of)))
         put("extensions", tuple(sorted(self.extensions, key=lambda item: item.name)))
         put("collations", tuple(sorted(self.collations, key=lambda item: item.name)))
         put("schemas", tuple(sorted(self.schemas)))
@@ -443,7 +443,7 @@ class SchemaGraph:
         """Called for `tables` while they wait to be put in order."""
         if name != "tables":
             raise AttributeError(name)
-        tables = tuple(sorted(self._by_name.values(), key=_table_order))
+        tables = tuple(sorted(self._by_name.values(), key=_name_of))
         object.__setattr__(self, "tables", tables)
         return tables
 

@@ -1,4 +1,6 @@
 -- What makes PostgreSQL print the same text in every session, for the current transaction only.
+-- The queries name their tables in the order in which to join them: to look for a better one takes
+-- longer than to read a small schema.
 -- Its parameters: the default schema (NULL: the session's own), an array of schemas to read, and
 -- two arrays side by side with schemas and names of tables to read (NULL: all; '': the default).
 WITH known AS MATERIALIZED (
@@ -14,6 +16,7 @@ SELECT default_schema,
        set_config('TimeZone', 'UTC', true),
        set_config('extra_float_digits', '1', true),
        set_config('jit', 'off', true),
+       set_config('join_collapse_limit', '1', true),
        set_config('zanith.schemas', coalesce(%s::text[]::text, ''), true),
        set_config('zanith.tables', coalesce((
            SELECT array_agg(format('%%I.%%I', coalesce(nullif(s, ''), default_schema), t))::text
