@@ -30,7 +30,7 @@ BY_HAND = [
     "ALTER TABLE _zanith_migration_steps ALTER risk_score TYPE text",
     "ALTER TABLE _zanith_migration_steps DROP CONSTRAINT _zanith_migration_steps_pkey",
     "ALTER TABLE _zanith_migration_steps ALTER status DROP NOT NULL",
-    "DROP INDEX _zanith_migration_steps_finished_at",
+    "DROP INDEX _zanith_migration_steps_migration_id",
     "ALTER TABLE _zanith_migration_artifacts DROP metadata, DROP expires_at",
     "ALTER TABLE _zanith_schema_snapshots ALTER graph TYPE json",
     "DROP TABLE _zanith_migration_checkpoints",
