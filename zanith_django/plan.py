@@ -400,7 +400,7 @@ def _existing(
 ) -> list[TableName]:
     if not names:
         return []
-    spelled = [sql.table(name, schema).as_string(None) for name in names]
+    spelled = [str(sql.table(name, schema)) for name in names]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT to_regclass(name) IS NOT NULL "

@@ -5,6 +5,7 @@ Templates are literals with `{placeholders}`; every value goes in through `ident
 whole attack surface, so grep for it.
 
 Every piece is finished text as soon as it is made: a plan of a thousand steps is composed twice.
+psycopg quotes names and values.
 """
 
 from __future__ import annotations
@@ -20,76 +21,80 @@ from zanith_django.schema.graph import TableName
 
 NAME_BYTES = 63
 
-Composable = sql.Composable
+
+class Composable(str):
+    """A piece of SQL, finished: only this module makes any."""
+
+    __slots__ = ()
 
 
 @functools.lru_cache(maxsize=10_000)
-def ident(name: str) -> sql.Composable:
+def ident(name: str) -> Composable:
     """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""
     if len(name.encode()) > NAME_BYTES:
         raise NameTooLong(name)
-    return sql.SQL(sql.Identifier(name).as_string(None))
+    return Composable(sql.Identifier(name).as_string(None))
 
 
-def idents(names: Iterable[str]) -> sql.Composable:
+def idents(names: Iterable[str]) -> Composable:
     return join(map(ident, names))
 
 
-def qualified(schema: str, name: str) -> sql.Composable:
+def qualified(schema: str, name: str) -> Composable:
     return join([ident(schema), ident(name)], ".")
 
 
 @functools.lru_cache(maxsize=10_000)
-def table(name: TableName, default_schema: str) -> sql.Composable:
+def table(name: TableName, default_schema: str) -> Composable:
     """The table with its schema spelled out, so that no search_path matters."""
     return qualified(name.schema or default_schema, name.name)
 
 
-def literal(value: Any) -> sql.Composable:
+def literal(value: Any) -> Composable:
     plain = value is None or type(value) is str
-    return _plain_literal(value) if plain else sql.SQL(sql.Literal(value).as_string(None))
+    return _plain_literal(value) if plain else Composable(sql.Literal(value).as_string(None))
 
 
 @functools.lru_cache(maxsize=1_000)
-def _plain_literal(value: str | None) -> sql.Composable:
+def _plain_literal(value: str | None) -> Composable:
     """The row of a step is named when it begins and when it ends."""
-    return sql.SQL(sql.Literal(value).as_string(None))
+    return Composable(sql.Literal(value).as_string(None))
 
 
-def regclass(name: TableName, default_schema: str) -> sql.Composable:
+def regclass(name: TableName, default_schema: str) -> Composable:
     """A text literal that `::regclass` and `to_regclass()` read as this table."""
-    return literal(table(name, default_schema).as_string(None))
+    return literal(str(table(name, default_schema)))
 
 
-def catalog_text(text: str) -> sql.Composable:
+def catalog_text(text: str) -> Composable:
     """Text that PostgreSQL printed: a type, a default, an expression."""
-    return sql.SQL(text)
+    return Composable(text)
 
 
-def composed(text: str) -> sql.Composable:
+def composed(text: str) -> Composable:
     """A statement that `compose` made, inside another one."""
-    return sql.SQL(text)
+    return Composable(text)
 
 
-def keyword(word: str) -> sql.Composable:
+def keyword(word: str) -> Composable:
     """A word of SQL such as CASCADE; letters, blanks and underscores only."""
     if not word.replace(" ", "").replace("_", "").isalpha():
         raise ValueError(f"not a keyword: {word!r}")
-    return sql.SQL(word)
+    return Composable(word)
 
 
-def join(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sql.Composable:
-    return sql.SQL(between.join([part.as_string(None) for part in parts]))
+def join(parts: Iterable[Composable], between: LiteralString = ", ") -> Composable:
+    return Composable(between.join(parts))
 
 
-def clause(template: LiteralString, **parts: sql.Composable) -> sql.Composable:
+def clause(template: LiteralString, **parts: Composable) -> Composable:
     """A piece of a statement."""
-    return sql.SQL(compose(template, **parts))
+    return Composable(compose(template, **parts))
 
 
-def compose(template: LiteralString, **parts: sql.Composable) -> str:
+def compose(template: LiteralString, **parts: Composable) -> str:
     """A whole statement as text, to be executed without parameters."""
-    return template.format(**{name: part.as_string(None) for name, part in parts.items()})
+    return template.format(**parts)
 
 
-EMPTY = sql.SQL("")
+EMPTY = Composable("")

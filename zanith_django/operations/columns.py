@@ -422,6 +422,6 @@ def update_in_batches(
         transactional=False,
         scans=True,
         table=table,
-        assignments=assignments.as_string(None),
-        where=where.as_string(None),
+        assignments=str(assignments),
+        where=str(where),
     )

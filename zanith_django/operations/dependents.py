@@ -109,7 +109,7 @@ def mentions(expression: str, column: str, table: str = "") -> bool:
 def rename_in_text(text: str, old: str, new: str, table: str = "") -> str:
     """`text` with the column `old` spelled `new`, as PostgreSQL would print it."""
     plain = re.fullmatch(r"[a-z_][a-z0-9_]*", new) and new not in _QUOTED
-    spelled = new if plain else sql.ident(new).as_string(None)
+    spelled = new if plain else str(sql.ident(new))
     for match in reversed(list(_columns_in(text, table))):
         if _named(match[0]) == old:
             text = text[: match.start()] + spelled + text[match.end() :]
@@ -233,5 +233,5 @@ class _Renaming:
 
     def _action(self, action: str) -> str:
         """`SET NULL ("a", "b")`, whose names are always quoted."""
-        old, new = (sql.ident(name).as_string(None) for name in (self.old, self.new))
+        old, new = (str(sql.ident(name)) for name in (self.old, self.new))
         return action.replace(old, new)

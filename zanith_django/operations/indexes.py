@@ -286,7 +286,7 @@ def create_index(
 
 def build_concurrently(table: TableName, index: Index, context: Context) -> Statement:
     """CREATE INDEX CONCURRENTLY that knows whether an earlier try had finished or failed."""
-    name = index_name(table, index.name, context).as_string(None)
+    name = str(index_name(table, index.name, context))
     return Statement(
         create_index(table, index, context, concurrently=True),
         Lock.SHARE_UPDATE_EXCLUSIVE,
@@ -369,7 +369,7 @@ def drop_concurrently(table: TableName, name: str, context: Context) -> Statemen
         Lock.SHARE_UPDATE_EXCLUSIVE,
         (table,),
         transactional=False,
-        probe=sql.compose(_INDEX_GONE, index=sql.literal(spelled.as_string(None))),
+        probe=sql.compose(_INDEX_GONE, index=sql.literal(str(spelled))),
     )
 
 

@@ -197,9 +197,9 @@ class Copying:
             transactional=False,
             scans=True,
             table=self.table,
-            where=self.where.as_string(None),
+            where=str(self.where),
             alias=self.alias,
-            insert=self.insert.as_string(None),
+            insert=str(self.insert),
         )
 
     def catch_up(self) -> Rounds:

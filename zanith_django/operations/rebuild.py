@@ -443,13 +443,13 @@ class _Rebuild:
             **names,
             "function": self._carrier["function"],
             "trigger": sql.literal(self.made("carry")),
-            "same": sql.literal(same.as_string(None)),
+            "same": sql.literal(str(same)),
         }
         return Statement(sql.compose(_CARRY, **parts), Lock.NONE)
 
     def _carried(self) -> Statement:
         """What the copy was given goes by the names of before; the table is locked already."""
-        signature = f"{self._carrier['function'].as_string(None)}()"
+        signature = f"{self._carrier['function']}()"
         text = sql.compose(
             _CARRIED,
             table=sql.regclass(self.name, self.context.schema),
@@ -616,7 +616,7 @@ class _Rebuild:
         first, *made = [*self._index_statements(), self._analyzed()]
         index = next((self.made(item.name) for item in self._indexed()), "")
         name = sql.qualified(self.name.schema or self.context.schema, index or self.copy.name)
-        probe = self._probe(_INDEXED, index=sql.literal(name.as_string(None))) if index else ""
+        probe = self._probe(_INDEXED, index=sql.literal(str(name))) if index else ""
         yield dataclasses.replace(first, separate=True, probe=probe)
         yield from made
 
@@ -625,7 +625,7 @@ class _Rebuild:
         text = sql.compose(
             _ANALYZE,
             there=sql.regclass(self.copy, self.context.schema),
-            name=sql.literal(self.context.table(self.copy).as_string(None)),
+            name=sql.literal(str(self.context.table(self.copy))),
         )
         return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (self.copy,), scans=True)
 

@@ -15,8 +15,10 @@ _PLAIN = frozenset({str, bool, int, types.NoneType})
 
 def misfits(value: Any, where: str = "") -> Iterator[str]:
     """What is not of the type that its field asks for: `column.nullable is 'no', not bool`."""
-    for name, _, wanted in stored_fields(value.__class__):
-        yield from _misfits(getattr(value, name), wanted, f"{where}{name}")
+    for name, default, wanted in stored_fields(value.__class__):
+        current = getattr(value, name)
+        if current is not default:
+            yield from _misfits(current, wanted, f"{where}{name}")
 
 
 def _misfits(value: Any, wanted: Any, where: str) -> Iterator[str]:
