@@ -84,7 +84,6 @@ class Work:
 
     step: StepRun
     transactions: Sequence[_Transaction]
-    finish: Finish
 
 
 class Executor:
@@ -109,18 +108,9 @@ class Executor:
         self.lock_timeout, self.lock_retries = conf.lock_timeout, conf.lock_retries
         self.meanwhile: Meanwhile | None = None
 
-    def run(
-        self,
-        step: StepRun,
-        statements: Sequence[Statement],
-        finish: Finish,
-        meanwhile: Meanwhile | None = None,
-    ) -> None:
-        """Run the statements and then `finish`, which commits together with the last ones.
-
-        `meanwhile` may be called while the server is at work, and must not ask it anything.
-        """
-        self.carry_out(self.ready(step, statements, finish), meanwhile)
+    def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
+        """Run the statements and then `finish`, which commits together with the last ones."""
+        self.carry_out(self.ready(step, statements, finish))
 
     def ready(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> Work:
         """All that can be known of a step before it runs: `carry_out` runs it."""
@@ -128,7 +118,7 @@ class Executor:
         if not groups or not groups[-1][0].transactional:
             groups.append([])
         before = [self._transaction(group, Finish()) for group in groups[:-1]]
-        return Work(step, (*before, self._transaction(groups[-1], finish)), finish)
+        return Work(step, (*before, self._transaction(groups[-1], finish)))
 
     def _transaction(self, group: Sequence[Statement], finish: Finish) -> _Transaction:
         begin = guard(milliseconds(self._lock_timeout(group)), durable=finish.durable)
@@ -137,7 +127,8 @@ class Executor:
         return _Transaction(group, finish, begin, ";\n".join(filter(None, texts)) if fused else "")
 
     def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
-        """Run what `ready` made ready; all else as `run` says."""
+        """Run what `ready` made ready. `meanwhile` may be called while the server is at work, and
+        must not ask it anything."""
         self.meanwhile = meanwhile
         *before, last = work.transactions
         for number, part in enumerate(before, 1):
@@ -150,8 +141,8 @@ class Executor:
                 self._alone(work.step, part.statements[0], number)
         # It commits together with `done`: had an earlier attempt finished it, so were the step.
         self._in_transaction(last)
-        if work.finish.after:
-            work.finish.after()
+        if last.finish.after:
+            last.finish.after()
 
     # --- what an earlier attempt left ----------------------------------------------------------
 

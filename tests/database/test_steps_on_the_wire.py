@@ -48,7 +48,8 @@ def test_a_step_is_one_text_in_which_the_next_one_begins(ledgered: BaseDatabaseW
 
     with ledgered.execute_wrapper(note):
         finish = Finish(turning(STEP.row_id, "ran", "m1::0002"))
-        executor.run(STEP, [Statement("CREATE TABLE made ()")], finish, lambda: None)
+        work = executor.ready(STEP, [Statement("CREATE TABLE made ()")], finish)
+        executor.carry_out(work, lambda: None)
 
     assert len(sent) == 1
     assert statuses(ledgered) == [("done", "ran"), ("running", "planned")]
@@ -69,8 +70,9 @@ def test_a_step_waits_for_the_disk_where_none_follows(
 def test_a_step_that_fails_leaves_nothing_and_says_why(ledgered: BaseDatabaseWrapper) -> None:
     executor = two_steps(ledgered)
     statements = [Statement("CREATE TABLE made ()"), Statement("ALTER TABLE missing ADD c int")]
+    work = executor.ready(STEP, statements, Finish(turning(STEP.row_id, None, None)))
     with pytest.raises(ProgrammingError, match='relation "missing" does not exist'):
-        executor.run(STEP, statements, Finish(turning(STEP.row_id, None, None)), lambda: None)
+        executor.carry_out(work, lambda: None)
     assert rows(ledgered, "SELECT to_regclass('made')") == [(None,)]
     assert statuses(ledgered)[0] == ("running", "planned")
 
