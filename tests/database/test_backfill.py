@@ -224,6 +224,7 @@ def test_every_row_is_written_once_though_another_session_must_go_on(
 def test_batches_do_not_wait_for_the_disk_and_the_end_does(connection: DatabaseWrapper) -> None:
     execute(connection, "CREATE TABLE t (id int PRIMARY KEY, v text)")
     execute(connection, "INSERT INTO t SELECT g FROM generate_series(1, 250) g")
+    execute(connection, "SET synchronous_commit = on")  # the tests' own servers have it off
     run(connection, filling("v = current_setting('synchronous_commit')"))
     assert value(connection, "SELECT array_agg(DISTINCT v) FROM t") == ["off"]
     assert value(connection, "SHOW synchronous_commit") == "on"
