@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from select import select
 from types import SimpleNamespace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from psycopg import Connection, errors, generators
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 
 Meanwhile = Callable[[], None]
+
+ASK_AGAIN = 0.1  # seconds
 
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 
@@ -48,12 +52,22 @@ class _Sender:
         try:
             self.meanwhile()
         except BaseException:
-            self.raw.cancel_safe()
-            self._results()
+            with suppress(errors.Error):
+                self._cancel()
             raise
         for result in self._results():
             if result.status in _FAILED:
                 raise errors.error_from_result(result)
+
+    def _cancel(self) -> None:
+        """End what runs. A request that comes before the server has begun is lost: ask again."""
+        pgconn = self.raw.pgconn
+        while pgconn.transaction_status == TransactionStatus.ACTIVE:
+            self.raw.cancel_safe()
+            select([pgconn.socket], [], [], ASK_AGAIN)
+            pgconn.consume_input()
+            while not pgconn.is_busy() and pgconn.get_result():
+                pass
 
     def _results(self) -> list[Any]:
         """As psycopg waits for them: Ctrl-C cancels what runs."""

@@ -127,12 +127,26 @@ def test_the_client_works_on_while_the_server_does(ledgered: BaseDatabaseWrapper
         other.close()
 
 
-def test_an_interruption_meanwhile_cancels_what_runs(ledgered: BaseDatabaseWrapper) -> None:
+@pytest.mark.parametrize("lost", [0, 1])
+def test_an_interruption_meanwhile_cancels_what_runs(
+    ledgered: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """Also where a request comes too early: the server forgets it."""
+    asked: list[int] = []
+    cancel = ledgered.connection.cancel_safe
+
+    def cancel_safe() -> None:
+        asked.append(len(asked))
+        if asked[-1] >= lost:
+            cancel()
+
     def interrupted() -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(ledgered.connection, "cancel_safe", cancel_safe)
     with pytest.raises(KeyboardInterrupt):
-        send(ledgered, "SELECT pg_sleep(600)", interrupted)
+        send(ledgered, "SELECT 1; SELECT pg_sleep(60)", interrupted)
+    assert len(asked) > lost
     assert rows(ledgered, "SELECT 1") == [(1,)]
 
 
