@@ -29,7 +29,13 @@ from tests.faults.everything import Everything
 from tests.faults.matrix import Matrix, Result, configure, every
 from tests.servers import shared_server
 
-WORLD_CASES = ["backfill-large", "addIndex-many", "alterColumnNullable-many", "softDropTable-1"]
+WORLD_CASES = [
+    "backfill-large",
+    "addIndex-large",
+    "addIndex-many",
+    "alterColumnNullable-many",
+    "softDropTable-1",
+]
 
 
 def main() -> int:

@@ -46,6 +46,13 @@ INSERT INTO t (a, b, d) SELECT n, repeat('x', 60), n FROM generate_series(6, 900
 ALTER TABLE t ADD n text;
 """
 
+# Rows whose index outgrows it as well.
+WIDE = """
+INSERT INTO t (a, b, d)
+SELECT n, (SELECT string_agg(md5(n::text || m), '') FROM generate_series(1, 45) AS m), n
+FROM generate_series(6, 2500) AS n;
+"""
+
 OWN: dict[str, Example] = {
     "backfill-batches": many(ops.Backfill, column="n", value="(a + 1)"),
     "addColumn-filled": many(
@@ -53,6 +60,9 @@ OWN: dict[str, Example] = {
     ),
     "backfill-large": Example(
         lambda graph: ops.Backfill(table=T, column="n", value="repeat(b, 2)"), LARGE
+    ),
+    "addIndex-large": Example(
+        lambda graph: ops.AddIndex(table=T, index=Index("t_b", (IndexKey(column="b"),))), WIDE
     ),
     "addIndex-many": many(ops.AddIndex, index=Index("t_b", (IndexKey(column="b"),))),
     "addUnique-many": many(ops.AddUnique, unique=Unique("t_bu", ("b",))),
