@@ -67,6 +67,7 @@ from zanith_django.plan import (
 )
 from zanith_django.project import live_graph, read_timeline
 from zanith_django.run_lock import check_held
+from zanith_django.schema import collector
 from zanith_django.schema.graph import TableName
 from zanith_django.session import server_version
 from zanith_django.timeline import Key
@@ -322,6 +323,7 @@ class _Run:
         self.reporter.step_finished(migration, step, seconds)
         self.events.step_finished(event, seconds)
 
+    @collector.paused()
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
         known = self.ledger.latest(migration.id)
@@ -468,6 +470,7 @@ class _Run:
             after=lambda: count_kept(self.ledger, kept),
         )
 
+    @collector.paused()
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
         """One transaction: the `after` snapshot, our record, and Django's of what is covered."""
         self.graph = live_graph(self.connection)

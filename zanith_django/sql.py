@@ -20,6 +20,8 @@ from zanith_django.exceptions import NameTooLong
 from zanith_django.schema.graph import TableName
 
 NAME_BYTES = 63
+ROOM = 100_000
+"""Names that are remembered, at most: a large schema is spelled for its plan, then for its run."""
 
 
 class Composable(str):
@@ -28,7 +30,7 @@ class Composable(str):
     __slots__ = ()
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=ROOM)
 def ident(name: str) -> Composable:
     """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""
     if len(name.encode()) > NAME_BYTES:
@@ -44,7 +46,7 @@ def qualified(schema: str, name: str) -> Composable:
     return join([ident(schema), ident(name)], ".")
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=ROOM)
 def table(name: TableName, default_schema: str) -> Composable:
     """The table with its schema spelled out, so that no search_path matters."""
     return qualified(name.schema or default_schema, name.name)
