@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import django
@@ -188,20 +189,25 @@ def measure_declared(report: Report) -> None:
 
 
 def measure_growth(report: Report, models: Sequence[type[Model]]) -> None:
-    """Either half of the models and all of them in turn, cold, after a run that does not count.
+    """Either half of the models and all of them, cold: medians of at least five rounds.
 
-    Each run leaves thousands of deleted files behind, and ext4 looks at the inodes that were freed
-    in the last minutes before it takes a new one: the run that comes first is much the fastest.
-    Both halves together have the very tables of all.
+    Both halves together have the very tables of all. Which of them comes first alternates: what
+    the machine does beside it weighs on each alike. Where the server's files are on ext4 without a
+    journal this tells of the file system: it takes no inode that was freed in the last minutes,
+    and looks at all of them for each new file.
     """
-    parts = {"one half": models[::2], "the other": models[1::2], "all": models}
-    jobs = {name: functools.partial(cold, part) for name, part in parts.items()}
+    parts = {"one half": models[::2], "all": models, "the other": models[1::2]}
     cold(models)
-    times = [{name: _seconds(job) for name, job in jobs.items()} for _ in range(report.rounds)]
-    one, other, whole = (min(each[name] for each in times) for name in jobs)
+    rounds = []
+    for number in range(max(5, report.rounds)):
+        order = list(parts) if number % 2 else reversed(parts)
+        times = {name: _seconds(functools.partial(cold, parts[name])) for name in order}
+        rounds.append([times[name] for name in parts])
+    one, whole, other = map(median, zip(*rounds, strict=True))
+    factor = median(2 * whole / (one + other) for one, whole, other in rounds)
     print(
         f"{'declared graph, cold, two halves and all':<40} {one:9.3f} s, {other:.3f} s and "
-        f"{whole:.3f} s   {2 * whole / (one + other):.2f} x"
+        f"{whole:.3f} s   {factor:.2f} x"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from select import select
+from selectors import EVENT_READ, DefaultSelector
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +37,11 @@ def send(connection: BaseDatabaseWrapper, text: str, meanwhile: Meanwhile | None
     wrapped.execute(text)
 
 
+def send_raw(connection: Connection[Any], text: str, meanwhile: Meanwhile) -> None:
+    """As `send`, below Django: errors are psycopg's, and no wrapper sees the text."""
+    _Sender(connection, meanwhile).execute(text)
+
+
 class _Sender:
     """As much of a cursor as Django's wrappers need."""
 
@@ -62,12 +67,14 @@ class _Sender:
     def _cancel(self) -> None:
         """End what runs. A request that comes before the server has begun is lost: ask again."""
         pgconn = self.raw.pgconn
-        while pgconn.transaction_status == TransactionStatus.ACTIVE:
-            self.raw.cancel_safe()
-            select([pgconn.socket], [], [], ASK_AGAIN)
-            pgconn.consume_input()
-            while not pgconn.is_busy() and pgconn.get_result():
-                pass
+        with DefaultSelector() as answers:
+            answers.register(pgconn.socket, EVENT_READ)
+            while pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.raw.cancel_safe()
+                answers.select(ASK_AGAIN)
+                pgconn.consume_input()
+                while not pgconn.is_busy() and pgconn.get_result():
+                    pass
 
     def _results(self) -> list[Any]:
         """As psycopg waits for them: Ctrl-C cancels what runs."""

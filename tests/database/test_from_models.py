@@ -22,18 +22,21 @@ from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import NumericRange
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations.state import ModelState
 from django.db.models import F, Q
 from django.db.models import functions as sql
 from django.db.models.fields.json import KT
 from django.db.models.functions import Collate
 from django.db.models.lookups import Exact
+from psycopg.pq import TransactionStatus
 from pytest_django import DjangoDbBlocker
 
 from tests.database.declared import connect, group, model, rendered, text
 from tests.servers import Database, Server
 from zanith_django.exceptions import MissingRight, UnreadableModel
-from zanith_django.schema import scratch
+from zanith_django.schema import ddl, scratch
+from zanith_django.schema.ddl import CollectingEditor
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.from_models import Declared, from_models, with_many_to_many
 from zanith_django.schema.graph import ForeignKey, SchemaGraph, TableName
@@ -299,6 +302,12 @@ def test_a_virtual_column_is_what_django_makes_of_it(within: DatabaseWrapper) ->
     declared = from_models(within, made)
     assert_equal(declared, live(within))
     assert declared.graph.tables[0].columns[-1].virtual
+    indexed = {"indexes": [models.Index(fields=["b"], name="i")]}
+    with pytest.raises(UnreadableModel, match=r"made\.Thing"):
+        from_models(
+            within,
+            rendered(model("Thing", indexed, a=models.IntegerField(), b=generated.clone())),
+        )
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -601,6 +610,45 @@ def fast(server: Server) -> Iterator[str]:
         connection.execute(f"CREATE TABLESPACE {name} LOCATION ''".encode())
         yield name
         connection.execute(f"DROP TABLESPACE {name}".encode())
+
+
+def test_an_index_on_a_type_is_what_django_makes_of_it(within: DatabaseWrapper) -> None:
+    types = [*sorted(ddl._ORDERED), "char(3)", "numeric(5, 2)", "varchar(9)", "integer[]", "xid8"]
+    fields = {f"f{n}": Typed(kind, db_index=True) for n, kind in enumerate(types)}
+    several = models.Index(fields=["f0", "f1", "f2"], name="several")
+    made = rendered(model("Thing", {"indexes": [several]}, **fields))
+    create(within, made)
+    assert_equal(from_models(within, made), live(within))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a type without an order": ({"a": Typed("json", db_index=True)}, {}),
+    "an operator class of another type": (
+        {"a": models.IntegerField()},
+        {"indexes": [models.Index(fields=["a"], name="i", opclasses=["text_pattern_ops"])]},
+    ),
+    "33 columns": (
+        {f"f{n}": models.IntegerField() for n in range(33)},
+        {"indexes": [models.Index(fields=[f"f{n}" for n in range(33)], name="i")]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_index_that_postgresql_refuses_is_refused(within: DatabaseWrapper, name: str) -> None:
+    fields, options = REFUSED[name]
+    with pytest.raises(UnreadableModel, match=r"made\.Thing"):
+        from_models(within, rendered(model("Thing", options, **fields)))
+
+
+def test_the_name_of_an_index_is_cut_as_postgresql_cuts_it(within: DatabaseWrapper) -> None:
+    index = models.Index(fields=["id"], name="i")
+    index.name = "ä" * 40
+    made = rendered(model("Thing", {"indexes": [index]}))
+    create(within, made)
+    declared = from_models(within, made)
+    assert_equal(declared, live(within))
+    assert declared.graph.tables[0].indexes[0].name == "ä" * 31
 
 
 def test_tablespaces_are_what_django_makes_of_them(within: DatabaseWrapper, fast: str) -> None:
@@ -1120,12 +1168,44 @@ def test_a_chunk_with_the_same_index_name_twice_is_read_table_by_table(
     connection: DatabaseWrapper,
 ) -> None:
     connection.cursor().execute("CREATE SCHEMA other")
-    index = {"indexes": [models.Index(fields=["a"], name="same")]}
+    index = {"indexes": [models.Index(sql.Upper("a"), name="same")]}
     made = rendered(
         model("One", index, a=text()), model("Two", {**index, "db_table": 'other"."two'}, a=text())
     )
     create(connection, made)
     assert_equal(from_models(connection, made), live(connection))
+
+
+def test_the_next_chunk_is_collected_while_the_server_makes_one(
+    connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "CHUNK", 2)
+    states = []
+    own = CollectingEditor.collect
+
+    def collect(self: CollectingEditor, each: type[models.Model]) -> Any:
+        states.append(connection.connection.pgconn.transaction_status)
+        return own(self, each)
+
+    monkeypatch.setattr(CollectingEditor, "collect", collect)
+    made = rendered(*(model(f"M{number}") for number in range(5)))
+    assert len(from_models(connection, made).graph.tables) == 5
+    assert states == [TransactionStatus.IDLE] * 2 + [TransactionStatus.ACTIVE] * 3
+
+
+def test_an_editor_of_a_third_party_may_ask_the_database(
+    connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asking(DatabaseSchemaEditor):
+        def create_model(self, model: type[models.Model]) -> None:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            super().create_model(model)
+
+    monkeypatch.setattr(scratch, "CHUNK", 2)
+    monkeypatch.setattr(connection, "SchemaEditorClass", Asking)
+    made = rendered(*(model(f"M{number}") for number in range(5)))
+    assert len(from_models(connection, made).graph.tables) == 5
 
 
 def test_a_server_short_of_locks_gets_smaller_chunks(
@@ -1134,11 +1214,11 @@ def test_a_server_short_of_locks_gets_smaller_chunks(
     sizes: list[int] = []
     read = scratch._read_once
 
-    def short_of_locks(raw: Any, tables: Any, prelude: Any) -> Any:
+    def short_of_locks(raw: Any, tables: Any, *rest: Any) -> Any:
         sizes.append(len(tables))
         if len(tables) > 3:
             raise psycopg.errors.OutOfMemory("out of shared memory")
-        return read(raw, tables, prelude)
+        return read(raw, tables, *rest)
 
     monkeypatch.setattr(scratch, "_read_once", short_of_locks)
     made = rendered(*(model(f"M{number}") for number in range(5)))
@@ -1296,9 +1376,9 @@ def scratches(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     seen: list[list[str]] = []
     read = scratch._read_once
 
-    def counted(connection: Any, tables: Any, prelude: Any) -> Any:
+    def counted(connection: Any, tables: Any, *rest: Any) -> Any:
         seen.append([table.label for table in tables])
-        return read(connection, tables, prelude)
+        return read(connection, tables, *rest)
 
     monkeypatch.setattr(scratch, "_read_once", counted)
     return seen

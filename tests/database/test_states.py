@@ -16,7 +16,7 @@ from django.test import override_settings
 
 from tests.database.declared import group, model, text
 from zanith_django.exceptions import UnreadableModel
-from zanith_django.schema.ddl import TableDDL, collecting_editor
+from zanith_django.schema.ddl import TableDDL, collect
 from zanith_django.schema.from_models import with_many_to_many
 from zanith_django.schema.states import Key, RecordingState, render, with_referrers
 
@@ -45,9 +45,8 @@ def parent_link(target: str) -> models.OneToOneField:
 
 
 def ddl(connection: BaseDatabaseWrapper, made: Sequence[type[models.Model]]) -> dict[str, TableDDL]:
-    editor = collecting_editor(connection)
-    every = with_many_to_many(connection, made)
-    return {each._meta.label: editor.collect(each, "public") for each in every}
+    every = list(with_many_to_many(connection, made))
+    return {each.label: each for each in collect(connection, every, "public", {})}
 
 
 def whole(connection: BaseDatabaseWrapper, state: ProjectState) -> dict[str, TableDDL]:

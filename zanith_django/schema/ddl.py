@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.backends.ddl_references import Columns, Statement
+from django.db.backends.ddl_references import Columns, IndexColumns, Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.backends.utils import split_identifier
 from django.db.models import Field, Model
@@ -29,8 +29,8 @@ NEUTRAL = "_zs_table_"
 class TableDDL:
     """The DDL of one model's table, written for a table named `NEUTRAL`.
 
-    Its foreign keys, and the plain indexes on their columns, are values: nothing is left for
-    PostgreSQL to say about them, and to make them takes a third of the time of all DDL.
+    Its foreign keys and plain indexes are values: nothing is left for PostgreSQL to say about
+    them, and to make them takes more than half the time of all DDL.
     """
 
     name: TableName
@@ -60,32 +60,34 @@ class ScratchName(str):
 
 
 class CollectingEditor(BaseDatabaseSchemaEditor):
-    """Collects the DDL of one model; foreign keys and their plain indexes become values.
+    """Collects the DDL of one model; foreign keys and plain indexes become values.
 
     Mixed in before the connection's own editor class, whose SQL it is. `with` is not used: leaving
     it would merge the deferred SQL of several models into one list.
+    `default_schema` is that of the connection, `collations` tells which are deterministic.
     """
 
     connection: Any
     collected_sql: list[str]
     deferred_sql: list[Any]
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+    def __init__(
+        self, connection: BaseDatabaseWrapper, default_schema: str, collations: Mapping[str, bool]
+    ) -> None:
         super().__init__(connection, collect_sql=True, atomic=False)
         plain = self.sql_create_table
         self.sql_create_table = plain.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1)
-        self.default_schema = ""
+        self.default_schema = default_schema
+        self.collations = collations
         self.foreign_keys: list[ForeignKey] = []
         self.indexes: list[Index] = []
-        self.collations: dict[str, bool | None] = {}
         self.collecting = False
 
-    def collect(self, model: type[Model], default_schema: str) -> TableDDL:
+    def collect(self, model: type[Model]) -> TableDDL:
         """Raises `UnreadableModel`, for DDL that names the table past `quote_name` too."""
-        self.default_schema = default_schema
         self.collected_sql, self.deferred_sql = [], []
         self.foreign_keys, self.indexes = [], []
-        name = table_name(model, default_schema)
+        name = table_name(model, self.default_schema)
         with _scratch_name(model):
             try:
                 self.create_model(model)
@@ -124,16 +126,14 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
     def _create_index_sql(self, model: type[Model], **given: Any) -> Statement:
         made = super()._create_index_sql(model, **given)  # type: ignore[misc]  # no stub
         fields = given.get("fields") or ()
-        if not all(isinstance(field, ModelForeignKey) for field in fields) or not _is_plain(made):
+        index = _plain_index(made, fields, self.connection)
+        if not index:
             return cast(Statement, made)
-        self.indexes.append(_index(made))
+        self.indexes.append(index)
         return Statement("")
 
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
-        if collation_name not in self.collations:
-            determined = super()._is_collation_deterministic(collation_name)  # type: ignore[misc]  # PostgreSQL's
-            self.collations[collation_name] = determined
-        return self.collations[collation_name]
+        return self.collations.get(collation_name)
 
 
 @functools.cache
@@ -141,9 +141,22 @@ def _editor_class(base: type[BaseDatabaseSchemaEditor]) -> type[CollectingEditor
     return type("CollectingEditor", (CollectingEditor, base), {})
 
 
-def collecting_editor(connection: BaseDatabaseWrapper) -> CollectingEditor:
-    """An editor on top of the connection's own, so that third-party backends have their say."""
-    return _editor_class(type(connection.schema_editor()))(connection)
+def collect(
+    connection: BaseDatabaseWrapper,
+    models: Iterable[type[Model]],
+    default_schema: str,
+    collations: Mapping[str, bool],
+) -> Iterable[TableDDL]:
+    """The DDL of the models, by an editor on top of the connection's own.
+
+    That of a third party, which has its say too, may ask the database: with one, all is collected
+    at once. Django's asks for `collations` alone, so its DDL can be collected while the connection
+    is at work.
+    """
+    own = type(connection.schema_editor())
+    editor = _editor_class(own)(connection, default_schema, collations)
+    collected = map(editor.collect, models)
+    return collected if own.__module__.startswith("django.") else list(collected)
 
 
 def table_name(model: type[Model], default_schema: str) -> TableName:
@@ -224,21 +237,52 @@ def _deferrable(tail: str) -> str:
     return "immediate" if "DEFERRABLE" in tail and "NOT DEFERRABLE" not in tail else ""
 
 
-def _is_plain(statement: Statement) -> bool:
-    """Of an index on columns: does its statement say nothing but its name and them?"""
+# Types of columns, without a length, that a btree index orders on every server.
+_ORDERED = frozenset(
+    {"bigint", "boolean", "bytea", "char", "date", "double precision", "inet", "integer"}
+    | {"interval", "jsonb", "numeric", "smallint", "text", "time", "time without time zone"}
+    | {"timestamp with time zone", "timestamp without time zone", "uuid", "varchar"}
+)
+_LENGTH = re.compile(r"\(\d+(, ?\d+)?\)$")
+_MOST_KEYS = 32
+_LONGEST_NAME = 63
+
+
+def _plain_index(
+    statement: Statement, fields: Sequence[Field[Any, Any]], connection: BaseDatabaseWrapper
+) -> Index | None:
+    """The index on `fields` that a statement of the schema editor would make.
+
+    None if it says more than its name, its columns and that it serves LIKE, or if the server
+    might refuse it.
+    """
     parts: dict[str, Any] = statement.parts
     said = [parts.get(part) for part in ("using", "include", "extra", "condition")]
-    columns = parts.get("columns")
-    return (
-        statement.template == DatabaseSchemaEditor.sql_create_index
-        and not any(said)
-        and type(columns) is Columns
-        and not any(columns.col_suffixes)
-    )
+    columns: Any = parts.get("columns")
+    name = unquote(str(parts.get("name")))
+    if (
+        statement.template != DatabaseSchemaEditor.sql_create_index
+        or any(said)
+        or type(columns) not in (Columns, IndexColumns)
+        or any(columns.col_suffixes)
+        or not 0 < len(fields) <= _MOST_KEYS
+        or len(name.encode()) > _LONGEST_NAME
+    ):
+        return None
+    opclasses = getattr(columns, "opclasses", None) or [""] * len(fields)
+    if not all(_has_opclass(*pair, connection) for pair in zip(fields, opclasses, strict=True)):
+        return None
+    keys = [
+        IndexKey(column=unquote(column), opclass=opclass and f"pg_catalog.{opclass}")
+        for column, opclass in zip(columns.columns, opclasses, strict=True)
+    ]
+    return Index(name=name, keys=tuple(keys))
 
 
-def _index(statement: Statement) -> Index:
-    """The index that a plain statement of the schema editor would make."""
-    parts: dict[str, Any] = statement.parts
-    keys = tuple(IndexKey(column=unquote(column)) for column in parts["columns"].columns)
-    return Index(name=unquote(str(parts["name"])), keys=keys)
+def _has_opclass(field: Field[Any, Any], opclass: str, connection: BaseDatabaseWrapper) -> bool:
+    """Can a btree index be made on a field's column, with the default operator class if ""?"""
+    if isinstance(field, ModelForeignKey) and not opclass:
+        return True
+    declared = _LENGTH.sub("", field.db_type(connection) or "")
+    virtual = getattr(field, "generated", False)
+    return not virtual and declared in _ORDERED and opclass in ("", f"{declared}_pattern_ops")

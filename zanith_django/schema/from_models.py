@@ -16,7 +16,7 @@ from django.utils.connection import ConnectionProxy
 
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.schema import collector
-from zanith_django.schema.ddl import TableDDL, collecting_editor, table_name
+from zanith_django.schema.ddl import TableDDL, collect, table_name
 from zanith_django.schema.equality import DeclaredFacts
 from zanith_django.schema.graph import SchemaGraph, Table, TableName, encode
 from zanith_django.schema.object_names import unquote, with_real_name
@@ -67,16 +67,15 @@ def from_models(
     wanted = list(with_many_to_many(connection, models))
     default_schema = server_of(raw_connection(connection)).default_schema
     with collector.paused(), scratch_connection(connection, scratch) as raw:
-        ddl = _collect(connection, wanted, default_schema, collations(raw, prelude))
-        one_per_table, conflicts = _settled(ddl)
-        tables = tuple(_read(raw, one_per_table, prelude, TableCache(cache)))
-    labels = {item.name: item.label for item in one_per_table}
+        ddl = _Settled(collect(connection, wanted, default_schema, collations(raw, prelude)))
+        tables = tuple(_read(raw, ddl, prelude, TableCache(cache)))
+    labels = {name: item.label for name, item in ddl.first.items()}
     declaring = set(labels.values())
     return Declared(
         graph=SchemaGraph(tables=tables, default_schema=default_schema),
         facts=facts_of((m for m in wanted if m._meta.label in declaring), default_schema),
         labels=labels,
-        conflicts=conflicts,
+        conflicts=tuple(ddl.conflicts),
     )
 
 
@@ -121,55 +120,51 @@ def _is_automatic(field: Field[Any, Any]) -> bool:
     return isinstance(field, AutoField) and field.auto_created
 
 
-def _collect(
-    connection: BaseDatabaseWrapper,
-    models: Iterable[type[Model]],
-    default_schema: str,
-    known_collations: Mapping[str, bool],
-) -> Iterator[TableDDL]:
-    editor = collecting_editor(connection)
-    editor.collations.update(known_collations)
-    return (editor.collect(model, default_schema) for model in models)
-
-
-def _settled(collected: Iterable[TableDDL]) -> tuple[list[TableDDL], tuple[str, ...]]:
+class _Settled(Iterable[TableDDL]):
     """One DDL a table: the first. A later one that says something else is a conflict."""
-    first: dict[TableName, TableDDL] = {}
-    conflicts = []
-    for ddl in collected:
-        known = first.setdefault(ddl.name, ddl)
-        if replace(ddl, label=known.label) != known:
-            conflicts.append(f"{known.label} and {ddl.label} declare table {ddl.name} differently")
-    return list(first.values()), tuple(conflicts)
+
+    def __init__(self, collected: Iterable[TableDDL]) -> None:
+        self.collected = collected
+        self.first: dict[TableName, TableDDL] = {}
+        self.conflicts: list[str] = []
+
+    def __iter__(self) -> Iterator[TableDDL]:
+        for ddl in self.collected:
+            known = self.first.setdefault(ddl.name, ddl)
+            if known is ddl:
+                yield ddl
+            elif replace(ddl, label=known.label) != known:
+                both = f"{known.label} and {ddl.label}"
+                self.conflicts.append(f"{both} declare table {ddl.name} differently")
 
 
 def _read(
-    raw: Connection, wanted: Sequence[TableDDL], prelude: Sequence[str], cache: TableCache
+    raw: Connection, wanted: Iterable[TableDDL], prelude: Sequence[str], cache: TableCache
 ) -> Iterator[Table]:
     """The tables of the graph, from the cache or else from the scratch."""
     context = json.dumps([reader_digest(), asdict(server_of(raw)), *prelude], sort_keys=True)
-    keys = [key_of(context, str(ddl.name), ddl.statements) for ddl in wanted]
-    found = [cache.get(key) for key in keys]
-    missing = [ddl for ddl, table in zip(wanted, found, strict=True) if table is None]
-    fresh = dict(_read_fresh(raw, missing, prelude))
-    for key, ddl, known in zip(keys, wanted, found, strict=True):
-        table = known or fresh[ddl.name]
-        if known is None:
+    found: list[tuple[TableDDL, str, Table | None]] = []
+    names: dict[TableName, str] = {}
+
+    def missing() -> Iterator[ScratchTable]:
+        for ddl in wanted:
+            key = key_of(context, str(ddl.name), ddl.statements)
+            known = cache.get(key)
+            found.append((ddl, key, known))
+            if known is None:
+                name = names[ddl.name] = f"_zs_{len(names) + 1:04}"
+                yield ScratchTable(name, ddl.under(name), ddl.label)
+
+    read = read_in_scratch(raw, missing(), prelude=prelude)
+    for ddl, key, known in found:
+        table = known
+        if table is None:
+            name = names[ddl.name]
+            table = with_real_name(read[name], ddl.name)
+            _refuse_traces(table, name, ddl)
             cache.put(key, table)
         yield ddl.completed(table)
     cache.save()
-
-
-def _read_fresh(
-    raw: Connection, wanted: Sequence[TableDDL], prelude: Sequence[str]
-) -> Iterator[tuple[TableName, Table]]:
-    names = {f"_zs_{number:04}": ddl for number, ddl in enumerate(wanted, start=1)}
-    made = [ScratchTable(name, ddl.under(name), ddl.label) for name, ddl in names.items()]
-    read = read_in_scratch(raw, made, prelude=prelude) if made else {}
-    for name, ddl in names.items():
-        table = with_real_name(read[name], ddl.name)
-        _refuse_traces(table, name, ddl)
-        yield ddl.name, table
 
 
 def _refuse_traces(table: Table, neutral: str, ddl: TableDDL) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, cast
 
 import psycopg
@@ -20,6 +20,7 @@ from psycopg import errors
 from zanith_django.exceptions import ConnectionFailed, MissingRight, NotPostgreSQL, UnreadableModel
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import Table, TableName
+from zanith_django.sending import Meanwhile, send_raw
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -105,32 +106,57 @@ def server_of(connection: Connection) -> Server:
 
 
 def read_in_scratch(
-    connection: Connection, tables: Sequence[ScratchTable], *, prelude: Sequence[str] = ()
+    connection: Connection, tables: Iterable[ScratchTable], *, prelude: Sequence[str] = ()
 ) -> dict[str, Table]:
     """Make the tables, read them and roll back; the tables as read, by their neutral names.
 
+    `tables` is asked for the next chunk while the server makes the one before, so it must not use
+    the connection: to collect DDL and to run it take about as long.
     `prelude` makes first what pending migrations will have made, extensions and collations for
     instance. Inside a transaction (an atomic block, a test) a savepoint is used: rolling back to
     it gives its locks and its SET LOCAL back too, so the caller's transaction goes on unchanged.
     Raises `MissingRight` and `UnreadableModel`.
     """
+    chunks = _Chunks(tables)
+    read: dict[str, Table] = {}
+    while chunk := chunks.take():
+        if not read:
+            _check(connection)
+        found = _read_chunk(connection, chunk, prelude, chunks.gather)
+        read.update({table.name.name: table for table in found})
+    return read
+
+
+class _Chunks:
+    """Tables in chunks; `gather` puts the next one together, for `take` to give."""
+
+    def __init__(self, tables: Iterable[ScratchTable]) -> None:
+        self.rest = iter(tables)
+        self.gathered: tuple[ScratchTable, ...] = ()
+
+    def gather(self) -> None:
+        self.gathered = self.gathered or tuple(islice(self.rest, CHUNK))
+
+    def take(self) -> tuple[ScratchTable, ...]:
+        self.gather()
+        taken, self.gathered = self.gathered, ()
+        return taken
+
+
+def _check(connection: Connection) -> None:
+    """Raises `MissingRight` where no temporary table can be made."""
     server = server_of(connection)
     if server.is_standby:
         raise MissingRight("a primary server", "make temporary tables", SCRATCH_HINT)
     if not server.may_make_temporary:
         raise MissingRight("TEMP on the database", "make temporary tables", SCRATCH_HINT)
-    chunks = (tables[start : start + CHUNK] for start in range(0, len(tables), CHUNK))
-    read = chain.from_iterable(_read_chunk(connection, chunk, prelude) for chunk in chunks)
-    return {table.name.name: table for table in read}
 
 
 def collations(connection: Connection, prelude: Sequence[str]) -> dict[str, bool]:
     """Which collations will be deterministic after `prelude`: it decides on `_like` indexes.
 
-    Without a prelude none: Django asks the database itself, for the few it needs.
+    Django would ask for each when it needs it, on a connection that is at work by then.
     """
-    if not prelude:
-        return {}
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         _prepare(cursor, prelude)
         cursor.execute("SELECT collname::text, collisdeterministic FROM pg_collation")
@@ -138,11 +164,14 @@ def collations(connection: Connection, prelude: Sequence[str]) -> dict[str, bool
 
 
 def _read_chunk(
-    connection: Connection, tables: Sequence[ScratchTable], prelude: Sequence[str]
+    connection: Connection,
+    tables: Sequence[ScratchTable],
+    prelude: Sequence[str],
+    meanwhile: Meanwhile,
 ) -> tuple[Table, ...]:
     """Read a chunk in one transaction; smaller ones where the server refuses it."""
     try:
-        return _read_once(connection, tables, prelude)
+        return _read_once(connection, tables, prelude, meanwhile)
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -151,15 +180,20 @@ def _read_chunk(
         out_of_locks = isinstance(error, errors.OutOfMemory)
         size = (len(tables) + 1) // 2 if out_of_locks else 1
     parts = (tables[start : start + size] for start in range(0, len(tables), size))
-    return tuple(chain.from_iterable(_read_chunk(connection, part, prelude) for part in parts))
+    read = (_read_chunk(connection, part, prelude, meanwhile) for part in parts)
+    return tuple(chain.from_iterable(read))
 
 
 def _read_once(
-    connection: Connection, tables: Sequence[ScratchTable], prelude: Sequence[str]
+    connection: Connection,
+    tables: Sequence[ScratchTable],
+    prelude: Sequence[str],
+    meanwhile: Meanwhile,
 ) -> tuple[Table, ...]:
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         _prepare(cursor, prelude)
-        _run(cursor, chain.from_iterable(table.statements for table in tables))
+        statements = chain.from_iterable(table.statements for table in tables)
+        send_raw(connection, _text(statements), meanwhile)
         cursor.execute("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")
         schema = cursor.fetchone()
         assert schema is not None, "no statement made a temporary table"
@@ -182,9 +216,13 @@ def _prepare(cursor: psycopg.Cursor[tuple[Any, ...]], prelude: Sequence[str]) ->
 
 
 def _run(cursor: psycopg.Cursor[tuple[Any, ...]], statements: Iterable[str]) -> None:
-    """Send all statements in one string: one round trip instead of thousands.
+    if text := _text(statements):
+        cursor.execute(text.encode(), prepare=False)
+
+
+def _text(statements: Iterable[str]) -> str:
+    """All statements in one text: one round trip instead of thousands.
 
     A statement may end with a comment, hence the line break before the semicolon.
     """
-    if text := "\n;\n".join(statements):
-        cursor.execute(text.encode(), prepare=False)
+    return "\n;\n".join(statements)
