@@ -27,7 +27,7 @@ from zanith_django.audit import (
 )
 from zanith_django.backfill import Progress
 from zanith_django.conf import conf
-from zanith_django.django_signals import Injected, send_post_migrate, send_pre_migrate
+from zanith_django.django_signals import FinalModels, Injected, send_post_migrate, send_pre_migrate
 from zanith_django.django_steps import States, record_applied, run_django_migration, run_python
 from zanith_django.events import Events, StepEvent, told_of_failure
 from zanith_django.exceptions import (
@@ -186,6 +186,7 @@ class _Run:
         self.timeline = read_timeline(connection)
         self.states = States(self.timeline)
         self.graph = live_graph(connection)
+        self.final: FinalModels | None = None
         self.occupied: set[TableName] = set()
         self.executor = Executor(
             connection,
@@ -209,9 +210,11 @@ class _Run:
         if self._django_operations(planned) != known:  # receivers may add some
             planned = self._plan(context)
         self.reporter.planned(planned)
-        steps = self._migrations(planned, injected)
-        self._check_replacements()
-        send_post_migrate(self.connection.alias, planned, self.states, self.options.verbosity)
+        with collector.frozen():
+            steps = self._migrations(planned, injected)
+            self._check_replacements()
+            verbosity = self.options.verbosity
+            send_post_migrate(self.connection.alias, planned, self.states, self.final, verbosity)
         return Outcome(len(planned.migrations), steps, time.monotonic() - started)
 
     def _django_operations(self, planned: Plan) -> list[int]:
@@ -290,6 +293,8 @@ class _Run:
             started = time.monotonic()
             self.reporter.migration_started(migration)
             if migration.entry.migration:
+                if following is None:
+                    self.final = FinalModels(self.states, migration.entry.covers)
                 ran = self._zanith(migration, injected)
                 stretch = False
             else:
@@ -391,14 +396,19 @@ class _Run:
         started = self.started(migration, step, event)
         with self._failing(migration, lambda: step.number, step.operation.describe):
             ready = ready or self._ready(todo, place, self._looked(todo, place, context))
-            now = ready
-
-            def meanwhile() -> None:
-                now.following = self._ready_ahead(todo, place + 1, now.after)
-
-            self.executor.carry_out(now.work, meanwhile)
+            self.executor.carry_out(ready.work, self._meanwhile(todo, place, ready))
         self.finished(migration, step, event, started)
-        return now
+        return ready
+
+    def _meanwhile(self, todo: _Todo, place: int, now: _Ready) -> Iterator[None]:
+        """What is there to do while the server works: the next step, then the final models."""
+        now.following = self._ready_ahead(todo, place + 1, now.after)
+        yield
+        try:
+            for _ in self.final or ():
+                yield
+        except Exception:
+            self.final = None  # told when it is the turn of all of them
 
     def _ready_ahead(self, todo: _Todo, place: int, context: Context) -> _Ready | None:
         """The step at this place, as long as nothing has to be asked for it. What is wrong with it

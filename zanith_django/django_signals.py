@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.apps import apps as registry
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.state import AppConfigStub, ModelState
@@ -46,15 +47,19 @@ def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> 
     return injected
 
 
-def send_post_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> None:
-    """Send post_migrate, with all models in their final state where anything ran."""
+def send_post_migrate(
+    alias: str, plan: Plan, states: States, final: FinalModels | None, verbosity: int
+) -> None:
+    """Send post_migrate, with all models in their final state where anything ran; `final` are
+    those, if somebody has begun to render them."""
     ran = [
         (original, False)
         for migration in plan.migrations
         for original in _known(states, migration.entry.covers)
     ]
-    models = final_apps(states) if ran else registry
-    emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
+    models = (final or FinalModels(states)).whole() if ran else registry
+    with collector.frozen():
+        emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
 
 
 def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
@@ -63,18 +68,47 @@ def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
     return [states.timeline.django(key) for key in keys if key in graph.nodes]
 
 
-@collector.paused()
-def final_apps(states: States) -> RenderedApps:
-    """The state's models, those of apps without migrations as they are today, so that relations
-    between the two are whole."""
-    state = states.current
-    models = RenderedApps([], {})
-    today: list[ModelState] = []
-    for label in sorted({*state.real_apps, *(label for label, _ in state.models)}):
-        stub = models.app_configs[label] = AppConfigStub(label)  # also where it has no model
-        stub.apps = models
-        stub.import_models()
-        if label in state.real_apps:
-            today += map(ModelState.from_model, registry.get_app_config(label).get_models())
-    models.render_multiple([*state.models.values(), *today])
-    return models
+class FinalModels(Iterator[None]):
+    """The models behind some more migrations, those of apps without migrations as they are today,
+    so that relations between the two are whole.
+
+    To render a thousand takes seconds. Each step of the iterator renders one, for who has time to
+    spare; `whole` renders the rest.
+    """
+
+    def __init__(self, states: States, keys: Sequence[Key] = ()) -> None:
+        self.apps = RenderedApps([], {})
+        self._pieces = self._rendering(states, keys)
+
+    def __next__(self) -> None:
+        return next(self._pieces)
+
+    @collector.paused()
+    def whole(self) -> RenderedApps:
+        for _ in self:
+            pass
+        return self.apps
+
+    def _rendering(self, states: States, keys: Sequence[Key]) -> Iterator[None]:
+        state = states.after(keys)
+        left = list(state.models.values())
+        for label in sorted({*state.real_apps, *(label for label, _ in state.models)}):
+            stub = self.apps.app_configs[label] = AppConfigStub(label)  # also where it has no model
+            stub.apps = self.apps
+            stub.import_models()
+            if label in state.real_apps:
+                for model in registry.get_app_config(label).get_models():
+                    left.append(ModelState.from_model(model))
+                    yield
+        with self.apps.bulk_update():
+            while left:
+                behind = []
+                for each in left:
+                    try:
+                        each.render(self.apps)
+                    except InvalidBasesError:
+                        behind.append(each)
+                    yield
+                if len(behind) == len(left):
+                    self.apps.render_multiple(behind)  # tells what is missing
+                left = behind

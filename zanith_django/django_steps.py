@@ -66,10 +66,31 @@ class States:
             return
         # Rendered classes would be kept up to date at every step: cheaper to render again.
         self._state.__dict__.pop("apps", None)
+        self._state = self._moved(self._state, keys)
+        self._applied.update(keys)
+
+    def after(self, keys: Sequence[Key]) -> ProjectState:
+        """The state behind these migrations too; the current one stays as it is."""
+        now = self.current
+        copied = ProjectState({k: model.clone() for k, model in now.models.items()}, now.real_apps)
+        return self._moved(copied, keys)
+
+    def _moved(self, state: ProjectState, keys: Sequence[Key]) -> ProjectState:
+        """`state` behind those of the migrations that exist and are not in it yet."""
         for key in keys:
             if key in self.timeline.loader.graph.nodes and key not in self._applied:
-                self._state = self.timeline.django(key).mutate_state(self._state, preserve=False)
-                self._applied.add(key)
+                state = self.timeline.django(key).mutate_state(state, preserve=False)
+        return state
+
+    def taken(self) -> ProjectState:
+        """A copy to run operations on. It has the rendered models, the current one no more: what
+        operations do to them cannot be undone."""
+        state = self.current
+        rendered = state.__dict__.pop("apps", None)
+        copied = state.clone()
+        if rendered:
+            copied.apps = rendered
+        return copied
 
     def passed(self, key: Key, state: ProjectState) -> None:
         """Django ran this migration and left this state."""
@@ -117,8 +138,7 @@ def run_django_migration(
     """Run one Django migration operation by operation, as Django's Migration.apply does; one with
     an `apply` of its own is one step."""
     migration = states.timeline.django(key)
-    # Operations change the state in place: a failure must leave the one before.
-    state = states.current.clone()
+    state = states.taken()  # a failure must leave the one before
     _render(state)
     steps = _itself if has_own_apply(migration) else _one_by_one
     with connection.schema_editor(atomic=migration.atomic) as editor:
@@ -139,8 +159,7 @@ def _one_by_one(
     """Run the operations of a migration; the state behind it."""
     for number, operation in enumerate(migration.operations, 1):
         if isinstance(operation, RunPython) and not does_nothing(operation):
-            state.clear_delayed_apps_cache()  # as the operation would, and render its own way
-            _render(state)
+            _render_whole(state)
         old = state.clone()
         operation.state_forwards(migration.app_label, state)
         if told.skip(number):
@@ -195,6 +214,16 @@ def _render(state: ProjectState) -> None:
     """Django renders once, before the first migration, and keeps the classes up to date."""
     if "apps" not in state.__dict__:
         state.apps = RenderedApps(sorted(state.real_apps), state.models)
+        state.is_delayed = False
+
+
+@collector.paused()
+def _render_whole(state: ProjectState) -> None:
+    """As Django has all models before it runs Python. Behind a change that it delays, it renders
+    every model again, those of apps without migrations too, which no migration changes."""
+    _render(state)
+    if state.is_delayed:
+        state.reload_models(list(state.models))
         state.is_delayed = False
 
 

@@ -127,7 +127,7 @@ class Executor:
         return _Transaction(group, finish, begin, ";\n".join(filter(None, texts)) if fused else "")
 
     def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
-        """Run what `ready` made ready. `meanwhile` may be called while the server is at work, and
+        """Run what `ready` made ready. `meanwhile` may be taken on while the server is at work, and
         must not ask it anything."""
         self.meanwhile = meanwhile
         *before, last = work.transactions

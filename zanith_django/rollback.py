@@ -27,7 +27,7 @@ from zanith_django.audit import (
     working_session,
 )
 from zanith_django.backfill import Progress
-from zanith_django.django_signals import final_apps
+from zanith_django.django_signals import FinalModels
 from zanith_django.django_steps import States, run_python
 from zanith_django.events import Events, StepEvent, told_of_failure
 from zanith_django.exceptions import InvalidArgument
@@ -371,7 +371,7 @@ class _Signals:
     def after(self, undone: Sequence[UndoMigration]) -> None:
         """With all models as they are now."""
         plan = [(m, True) for migration in undone for m in self._known(migration)]
-        models = final_apps(States(read_timeline(self.connection))) if plan else registry
+        models = FinalModels(States(read_timeline(self.connection))).whole() if plan else registry
         emit_post_migrate_signal(
             self.verbosity, False, self.connection.alias, apps=models, plan=plan
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
-from selectors import EVENT_READ, DefaultSelector
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import Connection, errors, generators
 from psycopg.pq import ExecStatus, TransactionStatus
 
-Meanwhile = Callable[[], None]
+Meanwhile = Iterator[object]
 
 ASK_AGAIN = 0.1  # seconds
 
@@ -21,8 +21,9 @@ _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 
 
 def send(connection: BaseDatabaseWrapper, text: str, meanwhile: Meanwhile | None = None) -> None:
-    """Run a text without parameters and results. `meanwhile` is called once it is on its way, and
-    must not use the connection; what it raises is for the caller, after the server is done.
+    """Run a text without parameters and results. Once it is on its way, `meanwhile` is taken on
+    step by step, at least one, until the server has answered. It must not use the connection; what
+    it raises is for the caller, after the server is done.
 
     The text goes the way of every statement: execute wrappers see it, and errors are Django's.
     """
@@ -53,9 +54,12 @@ class _Sender:
         pgconn, query = self.raw.pgconn, text.encode()
         self._query = SimpleNamespace(query=query)
         pgconn.send_query(query)
-        pgconn.flush()
+        while pgconn.flush():
+            self._ready_for(EVENT_WRITE)
         try:
-            self.meanwhile()
+            for _ in self.meanwhile:
+                if self._ready_for(EVENT_READ, 0):
+                    break
         except BaseException:
             with suppress(errors.Error):
                 self._cancel()
@@ -67,14 +71,17 @@ class _Sender:
     def _cancel(self) -> None:
         """End what runs. A request that comes before the server has begun is lost: ask again."""
         pgconn = self.raw.pgconn
-        with DefaultSelector() as answers:
-            answers.register(pgconn.socket, EVENT_READ)
-            while pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.raw.cancel_safe()
-                answers.select(ASK_AGAIN)
-                pgconn.consume_input()
-                while not pgconn.is_busy() and pgconn.get_result():
-                    pass
+        while pgconn.transaction_status == TransactionStatus.ACTIVE:
+            self.raw.cancel_safe()
+            self._ready_for(EVENT_READ, ASK_AGAIN)
+            pgconn.consume_input()
+            while not pgconn.is_busy() and pgconn.get_result():
+                pass
+
+    def _ready_for(self, event: int, seconds: float | None = None) -> bool:
+        with DefaultSelector() as selector:
+            selector.register(self.raw.pgconn.socket, event)
+            return bool(selector.select(seconds))
 
     def _results(self) -> list[Any]:
         """As psycopg waits for them: Ctrl-C cancels what runs."""

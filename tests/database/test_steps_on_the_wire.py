@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from collections.abc import Iterator
 
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -49,7 +51,7 @@ def test_a_step_is_one_text_in_which_the_next_one_begins(ledgered: BaseDatabaseW
     with ledgered.execute_wrapper(note):
         finish = Finish(turning(STEP.row_id, "ran", "m1::0002"))
         work = executor.ready(STEP, [Statement("CREATE TABLE made ()")], finish)
-        executor.carry_out(work, lambda: None)
+        executor.carry_out(work, iter(()))
 
     assert len(sent) == 1
     assert statuses(ledgered) == [("done", "ran"), ("running", "planned")]
@@ -72,7 +74,7 @@ def test_a_step_that_fails_leaves_nothing_and_says_why(ledgered: BaseDatabaseWra
     statements = [Statement("CREATE TABLE made ()"), Statement("ALTER TABLE missing ADD c int")]
     work = executor.ready(STEP, statements, Finish(turning(STEP.row_id, None, None)))
     with pytest.raises(ProgrammingError, match='relation "missing" does not exist'):
-        executor.carry_out(work, lambda: None)
+        executor.carry_out(work, iter(()))
     assert rows(ledgered, "SELECT to_regclass('made')") == [(None,)]
     assert statuses(ledgered)[0] == ("running", "planned")
 
@@ -117,14 +119,22 @@ def test_the_client_works_on_while_the_server_does(ledgered: BaseDatabaseWrapper
     """The server waits for a lock that is given back meanwhile."""
     other = ledgered.copy()
 
-    def give_back() -> None:
-        rows(other, "SELECT pg_advisory_unlock(42)")
+    def give_back() -> Iterator[str]:
+        for key in (42, 43):
+            yield "not yet"
+            rows(other, f"SELECT pg_advisory_unlock({key})")
+        yield "now"
+        while True:
+            time.sleep(0.01)
+            yield "the server has not answered yet"
 
+    work = give_back()
     try:
-        rows(other, "SELECT pg_advisory_lock(42)")
-        send(ledgered, "SELECT pg_advisory_lock(42)", give_back)
+        rows(other, "SELECT pg_advisory_lock(42), pg_advisory_lock(43)")
+        send(ledgered, "SELECT pg_advisory_lock(42); SELECT pg_advisory_lock(43)", work)
     finally:
         other.close()
+    assert next(work)  # what is left of it is left alone
 
 
 @pytest.mark.parametrize("lost", [0, 1])
@@ -140,12 +150,14 @@ def test_an_interruption_meanwhile_cancels_what_runs(
         if asked[-1] >= lost:
             cancel()
 
-    def interrupted() -> None:
-        raise KeyboardInterrupt
+    def interrupted() -> Iterator[None]:
+        if not asked:
+            raise KeyboardInterrupt
+        yield
 
     monkeypatch.setattr(ledgered.connection, "cancel_safe", cancel_safe)
     with pytest.raises(KeyboardInterrupt):
-        send(ledgered, "SELECT 1; SELECT pg_sleep(60)", interrupted)
+        send(ledgered, "SELECT 1; SELECT pg_sleep(60)", interrupted())
     assert len(asked) > lost
     assert rows(ledgered, "SELECT 1") == [(1,)]
 
@@ -154,7 +166,7 @@ def test_a_project_in_debug_mode_logs_what_was_sent(ledgered: BaseDatabaseWrappe
     ledgered.force_debug_cursor = True
     try:
         ledgered.queries_log.clear()
-        send(ledgered, "CREATE TABLE made (); DROP TABLE made", lambda: None)
+        send(ledgered, "CREATE TABLE made (); DROP TABLE made", iter(()))
         assert ledgered.queries_log[-1]["sql"] == "CREATE TABLE made (); DROP TABLE made"
     finally:
         ledgered.force_debug_cursor = False

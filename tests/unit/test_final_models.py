@@ -7,7 +7,7 @@ from django.apps.registry import Apps
 from django.db.migrations.state import ModelState, ProjectState
 from django.test import override_settings
 
-from zanith_django.django_signals import final_apps
+from zanith_django.django_signals import FinalModels
 from zanith_django.django_steps import States
 from zanith_django.timeline import build, load_django
 
@@ -41,7 +41,7 @@ def told(models: Apps) -> dict[str, dict[str, list[tuple[str, str, str]]]]:
 def test_the_final_models_are_those_of_migrate() -> None:
     states = States(build(load_django(None), []))
     states._state = states.timeline.loader.project_state()
-    ours = told(final_apps(states))
+    ours = told(FinalModels(states).whole())
     assert ours == told(as_migrate_gives(states.timeline.loader.project_state()))
     assert ours["reviews"]
     assert ours["messages"] == {}

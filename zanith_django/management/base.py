@@ -22,6 +22,7 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from zanith_django.conf import conf, problems
 from zanith_django.exceptions import BadSetting, EnvironmentProblem, UsageError, ZanithError
+from zanith_django.schema import collector
 from zanith_django.session import connect
 
 INTERRUPTED = 130
@@ -87,7 +88,8 @@ class ZanithCommand(BaseCommand):
         except ConnectionDoesNotExist as error:
             known = ", ".join(connections)
             raise command_error(_UnknownDatabase(alias, known)) from error
-        self.check(databases=[])  # static ones: what needs a connection makes it itself
+        with collector.paused():
+            self.check(databases=[])  # static ones: what needs a connection makes it itself
 
     def connect(self, alias: str) -> BaseDatabaseWrapper:
         return connect(alias)

@@ -6,7 +6,7 @@ WAL and dead rows of the catalog, which is why results are cached.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -122,23 +122,24 @@ def read_in_scratch(
     while chunk := chunks.take():
         if not read:
             _check(connection)
-        found = _read_chunk(connection, chunk, prelude, chunks.gather)
+        found = _read_chunk(connection, chunk, prelude, chunks.gathering)
         read.update({table.name.name: table for table in found})
     return read
 
 
 class _Chunks:
-    """Tables in chunks; `gather` puts the next one together, for `take` to give."""
+    """Tables in chunks; `gathering` puts the next one together, for `take` to give."""
 
     def __init__(self, tables: Iterable[ScratchTable]) -> None:
         self.rest = iter(tables)
         self.gathered: tuple[ScratchTable, ...] = ()
 
-    def gather(self) -> None:
+    def gathering(self) -> Iterator[None]:
         self.gathered = self.gathered or tuple(islice(self.rest, CHUNK))
+        yield
 
     def take(self) -> tuple[ScratchTable, ...]:
-        self.gather()
+        next(self.gathering())
         taken, self.gathered = self.gathered, ()
         return taken
 
@@ -167,7 +168,7 @@ def _read_chunk(
     connection: Connection,
     tables: Sequence[ScratchTable],
     prelude: Sequence[str],
-    meanwhile: Meanwhile,
+    meanwhile: Callable[[], Meanwhile],
 ) -> tuple[Table, ...]:
     """Read a chunk in one transaction; smaller ones where the server refuses it."""
     try:
@@ -188,12 +189,12 @@ def _read_once(
     connection: Connection,
     tables: Sequence[ScratchTable],
     prelude: Sequence[str],
-    meanwhile: Meanwhile,
+    meanwhile: Callable[[], Meanwhile],
 ) -> tuple[Table, ...]:
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         _prepare(cursor, prelude)
         statements = chain.from_iterable(table.statements for table in tables)
-        send_raw(connection, _text(statements), meanwhile)
+        send_raw(connection, _text(statements), meanwhile())
         cursor.execute("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")
         schema = cursor.fetchone()
         assert schema is not None, "no statement made a temporary table"
