@@ -150,7 +150,7 @@ def count_uncounted(ledger: Ledger, migration_id: str) -> None:
         there = sql.compose(
             "SELECT count(*) FROM pg_catalog.pg_attribute "
             "WHERE attrelid = to_regclass({kept}) AND attname = {column}",
-            kept=sql.literal(str(kept)),
+            kept=sql.literal(kept),
             column=sql.literal(column),
         )
         if _told(ledger, there) == "1":

@@ -23,6 +23,7 @@ from django.db.utils import OperationalError
 from zanith_django import sql
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
 from zanith_django.operations.base import Batches, Copies
+from zanith_django.run_lock import NOT_DURABLE
 from zanith_django.schema.graph import TableName
 
 FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
@@ -336,7 +337,7 @@ class _Run:
         started = time.monotonic()
         with transaction.atomic(using=self.connection.alias, durable=True):
             with self.connection.cursor() as cursor:
-                cursor.execute("SET LOCAL synchronous_commit = off")
+                cursor.execute(f"SELECT {NOT_DURABLE}")
                 cursor.execute(self._update(found))
                 written = cursor.rowcount
             moved = dataclasses.replace(

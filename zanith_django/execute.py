@@ -313,8 +313,9 @@ def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
 
 
 def _is_plain(statement: Statement) -> bool:
-    """One text that is one statement, as our own operations compose it; raw SQL may be anything."""
-    return type(statement) is Statement and not statement.raw
+    """One text that is one statement, as our own operations compose it, and goes with others; raw
+    SQL may be anything."""
+    return type(statement) is Statement and statement.transactional and not statement.raw
 
 
 def _checkpoint(step: StepRun, number: int) -> str:

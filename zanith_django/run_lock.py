@@ -73,14 +73,17 @@ def check_held(connection: BaseDatabaseWrapper) -> None:
             raise LockLost
 
 
+# The commit of the transaction does not wait for the disk
+# (https://www.postgresql.org/docs/current/wal-async-commit.html).
+NOT_DURABLE = "set_config('synchronous_commit', 'off', true)"
+
+
 def guard(lock_timeout: str, *, durable: bool = True) -> str:
     """A statement that sets the transaction's lock timeout, or stops it where the lock is gone.
 
-    One value that no server accepts saves a round trip: the error names `LOST`. Not `durable`, the
-    commit does not wait for the disk
-    (https://www.postgresql.org/docs/current/wal-async-commit.html).
+    One value that no server accepts saves a round trip: the error names `LOST`.
     """
-    quick = "" if durable else ", set_config('synchronous_commit', 'off', true)"
+    quick = "" if durable else f", {NOT_DURABLE}"
     return (
         f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN '{lock_timeout}' "
         f"ELSE '{LOST}' END, true){quick}"

@@ -53,6 +53,9 @@ def table(name: TableName, default_schema: str) -> Composable:
 
 
 def literal(value: Any) -> Composable:
+    """A value in SQL; of a piece of SQL, or of a table's name, its text."""
+    if isinstance(value, Composable | TableName):
+        value = str(value)
     plain = value is None or type(value) is str
     return _plain_literal(value) if plain else Composable(sql.Literal(value).as_string(None))
 
@@ -65,7 +68,7 @@ def _plain_literal(value: str | None) -> Composable:
 
 def regclass(name: TableName, default_schema: str) -> Composable:
     """A text literal that `::regclass` and `to_regclass()` read as this table."""
-    return literal(str(table(name, default_schema)))
+    return literal(table(name, default_schema))
 
 
 def catalog_text(text: str) -> Composable:

@@ -36,8 +36,8 @@ CREATE TRIGGER remember AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION remember
 """
 
 
-def many(kind: type[ops.Operation], **fields: object) -> Example:
-    return Example(lambda graph: kind(table=T, **fields), MANY)  # type: ignore[call-arg]
+def many(kind: type[ops.Operation], rows: str = MANY, **fields: object) -> Example:
+    return Example(lambda graph: kind(table=T, **fields), rows)  # type: ignore[call-arg]
 
 
 # Rows that outgrow a full disk while they are filled.
@@ -58,12 +58,8 @@ OWN: dict[str, Example] = {
     "addColumn-filled": many(
         ops.AddColumn, column=Column("u", "text", nullable=False, default="left(random()::text, 0)")
     ),
-    "backfill-large": Example(
-        lambda graph: ops.Backfill(table=T, column="n", value="repeat(b, 2)"), LARGE
-    ),
-    "addIndex-large": Example(
-        lambda graph: ops.AddIndex(table=T, index=Index("t_b", (IndexKey(column="b"),))), WIDE
-    ),
+    "backfill-large": many(ops.Backfill, LARGE, column="n", value="repeat(b, 2)"),
+    "addIndex-large": many(ops.AddIndex, WIDE, index=Index("t_b", (IndexKey(column="b"),))),
     "addIndex-many": many(ops.AddIndex, index=Index("t_b", (IndexKey(column="b"),))),
     "addUnique-many": many(ops.AddUnique, unique=Unique("t_bu", ("b",))),
     "addCheck-many": many(ops.AddCheck, check=Check("t_ac", "(a > 0)", ("a",))),

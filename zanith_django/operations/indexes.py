@@ -369,7 +369,7 @@ def drop_concurrently(table: TableName, name: str, context: Context) -> Statemen
         Lock.SHARE_UPDATE_EXCLUSIVE,
         (table,),
         transactional=False,
-        probe=sql.compose(_INDEX_GONE, index=sql.literal(str(spelled))),
+        probe=sql.compose(_INDEX_GONE, index=sql.literal(spelled)),
     )
 
 

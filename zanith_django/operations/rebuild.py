@@ -391,7 +391,7 @@ class _Rebuild:
 
     def statements(self) -> Iterator[Statement]:
         if self._key is None:
-            text = sql.compose(_NO_KEY, target=sql.literal(str(self.name)))
+            text = sql.compose(_NO_KEY, target=sql.literal(self.name))
             yield Statement(text, Lock.NONE)
             return
         yield from phased(COPY, [*self._begin(), self._copying.copy()])
@@ -416,7 +416,7 @@ class _Rebuild:
             "table": sql.regclass(self.name, self.context.schema),
             "copy": sql.regclass(self.copy, self.context.schema),
         }
-        guard = sql.compose(_GUARD, target=sql.literal(str(self.name)), table=names["table"])
+        guard = sql.compose(_GUARD, target=sql.literal(self.name), table=names["table"])
         yield Statement(guard, Lock.NONE)
         shadow = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
         yield Statement(shadow, Lock.NONE)
@@ -443,7 +443,7 @@ class _Rebuild:
             **names,
             "function": self._carrier["function"],
             "trigger": sql.literal(self.made("carry")),
-            "same": sql.literal(str(same)),
+            "same": sql.literal(same),
         }
         return Statement(sql.compose(_CARRY, **parts), Lock.NONE)
 
@@ -616,7 +616,7 @@ class _Rebuild:
         first, *made = [*self._index_statements(), self._analyzed()]
         index = next((self.made(item.name) for item in self._indexed()), "")
         name = sql.qualified(self.name.schema or self.context.schema, index or self.copy.name)
-        probe = self._probe(_INDEXED, index=sql.literal(str(name))) if index else ""
+        probe = self._probe(_INDEXED, index=sql.literal(name)) if index else ""
         yield dataclasses.replace(first, separate=True, probe=probe)
         yield from made
 
@@ -625,7 +625,7 @@ class _Rebuild:
         text = sql.compose(
             _ANALYZE,
             there=sql.regclass(self.copy, self.context.schema),
-            name=sql.literal(str(self.context.table(self.copy))),
+            name=sql.literal(self.context.table(self.copy)),
         )
         return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (self.copy,), scans=True)
 

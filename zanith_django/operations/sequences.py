@@ -82,7 +82,7 @@ def rename_sequence(table: TableName, column: str, name: str, context: Context) 
     schema = table.schema or context.schema
     text = sql.compose(
         _RENAME,
-        taken=sql.literal(str(sql.qualified(schema, name))),
+        taken=sql.literal(sql.qualified(schema, name)),
         table=sql.regclass(table, context.schema),
         column=sql.literal(column),
         name=sql.literal(name),
