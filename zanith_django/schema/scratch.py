@@ -159,7 +159,8 @@ def collations(connection: Connection, prelude: Sequence[str]) -> dict[str, bool
     Django would ask for each when it needs it, on a connection that is at work by then.
     """
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
-        _prepare(cursor, prelude)
+        if prelude:
+            _prepare(cursor, prelude)
         cursor.execute("SELECT collname::text, collisdeterministic FROM pg_collation")
         return dict(cursor.fetchall())
 
