@@ -14,7 +14,9 @@ It listens on a socket only.
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent.parent / ".zanith" / "postgres"
 NAME = "shop"
+PATIENCE = 60.0  # seconds
 
 
 def from_url(url: str) -> dict[str, Any]:
@@ -95,8 +98,19 @@ def _start() -> str:
         address = _running_address()
         if address is None:
             _forget_dead_server()
-            server.start()
-            address = str(server.get_postmaster_info().socket_dir)
+            with suppress(subprocess.TimeoutExpired):  # ten seconds: a slow machine takes longer
+                server.start()
+            address = _awaited_address()
+    return address
+
+
+def _awaited_address() -> str:
+    """That of a server that was started; raises `TimeoutError`."""
+    deadline = time.monotonic() + PATIENCE
+    while (address := _running_address()) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the embedded PostgreSQL does not answer: see {FOLDER / 'log'}")
+        time.sleep(0.1)
     return address
 
 

@@ -57,26 +57,59 @@ def test_a_socket_in_a_url_becomes_the_host_that_other_programs_read() -> None:
     assert (settings["HOST"], settings["NAME"], settings["OPTIONS"]) == ("/tmp/socket", "shop", {})
 
 
-def test_the_embedded_server_starts_once_for_processes_that_ask_together(tmp_path: Path) -> None:
-    program = (
-        "import pathlib, sys; from example_project import database;"
-        f"database.FOLDER = pathlib.Path({str(tmp_path / '.zanith' / 'postgres')!r});"
-        "print(database.answer(sys.argv[1]))"
+PROGRAM = """
+import pathlib, sys
+from example_project import database
+
+database.FOLDER = pathlib.Path(sys.argv[1])
+"""
+# The server is there, but whoever waited for it has lost patience.
+IMPATIENT = """
+import subprocess
+
+wheel_server = database._wheel_server
+
+def impatient():
+    server = wheel_server()
+    started = server.start
+
+    def start():
+        started()
+        raise subprocess.TimeoutExpired("pg_ctl", 10)
+
+    server.start = start
+    return server
+
+database._wheel_server = impatient
+"""
+ANSWER = "print(database.answer(sys.argv[2]))"
+
+
+def ask(folder: Path, action: str, program: str = PROGRAM) -> subprocess.Popen[str]:
+    arguments = [str(folder / ".zanith" / "postgres"), action]
+    command = [sys.executable, "-W", "error", "-c", program + ANSWER, *arguments]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
-    def ask(action: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "error", "-c", program, action]
-        return subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
 
+def test_the_embedded_server_starts_once_for_processes_that_ask_together(tmp_path: Path) -> None:
     try:
-        together = [ask("url") for _ in range(3)]
+        together = [ask(tmp_path, "url") for _ in range(3)]
         answers = {process.communicate() for process in together}
-        assert len(answers) == 1, answers
-        url, errors = answers.pop()
-        assert (url.startswith("postgresql://"), errors) == (True, "")
-        assert ask("status").communicate() == (f"running at {url}", "")
+        assert "".join(errors for _, errors in answers) == ""
+        assert len(answers) == 1
+        url, _ = answers.pop()
+        assert url.startswith("postgresql://")
+        assert ask(tmp_path, "status").communicate() == (f"running at {url}", "")
     finally:
-        assert ask("stop").communicate() == ("stopped\n", "")
-    assert ask("status").communicate() == ("stopped\n", "")
+        assert ask(tmp_path, "stop").communicate() == ("stopped\n", "")
+    assert ask(tmp_path, "status").communicate() == ("stopped\n", "")
+
+
+def test_an_embedded_server_that_takes_its_time_is_awaited(tmp_path: Path) -> None:
+    try:
+        url, errors = ask(tmp_path, "url", PROGRAM + IMPATIENT).communicate()
+        assert (url.startswith("postgresql://"), errors) == (True, "")
+    finally:
+        assert ask(tmp_path, "stop").communicate() == ("stopped\n", "")
