@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 from django.apps import apps as registry
 from django.apps.registry import Apps
 from django.db.migrations.state import ModelState, ProjectState
@@ -63,7 +61,7 @@ def test_the_final_models_are_those_behind_the_last_migration() -> None:
     parents = [node.key for node in loader.graph.node_map[last].parents]
     others = [key for key in loader.graph.leaf_nodes() if key != last]
     states._state = loader.project_state([*parents, *others])
-    before = copy.deepcopy({k: list(m.fields) for k, m in states._state.models.items()})
+    before = {k: list(m.fields) for k, m in states._state.models.items()}
 
     ours = told(FinalModels(states, [last]).whole())
 

@@ -20,6 +20,7 @@ from django.db.models import ForeignKey as ModelForeignKey
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.schema.graph import ForeignKey, Index, IndexKey, Table, TableName
 from zanith_django.schema.object_names import unquote
+from zanith_django.sql import NAME_BYTES
 
 # The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
 NEUTRAL = "_zs_table_"
@@ -245,7 +246,6 @@ _ORDERED = frozenset(
 )
 _LENGTH = re.compile(r"\(\d+(, ?\d+)?\)$")
 _MOST_KEYS = 32
-_LONGEST_NAME = 63
 
 
 def _plain_index(
@@ -266,7 +266,7 @@ def _plain_index(
         or type(columns) not in (Columns, IndexColumns)
         or any(columns.col_suffixes)
         or not 0 < len(fields) <= _MOST_KEYS
-        or len(name.encode()) > _LONGEST_NAME
+        or len(name.encode()) > NAME_BYTES
     ):
         return None
     opclasses = getattr(columns, "opclasses", None) or [""] * len(fields)
