@@ -1158,10 +1158,44 @@ def test_a_table_that_exists_is_not_locked(
 def test_many_tables_are_read_in_chunks(
     connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = rendered(*(model(f"M{number}", a=text(unique=True)) for number in range(7)))
+    made = rendered(*(model(f"M{number}", a=text(unique=True)) for number in range(9)))
     create(connection, made)
-    monkeypatch.setattr(scratch, "CHUNK", 3)
+    sizes: list[int] = []
+    read = scratch._read_once
+
+    def noting(raw: Any, tables: Any, *rest: Any) -> Any:
+        sizes.append(len(tables))
+        return read(raw, tables, *rest)
+
+    monkeypatch.setattr(scratch, "_read_once", noting)
+    monkeypatch.setattr(scratch, "FIRST_CHUNK", 1)
+    monkeypatch.setattr(scratch, "_most_tables", lambda raw: 3)
     assert_equal(from_models(connection, made), live(connection))
+    assert sizes == [1, 2, 3, 3]
+
+
+def test_a_chunk_takes_a_quarter_of_the_locks_of_the_server(
+    connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float] = []
+
+    def noting(cursor: Any, **given: Any) -> Any:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()")
+        held.append(cursor.fetchone()[0] / len(given["tables"]))
+        return from_catalog(cursor, **given)
+
+    monkeypatch.setattr("zanith_django.schema.scratch.from_catalog", noting)
+    from_models(connection, rendered(*(model(f"M{n}", a=text(unique=True)) for n in range(5))))
+    assert max(held) <= scratch.LOCKS_OF_A_TABLE
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setting::int FROM pg_settings WHERE name IN"
+            " ('max_locks_per_transaction', 'max_connections', 'max_prepared_transactions')"
+            " ORDER BY name"
+        )
+        sessions, each, prepared = (row[0] for row in cursor.fetchall())
+    most = scratch._most_tables(scratch.raw_connection(connection))
+    assert most == each * (sessions + prepared) // 4 // scratch.LOCKS_OF_A_TABLE
 
 
 def test_a_chunk_with_the_same_index_name_twice_is_read_table_by_table(
@@ -1179,7 +1213,7 @@ def test_a_chunk_with_the_same_index_name_twice_is_read_table_by_table(
 def test_the_next_chunk_is_collected_while_the_server_makes_one(
     connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scratch, "CHUNK", 2)
+    monkeypatch.setattr(scratch, "FIRST_CHUNK", 2)
     states = []
     own = CollectingEditor.collect
 
@@ -1202,7 +1236,7 @@ def test_an_editor_of_a_third_party_may_ask_the_database(
                 cursor.execute("SELECT 1")
             super().create_model(model)
 
-    monkeypatch.setattr(scratch, "CHUNK", 2)
+    monkeypatch.setattr(scratch, "FIRST_CHUNK", 2)
     monkeypatch.setattr(connection, "SchemaEditorClass", Asking)
     made = rendered(*(model(f"M{number}") for number in range(5)))
     assert len(from_models(connection, made).graph.tables) == 5
