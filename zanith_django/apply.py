@@ -366,8 +366,6 @@ class _Run:
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
         todo = _Todo(migration, left, rows)
-        if left:
-            self.ledger.prepare()
         ready: _Ready | None = None
         for place in range(len(left)):
             ready = self._step(todo, place, context, ready)

@@ -14,12 +14,12 @@ from django.db.utils import DatabaseError
 from zanith_django.backfill import Progress, backfill
 from zanith_django.conf import conf
 from zanith_django.exceptions import LockLost
-from zanith_django.ledger import Ledger, split_step_id, step_id
+from zanith_django.ledger import TURN, Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
-from zanith_django.run_lock import LOST, check_held, guard
+from zanith_django.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.sending import Meanwhile, send
-from zanith_django.session import milliseconds
+from zanith_django.session import milliseconds, prepare
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
 ROUNDS = 100
@@ -107,6 +107,7 @@ class Executor:
         self.on_retry = on_retry
         self.lock_timeout, self.lock_retries = conf.lock_timeout, conf.lock_retries
         self.meanwhile: Meanwhile | None = None
+        self.prepared = False
 
     def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
         """Run the statements and then `finish`, which commits together with the last ones."""
@@ -121,9 +122,10 @@ class Executor:
         return Work(step, (*before, self._transaction(groups[-1], finish)))
 
     def _transaction(self, group: Sequence[Statement], finish: Finish) -> _Transaction:
-        begin = guard(milliseconds(self._lock_timeout(group)), durable=finish.durable)
-        texts = [begin, *(statement.sql for statement in group), finish.sql]
         fused = not finish.call and all(_is_plain(statement) for statement in group)
+        timeout = milliseconds(self._lock_timeout(group))
+        begin = guard(timeout, durable=finish.durable, prepared=fused)
+        texts = [begin, *(statement.sql for statement in group), finish.sql]
         return _Transaction(group, finish, begin, ";\n".join(filter(None, texts)) if fused else "")
 
     def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
@@ -177,6 +179,7 @@ class Executor:
                 if part.finish.call:
                     part.finish.call()
                 if part.finish.sql:
+                    self._prepare()  # somebody's code may have deallocated it
                     self._execute(part.finish.sql)
 
         try:
@@ -233,14 +236,21 @@ class Executor:
             cursor.execute(text)
 
     def _fused(self, text: str) -> None:
+        if not self.prepared:
+            self._prepare()
         meanwhile, self.meanwhile = self.meanwhile, None
         try:
             send(self.connection, text, meanwhile)
         except DatabaseError as error:
             if _sqlstate(error) != NOT_PREPARED:
                 raise
-            self.ledger.prepare()  # somebody's code deallocated it
+            self._prepare()  # somebody's code deallocated it
             send(self.connection, text)
+
+    def _prepare(self) -> None:
+        """Makes what the text of a step executes known to the session."""
+        prepare(self.connection, GUARD, TURN)
+        self.prepared = True
 
     def _in_rounds(self, statement: Rounds) -> None:
         for _ in range(ROUNDS):

@@ -168,9 +168,10 @@ def _half_undone(rows: Sequence[StepRow]) -> bool:
     return last is not None and any(at <= last for at in standing)
 
 
-# One step is `done` and the next one `running`, in one statement that is planned once.
-_TURN = """\
-PREPARE _zanith_turn (text, text, text) AS
+TURN = sql.Prepared(
+    "_zanith_turn",
+    "text, text, text",
+    """\
 UPDATE _zanith_migration_steps
 SET status = CASE id WHEN $1 THEN 'done' ELSE 'running' END,
     sql = CASE id WHEN $1 THEN coalesce($2, sql) ELSE sql END,
@@ -178,20 +179,17 @@ SET status = CASE id WHEN $1 THEN 'done' ELSE 'running' END,
     started_at = CASE id WHEN $1 THEN coalesce(started_at, clock_timestamp())
                  ELSE clock_timestamp() END,
     finished_at = CASE id WHEN $1 THEN clock_timestamp() END
-WHERE id IN ($1, $3)"""
+WHERE id IN ($1, $3)""",
+)
+"""One step is `done` and the next one `running`, in one statement that is planned once."""
 
 
 def turning(row_id: str, ran: str | None, following: str | None) -> str:
     """`row_id` is done, by the SQL `ran` (None: as planned), and `following` runs, if there is one.
 
-    Needs `Ledger.prepare`.
+    Needs `TURN` to be prepared.
     """
-    return sql.compose(
-        "EXECUTE _zanith_turn ({id}, {ran}, {following})",
-        id=sql.literal(row_id),
-        ran=sql.literal(ran),
-        following=sql.literal(following),
-    )
+    return TURN.execute(row_id, ran, following)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +208,6 @@ class Ledger:
         self.connection = connection
         self._there = False
         self._last: _Spelled | None = None
-
-    def prepare(self) -> None:
-        """Makes `turning` known to the session; as often as one likes."""
-        asked = "SELECT count(*) FROM pg_prepared_statements WHERE name = '_zanith_turn'"
-        if not self._value(asked):
-            self._run(_TURN)
 
     # --- the tables ----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
+from zanith_django.sql import Prepared, literal
 
 # Two arbitrary halves of one key: "zani", "th" and the number of the ledger's layout.
 CLASS_ID, OBJECT_ID = 0x7A616E69, 0x74680001
@@ -78,16 +79,25 @@ def check_held(connection: BaseDatabaseWrapper) -> None:
 NOT_DURABLE = "set_config('synchronous_commit', 'off', true)"
 
 
-def guard(lock_timeout: str, *, durable: bool = True) -> str:
+def _guard(lock_timeout: str, durable: str) -> str:
+    """One value that no server accepts saves a round trip: the error names `LOST`."""
+    return (
+        f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN {lock_timeout} "
+        f"ELSE '{LOST}' END, true), CASE WHEN {durable} THEN '' ELSE {NOT_DURABLE} END"
+    )
+
+
+GUARD = Prepared("_zanith_guard", "text, boolean", _guard("$1", "$2"))
+
+
+def guard(lock_timeout: str, *, durable: bool = True, prepared: bool = False) -> str:
     """A statement that sets the transaction's lock timeout, or stops it where the lock is gone.
 
-    One value that no server accepts saves a round trip: the error names `LOST`.
+    `prepared` needs `GUARD` to be.
     """
-    quick = "" if durable else f", {NOT_DURABLE}"
-    return (
-        f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN '{lock_timeout}' "
-        f"ELSE '{LOST}' END, true){quick}"
-    )
+    if prepared:
+        return GUARD.execute(lock_timeout, durable)
+    return _guard(literal(lock_timeout), literal(durable))
 
 
 def _announce(connection: BaseDatabaseWrapper) -> None:

@@ -1,4 +1,4 @@
-"""Timeouts of the working connection: set for every step, given back afterwards."""
+"""The working connection: opened, its timeouts set and given back, its statements prepared."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import InterfaceError, OperationalError
 
 from zanith_django.exceptions import ConnectionFailed, NotPostgreSQL, ServerTooOld
+from zanith_django.sql import Prepared
 
 OLDEST_SERVER = 150000
 
@@ -35,6 +36,16 @@ def connect(alias: str) -> BaseDatabaseWrapper:
     if version < OLDEST_SERVER:
         raise ServerTooOld(version)
     return connection
+
+
+def prepare(connection: BaseDatabaseWrapper, *statements: Prepared) -> None:
+    """Makes the statements known to the session; as often as one likes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        known = {name for (name,) in cursor.fetchall()}
+        for statement in statements:
+            if statement.name not in known:
+                cursor.execute(statement.prepare)
 
 
 def server_version(connection: BaseDatabaseWrapper) -> int:

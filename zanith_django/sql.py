@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from psycopg import sql
@@ -56,12 +57,12 @@ def literal(value: Any) -> Composable:
     """A value in SQL; of a piece of SQL, or of a table's name, its text."""
     if isinstance(value, Composable | TableName):
         value = str(value)
-    plain = value is None or type(value) is str
+    plain = value is None or type(value) in (str, bool)
     return _plain_literal(value) if plain else Composable(sql.Literal(value).as_string(None))
 
 
 @functools.lru_cache(maxsize=1_000)
-def _plain_literal(value: str | None) -> Composable:
+def _plain_literal(value: str | bool | None) -> Composable:
     """The row of a step is named when it begins and when it ends."""
     return Composable(sql.Literal(value).as_string(None))
 
@@ -100,6 +101,24 @@ def clause(template: LiteralString, **parts: Composable) -> Composable:
 def compose(template: LiteralString, **parts: Composable) -> str:
     """A whole statement as text, to be executed without parameters."""
     return template.format(**parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement that the server plans once in a session: its name, the types of its parameters
+    and the text that PREPARE takes."""
+
+    name: str
+    types: str
+    text: str
+
+    @property
+    def prepare(self) -> str:
+        return f"PREPARE {self.name} ({self.types}) AS {self.text}"
+
+    def execute(self, *values: Any) -> str:
+        """Runs it with these values."""
+        return f"EXECUTE {self.name} ({join(map(literal, values))})"
 
 
 EMPTY = Composable("")

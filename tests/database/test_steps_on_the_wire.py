@@ -33,7 +33,6 @@ def two_steps(connection: BaseDatabaseWrapper) -> Executor:
     ledger = Ledger(connection)
     ledger.add_pending("m1", [NewStep(n, "rawSql", "planned", "safe", 5) for n in (1, 2)])
     ledger.start(STEP.row_id)
-    ledger.prepare()
     return Executor(connection, ledger)
 
 
@@ -48,6 +47,7 @@ def test_a_step_is_one_text_in_which_the_next_one_begins(ledgered: BaseDatabaseW
         sent.append(text)
         return execute(text, *given)
 
+    executor.run(STEP, [], Finish())  # what the session has to know, it learns here
     with ledgered.execute_wrapper(note):
         finish = Finish(turning(STEP.row_id, "ran", "m1::0002"))
         work = executor.ready(STEP, [Statement("CREATE TABLE made ()")], finish)
@@ -107,8 +107,16 @@ def test_either_side_learns_of_a_network_that_swallows_everything(
         assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
+def test_what_a_step_itself_deallocates_is_prepared_again(ledgered: BaseDatabaseWrapper) -> None:
+    executor = two_steps(ledgered)
+    deallocating = Statement("DEALLOCATE ALL", raw=True)
+    executor.run(STEP, [deallocating], Finish(turning(STEP.row_id, None, None)))
+    assert statuses(ledgered)[0] == ("done", "planned")
+
+
 def test_what_somebody_deallocated_is_prepared_again(ledgered: BaseDatabaseWrapper) -> None:
     executor = two_steps(ledgered)
+    executor.run(STEP, [], Finish())
     with ledgered.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
     executor.run(STEP, [Statement("SELECT 1")], Finish(turning(STEP.row_id, None, None)))
