@@ -69,6 +69,7 @@ from zanith_django.project import live_graph, read_timeline
 from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
 from zanith_django.schema.graph import TableName
+from zanith_django.schema.values import replaced
 from zanith_django.session import server_version
 from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
@@ -430,7 +431,7 @@ class _Run:
         finish = self._finish(operation, statements, row, context, then)
         return _Ready(
             self.executor.ready(run, statements, finish),
-            after=dataclasses.replace(
+            after=replaced(
                 context,
                 graph=operation.apply_to(context.graph) if operation else context.graph,
                 fresh=context.fresh | _made(step.operation),

@@ -48,7 +48,10 @@ class LoadedMigration:
         return tuple(digest(operation) for operation in self.operations)
 
 
+_SORTED = json.JSONEncoder(sort_keys=True)
+
+
 def digest(operation: Operation) -> str:
     """Short SHA-256 of an operation's data."""
-    text = json.dumps(to_data(operation), sort_keys=True)
+    text = _SORTED.encode(to_data(operation))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

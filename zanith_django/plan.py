@@ -32,6 +32,7 @@ from zanith_django.risk import Assessment, assess
 from zanith_django.routing import is_for
 from zanith_django.schema import collector
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.schema.values import replaced
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
 
 ELSEWHERE = "elsewhere"
@@ -213,7 +214,7 @@ class _Planner:
         absent = [name for name in operation.tables if there is not None and name not in there]
         if not absent:
             return self.context
-        return dataclasses.replace(self.context, fresh=self.context.fresh.union(absent))
+        return replaced(self.context, fresh=self.context.fresh.union(absent))
 
     def _done(self, entry: Entry) -> dict[int, str]:
         """{step: "done"} of a migration that an earlier run left half way."""
@@ -239,7 +240,7 @@ class _Planner:
         graph = operation.apply_to(self.context.graph)
         made = _made(operation) if fresh else None
         known = self.context.fresh | {made} if made else self.context.fresh
-        self.context = dataclasses.replace(self.context, graph=graph, fresh=known)
+        self.context = replaced(self.context, graph=graph, fresh=known)
 
 
 def _made(operation: Operation) -> TableName | None:

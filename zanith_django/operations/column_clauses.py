@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.schema.values import replaced
 
 
-def alter(graph: SchemaGraph, table: TableName, column: str, **fields: object) -> SchemaGraph:
+def alter(graph: SchemaGraph, table: TableName, column: str, **fields: Any) -> SchemaGraph:
     """`graph` with fields of one column replaced."""
 
     def altered(found: Table) -> Table:
         old = found.column(column)
         if old is None:
             return found
-        return found.with_item("columns", dataclasses.replace(old, **fields))  # type: ignore[arg-type]
+        return found.with_item("columns", replaced(old, **fields))
 
     return graph.changed(table, altered)
 

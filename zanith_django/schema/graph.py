@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, final
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.schema import collector
 from zanith_django.schema.encoding import Reader, Writer
+from zanith_django.schema.values import replaced
 
 JSON_VERSION = 1
 
@@ -336,15 +337,10 @@ class Table:
 
     def _with(self, part: str, items: Sequence[Any]) -> Table:
         """This table with these items as a part; all else is in order already."""
-        table = object.__new__(Table)
-        put = functools.partial(object.__setattr__, table)
-        for name in self.__slots__:
-            put(name, getattr(self, name))
         ordered = tuple(sorted(items, key=_name_of))
-        put(part, tuple(items) if part == "columns" else ordered)
         if part == "columns":
-            put("_by_name", ordered)
-        return table
+            return replaced(self, columns=tuple(items), _by_name=ordered)
+        return replaced(self, **{part: ordered})
 
 
 NAMED_PARTS = (

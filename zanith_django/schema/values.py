@@ -1,0 +1,32 @@
+"""Copies of frozen values: a fold over a thousand operations makes some of them for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def replaced(value: T, **fields: Any) -> T:
+    """As `dataclasses.replace` of a value with slots, in half the time: `__post_init__` is left
+    out, so what goes in must be as it would make it. Raises `AttributeError` for an unknown field.
+    """
+    kind: Any = type(value)
+    read, writers = _access(kind)
+    copy: T = object.__new__(kind)
+    for write, item in zip(writers, read(value), strict=True):
+        write(copy, item)
+    for name, item in fields.items():
+        object.__setattr__(copy, name, item)
+    return copy
+
+
+@functools.cache
+def _access(kind: Any) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Callable[..., None], ...]]:
+    """What reads all fields of a value, and what writes each of them into another."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    return operator.attrgetter(*names), tuple(getattr(kind, name).__set__ for name in names)
