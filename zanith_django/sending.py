@@ -58,7 +58,8 @@ class _Sender:
             self._ready_for(EVENT_WRITE)
         try:
             for _ in self.meanwhile:
-                if self._ready_for(EVENT_READ, 0):
+                pgconn.consume_input()
+                if not pgconn.is_busy():
                     break
         except BaseException:
             with suppress(errors.Error):
@@ -78,10 +79,10 @@ class _Sender:
             while not pgconn.is_busy() and pgconn.get_result():
                 pass
 
-    def _ready_for(self, event: int, seconds: float | None = None) -> bool:
+    def _ready_for(self, event: int, seconds: float | None = None) -> None:
         with DefaultSelector() as selector:
             selector.register(self.raw.pgconn.socket, event)
-            return bool(selector.select(seconds))
+            selector.select(seconds)
 
     def _results(self) -> list[Any]:
         """As psycopg waits for them: Ctrl-C cancels what runs."""
