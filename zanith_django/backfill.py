@@ -199,9 +199,11 @@ class _KeyPass:
         )
 
     def _key_at(self, template: LiteralString, **parts: sql.Composable) -> Key | None:
+        """The key that the template finds. Of the rows it passes over no text is made."""
         text = sql.compose(
-            "SELECT {texts} FROM {table} AS k {rest}",
+            "SELECT {texts} FROM (SELECT {columns} FROM {table} AS k {rest}) AS k",
             texts=self.texts,
+            columns=sql.join(self.ordered),
             table=self.table,
             rest=sql.clause(template, **parts),
         )
@@ -337,16 +339,15 @@ class _Run:
         started = time.monotonic()
         with transaction.atomic(using=self.connection.alias, durable=True):
             with self.connection.cursor() as cursor:
-                cursor.execute(f"SELECT {NOT_DURABLE}")
-                cursor.execute(self._update(found))
+                cursor.execute(f"SELECT {NOT_DURABLE};\n{self._update(found)}")
+                cursor.nextset()
                 written = cursor.rowcount
             moved = dataclasses.replace(
                 self.checkpoint,
                 cursor=list(found.reached),
                 processed_rows=self.checkpoint.processed_rows + written,
             )
-            self.ledger.save_checkpoint(moved)
-            own = _rows(self.connection, "SELECT pg_current_xact_id()::xid::text")[0][0]
+            own = self.ledger.save_checkpoint(moved)
         if written:
             self.own_transactions.append(own)
         self.checkpoint = moved

@@ -528,14 +528,16 @@ class Ledger:
         name, migration_id, cursor, *rest = rows[0]
         return Checkpoint(name, migration_id, json.loads(cursor) if cursor else None, *rest)
 
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        self._run(
+    def save_checkpoint(self, checkpoint: Checkpoint) -> str:
+        """Returns the transaction that did it, as `xmin` of the rows that it wrote shows it."""
+        own: str = self._value(
             "INSERT INTO _zanith_migration_checkpoints AS c "
             "(id, migration_id, cursor, processed_rows, total_rows, status, updated_at) "
             "VALUES (%s, %s, %s::jsonb, %s, %s, %s, clock_timestamp()) "
             "ON CONFLICT (id) DO UPDATE SET cursor = excluded.cursor, "
             "processed_rows = excluded.processed_rows, total_rows = excluded.total_rows, "
-            "status = excluded.status, updated_at = excluded.updated_at",
+            "status = excluded.status, updated_at = excluded.updated_at "
+            "RETURNING pg_current_xact_id()::xid::text",
             [
                 checkpoint.id,
                 checkpoint.migration_id,
@@ -545,6 +547,7 @@ class Ledger:
                 checkpoint.status,
             ],
         )
+        return own
 
     def forget_checkpoints(self, migration_id: str) -> None:
         self._run(

@@ -404,7 +404,10 @@ HERE = "datname = current_database()"
 
 def lock_first_row_and_commit(other: psycopg.Connection[tuple[Any, ...]]) -> None:
     """Asks for a row that the batch has, as soon as the batch waits for row 99."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        f"WHERE NOT granted AND {HERE}"
+    )
     while other.execute(waiting).fetchone() == (0,):
         time.sleep(0.005)
     other.execute("UPDATE t SET v = 'theirs' WHERE id = 1")
