@@ -368,6 +368,36 @@ def test_a_batch_waits_for_a_locked_row(
     assert value(connection, "SELECT v FROM t WHERE id = 150") == "theirs"
 
 
+@pytest.mark.parametrize(
+    ("rows", "once"),
+    [
+        ("SELECT g FROM generate_series(1, 9000) g", True),
+        ("SELECT g FROM generate_series(1, 9000) g WHERE g % 10 > 0", True),
+        ("SELECT g - 20000 FROM generate_series(1, 9000) g", True),
+        ("SELECT g FROM generate_series(1, 9000) g WHERE g % 2 > 0", False),
+        ("SELECT g FROM generate_series(1, 9000) g UNION SELECT 9000000", False),
+        ("SELECT 32767 - g FROM generate_series(1, 9000) g", True),
+    ],
+    ids=["dense", "few are missing", "negative", "half are missing", "one far away", "smallint"],
+)
+def test_the_end_of_a_batch_is_looked_for_where_numbers_are_missing(
+    connection: DatabaseWrapper, rows: str, once: bool
+) -> None:
+    made = "id smallint PRIMARY KEY" if "32767" in rows else BIGINT[0]
+    make(connection, made, rows)
+    execute(connection, "ANALYZE t")
+    texts: list[str] = []
+
+    def note(execute: Any, text: Any, *given: Any) -> Any:
+        texts.append(str(text))
+        return execute(text, *given)
+
+    with connection.execute_wrapper(note):
+        written = run(connection, batch_seconds=30)
+    assert_each_written_once(connection, written)
+    assert (len([text for text in texts if "OFFSET" in text]) == 1) is once
+
+
 def test_the_lock_timeout_of_the_session_holds(
     connection: DatabaseWrapper, fresh_database: Database
 ) -> None:
