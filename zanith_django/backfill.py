@@ -196,9 +196,8 @@ class _KeyPass:
         return _Range(self.table, condition, upper, size)
 
     def _is_dense(self) -> bool:
-        """Do the numbers that are the key leave few out? Of so many numbers in a row, about as many
-        are keys then, and never more: to look for the last one of a batch is a part of
-        the work for nothing."""
+        """Are almost all numbers between the first key and the last one keys? Then a batch may take
+        so many numbers as well as so many keys, and its end need not be looked for."""
         start = self._key_at("ORDER BY {key} LIMIT 1", key=sql.join(self.ordered))
         if start is None or self.end is None:
             return False

@@ -98,7 +98,7 @@ class ArtifactRow:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a backfill came; `cursor` is the key of the last row written."""
+    """How far a backfill came; `cursor` is the key up to which every row is written."""
 
     id: str
     migration_id: str
