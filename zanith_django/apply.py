@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,8 @@ from zanith_django.audit import (
     INTERRUPTED,
     Outcome,
     about,
-    count_kept,
     count_uncounted,
     failing,
-    keep,
     working_session,
 )
 from zanith_django.backfill import Progress
@@ -37,7 +35,7 @@ from zanith_django.exceptions import (
     HalfRolledBack,
     InvalidArgument,
 )
-from zanith_django.execute import Executor, Finish, StepRun, Work
+from zanith_django.execute import Executor
 from zanith_django.files import managed_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import (
@@ -51,25 +49,20 @@ from zanith_django.ledger import (
     StepRow,
     split_step_id,
     step_id,
-    turning,
 )
-from zanith_django.live_names import as_live
-from zanith_django.operations.base import Context, Operation, Statement, script
-from zanith_django.operations.tables import CreateTable
+from zanith_django.operations.base import Context
 from zanith_django.plan import (
     ELSEWHERE,
     Plan,
     PlannedMigration,
     PlannedStep,
-    empty_tables,
     live_context,
     plan,
 )
 from zanith_django.project import live_graph, read_timeline
+from zanith_django.ready import Readier, Ready, Todo
 from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
-from zanith_django.schema.graph import TableName
-from zanith_django.schema.values import replaced
 from zanith_django.session import server_version
 from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
@@ -146,29 +139,6 @@ def apply(
         return _Run(connection, options, told, events).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Todo:
-    """The steps of a migration that are left, and the rows of all."""
-
-    migration: PlannedMigration
-    steps: Sequence[PlannedStep]
-    rows: Mapping[int, StepRow]
-
-    def row_after(self, place: int) -> str | None:
-        """The row of the step after this place; None for the last."""
-        following = self.steps[place + 1 : place + 2]
-        return self.rows[following[0].number].id if following else None
-
-
-@dataclass(slots=True)
-class _Ready:
-    """One step about to run, what is known after it, and the next one, if that is ready too."""
-
-    work: Work
-    after: Context
-    following: _Ready | None = None
-
-
 class _Run:
     """One run, with the lock held."""
 
@@ -188,7 +158,6 @@ class _Run:
         self.states = States(self.timeline)
         self.graph = live_graph(connection)
         self.final: FinalModels | None = None
-        self.occupied: set[TableName] = set()
         self.executor = Executor(
             connection,
             self.ledger,
@@ -196,6 +165,7 @@ class _Run:
             on_progress=reporter.progress,
             on_retry=self._retrying,
         )
+        self.readier = Readier(connection, self.ledger, self.executor)
 
     def run(self) -> Outcome:
         started = time.monotonic()
@@ -366,12 +336,10 @@ class _Run:
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
-        todo = _Todo(migration, left, rows)
-        ready: _Ready | None = None
+        todo = Todo(migration, left, rows)
+        ahead: list[Ready] = []
         for place in range(len(left)):
-            ready = self._step(todo, place, context, ready)
-            context = ready.after
-            ready = ready.following
+            context = self._step(todo, place, context, ahead)
         self._complete(migration, injected)
         return len(left)
 
@@ -385,99 +353,34 @@ class _Run:
             self._snapshot(migration, "after")
             self.ledger.record(migration.id)
 
-    def _step(self, todo: _Todo, place: int, context: Context, ready: _Ready | None) -> _Ready:
+    def _step(self, todo: Todo, place: int, context: Context, ahead: list[Ready]) -> Context:
         """Run one step, which is `running` already; returns what the next one may know.
 
-        While the server works, the next step is made ready.
+        `ahead` holds the step where it was made ready before, and the next one afterwards: that is
+        done while the server works.
         """
         migration, step = todo.migration, todo.steps[place]
         event = _event(migration, step)
         started = self.started(migration, step, event)
         with self._failing(migration, lambda: step.number, step.operation.describe):
-            ready = ready or self._ready(todo, place, self._looked(todo, place, context))
-            self.executor.carry_out(ready.work, self._meanwhile(todo, place, ready))
+            ready = ahead.pop() if ahead else self.readier.now(todo, place, context)
+            meanwhile = self._meanwhile(todo, place + 1, ready.after, ahead)
+            self.executor.carry_out(ready.work, meanwhile)
         self.finished(migration, step, event, started)
-        return ready
+        return ready.after
 
-    def _meanwhile(self, todo: _Todo, place: int, now: _Ready) -> Iterator[None]:
+    def _meanwhile(
+        self, todo: Todo, place: int, context: Context, ahead: list[Ready]
+    ) -> Iterator[None]:
         """What is there to do while the server works: the next step, then the final models."""
-        now.following = self._ready_ahead(todo, place + 1, now.after)
+        following = self.readier.ahead(todo, place, context)
+        ahead += [following] if following else []
         yield
         try:
             for _ in self.final or ():
                 yield
         except Exception:
             self.final = None  # told when it is the turn of all of them
-
-    def _ready_ahead(self, todo: _Todo, place: int, context: Context) -> _Ready | None:
-        """The step at this place, as long as nothing has to be asked for it. What is wrong with it
-        is told when it is its turn."""
-        if place == len(todo.steps) or context.empty:
-            return None
-        if self._unsure(todo.steps[place].operation, context):
-            return None
-        try:
-            return self._ready(todo, place, context)
-        except Exception:
-            return None
-
-    def _ready(self, todo: _Todo, place: int, context: Context) -> _Ready:
-        """What a step runs, and what is known after it."""
-        step = todo.steps[place]
-        row, then = todo.rows[step.number], todo.row_after(place)
-        operation = as_live(step.operation, context.graph)
-        statements = operation.statements(context) if operation else ()
-        run = StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1)
-        finish = self._finish(operation, statements, row, context, then)
-        return _Ready(
-            self.executor.ready(run, statements, finish),
-            after=replaced(
-                context,
-                graph=operation.apply_to(context.graph) if operation else context.graph,
-                fresh=context.fresh | _made(step.operation),
-            ),
-        )
-
-    # --- which tables are empty ----------------------------------------------------------------
-
-    def _looked(self, todo: _Todo, place: int, context: Context) -> Context:
-        """Which tables are empty right now. One that was seen with rows is not looked at again:
-        to take it for one in use is never wrong."""
-        operation = todo.steps[place].operation
-        if todo.rows[todo.steps[place].number].attempt > 1:
-            # What began on rows goes on in the same way, if they are gone too.
-            self.occupied.update(operation.tables)
-        unsure = self._unsure(operation, context)
-        if not unsure and not context.empty:
-            return context
-        empty = empty_tables(self.connection, context.schema, unsure)
-        self.occupied.update(name for name in unsure if name not in empty)
-        return dataclasses.replace(context, empty=empty)
-
-    def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
-        known = (self.occupied, _made(operation), context.fresh)
-        return [name for name in operation.tables if not any(name in these for these in known)]
-
-    def _finish(
-        self,
-        operation: Operation | None,
-        statements: Sequence[Statement],
-        row: StepRow,
-        context: Context,
-        then: str | None,
-    ) -> Finish:
-        """`done`, and the next step's `running`; with what a drop leaves behind."""
-        artifact = operation.artifact(context) if operation else None
-        ran = script(statements)
-        text = turning(row.id, ran if ran != row.sql else None, then)
-        if artifact is None:
-            return Finish(text, durable=then is None)
-        kept = artifact
-        return Finish(
-            text,
-            call=lambda: keep(self.ledger, row.migration_id, kept, context.schema),
-            after=lambda: count_kept(self.ledger, kept),
-        )
 
     @collector.paused()
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
@@ -620,10 +523,6 @@ class _DjangoWork:
 def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:
     following: tuple[_T | None, ...] = (*items, None)
     return zip(items, following[1:], strict=True)
-
-
-def _made(operation: Operation) -> frozenset[TableName]:
-    return frozenset([operation.table.name] if isinstance(operation, CreateTable) else [])
 
 
 def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:

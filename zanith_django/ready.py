@@ -1,0 +1,128 @@
+"""Makes the steps of a migration of ours ready to run: their SQL, and what is known behind them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.audit import count_kept, keep
+from zanith_django.execute import Executor, Finish, StepRun, Work
+from zanith_django.ledger import Ledger, StepRow, turning
+from zanith_django.live_names import as_live
+from zanith_django.operations.base import Context, Operation, Statement, script
+from zanith_django.operations.tables import CreateTable
+from zanith_django.plan import PlannedMigration, PlannedStep, empty_tables
+from zanith_django.schema.graph import TableName
+from zanith_django.schema.values import replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """The steps of a migration that are left, and the rows of all."""
+
+    migration: PlannedMigration
+    steps: Sequence[PlannedStep]
+    rows: Mapping[int, StepRow]
+
+    def row_of(self, place: int) -> StepRow:
+        return self.rows[self.steps[place].number]
+
+    def row_after(self, place: int) -> str | None:
+        """The row of the step after this place; None for the last."""
+        return self.row_of(place + 1).id if place + 1 < len(self.steps) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One step about to run, and what is known after it."""
+
+    work: Work
+    after: Context
+
+
+class Readier:
+    """Makes steps ready, and remembers which tables were seen with rows."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, ledger: Ledger, executor: Executor) -> None:
+        self.connection, self.ledger, self.executor = connection, ledger, executor
+        self.occupied: set[TableName] = set()
+
+    def now(self, todo: Todo, place: int, context: Context) -> Ready:
+        """The step whose turn it is; which of its tables are empty is asked here."""
+        return self._ready(todo, place, self._looked(todo, place, context))
+
+    def ahead(self, todo: Todo, place: int, context: Context) -> Ready | None:
+        """The step at this place, if nothing has to be asked for it. What is wrong with it is told
+        when it is its turn."""
+        if place == len(todo.steps) or context.empty:
+            return None
+        if self._unsure(todo.steps[place].operation, context):
+            return None
+        try:
+            return self._ready(todo, place, context)
+        except Exception:
+            return None
+
+    def _ready(self, todo: Todo, place: int, context: Context) -> Ready:
+        """What a step runs, and what is known after it."""
+        step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
+        operation = as_live(step.operation, context.graph)
+        statements = operation.statements(context) if operation else ()
+        run = StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1)
+        finish = self._finish(operation, statements, row, context, then)
+        return Ready(
+            self.executor.ready(run, statements, finish),
+            after=replaced(
+                context,
+                graph=operation.apply_to(context.graph) if operation else context.graph,
+                fresh=context.fresh | _made(step.operation),
+            ),
+        )
+
+    def _finish(
+        self,
+        operation: Operation | None,
+        statements: Sequence[Statement],
+        row: StepRow,
+        context: Context,
+        then: str | None,
+    ) -> Finish:
+        """`done`, and the next step's `running`; with what a drop leaves behind."""
+        artifact = operation.artifact(context) if operation else None
+        ran = script(statements)
+        text = turning(row.id, ran if ran != row.sql else None, then)
+        if artifact is None:
+            return Finish(text, durable=then is None)
+        kept = artifact
+        return Finish(
+            text,
+            call=lambda: keep(self.ledger, row.migration_id, kept, context.schema),
+            after=lambda: count_kept(self.ledger, kept),
+        )
+
+    # --- which tables are empty ----------------------------------------------------------------
+
+    def _looked(self, todo: Todo, place: int, context: Context) -> Context:
+        """Which tables are empty right now. One that was seen with rows is not looked at again:
+        to take it for one in use is never wrong."""
+        operation = todo.steps[place].operation
+        if todo.row_of(place).attempt > 1:
+            # What began on rows goes on in the same way, if they are gone too.
+            self.occupied.update(operation.tables)
+        unsure = self._unsure(operation, context)
+        if not unsure and not context.empty:
+            return context
+        empty = empty_tables(self.connection, context.schema, unsure)
+        self.occupied.update(name for name in unsure if name not in empty)
+        return dataclasses.replace(context, empty=empty)
+
+    def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
+        known = (self.occupied, _made(operation), context.fresh)
+        return [name for name in operation.tables if not any(name in these for these in known)]
+
+
+def _made(operation: Operation) -> frozenset[TableName]:
+    return frozenset([operation.table.name] if isinstance(operation, CreateTable) else [])
