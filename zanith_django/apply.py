@@ -60,9 +60,10 @@ from zanith_django.plan import (
     plan,
 )
 from zanith_django.project import live_graph, read_timeline
-from zanith_django.ready import Readier, Ready, Todo
+from zanith_django.ready import BLINK, TOGETHER, Pace, Readier, Ready, Todo
 from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
+from zanith_django.sending import Meanwhile
 from zanith_django.session import server_version
 from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
@@ -166,6 +167,7 @@ class _Run:
             on_retry=self._retrying,
         )
         self.readier = Readier(connection, self.ledger, self.executor)
+        self.pace = Pace(1 if events.awaited else TOGETHER)
 
     def run(self) -> Outcome:
         started = time.monotonic()
@@ -286,18 +288,13 @@ class _Run:
         self.events.retrying(words)
         self.reporter.retrying(words)
 
-    def started(self, migration: PlannedMigration, step: PlannedStep, event: StepEvent) -> float:
-        """Tells that the step begins; when that was."""
+    def tell_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
         self.reporter.step_started(migration, step)
-        self.events.step_started(event)
-        return time.monotonic()
+        self.events.step_started(_event(migration, step))
 
-    def finished(
-        self, migration: PlannedMigration, step: PlannedStep, event: StepEvent, since: float
-    ) -> None:
-        seconds = time.monotonic() - since
+    def tell_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         self.reporter.step_finished(migration, step, seconds)
-        self.events.step_finished(event, seconds)
+        self.events.step_finished(_event(migration, step), seconds)
 
     @collector.paused()
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
@@ -336,10 +333,7 @@ class _Run:
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
-        todo = Todo(migration, left, rows)
-        ahead: list[Ready] = []
-        for place in range(len(left)):
-            context = self._step(todo, place, context, ahead)
+        self._steps(Todo(migration, left, rows), context)
         self._complete(migration, injected)
         return len(left)
 
@@ -353,34 +347,82 @@ class _Run:
             self._snapshot(migration, "after")
             self.ledger.record(migration.id)
 
-    def _step(self, todo: Todo, place: int, context: Context, ahead: list[Ready]) -> Context:
-        """Run one step, which is `running` already; returns what the next one may know.
-
-        `ahead` holds the step where it was made ready before, and the next one afterwards: that is
-        done while the server works.
-        """
-        migration, step = todo.migration, todo.steps[place]
-        event = _event(migration, step)
-        started = self.started(migration, step, event)
-        with self._failing(migration, lambda: step.number, step.operation.describe):
-            ready = ahead.pop() if ahead else self.readier.now(todo, place, context)
-            meanwhile = self._meanwhile(todo, place + 1, ready.after, ahead)
-            self.executor.carry_out(ready.work, meanwhile)
-        self.finished(migration, step, event, started)
-        return ready.after
+    def _steps(self, todo: Todo, context: Context) -> None:
+        """All steps in turn, quick ones several at a time. While the server works, the next ones
+        are made ready."""
+        place, ready = 0, list[Ready]()
+        while place < len(todo.steps):
+            started, ahead = time.monotonic(), list[Ready]()
+            meanwhile = self._meanwhile(todo, place, ready, ahead)
+            if len(ready) > 1:
+                self._together(todo, place, ready, meanwhile)
+            else:
+                self._step(todo, place, context, ready, meanwhile)
+            self.pace.took(time.monotonic() - started)
+            place, context, ready = place + len(ready), ready[-1].after, ahead
 
     def _meanwhile(
-        self, todo: Todo, place: int, context: Context, ahead: list[Ready]
+        self, todo: Todo, place: int, ready: Sequence[Ready], ahead: list[Ready]
     ) -> Iterator[None]:
-        """What is there to do while the server works: the next step, then the final models."""
-        following = self.readier.ahead(todo, place, context)
-        ahead += [following] if following else []
+        """What is there to do while `ready` runs: the steps behind it, then the final models."""
+        ahead += self.readier.ahead(todo, place + len(ready), ready[-1].after, self.pace.size)
         yield
         try:
             for _ in self.final or ():
                 yield
         except Exception:
             self.final = None  # told when it is the turn of all of them
+
+    def _step(
+        self,
+        todo: Todo,
+        place: int,
+        context: Context,
+        ready: list[Ready],
+        meanwhile: Meanwhile | None = None,
+    ) -> None:
+        """Run one step, which is `running` already; into `ready` it goes where it is not yet."""
+        migration, step = todo.migration, todo.steps[place]
+        self.tell_started(migration, step)
+        started = time.monotonic()
+        with self._failing(migration, lambda: step.number, step.operation.describe):
+            if not ready:
+                ready.append(self.readier.now(todo, place, context))
+            self.executor.carry_out(ready[0].work, meanwhile)
+        self.tell_finished(migration, step, time.monotonic() - started)
+
+    def _together(
+        self, todo: Todo, place: int, ready: Sequence[Ready], meanwhile: Meanwhile
+    ) -> None:
+        """Run quick steps together. One that fails runs again by itself, and then those behind it:
+        there it waits for its lock, or fails and is told of, as any other step."""
+        migration, steps = todo.migration, todo.steps[place : place + len(ready)]
+
+        def describe() -> str:
+            return f"{steps[0].operation.describe()}, or one of the quick steps behind it"
+
+        self.tell_started(migration, steps[0])
+        with self._failing(migration, lambda: steps[0].number, describe):
+            took = self._times_of(ready, meanwhile)
+        for number, (step, seconds) in enumerate(zip(steps, took, strict=True)):
+            if seconds is None:
+                self._step(todo, place + number, ready[number].after, [ready[number]])
+                continue
+            if number:
+                self.tell_started(migration, step)
+            self.tell_finished(migration, step, seconds)
+
+    def _times_of(self, ready: Sequence[Ready], meanwhile: Meanwhile) -> list[float | None]:
+        """Send them; how long each took, None for one that is not done. They share the time where
+        it is too short to ask the ledger whose it was."""
+        works = [each.work for each in ready]
+        started = time.monotonic()
+        whole = self.executor.together(works, meanwhile)
+        seconds = time.monotonic() - started
+        if whole and seconds < BLINK:
+            return [seconds / len(works)] * len(works)
+        known = self.ledger.durations([work.step.row_id for work in works])
+        return [known.get(work.step.row_id) for work in works]
 
     @collector.paused()
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
@@ -498,12 +540,13 @@ class _DjangoWork:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
-        self.event = _event(self.migration, self.steps[number])
-        self.clock = self._run.started(self.migration, self.steps[number], self.event)
+        self._run.tell_started(self.migration, self.steps[number])
+        self.clock = time.monotonic()
 
     def finish(self, number: int, text: str) -> None:
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
-        self._run.finished(self.migration, self.steps[number], self.event, self.clock)
+        seconds = time.monotonic() - self.clock
+        self._run.tell_finished(self.migration, self.steps[number], seconds)
 
     def deferred(self, text: str) -> None:
         number = len(self.steps) + 1

@@ -55,6 +55,12 @@ class Events:
         self.connection, self.silent = connection, silent
         self.current: StepEvent | None = None
 
+    @property
+    def awaited(self) -> bool:
+        """Somebody wants to hear of each step just before it runs and just after."""
+        heard = (signals.step_started, signals.step_finished)
+        return not self.silent and any(signal.has_listeners(Events) for signal in heard)
+
     def step_started(self, step: StepEvent) -> None:
         self.current = step
         self._tell(logging.INFO, "step_started", step)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import psycopg
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
@@ -85,6 +86,11 @@ class Work:
     step: StepRun
     transactions: Sequence[_Transaction]
 
+    @property
+    def text(self) -> str:
+        """All of it, where it is one transaction that can go as one text."""
+        return self.transactions[0].text if len(self.transactions) == 1 else ""
+
 
 class Executor:
     """Executes statements on the working connection.
@@ -145,6 +151,24 @@ class Executor:
         self._in_transaction(last)
         if last.finish.after:
             last.finish.after()
+
+    def together(self, works: Sequence[Work], meanwhile: Meanwhile) -> bool:
+        """Run steps that are one text each in a single round trip, each in a transaction of its
+        own. False where the server stopped at one of them: the ledger tells which are done."""
+        if not self.prepared:
+            self._prepare()
+        text = ";\nCOMMIT AND CHAIN;\n".join(work.text for work in works)
+        try:
+            send(self.connection, f"BEGIN;\n{text};\nCOMMIT", meanwhile)
+        except BaseException as error:
+            try:
+                self.connection.connection.rollback()
+            except psycopg.Error:
+                raise error from None  # the connection is lost
+            if not isinstance(error, DatabaseError):
+                raise
+            return False
+        return True
 
     # --- what an earlier attempt left ----------------------------------------------------------
 

@@ -18,6 +18,10 @@ from zanith_django.plan import PlannedMigration, PlannedStep, empty_tables
 from zanith_django.schema.graph import TableName
 from zanith_django.schema.values import replaced
 
+# Steps that go to the server together, at most, and the seconds that they may take.
+TOGETHER = 16
+BLINK = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Todo:
@@ -37,10 +41,27 @@ class Todo:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """One step about to run, and what is known after it."""
+    """One step about to run, and what is known after it. A `quick` one is a single text that reads
+    no rows of a table in use."""
 
     work: Work
     after: Context
+    quick: bool
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many quick steps go to the server together: twice as many each time, at most `most`, as
+    long as they take no longer than a person sees; nobody is told of one before all are done."""
+
+    most: int
+    size: int = 1
+
+    def took(self, seconds: float) -> None:
+        if seconds > BLINK:
+            self.size = max(self.size // 2, 1)
+        elif seconds < BLINK / 2:
+            self.size = min(self.size * 2, self.most)
 
 
 class Readier:
@@ -54,9 +75,22 @@ class Readier:
         """The step whose turn it is; which of its tables are empty is asked here."""
         return self._ready(todo, place, self._looked(todo, place, context))
 
-    def ahead(self, todo: Todo, place: int, context: Context) -> Ready | None:
-        """The step at this place, if nothing has to be asked for it. What is wrong with it is told
-        when it is its turn."""
+    def ahead(self, todo: Todo, place: int, context: Context, most: int) -> list[Ready]:
+        """The step at this place, if nothing has to be asked for it, and where it is quick, those
+        behind it that are."""
+        found: list[Ready] = []
+        while len(found) < most:
+            ready = self._unasked(todo, place + len(found), context)
+            if ready is None or (found and not ready.quick):
+                break
+            found.append(ready)
+            if not ready.quick:
+                break
+            context = ready.after
+        return found
+
+    def _unasked(self, todo: Todo, place: int, context: Context) -> Ready | None:
+        """What is wrong with a step is told when it is its turn."""
         if place == len(todo.steps) or context.empty:
             return None
         if self._unsure(todo.steps[place].operation, context):
@@ -73,8 +107,10 @@ class Readier:
         statements = operation.statements(context) if operation else ()
         run = StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1)
         finish = self._finish(operation, statements, row, context, then)
+        work = self.executor.ready(run, statements, finish)
         return Ready(
-            self.executor.ready(run, statements, finish),
+            work,
+            quick=bool(work.text) and not any(_takes_time(s, context) for s in statements),
             after=replaced(
                 context,
                 graph=operation.apply_to(context.graph) if operation else context.graph,
@@ -126,3 +162,8 @@ class Readier:
 
 def _made(operation: Operation) -> frozenset[TableName]:
     return frozenset([operation.table.name] if isinstance(operation, CreateTable) else [])
+
+
+def _takes_time(statement: Statement, context: Context) -> bool:
+    """It works through the rows of a table that may have many."""
+    return (statement.scans or statement.rewrites) and not all(map(context.quiet, statement.tables))

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import ProgrammingError
+from django.db.utils import OperationalError, ProgrammingError
 
 from tests.servers import Database
 from zanith_django.exceptions import LockLost
-from zanith_django.execute import Executor, Finish, StepRun
+from zanith_django.execute import Executor, Finish, StepRun, Work
 from zanith_django.ledger import Ledger, NewStep, turning
 from zanith_django.operations.base import Statement
 from zanith_django.run_lock import _TRY, CLASS_ID, OBJECT_ID
@@ -121,6 +121,84 @@ def test_what_somebody_deallocated_is_prepared_again(ledgered: BaseDatabaseWrapp
         cursor.execute("DEALLOCATE ALL")
     executor.run(STEP, [Statement("SELECT 1")], Finish(turning(STEP.row_id, None, None)))
     assert statuses(ledgered)[0] == ("done", "planned")
+
+
+def together(executor: Executor, *texts: str) -> list[Work]:
+    """One step for each text."""
+    names = [f"m1::{number:04d}" for number in range(1, len(texts) + 1)]
+    steps = zip(names, [*names[1:], None], texts, strict=True)
+    return [
+        executor.ready(
+            StepRun(name, "m1", "public"), [Statement(text)], Finish(turning(name, None, following))
+        )
+        for name, following, text in steps
+    ]
+
+
+MADE = "SELECT to_regclass('one') IS NOT NULL, to_regclass('two') IS NOT NULL"
+
+
+def test_what_stops_steps_that_go_together_leaves_those_before_it(
+    ledgered: BaseDatabaseWrapper,
+) -> None:
+    executor = two_steps(ledgered)
+    works = together(executor, "CREATE TABLE one ()", "ALTER TABLE missing ADD c int")
+    assert not executor.together(works, iter(()))
+    assert [status for status, _ in statuses(ledgered)] == ["done", "running"]
+    assert rows(ledgered, MADE) == [(True, False)]
+
+
+def test_steps_that_go_together_stop_where_the_lock_is_gone(ledgered: BaseDatabaseWrapper) -> None:
+    executor = two_steps(ledgered)
+    works = together(
+        executor,
+        "DO $$BEGIN CREATE TABLE one (); PERFORM pg_advisory_unlock_all(); END$$",
+        "CREATE TABLE two ()",
+    )
+    assert not executor.together(works, iter(()))
+    assert rows(ledgered, MADE) == [(True, False)]
+    with pytest.raises(LockLost):
+        executor.carry_out(works[1])
+
+
+def test_steps_that_go_together_stop_where_what_they_execute_is_not_known(
+    ledgered: BaseDatabaseWrapper,
+) -> None:
+    executor = two_steps(ledgered)
+    executor.run(STEP, [], Finish())
+    with ledgered.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    works = together(executor, "CREATE TABLE one ()", "CREATE TABLE two ()")
+    assert not executor.together(works, iter(()))
+    assert rows(ledgered, MADE) == [(False, False)]
+    for work in works:
+        executor.carry_out(work)
+    assert [status for status, _ in statuses(ledgered)] == ["done", "done"]
+
+
+def test_an_interruption_of_steps_that_go_together_leaves_the_session_usable(
+    ledgered: BaseDatabaseWrapper,
+) -> None:
+    def interrupted() -> Iterator[None]:
+        while rows(other, MADE) == [(False, False)]:
+            yield
+        raise KeyboardInterrupt
+
+    executor, other = two_steps(ledgered), ledgered.copy()
+    works = together(executor, "CREATE TABLE one ()", "SELECT pg_sleep(60)")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            executor.together(works, interrupted())
+    finally:
+        other.close()
+    assert [status for status, _ in statuses(ledgered)] == ["done", "running"]
+
+
+def test_a_connection_that_is_lost_is_no_step_that_failed(ledgered: BaseDatabaseWrapper) -> None:
+    executor = two_steps(ledgered)
+    end = "SELECT pg_terminate_backend(pg_backend_pid())"
+    with pytest.raises(OperationalError, match="terminating connection"):
+        executor.together(together(executor, end, "CREATE TABLE two ()"), iter(()))
 
 
 def test_the_client_works_on_while_the_server_does(ledgered: BaseDatabaseWrapper) -> None:

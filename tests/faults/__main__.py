@@ -3,7 +3,8 @@
     python -m tests.faults [case …] [--ways WORD …] [--every N] [--world]
 
 A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
-`everything` one migration that holds every kind, between two of Django's.
+`everything` one migration that holds every kind, between two of Django's, and `together` one whose
+steps go to the server several at a time.
 A run is killed or its backend ended, before, inside and after a statement, or while a concurrent
 build waits ("held"). With `--world` the server restarts, the disk fills, the network drops or
 hangs.
@@ -24,9 +25,9 @@ from pathlib import Path
 import psycopg
 
 from tests.faults import runs, world
-from tests.faults.cases import Case, cases
+from tests.faults.cases import Together, cases
 from tests.faults.everything import Everything
-from tests.faults.matrix import Matrix, Result, configure, every
+from tests.faults.matrix import AnyCase, Matrix, Result, configure, every
 from tests.servers import shared_server
 
 WORLD_CASES = [
@@ -36,6 +37,7 @@ WORLD_CASES = [
     "alterColumnNullable-many",
     "softDropTable-1",
 ]
+WHOLE: dict[str, list[AnyCase]] = {"everything": [Everything()], "together": [Together()]}
 
 
 def main() -> int:
@@ -60,14 +62,14 @@ def main() -> int:
         with psycopg.connect(server.maintenance_url) as connection:
             version = connection.info.server_version
         for name in names:
-            for case in [Everything()] if name == "everything" else cases(version, name):
+            for case in WHOLE.get(name) or cases(version, name):
                 results += one(matrix, case, ways, given.every)
     ends = ", ".join(f"{way}: {code} ({n} times)" for (way, code), n in sorted(matrix.ends.items()))
     print(f"exit codes of the runs that were cut: {ends}")
     return report(results, ways)
 
 
-def one(matrix: Matrix, case: Case | Everything, ways: list[str], step: int) -> list[Result]:
+def one(matrix: Matrix, case: AnyCase, ways: list[str], step: int) -> list[Result]:
     started = time.monotonic()
     results = []
     for result in matrix.run(case, ways, every(step)):

@@ -91,6 +91,20 @@ class Case:
         return FIRST, operation, LAST
 
 
+@dataclass(frozen=True)
+class Together:
+    """A case: quick steps, several of which go to the server in one text."""
+
+    name: str = "together"
+    requires: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def prepare(self, connection: Connection[object]) -> tuple[ops.Operation, ...]:
+        connection.execute((SETUP + MARKS).encode())
+        columns = [Column(f"c{number}", "integer", default="1") for number in range(40)]
+        return FIRST, *(ops.AddColumn(table=T, column=column) for column in columns), LAST
+
+
 def _read(connection: Connection[object], schema: str = "public") -> SchemaGraph:
     return from_catalog(
         connection.cursor(), schemas=[schema, MORE, "public"], default_schema="public"

@@ -17,11 +17,13 @@ import environ
 import psycopg
 from django.conf import settings
 
-from tests.faults.cases import FILE, Case
+from tests.faults.cases import FILE, Case, Together
 from tests.faults.checks import Outcome, outcome, problems
 from tests.faults.everything import Everything
 from tests.faults.runs import WAYS, Cut, apply_in_child
 from tests.servers import Server
+
+AnyCase = Case | Together | Everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Matrix:
         self.ends: Counter[tuple[str, int]] = Counter()
 
     def run(
-        self, case: Case | Everything, ways: Sequence[str], chosen: Callable[[int], bool]
+        self, case: AnyCase, ways: Sequence[str], chosen: Callable[[int], bool]
     ) -> Iterator[Result]:
         """The results of one case; `chosen` says which cut points, by number, are taken."""
         with self._database() as original:
@@ -78,7 +80,7 @@ class Matrix:
                     problems = tuple(self._cut(original, cut, statement, wanted))
                     yield Result(case.name, cut, statement, problems)
 
-    def _prepare(self, case: Case | Everything, database: str) -> None:
+    def _prepare(self, case: AnyCase, database: str) -> None:
         from zanith_django.files import render_migration
 
         with self._connect(database) as connection:
