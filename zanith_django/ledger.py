@@ -374,7 +374,7 @@ class Ledger:
     def durations(self, row_ids: Sequence[str]) -> dict[str, float]:
         """{row: seconds that it took}, of those that are done."""
         rows = self._rows(
-            "SELECT id, extract(epoch FROM finished_at - started_at)::float8 "
+            "SELECT id, coalesce(extract(epoch FROM finished_at - started_at), 0)::float8 "
             "FROM _zanith_migration_steps WHERE status = 'done' AND id = ANY (%s)",
             [list(row_ids)],
         )

@@ -79,13 +79,11 @@ class Readier:
         """The step at this place, if nothing has to be asked for it, and where it is quick, those
         behind it that are."""
         found: list[Ready] = []
-        while len(found) < most:
+        while len(found) < most and (not found or found[-1].quick):
             ready = self._unasked(todo, place + len(found), context)
             if ready is None or (found and not ready.quick):
                 break
             found.append(ready)
-            if not ready.quick:
-                break
             context = ready.after
         return found
 
@@ -166,4 +164,5 @@ def _made(operation: Operation) -> frozenset[TableName]:
 
 def _takes_time(statement: Statement, context: Context) -> bool:
     """It works through the rows of a table that may have many."""
-    return (statement.scans or statement.rewrites) and not all(map(context.quiet, statement.tables))
+    new = statement.tables and all(map(context.quiet, statement.tables))
+    return (statement.scans or statement.rewrites) and not new
