@@ -9,14 +9,11 @@ import pytest
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
+from tests.commands.test_stopped_runs import STEPS
 from tests.project import SETTINGS, Project
 
 COLUMNS = 12
 NAME = "20260101_000000_change"
-
-STEPS = """
-SELECT right(id, -strpos(id, '::') - 1), status FROM _zanith_migration_steps
-WHERE id LIKE '%change::%' ORDER BY id"""
 
 DONE = [(f"{number:04d}", "done") for number in range(1, COLUMNS + 1)]
 
@@ -54,10 +51,10 @@ connection_created.connect(listen, weak=False)
 RECEIVING = (
     NOTING
     + """
+from django.db import connection
 from zanith_django.signals import step_started
 
 def receive(step, **given):
-    connection = __import__("django.db").db.connection
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM _zanith_migration_steps WHERE status = 'done'")
         assert cursor.fetchone() == (step - 1,)
@@ -65,7 +62,6 @@ def receive(step, **given):
 step_started.connect(receive, weak=False)
 """
 )
-
 
 # Makes the step of the sixth column wait for a lock that the test holds.
 WAITING = """
