@@ -103,6 +103,7 @@ def make_table(rows: int, key: str) -> None:
     Ledger(connection).ensure()
     execute("VACUUM ANALYZE t")
     execute("CHECKPOINT")
+    os.sync()  # what the way before this one wrote is not left for this one to wait for
 
 
 def plain(rows: int) -> None:
