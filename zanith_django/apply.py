@@ -353,11 +353,15 @@ class _Run:
         place, ready = 0, list[Ready]()
         while place < len(todo.steps):
             started, ahead = time.monotonic(), list[Ready]()
+            self.tell_started(todo.migration, todo.steps[place])
+            if not ready:
+                with self._failing_at(todo, place):
+                    ready = [self.readier.now(todo, place, context)]
             meanwhile = self._meanwhile(todo, place, ready, ahead)
             if len(ready) > 1:
                 self._together(todo, place, ready, meanwhile)
             else:
-                self._step(todo, place, context, ready, meanwhile)
+                self._step(todo, place, ready[0], meanwhile)
             self.pace.took(time.monotonic() - started)
             place, context, ready = place + len(ready), ready[-1].after, ahead
 
@@ -374,22 +378,13 @@ class _Run:
             self.final = None  # told when it is the turn of all of them
 
     def _step(
-        self,
-        todo: Todo,
-        place: int,
-        context: Context,
-        ready: list[Ready],
-        meanwhile: Meanwhile | None = None,
+        self, todo: Todo, place: int, ready: Ready, meanwhile: Meanwhile | None = None
     ) -> None:
-        """Run one step, which is `running` already; into `ready` it goes where it is not yet."""
-        migration, step = todo.migration, todo.steps[place]
-        self.tell_started(migration, step)
+        """Run one step, which is `running` and told of already."""
         started = time.monotonic()
-        with self._failing(migration, lambda: step.number, step.operation.describe):
-            if not ready:
-                ready.append(self.readier.now(todo, place, context))
-            self.executor.carry_out(ready[0].work, meanwhile)
-        self.tell_finished(migration, step, time.monotonic() - started)
+        with self._failing_at(todo, place):
+            self.executor.carry_out(ready.work, meanwhile)
+        self.tell_finished(todo.migration, todo.steps[place], time.monotonic() - started)
 
     def _together(
         self, todo: Todo, place: int, ready: Sequence[Ready], meanwhile: Meanwhile
@@ -401,16 +396,15 @@ class _Run:
         def describe() -> str:
             return f"{steps[0].operation.describe()}, or one of the quick steps behind it"
 
-        self.tell_started(migration, steps[0])
         with self._failing(migration, lambda: steps[0].number, describe):
             took = self._times_of(ready, meanwhile)
         for number, (step, seconds) in enumerate(zip(steps, took, strict=True)):
-            if seconds is None:
-                self._step(todo, place + number, ready[number].after, [ready[number]])
-                continue
             if number:
                 self.tell_started(migration, step)
-            self.tell_finished(migration, step, seconds)
+            if seconds is None:
+                self._step(todo, place + number, ready[number])
+            else:
+                self.tell_finished(migration, step, seconds)
 
     def _times_of(self, ready: Sequence[Ready], meanwhile: Meanwhile) -> list[float | None]:
         """Send them; how long each took, None for one that is not done. They share the time where
@@ -461,6 +455,10 @@ class _Run:
         return len(migration.steps)
 
     # --- failures ------------------------------------------------------------------------------
+
+    def _failing_at(self, todo: Todo, place: int) -> AbstractContextManager[None]:
+        step = todo.steps[place]
+        return self._failing(todo.migration, lambda: step.number, step.operation.describe)
 
     def _failing(
         self,

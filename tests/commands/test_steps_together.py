@@ -63,6 +63,17 @@ step_started.connect(receive, weak=False)
 """
 )
 
+# And a log of what is told.
+LOGGING = (
+    NOTING
+    + """
+import logging
+log = logging.getLogger("zanith_django.run")
+log.setLevel(logging.INFO)
+log.addHandler(logging.FileHandler("told.txt"))
+"""
+)
+
 # Makes the step of the sixth column wait for a lock that the test holds.
 WAITING = """
 CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -168,6 +179,16 @@ def test_the_one_that_fails_is_told_by_name_and_the_next_run_goes_on_there(copy_
     shop.manage("zanith_apply", check=True)
     failed = ("0009", "failed")
     assert shop.sql(STEPS) == [*DONE[:8], failed, ("0009.2", "done"), *DONE[9:]]
+
+
+def test_the_first_of_them_is_told_of_once_though_it_runs_again(copy_of: Copy) -> None:
+    shop = copy_of(many_columns).project
+    shop.write("shop/models.py", LOGGING)
+    change(shop, *["integer"] * 4, "no_such_type", *["integer"] * 7)
+    assert shop.manage("zanith_apply").returncode == 1
+    told = (shop.root / "told.txt").read_text().splitlines()
+    words = [line.split()[0] for line in told if NAME in line]
+    assert words == ["step_started", "step_finished"] * 4 + ["step_started", "run_failed"]
 
 
 @pytest.mark.parametrize("number", range(1, COLUMNS + 1))
