@@ -4,8 +4,9 @@
 
 Runs under the settings of any project, on its default database, whose tables `migrate` has made and
 whose user may create a schema: PostgreSQL's own time for the DDL is taken in one, which is dropped.
-Times are wall seconds, the best of the rounds. `half` is the time for half of the tables. Other
-readers are asked where they are installed; one that takes longer than the limit is stopped.
+Times are wall seconds, the best of the rounds; what is compared takes turns, so that a slow minute
+of the machine weighs on each alike. `half` is the time for half of the tables. Other readers are
+asked where they are installed; one that takes longer than the limit is stopped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -70,9 +71,20 @@ class Report:
     def time(
         self, name: str, job: type_of_job, *, against: Sequence[str] = (), once: bool = False
     ) -> None:
-        self.seconds[name] = min(_seconds(job) for _ in range(1 if once else self.rounds))
-        ratios = [f"{self.seconds[name] / self.seconds[o]:.2f} x {o}" for o in against]
-        print(f"{name:<40} {self.seconds[name]:9.3f} s   {', '.join(ratios)}".rstrip(), flush=True)
+        seconds = min(_seconds(job) for _ in range(1 if once else self.rounds))
+        self.tell(name, seconds, against=against)
+
+    def tell(self, name: str, seconds: float, *, against: Sequence[str] = ()) -> None:
+        self.seconds[name] = seconds
+        ratios = [f"{seconds / self.seconds[other]:.2f} x {other}" for other in against]
+        print(f"{name:<40} {seconds:9.3f} s   {', '.join(ratios)}".rstrip(), flush=True)
+
+    def time_in_turns(self, jobs: Mapping[str, type_of_job]) -> None:
+        """Each job once a round; the last is told against the others."""
+        *others, last = jobs
+        rounds = [[_seconds(job) for job in jobs.values()] for _ in range(self.rounds)]
+        for name, seconds in zip(jobs, map(min, zip(*rounds, strict=True)), strict=True):
+            self.tell(name, seconds, against=others if name == last else ())
 
     def time_process(self, name: str, command: Sequence[str]) -> None:
         try:
@@ -100,20 +112,13 @@ def measure_live(report: Report) -> None:
     print(
         f"{len(graph.tables)} tables on PostgreSQL {raw_connection(connection).info.server_version}"
     )
-    report.time("queries of the live graph, bare", bare_queries)
+    jobs: dict[str, type_of_job] = {"queries of the live graph, bare": bare_queries}
     if shutil.which("pg_dump"):
-        command = [
-            "pg_dump",
-            "--schema-only",
-            "--file=/dev/null",
-            psycopg.conninfo.make_conninfo(**address()),
-        ]
-        report.time(
-            "pg_dump --schema-only", functools.partial(_run, command, report.limit, check=True)
-        )
-    others = [name for name in ("queries of the live graph, bare", "pg_dump --schema-only")
-              if name in report.seconds]  # fmt: skip
-    report.time("live graph", lambda: live_graph(connection), against=others)
+        place = psycopg.conninfo.make_conninfo(**address())
+        command = ["pg_dump", "--schema-only", "--file=/dev/null", place]
+        dump = functools.partial(_run, command, report.limit, check=True)
+        jobs["pg_dump --schema-only"] = dump
+    report.time_in_turns(jobs | {"live graph": lambda: live_graph(connection)})
     report.time("live graph, half of the tables", lambda: live_half(graph.table_names[::2]))
     report.time("inspectdb", lambda: call_command("inspectdb", stdout=io.StringIO()), once=True)
     with_sqlalchemy(report)
