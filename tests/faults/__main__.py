@@ -76,7 +76,7 @@ def one(matrix: Matrix, case: AnyCase, ways: list[str], step: int) -> list[Resul
         results.append(result)
         for problem in result.problems:
             print(f"    {result.cut.way} {result.cut.number}: {problem}")
-            print(f"        at {result.statement[:160]}", flush=True)
+            print(f"        at {result.cut.statement[:160]}", flush=True)
         if len(results) % 50 == 0:
             print(line(f"{case.name} …", results, ways), flush=True)
     print(line(case.name, results, ways) + f"  {time.monotonic() - started:6.1f} s", flush=True)

@@ -32,7 +32,6 @@ class Result:
 
     case: str
     cut: Cut
-    statement: str
     problems: tuple[str, ...]
 
 
@@ -70,15 +69,15 @@ class Matrix:
             self._prepare(case, original)
             wanted, statements = self._uncut(original)
             cuts = [
-                (Cut(number, way), statement)
+                Cut(number, way, statement)
                 for number, statement in enumerate(statements, 1)
                 for way in ways
                 if "held" not in way or _is_build(statement)
             ]
-            for place, (cut, statement) in enumerate(cuts):
+            for place, cut in enumerate(cuts):
                 if chosen(place):
-                    problems = tuple(self._cut(original, cut, statement, wanted))
-                    yield Result(case.name, cut, statement, problems)
+                    problems = tuple(self._cut(original, cut, wanted))
+                    yield Result(case.name, cut, problems)
 
     def _prepare(self, case: AnyCase, database: str) -> None:
         from zanith_django.files import render_migration
@@ -112,10 +111,10 @@ class Matrix:
             with self._connect(name) as connection:
                 return outcome(connection), self.notes.read_text().splitlines()
 
-    def _cut(self, original: str, cut: Cut, statement: str, wanted: Outcome) -> Iterator[str]:
+    def _cut(self, original: str, cut: Cut, wanted: Outcome) -> Iterator[str]:
         with self._database(original) as name:
             url, parameters = self.server.url(name), self._parameters(name)
-            with self._held(name, cut, statement):
+            with self._held(name, cut):
                 code = apply_in_child(url, parameters, cut, world=self.world)
             self.ends[cut.way, code] += 1
             if code not in (-9, 0, 1, 3):
@@ -127,12 +126,12 @@ class Matrix:
                 yield from problems(connection, wanted)
 
     @contextmanager
-    def _held(self, name: str, cut: Cut, statement: str) -> Iterator[None]:
+    def _held(self, name: str, cut: Cut) -> Iterator[None]:
         """Where a build is to wait: somebody writes to the table and does not end."""
-        if "held" not in cut.way:
+        if not cut.held:
             yield
             return
-        table = statement.split(" ON ", 1)[1].split(" ", 1)[0]
+        table = cut.statement.split(" ON ", 1)[1].split(" ", 1)[0]
         with self._connect(name) as holder:
             holder.execute(f"BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE".encode())
             with suppress(psycopg.Error):

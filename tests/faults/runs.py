@@ -32,15 +32,27 @@ WAYS = (
 WAITING = """
 SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock' AND state = 'active'"""
 
-Counted = Callable[[int, str], None]
+Counted = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a run ends: at the statement of this number, counted from the first that it writes."""
+    """Where a run ends: at the statement of this number, counted from the first that it writes.
+
+    A concurrent build is found by its text: how many batches come before it is up to the machine,
+    and one that is held and passed over would wait for ever.
+    """
 
     number: int
     way: str
+    statement: str
+
+    @property
+    def held(self) -> bool:
+        return self.way.endswith("held")
+
+    def is_at(self, number: int, statement: str) -> bool:
+        return statement == self.statement if self.held else number == self.number
 
 
 class Cutter:
@@ -56,8 +68,9 @@ class Cutter:
         if not self.writing or str(text).startswith("--"):  # queries of the catalog are files
             return execute(text, params, many, context)
         self.number += 1
-        self.note(self.number, str(text))
-        if self.cut is None or self.cut.number != self.number:
+        statement = " ".join(str(text).split())
+        self.note(statement)
+        if self.cut is None or not self.cut.is_at(self.number, statement):
             return execute(text, params, many, context)
         given = (lambda: execute(text, params, many, context), text, params, context)
         if self.world and not self.cut.way.startswith(("kill", "end")):
@@ -165,7 +178,7 @@ def _apply(
     connections.databases["default"].update(parameters)
     connections["default"].settings_dict.update(parameters)
     lines: list[str] = []
-    cutter = Cutter(url, cut, lambda number, text: lines.append(" ".join(text.split())), world)
+    cutter = Cutter(url, cut, lines.append, world)
     before = _timeouts()
     try:
         with connection.execute_wrapper(cutter):
