@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -114,8 +114,7 @@ class Matrix:
     def _cut(self, original: str, cut: Cut, wanted: Outcome) -> Iterator[str]:
         with self._database(original) as name:
             url, parameters = self.server.url(name), self._parameters(name)
-            with self._held(name, cut):
-                code = apply_in_child(url, parameters, cut, world=self.world)
+            code = apply_in_child(url, parameters, cut, world=self.world)
             self.ends[cut.way, code] += 1
             if code not in (-9, 0, 1, 3):
                 yield f"the run that was cut ended with {code}"
@@ -124,18 +123,6 @@ class Matrix:
                 yield f"the next run ended with {again}"
             with self._connect(name) as connection:
                 yield from problems(connection, wanted)
-
-    @contextmanager
-    def _held(self, name: str, cut: Cut) -> Iterator[None]:
-        """Where a build is to wait: somebody writes to the table and does not end."""
-        if not cut.held:
-            yield
-            return
-        table = cut.statement.split(" ON ", 1)[1].split(" ", 1)[0]
-        with self._connect(name) as holder:
-            holder.execute(f"BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE".encode())
-            with suppress(psycopg.Error):
-                yield
 
     # --- databases -----------------------------------------------------------------------------
 

@@ -39,8 +39,8 @@ Counted = Callable[[str], None]
 class Cut:
     """Where a run ends: at the statement of this number, counted from the first that it writes.
 
-    A concurrent build is found by its text: how many batches come before it is up to the machine,
-    and one that is held and passed over would wait for ever.
+    A concurrent build that is to be held up is found by its text: how many batches of a backfill
+    come before it is up to the machine.
     """
 
     number: int
@@ -119,14 +119,16 @@ class Cutter:
         time.sleep(0.05)  # too late for this statement: then between it and the next
         return result
 
-    def kill_held(self, execute: Callable[[], Any], *given: Any) -> Any:
-        return self._held(execute, lambda pid: _die())
+    def kill_held(self, execute: Callable[[], Any], text: Any, *given: Any) -> Any:
+        return self._held(execute, str(text), lambda pid: _die())
 
-    def end_held(self, execute: Callable[[], Any], *given: Any) -> Any:
-        return self._held(execute, self._terminate)
+    def end_held(self, execute: Callable[[], Any], text: Any, *given: Any) -> Any:
+        return self._held(execute, str(text), self._terminate)
 
-    def _held(self, execute: Callable[[], Any], then: Callable[[int], None]) -> Any:
+    def _held(self, execute: Callable[[], Any], text: str, then: Callable[[int], None]) -> Any:
+        """Somebody writes to the table and does not end, so that the build waits."""
         pid = connection.connection.info.backend_pid
+        table = text.split(" ON ", 1)[1].split(" ", 1)[0]
 
         def watch() -> None:
             with psycopg.connect(self.url, autocommit=True) as watcher:
@@ -135,8 +137,10 @@ class Cutter:
                     time.sleep(0.01)
             then(pid)
 
-        threading.Thread(target=watch, daemon=True).start()
-        return execute()
+        with psycopg.connect(self.url) as holder:
+            holder.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE".encode())
+            threading.Thread(target=watch, daemon=True).start()
+            return execute()
 
     def _terminate(self, pid: int) -> None:
         with psycopg.connect(self.url, autocommit=True) as other:
