@@ -4,9 +4,10 @@
 
 Runs under the settings of any project, on its default database, whose tables `migrate` has made and
 whose user may create a schema: PostgreSQL's own time for the DDL is taken in one, which is dropped.
-Times are wall seconds, the best of the rounds; what is compared takes turns, so that a slow minute
-of the machine weighs on each alike. `half` is the time for half of the tables. Other readers are
-asked where they are installed; one that takes longer than the limit is stopped.
+Times are wall seconds, the best of the rounds; the live graph takes turns with what it is compared
+with, so that a slow minute of the machine weighs on each alike. `half` is the time for half of the
+tables. Other readers are asked where they are installed; one that takes longer than the limit is
+stopped.
 """
 
 from __future__ import annotations

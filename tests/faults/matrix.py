@@ -69,10 +69,10 @@ class Matrix:
             self._prepare(case, original)
             wanted, statements = self._uncut(original)
             cuts = [
-                Cut(number, way, statement)
+                cut
                 for number, statement in enumerate(statements, 1)
-                for way in ways
-                if "held" not in way or _is_build(statement)
+                for cut in (Cut(number, way, statement) for way in ways)
+                if not cut.held or _is_build(statement)
             ]
             for place, cut in enumerate(cuts):
                 if chosen(place):
