@@ -1,11 +1,14 @@
 """Rows per second of a backfill against one plain UPDATE of the same rows, in the same run.
 
     DATABASE_URL=postgres://… python benchmarks/backfill.py [rows] [--rounds N] [--key KEY]
+    DATABASE_URL=postgres://… python benchmarks/backfill.py [rows] [--indexes N]
     DATABASE_URL=postgres://… python benchmarks/backfill.py [rows] --clients 10 [--key bigint]
 
-The key is bigint, uuid or none. With clients, who update rows all over the table meanwhile, it
-tells how long a row was locked: a batch is a transaction, so at most as long as its batch took;
-and how long the clients' updates took, in a table at rest and while it is filled.
+The key is bigint, uuid or none; the table may have more indexes than that of its key. Beside the
+rows per second stands how many times its size the table has afterwards. With clients, who update
+rows all over the table meanwhile, it tells how long a row was locked: a batch is a transaction, so
+at most as long as its batch took; and how long the clients' updates took, in a table at rest and
+while it is filled.
 Nothing stays in the database: the table and the ledger live in a schema that is dropped at the end.
 """
 
@@ -52,8 +55,9 @@ KEYS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("rows", nargs="?", type=int, default=10**6)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--key", choices=KEYS, default="bigint")
+    parser.add_argument("--indexes", type=int, default=0, help="beside that of the key")
     parser.add_argument("--clients", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.clients and arguments.key == "uuid":
@@ -64,7 +68,7 @@ def main() -> None:
     try:
         if arguments.clients:
             for _ in range(arguments.rounds):
-                beside_clients(arguments.rows, arguments.key, arguments.clients)
+                beside_clients(arguments)
         else:
             ratios = [one_round(number, arguments) for number in range(arguments.rounds)]
             print(f"median ratio {statistics.median(ratios):.2f}, {memory()}")
@@ -75,35 +79,50 @@ def main() -> None:
 def one_round(number: int, arguments: argparse.Namespace) -> float:
     """The two take turns at going first, so that neither profits from what the other warmed."""
     rates: dict[str, float] = {}
+    growth: dict[str, float] = {}
     for way in (plain, batched) if number % 2 == 0 else (batched, plain):
-        make_table(arguments.rows, arguments.key)
+        make_table(arguments)
+        size = table_size()
         started = time.perf_counter()
         way(arguments.rows)
         rates[way.__name__] = arguments.rows / (time.perf_counter() - started)
+        growth[way.__name__] = table_size() / size
     ratio = rates["batched"] / rates["plain"]
     print(
-        f"{arguments.rows:,} rows, key {arguments.key}: plain UPDATE {rates['plain']:,.0f} rows/s, "
-        f"backfill {rates['batched']:,.0f} rows/s, ratio {ratio:.2f}"
+        f"{arguments.rows:,} rows, key {arguments.key}, {arguments.indexes} more indexes: "
+        f"plain UPDATE {rates['plain']:,.0f} rows/s, {growth['plain']:.1f} times the size, "
+        f"backfill {rates['batched']:,.0f} rows/s, {growth['batched']:.1f} times, "
+        f"ratio {ratio:.2f}",
+        flush=True,
     )
     return ratio
 
 
-def make_table(rows: int, key: str) -> None:
-    value, constraint = KEYS[key]
+def make_table(arguments: argparse.Namespace) -> None:
+    value, constraint = KEYS[arguments.key]
     execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
     execute(f"CREATE SCHEMA {SCHEMA}")
     execute(f"SET search_path = {SCHEMA}")
     execute(
         f"CREATE TABLE t AS SELECT {value} AS id, 'customer ' || g AS name, NULL::text AS slug "
-        f"FROM generate_series(1, {rows}) AS g"
+        f"FROM generate_series(1, {arguments.rows}) AS g"
     )
     if constraint:
         execute(constraint)
+    for _ in range(arguments.indexes):
+        execute("CREATE INDEX ON t (name)")
     execute("ALTER TABLE t SET (autovacuum_enabled = off)")
     Ledger(connection).ensure()
     execute("VACUUM ANALYZE t")
     execute("CHECKPOINT")
     os.sync()  # what the way before this one wrote is not left for this one to wait for
+
+
+def table_size() -> int:
+    """Bytes, without indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_relation_size('t')")
+        return int(cursor.fetchone()[0])
 
 
 def plain(rows: int) -> None:
@@ -141,9 +160,10 @@ def fill(
 # --- beside clients ------------------------------------------------------------------------------
 
 
-def beside_clients(rows: int, key: str, clients: int) -> None:
+def beside_clients(arguments: argparse.Namespace) -> None:
     """Clients are threads of a process of their own, which leaves this one its processor."""
-    make_table(rows, key)
+    make_table(arguments)
+    rows, clients = arguments.rows, arguments.clients
     begun, durations, resident = [0.0], [], [resident_megabytes()]
 
     def before() -> None:
@@ -161,7 +181,7 @@ def beside_clients(rows: int, key: str, clients: int) -> None:
     rest = [took for at, took in latencies if at < turned]
     busy = [took for at, took in latencies if at >= turned]
     print(
-        f"{rows:,} rows, key {key}, {clients} clients: {rows / seconds:,.0f} rows/s in "
+        f"{rows:,} rows, key {arguments.key}, {clients} clients: {rows / seconds:,.0f} rows/s in "
         f"{len(durations)} batches; a row was locked for at most {spread(durations)}; "
         f"updates of clients took {spread(busy)}, at rest {spread(rest)}; memory from "
         f"{resident[0]} to {max(resident)} MB",

@@ -21,7 +21,7 @@ from django.db.utils import OperationalError
 from zanith_django import sql
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
 from zanith_django.operations.base import Batches, Copies
-from zanith_django.ranges import Key, Range, Ranges, estimated_rows, ranges_of, rows_of
+from zanith_django.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
 from zanith_django.run_lock import NOT_DURABLE
 from zanith_django.schema.graph import TableName
 
@@ -109,7 +109,7 @@ class _Run:
         self.copies = batches if isinstance(batches, Copies) else None
         self.batch_seconds, self.pause = batch_seconds, pause
         self.progress, self.before_batch = progress, before_batch
-        self.size, self.visited = FIRST_SIZE, 0
+        self.size, self.in_turns, self.visited = FIRST_SIZE, False, 0
         self.own_transactions: list[str] = []
         self.skipped: sql.Composable = sql.EMPTY
         self.processed_before = checkpoint.processed_rows
@@ -144,13 +144,15 @@ class _Run:
 
     def _pass(self, ranges: Ranges) -> None:
         first = True
-        while (found := ranges.after(self._reached, self.size)) is not None:
+        while found := ranges.after(self._reached, self.size, in_turns=self.in_turns):
             if self.pause and not first:
                 time.sleep(self.pause)
             if self.before_batch:
                 self.before_batch()
             seconds, written = self._write(found)
-            self.size = next_size(self.size, seconds, written, self.batch_seconds)
+            full = 2 * written >= found.rows
+            self.size = next_size(self.size, found.rows, seconds, full, self.batch_seconds)
+            self.in_turns = full and not self.copies
             self.visited += found.rows
             self._tell()
             first = False
@@ -209,7 +211,7 @@ class _Run:
     # --- the checkpoint ------------------------------------------------------------------------
 
     @property
-    def _reached(self) -> Key | None:
+    def _reached(self) -> Cursor | None:
         return tuple(self.checkpoint.cursor) if self.checkpoint.cursor else None
 
     def _save(self, **fields: Any) -> None:
@@ -255,10 +257,9 @@ class _Run:
         )
 
 
-def next_size(size: int, seconds: float, written: int, wanted_seconds: float) -> int:
-    """The size of the batch after one of `size` keys; at most twice or half of it."""
-    factor = min(max(wanted_seconds / max(seconds, 1e-6), 0.5), 2.0)
-    wanted = int(size * factor)
-    if written * 2 < size:
-        wanted = min(wanted, max(size, LARGEST_SPARSE))
-    return min(max(wanted, SMALLEST), LARGEST)
+def next_size(size: int, rows: int, seconds: float, full: bool, wanted_seconds: float) -> int:
+    """The size of a batch after one of `rows` keys, which may be less than the `size` asked for: at
+    most twice and at least half of it. A batch is full if it wrote most of its rows."""
+    largest = max(size, 2 * rows) if full else max(size, min(2 * rows, LARGEST_SPARSE))
+    wanted = int(rows * wanted_seconds / max(seconds, 1e-6))
+    return min(max(wanted, size // 2, SMALLEST), largest, LARGEST)

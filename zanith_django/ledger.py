@@ -98,7 +98,8 @@ class ArtifactRow:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a backfill came; `cursor` is the key up to which every row is written."""
+    """How far a backfill came; `cursor` is the key up to which every row is written, or tells the
+    turn that comes next in a stretch of keys."""
 
     id: str
     migration_id: str

@@ -2,12 +2,19 @@
 
 A range is found first and updated then: an UPDATE joined to a LIMIT, or a prepared one, runs at a
 fraction of the speed.
+
+The rows of a page that stand in the order of a dense numeric key are written in turns: every other
+row first, or every fourth. The next turn clears the page of what the one before left behind and
+puts its own rows there; these stay out of the indexes, and the table grows by so much less
+(https://www.postgresql.org/docs/current/storage-hot.html).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, LiteralString, NamedTuple, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,6 +23,12 @@ from zanith_django import sql
 
 # Numbers of which so great a part are keys are counted on instead of looked through.
 DENSE = 0.8
+
+# In so many turns a stretch of the table is written. A turn more reads the stretch once more, and
+# saves the more, the more indexes a row that moves to another page has to be entered in.
+TURNS_OF_ONE_INDEX, TURNS = 2, 4
+
+_INDEXES = "SELECT count(*) FROM pg_catalog.pg_index WHERE indrelid = {table}::regclass"
 
 # The primary key, else the smallest unique key without NULLs whose index has the default order.
 # Dates are read as JSON prints them: ISO, whatever DateStyle the session that resumes has.
@@ -60,24 +73,26 @@ JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind = 'r'
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname"""
 
-Key = tuple[str, ...]
+# A key, or a place within it where a pass needs more than that to go on.
+Cursor = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The rows of one batch: `rows` of them at most, `reached` is the cursor behind them."""
+    """The rows of one batch: about `rows`; `reached` is the cursor behind them."""
 
     table: sql.Composable
     condition: sql.Composable
-    reached: Key
+    reached: Cursor
     rows: int
 
 
 class Ranges(Protocol):
     """One pass over a table, up to the end that it has when the pass begins."""
 
-    def after(self, reached: Key | None, size: int) -> Range | None:
-        """The next range of about `size` rows; None at the end."""
+    def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
+        """The next range of about `size` rows; None at the end. Turns pay only where almost every
+        row is to be written."""
         ...
 
 
@@ -86,7 +101,11 @@ def ranges_of(
 ) -> Ranges:
     """A new pass over this table, which is named in two ways."""
     key = [_KeyColumn(*row) for row in rows_of(connection, sql.compose(_KEY, table=regclass))]
-    return _KeyPass(connection, table, key) if key else _PagePass(connection, regclass)
+    if not key:
+        return _PagePass(connection, regclass)
+    if len(key) == 1 and key[0].is_integer:
+        return _NumberPass(connection, table, key, regclass)
+    return _KeyPass(connection, table, key)
 
 
 class _KeyColumn(NamedTuple):
@@ -121,10 +140,8 @@ class _KeyPass:
             "ORDER BY {order} LIMIT 1",
             order=sql.join(sql.clause("{name} DESC", name=name) for name in self.ordered),
         )
-        self.dense = len(key) == 1 and key[0].is_integer and self._is_dense()
 
-    def after(self, reached: Key | None, size: int) -> Range | None:
-        """The next `size` keys; None at the end."""
+    def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         if self.end is None or reached == self.end:
             return None
         upper = self._upper(reached, size) or self.end
@@ -140,22 +157,9 @@ class _KeyPass:
             )
         return Range(self.table, condition, upper, size)
 
-    def _is_dense(self) -> bool:
-        """Are almost all numbers between the first key and the last one keys? Then a batch may take
-        so many numbers as well as so many keys, and its end need not be looked for."""
-        start = self._key_at("ORDER BY {key} LIMIT 1", key=sql.join(self.ordered))
-        if start is None or self.end is None:
-            return False
-        return estimated_rows(self.connection, self.table) > DENSE * (
-            int(self.end[0]) - int(start[0])
-        )
-
-    def _upper(self, reached: Key | None, size: int) -> Key | None:
+    def _upper(self, reached: Cursor | None, size: int) -> Cursor | None:
         """The key `size` rows further on; None where the end is nearer."""
         assert self.end is not None
-        if self.dense and reached is not None:
-            upper = int(reached[0]) + size
-            return (str(upper),) if upper < int(self.end[0]) else None
         ordered = sql.join(self.ordered)
         above = (
             sql.EMPTY
@@ -170,7 +174,7 @@ class _KeyPass:
             skipped=sql.literal(size - 1),
         )
 
-    def _key_at(self, template: LiteralString, **parts: sql.Composable) -> Key | None:
+    def _key_at(self, template: LiteralString, **parts: sql.Composable) -> Cursor | None:
         """The key that the template finds. Of the rows it passes over no text is made."""
         text = sql.compose(
             "SELECT {texts} FROM (SELECT {columns} FROM {table} AS k {rest}) AS k",
@@ -183,6 +187,82 @@ class _KeyPass:
         return tuple(rows[0]) if rows else None
 
 
+class _Stretch(NamedTuple):
+    """Numbers of a dense key, the first one and the last one, of which every n-th is a `turn`.
+
+    As text it is the cursor behind the turn before.
+    """
+
+    first: int
+    last: int
+    turn: int
+    turns: int
+
+    @classmethod
+    def of(cls, cursor: Cursor) -> _Stretch:
+        return cls(*map(int, cursor))
+
+    def reached(self) -> Cursor:
+        """The cursor behind this turn."""
+        if self.turn + 1 == self.turns:
+            return (str(self.last),)
+        return tuple(map(str, self._replace(turn=self.turn + 1)))
+
+
+class _NumberPass(_KeyPass):
+    """Ranges of an integer column. Where almost all numbers are keys, the end of a range is counted
+    off instead of looked for, and a stretch may be written in turns."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        table: sql.Composable,
+        key: Sequence[_KeyColumn],
+        regclass: sql.Composable,
+    ) -> None:
+        super().__init__(connection, table, key)
+        self.column = sql.ident(key[0].name)
+        start = self._key_at("ORDER BY {key} LIMIT 1", key=sql.join(self.ordered))
+        self.span = (int(start[0]), int(self.end[0])) if start and self.end else None
+        indexes = rows_of(connection, sql.compose(_INDEXES, table=regclass))[0][0]
+        self.turns = TURNS_OF_ONE_INDEX if indexes == 1 else TURNS
+
+    def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
+        if reached is not None and len(reached) > 1:
+            return self._range(_Stretch.of(reached))
+        if self.span is None or not self.dense:
+            return super().after(reached, size, in_turns=in_turns)
+        start, end = self.span
+        first = start if reached is None else int(reached[0]) + 1
+        if first > end:
+            return None
+        turns = self.turns if in_turns else 1
+        return self._range(_Stretch(first, min(first + size * turns - 1, end), 0, turns))
+
+    @cached_property
+    def dense(self) -> bool:
+        assert self.span is not None
+        start, end = self.span
+        return estimated_rows(self.connection, self.table) > DENSE * (end - start)
+
+    def _range(self, stretch: _Stretch) -> Range:
+        first, last = (sql.literal(str(number)) for number in stretch[:2])
+        condition = sql.clause(
+            "{column} >= {first} AND {column} <= {last}", column=self.column, first=first, last=last
+        )
+        if stretch.turns > 1:
+            # The bits of a number, unlike its remainder, take turns below zero as well.
+            condition = sql.clause(
+                "{condition} AND {column} & {bits} = {turn}",
+                condition=condition,
+                column=self.column,
+                bits=sql.literal(stretch.turns - 1),
+                turn=sql.literal(stretch.turn),
+            )
+        rows = math.ceil((stretch.last - stretch.first + 1) / stretch.turns)
+        return Range(self.table, condition, stretch.reached(), rows)
+
+
 class _PagePass:
     """Ranges of pages, heap after heap, up to the pages that each has when the pass begins.
 
@@ -192,30 +272,29 @@ class _PagePass:
     def __init__(self, connection: BaseDatabaseWrapper, table: sql.Composable) -> None:
         self.heaps = rows_of(connection, sql.compose(_HEAPS, table=table))
 
-    def after(self, reached: Key | None, size: int) -> Range | None:
-        """The pages of about `size` rows; None at the end."""
+    def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         for schema, name, pages, rows_per_page in self.heaps:
             start = self._start(reached, schema, name)
             if start < pages:
                 end = start + max(1, int(size / rows_per_page))
-                return self._range(schema, name, start, min(end, pages), int(rows_per_page))
+                return self._range(schema, name, start, min(end, pages), rows_per_page)
         return None
 
     @staticmethod
-    def _start(reached: Key | None, schema: str, name: str) -> float:
+    def _start(reached: Cursor | None, schema: str, name: str) -> float:
         if reached is None or (schema, name) > reached[:2]:
             return 0
         return int(reached[2]) if (schema, name) == reached[:2] else float("inf")
 
     @staticmethod
-    def _range(schema: str, name: str, start: float, end: int, rows_per_page: int) -> Range:
+    def _range(schema: str, name: str, start: float, end: int, rows_per_page: float) -> Range:
         condition = sql.clause(
             "ctid >= {start}::tid AND ctid < {end}::tid",
             start=sql.literal(f"({int(start)},0)"),
             end=sql.literal(f"({end},0)"),
         )
         heap = sql.clause("ONLY {table}", table=sql.qualified(schema, name))
-        rows = (end - int(start)) * rows_per_page
+        rows = int((end - start) * rows_per_page)
         return Range(heap, condition, (schema, name, str(end)), rows)
 
 
@@ -225,7 +304,7 @@ def estimated_rows(connection: BaseDatabaseWrapper, table: sql.Composable) -> in
     return int(rows_of(connection, text)[0][0][0]["Plan"]["Plan Rows"])
 
 
-def _literals(key: Key) -> sql.Composable:
+def _literals(key: Cursor) -> sql.Composable:
     return sql.join(sql.literal(value) for value in key)
 
 

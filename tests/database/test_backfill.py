@@ -14,6 +14,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.utils import DataError, OperationalError
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
@@ -369,7 +370,7 @@ def test_a_batch_waits_for_a_locked_row(
 
 
 @pytest.mark.parametrize(
-    ("rows", "once"),
+    ("rows", "counted_off"),
     [
         ("SELECT g FROM generate_series(1, 9000) g", True),
         ("SELECT g FROM generate_series(1, 9000) g WHERE g % 10 > 0", True),
@@ -381,21 +382,79 @@ def test_a_batch_waits_for_a_locked_row(
     ids=["dense", "few are missing", "negative", "half are missing", "one far away", "smallint"],
 )
 def test_the_end_of_a_batch_is_looked_for_where_numbers_are_missing(
-    connection: DatabaseWrapper, rows: str, once: bool
+    connection: DatabaseWrapper, rows: str, counted_off: bool
 ) -> None:
     made = "id smallint PRIMARY KEY" if "32767" in rows else BIGINT[0]
     make(connection, made, rows)
     execute(connection, "ANALYZE t")
-    texts: list[str] = []
-
-    def note(execute: Any, text: Any, *given: Any) -> Any:
-        texts.append(str(text))
-        return execute(text, *given)
-
-    with connection.execute_wrapper(note):
+    with CaptureQueriesContext(connection) as sent:
         written = run(connection, batch_seconds=30)
     assert_each_written_once(connection, written)
-    assert (len([text for text in texts if "OFFSET" in text]) == 1) is once
+    assert all("OFFSET" not in each["sql"] for each in sent) is counted_off
+
+
+INDEXED = f"{BIGINT[0]}, a integer UNIQUE"
+
+
+@pytest.mark.parametrize(("columns", "turns"), [(BIGINT[0], 2), (INDEXED, 4)])
+def test_a_dense_key_is_written_in_turns(
+    connection: DatabaseWrapper, columns: str, turns: int
+) -> None:
+    make(connection, columns, "SELECT g - 300 FROM generate_series(1, 1050) g")
+    reached: list[Any] = []
+
+    def before_batch() -> None:
+        checkpoint = Ledger(connection).checkpoint(CHECKPOINT)
+        reached.append(checkpoint and checkpoint.cursor)
+
+    with CaptureQueriesContext(connection) as sent:
+        run(connection, before_batch=before_batch)
+    last = str(-200 + 100 * turns)
+    stretch = [["-199", last, str(turn), str(turns)] for turn in range(1, turns)]
+    assert reached[: turns + 2] == [None, ["-200"], *stretch, [last]]
+    updates = [each["sql"] for each in sent if "SET v =" in each["sql"]]
+    assert "&" not in updates[0]
+    for turn in range(turns):
+        assert f'"id" & {turns - 1} = {turn}' in updates[1 + turn]
+    assert_each_written_once(connection, 1050)
+
+
+@pytest.mark.parametrize("between", ["SELECT", "INSERT", "DELETE", "INDEX"])
+@pytest.mark.parametrize("batches", range(1, 7))
+def test_a_run_that_was_stopped_between_turns_goes_on_with_the_next(
+    connection: DatabaseWrapper, batches: int, between: str
+) -> None:
+    """Also where meanwhile the key is dense no more, the last row went, or an index came."""
+    make(connection, INDEXED, "SELECT g FROM generate_series(1, 650) g")
+    with pytest.raises(Stopped):
+        run(connection, before_batch=stop_after(batches))
+    changes = {
+        "SELECT": "SELECT",
+        "INSERT": "INSERT INTO t VALUES (1000000000)",
+        "DELETE": "DELETE FROM t WHERE id > 450",
+        "INDEX": "ALTER TABLE t DROP CONSTRAINT t_a_key",
+    }
+    execute(connection, changes[between])
+    run(connection)
+    left = {"INSERT": 651, "DELETE": 450}.get(between, 650)
+    assert_each_written_once(connection, left)
+
+
+def test_where_few_rows_are_to_be_written_no_turns_are_taken(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    with CaptureQueriesContext(connection) as sent:
+        run(connection, filling(where="v IS NULL AND id % 5 = 0"))
+    assert not [each for each in sent if "&" in each["sql"]]
+
+
+def test_what_one_turn_leaves_behind_makes_room_for_the_next(connection: DatabaseWrapper) -> None:
+    """A table whose rows are all updated at once has twice its pages."""
+    columns = "id bigint PRIMARY KEY, name text"
+    make(connection, columns, "SELECT g, 'customer ' || g FROM generate_series(1, 20000) g")
+    execute(connection, "VACUUM ANALYZE t")
+    before = value(connection, "SELECT pg_relation_size('t')")
+    run(connection)
+    assert value(connection, "SELECT pg_relation_size('t')") < 1.8 * before
 
 
 def test_the_lock_timeout_of_the_session_holds(
@@ -463,8 +522,8 @@ def test_an_error_of_the_expression_leaves_the_batches_before_it(
 ) -> None:
     make(connection, *BIGINT)
     with pytest.raises(DataError, match="division by zero"):
-        run(connection, filling("v = (1 / (id - 250))::text"))
-    assert value(connection, "SELECT count(v) FROM t") == 200
+        run(connection, filling("v = (1 / (id - 350))::text"))
+    assert value(connection, "SELECT count(v) FROM t") == 300
     assert not connection.in_atomic_block
     assert run(connection) == 1050
 
@@ -473,7 +532,7 @@ def test_progress_grows_to_the_total(connection: DatabaseWrapper) -> None:
     make(connection, *BIGINT)
     told: list[Progress] = []
     run(connection, progress=told.append)
-    assert [each.processed_rows for each in told] == [*range(100, 1001, 100), 1050]
+    assert [each.processed_rows for each in told] == [*range(100, 901, 100), 975, 1050]
     assert all(each.table == TableName("", "t") for each in told)
     assert all(each.total_rows >= 1050 and each.rows_per_second > 0 for each in told)
     assert all(each.seconds_left is not None for each in told)
@@ -486,23 +545,27 @@ def test_a_pause_is_made_between_batches(connection: DatabaseWrapper) -> None:
     assert 0.2 <= time.monotonic() - started < 1
 
 
-# (size, seconds, written) of a batch that should take 0.1 s, and the size of the next
+# (size, rows, seconds, full) of a batch that should take 0.1 s, and the size of the next
 SIZES = [
-    ((1_000, 0.1, 1_000), 1_000),
-    ((1_000, 0.08, 1_000), 1_250),
-    ((1_000, 0.001, 1_000), 2_000),
-    ((1_000, 0.0, 1_000), 2_000),
-    ((1_000, 9.0, 1_000), 500),
-    ((150, 9.0, 150), 100),
-    ((900_000, 0.01, 900_000), 1_000_000),
-    ((8_000, 0.01, 0), 10_000),
-    ((50_000, 0.01, 0), 50_000),
+    ((1_000, 1_000, 0.1, True), 1_000),
+    ((1_000, 1_000, 0.08, True), 1_250),
+    ((1_000, 1_000, 0.001, True), 2_000),
+    ((1_000, 1_000, 0.0, True), 2_000),
+    ((1_000, 1_000, 9.0, True), 500),
+    ((150, 150, 9.0, True), 100),
+    ((900_000, 900_000, 0.01, True), 1_000_000),
+    ((8_000, 8_000, 0.01, False), 10_000),
+    ((50_000, 50_000, 0.01, False), 50_000),
+    # a turn of the stretch that was measured out for the size before
+    ((2_000, 1_000, 0.001, True), 2_000),
+    ((2_000, 1_000, 0.2, True), 1_000),
+    ((2_000, 100, 0.01, True), 1_000),
 ]
 
 
 @pytest.mark.parametrize(("batch", "size"), SIZES)
 def test_the_size_follows_the_time_that_a_batch_took(
-    monkeypatch: pytest.MonkeyPatch, batch: tuple[int, float, int], size: int
+    monkeypatch: pytest.MonkeyPatch, batch: tuple[int, int, float, bool], size: int
 ) -> None:
     monkeypatch.setattr(module, "LARGEST", 1_000_000)
     assert next_size(*batch, wanted_seconds=0.1) == size
