@@ -92,10 +92,7 @@ def _examples(version: int) -> Iterator[Example]:
         example = those[min(CHOSEN.get(kind, 1), len(those)) - 1]
         if kind not in LEFT_OUT and version >= example.since:
             yield example
-    yield from (
-        OWN[name]
-        for name in ("addColumn-filled", "backfill-batches", "addIndex-many", "addUnique-many")
-    )
+    yield from (OWN[name] for name in MANY_ROWS)
 
 
 def _made(connection: Connection[object], schema: str, example: Example) -> ops.Operation:
