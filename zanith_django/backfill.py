@@ -150,9 +150,10 @@ class _Run:
             if self.before_batch:
                 self.before_batch()
             seconds, written = self._write(found)
-            full = 2 * written >= found.rows
-            self.size = next_size(self.size, found.rows, seconds, full, self.batch_seconds)
-            self.in_turns = full and not self.copies
+            if not found.later_turn:
+                sparse = 2 * written < found.rows
+                self.size = next_size(self.size, seconds, sparse, self.batch_seconds)
+                self.in_turns = not (sparse or self.copies)
             self.visited += found.rows
             self._tell()
             first = False
@@ -257,9 +258,11 @@ class _Run:
         )
 
 
-def next_size(size: int, rows: int, seconds: float, full: bool, wanted_seconds: float) -> int:
-    """The size of a batch after one of `rows` keys, which may be less than the `size` asked for: at
-    most twice and at least half of it. A batch is full if it wrote most of its rows."""
-    largest = max(size, 2 * rows) if full else max(size, min(2 * rows, LARGEST_SPARSE))
-    wanted = int(rows * wanted_seconds / max(seconds, 1e-6))
-    return min(max(wanted, size // 2, SMALLEST), largest, LARGEST)
+def next_size(size: int, seconds: float, sparse: bool, wanted_seconds: float) -> int:
+    """The size of the batch after one of `size` keys; at most twice or half of it. A sparse batch
+    wrote less than half of its rows."""
+    factor = min(max(wanted_seconds / max(seconds, 1e-6), 0.5), 2.0)
+    wanted = int(size * factor)
+    if sparse:
+        wanted = min(wanted, max(size, LARGEST_SPARSE))
+    return min(max(wanted, SMALLEST), LARGEST)

@@ -79,12 +79,14 @@ Cursor = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The rows of one batch: about `rows`; `reached` is the cursor behind them."""
+    """The rows of one batch: about `rows`; `reached` is the cursor behind them. A later turn over
+    a stretch is quicker than the first one, which moves its rows to new pages."""
 
     table: sql.Composable
     condition: sql.Composable
     reached: Cursor
     rows: int
+    later_turn: bool = False
 
 
 class Ranges(Protocol):
@@ -260,7 +262,7 @@ class _NumberPass(_KeyPass):
                 turn=sql.literal(stretch.turn),
             )
         rows = math.ceil((stretch.last - stretch.first + 1) / stretch.turns)
-        return Range(self.table, condition, stretch.reached(), rows)
+        return Range(self.table, condition, stretch.reached(), rows, later_turn=stretch.turn > 0)
 
 
 class _PagePass:
