@@ -73,7 +73,7 @@ JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind = 'r'
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname"""
 
-# A key, or a place within it where a pass needs more than that to go on.
+# What a pass goes on behind: a key, a turn of a stretch of keys, or a page.
 Cursor = tuple[str, ...]
 
 

@@ -424,7 +424,7 @@ def test_a_dense_key_is_written_in_turns(
 def test_a_run_that_was_stopped_between_turns_goes_on_with_the_next(
     connection: DatabaseWrapper, batches: int, between: str
 ) -> None:
-    """Also where meanwhile the key is dense no more, the last row went, or an index came."""
+    """Also where meanwhile the key is dense no more, the last rows went, or an index did."""
     make(connection, INDEXED, "SELECT g FROM generate_series(1, 650) g")
     with pytest.raises(Stopped):
         run(connection, before_batch=stop_after(batches))
