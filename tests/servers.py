@@ -113,6 +113,13 @@ def shared_server() -> Server:
     return Server(os.environ[SHARED_URL])
 
 
+def lone_server() -> Server:
+    """Another server of the kind that this run has, for what other sessions would disturb. Where
+    that is a URL, an embedded one."""
+    choice = os.environ.get(CHOICE) or "embedded"
+    return Server(_start("embedded" if "://" in choice else choice))
+
+
 def _start(choice: str) -> str:
     if "://" in choice:
         return choice
