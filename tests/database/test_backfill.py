@@ -473,9 +473,11 @@ def test_a_quick_turn_does_not_make_the_next_stretch_longer(
 
 
 def test_what_one_turn_leaves_behind_makes_room_for_the_next(
-    lone_connection: DatabaseWrapper,
+    lone_connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table whose rows are all updated at once has twice its pages."""
+    """A table whose rows are all updated at once has twice its pages; batches of less than a page
+    would make room for each other without turns."""
+    monkeypatch.setattr(module, "LARGEST", 1_000)
     columns = "id bigint PRIMARY KEY, name text"
     make(lone_connection, columns, "SELECT g, 'customer ' || g FROM generate_series(1, 20000) g")
     execute(lone_connection, "VACUUM ANALYZE t")
