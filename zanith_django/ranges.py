@@ -223,11 +223,9 @@ class _NumberPass(_KeyPass):
         regclass: sql.Composable,
     ) -> None:
         super().__init__(connection, table, key)
-        self.column = sql.ident(key[0].name)
+        self.column, self.regclass = sql.ident(key[0].name), regclass
         start = self._key_at("ORDER BY {key} LIMIT 1", key=sql.join(self.ordered))
         self.span = (int(start[0]), int(self.end[0])) if start and self.end else None
-        indexes = rows_of(connection, sql.compose(_INDEXES, table=regclass))[0][0]
-        self.turns = TURNS_OF_ONE_INDEX if indexes == 1 else TURNS
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         if reached is not None and len(reached) > 1:
@@ -246,6 +244,11 @@ class _NumberPass(_KeyPass):
         assert self.span is not None
         start, end = self.span
         return estimated_rows(self.connection, self.table) > DENSE * (end - start)
+
+    @cached_property
+    def turns(self) -> int:
+        indexes = rows_of(self.connection, sql.compose(_INDEXES, table=self.regclass))[0][0]
+        return TURNS_OF_ONE_INDEX if indexes == 1 else TURNS
 
     def _range(self, stretch: _Stretch) -> Range:
         first, last = (sql.literal(str(number)) for number in stretch[:2])
