@@ -299,16 +299,14 @@ class _Run:
     @collector.paused()
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
-        known = self.ledger.latest(migration.id)
-        begun = any(row.status in FINISHED for row in known.values())
         with transaction.atomic(using=self.connection.alias):
             self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
-            if snapshot and not begun:
-                self._snapshot(migration, "before")
             self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
+            rows = self.ledger.latest(migration.id)
+            if snapshot and not any(row.status in FINISHED for row in rows.values()):
+                self._snapshot(migration, "before")
             not_here = (ELSEWHERE, SKIPPED)
             elsewhere = {step.number for step in migration.steps if step.status in not_here}
-            rows = self.ledger.latest(migration.id)
             for row in rows.values():
                 if row.step in elsewhere and row.status not in FINISHED:
                     self.ledger.finish(row.id, SKIPPED)
