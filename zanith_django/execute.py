@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -19,6 +19,7 @@ from zanith_django.ledger import TURN, Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
 from zanith_django.run_lock import GUARD, LOST, check_held, guard
+from zanith_django.schema.graph import TableName
 from zanith_django.sending import Meanwhile, send
 from zanith_django.session import milliseconds, prepare
 
@@ -207,7 +208,7 @@ class Executor:
                     self._execute(part.finish.sql)
 
         try:
-            self._retrying(part.statements, attempt)
+            self.retrying(_tables(part.statements), attempt)
         except DatabaseError as error:
             if LOST in str(error):
                 raise LockLost from error
@@ -219,7 +220,7 @@ class Executor:
         if any(isinstance(statement, PythonCall) for statement in group):
             return self.lock_timeout
         blocking = [s for s in group if s.lock >= Lock.SHARE]
-        tables = {name for statement in blocking for name in statement.tables}
+        tables = _tables(blocking)
         return max(self.lock_timeout / max(len(tables), 1), 0.01) if blocking else 0
 
     def _one(self, statement: Statement) -> None:
@@ -252,7 +253,7 @@ class Executor:
                     self._execute(statement.cleanup)
                 raise
 
-        self._retrying([statement], attempt)
+        self.retrying(statement.tables, attempt)
 
     def _execute(self, text: str) -> None:
         """Without parameters: several statements of one text are one transaction by themselves."""
@@ -300,8 +301,9 @@ class Executor:
             before_batch=lambda: check_held(self.connection),
         )
 
-    def _retrying(self, group: Sequence[Statement], attempt: Callable[[], None]) -> None:
-        """A step is retried, never a file: after a lock timeout, with backoff and jitter."""
+    def retrying(self, tables: Iterable[TableName], attempt: Callable[[], None]) -> None:
+        """A step is retried, never a file: after a lock timeout, with backoff and jitter. Who
+        holds locks on `tables` is told."""
         tries = self.lock_retries
         for number in range(1, tries + 2):
             try:
@@ -309,7 +311,7 @@ class Executor:
             except DatabaseError as error:
                 if _sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
                     raise
-                blockers = self._blockers(group)
+                blockers = self._blockers(tables)
                 if number > tries:
                     raise type(error)(f"{_first_line(error)}; {blockers}") from error
                 wait = min(2.0, 0.1 * 2**number) * random.uniform(0.5, 1.5)
@@ -319,9 +321,9 @@ class Executor:
             else:
                 return
 
-    def _blockers(self, group: Sequence[Statement]) -> str:
-        """Who holds locks on the tables of these statements, for people."""
-        names = sorted({str(name) for statement in group for name in statement.tables})
+    def _blockers(self, tables: Iterable[TableName]) -> str:
+        """Who holds locks on these tables, for people."""
+        names = sorted({str(name) for name in tables})
         with self.connection.cursor() as cursor:
             cursor.execute(_BLOCKERS, [names])
             rows = cursor.fetchall()
@@ -329,6 +331,10 @@ class Executor:
             f"pid {pid} ({state}, {age or 'just now'}): {query}" for pid, state, age, query in rows
         ]
         return f"blocked by {'; '.join(told)}" if told else "the blocker is gone already"
+
+
+def _tables(statements: Iterable[Statement]) -> set[TableName]:
+    return {name for statement in statements for name in statement.tables}
 
 
 def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
