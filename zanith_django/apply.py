@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ from zanith_django.ledger import (
     DONE,
     FAILED,
     FINISHED,
+    PENDING,
     RUNNING,
     SKIPPED,
     Ledger,
@@ -64,7 +66,7 @@ from zanith_django.ready import BLINK, TOGETHER, Pace, Readier, Ready, Todo
 from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
 from zanith_django.sending import Meanwhile
-from zanith_django.session import server_version
+from zanith_django.session import lock_timeout, server_version
 from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
 
@@ -301,10 +303,12 @@ class _Run:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
         with transaction.atomic(using=self.connection.alias):
             self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
-            self.ledger.add_pending(migration.id, map(_new_step, migration.steps))
-            rows = self.ledger.latest(migration.id)
-            if snapshot and not any(row.status in FINISHED for row in rows.values()):
+            known = self.ledger.latest(migration.id)
+            _refuse_other_operations(migration, known)
+            if snapshot and not any(row.status in FINISHED for row in known.values()):
                 self._snapshot(migration, "before")
+            self._add_pending(migration, known)
+            rows = self.ledger.latest(migration.id)
             not_here = (ELSEWHERE, SKIPPED)
             elsewhere = {step.number for step in migration.steps if step.status in not_here}
             for row in rows.values():
@@ -312,10 +316,23 @@ class _Run:
                     self.ledger.finish(row.id, SKIPPED)
             if elsewhere:
                 rows = self.ledger.latest(migration.id)
-            first = next((row for row in rows.values() if row.status not in FINISHED), None)
+            numbers = {step.number for step in migration.steps}
+            left = (row for row in rows.values() if row.status not in FINISHED)
+            first = next((row for row in left if row.step in numbers), None)
             if first and not migration.nothing_left:
                 self.ledger.start(first.id)
         return rows
+
+    def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
+        """Rows for all steps. After an edit, steps that are no more and never ran lose theirs, and
+        what Django deferred moves behind the last one."""
+        last = len(migration.steps)
+        deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
+        moved = [row for row in deferred if row.status not in FINISHED and row.step != last + 1]
+        gone = [row for row in known.values() if row.step > last and row not in deferred]
+        self.ledger.forget_pending([row.id for row in (*moved, *gone)])
+        again = [_deferred_step(migration, row.sql) for row in moved]
+        self.ledger.add_pending(migration.id, [*map(_new_step, migration.steps), *again])
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
         rows = self._prepare(migration, snapshot=True)
@@ -481,6 +498,9 @@ class _Run:
             for row in running:
                 if row.step != number:
                     self.ledger.reset(row.id)
+            if number not in latest:  # what was deferred, rolled back with its row
+                self.ledger.add_pending(migration.id, [_deferred_step(migration, "")])
+                latest = self.ledger.latest(migration.id)
             running = [row for row in latest.values() if row.step == number]
         for row in running:
             self.ledger.finish(row.id, FAILED, error=error)
@@ -522,11 +542,26 @@ class _DjangoWork:
         self.atomic = run.timeline.django(self.key).atomic
         self.steps = {step.number: step for step in migration.steps}
         self.number = min(self.steps, default=0)
+        self.told: set[int] = set()
         self.clock = time.monotonic()
 
     def run(self) -> None:
+        """An atomic one is tried again as a whole where a lock is not had in time."""
         run = self._run
-        run_django_migration(run.connection, run.states, self.key, self)
+        work = partial(run_django_migration, run.connection, run.states, self.key, self)
+        if self.atomic:
+            self._retrying(self.steps, work)
+        else:
+            work()
+
+    def retrying(self, number: int, attempt: Callable[[], None]) -> None:
+        self._retrying([number], attempt)
+
+    def _retrying(self, numbers: Iterable[int], attempt: Callable[[], None]) -> None:
+        run = self._run
+        tables = {name for number in numbers for name in self.steps[number].operation.tables}
+        with lock_timeout(run.connection, run.executor.lock_timeout):
+            run.executor.retrying(tables, attempt)
 
     def describe(self) -> str:
         step = self.steps.get(self.number)
@@ -536,20 +571,47 @@ class _DjangoWork:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
-        self._run.tell_started(self.migration, self.steps[number])
+        if number not in self.told:
+            self._run.tell_started(self.migration, self.steps[number])
         self.clock = time.monotonic()
 
     def finish(self, number: int, text: str) -> None:
+        if not self.atomic:
+            text = f"{text}\n{_mark(self.steps[number])}".lstrip()
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         seconds = time.monotonic() - self.clock
-        self._run.tell_finished(self.migration, self.steps[number], seconds)
+        if number not in self.told:
+            self._run.tell_finished(self.migration, self.steps[number], seconds)
+        self.told.add(number)
 
-    def deferred(self, text: str) -> None:
-        number = len(self.steps) + 1
-        new = NewStep(number, DEFERRED, text, "safe", 5)
-        self._run.ledger.add_pending(self.migration.id, [new])
-        row = self._run.ledger.latest(self.migration.id)[number]
+    def kept(self) -> str:
+        row = self._deferred()
+        return row.sql if row and row.status not in FINISHED else ""
+
+    def keep(self, text: str) -> None:
+        row = self._deferred()
+        new = _deferred_step(self.migration, text)
+        if row and row.status in (PENDING, RUNNING):
+            self._run.ledger.describe(row.id, new)
+        elif text:
+            self._run.ledger.add_pending(self.migration.id, [new])
+
+    def start_deferred(self, text: str) -> None:
+        check_held(self._run.connection)
+        self.number = len(self.steps) + 1
+        self.keep(text)
+        row = self._deferred()
+        assert row is not None
+        self._run.ledger.start(row.id)
+
+    def finish_deferred(self, text: str) -> None:
+        row = self._deferred()
+        assert row is not None
         self._run.ledger.finish(row.id, DONE, ran=text)
+
+    def _deferred(self) -> StepRow | None:
+        rows = self._run.ledger.latest(self.migration.id).values()
+        return next((row for row in rows if row.operation_kind == DEFERRED), None)
 
     def skip(self, number: int) -> bool:
         """An earlier run did it already; an atomic migration was rolled back as a whole."""
@@ -570,3 +632,28 @@ def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
 
 def _new_step(step: PlannedStep) -> NewStep:
     return NewStep(step.number, step.kind, step.sql, str(step.level), step.score)
+
+
+def _deferred_step(migration: PlannedMigration, text: str) -> NewStep:
+    """What Django's schema editor leaves for the end: a step behind the last operation."""
+    return NewStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
+
+
+_MARK = "-- Django: "
+
+
+def _mark(step: PlannedStep) -> str:
+    """Stands behind the SQL of an operation that is done, of a migration that is not atomic."""
+    return f"{_MARK}{step.operation.describe().removeprefix('Django: ')}"
+
+
+def _refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:
+    """A Django migration that stopped half way may have been edited behind what is done only."""
+    steps = {step.number: step for step in migration.steps}
+    for row in known.values() if migration.entry.migration is None else ():
+        done = row.sql.splitlines()[-1:] if row.status == DONE else []
+        if not done or not done[0].startswith(_MARK):
+            continue
+        if row.step not in steps or done[0] != _mark(steps[row.step]):
+            what = f"Step {row.step:02d} of {migration.id} was edited after it was done"
+            raise FileEdited(migration.id, what)

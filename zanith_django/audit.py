@@ -22,7 +22,7 @@ from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import check_held, run_lock
 from zanith_django.schema.graph import TableName
-from zanith_django.session import own_timeouts, server_version
+from zanith_django.session import is_open, own_timeouts, server_version
 
 INTERRUPTED = "interrupted: the run ended here without a word"
 
@@ -172,11 +172,6 @@ def error_text(error: BaseException) -> str:
         return "interrupted by the user"
     lines = str(error).strip().splitlines()
     return "\n".join(lines) if lines else type(error).__name__
-
-
-def is_open(connection: BaseDatabaseWrapper) -> bool:
-    raw = connection.connection
-    return raw is not None and not raw.closed
 
 
 def is_ours(connection: BaseDatabaseWrapper) -> bool:

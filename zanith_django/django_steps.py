@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations import RunPython, RunSQL
+from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState, StateApps
@@ -106,7 +107,7 @@ def captured_sql(connection: BaseDatabaseWrapper, into: list[str]) -> Iterator[N
         if len(into) < KEPT_STATEMENTS:
             into.append(str(text))
         elif len(into) == KEPT_STATEMENTS:
-            into.append("-- … and more")
+            into.append("-- ... and more")
         return execute(text, params, many, context)
 
     with connection.execute_wrapper(keep):
@@ -122,11 +123,24 @@ class Listener(Protocol):
     def finish(self, number: int, text: str) -> None:
         """It ran, as this SQL."""
 
-    def deferred(self, text: str) -> None:
-        """The SQL that the schema editor kept for the end ran."""
+    def kept(self) -> str:
+        """The SQL that an earlier run left for the end. Only of a migration that is not atomic."""
+
+    def keep(self, text: str) -> None:
+        """This SQL is left for the end as things stand. Told as `kept` is asked."""
+
+    def start_deferred(self, text: str) -> None:
+        """The SQL that the schema editor kept for the end is about to run."""
+
+    def finish_deferred(self, text: str) -> None:
+        """It ran."""
 
     def skip(self, number: int) -> bool:
         """Did an earlier run do the operation already? Only of a migration that is not atomic."""
+
+    def retrying(self, number: int, attempt: Callable[[], None]) -> None:
+        """Makes the attempt of an operation, which is a transaction of its own, until its locks
+        are had. Only of a migration that is not atomic."""
 
     def record(self) -> None:
         """The migration is at its end; Django's record is written in the same transaction."""
@@ -142,8 +156,10 @@ def run_django_migration(
     _render(state)
     steps = _itself if has_own_apply(migration) else _one_by_one
     with connection.schema_editor(atomic=migration.atomic) as editor:
+        if not migration.atomic and (kept := told.kept()):
+            editor.deferred_sql.append(kept)
         state = steps(migration, state, editor, told)
-        _run_deferred(connection, editor, told.deferred)
+        _run_deferred(editor, told)
         with transaction.atomic(using=connection.alias):
             record_applied(connection, migration)
             told.record()
@@ -165,13 +181,37 @@ def _one_by_one(
         if told.skip(number):
             continue
         told.start(number)
-        ran: list[str] = []
-        with _atomic(editor, migration, operation):
+        run = partial(_one, migration, number, operation, old, state, editor, told)
+        if _has_own_transaction(migration, operation):
+            told.retrying(number, run)
+        else:
+            run()
+    return state
+
+
+def _one(
+    migration: DjangoMigration,
+    number: int,
+    operation: DjangoMigrationOperation,
+    old: ProjectState,
+    new: ProjectState,
+    editor: BaseDatabaseSchemaEditor,
+    told: Listener,
+) -> None:
+    """Run one operation, together with what the ledger says of it where that is possible."""
+    own = _has_own_transaction(migration, operation)
+    deferred, ran = list(editor.deferred_sql), list[str]()
+    try:
+        with transaction.atomic(editor.connection.alias) if own else nullcontext():
             with captured_sql(editor.connection, ran):
                 if not does_nothing(operation):
-                    operation.database_forwards(migration.app_label, editor, old, state)
+                    operation.database_forwards(migration.app_label, editor, old, new)
             told.finish(number, ";\n".join(ran))
-    return state
+            if not migration.atomic:
+                told.keep(_text(editor.deferred_sql))
+    except BaseException:
+        editor.deferred_sql[:] = deferred
+        raise
 
 
 def _itself(
@@ -227,32 +267,45 @@ def _render_whole(state: ProjectState) -> None:
         state.is_delayed = False
 
 
-def _atomic(
-    editor: BaseDatabaseSchemaEditor,
-    migration: DjangoMigration,
-    operation: DjangoMigrationOperation,
-) -> AbstractContextManager[object]:
-    """An operation of a migration that is not atomic may ask for a transaction of its own."""
-    atomic = operation.atomic or (migration.atomic and operation.atomic is not False)
-    if not editor.atomic_migration and atomic:
-        return transaction.atomic(editor.connection.alias)
-    return nullcontext()
+# Those of django.contrib.postgres are others: some of them build indexes concurrently.
+_PLAIN_OPERATIONS = "django.db.migrations.operations."
+_OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
 
 
-def _run_deferred(
-    connection: BaseDatabaseWrapper,
-    editor: BaseDatabaseSchemaEditor,
-    deferred: Callable[[str], None],
-) -> None:
-    """What the editor would run on leaving, run while we can still record it."""
-    if not editor.deferred_sql:
+def _has_own_transaction(migration: DjangoMigration, operation: DjangoMigrationOperation) -> bool:
+    """Of a migration that is not atomic: does this operation run in a transaction? It may ask for
+    one; and those of Django that only change tables have one from us, so that none is half done
+    when a runner is killed."""
+    plain = type(operation).__module__.startswith(_PLAIN_OPERATIONS)
+    return not migration.atomic and bool(
+        operation.atomic or (plain and not isinstance(operation, _OPAQUE))
+    )
+
+
+def _run_deferred(editor: BaseDatabaseSchemaEditor, told: Listener) -> None:
+    """What the editor would run on leaving, run while we can still record it; each statement by
+    itself where the migration is not atomic."""
+    statements = list(editor.deferred_sql)
+    if not statements:
         return
-    ran: list[str] = []
-    with captured_sql(connection, ran):
-        for statement in editor.deferred_sql:
+    told.start_deferred(_text(statements))
+    for number, statement in enumerate(statements, 1):
+        if editor.atomic_migration:
             editor.execute(statement, None)
+            continue
+        with transaction.atomic(editor.connection.alias):
+            editor.execute(statement, None)
+            if statements[number:]:
+                told.keep(_text(statements[number:]))
+            else:
+                told.finish_deferred(_text(statements))
     editor.deferred_sql.clear()
-    deferred(";\n".join(ran))
+    if editor.atomic_migration:
+        told.finish_deferred(_text(statements))
+
+
+def _text(statements: Sequence[object]) -> str:
+    return ";\n".join(map(str, statements))
 
 
 def record_applied(connection: BaseDatabaseWrapper, migration: DjangoMigration) -> None:

@@ -317,14 +317,14 @@ class Ledger:
         for new in steps:
             known = latest.get(new.step)
             if known and known.status == PENDING:
-                self._describe_again(known.id, new)
+                self.describe(known.id, new)
             elif not known or known.status not in FINISHED:
                 attempt = known.attempt + 1 if known else 1
                 rows.append((step_id(migration_id, new.step, attempt), migration_id, new))
         self._insert_steps(rows)
 
-    def _describe_again(self, row_id: str, new: NewStep) -> None:
-        """A step that has not run yet may have been edited in its file."""
+    def describe(self, row_id: str, new: NewStep) -> None:
+        """A step that has not come to its end may have been edited in its file."""
         self._run(
             "UPDATE _zanith_migration_steps SET operation_kind = %s, sql = %s, risk_level = %s, "
             "risk_score = %s WHERE id = %s",
@@ -344,6 +344,13 @@ class Ledger:
             "SELECT 'pending', v->>0, v->>1, v->>2, v->>3, v->>4, (v->>5)::int "
             "FROM json_array_elements(%s::json) AS given(v)",
             [json.dumps(values)],
+        )
+
+    def forget_pending(self, row_ids: Sequence[str]) -> None:
+        """Those of these steps that never ran."""
+        self._run(
+            "DELETE FROM _zanith_migration_steps WHERE id = ANY (%s) AND status = 'pending'",
+            [list(row_ids)],
         )
 
     def start(self, row_id: str) -> None:

@@ -65,8 +65,24 @@ def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> I
     try:
         yield
     finally:
-        if connection.connection is not None and not connection.connection.closed:
+        if is_open(connection):
             _set(connection, before)
+
+
+@contextmanager
+def lock_timeout(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+    """Bounds what the session waits for locks meanwhile, within `own_timeouts`."""
+    _set(connection, {"lock_timeout": milliseconds(seconds)})
+    try:
+        yield
+    finally:
+        if is_open(connection):
+            _set(connection, {"lock_timeout": "0"})
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    raw = connection.connection
+    return raw is not None and not raw.closed
 
 
 def milliseconds(seconds: float) -> str:

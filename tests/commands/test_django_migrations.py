@@ -1,0 +1,151 @@
+"""Migrations that Django runs under our ledger: stopped, edited, waiting, taken back, squashed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commands.test_timeline import agrees
+from tests.project import SETTINGS, BuildProject, Project
+
+MODELS = """
+from django.db import models
+
+
+class Author(models.Model):
+    name = models.CharField(max_length=20, db_index=True)
+
+
+class Book(models.Model):
+    author = models.ForeignKey(Author, models.CASCADE)
+"""
+
+AUTHOR = """\
+migrations.CreateModel("Author", [
+    ("id", models.BigAutoField(primary_key=True)),
+    ("name", models.CharField(max_length=20, db_index=True)),
+])"""
+BOOK = """\
+migrations.CreateModel("Book", [
+    ("id", models.BigAutoField(primary_key=True)),
+    ("author", models.ForeignKey("shop.Author", models.CASCADE)),
+])"""
+FAILS = 'migrations.RunSQL("SELECT 1/0", "")'
+NOTE = 'migrations.AddField("author", "note", models.TextField(null=True))'
+NOTED = MODELS.replace("\n\nclass Book", "    note = models.TextField(null=True)\n\n\nclass Book")
+
+MIGRATION = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    {more}
+    dependencies = [{after}]
+    operations = [{operations}]
+"""
+
+INDEXES = (
+    "SELECT count(*) FROM pg_indexes WHERE tablename IN ('shop_author', 'shop_book') "
+    "AND indexname !~ 'pkey'"
+)
+
+
+def write(project: Project, name: str, *operations: str, after: str = "", more: str = "") -> None:
+    needed = f'("shop", "{after}")' if after else ""
+    text = MIGRATION.format(operations=", ".join(operations), after=needed, more=more)
+    project.write(f"shop/migrations/{name}.py", text)
+
+
+@pytest.fixture
+def shop(project: BuildProject) -> Project:
+    """A shop that zanith does not manage: Django runs its migrations."""
+    built = project({"shop": MODELS}, settings="ZANITH = {'APPS': []}")
+    apps = SETTINGS.format(apps=["zanith_django", "shop"])
+    quick = {"APPS": [], "LOCK_TIMEOUT": 0.2, "LOCK_RETRIES": 1}
+    built.write("settings.py", f"{apps}\nZANITH = {quick}\n")
+    return built
+
+
+def ledger(project: Project, migration: str = "0001_initial") -> list[tuple[str, str]]:
+    """(step, status) of every attempt."""
+    return project.sql(
+        "SELECT split_part(id, '::', 2), status FROM _zanith_migration_steps "
+        "WHERE migration_id = %s ORDER BY id",
+        f"django:shop.{migration}",
+    )
+
+
+# --- one that is not atomic ----------------------------------------------------------------------
+
+NOT_ATOMIC = "atomic = False"
+
+
+def test_what_django_left_for_the_end_is_not_lost_when_a_run_stops(shop: Project) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK, FAILS, more=NOT_ATOMIC)
+    assert shop.manage("zanith_apply").returncode == 1
+    assert ledger(shop) == [
+        ("0001", "done"),
+        ("0002", "done"),
+        ("0003", "failed"),
+        ("0004", "pending"),
+    ]
+    write(shop, "0001_initial", AUTHOR, BOOK, more=NOT_ATOMIC)
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql(INDEXES) == [(3,)]
+    assert ledger(shop)[-1] == ("0003.2", "done")
+    assert agrees(shop)
+
+
+def test_deferred_sql_that_fails_is_the_step_at_fault(shop: Project) -> None:
+    orphan = 'migrations.RunSQL("INSERT INTO shop_book (author_id) VALUES (7)", "")'
+    write(shop, "0001_initial", AUTHOR, BOOK, orphan, more=NOT_ATOMIC)
+    failed = shop.manage("zanith_apply")
+    assert "SQL that Django deferred" in failed.stderr
+    assert ledger(shop)[-1] == ("0004", "failed")
+    shop.sql("DELETE FROM shop_book")
+    shop.manage("zanith_apply", check=True)
+    assert ledger(shop)[-2:] == [("0004", "failed"), ("0004.2", "done")]
+    assert shop.sql(INDEXES) == [(3,)]
+    assert agrees(shop)
+
+
+def test_a_done_operation_that_was_edited_is_refused(shop: Project) -> None:
+    write(shop, "0001_initial", AUTHOR, FAILS, more=NOT_ATOMIC)
+    assert shop.manage("zanith_apply").returncode == 1
+    write(shop, "0001_initial", BOOK, AUTHOR, more=NOT_ATOMIC)
+    refused = shop.manage("zanith_apply")
+    assert refused.returncode == 1
+    assert "Step 01 of django:shop.0001_initial was edited after it was done" in refused.stderr
+
+
+def test_an_operation_that_was_edited_away_leaves_no_step_behind(shop: Project) -> None:
+    write(shop, "0001_initial", AUTHOR, FAILS, BOOK, NOTE, more=NOT_ATOMIC)
+    assert shop.manage("zanith_apply").returncode == 1
+    write(shop, "0001_initial", AUTHOR, BOOK, more=NOT_ATOMIC)
+    shop.manage("zanith_apply", check=True)
+    assert ledger(shop) == [
+        ("0001", "done"),
+        ("0002", "failed"),
+        ("0002.2", "done"),
+        ("0003", "done"),  # deferred
+    ]
+    assert agrees(shop)
+
+
+# --- locks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", ["", NOT_ATOMIC])
+def test_a_lock_is_waited_for_as_by_our_own_steps(shop: Project, more: str) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK)
+    shop.manage("zanith_apply", check=True)
+    write(shop, "0002_note", NOTE, after="0001_initial", more=more)
+    shop.write("shop/models.py", NOTED)
+    with shop.database.connect() as reader:
+        reader.execute("BEGIN; SELECT FROM shop_author")
+        failed = shop.manage("zanith_apply")
+        assert failed.returncode == 1
+        assert "lock timeout; blocked by pid" in failed.stderr
+        assert "SELECT FROM shop_author" in failed.stderr
+    shop.manage("zanith_apply", check=True)
+    assert ledger(shop, "0002_note") == [("0001", "failed"), ("0001.2", "done")]
+    assert agrees(shop)
