@@ -52,6 +52,7 @@ from zanith_django.ledger import (
     split_step_id,
     step_id,
 )
+from zanith_django.migration import DJANGO_PREFIX
 from zanith_django.operations.base import Context
 from zanith_django.plan import (
     ELSEWHERE,
@@ -71,6 +72,8 @@ from zanith_django.timeline import Key
 from zanith_django.verify import fingerprint
 
 DEFERRED = "deferred"
+
+_LEFT = (PENDING, RUNNING, FAILED)
 
 _T = TypeVar("_T")
 
@@ -175,6 +178,7 @@ class _Run:
         started = time.monotonic()
         self._refuse_edited()
         self._refuse_half_rolled_back()
+        self._follow_django()
         context = live_context(self.connection, self.graph)
         planned = self._plan(context)
         self._pass_gates(planned)
@@ -210,6 +214,20 @@ class _Run:
     def _refuse_half_rolled_back(self) -> None:
         for name in self.ledger.half_rolled_back():
             raise HalfRolledBack(name)
+
+    def _follow_django(self) -> None:
+        """Of its own migrations Django's record tells what is applied. One that failed as a whole
+        and is not to run any more is nobody's business."""
+        pending = {entry.id: entry for entry in self.timeline.pending}
+        failed = {row.migration_id for row in self.ledger.unfinished()} - pending.keys()
+        with transaction.atomic(using=self.connection.alias):
+            for entry in pending.values():
+                if entry.taken_back:
+                    self.ledger.take_back(entry.id)
+            for name in failed:
+                rows = self.ledger.latest(name).values()
+                if name.startswith(DJANGO_PREFIX) and all(row.status != DONE for row in rows):
+                    self.ledger.give_up(name)
 
     def _plan(self, context: Context) -> Plan:
         """The plan as far as --steps and --to say."""
@@ -328,7 +346,7 @@ class _Run:
         what Django deferred moves behind the last one."""
         last = len(migration.steps)
         deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
-        moved = [row for row in deferred if row.status not in FINISHED and row.step != last + 1]
+        moved = [row for row in deferred if row.status in _LEFT and row.step != last + 1]
         gone = [row for row in known.values() if row.step > last and row not in deferred]
         self.ledger.forget_pending([row.id for row in (*moved, *gone)])
         again = [_deferred_step(migration, row.sql) for row in moved]
@@ -586,7 +604,7 @@ class _DjangoWork:
 
     def kept(self) -> str:
         row = self._deferred()
-        return row.sql if row and row.status not in FINISHED else ""
+        return row.sql if row and row.status in _LEFT else ""
 
     def keep(self, text: str) -> None:
         row = self._deferred()

@@ -141,7 +141,8 @@ def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:
 
 def integrity(ledger: Ledger, timeline: Timeline) -> list[Refusal]:
     """A file that ran, or whose steps ran, has not been edited since; none that ran is missing."""
-    files = [entry.migration for entry in timeline.entries if entry.migration]
+    standing = (entry for entry in timeline.entries if not entry.taken_back)
+    files = [entry.migration for entry in standing if entry.migration]
     missing = missing_files(ledger, timeline)
     return [
         *edited(ledger, files),

@@ -24,6 +24,8 @@ PENDING, RUNNING, DONE = "pending", "running", "done"
 FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
 FINISHED = (DONE, SKIPPED)
 
+TAKEN_BACK = "undone by Django's migrate"
+
 REFUSED = "refused — "
 UNDOING = "rolling back"
 
@@ -248,6 +250,26 @@ class Ledger:
 
     def forget(self, migration_id: str) -> None:
         self._run("DELETE FROM _zanith_migrations WHERE id = %s", [migration_id])
+
+    def take_back(self, migration_id: str) -> None:
+        """Django's `migrate` undid it: it is applied no more, nor are its steps done."""
+        self.forget(migration_id)
+        self.forget_checkpoints(migration_id)
+        self.forget_snapshot(migration_id, "after")
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'rolled_back', error = %s "
+            "WHERE migration_id = %s AND status IN ('done', 'skipped')",
+            [TAKEN_BACK, migration_id],
+        )
+
+    def give_up(self, migration_id: str) -> None:
+        """It failed, was rolled back as a whole, and will not be tried again."""
+        self.forget_pending([row.id for row in self.steps(migration_id)])
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'rolled_back' "
+            "WHERE migration_id = %s AND status IN ('running', 'failed')",
+            [migration_id],
+        )
 
     # --- steps ---------------------------------------------------------------------------------
 

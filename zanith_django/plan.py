@@ -218,7 +218,7 @@ class _Planner:
 
     def _done(self, entry: Entry) -> dict[int, str]:
         """{step: "done"} of a migration that an earlier run left half way."""
-        if self.ledger is None:
+        if self.ledger is None or entry.taken_back:
             return {}
         latest = self.ledger.latest(entry.id)
         return {number: DONE for number, row in latest.items() if row.status in FINISHED}

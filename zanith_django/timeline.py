@@ -24,7 +24,8 @@ class Entry:
     """One thing on the timeline: a zanith migration, or a Django migration nobody covers.
 
     `state` is "pending", "applied", or "adopted": Django applied already what the file covers,
-    so its derived steps have nothing to do. `late` marks a pending file that is older than the
+    so its derived steps have nothing to do. `taken_back` tells of a pending one that the ledger
+    has as applied: `migrate` went back since. `late` marks a pending file that is older than the
     newest applied one.
     """
 
@@ -32,6 +33,7 @@ class Entry:
     covers: tuple[Key, ...] = ()
     migration: LoadedMigration | None = None
     state: str = PENDING
+    taken_back: bool = False
     late: bool = False
 
     @property
@@ -122,8 +124,7 @@ def build(
         if key in by_key:
             entries += [_entry(file, loader, recorded) for file in by_key[key]]
         elif key not in covered:
-            state = APPLIED if key in loader.applied_migrations else PENDING
-            entries.append(Entry(DJANGO_PREFIX + dotted(key), (key,), state=state))
+            entries.append(_django_entry(key, loader, recorded))
     for file in loose:
         _place(entries, _entry(file, loader, recorded), file)
     return Timeline(tuple(_mark_late(entries)), loader)
@@ -184,13 +185,21 @@ def _check_covered_once(by_key: Mapping[Key, Sequence[LoadedMigration]]) -> None
 
 def _entry(file: LoadedMigration, loader: MigrationLoader, recorded: set[str]) -> Entry:
     keys = tuple(key_of(name) for name in file.covers)
-    if file.id in recorded:
-        return Entry(file.id, keys, file, APPLIED)
     applied = [key for key in keys if _is_applied(key, loader)]
+    if file.id in recorded and len(applied) == len(keys):
+        return Entry(file.id, keys, file, APPLIED)
     if applied and len(applied) < len(keys):
         missing = [key for key in keys if key not in applied]
         raise PartlyApplied(file.id, map(dotted, applied), map(dotted, missing))
-    return Entry(file.id, keys, file, ADOPTED if applied else PENDING)
+    state = ADOPTED if applied else PENDING
+    return Entry(file.id, keys, file, state, taken_back=file.id in recorded)
+
+
+def _django_entry(key: Key, loader: MigrationLoader, recorded: set[str]) -> Entry:
+    name = DJANGO_PREFIX + dotted(key)
+    if key in loader.applied_migrations:
+        return Entry(name, (key,), state=APPLIED)
+    return Entry(name, (key,), taken_back=name in recorded)
 
 
 def _is_applied(key: Key, loader: MigrationLoader) -> bool:

@@ -89,7 +89,8 @@ def chosen(
 ) -> list[LoadedMigration]:
     """The files to undo, newest first, by the time when they were applied. One that stopped half
     way is newer than all that are applied."""
-    applied = list(ledger.applied())
+    back = {entry.id for entry in timeline.entries if entry.taken_back}
+    applied = [name for name in ledger.applied() if name not in back]
     if to:
         wanted = timeline.find(to)
         if wanted.state != APPLIED:

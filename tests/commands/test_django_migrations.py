@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.commands.test_timeline import agrees
+from tests.commands.test_timeline import agrees, steps
 from tests.project import SETTINGS, BuildProject, Project
 
 MODELS = """
@@ -19,14 +19,16 @@ class Book(models.Model):
     author = models.ForeignKey(Author, models.CASCADE)
 """
 
-AUTHOR = """\
+KEY = 'models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")'
+
+AUTHOR = f"""\
 migrations.CreateModel("Author", [
-    ("id", models.BigAutoField(primary_key=True)),
+    ("id", {KEY}),
     ("name", models.CharField(max_length=20, db_index=True)),
 ])"""
-BOOK = """\
+BOOK = f"""\
 migrations.CreateModel("Book", [
-    ("id", models.BigAutoField(primary_key=True)),
+    ("id", {KEY}),
     ("author", models.ForeignKey("shop.Author", models.CASCADE)),
 ])"""
 FAILS = 'migrations.RunSQL("SELECT 1/0", "")'
@@ -149,3 +151,73 @@ def test_a_lock_is_waited_for_as_by_our_own_steps(shop: Project, more: str) -> N
     shop.manage("zanith_apply", check=True)
     assert ledger(shop, "0002_note") == [("0001", "failed"), ("0001.2", "done")]
     assert agrees(shop)
+
+
+# --- taken back by migrate -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", ["", NOT_ATOMIC])
+def test_what_migrate_took_back_runs_again(shop: Project, more: str) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK, more=more)
+    shop.manage("zanith_apply", check=True)
+    shop.manage("migrate", "shop", "zero", "-v0", check=True)
+    assert "1 pending" in shop.manage("zanith_status", check=True).stdout
+    shop.manage("zanith_apply", check=True)
+    known = ledger(shop)
+    assert known[:2] == [("0001", "rolled_back"), ("0001.2", "done")]
+    assert {status for step, status in known if ".2" in step} == {"done"}
+    assert agrees(shop)
+
+
+@pytest.fixture
+def covered(shop: Project) -> Project:
+    """A shop of two migrations with files, both applied."""
+    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    write(shop, "0001_initial", AUTHOR, BOOK)
+    write(shop, "0002_note", NOTE, after="0001_initial")
+    shop.write("shop/models.py", NOTED)
+    shop.manage("zanith_generate", check=True)
+    shop.manage("zanith_apply", check=True)
+    return shop
+
+
+def test_files_of_what_migrate_took_back_run_again(covered: Project) -> None:
+    covered.manage("migrate", "shop", "0001", "-v0", check=True)
+    assert "1 pending" in covered.manage("zanith_status", check=True).stdout
+    covered.manage("zanith_apply", check=True)
+    assert steps(covered, "_note") == [("addColumn", "rolled_back"), ("addColumn", "done")]
+    assert agrees(covered)
+
+
+def test_a_rollback_passes_over_what_migrate_took_back(covered: Project) -> None:
+    covered.manage("migrate", "shop", "0001", "-v0", check=True)
+    dry = covered.manage("zanith_rollback", "--steps", "1", "--dry-run", check=True)
+    assert "_note" not in dry.stdout
+    assert "DROP TABLE" in dry.stdout
+    covered.manage("zanith_rollback", "--steps", "1", check=True)
+    assert covered.sql("SELECT to_regclass('shop_author')") == [(None,)]
+    covered.manage("zanith_apply", check=True)
+    assert agrees(covered)
+
+
+def test_gates_ask_again_for_what_runs_again(shop: Project) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK, NOTE)
+    gone = 'migrations.RemoveField("author", "note")'
+    write(shop, "0002_gone", gone, after="0001_initial")
+    shop.manage("zanith_apply", "--max-risk", "100", "--allow-destructive", check=True)
+    shop.manage("migrate", "shop", "0001", "-v0", check=True)
+    refused = shop.manage("zanith_apply")
+    assert refused.returncode == 1
+    assert "needs --allow-destructive" in refused.stderr
+
+
+def test_a_failed_migration_that_is_gone_blocks_nobody(shop: Project) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK)
+    write(shop, "0002_bad", FAILS, after="0001_initial")
+    assert shop.manage("zanith_apply").returncode == 1
+    assert shop.manage("migrate").returncode == 1
+    (shop.root / "shop/migrations/0002_bad.py").unlink()
+    shop.manage("zanith_apply", check=True)
+    assert ledger(shop, "0002_bad") == [("0001", "rolled_back")]
+    shop.manage("migrate", check=True)
+    assert "failed" not in shop.manage("zanith_status", check=True).stdout
