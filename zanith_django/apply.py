@@ -53,7 +53,7 @@ from zanith_django.ledger import (
     step_id,
 )
 from zanith_django.migration import DJANGO_PREFIX
-from zanith_django.operations.base import Context
+from zanith_django.operations.base import Context, PythonCall
 from zanith_django.plan import (
     ELSEWHERE,
     Plan,
@@ -68,7 +68,7 @@ from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
 from zanith_django.sending import Meanwhile
 from zanith_django.session import lock_timeout, server_version
-from zanith_django.timeline import Key
+from zanith_django.timeline import Key, key_of
 from zanith_django.verify import fingerprint
 
 DEFERRED = "deferred"
@@ -167,7 +167,7 @@ class _Run:
         self.executor = Executor(
             connection,
             self.ledger,
-            call_python=lambda call: run_python(connection, self.states, call),
+            call_python=self._run_python,
             on_progress=reporter.progress,
             on_retry=self._retrying,
         )
@@ -464,8 +464,7 @@ class _Run:
         self.states.advance(migration.entry.covers)
 
     def _record_covered(self, key: Key) -> None:
-        loader = self.timeline.loader
-        if key in loader.graph.nodes:
+        if key in self.timeline.loader.disk_migrations:
             record_applied(self.connection, self.timeline.django(key))
         else:  # a squash took its place since; the check at the end settles that one
             MigrationRecorder(self.connection).record_applied(*key)
@@ -486,6 +485,11 @@ class _Run:
         with self._failing(migration, lambda: work.number, work.describe):
             work.run()
         return len(migration.steps)
+
+    def _run_python(self, call: PythonCall) -> None:
+        key = key_of(call.migration)
+        state = self.states.before(key)
+        run_python(self.connection, self.timeline.django(key), state, call)
 
     # --- failures ------------------------------------------------------------------------------
 

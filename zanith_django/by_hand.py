@@ -30,12 +30,15 @@ _PARTS = {
 }
 
 
-def added_by_hand(operations: Sequence[Operation], live: SchemaGraph) -> frozenset[int]:
+def added_by_hand(operations: Sequence[Operation], live: SchemaGraph | None) -> frozenset[int]:
     """Numbers, from 1, of the steps that are left to do after Django did the work of a file.
 
     These are kinds that nobody derives from a Django migration, and what is to be there at the
-    end of the file and is not. `live` is the schema as Django left it.
+    end of the file and is not. `live` is the schema as Django left it, None before it did.
     """
+    if live is None:
+        never = (n for n, each in enumerate(operations, 1) if each.kind in _NEVER_DERIVED)
+        return frozenset(never)
     end = functools.reduce(lambda graph, operation: operation.apply_to(graph), operations, live)
     numbered = enumerate(operations, 1)
     return frozenset(n for n, operation in numbered if _is_left(operation, live, end))

@@ -64,8 +64,8 @@ def send_post_migrate(
 
 def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
     """Those that still exist: a squash may have taken the place of some."""
-    graph = states.timeline.loader.graph
-    return [states.timeline.django(key) for key in keys if key in graph.nodes]
+    disk = states.timeline.loader.disk_migrations
+    return [disk[key] for key in keys if key in disk]
 
 
 class FinalModels(Iterator[None]):

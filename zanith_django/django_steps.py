@@ -19,7 +19,7 @@ from django.db.migrations.state import ProjectState, StateApps
 from zanith_django.operations.base import PythonCall
 from zanith_django.operations.data import WHOLE
 from zanith_django.schema import collector
-from zanith_django.timeline import Key, Timeline, django_order, key_of
+from zanith_django.timeline import Key, Timeline, django_order
 
 # A data migration may run a statement a row: the ledger keeps the first ones and counts the rest.
 KEPT_STATEMENTS = 100
@@ -52,7 +52,7 @@ class States:
             for key in django_order(loader):
                 if key in loader.applied_migrations:
                     state = self.timeline.django(key).mutate_state(state, preserve=False)
-                    self._applied.add(key)
+                    self._hold(key)
             self._state = state
         return self._state
 
@@ -68,7 +68,8 @@ class States:
         # Rendered classes would be kept up to date at every step: cheaper to render again.
         self._state.__dict__.pop("apps", None)
         self._state = self._moved(self._state, keys)
-        self._applied.update(keys)
+        for key in keys:
+            self._hold(key)
 
     def after(self, keys: Sequence[Key]) -> ProjectState:
         """The state behind these migrations too; the current one stays as it is."""
@@ -76,12 +77,32 @@ class States:
         copied = ProjectState({k: model.clone() for k, model in now.models.items()}, now.real_apps)
         return self._moved(copied, keys)
 
+    def before(self, key: Key) -> ProjectState:
+        """The state just before a migration that is about to run; one file may cover several."""
+        now = self.current
+        missing = [other for other in self.timeline.before(key) if not self._holds(other)]
+        return self.after(missing) if missing else now.clone()
+
     def _moved(self, state: ProjectState, keys: Sequence[Key]) -> ProjectState:
         """`state` behind those of the migrations that exist and are not in it yet."""
-        for key in keys:
-            if key in self.timeline.loader.graph.nodes and key not in self._applied:
-                state = self.timeline.django(key).mutate_state(state, preserve=False)
+        known = (self.timeline.behind(key) for key in keys)
+        for migration in dict.fromkeys(filter(None, known)):
+            if not self._holds((migration.app_label, migration.name)):
+                state = migration.mutate_state(state, preserve=False)
         return state
+
+    def _hold(self, key: Key) -> None:
+        self._applied.add(key)
+        migration = self.timeline.behind(key)
+        if migration:
+            replaced = [(label, name) for label, name in migration.replaces]
+            self._applied.update(((migration.app_label, migration.name), *replaced))
+
+    def _holds(self, key: Key) -> bool:
+        """Itself, or, of a squash, all that it replaces."""
+        squash = self.timeline.loader.replacements.get(key)
+        parts = squash.replaces if squash else ()
+        return key in self._applied or bool(parts and all(p in self._applied for p in parts))
 
     def taken(self) -> ProjectState:
         """A copy to run operations on. It has the rendered models, the current one no more: what
@@ -96,7 +117,7 @@ class States:
     def passed(self, key: Key, state: ProjectState) -> None:
         """Django ran this migration and left this state."""
         self._state = state
-        self._applied.add(key)
+        self._hold(key)
 
 
 @contextmanager
@@ -318,29 +339,32 @@ def record_applied(connection: BaseDatabaseWrapper, migration: DjangoMigration) 
             recorder.record_applied(app_label, name)
 
 
-def run_python(connection: BaseDatabaseWrapper, states: States, call: PythonCall) -> None:
+def run_python(
+    connection: BaseDatabaseWrapper,
+    migration: DjangoMigration,
+    state: ProjectState,
+    call: PythonCall,
+) -> None:
     """Run one data step of a Django migration with the historical models of exactly that point;
-    at position `WHOLE` a migration that applies itself.
+    at position `WHOLE` a migration that applies itself. `state` is the one before the migration.
 
     Runs inside the transaction that is open, if one is, so that the step and its `done` commit
     together.
     """
-    key = key_of(call.migration)
-    migration = states.timeline.django(key)
-    state = states.current.clone()
+    label = migration.app_label
     if call.position == WHOLE:
         with connection.schema_editor(atomic=connection.in_atomic_block) as editor:
             (migration.unapply if call.backwards else migration.apply)(state, editor)
         return
     for operation in migration.operations[: call.position - 1]:
-        operation.state_forwards(key[0], state)
+        operation.state_forwards(label, state)
     operation = migration.operations[call.position - 1]
     if isinstance(operation, RunPython):
         _render(state)
     after = state.clone()
-    operation.state_forwards(key[0], after)
+    operation.state_forwards(label, after)
     with connection.schema_editor(atomic=connection.in_atomic_block) as editor:
         if call.backwards:
-            operation.database_backwards(key[0], editor, after, state)
+            operation.database_backwards(label, editor, after, state)
         else:
-            operation.database_forwards(key[0], editor, state, after)
+            operation.database_forwards(label, editor, state, after)

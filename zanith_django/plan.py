@@ -175,7 +175,7 @@ class _Planner:
 
     def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
         done = self._done(entry)
-        by_hand = self._by_hand(entry)
+        by_hand = self._by_hand(timeline, entry)
         approved = entry.migration.approved if entry.migration else {}
         self.context = dataclasses.replace(self.context, migration_id=entry.id)
         steps = []
@@ -202,11 +202,14 @@ class _Planner:
                 self._fold(live or operation, fresh=fresh and step.waits)
         return PlannedMigration(entry, tuple(steps))
 
-    def _by_hand(self, entry: Entry) -> Collection[int]:
-        """Numbers of the steps that are left where Django did the work of the file."""
+    def _by_hand(self, timeline: Timeline, entry: Entry) -> Collection[int]:
+        """Numbers of the steps that are left where Django did the work of the file, or will have
+        done it by then."""
         if entry.state != ADOPTED or entry.migration is None:
             return ()
-        return added_by_hand(entry.migration.operations, self.context.graph)
+        done = timeline.is_applied(entry.covers[0])
+        live = self.context.graph if done else None
+        return added_by_hand(entry.migration.operations, live)
 
     def _seen_by(self, operation: Operation) -> Context:
         """The context, in which tables that are not there at all are fresh."""

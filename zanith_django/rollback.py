@@ -48,7 +48,7 @@ from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph, read_timeline
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.session import server_version
-from zanith_django.timeline import Key, Timeline, django_order, key_of
+from zanith_django.timeline import Key, Timeline, key_of
 from zanith_django.undo import (
     Planner,
     UndoMigration,
@@ -300,8 +300,9 @@ class _Run:
                 recorder.record_unapplied(*name)
 
     def _call_python(self, call: PythonCall) -> None:
-        past = _PastStates(self.timeline, key_of(call.migration))
-        run_python(self.connection, past, call)
+        key = key_of(call.migration)
+        state = _past_state(self.timeline, key)
+        run_python(self.connection, self.timeline.django(key), state, call)
 
 
 _UNDONE = "\n-- rolled back by:\n"
@@ -314,19 +315,14 @@ def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
     )
 
 
-class _PastStates(States):
+def _past_state(timeline: Timeline, key: Key) -> ProjectState:
     """The project state as it was just before one migration."""
-
-    def __init__(self, timeline: Timeline, key: Key) -> None:
-        super().__init__(timeline)
-        loader = timeline.loader
-        state = ProjectState(real_apps=loader.unmigrated_apps)
-        for earlier in django_order(loader):
-            if earlier == key:
-                break
-            if earlier in loader.applied_migrations:
-                state = timeline.django(earlier).mutate_state(state, preserve=False)
-        self._state = state
+    loader = timeline.loader
+    state = ProjectState(real_apps=loader.unmigrated_apps)
+    for earlier in timeline.before(key):
+        if earlier in loader.applied_migrations and earlier in loader.disk_migrations:
+            state = timeline.django(earlier).mutate_state(state, preserve=False)
+    return state
 
 
 # --- Django's signals ----------------------------------------------------------------------------
@@ -381,5 +377,5 @@ class _Signals:
         knows nothing of one that stopped half way."""
         if not migration.whole:
             return []
-        nodes = self.timeline.loader.graph.nodes
-        return [self.timeline.django(key) for key in reversed(migration.covers) if key in nodes]
+        disk = self.timeline.loader.disk_migrations
+        return [disk[key] for key in reversed(migration.covers) if key in disk]

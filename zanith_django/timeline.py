@@ -23,10 +23,10 @@ PENDING, APPLIED, ADOPTED = "pending", "applied", "adopted"
 class Entry:
     """One thing on the timeline: a zanith migration, or a Django migration nobody covers.
 
-    `state` is "pending", "applied", or "adopted": Django applied already what the file covers,
-    so its derived steps have nothing to do. `taken_back` tells of a pending one that the ledger
-    has as applied: `migrate` went back since. `late` marks a pending file that is older than the
-    newest applied one.
+    `state` is "pending", "applied", or "adopted": Django has applied what the file covers by the
+    time of its turn, so its derived steps have nothing to do. `taken_back` tells of a pending one
+    that the ledger has as applied: `migrate` went back since. `late` marks a pending file that is
+    older than the newest applied one.
     """
 
     id: str
@@ -67,7 +67,34 @@ class Timeline:
         return begun[0]
 
     def django(self, key: Key) -> DjangoMigration:
-        return self.loader.get_migration(*key)
+        """Also one that a squash stands for, as long as its file is there."""
+        if key not in self.loader.disk_migrations:
+            raise UnknownMigration(dotted(key))
+        return self.loader.disk_migrations[key]
+
+    def is_applied(self, key: Key) -> bool:
+        """As Django's record has it."""
+        return _is_applied(key, self.loader)
+
+    def behind(self, key: Key) -> DjangoMigration | None:
+        """What is at work for this migration: itself, or the squash that took its file's place."""
+        disk = self.loader.disk_migrations
+        if key in disk:
+            return disk[key]
+        squashes = self.loader.replacements.values()
+        return next((squash for squash in squashes if key in squash.replaces), None)
+
+    def before(self, key: Key) -> list[Key]:
+        """The migrations that stand before this one; within a squash those that it replaces."""
+        order = django_order(self.loader)
+        (place,) = self.resolved([key])
+        inside = _replaced(self.loader, place) if place != key else [key]
+        return order[: order.index(place)] + inside[: inside.index(key)]
+
+    def resolved(self, keys: Iterable[Key]) -> list[Key]:
+        """These migrations, or the squashes that stand for them."""
+        squashes = _replacements(self.loader)
+        return [squashes.get(key, key) for key in keys]
 
 
 def dotted(key: Key) -> str:
@@ -108,6 +135,7 @@ def build(
     order = django_order(loader)
     places = {key: place for place, key in enumerate(order)}
     resolve = _replacements(loader)
+    parted = _partly_covered(files, resolve)
     by_key: dict[Key, list[LoadedMigration]] = {}
     loose: list[LoadedMigration] = []
     for file in files:
@@ -117,14 +145,16 @@ def build(
             by_key.setdefault(max(keys, key=places.__getitem__), []).append(file)
         else:
             loose.append(file)
-    covered = {key for file in files for key in _resolved(file, resolve, places)}
+    covered = {key for file in files for key in _resolved(file, resolve, places)} - parted
     _check_covered_once(by_key)
     entries: list[Entry] = []
     for key in order:
-        if key in by_key:
-            entries += [_entry(file, loader, recorded) for file in by_key[key]]
-        elif key not in covered:
+        if key not in covered:
             entries.append(_django_entry(key, loader, recorded))
+        found = [_entry(file, loader, recorded) for file in by_key.get(key, ())]
+        if key in parted and entries[-1].state == PENDING:
+            found = [dataclasses.replace(entry, state=ADOPTED) for entry in found]
+        entries += found
     for file in loose:
         _place(entries, _entry(file, loader, recorded), file)
     return Timeline(tuple(_mark_late(entries)), loader)
@@ -148,6 +178,18 @@ def _replacements(loader: MigrationLoader) -> Mapping[Key, Key]:
         for replaced in squash.replaces
         if replaced not in loader.graph.nodes
     }
+
+
+def _replaced(loader: MigrationLoader, squash: Key) -> list[Key]:
+    return [(label, name) for label, name in loader.replacements[squash].replaces]
+
+
+def _partly_covered(files: Sequence[LoadedMigration], resolve: Mapping[Key, Key]) -> frozenset[Key]:
+    """Squashes of which some parts have files and others none: Django runs them as a whole, and
+    that does the work of the files."""
+    named = {key_of(name) for file in files for name in file.covers}
+    reached = {resolve[key] for key in named & resolve.keys()} - named
+    return frozenset(resolve[key] for key in resolve.keys() - named) & reached
 
 
 def _resolved(

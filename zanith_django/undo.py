@@ -136,10 +136,11 @@ def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
         if entry.state == APPLIED and entry.id not in undone
         for key in entry.covers
     }
-    for key in sorted(keys & timeline.loader.graph.nodes.keys()):
+    for key in sorted(set(timeline.resolved(keys))):
         for other in timeline.loader.graph.backwards_plan(key):
-            if (other[0], other[1]) in standing:
-                raise _needed(key, (other[0], other[1]), standing[other[0], other[1]])
+            label, name = other[0], other[1]
+            if (label, name) != key and (label, name) in standing:
+                raise _needed(key, (label, name), standing[label, name])
     names = undone | set(map(dotted, keys))
     for entry in timeline.entries:
         if entry.migration and entry.state == APPLIED and entry.id not in undone:

@@ -6,6 +6,9 @@ import pytest
 
 from tests.commands.test_timeline import agrees, steps
 from tests.project import SETTINGS, BuildProject, Project
+from tests.servers import Database, Server
+from zanith_django import operations as ops
+from zanith_django.files import render_migration
 
 MODELS = """
 from django.db import models
@@ -221,3 +224,108 @@ def test_a_failed_migration_that_is_gone_blocks_nobody(shop: Project) -> None:
     assert ledger(shop, "0002_bad") == [("0001", "rolled_back")]
     shop.manage("migrate", check=True)
     assert "failed" not in shop.manage("zanith_status", check=True).stdout
+
+
+# --- squashes ------------------------------------------------------------------------------------
+
+SEED = """
+def seed(apps, editor):
+    apps.get_model("shop", "Author").objects.create(name="seed")
+
+
+def unseed(apps, editor):
+    apps.get_model("shop", "Author").objects.all().delete()
+
+
+"""
+SEEDED = "migrations.RunPython(seed, unseed)"
+
+
+def write_seed(
+    project: Project, name: str, *operations: str, after: str = "", more: str = ""
+) -> None:
+    write(project, name, *operations, after=after, more=more)
+    path = project.root / f"shop/migrations/{name}.py"
+    path.write_text(
+        path.read_text().replace("class Migration", f"{SEED.strip()}\n\n\nclass Migration")
+    )
+
+
+@pytest.fixture
+def seeded(shop: Project) -> Project:
+    """Two migrations with files, which a squash replaces; nothing has run."""
+    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    write(shop, "0001_initial", AUTHOR, BOOK)
+    write_seed(shop, "0002_seed", SEEDED, after="0001_initial")
+    shop.manage("zanith_generate", check=True)
+    replaces = 'replaces = [("shop", "0001_initial"), ("shop", "0002_seed")]'
+    write_seed(shop, "0001_squashed", AUTHOR, BOOK, SEEDED, more=replaces)
+    return shop
+
+
+def test_files_of_a_squash_run_with_the_models_of_their_point(seeded: Project) -> None:
+    seeded.manage("zanith_generate", "--check", check=True)
+    seeded.manage("zanith_apply", check=True)
+    assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
+    assert agrees(seeded)
+    seeded.manage("zanith_rollback", "--steps", "1", check=True)
+    assert seeded.sql("SELECT name FROM shop_author") == []
+    seeded.manage("zanith_apply", check=True)
+    assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
+    assert agrees(seeded)
+
+
+def test_what_stands_on_a_squash_keeps_its_files_from_being_undone(seeded: Project) -> None:
+    apps = SETTINGS.format(apps=["zanith_django", "shop", "blog"])
+    seeded.write("settings.py", apps + "\nZANITH = {'APPS': ['shop']}\n")
+    seeded.add_app("blog", "from django.db import models")
+    note = f'migrations.CreateModel("Note", [("id", {KEY})])'
+    text = MIGRATION.format(operations=note, after='("shop", "0001_squashed")', more="")
+    seeded.write("blog/migrations/0001_initial.py", text)
+    seeded.write(
+        "blog/models.py", "from django.db import models\n\n\nclass Note(models.Model): pass\n"
+    )
+    seeded.manage("zanith_apply", check=True)
+    refused = seeded.manage("zanith_rollback", "--steps", "1")
+    assert refused.returncode == 1
+    assert "django:blog.0001_initial, which is applied, stands on it" in refused.stderr
+
+
+def test_a_squash_with_a_part_from_before_the_first_file(shop: Project, server: Server) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK)
+    shop.manage("migrate", "-v0", check=True)
+    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
+    write(shop, "0002_note", NOTE, after="0001_initial")
+    shop.write("shop/models.py", NOTED)
+    shop.manage("zanith_generate", check=True)
+    shop.manage("zanith_apply", check=True)
+    replaces = 'replaces = [("shop", "0001_initial"), ("shop", "0002_note")]'
+    write(shop, "0001_squashed", AUTHOR, BOOK, NOTE, more=replaces)
+    assert agrees(shop)
+    assert "0 pending" in shop.manage("zanith_status", check=True).stdout
+
+    name = server.create_database()
+    try:
+        fresh = Project(shop.root, Database(name, server.url(name)))
+        fresh.manage("zanith_apply", check=True)
+        assert steps(fresh, "_note") == [("addColumn", "skipped")]
+        assert ledger(fresh, "0001_squashed")[0] == ("0001", "done")
+        assert agrees(fresh)
+        assert "0 pending" in fresh.manage("zanith_status", check=True).stdout
+    finally:
+        server.drop_database(name)
+
+
+def test_a_file_of_several_migrations_has_the_models_of_each(seeded: Project) -> None:
+    (seeded.root / "shop/migrations/0001_squashed.py").unlink()
+    folder = seeded.root / "shop/zanith_migrations"
+    for path in folder.glob("2*.py"):
+        path.unlink()
+    made = [
+        ops.RawSql(sql="CREATE TABLE shop_author (id serial, name text)"),
+        ops.RunPython(migration="shop.0002_seed", position=1),
+    ]
+    both = render_migration(made, covers=["shop.0001_initial", "shop.0002_seed"])
+    seeded.write("shop/zanith_migrations/20260101_000000_both.py", both)
+    seeded.manage("zanith_apply", "--max-risk", "100", check=True)
+    assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
