@@ -263,6 +263,31 @@ def can_go_back(migration: DjangoMigration) -> bool:
     return own or all(operation.reversible for operation in migration.operations)
 
 
+def reaching_database(operation: DjangoMigrationOperation) -> list[DjangoMigrationOperation]:
+    """What of it reaches the database."""
+    if isinstance(operation, SeparateDatabaseAndState):
+        return list(operation.database_operations)
+    return [operation]
+
+
+def is_data_step(operation: DjangoMigrationOperation) -> bool:
+    """Works on data, or is of a class that only its author knows."""
+    return any(
+        isinstance(inner, RunPython | RunSQL)
+        or not type(inner).__module__.startswith(_KNOWN_MODULES)
+        for inner in reaching_database(operation)
+    )
+
+
+_KNOWN_MODULES = ("django.db.migrations.operations", "django.contrib.postgres.operations")
+
+
+def title(operation: DjangoMigrationOperation) -> str:
+    """What a data step is called: RunPython by its function."""
+    named = getattr(operation.code, "__name__", "") if isinstance(operation, RunPython) else ""
+    return named or operation.describe()
+
+
 def does_nothing(operation: DjangoMigrationOperation) -> bool:
     """Is it a `noop`? Django renders all models for that of RunPython, too."""
     if isinstance(operation, RunPython):

@@ -8,12 +8,15 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from zanith_django.django_steps import is_data_step, title
 from zanith_django.files import covered_after, folder_of
 from zanith_django.ledger import FINISHED, REFUSED, Ledger
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
+from zanith_django.operations import RunPython
+from zanith_django.operations.data import WHOLE
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
-from zanith_django.timeline import Key, Timeline, django_order, dotted
+from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +149,44 @@ def integrity(ledger: Ledger, timeline: Timeline) -> list[Refusal]:
     missing = missing_files(ledger, timeline)
     return [
         *edited(ledger, files),
+        *moved(timeline),
         *(Refusal(MISSING, name, 0, words) for name, words in missing.items()),
     ]
 
 
 MISSING = "missing"
+
+
+def moved(timeline: Timeline) -> list[Refusal]:
+    """A data step names the operation of a Django migration by its position: since the file was
+    written, another one may have come to stand there."""
+    return [
+        Refusal("integrity", entry.id, number, f"Step {number:02d} of {entry.id} {words}")
+        for entry in timeline.pending
+        for number, step in enumerate(entry.migration.operations if entry.migration else (), 1)
+        if isinstance(step, RunPython) and (words := _moved(timeline, step))
+    ]
+
+
+def _moved(timeline: Timeline, step: RunPython) -> str:
+    migration = timeline.loader.disk_migrations.get(key_of(step.migration))
+    if migration is None:
+        return f"runs {step.target}, which does not exist: bring {step.migration} back"
+    if step.position == WHOLE:
+        return ""
+    at = dict(enumerate(migration.operations, 1))
+    here = at.get(step.position)
+    if here and is_data_step(here) and step.description in (title(here), here.describe()):
+        return ""
+    named = [n for n, each in at.items() if step.description in (title(each), each.describe())]
+    if here and is_data_step(here) and not named:  # in somebody's own words
+        return ""
+    now = f"is {here.describe()!r} now" if here else "does not exist"
+    where = f", and {step.description!r} is #{named[0]}" if named else ""
+    return (
+        f"runs {step.target}, which {now}{where}: mend its position, or delete the file and run "
+        "zanith_generate"
+    )
 
 
 def missing_files(ledger: Ledger, timeline: Timeline) -> dict[str, str]:

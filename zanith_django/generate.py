@@ -25,7 +25,7 @@ from zanith_django.files import (
     render_init,
     render_migration,
 )
-from zanith_django.gates import uncovered
+from zanith_django.gates import moved, uncovered
 from zanith_django.operations import Operation
 from zanith_django.project import offline_timeline, read_timeline
 from zanith_django.timeline import Key, Timeline, django_order, dotted, load_django
@@ -253,11 +253,13 @@ def empty_file(connection: BaseDatabaseWrapper, config: AppConfig, request: Requ
 
 
 def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
-    """What `--check` finds: models without a Django migration, Django migrations without a file.
+    """What `--check` finds: models without a Django migration, Django migrations without a file,
+    data steps that stand elsewhere by now.
     A matter of files, not of anybody's database."""
     changes = [
         f"{migration.app_label}.{migration.name}: models changed, no Django migration"
         for migration in missing_django_migrations([config.label for config in configs])
     ]
     timeline = offline_timeline()
+    changes += [refusal.message for refusal in moved(timeline)]
     return changes + [f"{dotted(key)}: no zanith migration" for key in uncovered(timeline, configs)]

@@ -29,8 +29,6 @@ from django.db.migrations.operations import (
     RemoveField,
     RenameField,
     RenameModel,
-    RunPython,
-    RunSQL,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation as DjangoOperation
@@ -39,7 +37,14 @@ from django.db.models import Field, Model
 from zanith_django import operations as ops
 from zanith_django.conf import conf
 from zanith_django.diff import Fill, Hints, diff
-from zanith_django.django_steps import can_go_back, does_nothing, has_own_apply
+from zanith_django.django_steps import (
+    can_go_back,
+    does_nothing,
+    has_own_apply,
+    is_data_step,
+    reaching_database,
+    title,
+)
 from zanith_django.foundations import foundations, prelude_of
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
@@ -49,8 +54,6 @@ from zanith_django.schema.from_models import Declared, from_models
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.states import Key, RecordingState, render, with_referrers
 from zanith_django.timeline import dotted
-
-_KNOWN_MODULES = ("django.db.migrations.operations", "django.contrib.postgres.operations")
 
 
 class Walk:
@@ -102,7 +105,7 @@ class Walk:
             self._move_tables(operation, app_label, work)
             operation.state_forwards(app_label, self.models)
             return
-        opaque = any(_is_data_step(inner) for inner in operation.database_operations)
+        opaque = is_data_step(operation)
         for inner in operation.state_operations:
             if self._changes_hands(inner, app_label):
                 inner.state_forwards(app_label, self.tables)
@@ -154,7 +157,7 @@ class Walk:
             return True
         if self._changes_hands(operation, app_label):
             return True
-        return any(_is_data_step(inner) for inner in _inner(operation))
+        return is_data_step(operation)
 
     def _changes_hands(self, operation: DjangoOperation, app_label: str) -> bool:
         """It says who looks after a table, Django or somebody else: the table stays as it is."""
@@ -176,13 +179,13 @@ class Walk:
             return list(made)
         if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
             return self._validity(migration, operation)
-        if all(_is_noop(item) for item in _inner(operation)):
+        if all(_is_noop(item) for item in reaching_database(operation)):
             return []
         return [
             ops.RunPython(
                 migration=dotted((migration.app_label, migration.name)),
                 position=position,
-                description=operation.describe(),
+                description=title(operation),
                 reversible=operation.reversible,
                 atomic=migration.atomic or bool(operation.atomic),
             )
@@ -416,13 +419,6 @@ def _unvalidated(table: Any, name: str) -> Any:
 # --- kinds of Django's operations ----------------------------------------------------------------
 
 
-def _inner(operation: DjangoOperation) -> list[DjangoOperation]:
-    """What of it reaches the database."""
-    if isinstance(operation, SeparateDatabaseAndState):
-        return list(operation.database_operations)
-    return [operation]
-
-
 def _itself(migration: DjangoMigration) -> Operation:
     return ops.RunPython(
         migration=dotted((migration.app_label, migration.name)),
@@ -431,13 +427,6 @@ def _itself(migration: DjangoMigration) -> Operation:
         reversible=can_go_back(migration),
         atomic=migration.atomic,
     )
-
-
-def _is_data_step(operation: DjangoOperation) -> bool:
-    """Works on data, or is of a class that only its author knows."""
-    if isinstance(operation, RunPython | RunSQL):
-        return True
-    return not type(operation).__module__.startswith(_KNOWN_MODULES)
 
 
 def _is_noop(operation: DjangoOperation) -> bool:

@@ -329,3 +329,21 @@ def test_a_file_of_several_migrations_has_the_models_of_each(seeded: Project) ->
     seeded.write("shop/zanith_migrations/20260101_000000_both.py", both)
     seeded.manage("zanith_apply", "--max-risk", "100", check=True)
     assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
+
+
+# --- data steps ----------------------------------------------------------------------------------
+
+
+def test_a_data_step_that_moved_in_its_migration_is_refused(seeded: Project) -> None:
+    (seeded.root / "shop/migrations/0001_squashed.py").unlink()
+    other = 'migrations.RunSQL("SELECT 1", "")'
+    write_seed(seeded, "0002_seed", other, SEEDED, after="0001_initial")
+    for command in (("zanith_generate", "--check"), ("zanith_apply",)):
+        refused = seeded.manage(*command)
+        assert refused.returncode == 1
+        words = "runs shop.0002_seed#1, which is 'Raw SQL operation' now, and 'seed' is #2"
+        assert words in refused.stderr
+    write_seed(seeded, "0002_seed", NOTE, after="0001_initial")
+    assert "which is 'Add field note to author' now" in seeded.manage("zanith_apply").stderr
+    write_seed(seeded, "0002_seed", after="0001_initial")
+    assert "which does not exist" in seeded.manage("zanith_apply").stderr

@@ -9,7 +9,7 @@ class Migration(zanith.Migration):
         zanith.RunPython(
             migration="catalog.0003_fill_slug_and_search",
             position=1,
-            description="Raw Python operation",
+            description="fill",
             reversible=True,
         ),
     ]
