@@ -22,17 +22,17 @@ _TIMEOUTS = (
 )
 
 
-def connect(alias: str) -> BaseDatabaseWrapper:
+def connect(alias: str, named: str = "") -> BaseDatabaseWrapper:
     """The connection of this alias, open; raises `NotPostgreSQL`, `ConnectionFailed`,
-    `ServerTooOld`."""
+    `ServerTooOld`. `named` is the alias in DATABASES that it has its settings from."""
     connection = connections[alias]
     if connection.vendor != "postgresql":
-        raise NotPostgreSQL(alias, connection.display_name)
+        raise NotPostgreSQL(named or alias, connection.display_name)
     try:
         connection.ensure_connection()
         version = server_version(connection)
     except (OperationalError, InterfaceError) as error:
-        raise ConnectionFailed(alias, error) from error
+        raise ConnectionFailed(named or alias, error) from error
     if version < OLDEST_SERVER:
         raise ServerTooOld(version)
     return connection

@@ -347,3 +347,29 @@ def test_a_data_step_that_moved_in_its_migration_is_refused(seeded: Project) -> 
     assert "which is 'Add field note to author' now" in seeded.manage("zanith_apply").stderr
     write_seed(seeded, "0002_seed", after="0001_initial")
     assert "which does not exist" in seeded.manage("zanith_apply").stderr
+
+
+# --- setting DIRECT ------------------------------------------------------------------------------
+
+ROUTER = """
+class Router:
+    def allow_migrate(self, db, app_label, **hints):
+        return db == "default"
+"""
+
+
+def test_a_direct_connection_is_the_database_to_routers_and_data_steps(shop: Project) -> None:
+    shop.write("router.py", ROUTER)
+    apps = SETTINGS.format(apps=["zanith_django", "shop"])
+    direct = (
+        'DATABASES["direct"] = DATABASES["default"].copy()\n'
+        'DATABASE_ROUTERS = ["router.Router"]\n'
+        'ZANITH = {"APPS": [], "DIRECT": "direct"}\n'
+    )
+    shop.write("settings.py", f"{apps}\n{direct}")
+    write_seed(shop, "0001_initial", AUTHOR, BOOK, SEEDED, FAILS)
+    assert shop.manage("zanith_apply").returncode == 1
+    write_seed(shop, "0001_initial", AUTHOR, BOOK, SEEDED)
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql("SELECT name FROM shop_author") == [("seed",)]
+    assert agrees(shop)

@@ -45,6 +45,8 @@ class ZanithCommand(BaseCommand):
     # Done in `handle`, so that call_command runs them too and they end with our exit codes.
     requires_system_checks = ()
 
+    _set_aside: BaseDatabaseWrapper | None = None
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.__class__ = HelpfulParser  # Django lets nobody choose; parsers of verbs follow it
         parser.add_argument(
@@ -79,6 +81,10 @@ class ZanithCommand(BaseCommand):
         except DatabaseError as error:
             message = f"PostgreSQL says: {str(error).strip()}"
             raise CommandError(message, returncode=EnvironmentProblem.returncode) from error
+        finally:
+            if self._set_aside:
+                connections[options["database"]].close()
+                connections[options["database"]] = self._set_aside
 
     def _check(self, alias: str) -> None:
         for name, problem in problems():
@@ -96,11 +102,16 @@ class ZanithCommand(BaseCommand):
 
     def connect_directly(self, alias: str) -> BaseDatabaseWrapper:
         """The connection for a run that takes the lock: past a pooling proxy, as setting DIRECT
-        says of the default database."""
+        says of the default database. It goes by the alias's own name meanwhile: routers and the
+        code of data steps ask for that one, and have this session."""
         direct = conf.direct if alias == DEFAULT_DB_ALIAS else ""
-        if direct and direct not in connections:
+        if direct in ("", alias):
+            return connect(alias)
+        if direct not in connections:
             raise BadSetting("DIRECT", f"names {direct!r}, which DATABASES has not")
-        return connect(direct or alias)
+        self._set_aside = connections[alias]
+        connections[alias] = connections[direct].copy(alias=alias)
+        return connect(alias, named=direct)
 
     def say(self, lines: Iterable[str]) -> None:
         for line in lines:
