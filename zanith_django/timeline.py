@@ -155,8 +155,13 @@ def build(
         if key in parted and entries[-1].state == PENDING:
             found = [dataclasses.replace(entry, state=ADOPTED) for entry in found]
         entries += found
-    for file in loose:
+    while loose:
+        known = _places(entries)
+        ready = (file for file in loose if known.keys() >= set(file.requires))
+        file = next(ready, loose[0])
         _place(entries, _entry(file, loader, recorded), file)
+        loose.remove(file)
+    _check_order(entries)
     return Timeline(tuple(_mark_late(entries)), loader)
 
 
@@ -255,8 +260,9 @@ def _is_applied(key: Key, loader: MigrationLoader) -> bool:
 
 
 def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
-    """A file that covers nothing stands right after what it requires, or last in its app."""
-    known = {name: n for n, e in enumerate(entries) for name in (e.id, *map(dotted, e.covers))}
+    """A file that covers nothing stands right after what it requires, or last in its app; in any
+    case before what requires it."""
+    known = _places(entries)
     needed = []
     for name in file.requires:
         if name not in known:
@@ -264,8 +270,25 @@ def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
         needed.append(known[name])
     older = [n for n, e in enumerate(entries) if e.migration and e.app_label == file.app_label]
     older = [n for n in older if entries[n].id < file.id]
-    place = max([*needed, *older], default=len(entries) - 1)
-    entries.insert(place + 1, entry)
+    place = max([*needed, *older], default=len(entries) - 1) + 1
+    asking = (n for n, e in enumerate(entries) if e.migration and file.id in e.migration.requires)
+    entries.insert(min(place, next(asking, place)), entry)
+
+
+def _check_order(entries: Sequence[Entry]) -> None:
+    """Every file that is to run stands behind all that it requires."""
+    known = _places(entries)
+    for number, entry in enumerate(entries):
+        file = entry.migration if entry.state != APPLIED else None
+        for name in file.requires if file else ():
+            if file and known.get(name, number) >= number:
+                why = "stands behind it" if name in known else "does not exist"
+                raise BrokenFile(file.path, f"requires {name}, which {why}")
+
+
+def _places(entries: Iterable[Entry]) -> dict[str, int]:
+    """{id, or name of what it covers: place}."""
+    return {name: n for n, e in enumerate(entries) for name in (e.id, *map(dotted, e.covers))}
 
 
 def _mark_late(entries: Iterable[Entry]) -> list[Entry]:

@@ -158,6 +158,33 @@ def test_a_file_of_which_django_did_a_part_is_refused(copy_of: Copy) -> None:
     assert "manage.py migrate shop <the one before>" in refused.stderr
 
 
+def test_a_file_runs_behind_all_that_it_requires(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    shop.write("shop/models.py", WITH_PAGES)
+    shop.manage("zanith_generate", "--timestamp", "20260102_000000", "--name", "pages", check=True)
+    folder = shop.root / "shop/zanith_migrations"
+    path = folder / "20260102_000000_pages.py"
+    given = path.read_text()
+    path.write_text(
+        given.replace("    covers", '    requires = ["20260109_000000_last"]\n    covers')
+    )
+    unknown = shop.manage("zanith_apply", *ALLOWED)
+    assert unknown.returncode == 3
+    assert "requires 20260109_000000_last, which does not exist" in unknown.stderr
+
+    needed = {
+        "20260108_000000_first": "20260109_000000_last",
+        "20260109_000000_last": "shop.0001_initial",
+    }
+    for name, before in needed.items():
+        text = render_migration([ops.RawSql(sql="SELECT 1")], requires=[before])
+        (folder / f"{name}.py").write_text(text)
+    shop.manage("zanith_apply", *ALLOWED, check=True)
+    ran = shop.sql("SELECT id FROM _zanith_migrations ORDER BY applied_at")
+    names = [name.removeprefix("202601") for (name,) in ran if name.startswith("2026010")]
+    assert names[1:] == ["09_000000_last", "02_000000_pages", "08_000000_first"]
+
+
 def test_a_migration_that_applies_itself_does_so(project: BuildProject, server: Server) -> None:
     shop = by_django_so_far(project)
     shop.write("shop/migrations/0002_pages.py", APPLIES_ITSELF)
