@@ -57,6 +57,7 @@ from zanith_django.undo import (
     refuse_edited,
     refuse_half_applied,
     refuse_needed,
+    staying,
 )
 
 
@@ -82,6 +83,9 @@ class Reporter:
 
     def progress(self, progress: Progress) -> None:
         """A batch of rows is written."""
+
+    def staying(self, labels: Sequence[str]) -> None:
+        """Of these apps Django ran newer migrations, which stay."""
 
     def migration_started(self, migration: UndoMigration) -> None:
         """Its last step is about to be undone."""
@@ -135,6 +139,7 @@ class _Run:
         refuse_half_applied(self.ledger, files)
         graph = live_graph(self.connection)
         undone = [*Planner(self.connection, self.ledger, graph).plan(files)]
+        self.reporter.staying(staying(self.timeline, self.ledger, files, to=self.options.to))
         if self.options.dry_run:
             self._show(undone, graph)
             return Outcome(0, 0, 0)

@@ -120,6 +120,19 @@ def chosen(
     return files
 
 
+def staying(
+    timeline: Timeline, ledger: Ledger, files: Iterable[LoadedMigration], *, to: str
+) -> list[str]:
+    """Apps with migrations that Django ran behind the oldest of these, or behind `to`."""
+    applied = list(ledger.applied())
+    places = [applied.index(file.id) for file in files if file.id in applied]
+    if to:
+        places = [applied.index(timeline.find(to).id) + 1]
+    newer = set(applied[min(places) :]) if places else set()
+    known = [entry for entry in timeline.entries if entry.state == APPLIED and not entry.migration]
+    return sorted({entry.app_label for entry in known if entry.id in newer})
+
+
 def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
     """The inverses come from the files: they must be what ran."""
     for refusal in gates.edited(ledger, files):

@@ -373,3 +373,19 @@ def test_a_direct_connection_is_the_database_to_routers_and_data_steps(shop: Pro
     shop.manage("zanith_apply", check=True)
     assert shop.sql("SELECT name FROM shop_author") == [("seed",)]
     assert agrees(shop)
+
+
+# --- going back ----------------------------------------------------------------------------------
+
+
+def test_a_rollback_tells_what_django_ran_since(covered: Project) -> None:
+    apps = SETTINGS.format(apps=["zanith_django", "shop", "django.contrib.contenttypes"])
+    covered.write("settings.py", apps)
+    covered.manage("zanith_apply", check=True)
+    told = "run by Django: migrations of contenttypes, zanith_django. They stay"
+    assert told in covered.manage("zanith_rollback", "--to", "shop.0002_note", check=True).stdout
+    assert told in covered.manage("zanith_rollback", "--steps", "1", "--dry-run").stdout
+    assert told in covered.manage("zanith_rollback", "--steps", "1", check=True).stdout
+    covered.manage("migrate", "contenttypes", "zero", "-v0", check=True)
+    planned = covered.manage("zanith_plan", "--max-risk", "100", "-v2").stdout
+    assert "undo: manage.py migrate contenttypes <the one before>" in " ".join(planned.split())

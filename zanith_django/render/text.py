@@ -13,11 +13,11 @@ from django.core.management.color import Style
 from zanith_django.gates import Refusal
 from zanith_django.ledger import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED, StepRow
 from zanith_django.locks import Lock
-from zanith_django.operations import Operation, Statement
+from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import REASONS, Level
 from zanith_django.schema.equality import Extra, Note
-from zanith_django.timeline import ADOPTED, Timeline, dotted
+from zanith_django.timeline import ADOPTED, Timeline, dotted, key_of
 from zanith_django.verify import OK, Verdict
 
 WIDTH = 80
@@ -158,7 +158,11 @@ def _undo(step: PlannedStep) -> str:
     if step.operation.recoverable:
         verb = "restore-column" if "." in step.operation.target else "restore-table"
         return f"zanith_rollback, or later zanith_recover {verb} {step.operation.target}"
-    return "zanith_rollback" if step.reversible else "cannot be undone"
+    if not step.reversible:
+        return "cannot be undone"
+    if isinstance(step.operation, DjangoOperation):
+        return f"manage.py migrate {key_of(step.operation.migration)[0]} <the one before>"
+    return "zanith_rollback"
 
 
 def _verdict(plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style) -> Iterator[str]:

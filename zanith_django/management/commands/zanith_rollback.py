@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -64,6 +65,13 @@ class _TerminalReporter(Reporter):
 
     def retrying(self, words: str) -> None:
         self._say(f"    {words}")
+
+    def staying(self, labels: Sequence[str]) -> None:
+        if labels:
+            mark = "-- " if self.options.dry_run else ""
+            apps = ", ".join(labels)
+            self._say(f"{mark}Newer, and run by Django: migrations of {apps}. They stay;")
+            self._say(f"{mark}manage.py migrate <app> <migration> takes them back.")
 
     def migration_started(self, migration: UndoMigration) -> None:
         if not self.options.dry_run:
