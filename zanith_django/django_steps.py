@@ -16,10 +16,11 @@ from django.db.migrations.operations.base import Operation as DjangoMigrationOpe
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState, StateApps
 
+from zanith_django.exceptions import InconsistentRecord
 from zanith_django.operations.base import PythonCall
 from zanith_django.operations.data import WHOLE
 from zanith_django.schema import collector
-from zanith_django.timeline import Key, Timeline, django_order
+from zanith_django.timeline import Key, Timeline, django_order, dotted
 
 # A data migration may run a statement a row: the ledger keeps the first ones and counts the rest.
 KEPT_STATEMENTS = 100
@@ -51,10 +52,19 @@ class States:
             state = ProjectState(real_apps=loader.unmigrated_apps)
             for key in django_order(loader):
                 if key in loader.applied_migrations:
-                    state = self.timeline.django(key).mutate_state(state, preserve=False)
+                    try:
+                        state = self.timeline.django(key).mutate_state(state, preserve=False)
+                    except LookupError as error:
+                        raise self._inconsistent(key) or error from error
                     self._hold(key)
             self._state = state
         return self._state
+
+    def _inconsistent(self, key: Key) -> InconsistentRecord | None:
+        loader = self.timeline.loader
+        parents = [(label, name) for label, name in loader.graph.forwards_plan(key)]
+        missing = [parent for parent in parents if parent not in loader.applied_migrations]
+        return InconsistentRecord(dotted(key), dotted(missing[0])) if missing else None
 
     def rendered(self) -> Any:
         """The models of the current state."""

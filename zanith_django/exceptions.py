@@ -5,7 +5,7 @@ ZanithError
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
-│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk
+│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk, InconsistentRecord
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
@@ -166,6 +166,22 @@ class PartlyApplied(Refusal):
         return (
             f"Migration {self.migration_id} covers Django migrations of which some are applied "
             f"({', '.join(self.applied)}) and some are not ({', '.join(self.missing)})."
+        )
+
+
+class InconsistentRecord(Refusal):
+    """Django's record lacks a migration on which a recorded one stands."""
+
+    hint = "Run zanith_baseline: it records what the tables show to be applied."
+
+    def __init__(self, name: str, missing: str) -> None:
+        self.name, self.missing = name, missing
+        super().__init__(name, missing)
+
+    def __str__(self) -> str:
+        return (
+            f"Django's record has {self.name} as applied, and not {self.missing}, on which it "
+            "stands."
         )
 
 

@@ -226,6 +226,20 @@ def test_a_failed_migration_that_is_gone_blocks_nobody(shop: Project) -> None:
     assert "failed" not in shop.manage("zanith_status", check=True).stdout
 
 
+def test_a_record_with_a_gap_is_told_of(shop: Project) -> None:
+    write(shop, "0001_initial", AUTHOR, BOOK)
+    write(shop, "0002_note", NOTE, after="0001_initial")
+    shop.write("shop/models.py", NOTED)
+    shop.manage("zanith_apply", check=True)
+    shop.sql("DELETE FROM django_migrations WHERE name = '0001_initial' AND app = 'shop'")
+    refused = shop.manage("zanith_apply")
+    assert refused.returncode == 1
+    assert "has shop.0002_note as applied, and not shop.0001_initial" in refused.stderr
+    shop.manage("zanith_baseline", check=True)
+    shop.manage("zanith_apply", check=True)
+    assert agrees(shop)
+
+
 # --- squashes ------------------------------------------------------------------------------------
 
 SEED = """
