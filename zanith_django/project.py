@@ -34,7 +34,7 @@ def offline_timeline() -> Timeline:
 
 def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
     """The schema that the database has."""
-    with connection.cursor() as cursor:
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         return without_ignored(from_catalog(cursor))
 
 

@@ -231,7 +231,7 @@ def _run_in_schema(
 
 
 def _compared(connection: BaseDatabaseWrapper, schema: str) -> dict[str, Any]:
-    with connection.cursor() as cursor:
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         found = from_catalog(cursor, schemas=[schema], default_schema=schema)
     wanted = declared(connection)
     comparison = as_declared(found, wanted.graph, wanted.facts)

@@ -3,8 +3,8 @@
     python -m tests.faults [case …] [--ways WORD …] [--every N] [--world]
 
 A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
-`everything` one migration that holds every kind, between two of Django's, and `together` one whose
-steps go to the server several at a time.
+`everything` one migration that holds every kind, between two of Django's, `django` those two with
+next to nothing between them, and `together` one whose steps go to the server several at a time.
 A run is killed or its backend ended, before, inside and after a statement, or while a concurrent
 build waits ("held"). With `--world` the server restarts, the disk fills, the network drops or
 hangs.
@@ -37,7 +37,11 @@ WORLD_CASES = [
     "alterColumnNullable-many",
     "softDropTable-1",
 ]
-WHOLE: dict[str, list[AnyCase]] = {"everything": [Everything()], "together": [Together()]}
+WHOLE: dict[str, list[AnyCase]] = {
+    "everything": [Everything()],
+    "django": [Everything("django", kinds=False)],
+    "together": [Together()],
+}
 
 
 def main() -> int:
