@@ -23,8 +23,8 @@ from zanith_django.gates import missing_files
 from zanith_django.ledger import BASELINE, Ledger
 from zanith_django.operations import Operation
 from zanith_django.project import live_graph, read_timeline
-from zanith_django.schema.equality import as_declared
-from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.equality import Extra, as_declared
+from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
 from zanith_django.walk import Walk
 
@@ -164,34 +164,59 @@ class _Search:
     def _matches(self, labels: Sequence[str]) -> dict[str, str]:
         """{app: the last migration after which its tables are as they are}; raises `CannotAdopt`
         with what differs where none fits."""
-        if not labels:
-            return {}
         found: dict[str, str] = {}
-        nearest: dict[str, tuple[Key, list[Operation]]] = {}
-        walk = Walk(self.connection, HARD)
-        for key in self.order:
-            walk.skip(self.timeline.django(key))
-            if key[0] not in labels or key in self.applied:
-                continue
-            differences = self._differences(walk, key[0])
-            if not differences:
-                found[key[0]] = key[1]
-            known = nearest.get(key[0])
-            if known is None or len(differences) <= len(known[1]):
-                nearest[key[0]] = key, differences
-        for label, (key, differences) in nearest.items():
-            if label not in found:
-                lines = [operation.describe() for operation in differences]
-                raise CannotAdopt(dotted(key), lines, dotted(key))
+        for label, states in self._states(labels).items():
+            new = [state for state in states if state.key not in self.applied]
+            fits = [state for state in new if not state.differences]
+            if not fits:
+                nearest = min(reversed(new), key=lambda state: len(state.differences))
+                lines = [operation.describe() for operation in nearest.differences]
+                raise CannotAdopt(dotted(nearest.key), lines, dotted(nearest.key))
+            best = min(reversed(fits), key=lambda state: state.left_over(states))
+            found[label] = best.key[1]
         return found
 
-    def _differences(self, walk: Walk, label: str) -> list[Operation]:
-        """What would turn the live tables into those of the app's models at this point."""
-        keys = sorted(key for key in walk.tables.models if key[0] == label)
-        wanted = walk.declared(keys)
+    def _states(self, labels: Sequence[str]) -> dict[str, list[_State]]:
+        """What each migration of these apps makes of their tables, in order."""
+        states: dict[str, list[_State]] = {label: [] for label in labels}
+        walk = Walk(self.connection, HARD)
+        for key in self.order if labels else ():
+            walk.skip(self.timeline.django(key))
+            if key[0] in states:
+                states[key[0]].append(self._state(walk, key))
+        return states
+
+    def _state(self, walk: Walk, key: Key) -> _State:
+        models = sorted(model for model in walk.tables.models if model[0] == key[0])
+        wanted = walk.declared(models)
         live = self.live.only(wanted.graph.table_names)
         comparison = as_declared(live, wanted.graph, wanted.facts)
-        return list(diff(comparison.live, wanted.graph, drop=HARD))
+        differences = tuple(diff(comparison.live, wanted.graph, drop=HARD))
+        return _State(key, differences, frozenset(live.table_names), frozenset(comparison.extras))
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The tables of an app as one of its migrations leaves them, beside the live ones.
+
+    `differences` would turn the live ones into these; `tables` are those of them that are there,
+    and `extras` what stands on them and is not of this state.
+    """
+
+    key: Key
+    differences: tuple[Operation, ...]
+    tables: frozenset[TableName]
+    extras: frozenset[Extra]
+
+    def left_over(self, states: Sequence[_State]) -> int:
+        """How much is there that is not of this state, and is of another: what an earlier one had
+        and this one takes away is still to be taken away."""
+        tables = {name for state in states for name in state.tables - self.tables}
+        extras = [extra for extra in self.extras if any(state.has(extra) for state in states)]
+        return len(tables) + len(extras)
+
+    def has(self, extra: Extra) -> bool:
+        return extra.table in self.tables and extra not in self.extras
 
 
 def _made_by(timeline: Timeline, key: Key) -> Iterator[str]:

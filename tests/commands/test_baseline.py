@@ -17,7 +17,11 @@ class Book(models.Model):
 """
 PAGES = BOOK + "    pages = models.IntegerField(null=True)\n"
 SHELF = PAGES + "    shelf = models.IntegerField(null=True, db_index=True)\n"
-AUTHOR = SHELF + "\n\nclass Author(models.Model):\n    name = models.TextField()\n"
+AUTHOR = "\n\nclass Author(models.Model):\n    name = models.TextField()\n"
+THICK = """
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pages__gt=0), name="thick")]
+"""
 
 RECORD = "SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id"
 BASELINES = "SELECT migration_id, phase FROM _zanith_schema_snapshots WHERE phase = 'baseline'"
@@ -73,6 +77,24 @@ def test_tables_that_django_never_made_are_found_in_its_migrations(shop: Project
     shop.manage("zanith_apply", check=True)
     assert recorded(shop) == ["0001_book", "0002_pages", "0003_shelf"]
     shop.manage("zanith_diff", "models", "live", check=True)
+
+
+def test_what_a_migration_takes_away_and_is_still_there_is_not_recorded(shop: Project) -> None:
+    for name, models in (
+        ("more", SHELF + THICK + AUTHOR),
+        ("no_author", SHELF + THICK),
+        ("no_thick", SHELF),
+        ("no_index", SHELF.replace(", db_index=True", "")),
+        ("no_shelf", PAGES),
+    ):
+        shop.write("shop/models.py", models)
+        shop.manage("makemigrations", "shop", "-n", name, "-v0", check=True)
+
+    for last in ("0004_more", "0005_no_author", "0006_no_thick", "0007_no_index", "0008_no_shelf"):
+        shop.manage("migrate", "shop", last, "-v0", check=True)
+        shop.sql("DROP TABLE django_migrations")
+        shop.manage("zanith_baseline", "--no-files", check=True)
+        assert recorded(shop)[-1] == last
 
 
 def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> None:
