@@ -7,7 +7,7 @@ a snapshot of the phase `baseline`, and applied migrations whose files are gone 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -23,6 +23,7 @@ from zanith_django.gates import missing_files
 from zanith_django.ledger import BASELINE, Ledger
 from zanith_django.operations import Operation
 from zanith_django.project import live_graph, read_timeline
+from zanith_django.schema.ddl import table_of
 from zanith_django.schema.equality import Extra, as_declared
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
@@ -151,15 +152,28 @@ class _Search:
         return chosen
 
     def _begun(self) -> list[str]:
-        """Apps with a table that a migration makes of which Django has no record."""
-        there = {str(name).lower() for name in self.live.table_names}
-        begun = []
+        """Apps with a table that comes with a migration of which Django has no record."""
+        begun: dict[str, None] = {}
+        walk = Walk(self.connection, HARD)
         for key in self.order:
-            if key in self.applied or key[0] in begun:
-                continue
-            if any(table.lower() in there for table in _made_by(self.timeline, key)):
-                begun.append(key[0])
-        return begun
+            before = self._tables(walk, key[0])
+            walk.skip(self.timeline.django(key))
+            made = self._tables(walk, key[0]) - before
+            if key not in self.applied and any(name in self.live for name in made):
+                begun[key[0]] = None
+        return list(begun)
+
+    def _tables(self, walk: Walk, label: str) -> set[TableName]:
+        """Names of the tables that the models of an app have at this point."""
+        models = [model for key, model in walk.tables.models.items() if key[0] == label]
+        return {
+            table_of(
+                model.options.get("db_table") or f"{label}_{model.name_lower}",
+                self.live.default_schema,
+            )
+            for model in models
+            if model.options.get("managed", True) and not model.options.get("proxy")
+        }
 
     def _matches(self, labels: Sequence[str]) -> dict[str, str]:
         """{app: the last migration after which its tables are as they are}; raises `CannotAdopt`
@@ -217,14 +231,3 @@ class _State:
 
     def has(self, extra: Extra) -> bool:
         return extra.table in self.tables and extra not in self.extras
-
-
-def _made_by(timeline: Timeline, key: Key) -> Iterator[str]:
-    """Names of the tables that a Django migration makes."""
-    for operation in timeline.django(key).operations:
-        options: Mapping[str, object] = getattr(operation, "options", {})
-        if type(operation).__name__ != "CreateModel" or not options.get("managed", True):
-            continue
-        if not options.get("proxy"):
-            name = getattr(operation, "name_lower", "")
-            yield str(options.get("db_table") or f"{key[0]}_{name}")

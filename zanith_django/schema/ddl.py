@@ -162,11 +162,12 @@ def collect(
 
 def table_name(model: type[Model], default_schema: str) -> TableName:
     """The table of a model; `"schema"."table"` in `db_table` names a schema."""
-    return _table_name(model._meta.db_table, default_schema)
+    return table_of(model._meta.db_table, default_schema)
 
 
 @functools.lru_cache(maxsize=10_000)
-def _table_name(db_table: str, default_schema: str) -> TableName:
+def table_of(db_table: str, default_schema: str) -> TableName:
+    """The table that `db_table` names."""
     schema, name = split_identifier(db_table)
     schema = unquote(schema)
     return TableName("" if schema == default_schema else schema, unquote(name))
@@ -222,7 +223,7 @@ def _foreign_key(statement: Statement, default_schema: str) -> ForeignKey:
     return ForeignKey(
         name=unquote(str(parts["name"])),
         columns=tuple(map(unquote, parts["column"].columns)),
-        references=_table_name(str(parts["to_table"].table), default_schema),
+        references=table_of(str(parts["to_table"].table), default_schema),
         referenced_columns=tuple(map(unquote, parts["to_column"].columns)),
         on_delete=on_delete[1] if on_delete else "NO ACTION",
         on_update=on_update[1] if on_update else "NO ACTION",
