@@ -305,14 +305,17 @@ class Ledger:
         return sorted(begun, key=begun.__getitem__, reverse=True)
 
     def _unrecorded(self) -> dict[str, list[StepRow]]:
-        """{migration: the newest attempts of its steps}, of those not recorded as applied."""
+        """{migration: the newest attempts of its steps}, of those not recorded as applied. What
+        was accepted without a file counts as over: nobody can finish it."""
         if not self.exists():
             return {}
+        accepted = set(self.accepted())
         where = "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id)"
         newest = {(row.migration_id, row.step): row for row in self._steps(where)}
         found: dict[str, list[StepRow]] = {}
         for row in newest.values():
-            found.setdefault(row.migration_id, []).append(row)
+            if row.migration_id not in accepted:
+                found.setdefault(row.migration_id, []).append(row)
         return found
 
     def half_rolled_back(self) -> list[str]:
@@ -475,8 +478,15 @@ class Ledger:
         return {(row[0], row[1]): json.loads(row[2] or "{}") for row in rows}
 
     def accepted(self) -> list[str]:
-        """Applied migrations that need no file any more, as zanith_baseline was told."""
-        return list(self.runs().get((BASELINE, BASELINE), {}).get("accepted", []))
+        """Migrations, applied or half way, that need no file any more, as zanith_baseline said."""
+        if not self.exists():
+            return []
+        rows = self._rows(
+            "SELECT (graph #> '{run,accepted}')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s",
+            [BASELINE, BASELINE],
+        )
+        return json.loads(rows[0][0] or "[]") if rows else []
 
     def table_counts(self) -> dict[str, int]:
         """{migration: number of tables in its snapshot}; `before` is that of another migration."""

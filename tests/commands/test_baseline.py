@@ -176,3 +176,18 @@ def test_a_file_that_is_gone_stops_the_next_run_until_it_is_accepted(shop: Proje
     init.write_text(init.read_text().replace("0002_pages", "0003_shelf"))
     shop.manage("zanith_apply", check=True)
     shop.manage("zanith_plan", check=True)
+
+
+def test_a_file_that_stopped_half_way_and_is_gone_can_be_accepted(shop: Project) -> None:
+    shop.manage("zanith_generate", check=True)
+    shop.sql("ALTER TABLE shop_book ADD shelf integer")  # in the way of the waiting step
+    assert shop.manage("zanith_apply").returncode == 1
+    for file in (shop.root / "shop/zanith_migrations").glob("*_shelf.py"):
+        file.unlink()
+
+    said = shop.manage("zanith_baseline", check=True).stdout
+
+    assert "accepted without a file: " in said
+    assert "failed" not in shop.manage("zanith_status", check=True).stdout
+    shop.manage("migrate", "shop", "0003", "--fake", check=True)
+    assert shop.manage("zanith_rollback", "--steps", "1").stdout == "Nothing to roll back.\n"
