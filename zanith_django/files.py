@@ -107,13 +107,13 @@ def covered_after(config: AppConfig) -> str:
     if not path.exists():
         return ""
     try:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_bytes())
     except SyntaxError as error:
         raise BrokenFile(path, error.msg, error.lineno) from error
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            if "covered_after" in names:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if "covered_after" in [each.id for each in targets if isinstance(each, ast.Name)]:
                 return str(node.value.value or "")
     return ""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from django.apps import AppConfig
 
 from zanith_django.django_steps import is_data_step, title
+from zanith_django.exceptions import BrokenFile
 from zanith_django.files import covered_after, folder_of
 from zanith_django.ledger import FINISHED, REFUSED, Ledger
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
@@ -124,7 +126,7 @@ def uncovered(
 ) -> list[Key]:
     """Django migrations of managed apps that need a file and have none, in order. `since` says
     for each app the last one that needs none; by default its folder does."""
-    after = since or {config.label: covered_after(config) for config in managed}
+    after = since or {config.label: last_free(timeline, config) for config in managed}
     covered = {key for entry in timeline.entries if entry.migration for key in entry.covers}
     missing = []
     passed = {label for label, last in after.items() if not last}
@@ -134,6 +136,23 @@ def uncovered(
         if after.get(key[0]) == key[1]:
             passed.add(key[0])
     return missing
+
+
+def last_free(timeline: Timeline, config: AppConfig) -> str:
+    """`covered_after` of an app, or the squash that stands for it now. Raises `BrokenFile`."""
+    last = covered_after(config)
+    label, graph = config.label, timeline.loader.graph
+    names = [key[1] for key in graph.nodes if key[0] == label]
+    if not last or not names or last in names:
+        return last
+    for key, squash in timeline.loader.replacements.items():
+        if key in graph.nodes and (label, last) in squash.replaces:
+            return key[1]
+    (near,) = get_close_matches(last, names, n=1, cutoff=0)
+    raise BrokenFile(
+        folder_of(config) / "__init__.py",
+        f"covered_after names {last!r}, which {label} does not have; did you mean {near!r}?",
+    )
 
 
 def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:

@@ -20,12 +20,11 @@ from zanith_django.diff import SOFT
 from zanith_django.exceptions import NobodyToAsk, NotAdopted
 from zanith_django.files import (
     NewFile,
-    covered_after,
     folder_of,
     render_init,
     render_migration,
 )
-from zanith_django.gates import moved, uncovered
+from zanith_django.gates import last_free, moved, uncovered
 from zanith_django.operations import Operation
 from zanith_django.project import offline_timeline, read_timeline
 from zanith_django.timeline import Key, Timeline, django_order, dotted, load_django
@@ -114,7 +113,7 @@ def covered_since(timeline: Timeline, configs: Iterable[AppConfig]) -> dict[str,
     since = {}
     for config in configs:
         if (folder_of(config) / "__init__.py").exists():
-            since[config.label] = covered_after(config)
+            since[config.label] = last_free(timeline, config)
             continue
         applied = [
             key

@@ -125,6 +125,24 @@ def test_a_broken_file_is_named_with_its_line(shop: Project, old: str, new: str,
     assert_refused(shop, "zanith_plan", code=NO, says=says)
 
 
+def write_init(project: Project, text: str) -> Path:
+    return project.write("shop/zanith_migrations/__init__.py", text)
+
+
+def test_a_mistyped_covered_after_is_named(shop: Project) -> None:
+    path = write_init(shop, 'covered_after = "0001_inital"\n')
+    says = f"{path}: covered_after names '0001_inital', which shop does not have; did you mean "
+    for command in ("zanith_plan", "zanith_generate", "zanith_generate --check"):
+        assert_refused(shop, *command.split(), code=NO, says=f"{says}'0001_initial'?")
+
+
+def test_covered_after_may_have_a_type(shop: Project) -> None:
+    waiting(shop).unlink()
+    write_init(shop, 'covered_after: str = "0002_pages"\n')
+    shop.manage("zanith_generate", check=True)
+    assert not list(waiting(shop).parent.glob("*_pages.py"))
+
+
 def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
     shop.manage("zanith_apply", check=True)
     path = waiting(shop)
