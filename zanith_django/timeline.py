@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.utils import Error as DatabaseFailure
 
 from zanith_django.exceptions import BrokenFile, PartlyApplied, SeveralEnds, UnknownMigration
 from zanith_django.migration import DJANGO_PREFIX, LoadedMigration
@@ -116,11 +118,26 @@ def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
         loader = MigrationLoader(connection, ignore_no_migrations=True)
     except NodeNotFoundError as error:
         raise BrokenFile(f"{error.origin or error.node}", error) from error
-    except (ImportError, SyntaxError, AttributeError, NameError, TypeError) as error:
-        raise BrokenFile(getattr(error, "filename", None) or "of Django", error) from error
+    except DatabaseFailure:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _broken(error) from error
     for label, names in sorted(loader.detect_conflicts().items()):
         raise SeveralEnds(label, names)
     return loader
+
+
+def _broken(error: BaseException) -> BrokenFile:
+    """What is wrong in a file of Django's, with its line; what is wrong between files has none."""
+    if isinstance(error, SyntaxError):
+        return BrokenFile(error.filename, error.msg, error.lineno)
+    frames = traceback.extract_tb(error.__traceback__)
+    imported = [frame.filename for frame in frames if frame.name == "<module>"]
+    why = f"{type(error).__name__}: {error}"
+    if not imported:
+        return BrokenFile("of Django", why)
+    lines = [frame.lineno for frame in frames if frame.filename == imported[-1]]
+    return BrokenFile(imported[-1], why, lines[-1])
 
 
 def build(

@@ -125,6 +125,27 @@ def test_a_broken_file_is_named_with_its_line(shop: Project, old: str, new: str,
     assert_refused(shop, "zanith_plan", code=NO, says=says)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("    operations", "    1 / 0\n    operations", "_pages.py:12: ZeroDivisionError: "),
+        ("from django", "import nothing\nfrom django", "_pages.py:3: ModuleNotFoundError: No mod"),
+        ("from django", "raise SystemExit(3)\nfrom django", "_pages.py:3: SystemExit: 3"),
+        ("null=True", "nul=True", "TypeError: Field.__init__() got"),
+        ("= [", "= = [", "_pages.py:8: invalid syntax"),
+        ("class Migration", "class Other", "0002_pages in app shop has no Migration class"),
+        ('"0001_initial"', '"0002_pages"', "of Django: CircularDependencyError: shop.0002_pages"),
+    ],
+)
+def test_a_broken_file_of_django_is_named(shop: Project, old: str, new: str, says: str) -> None:
+    path = shop.root / "shop/migrations/0002_pages.py"
+    text = path.read_text().replace("'", '"')
+    assert old in text
+    path.write_text(text.replace(old, new))
+    assert_refused(shop, "zanith_plan", code=NO, says="Migration file ")
+    assert_refused(shop, "zanith_apply", code=NO, says=says)
+
+
 def write_init(project: Project, text: str) -> Path:
     return project.write("shop/zanith_migrations/__init__.py", text)
 
