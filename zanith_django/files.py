@@ -138,10 +138,12 @@ def load_all(configs: Iterable[AppConfig] | None = None) -> list[LoadedMigration
 
 
 def paths_of(config: AppConfig) -> list[Path]:
+    """The migration files of an app. Editors leave hidden ones beside them, as locks."""
     folder = folder_of(config)
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+    found = (path for path in folder.glob("[!.]*.py") if path.stem != "__init__")
+    return sorted(path for path in found if not path.is_dir())
 
 
 def load(path: Path, app_label: str) -> LoadedMigration:
@@ -190,7 +192,7 @@ def _import(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise BrokenFile(path, error.msg, error.lineno) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = frames[-1].lineno if frames else None
         raise BrokenFile(path, f"{type(error).__name__}: {error}", line) from error

@@ -20,6 +20,9 @@ class Book(models.Model):
     title = models.CharField(max_length=20)
 """
 
+# As an editor of Windows saves it, with a byte order mark.
+COVERED = '\ufeffcovered_after = "0002_pages"'
+
 NO = EnvironmentProblem.returncode
 WRONG = UsageError.returncode
 
@@ -112,6 +115,7 @@ def test_an_unknown_alias_is_named(shop: Project) -> None:
         ("column=", "colum=", "TypeError"),
         ('"integer"', "7", ":9: addColumn: column.type is 7, not str"),
         ("import zanith_django", "import nothing", ":3: ModuleNotFoundError"),
+        ("import zanith_django", "raise SystemExit(3)\nimport zanith_django", ":3: SystemExit"),
         ("(zanith.Migration)", "", "has no class Migration(zanith.Migration)"),
         ("0002_pages", "0009_pages", "covers shop.0009_pages, which does not exist"),
     ],
@@ -157,11 +161,25 @@ def test_a_mistyped_covered_after_is_named(shop: Project) -> None:
         assert_refused(shop, *command.split(), code=NO, says=f"{says}'0001_initial'?")
 
 
-def test_covered_after_may_have_a_type(shop: Project) -> None:
+@pytest.mark.parametrize("text", ['covered_after: str = "0002_pages"', COVERED], ids=ascii)
+def test_covered_after_is_read_as_python_reads_it(shop: Project, text: str) -> None:
     waiting(shop).unlink()
-    write_init(shop, 'covered_after: str = "0002_pages"\n')
+    write_init(shop, text)
     shop.manage("zanith_generate", check=True)
     assert not list(waiting(shop).parent.glob("*_pages.py"))
+
+
+def test_an_init_that_is_not_utf_8_is_named(shop: Project) -> None:
+    path = write_init(shop, "")
+    path.write_bytes(b'"""caf\xe9"""\n')
+    assert_refused(shop, "zanith_plan", code=NO, says=f"Migration file {path}")
+
+
+def test_what_only_looks_like_a_migration_file_is_left_alone(shop: Project) -> None:
+    folder = waiting(shop).parent
+    (folder / "20260103_000000_more.py").mkdir()
+    (folder / ".#20260102_000000_pages.py").symlink_to("somebody@somewhere.42")
+    shop.manage("zanith_plan", check=True)
 
 
 def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
