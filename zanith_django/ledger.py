@@ -27,6 +27,8 @@ FINISHED = (DONE, SKIPPED)
 TAKEN_BACK = "undone by Django's migrate"
 
 REFUSED = "refused — "
+# In a database of which the encoding lacks that dash.
+REFUSED_PLAIN = "refused - "
 UNDOING = "rolling back"
 
 _STEP_ID = re.compile(r"(.*)::(\d{4,})(?:\.(\d+))?", re.DOTALL)
@@ -60,7 +62,8 @@ class StepRow:
     @property
     def stopped(self) -> bool:
         """It began and did not come to its end; what a gate refused never began."""
-        return self.status in (RUNNING, FAILED) and not (self.error or "").startswith(REFUSED)
+        refused = (self.error or "").startswith((REFUSED, REFUSED_PLAIN))
+        return self.status in (RUNNING, FAILED) and not refused
 
     @property
     def undoing(self) -> bool:
@@ -423,6 +426,8 @@ class Ledger:
 
     def refuse(self, migration_id: str, new: NewStep, error: str) -> None:
         """A failed row for a step that a gate refused; nothing ran. `error` begins with REFUSED."""
+        if self._value("SHOW server_encoding") != "UTF8":
+            error = error.replace(REFUSED, REFUSED_PLAIN, 1)
         known = self.latest(migration_id).get(new.step)
         attempt = known.attempt + 1 if known else 1
         row_id = step_id(migration_id, new.step, attempt)

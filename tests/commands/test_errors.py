@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
+from psycopg import sql
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.project import SETTINGS, Project
+from tests.servers import Server
 from zanith_django.exceptions import EnvironmentProblem, UsageError
 
 BOOK = """
@@ -103,6 +106,24 @@ def test_a_server_that_does_not_answer_is_named(shop: Project) -> None:
 def test_an_unknown_alias_is_named(shop: Project) -> None:
     says = "There is no database 'other'.\nDATABASES has: default."
     assert_refused(shop, "zanith_apply", "--database", "other", code=WRONG, says=says)
+
+
+def test_a_database_need_not_be_utf_8(shop: Project, server: Server) -> None:
+    name = shop.database.name
+    server.drop_database(name)
+    with psycopg.connect(server.maintenance_url, autocommit=True) as connection:
+        latin = "CREATE DATABASE {} ENCODING LATIN1 LOCALE 'C' TEMPLATE template0"
+        connection.execute(sql.SQL(latin).format(sql.Identifier(name)))
+    shop.manage("zanith_apply", check=True)
+    shop.write("shop/models.py", BOOK)
+    shop.manage("zanith_generate", "--name", "less", check=True)
+
+    refused = shop.manage("zanith_apply", "--max-risk", "100")
+
+    assert "needs --allow-destructive" in refused.stderr
+    assert "refused - destructive not allowed" in shop.manage("zanith_history", "-v2").stdout
+    assert "failed" not in shop.manage("zanith_status", check=True).stdout
+    shop.manage("zanith_apply", "--max-risk", "100", "--allow-destructive", check=True)
 
 
 # --- files ---------------------------------------------------------------------------------------

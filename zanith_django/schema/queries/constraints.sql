@@ -21,7 +21,7 @@ SELECT c.conrelid,
        coalesce(i.indnullsnotdistinct, false),
        CASE WHEN c.condeferred THEN 'deferred' WHEN c.condeferrable THEN 'immediate' ELSE '' END,
        c.convalidated,
-       -- ALTER TABLE … DISABLE TRIGGER ALL leaves a foreign key that nothing enforces.
+       -- ALTER TABLE ... DISABLE TRIGGER ALL leaves a foreign key that nothing enforces.
        c.enforced AND (c.contype <> 'f' OR NOT EXISTS (
            SELECT FROM pg_catalog.pg_trigger t
            WHERE t.tgconstraint = c.oid AND t.tgenabled NOT IN ('O', 'A'))),
