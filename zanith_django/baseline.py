@@ -7,7 +7,7 @@ a snapshot of the phase `baseline`, and applied migrations whose files are gone 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -55,9 +55,14 @@ class Baseline:
         return bool(self.recorded or self.files or self.accepted or self.snapshot)
 
 
-def baseline(connection: BaseDatabaseWrapper, options: Options) -> Baseline:
-    """Adopt the database. Run again, it does nothing more. Raises `CannotAdopt`."""
-    with working_session(connection, wait=options.lock_wait):
+def baseline(
+    connection: BaseDatabaseWrapper,
+    options: Options,
+    on_wait: Callable[[str], None] | None = None,
+) -> Baseline:
+    """Adopt the database. Run again, it does nothing more. `on_wait` is told who holds the run
+    lock. Raises `CannotAdopt`."""
+    with working_session(connection, wait=options.lock_wait, on_wait=on_wait):
         live = live_graph(connection)
         timeline = read_timeline(connection)
         recorded = tuple(_Search(connection, timeline, live).adopted(options.at))

@@ -7,6 +7,7 @@ import pytest
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.project import SETTINGS, Project
+from zanith_django.run_lock import CLASS_ID, OBJECT_ID
 
 BOOK = """
 from django.db import models
@@ -150,6 +151,14 @@ def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> Non
     assert recorded(shop) == []
     shop.manage("zanith_baseline", "--at", "shop.0001_book", check=True)
     assert recorded(shop) == ["0001_book"]
+
+
+def test_it_says_for_whom_it_waits(shop: Project) -> None:
+    with shop.database.connect() as other:
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [CLASS_ID, OBJECT_ID])
+        refused = shop.manage("zanith_baseline", "--lock-wait", "0.1")
+    assert refused.returncode == 1
+    assert "Waiting for another run to end: " in refused.stdout
 
 
 def test_a_file_that_is_gone_stops_the_next_run_until_it_is_accepted(shop: Project) -> None:

@@ -44,7 +44,12 @@ class Command(ZanithCommand):
             files=not options["no_files"],
             lock_wait=options["lock_wait"],
         )
-        self.say(_lines(baseline(connection, given), dry_run=given.dry_run))
+        found = baseline(connection, given, self._waiting)
+        self.say(_lines(found, dry_run=given.dry_run))
+
+    def _waiting(self, holder: str) -> None:
+        self.stdout.write(f"Waiting for another run to end: {holder}")
+        self.stdout.flush()
 
 
 def _lines(found: Baseline, *, dry_run: bool) -> list[str]:
