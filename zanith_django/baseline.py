@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,7 +28,10 @@ from zanith_django.schema.ddl import table_of
 from zanith_django.schema.equality import Extra, as_declared
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
-from zanith_django.walk import Walk
+from zanith_django.walk import Walk, works_on_data
+
+Unseen = tuple[Key, Key]
+"""A migration, and the one before it in its app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,14 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """What was found and, but for a dry run, done: Django migrations recorded, files written,
-    applied migrations accepted without a file; `snapshot` tells that a new one was due."""
+    applied migrations accepted without a file; `snapshot` tells that a new one was due.
+
+    `unseen` are those of the recorded that work on data and that nothing in the schema proves to
+    have run.
+    """
 
     recorded: tuple[Key, ...]
+    unseen: tuple[Unseen, ...]
     files: tuple[NewFile, ...]
     accepted: tuple[str, ...]
     snapshot: bool
@@ -65,13 +74,13 @@ def baseline(
     with working_session(connection, wait=options.lock_wait, on_wait=on_wait):
         live = live_graph(connection)
         timeline = read_timeline(connection)
-        recorded = tuple(_Search(connection, timeline, live).adopted(options.at))
+        recorded, unseen = _Search(connection, timeline, live).adopted(options.at)
         files = tuple(_inits(timeline, recorded)) if options.files else ()
         ledger = Ledger(connection)
         gone = tuple(missing_files(ledger, timeline))
         # A database that moved on since keeps the baseline that it has.
         due = (BASELINE, BASELINE) not in ledger.runs()
-        found = Baseline(recorded, files, gone, due)
+        found = Baseline(recorded, unseen, files, gone, due)
         if found.changes and not options.dry_run:
             _write(connection, timeline, live, found)
         return found
@@ -119,10 +128,12 @@ class _Search:
         self.order = django_order(timeline.loader)
         self.applied = set(timeline.loader.applied_migrations)
 
-    def adopted(self, at: Sequence[str]) -> list[Key]:
-        """Django migrations whose work is there though no record says so, in order."""
+    def adopted(self, at: Sequence[str]) -> tuple[tuple[Key, ...], tuple[Unseen, ...]]:
+        """Django migrations whose work is there though no record says so, in order, and those
+        of them that cannot be seen."""
         told = self._told(at)
-        found = self._matches([label for label in self._begun() if label not in told]) | told
+        fits = self._matches([label for label in self._begun() if label not in told])
+        found = {label: keys[-1][1] for label, keys in fits.items()} | told
         adopted = []
         for label, last in found.items():
             for key in self.order:
@@ -131,7 +142,15 @@ class _Search:
                 if key == (label, last):
                     break
         needed = self._with_parents(adopted)
-        return [key for key in self.order if key in needed]
+        unseen = tuple(pair for keys in fits.values() for pair in self._unseen(keys))
+        return tuple(key for key in self.order if key in needed), unseen
+
+    def _unseen(self, fits: Sequence[Key]) -> Iterator[Unseen]:
+        """Of the migrations behind the first that fits those that work on data."""
+        own = [key for key in self.order if key[0] == fits[0][0]]
+        for before, key in pairwise(own[own.index(fits[0]) : own.index(fits[-1]) + 1]):
+            if key not in self.applied and works_on_data(self.timeline.django(key)):
+                yield key, before
 
     def _told(self, at: Sequence[str]) -> dict[str, str]:
         told = {}
@@ -180,10 +199,10 @@ class _Search:
             if model.options.get("managed", True) and not model.options.get("proxy")
         }
 
-    def _matches(self, labels: Sequence[str]) -> dict[str, str]:
-        """{app: the last migration after which its tables are as they are}; raises `CannotAdopt`
-        with what differs where none fits."""
-        found: dict[str, str] = {}
+    def _matches(self, labels: Sequence[str]) -> dict[str, list[Key]]:
+        """{app: the migrations after which its tables are as they are}, of each at least one;
+        raises `CannotAdopt` with what differs where none fits."""
+        found: dict[str, list[Key]] = {}
         for label, states in self._states(labels).items():
             new = [state for state in states if state.key not in self.applied]
             fits = [state for state in new if not state.differences]
@@ -191,8 +210,8 @@ class _Search:
                 nearest = min(reversed(new), key=lambda state: len(state.differences))
                 lines = [operation.describe() for operation in nearest.differences]
                 raise CannotAdopt(dotted(nearest.key), lines, dotted(nearest.key))
-            best = min(reversed(fits), key=lambda state: state.left_over(states))
-            found[label] = best.key[1]
+            left = {state.key: state.left_over(states) for state in fits}
+            found[label] = [key for key in left if left[key] == min(left.values())]
         return found
 
     def _states(self, labels: Sequence[str]) -> dict[str, list[_State]]:

@@ -429,5 +429,11 @@ def _itself(migration: DjangoMigration) -> Operation:
     )
 
 
+def works_on_data(migration: DjangoMigration) -> bool:
+    """Does it do what no state of the models tells?"""
+    parts = (part for operation in migration.operations for part in reaching_database(operation))
+    return has_own_apply(migration) or any(is_data_step(p) and not _is_noop(p) for p in parts)
+
+
 def _is_noop(operation: DjangoOperation) -> bool:
     return isinstance(operation, AlterModelOptions) or does_nothing(operation)

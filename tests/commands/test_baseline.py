@@ -153,6 +153,28 @@ def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> Non
     assert recorded(shop) == ["0001_book"]
 
 
+def test_a_step_on_data_that_nothing_proves_is_told(shop: Project) -> None:
+    sql = 'migrations.RunSQL("SELECT 1")'
+    index = 'migrations.AddIndex("book", models.Index(fields=["pages"], name="by_pages"))'
+    names = ["0003_shelf", "0004_fill", "0005_index", "0006_fill", "0007_fill"]
+    for before, name, operation in zip(names, names[1:], (sql, index, sql, sql), strict=False):
+        text = MIGRATION.format(dependencies=[("shop", before)], operation=operation)
+        shop.write(f"shop/migrations/{name}.py", text)
+    shop.manage("migrate", "shop", "-v0", check=True)
+    shop.sql("DROP TABLE django_migrations")
+
+    said = shop.manage("zanith_baseline", "--dry-run", check=True).stdout
+    assert [line for line in said.splitlines() if "cannot be seen" in line] == [
+        "cannot be seen in the schema: the SQL or Python of shop.0006_fill · "
+        "if it did not run here: --at shop.0005_index",
+        "cannot be seen in the schema: the SQL or Python of shop.0007_fill · "
+        "if it did not run here: --at shop.0006_fill",
+    ]
+    told = shop.manage("zanith_baseline", "--at", "shop.0005_index", check=True).stdout
+    assert "cannot be seen" not in told
+    assert recorded(shop)[-1] == "0005_index"
+
+
 def test_it_says_for_whom_it_waits(shop: Project) -> None:
     with shop.database.connect() as other:
         other.execute("SELECT pg_advisory_lock(%s, %s)", [CLASS_ID, OBJECT_ID])

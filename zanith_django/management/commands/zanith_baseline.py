@@ -57,6 +57,11 @@ def _lines(found: Baseline, *, dry_run: bool) -> list[str]:
         return ["Nothing to do: the database is adopted already."]
     would = "would be " if dry_run else ""
     lines = [f"{would}recorded as applied: {dotted(key)}" for key in found.recorded]
+    lines += [
+        f"cannot be seen in the schema: the SQL or Python of {dotted(key)} · "
+        f"if it did not run here: --at {dotted(before)}"
+        for key, before in found.unseen
+    ]
     lines += [f"{would}written: {near(file.path)}" for file in found.files]
     lines += [f"{would}accepted without a file: {name}" for name in found.accepted]
     if found.snapshot:
