@@ -10,7 +10,8 @@ ZanithError
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
-    ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile
+    ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
+    │   CannotWrite
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
@@ -429,6 +430,19 @@ class BrokenFile(EnvironmentProblem):
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
         return f"Migration file {place}: {self.why}"
+
+
+class CannotWrite(EnvironmentProblem):
+    def __init__(self, path: object, error: OSError) -> None:
+        self.path, self.error = path, error
+        self.hint = (
+            "See that its folder is one and can be written to. zanith_baseline --no-files writes "
+            "no files."
+        )
+        super().__init__(path, error)
+
+    def __str__(self) -> str:
+        return f"Cannot write {self.path}: {self.error.strerror}."
 
 
 class MissingRight(EnvironmentProblem):

@@ -21,7 +21,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 
 from zanith_django.conf import conf
-from zanith_django.exceptions import BadSetting, BrokenFile, UnknownApp
+from zanith_django.exceptions import BadSetting, BrokenFile, CannotWrite, UnknownApp
 from zanith_django.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
 from zanith_django.schema import collector
@@ -216,8 +216,12 @@ class NewFile:
     text: str
 
     def write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(self.text)
+        """Raises `CannotWrite`."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(self.text)
+        except OSError as error:
+            raise CannotWrite(self.path, error) from error
 
 
 def render_migration(

@@ -17,7 +17,7 @@ from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
 from zanith_django.diff import SOFT
-from zanith_django.exceptions import NobodyToAsk, NotAdopted
+from zanith_django.exceptions import CannotWrite, NobodyToAsk, NotAdopted
 from zanith_django.files import (
     NewFile,
     folder_of,
@@ -81,7 +81,8 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
 def make_django_migrations(
     labels: Sequence[str], name: str, *, interactive: bool, output: object
 ) -> None:
-    """Django's makemigrations for these apps, where their models moved on. Raises `NobodyToAsk`."""
+    """Django's makemigrations for these apps, where their models moved on. Raises `NobodyToAsk` and
+    `CannotWrite`."""
     options = {"name": name} if name else {}
     words = ("makemigrations", *labels)
     try:
@@ -90,6 +91,8 @@ def make_django_migrations(
         if interactive:  # somebody chose to leave
             raise
         raise NobodyToAsk(labels) from error
+    except OSError as error:
+        raise CannotWrite(error.filename, error) from error
 
 
 def missing_django_migrations(labels: Collection[str]) -> list[DjangoMigration]:

@@ -175,6 +175,18 @@ def test_a_step_on_data_that_nothing_proves_is_told(shop: Project) -> None:
     assert recorded(shop)[-1] == "0005_index"
 
 
+def test_files_that_cannot_be_written_can_be_left(shop: Project) -> None:
+    path = shop.write("shop/zanith_migrations", "not a folder")
+
+    refused = shop.manage("zanith_baseline")
+
+    assert refused.returncode == 3
+    assert f"CommandError: Cannot write {path}/__init__.py: File exists." in refused.stderr
+    assert "zanith_baseline --no-files writes no files." in refused.stderr
+    assert "Cannot write " in shop.manage("zanith_generate").stderr
+    shop.manage("zanith_baseline", "--no-files", check=True)
+
+
 def test_it_says_for_whom_it_waits(shop: Project) -> None:
     with shop.database.connect() as other:
         other.execute("SELECT pg_advisory_lock(%s, %s)", [CLASS_ID, OBJECT_ID])

@@ -265,6 +265,16 @@ def test_a_question_that_nobody_can_answer_leads_to_makemigrations(shop: Project
     assert "Run makemigrations shop in a terminal, then this again." in done.stderr
 
 
+def test_a_file_that_cannot_be_written_is_named(shop: Project) -> None:
+    name = 300 * "x"
+    says = f"_{name}.py: File name too long."
+    assert_refused(shop, "zanith_generate", "--empty", "shop", "--name", name, code=NO, says=says)
+    shop.write("shop/models.py", BOOK)  # now makemigrations has something to write
+    done = shop.manage("zanith_generate", "--name", name)
+    assert done.returncode == NO
+    assert says in done.stderr
+
+
 # --- settings ------------------------------------------------------------------------------------
 
 
