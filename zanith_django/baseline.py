@@ -7,7 +7,7 @@ a snapshot of the phase `baseline`, and applied migrations whose files are gone 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -132,18 +132,34 @@ class _Search:
         """Django migrations whose work is there though no record says so, in order, and those
         of them that cannot be seen."""
         told = self._told(at)
-        fits = self._matches([label for label in self._begun() if label not in told])
-        found = {label: keys[-1][1] for label, keys in fits.items()} | told
-        adopted = []
-        for label, last in found.items():
-            for key in self.order:
-                if key[0] == label and key not in self.applied:
-                    adopted.append(key)
-                if key == (label, last):
-                    break
-        needed = self._with_parents(adopted)
+        fits = self._matches([label for label in self._begun() if label not in told]) | told
+        adopted = self._up_to(fits)
+        while lacking := self._lacking(adopted):
+            key, parent = lacking
+            if len(fits[key[0]]) == 1:
+                why = f"it stands on {dotted(parent)}, whose tables are not there"
+                raise CannotAdopt(dotted(key), [why], dotted(parent))
+            fits[key[0]].pop()  # what changes no table cannot have run before that one
+            adopted = self._up_to(fits)
         unseen = tuple(pair for keys in fits.values() for pair in self._unseen(keys))
-        return tuple(key for key in self.order if key in needed), unseen
+        return tuple(adopted), unseen
+
+    def _up_to(self, fits: Mapping[str, Sequence[Key]]) -> list[Key]:
+        """The migrations of these apps up to the last one named that are not recorded."""
+        found: set[Key] = set()
+        for label, keys in fits.items():
+            own = [key for key in self.order if key[0] == label]
+            found.update(own[: own.index(keys[-1]) + 1])
+        return [key for key in self.order if key in found and key not in self.applied]
+
+    def _lacking(self, adopted: Sequence[Key]) -> tuple[Key, Key] | None:
+        """A migration to adopt, and one that it stands on and that is not there."""
+        there = self.applied.union(adopted)
+        for key in adopted:
+            for parent in self.timeline.loader.graph.forwards_plan(key):
+                if parent not in there:
+                    return key, (parent[0], parent[1])
+        return None
 
     def _unseen(self, fits: Sequence[Key]) -> Iterator[Unseen]:
         """Of the migrations behind the first that fits those that work on data."""
@@ -152,28 +168,14 @@ class _Search:
             if key not in self.applied and works_on_data(self.timeline.django(key)):
                 yield key, before
 
-    def _told(self, at: Sequence[str]) -> dict[str, str]:
+    def _told(self, at: Sequence[str]) -> dict[str, list[Key]]:
         told = {}
         for name in at:
             key = key_of(name)
             if key not in self.order:
                 raise UnknownMigration(name)
-            told[key[0]] = key[1]
+            told[key[0]] = [key]
         return told
-
-    def _with_parents(self, adopted: Sequence[Key]) -> set[Key]:
-        """What an adopted migration stands on must be there, or adopted as well."""
-        chosen = set(adopted)
-        for key in adopted:
-            for parent in self.timeline.loader.graph.forwards_plan(key):
-                known = (parent[0], parent[1])
-                if known not in chosen and known not in self.applied:
-                    raise CannotAdopt(
-                        dotted(key),
-                        [f"it stands on {dotted(known)}, whose tables are not there"],
-                        dotted(known),
-                    )
-        return chosen
 
     def _begun(self) -> list[str]:
         """Apps with a table that comes with a migration of which Django has no record."""

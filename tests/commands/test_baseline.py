@@ -153,6 +153,23 @@ def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> Non
     assert recorded(shop) == ["0001_book"]
 
 
+def test_what_stands_on_a_migration_that_is_still_to_run_has_not_run(shop: Project) -> None:
+    shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop", "store"]))
+    shop.add_app("store", "")
+    shop.write("store/migrations/0001_it.py", MIGRATION.format(dependencies=[], operation=MADE))
+    later = MIGRATION.format(
+        dependencies=[("store", "0001_it"), ("shop", "0003_shelf")],
+        operation='migrations.RunSQL("SELECT 1")',
+    )
+    shop.write("store/migrations/0002_later.py", later)
+    shop.manage("migrate", "store", "0001", "-v0", check=True)
+    shop.sql("DROP TABLE django_migrations")
+
+    shop.manage("zanith_baseline", "--no-files", check=True)
+
+    assert recorded(shop, "store") == ["0001_it"]
+
+
 def test_a_step_on_data_that_nothing_proves_is_told(shop: Project) -> None:
     sql = 'migrations.RunSQL("SELECT 1")'
     index = 'migrations.AddIndex("book", models.Index(fields=["pages"], name="by_pages"))'
