@@ -213,7 +213,8 @@ class _Search:
                 lines = [operation.describe() for operation in nearest.differences]
                 raise CannotAdopt(dotted(nearest.key), lines, dotted(nearest.key))
             left = {state.key: state.left_over(states) for state in fits}
-            found[label] = [key for key in left if left[key] == min(left.values())]
+            least = min(left.values())
+            found[label] = [key for key in left if left[key] == least]
         return found
 
     def _states(self, labels: Sequence[str]) -> dict[str, list[_State]]:

@@ -422,9 +422,9 @@ class BadSetting(EnvironmentProblem):
 
 
 class BrokenFile(EnvironmentProblem):
-    def __init__(self, path: object, why: object, line: int | None = None) -> None:
+    def __init__(self, path: object, why: object, line: int | None = None, hint: str = "") -> None:
         self.path, self.why, self.line = path, why, line
-        self.hint = "Mend the file, or delete it and run zanith_generate."
+        self.hint = hint or "Mend the file, or delete it and run zanith_generate."
         super().__init__(path, why)
 
     def __str__(self) -> str:

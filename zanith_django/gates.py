@@ -152,6 +152,7 @@ def last_free(timeline: Timeline, config: AppConfig) -> str:
     raise BrokenFile(
         folder_of(config) / "__init__.py",
         f"covered_after names {last!r}, which {label} does not have; did you mean {near!r}?",
+        hint="Write the last Django migration that needs no file of ours.",
     )
 
 

@@ -117,7 +117,7 @@ def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     try:
         loader = MigrationLoader(connection, ignore_no_migrations=True)
     except NodeNotFoundError as error:
-        raise BrokenFile(f"{error.origin or error.node}", error) from error
+        raise BrokenFile(f"{error.origin or error.node}", error, hint=_OF_DJANGO) from error
     except DatabaseFailure:
         raise
     except (Exception, SystemExit) as error:
@@ -127,17 +127,20 @@ def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     return loader
 
 
+_OF_DJANGO = "Mend it: migrate and showmigrations stop there as well."
+
+
 def _broken(error: BaseException) -> BrokenFile:
     """What is wrong in a file of Django's, with its line; what is wrong between files has none."""
     if isinstance(error, SyntaxError):
-        return BrokenFile(error.filename, error.msg, error.lineno)
+        return BrokenFile(error.filename, error.msg, error.lineno, _OF_DJANGO)
     frames = traceback.extract_tb(error.__traceback__)
     imported = [frame.filename for frame in frames if frame.name == "<module>"]
     why = f"{type(error).__name__}: {error}"
     if not imported:
-        return BrokenFile("of Django", why)
+        return BrokenFile("of Django", why, hint=_OF_DJANGO)
     lines = [frame.lineno for frame in frames if frame.filename == imported[-1]]
-    return BrokenFile(imported[-1], why, lines[-1])
+    return BrokenFile(imported[-1], why, lines[-1], _OF_DJANGO)
 
 
 def build(

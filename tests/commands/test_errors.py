@@ -167,7 +167,7 @@ def test_a_broken_file_of_django_is_named(shop: Project, old: str, new: str, say
     text = path.read_text().replace("'", '"')
     assert old in text
     path.write_text(text.replace(old, new))
-    assert_refused(shop, "zanith_plan", code=NO, says="Migration file ")
+    assert_refused(shop, "zanith_plan", code=NO, says="\nMend it: migrate and showmigrations stop")
     assert_refused(shop, "zanith_apply", code=NO, says=says)
 
 
@@ -177,9 +177,12 @@ def write_init(project: Project, text: str) -> Path:
 
 def test_a_mistyped_covered_after_is_named(shop: Project) -> None:
     path = write_init(shop, 'covered_after = "0001_inital"\n')
-    says = f"{path}: covered_after names '0001_inital', which shop does not have; did you mean "
+    says = (
+        f"{path}: covered_after names '0001_inital', which shop does not have; did you mean "
+        "'0001_initial'?\nWrite the last Django migration that needs no file of ours."
+    )
     for command in ("zanith_plan", "zanith_generate", "zanith_generate --check"):
-        assert_refused(shop, *command.split(), code=NO, says=f"{says}'0001_initial'?")
+        assert_refused(shop, *command.split(), code=NO, says=says)
 
 
 @pytest.mark.parametrize("text", ['covered_after: str = "0002_pages"', COVERED], ids=ascii)
