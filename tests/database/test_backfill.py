@@ -25,6 +25,7 @@ from zanith_django.backfill import Progress, backfill, next_size
 from zanith_django.ledger import DONE, RUNNING, Ledger
 from zanith_django.operations.base import Batches, Context
 from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.data import Backfill
 from zanith_django.schema.graph import TableName
 
 CHECKPOINT = "20260501_113022_fill::0001"
@@ -287,6 +288,20 @@ def test_only_rows_that_the_predicate_selects_are_written(connection: DatabaseWr
     assert run(connection, filling("v = id::text || '%s'", where)) == 106
     assert value(connection, "SELECT count(v) FROM t WHERE id = 7 OR id % 10 = 0") == 106
     assert value(connection, "SELECT count(v) FROM t") == 106
+
+
+def test_comments_of_the_author_do_not_swallow_the_range_and_the_predicate(
+    connection: DatabaseWrapper,
+) -> None:
+    execute(connection, "CREATE TABLE t (id int PRIMARY KEY, v int)")
+    execute(connection, "INSERT INTO t SELECT g, nullif(-g, -7) FROM generate_series(1, 250) g")
+    step = Backfill(table="t", column="v", value="id * 2 -- doubled", where="v IS NULL -- new")
+    (batches,) = step.statements(Context())
+    assert isinstance(batches, Batches)
+    assert run(connection, batches) == 1
+    execute(connection, batches.sql)
+    assert value(connection, "SELECT sum(v) FROM t WHERE id <> 7") == 7 - 250 * 251 // 2
+    assert value(connection, "SELECT v FROM t WHERE id = 7") == 14
 
 
 def test_a_row_whose_value_stays_null_is_written_once(connection: DatabaseWrapper) -> None:
