@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
 from zanith_django import sql
+from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
@@ -68,6 +69,8 @@ def backfill(
 
     Rows that others insert meanwhile are for a default or a trigger to keep right; those that
     come behind the cursor without are written too, as long as that is not an endless chase.
+    Raises `RowsHidden` where row security hides rows, and `RowsLeft` where rows that stood there
+    all the time cannot be written.
     The connection is in autocommit, the ledger on the same one. A batch waits for row locks as
     long as the session's `lock_timeout` lets it; a deadlock or serialization failure is retried.
     """
@@ -116,6 +119,7 @@ class _Run:
         self.started = time.monotonic()
 
     def run(self) -> int:
+        self._refuse_hidden_rows()
         if self._is_left():
             self._save(status=RUNNING, total_rows=self._estimate())
             self._walk_until_none_is_missed()
@@ -127,20 +131,40 @@ class _Run:
         a copy lacks is in its journal; the copy itself may have another name by now."""
         if self.checkpoint.status != DONE:
             return True
-        if self.copies or not self._missed():
+        if self.copies or not self._missed()[0]:
             return False
         self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
         return True
 
+    def _refuse_hidden_rows(self) -> None:
+        text = sql.compose(
+            "SELECT row_security_active({it}::regclass), current_user", it=self.regclass
+        )
+        hidden, role = rows_of(self.connection, text)[0]
+        if hidden:
+            raise RowsHidden(str(self.name), role)
+
     def _walk_until_none_is_missed(self) -> None:
         allowed: float = float("inf")
         for _ in range(PASSES):
+            since, before = self._horizon(), self.checkpoint.processed_rows
             self._pass(ranges_of(self.connection, self.table, self.regclass))
-            missed = 0 if self.copies else self._missed()
-            if not 0 < missed <= allowed:
+            missed, stuck = (0, 0) if self.copies else self._missed(since)
+            nothing_written = self.checkpoint.processed_rows == before
+            if not 0 < missed <= allowed or (stuck and nothing_written):
                 break
             allowed = 2 * missed + FIRST_SIZE  # more than that: they come faster than we write
             self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
+        if stuck:
+            raise RowsLeft(str(self.name), stuck, str(self.where).strip())
+
+    def _horizon(self) -> str | None:
+        """The oldest transaction that runs as a pass begins: what those before it wrote, the whole
+        pass sees. None where only the rest of a pass is left."""
+        if self.checkpoint.cursor:
+            return None
+        text = "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text"
+        return str(rows_of(self.connection, text)[0][0])
 
     def _pass(self, ranges: Ranges) -> None:
         first = True
@@ -219,22 +243,26 @@ class _Run:
         self.checkpoint = dataclasses.replace(self.checkpoint, **fields)
         self.ledger.save_checkpoint(self.checkpoint)
 
-    def _missed(self) -> int:
-        """How many rows are still to be written, by one snapshot of the whole table.
+    def _missed(self, since: str | None = None) -> tuple[int, int]:
+        """How many rows are still to be written, by one snapshot of the whole table, and how many
+        of them stood there when the pass began, at `since`.
 
         A row that this run wrote and that matches still (its value was NULL, say) is told by the
         transaction that wrote it, and not written again.
         """
         own = sql.clause("xmin::text = ANY ({ids}::text[])", ids=sql.literal(self.own_transactions))
         text = sql.compose(
-            "SELECT count(*), count(*) FILTER (WHERE {own}) FROM {table} WHERE {where}",
+            "SELECT count(*), count(*) FILTER (WHERE {own}), "
+            "count(*) FILTER (WHERE NOT ({own} OR age(xmin) BETWEEN 0 AND age({since}::xid))) "
+            "FROM {table} WHERE {where}",
             own=own,
+            since=sql.literal(since),
             table=self.table,
             where=self.where,
         )
-        matching, written = rows_of(self.connection, text)[0]
+        matching, written, stuck = rows_of(self.connection, text)[0]
         self.skipped = sql.clause(" AND NOT {own}", own=own) if written else sql.EMPTY
-        return int(matching - written)
+        return matching - written, stuck
 
     # --- progress ------------------------------------------------------------------------------
 

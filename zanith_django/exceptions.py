@@ -5,7 +5,8 @@ ZanithError
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
-│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk, InconsistentRecord
+│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
+│   │   InconsistentRecord, RowsHidden, RowsLeft
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
@@ -225,6 +226,33 @@ class CannotRestore(Refusal):
 
     def __str__(self) -> str:
         return f"Refusing to restore {self.artifact}: {self.why}."
+
+
+class RowsHidden(Refusal):
+    """A backfill would leave rows that the role does not see."""
+
+    hint = "Run it as a role with BYPASSRLS."
+
+    def __init__(self, table: str, role: str) -> None:
+        self.table, self.role = table, role
+        super().__init__(table, role)
+
+    def __str__(self) -> str:
+        return f"cannot write all rows of {self.table}: row security hides rows from {self.role}"
+
+
+class RowsLeft(Refusal):
+    """A backfill came to its end, and `rows` of its rows were not written."""
+
+    def __init__(self, table: str, rows: int, where: str) -> None:
+        self.table, self.rows, self.where = table, rows, where
+        super().__init__(table, rows, where)
+
+    def __str__(self) -> str:
+        return (
+            f"cannot write {self.rows} rows of {self.table} where {self.where}: a trigger that "
+            "returns NULL, a rule or row security may keep them as they are"
+        )
 
 
 class FileMissing(Refusal):

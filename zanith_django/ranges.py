@@ -30,7 +30,9 @@ TURNS_OF_ONE_INDEX, TURNS = 2, 4
 
 _INDEXES = "SELECT count(*) FROM pg_catalog.pg_index WHERE indrelid = {table}::regclass"
 
-# The primary key, else the smallest unique key without NULLs whose index has the default order.
+# The primary key, else the smallest unique key without NULLs whose index has the default order. A
+# type of an extension may find other operators by the search_path than its index has, and a literal
+# does not become a row.
 # Dates are read as JSON prints them: ISO, whatever DateStyle the session that resumes has.
 _KEY = """\
 SELECT a.attname, t.typcategory = 'D', a.atttypid IN (20, 21, 23)
@@ -45,6 +47,7 @@ FROM (
           JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n]
           JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[n]
           WHERE NOT a.attnotnull OR NOT o.opcdefault OR i.indoption[n] <> 0
+             OR o.opcnamespace <> 'pg_catalog'::regnamespace OR o.opcintype = 'record'::regtype
              OR i.indcollation[n] <> a.attcollation
              OR EXISTS (
                  SELECT FROM pg_catalog.pg_constraint  -- PostgreSQL 18: NOT NULL NOT VALID
@@ -59,17 +62,20 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indke
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 ORDER BY n"""
 
+# A foreign table is one page: it has no ranges that are the same everywhere.
 _HEAPS = """\
 WITH RECURSIVE family AS (
     SELECT {table}::regclass::oid AS oid
     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN family f ON i.inhparent = f.oid
 )
 SELECT n.nspname, c.relname,
-       pg_relation_size(c.oid) / current_setting('block_size')::integer,
+       CASE c.relkind WHEN 'f' THEN 1
+            ELSE pg_relation_size(c.oid) / current_setting('block_size')::integer END,
        CASE WHEN c.reltuples >= 1 AND c.relpages >= 1
-            THEN greatest(c.reltuples / c.relpages, 1) ELSE 50 END
+            THEN greatest(c.reltuples / c.relpages, 1) ELSE 50 END,
+       c.relkind = 'f'
 FROM family f
-JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind = 'r'
+JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind IN ('r', 'f')
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname"""
 
@@ -278,11 +284,14 @@ class _PagePass:
         self.heaps = rows_of(connection, sql.compose(_HEAPS, table=table))
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
-        for schema, name, pages, rows_per_page in self.heaps:
+        for schema, name, pages, rows_per_page, foreign in self.heaps:
             start = self._start(reached, schema, name)
             if start < pages:
-                end = start + max(1, int(size / rows_per_page))
-                return self._range(schema, name, start, min(end, pages), rows_per_page)
+                end = min(start + max(1, int(size / rows_per_page)), pages)
+                heap = sql.clause("ONLY {table}", table=sql.qualified(schema, name))
+                condition = sql.literal(True) if foreign else self._pages(start, end)
+                rows = int((end - start) * rows_per_page)
+                return Range(heap, condition, (schema, name, str(end)), rows)
         return None
 
     @staticmethod
@@ -292,15 +301,12 @@ class _PagePass:
         return int(reached[2]) if (schema, name) == reached[:2] else float("inf")
 
     @staticmethod
-    def _range(schema: str, name: str, start: float, end: int, rows_per_page: float) -> Range:
-        condition = sql.clause(
+    def _pages(start: float, end: int) -> sql.Composable:
+        return sql.clause(
             "ctid >= {start}::tid AND ctid < {end}::tid",
             start=sql.literal(f"({int(start)},0)"),
             end=sql.literal(f"({end},0)"),
         )
-        heap = sql.clause("ONLY {table}", table=sql.qualified(schema, name))
-        rows = int((end - start) * rows_per_page)
-        return Range(heap, condition, (schema, name, str(end)), rows)
 
 
 def estimated_rows(connection: BaseDatabaseWrapper, table: sql.Composable) -> int:

@@ -14,14 +14,16 @@ import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
-from django.db.utils import DataError, OperationalError
+from django.db.utils import DataError, NotSupportedError, OperationalError
 from django.test.utils import CaptureQueriesContext
+from psycopg.conninfo import conninfo_to_dict
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database, lone_server
 from zanith_django import backfill as module
 from zanith_django import sql
 from zanith_django.backfill import Progress, backfill, next_size
+from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger import DONE, RUNNING, Ledger
 from zanith_django.operations.base import Batches, Context
 from zanith_django.operations.columns import update_in_batches
@@ -85,6 +87,13 @@ def value(connection: BaseDatabaseWrapper, text: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(text)
         return cursor.fetchone()[0]
+
+
+def extend(connection: BaseDatabaseWrapper, extension: str) -> None:
+    try:
+        execute(connection, f"CREATE EXTENSION {extension}")
+    except NotSupportedError:
+        pytest.skip(f"this server has no {extension}")
 
 
 def filling(assignments: str = "v = 'x'", where: str = "v IS NULL", table: str = "t") -> Batches:
@@ -184,6 +193,12 @@ TABLES = {
         "SELECT g, CASE WHEN g % 2 = 0 THEN 'sad' ELSE 'glad' END::mood "
         "FROM generate_series(1, 1050) g",
     ),
+    "type of an extension whose schema is not searched": (
+        "id elsewhere.citext PRIMARY KEY, b text",
+        "SELECT CASE g % 2 WHEN 0 THEN 'a' ELSE 'B' END || g, repeat('wide', 100) "
+        "FROM generate_series(1, 1050) g",
+    ),
+    "row": ("id pair PRIMARY KEY", "SELECT ROW(g, 'x,\"y')::pair FROM generate_series(1, 1050) g"),
     "unique not null": (
         'a integer UNIQUE, "Odd ""key" integer NOT NULL UNIQUE',
         "SELECT NULL, g FROM generate_series(1, 1050) g",
@@ -208,7 +223,11 @@ def table_of_any_kind(request: pytest.FixtureRequest, connection: DatabaseWrappe
     """The words for the table `t` that was made."""
     execute(connection, "CREATE TYPE mood AS ENUM ('sad', 'glad')")
     execute(connection, "CREATE DOMAIN positive AS bigint CHECK (VALUE > 0)")
+    execute(connection, "CREATE TYPE pair AS (a integer, b text)")
     columns, rows = TABLES[request.param]
+    if "elsewhere" in columns:
+        execute(connection, "CREATE SCHEMA elsewhere")
+        extend(connection, "citext SCHEMA elsewhere")
     if "icu" in columns and not value(
         connection, "SELECT count(*) FROM pg_collation WHERE collname = 'und-x-icu'"
     ):
@@ -295,7 +314,9 @@ def test_comments_of_the_author_do_not_swallow_the_range_and_the_predicate(
 ) -> None:
     execute(connection, "CREATE TABLE t (id int PRIMARY KEY, v int)")
     execute(connection, "INSERT INTO t SELECT g, nullif(-g, -7) FROM generate_series(1, 250) g")
-    step = Backfill(table="t", column="v", value="id * 2 -- doubled", where="v IS NULL -- new")
+    step = Backfill(
+        table=TableName.of("t"), column="v", value="id * 2 -- doubled", where="v IS NULL -- new"
+    )
     (batches,) = step.statements(Context())
     assert isinstance(batches, Batches)
     assert run(connection, batches) == 1
@@ -383,6 +404,78 @@ def test_it_ends_though_others_go_on_inserting(
 
         assert run(connection, before_batch=before_batch) >= 500
     assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+KEEPING = """\
+CREATE FUNCTION keep_some() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RETURN CASE WHEN OLD.id % 3 <> 0 THEN NEW END; END $$;
+CREATE TRIGGER keep_some BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION keep_some()"""
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_it_fails_where_rows_cannot_be_written(connection: DatabaseWrapper, key: str) -> None:
+    make(connection, f"id bigint {key}", BIGINT[1])
+    execute(connection, KEEPING)
+    told = "cannot write 350 rows of t where v IS NULL: a trigger"
+    for _ in range(2):
+        with pytest.raises(RowsLeft, match=told):
+            run(connection)
+    assert value(connection, "SELECT count(v) FROM t") == 700
+    execute(connection, "DROP TRIGGER keep_some ON t")
+    assert run(connection) == 1050
+    assert_each_written_once(connection, 1050)
+
+
+def test_rows_that_come_and_go_while_it_runs_are_no_failure(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    with fresh_database.connect() as other:
+
+        def before_batch() -> None:
+            other.execute("DELETE FROM t WHERE id <= 0; INSERT INTO t VALUES (0)")
+            execute(connection, "UPDATE t SET v = 'theirs' WHERE id > 0 AND v IS NULL")
+
+        run(connection, before_batch=before_batch)
+    assert value(connection, "SELECT count(*) FROM t WHERE id > 0 AND v IS NULL") == 0
+
+
+def test_it_refuses_a_table_of_which_row_security_hides_rows(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    role = f"sees_some_{fresh_database.name}"
+    execute(connection, "ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    execute(connection, "CREATE POLICY even ON t USING (id % 2 = 0)")
+    execute(connection, f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        execute(connection, f"SET ROLE {role}")
+        with pytest.raises(RowsHidden, match=f"rows of t: row security hides rows from {role}"):
+            run(connection)
+    finally:
+        execute(connection, f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+    assert run(connection) == 1050
+
+
+def test_a_foreign_partition_is_written_too(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    parts = conninfo_to_dict(fresh_database.url)
+    options = f"host '{parts['host']}', port '{parts['port']}', dbname '{fresh_database.name}'"
+    extend(connection, "postgres_fdw")
+    execute(
+        connection,
+        f"""CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({options});
+        CREATE USER MAPPING FOR CURRENT_USER SERVER here OPTIONS (user '{parts["user"]}');
+        CREATE TABLE far (a integer, v text);
+        CREATE TABLE t (a integer, v text) PARTITION BY LIST (a);
+        CREATE TABLE t_one PARTITION OF t FOR VALUES IN (1);
+        CREATE FOREIGN TABLE t_two PARTITION OF t FOR VALUES IN (2) SERVER here
+            OPTIONS (table_name 'far')""",
+    )
+    execute(connection, "INSERT INTO t SELECT 1 + g % 2 FROM generate_series(1, 500) g")
+    assert run(connection) == 500
+    assert value(connection, "SELECT count(v) FROM t") == 500
 
 
 def test_a_batch_waits_for_a_locked_row(
