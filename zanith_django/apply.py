@@ -323,6 +323,9 @@ class _Run:
             self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
             known = self.ledger.latest(migration.id)
             _refuse_other_operations(migration, known)
+            begun = any(row.status != PENDING for row in known.values())
+            if begun and (file := migration.entry.migration):
+                self.ledger.follow_edits(migration.id, file.digests)
             if snapshot and not any(row.status in FINISHED for row in known.values()):
                 self._snapshot(migration, "before")
             self._add_pending(migration, known)

@@ -147,8 +147,11 @@ class _Run:
     def _walk_until_none_is_missed(self) -> None:
         allowed: float = float("inf")
         for _ in range(PASSES):
+            ranges = ranges_of(self.connection, self.table, self.regclass)
+            if self._reached and not ranges.fits(self._reached):
+                self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
             since, before = self._horizon(), self.checkpoint.processed_rows
-            self._pass(ranges_of(self.connection, self.table, self.regclass))
+            self._pass(ranges)
             missed, stuck = (0, 0) if self.copies else self._missed(since)
             nothing_written = self.checkpoint.processed_rows == before
             if not 0 < missed <= allowed or (stuck and nothing_written):

@@ -15,7 +15,7 @@ from zanith_django.files import covered_after, folder_of
 from zanith_django.ledger import FINISHED, REFUSED, Ledger
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.operations import RunPython
-from zanith_django.operations.data import WHOLE
+from zanith_django.operations.data import WHOLE, Backfill
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
 from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
@@ -245,7 +245,8 @@ def edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Refusal]:
 
 
 def _edited(file: LoadedMigration, run: dict[str, object], unfinished: Ledger | None) -> str:
-    """What was edited in a file after it ran; of an unfinished one only done steps count."""
+    """What was edited in a file after it ran; of an unfinished one steps count that are done, or
+    that began to write somewhere what only the same operation can go on with."""
     known = run.get("steps")
     if not isinstance(known, list):
         return ""
@@ -256,8 +257,15 @@ def _edited(file: LoadedMigration, run: dict[str, object], unfinished: Ledger | 
             steps = ", ".join(f"{n:02d}" for n in changed) or "number of steps"
             return f"The file of {file.id} was edited after it ran ({steps})"
         return ""
+    begun = unfinished.checkpointed(file.id)
     for number, row in unfinished.latest(file.id).items():
-        done = row.status in FINISHED and number <= len(known)
-        if done and known[number - 1 : number] != list(file.digests[number - 1 : number]):
-            return f"Step {number:02d} of {file.id} was edited after it was done"
+        if known[number - 1 : number] == list(file.digests[number - 1 : number]):
+            continue
+        step = f"Step {number:02d} of {file.id} was edited after it"
+        if row.status in FINISHED and number <= len(known):
+            return f"{step} was done"
+        if number in begun and row.operation_kind != Backfill.kind:
+            return (
+                f"{step} began; with the old file zanith_rollback --steps 1 takes back what it did"
+            )
     return ""

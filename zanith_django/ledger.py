@@ -456,6 +456,28 @@ class Ledger:
             self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
         return self._last
 
+    def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
+        """From now on the steps of an unfinished migration are these. A checkpoint is of one
+        operation: that of another goes."""
+        known = self._rows(
+            "SELECT (graph #> '{run,steps}')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = 'before'",
+            [migration_id],
+        )
+        before = json.loads(known[0][0] or "[]") if known else []
+        if before == list(digests):
+            return
+        for step in self.checkpointed(migration_id):
+            if before[step - 1 : step] != list(digests[step - 1 : step]):
+                name = f"{step_id(migration_id, step)}#"
+                table = "_zanith_migration_checkpoints"
+                self._run(f"DELETE FROM {table} WHERE starts_with(id, %s)", [name])
+        self._run(
+            "UPDATE _zanith_schema_snapshots SET graph = jsonb_set(graph, '{run,steps}', %s) "
+            "WHERE migration_id = %s AND phase = 'before'",
+            [json.dumps(digests), migration_id],
+        )
+
     def forget_snapshot(self, migration_id: str, phase: str) -> None:
         self._run(
             "DELETE FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = %s",
@@ -602,6 +624,13 @@ class Ledger:
             ],
         )
         return own
+
+    def checkpointed(self, migration_id: str) -> set[int]:
+        """The steps of which there is a checkpoint."""
+        rows = self._rows(
+            "SELECT id FROM _zanith_migration_checkpoints WHERE migration_id = %s", [migration_id]
+        )
+        return {split_step_id(row[0].rpartition("#")[0])[1] for row in rows}
 
     def forget_checkpoints(self, migration_id: str) -> None:
         self._run(

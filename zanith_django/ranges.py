@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any, LiteralString, NamedTuple, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DataError
 
 from zanith_django import sql
 
@@ -98,6 +99,10 @@ class Range:
 class Ranges(Protocol):
     """One pass over a table, up to the end that it has when the pass begins."""
 
+    def fits(self, reached: Cursor) -> bool:
+        """This cursor may be one of this pass: the table may have got another key since."""
+        ...
+
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         """The next range of about `size` rows; None at the end. Turns pay only where almost every
         row is to be written."""
@@ -148,6 +153,21 @@ class _KeyPass:
             "ORDER BY {order} LIMIT 1",
             order=sql.join(sql.clause("{name} DESC", name=name) for name in self.ordered),
         )
+
+    def fits(self, reached: Cursor) -> bool:
+        if len(reached) != len(self.ordered):
+            return False
+        text = sql.compose(
+            "SELECT FROM {table} AS k WHERE ({key}) > ({reached}) LIMIT 0",
+            table=self.table,
+            key=sql.join(self.ordered),
+            reached=_literals(reached),
+        )
+        try:
+            rows_of(self.connection, text)
+        except DataError:
+            return False
+        return True
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         if self.end is None or reached == self.end:
@@ -210,6 +230,10 @@ class _Stretch(NamedTuple):
     def of(cls, cursor: Cursor) -> _Stretch:
         return cls(*map(int, cursor))
 
+    @property
+    def right(self) -> bool:
+        return self.turns in (TURNS_OF_ONE_INDEX, TURNS) and 0 < self.turn < self.turns
+
     def reached(self) -> Cursor:
         """The cursor behind this turn."""
         if self.turn + 1 == self.turns:
@@ -232,6 +256,11 @@ class _NumberPass(_KeyPass):
         self.column, self.regclass = sql.ident(key[0].name), regclass
         start = self._key_at("ORDER BY {key} LIMIT 1", key=sql.join(self.ordered))
         self.span = (int(start[0]), int(self.end[0])) if start and self.end else None
+
+    def fits(self, reached: Cursor) -> bool:
+        if len(reached) == len(_Stretch._fields) and all(map(super().fits, zip(reached))):
+            return _Stretch.of(reached).right
+        return super().fits(reached)
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         if reached is not None and len(reached) > 1:
@@ -282,6 +311,9 @@ class _PagePass:
 
     def __init__(self, connection: BaseDatabaseWrapper, table: sql.Composable) -> None:
         self.heaps = rows_of(connection, sql.compose(_HEAPS, table=table))
+
+    def fits(self, reached: Cursor) -> bool:
+        return len(reached) == 3 and reached[2].isdecimal()
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
         for schema, name, pages, rows_per_page, foreign in self.heaps:

@@ -173,6 +173,85 @@ def test_a_failing_step_stops_the_run_which_resumes_there(copy_of: Copy) -> None
     shop.manage("zanith_diff", "models", "live", check=True)
 
 
+def change(project: Project, *steps: str) -> None:
+    """The migration of the shop, written by hand."""
+    text = "import zanith_django as zanith\n\n\nclass Migration(zanith.Migration):\n"
+    operations = "".join(f"        {step},\n" for step in steps)
+    path = "shop/zanith_migrations/20260102_000000_change.py"
+    project.write(path, f"{text}    operations = [\n{operations}    ]\n")
+
+
+def retyped(using: str) -> str:
+    old, new = (f'zanith.Column("pages", "{kind}")' for kind in ("integer", "bigint"))
+    return f'zanith.AlterColumnType(table="shop_book", old={old}, new={new}, using="{using}")'
+
+
+REBUILT = 'zanith.RebuildTable(table="shop_book")'
+COUNTING = 'zanith.AddColumn(table="shop_book", column=zanith.Column("counted", "integer"))'
+
+
+@pytest.fixture
+def pages(copy_of: Copy) -> Project:
+    """The shop with a number in each book."""
+    shop = copy_of(a_shop).project
+    shop.sql("ALTER TABLE shop_book ADD pages integer")
+    shop.sql("UPDATE shop_book SET pages = 10 * id")
+    return shop
+
+
+@pytest.mark.parametrize("edited", [retyped("pages * 7"), REBUILT])
+def test_a_step_that_began_to_copy_goes_on_as_it_began_or_is_taken_back(
+    pages: Project, edited: str
+) -> None:
+    first = retyped("1000 / (30 - pages)")
+    change(pages, COUNTING, first)
+    assert "division by zero" in pages.manage("zanith_apply").stderr
+
+    change(pages, COUNTING, edited)
+    for command in ("zanith_apply", "zanith_rollback"):
+        done = pages.manage(command, "--steps", "1")
+        assert done.returncode == 1
+        assert "Step 02 of 20260102_000000_change was edited after it began" in done.stderr
+
+    change(pages, COUNTING, first)
+    pages.manage("zanith_rollback", "--steps", "1", check=True)
+    change(pages, COUNTING, edited)
+    pages.manage("zanith_apply", "--max-risk", "100", check=True)
+    factor = 7 if "7" in edited else 1
+    pages_now = "SELECT pages FROM shop_book ORDER BY id"
+    assert pages.sql(pages_now) == [(10 * factor,), (20 * factor,), (30 * factor,)]
+
+
+def test_a_step_that_was_edited_before_it_began_is_held_to_what_it_then_was(pages: Project) -> None:
+    refused = 'zanith.RawSql(sql="SELECT 1 / 0", reverse_sql="")'
+    change(pages, COUNTING, refused, retyped("pages"))
+    assert pages.manage("zanith_apply").returncode == 1
+    began = retyped("1000 / (30 - pages)")
+    change(pages, COUNTING, 'zanith.RawSql(sql="SELECT 1", reverse_sql="")', began)
+    assert "division by zero" in pages.manage("zanith_apply").stderr
+    change(pages, COUNTING, 'zanith.RawSql(sql="SELECT 1", reverse_sql="")', retyped("pages"))
+    assert "Step 03 of 20260102_000000_change was edited" in pages.manage("zanith_apply").stderr
+
+
+def test_another_backfill_in_the_place_of_one_does_not_go_on_at_its_checkpoint(
+    pages: Project,
+) -> None:
+    pages.sql("INSERT INTO shop_book (title, isbn) SELECT 't', 'i' FROM generate_series(1, 2997)")
+    change(pages, filling_pages("1 / (id - 2500)"))
+    assert "division by zero" in pages.manage("zanith_apply").stderr
+    written = "SELECT processed_rows FROM _zanith_migration_checkpoints"
+    assert pages.sql(written) == [(997,)]
+    pages.sql("UPDATE shop_book SET pages = NULL")
+    change(pages, filling_pages("id"))
+    pages.manage("zanith_apply", check=True)
+    assert pages.sql(written) == [(3000,)]
+    assert pages.sql("SELECT count(*) FROM shop_book WHERE pages = id") == [(3000,)]
+
+
+def filling_pages(value: str) -> str:
+    return f'zanith.Backfill(table="shop_book", column="pages", value="{value}")'
+
+
 def test_a_failing_django_migration_is_rolled_back_as_a_whole(copy_of: Copy) -> None:
     shop = copy_of(a_shop).project
     shop.write("settings.py", (shop.root / "settings.py").read_text() + "\nZANITH = {'APPS': []}\n")

@@ -562,6 +562,32 @@ def test_a_run_that_was_stopped_between_turns_goes_on_with_the_next(
     assert_each_written_once(connection, left)
 
 
+ANOTHER_KEY = "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY "
+# {what becomes of the key while no run is under way: (the columns before, the change)}
+CHANGED_KEYS = {
+    "pages, then a key": ("id bigint, a integer", "ALTER TABLE t ADD PRIMARY KEY (id)"),
+    "a key, then pages": (INDEXED, "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD w text"),
+    "a number, then text": (INDEXED, "ALTER TABLE t ALTER id TYPE text"),
+    "a number, then a date": (INDEXED, f"ALTER TABLE t ADD d serial; {ANOTHER_KEY} (d, id)"),
+    "text, then a number": (f"a serial, {BIGINT[0]}".replace("bigint", "text"), ""),
+}
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+@pytest.mark.parametrize(("columns", "change"), CHANGED_KEYS.values(), ids=CHANGED_KEYS)
+def test_it_starts_over_where_the_table_got_another_key(
+    connection: DatabaseWrapper, columns: str, change: str, batches: int
+) -> None:
+    execute(connection, f"CREATE TABLE t ({columns}, v text, writes integer NOT NULL DEFAULT 0)")
+    execute(connection, "INSERT INTO t (id) SELECT generate_series(1, 1050)")
+    execute(connection, COUNTED)
+    with pytest.raises(Stopped):
+        run(connection, before_batch=stop_after(batches))
+    execute(connection, change or f"UPDATE t SET id = 'x' || id; {ANOTHER_KEY} (a)")
+    assert run(connection) == 1050
+    assert value(connection, "SELECT count(v) FROM t") == 1050
+
+
 def test_where_few_rows_are_to_be_written_no_turns_are_taken(connection: DatabaseWrapper) -> None:
     make(connection, *BIGINT)
     with CaptureQueriesContext(connection) as sent:
