@@ -67,7 +67,7 @@ from zanith_django.ready import BLINK, TOGETHER, Pace, Readier, Ready, Todo
 from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
 from zanith_django.sending import Meanwhile
-from zanith_django.session import lock_timeout, server_version
+from zanith_django.session import lock_timeout, server_version, set_timeouts
 from zanith_django.timeline import Key, key_of
 from zanith_django.verify import fingerprint
 
@@ -487,6 +487,7 @@ class _Run:
         work = _DjangoWork(self, migration, rows)
         with self._failing(migration, lambda: work.number, work.describe):
             work.run()
+        set_timeouts(self.connection, conf.statement_timeout)
         return len(migration.steps)
 
     def _run_python(self, call: PythonCall) -> None:

@@ -21,7 +21,7 @@ from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
 from zanith_django.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.schema.graph import TableName
 from zanith_django.sending import Meanwhile, send
-from zanith_django.session import milliseconds, prepare
+from zanith_django.session import milliseconds, prepare, set_timeouts
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
 ROUNDS = 100
@@ -92,6 +92,10 @@ class Work:
         """All of it, where it is one transaction that can go as one text."""
         return self.transactions[0].text if len(self.transactions) == 1 else ""
 
+    @property
+    def statements(self) -> Iterator[Statement]:
+        return (statement for part in self.transactions for statement in part.statements)
+
 
 class Executor:
     """Executes statements on the working connection.
@@ -150,6 +154,8 @@ class Executor:
                 self._alone(work.step, part.statements[0], number)
         # It commits together with `done`: had an earlier attempt finished it, so were the step.
         self._in_transaction(last)
+        if any(map(_is_foreign, work.statements)):
+            set_timeouts(self.connection, conf.statement_timeout)
         if last.finish.after:
             last.finish.after()
 
@@ -356,6 +362,11 @@ def _is_plain(statement: Statement) -> bool:
     """One text that is one statement, as our own operations compose it, and goes with others; raw
     SQL may be anything."""
     return type(statement) is Statement and statement.transactional and not statement.raw
+
+
+def _is_foreign(statement: Statement) -> bool:
+    """Somebody's code, which may leave the session in another state."""
+    return statement.raw or isinstance(statement, PythonCall)
 
 
 def _checkpoint(step: StepRun, number: int) -> str:

@@ -18,6 +18,7 @@ _TIMEOUTS = (
     "lock_timeout",
     "statement_timeout",
     "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
     "transaction_timeout",  # PostgreSQL 17
 )
 
@@ -58,10 +59,7 @@ def server_version(connection: BaseDatabaseWrapper) -> int:
 def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> Iterator[None]:
     """Our timeouts for the session, also over a role's defaults; the old ones come back."""
     before = _read(connection)
-    _set(
-        connection,
-        {**dict.fromkeys(before, "0"), "statement_timeout": milliseconds(statement_timeout)},
-    )
+    set_timeouts(connection, statement_timeout)
     try:
         yield
     finally:
@@ -83,6 +81,17 @@ def lock_timeout(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[No
 def is_open(connection: BaseDatabaseWrapper) -> bool:
     raw = connection.connection
     return raw is not None and not raw.closed
+
+
+def set_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> None:
+    """Ours, whatever they were; also behind somebody's code, which may have set its own."""
+    names = [name for name in _TIMEOUTS if name != "statement_timeout"]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, false), set_config(name, '0', false) "
+            "FROM unnest(%s::text[]) AS ours(name) WHERE current_setting(name, true) IS NOT NULL",
+            [milliseconds(statement_timeout), names],
+        )
 
 
 def milliseconds(seconds: float) -> str:

@@ -291,6 +291,37 @@ def test_a_django_migration_that_is_not_atomic_keeps_what_it_did(copy_of: Copy) 
     shop.manage("zanith_diff", "models", "live", check=True)
 
 
+TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_session_timeout")
+
+
+def seen_timeouts() -> str:
+    """A step that writes the timeouts of its batches into every title."""
+    now = " || ".join(f"current_setting('{name}')" for name in TIMEOUTS)
+    return f'zanith.Backfill(table="shop_book", column="title", value="{now}", where="id > 0")'
+
+
+SET_TIMEOUTS = "; ".join(f"SET {name} = '7s'" for name in TIMEOUTS)
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_timeouts_that_a_step_sets_end_with_it(copy_of: Copy, atomic: bool) -> None:
+    shop = copy_of(a_shop).project
+    theirs = f'zanith.RawSql(sql="{SET_TIMEOUTS}", reverse_sql="", atomic={atomic})'
+    change(shop, theirs, seen_timeouts())
+    shop.manage("zanith_apply", check=True)
+    assert shop.sql("SELECT DISTINCT title FROM shop_book") == [("000",)]
+
+
+def test_timeouts_that_a_django_migration_sets_end_with_it(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    theirs = DROPPING_MIGRATION.partition("migrations.RemoveField")[0]
+    write_change(shop, BOOK, f'{theirs}migrations.RunSQL("{SET_TIMEOUTS}")]\n')
+    change(shop, seen_timeouts())
+    done = shop.manage("zanith_apply", "-v", "2", check=True)
+    assert done.stdout.index("django:shop.0002_change") < done.stdout.index("20260102_000000")
+    assert shop.sql("SELECT DISTINCT title FROM shop_book") == [("000",)]
+
+
 # --- a run that is stopped from outside ----------------------------------------------------------
 
 
