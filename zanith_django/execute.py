@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
 
+from zanith_django import sql
 from zanith_django.backfill import Progress, backfill
 from zanith_django.conf import conf
 from zanith_django.exceptions import LockLost
@@ -32,11 +33,17 @@ DUPLICATE = "42P07"
 NOT_PREPARED = "26000"
 
 _BLOCKERS = """\
-SELECT a.pid, a.state, date_trunc('second', clock_timestamp() - a.xact_start)::text,
+SELECT a.pid, coalesce(a.state, a.backend_type),
+       date_trunc('second', clock_timestamp() - a.xact_start)::text,
        left(regexp_replace(a.query, '\\s+', ' ', 'g'), 80)
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.granted AND l.pid <> pg_backend_pid() AND l.locktype = 'relation'
-  AND l.relation = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)
+FROM pg_stat_activity a
+WHERE a.pid <> pg_backend_pid() AND a.pid IN (
+    SELECT l.pid FROM pg_locks l
+    JOIN unnest(%s::text[], %s::text[]) AS wanted(name, mode)
+      ON l.relation = to_regclass(wanted.name) AND l.mode = wanted.mode
+    WHERE l.granted AND l.locktype = 'relation'
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
 ORDER BY a.xact_start LIMIT 3"""
 
 
@@ -214,7 +221,7 @@ class Executor:
                     self._execute(part.finish.sql)
 
         try:
-            self.retrying(_tables(part.statements), attempt)
+            self.retrying(part.statements, attempt)
         except DatabaseError as error:
             if LOST in str(error):
                 raise LockLost from error
@@ -259,7 +266,7 @@ class Executor:
                     self._execute(statement.cleanup)
                 raise
 
-        self.retrying(statement.tables, attempt)
+        self.retrying([statement], attempt)
 
     def _execute(self, text: str) -> None:
         """Without parameters: several statements of one text are one transaction by themselves."""
@@ -307,9 +314,9 @@ class Executor:
             before_batch=lambda: check_held(self.connection),
         )
 
-    def retrying(self, tables: Iterable[TableName], attempt: Callable[[], None]) -> None:
+    def retrying(self, statements: Sequence[Statement], attempt: Callable[[], None]) -> None:
         """A step is retried, never a file: after a lock timeout, with backoff and jitter. Who
-        holds locks on `tables` is told."""
+        holds locks that are in the way of `statements` is told."""
         tries = self.lock_retries
         for number in range(1, tries + 2):
             try:
@@ -317,7 +324,7 @@ class Executor:
             except DatabaseError as error:
                 if _sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
                     raise
-                blockers = self._blockers(tables)
+                blockers = self._blockers(statements)
                 if number > tries:
                     raise type(error)(f"{_first_line(error)}; {blockers}") from error
                 wait = min(2.0, 0.1 * 2**number) * random.uniform(0.5, 1.5)
@@ -327,16 +334,29 @@ class Executor:
             else:
                 return
 
-    def _blockers(self, tables: Iterable[TableName]) -> str:
-        """Who holds locks on these tables, for people."""
-        names = sorted({str(name) for name in tables})
+    def _blockers(self, statements: Sequence[Statement]) -> str:
+        """Who holds locks that conflict with those of the statements, for people."""
+        wanted = [
+            (_spelled(table), mode.catalog)
+            for statement in statements
+            for table in statement.tables
+            for mode in statement.lock.conflicts
+        ]
         with self.connection.cursor() as cursor:
-            cursor.execute(_BLOCKERS, [names])
+            cursor.execute(_BLOCKERS, [[name for name, _ in wanted], [mode for _, mode in wanted]])
             rows = cursor.fetchall()
         told = [
             f"pid {pid} ({state}, {age or 'just now'}): {query}" for pid, state, age, query in rows
         ]
-        return f"blocked by {'; '.join(told)}" if told else "the blocker is gone already"
+        if told:
+            return f"blocked by {'; '.join(told)}"
+        unknown = any(map(_is_foreign, statements))
+        return "who holds it is not known" if unknown else "the blocker is gone already"
+
+
+def _spelled(name: TableName) -> str:
+    """As `to_regclass` takes it; without a schema, it is the one of the search_path."""
+    return sql.qualified(*name) if name.schema else sql.ident(name.name)
 
 
 def _tables(statements: Iterable[Statement]) -> set[TableName]:

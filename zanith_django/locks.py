@@ -31,6 +31,16 @@ class Lock(enum.IntEnum):
         return cls[words.lstrip("_").replace("_", "_")]
 
     @property
+    def catalog(self) -> str:
+        """As `pg_locks.mode` spells it."""
+        return f"{self.name.title().replace('_', '')}Lock"
+
+    @property
+    def conflicts(self) -> tuple[Lock, ...]:
+        """The modes that another session may not hold beside it."""
+        return tuple(Lock[mode] for mode in _CONFLICTS[self.name])
+
+    @property
     def blocks_writes(self) -> bool:
         return self >= Lock.SHARE
 
@@ -48,3 +58,24 @@ class Lock(enum.IntEnum):
         if self is Lock.SHARE_UPDATE_EXCLUSIVE:
             return "blocks neither reads nor writes"
         return "blocks nothing"
+
+
+_STRONG = ("EXCLUSIVE", "ACCESS_EXCLUSIVE")
+_WRITES = ("SHARE", "SHARE_ROW_EXCLUSIVE", *_STRONG)
+_CONFLICTS = {
+    "NONE": (),
+    "ACCESS_SHARE": ("ACCESS_EXCLUSIVE",),
+    "ROW_SHARE": _STRONG,
+    "ROW_EXCLUSIVE": _WRITES,
+    "SHARE_UPDATE_EXCLUSIVE": ("SHARE_UPDATE_EXCLUSIVE", *_WRITES),
+    "SHARE": ("ROW_EXCLUSIVE", "SHARE_UPDATE_EXCLUSIVE", "SHARE_ROW_EXCLUSIVE", *_STRONG),
+    "SHARE_ROW_EXCLUSIVE": ("ROW_EXCLUSIVE", "SHARE_UPDATE_EXCLUSIVE", *_WRITES),
+    "EXCLUSIVE": ("ROW_SHARE", "ROW_EXCLUSIVE", "SHARE_UPDATE_EXCLUSIVE", *_WRITES),
+    "ACCESS_EXCLUSIVE": (
+        "ACCESS_SHARE",
+        "ROW_SHARE",
+        "ROW_EXCLUSIVE",
+        "SHARE_UPDATE_EXCLUSIVE",
+        *_WRITES,
+    ),
+}

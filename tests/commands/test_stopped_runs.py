@@ -491,3 +491,32 @@ def test_a_run_goes_as_far_as_it_is_told(copy_of: Copy) -> None:
     dry = shop.manage("zanith_apply", "--dry-run", check=True)
     assert 'ADD COLUMN "n4"' in dry.stdout
     assert shop.sql(there) == [("n2",), ("n3",)]
+
+
+FOREIGN_KEY = """zanith.AddForeignKey(table="shop_book", foreign_key=zanith.ForeignKey(
+            "fk", columns=("pages",), references='"Odd Tab"', referenced_columns=("id",)))"""
+
+
+def test_only_who_is_in_the_way_is_named(pages: Project) -> None:
+    settings = (pages.root / "settings.py").read_text()
+    pages.write("settings.py", settings + "\nZANITH = {'LOCK_TIMEOUT': 0.2, 'LOCK_RETRIES': 1}\n")
+    pages.sql('CREATE TABLE "Odd Tab" (id integer PRIMARY KEY)')
+    change(pages, FOREIGN_KEY)
+    with pages.database.connect() as reader, pages.database.connect() as writer:
+        reader.execute('BEGIN; SELECT count(*) FROM "Odd Tab"')
+        writer.execute('BEGIN; INSERT INTO "Odd Tab" VALUES (1)')
+        failed = pages.manage("zanith_apply")
+        named = f"blocked by pid {writer.info.backend_pid} (idle in transaction, "
+        harmless = f"pid {reader.info.backend_pid} "
+    assert failed.stdout.count(named) == failed.stderr.count(named) == 1
+    assert harmless not in failed.stdout + failed.stderr
+
+
+def test_who_is_in_the_way_of_raw_sql_is_not_guessed(pages: Project) -> None:
+    settings = (pages.root / "settings.py").read_text()
+    pages.write("settings.py", settings + "\nZANITH = {'LOCK_TIMEOUT': 0.2, 'LOCK_RETRIES': 0}\n")
+    change(pages, 'zanith.RawSql(sql="LOCK TABLE shop_book", reverse_sql="")')
+    with pages.database.connect() as reader:
+        reader.execute("BEGIN; SELECT count(*) FROM shop_book")
+        failed = pages.manage("zanith_apply")
+    assert "lock timeout; who holds it is not known" in failed.stderr
