@@ -180,6 +180,9 @@ def problem_with(key: str, value: object) -> str:
         unknown = [str(part) for part in value if part not in ("BATCH_SECONDS", "PAUSE")]
         if unknown:
             return f"must be {words}, not {', '.join(unknown)}"
+        for part, seconds in value.items():
+            if type(seconds) not in (int, float) or not seconds >= 0:
+                return f"must have seconds in {part}, not {seconds!r}"
     return ""
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -646,7 +648,16 @@ class Ledger:
     def _rows(self, text: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
             cursor.execute(text, params)
-            return list(cursor.fetchall())
+            rows = list(cursor.fetchall())
+        if settings.USE_TZ:
+            return rows
+        # Then Django takes the zone off, which is that of the session.
+        zone = ZoneInfo(self.connection.timezone_name)
+        return [tuple(_in_zone(value, zone) for value in row) for row in rows]
 
     def _value(self, text: str, params: Sequence[Any] | None = None) -> Any:
         return self._rows(text, params)[0][0]
+
+
+def _in_zone(value: Any, zone: ZoneInfo) -> Any:
+    return value.replace(tzinfo=zone) if isinstance(value, datetime) else value

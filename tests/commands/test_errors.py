@@ -290,6 +290,9 @@ def test_a_file_that_cannot_be_written_is_named(shop: Project) -> None:
         ({"FAIL_ON": ["nothing"]}, "Setting ZANITH['FAIL_ON'] names no reason: nothing."),
         ({"APPS": ["nowhere"]}, "names 'nowhere', which is not an installed app."),
         ({"BACKFILL": {"SIZE": 1}}, "must be a dict with BATCH_SECONDS and PAUSE, not SIZE."),
+        ({"BACKFILL": {"PAUSE": -1}}, "['BACKFILL'] must have seconds in PAUSE, not -1."),
+        ({"BACKFILL": {"BATCH_SECONDS": "1"}}, "must have seconds in BATCH_SECONDS, not '1'."),
+        ({"BACKFILL": {"PAUSE": None}}, "must have seconds in PAUSE, not None."),
         ([], "Setting ZANITH must be a dict, not list."),
     ],
     ids=str,
@@ -298,6 +301,15 @@ def test_a_setting_that_cannot_be_meant_is_named(shop: Project, value: object, s
     settings = shop.root / "settings.py"
     settings.write_text(f"{settings.read_text()}\nZANITH = {value!r}\n")
     assert_refused(shop, "zanith_apply", code=NO, says=says)
+
+
+def test_times_are_told_where_django_has_no_time_zones(shop: Project) -> None:
+    settings = shop.root / "settings.py"
+    zone = 'USE_TZ = False\nTIME_ZONE = "Asia/Tokyo"\n'
+    settings.write_text(settings.read_text().replace("USE_TZ = True\n", zone))
+    said = shop.manage("zanith_history", "--since", "1h", check=True).stdout
+    assert "20260101_000000" in said
+    shop.manage("zanith_recover", "cleanup", "--older-than", "1d", check=True)
 
 
 # --- the shadow ----------------------------------------------------------------------------------
