@@ -22,7 +22,7 @@ from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import check_held, run_lock
 from zanith_django.schema.graph import TableName
-from zanith_django.session import is_open, own_timeouts, server_version
+from zanith_django.session import is_open, own_timeouts, server_version, unprepared
 
 INTERRUPTED = "interrupted: the run ended here without a word"
 
@@ -50,6 +50,7 @@ def working_session(
         with (
             run_lock(connection, wait=seconds, on_wait=on_wait),
             own_run(),
+            unprepared(connection),
             own_timeouts(connection, conf.statement_timeout),
             _lost_between_steps(connection),
         ):

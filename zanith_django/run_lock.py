@@ -17,6 +17,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
+from zanith_django.session import giving_back, set_settings
 from zanith_django.sql import Prepared, literal
 
 # Two arbitrary halves of one key: "zani", "th" and the number of the ledger's layout.
@@ -27,6 +28,16 @@ POLL_SECONDS = 0.25
 # How long the other side may be silent, in seconds, and how many times it is asked after that.
 IDLE, INTERVAL, COUNT = 30, 10, 3
 SILENCE = IDLE + INTERVAL * COUNT
+
+# `DateStyle`: psycopg reads times in ISO only. The order of day and month stays.
+_SETTINGS = {
+    "client_connection_check_interval": "500ms",
+    "tcp_keepalives_idle": f"{IDLE}s",
+    "tcp_keepalives_interval": f"{INTERVAL}s",
+    "tcp_keepalives_count": str(COUNT),
+    "DateStyle": "ISO",
+    "application_name": "",
+}
 
 _TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s, %s), pg_advisory_unlock(%s, %s)"
@@ -58,12 +69,13 @@ def run_lock(
     """Hold the run lock. Raises `LockNotHad` after `wait` seconds, `PooledConnection` where the
     lock would be worthless. `on_wait` is told once who holds it."""
     refuse_transaction_pooling(connection)
-    _announce(connection)
-    _take(connection, wait, on_wait)
-    try:
-        yield
-    finally:
-        _release(connection)
+    with giving_back(connection, _SETTINGS):
+        _announce(connection)
+        _take(connection, wait, on_wait)
+        try:
+            yield
+        finally:
+            _release(connection)
 
 
 def check_held(connection: BaseDatabaseWrapper) -> None:
@@ -105,15 +117,7 @@ def _announce(connection: BaseDatabaseWrapper) -> None:
     network between the two swallows everything, which either side then learns by keepalives."""
     _keep_alive(connection.connection)
     name = f"zanith {os.getpid()}@{socket.gethostname()}"[:63]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('application_name', %s, false), "
-            "set_config('client_connection_check_interval', '500ms', false), "
-            "set_config('tcp_keepalives_idle', %s, false), "
-            "set_config('tcp_keepalives_interval', %s, false), "
-            "set_config('tcp_keepalives_count', %s, false)",
-            [name, f"{IDLE}s", f"{INTERVAL}s", str(COUNT)],
-        )
+    set_settings(connection, {**_SETTINGS, "application_name": name})
 
 
 def _keep_alive(raw: Any) -> None:
@@ -166,6 +170,8 @@ def holder(connection: BaseDatabaseWrapper) -> str:
     if row is None:
         return "nobody any more"
     pid, name, address, since = row
+    if since is None:  # the role may not ask about others
+        return f"{name or 'unnamed'}, backend {pid}"
     return f"{name or 'unnamed'} from {address}, backend {pid}, connected for {since}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from django.db import connections
@@ -58,24 +58,43 @@ def server_version(connection: BaseDatabaseWrapper) -> int:
 @contextmanager
 def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> Iterator[None]:
     """Our timeouts for the session, also over a role's defaults; the old ones come back."""
-    before = _read(connection)
-    set_timeouts(connection, statement_timeout)
+    with giving_back(connection, _TIMEOUTS):
+        set_timeouts(connection, statement_timeout)
+        yield
+
+
+@contextmanager
+def giving_back(connection: BaseDatabaseWrapper, names: Iterable[str]) -> Iterator[None]:
+    """The settings of these names, of those that the server has, come back afterwards."""
+    before = _read(connection, names)
     try:
         yield
     finally:
         if is_open(connection):
-            _set(connection, before)
+            set_settings(connection, before)
+
+
+@contextmanager
+def unprepared(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Nothing is prepared on its own accord: a text may be several statements, and the plan of one
+    is made for its values."""
+    raw = connection.connection
+    before, raw.prepare_threshold = raw.prepare_threshold, None
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = before
 
 
 @contextmanager
 def lock_timeout(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
     """Bounds what the session waits for locks meanwhile, within `own_timeouts`."""
-    _set(connection, {"lock_timeout": milliseconds(seconds)})
+    set_settings(connection, {"lock_timeout": milliseconds(seconds)})
     try:
         yield
     finally:
         if is_open(connection):
-            _set(connection, {"lock_timeout": "0"})
+            set_settings(connection, {"lock_timeout": "0"})
 
 
 def is_open(connection: BaseDatabaseWrapper) -> bool:
@@ -99,16 +118,16 @@ def milliseconds(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-def _read(connection: BaseDatabaseWrapper) -> dict[str, str]:
+def _read(connection: BaseDatabaseWrapper, names: Iterable[str]) -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)",
-            [list(_TIMEOUTS)],
+            [list(names)],
         )
         return dict(cursor.fetchall())
 
 
-def _set(connection: BaseDatabaseWrapper, values: dict[str, str]) -> None:
+def set_settings(connection: BaseDatabaseWrapper, values: Mapping[str, str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config(name, value, false) "
