@@ -1,7 +1,9 @@
-"""What a run prints while it runs: a line a migration, a line a step, a bar for backfills."""
+"""What a run prints while it runs: a line a migration, a line a step, a bar for backfills; where
+no terminal shows a bar, a line of theirs now and then."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -15,6 +17,7 @@ from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.render.text import SIGILS, counted, level_style, status_style
 
 BAR_WIDTH = 24
+LINE_SECONDS = 10  # between two lines of a backfill, at least
 
 
 class TerminalReporter(Reporter):
@@ -22,6 +25,7 @@ class TerminalReporter(Reporter):
 
     def __init__(self, stdout: OutputWrapper, style: Style, *, verbosity: int) -> None:
         self.stdout, self.style, self.verbosity = stdout, style, verbosity
+        self.last_line = time.monotonic()
 
     def _say(self, text: str) -> None:
         if self.verbosity > 0:
@@ -70,10 +74,18 @@ class TerminalReporter(Reporter):
         self._say(f"    {words}")
 
     def progress(self, progress: Progress) -> None:
-        if self.verbosity > 0 and self._is_terminal():
-            self.stdout.write(f"\r    {_bar(progress)}", ending="")
+        if not self._is_terminal():
+            self._line(progress)
+        elif self.verbosity > 0:
+            self.stdout.write(f"\r    {_bar(progress)}   ", ending="")
             if progress.seconds_left == 0:
                 self.stdout.write("")
+
+    def _line(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self.last_line >= LINE_SECONDS:
+            self.last_line = now
+            self._say(f"    {progress.table}: {_numbers(progress)}")
 
     def _is_terminal(self) -> bool:
         return self.stdout.isatty()
@@ -99,9 +111,13 @@ def _bar(progress: Progress) -> str:
     total: Any = progress.total_rows or 0
     share = min(progress.processed_rows / total, 1) if total else 0
     full = round(share * BAR_WIDTH)
+    return f"[{'█' * full}{'░' * (BAR_WIDTH - full)}] {_numbers(progress)}"
+
+
+def _numbers(progress: Progress) -> str:
     left = progress.seconds_left
     eta = f", {left:.0f} s left" if left is not None else ""
     return (
-        f"[{'█' * full}{'░' * (BAR_WIDTH - full)}] {progress.processed_rows:,} rows, "
-        f"{progress.rows_per_second:,.0f}/s{eta}   "
+        f"{progress.processed_rows:,} of about {progress.total_rows:,} rows, "
+        f"{progress.rows_per_second:,.0f}/s{eta}"
     )
