@@ -585,9 +585,9 @@ class _DjangoWork:
 
     def _retrying(self, numbers: Iterable[int], attempt: Callable[[], None]) -> None:
         run = self._run
-        tables = {name for number in numbers for name in self.steps[number].operation.tables}
+        statements = [each for number in numbers for each in self.steps[number].statements]
         with lock_timeout(run.connection, run.executor.lock_timeout):
-            run.executor.retrying(tables, attempt)
+            run.executor.retrying(statements, attempt)
 
     def describe(self) -> str:
         step = self.steps.get(self.number)
