@@ -24,6 +24,7 @@ from zanith_django.diff import diff
 from zanith_django.exceptions import InvalidArgument, ShadowUnreachable
 from zanith_django.ledger_tables import TABLES
 from zanith_django.operations.base import Context
+from zanith_django.operations.extensions import make_schema
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.session import server_version
 
@@ -236,7 +237,7 @@ def creation(graph: SchemaGraph, version: int, schema: str) -> Iterator[str]:
         server_version=version, schema=schema, fresh=frozenset(graph.table_names), graph=graph
     )
     if schema != "public":
-        yield sql.compose("CREATE SCHEMA IF NOT EXISTS {name}", name=sql.ident(schema))
+        yield make_schema(schema).sql
     for operation in diff(SchemaGraph(), graph):
         for statement in operation.statements(context):
             yield statement.sql

@@ -210,7 +210,7 @@ def _run_in_schema(
     version = server_version(connection)
     with transaction.atomic(using=connection.alias):
         for text in creation(graph.only(graph.table_names), version, schema):
-            if not text.startswith(("CREATE EXTENSION", "CREATE SCHEMA", "CREATE COLLATION")):
+            if not text.startswith(("CREATE EXTENSION", "CREATE COLLATION")):
                 _execute(connection, text)
     for migration, step in planned.steps:
         context = Context(version, schema, graph, migration_id=migration.id)

@@ -11,7 +11,11 @@ from urllib.parse import urlsplit, urlunsplit
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.commands.test_baseline import BOOK, PAGES
+from tests.commands.test_recover import REQUIRED, USERS, graph_of
 from tests.project import REPOSITORY, SETTINGS, Project
+from tests.servers import Database
+from zanith_django.operations import ArchiveTable, RebuildTable, SoftDropTable
+from zanith_django.schema.graph import Table, TableName
 
 PAGE = REPOSITORY / "docs" / "privileges.md"
 
@@ -24,6 +28,10 @@ def an_empty_shop(releases: Releases) -> None:
     for name, models in (("book", BOOK), ("pages", PAGES)):
         project.write("shop/models.py", models)
         project.manage("zanith_generate", "--name", name, check=True)
+
+
+def nothing(releases: Releases) -> None:
+    """An app without models, on a database where nothing is."""
 
 
 def grants(role: str, number: int, project: Project) -> str:
@@ -55,10 +63,21 @@ def url_of(project: Project, role: str) -> dict[str, str]:
     return {"DATABASE_URL": urlunsplit(parts._replace(netloc=f"{role}@{place}"))}
 
 
+def closed(project: Project) -> Project:
+    """The project, with a database where nobody may do anything yet."""
+    project.sql("REVOKE ALL ON SCHEMA public FROM public")
+    project.sql(f"REVOKE ALL ON DATABASE {name_of(project)} FROM public")
+    return project
+
+
+def table_of(releases: Releases, name: str) -> Table:
+    found = graph_of(releases).table(TableName("", name))
+    assert found is not None
+    return found
+
+
 def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
-    shop = copy_of(an_empty_shop).project
-    shop.sql("REVOKE ALL ON SCHEMA public FROM public")
-    shop.sql(f"REVOKE ALL ON DATABASE {name_of(shop)} FROM public")
+    shop = closed(copy_of(an_empty_shop).project)
     with role(shop, "runner") as runner, role(shop, "reader") as reader:
         shop.sql(grants(runner, 0, shop))
         as_runner, as_reader = url_of(shop, runner), url_of(shop, reader)
@@ -80,3 +99,26 @@ def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
         shop.sql(grants(reader, 3, shop))
         shop.manage("zanith_status", check=True, env=as_reader)
         shop.manage("zanith_history", "--verbose", check=True, env=as_reader)
+
+
+def test_the_runner_keeps_what_it_drops_in_the_schema_that_was_made_for_it(copy_of: Copy) -> None:
+    shop = closed(copy_of(nothing).project)
+    with role(shop, "keeper") as runner:
+        shop.sql(grants(runner, 0, shop))
+        shop.sql(f"CREATE SCHEMA _zanith_shadow AUTHORIZATION {runner}")
+        own = Database(name_of(shop), url_of(shop, runner)["DATABASE_URL"])
+        releases = Releases(Project(shop.root, own))
+        models = USERS.format(legacy=REQUIRED)
+        releases.start(models)
+
+        releases.file("rebuilt", [RebuildTable(table=TableName("", "orders"))])
+        releases.apply()
+        archive = ArchiveTable(table=table_of(releases, "orders"))
+        without_orders = models.partition("class Order")[0]
+        releases.write("archived", without_orders, [archive])
+        releases.apply()
+        drop = SoftDropTable(table=table_of(releases, "users"))
+        releases.write("dropped", without_orders.partition("class User")[0], [drop])
+        releases.apply()
+
+        assert shop.sql("SELECT to_regclass('users'), to_regclass('orders')") == [(None, None)]

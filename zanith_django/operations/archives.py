@@ -26,6 +26,7 @@ from zanith_django.operations.base import (
 )
 from zanith_django.operations.constraint_clauses import drop_constraint
 from zanith_django.operations.dependents import what_contains, without_column
+from zanith_django.operations.extensions import make_schema
 from zanith_django.operations.journal import Copying
 from zanith_django.operations.kept import (
     OnColumn,
@@ -181,7 +182,6 @@ class _Archive:
         return (made[0], self._locked(), *made[1:], _pinned(), self._counted(), *self.drop)
 
     def _begin(self, *, rows: bool) -> list[Statement]:
-        schema = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
         made = sql.compose(
             "CREATE TABLE {archive} AS SELECT {columns} FROM {table} AS t WHERE {where}{rows}",
             archive=self._archive,
@@ -201,7 +201,7 @@ class _Archive:
         )
         tried = [] if rows else [self._tried()]
         return [
-            Statement(schema, Lock.NONE),
+            make_schema(SHADOW_SCHEMA),
             *tried,
             Statement(made, Lock.ACCESS_SHARE, (self.table,), scans=rows, probe=probe),
             Statement(keyed, Lock.NONE),

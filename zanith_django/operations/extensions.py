@@ -10,6 +10,18 @@ from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.schema.graph import Collation, Extension, SchemaGraph, TableName
 
+# PostgreSQL asks for CREATE on the database before it looks at IF NOT EXISTS.
+_MAKE_SCHEMA = """\
+DO $zanith$ BEGIN
+  IF to_regnamespace({quoted}) IS NULL THEN CREATE SCHEMA {name}; END IF;
+END $zanith$"""
+
+
+def make_schema(name: str) -> Statement:
+    """Makes a schema; where it is there already, this needs no right."""
+    quoted = sql.literal(sql.ident(name))
+    return Statement(sql.compose(_MAKE_SCHEMA, quoted=quoted, name=sql.ident(name)), Lock.NONE)
+
 
 class _Standing(Operation):
     """An operation that touches no table."""
@@ -102,8 +114,7 @@ class CreateSchema(_Standing):
         return f"create schema {self.name}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        text = sql.compose("CREATE SCHEMA IF NOT EXISTS {name}", name=sql.ident(self.name))
-        return (Statement(text, Lock.NONE),)
+        return (make_schema(self.name),)
 
     def inverse(self) -> Operation | None:
         return None

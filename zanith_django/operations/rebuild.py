@@ -33,6 +33,7 @@ from zanith_django.operations.constraints import (
     AlterPrimaryKey,
 )
 from zanith_django.operations.dependents import referrers_to, without_column
+from zanith_django.operations.extensions import make_schema
 from zanith_django.operations.indexes import AddIndex, rename_index
 from zanith_django.operations.journal import Copying
 from zanith_django.operations.policies import CreatePolicy, EnableRls
@@ -418,8 +419,7 @@ class _Rebuild:
         }
         guard = sql.compose(_GUARD, target=sql.literal(self.name), table=names["table"])
         yield Statement(guard, Lock.NONE)
-        shadow = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
-        yield Statement(shadow, Lock.NONE)
+        yield make_schema(SHADOW_SCHEMA)
         if self.operation.undo:
             yield self._keep()
         first, *made = CreateTable(table=self._bare()).statements(self._new)

@@ -22,6 +22,7 @@ from zanith_django.operations.dependents import (
     what_contains,
     without_column,
 )
+from zanith_django.operations.extensions import make_schema
 from zanith_django.operations.indexes import rename_index
 from zanith_django.operations.kept import (
     OnColumn,
@@ -210,7 +211,6 @@ class SoftDropTable(OnWholeTable):
         names of indexes and sequences are set aside, for a later soft drop of the same name."""
         artifact_id = self.artifact_of(context)
         name, hidden = self.table.name, dropped_name(artifact_id)
-        made = sql.compose("CREATE SCHEMA IF NOT EXISTS {it}", it=sql.ident(SHADOW_SCHEMA))
         lifted = [
             drop_constraint(name, key.name, context, (name, key.references))
             for key in self.table.foreign_keys
@@ -230,7 +230,7 @@ class SoftDropTable(OnWholeTable):
             Statement(renamed, Lock.ACCESS_EXCLUSIVE, (name,)),
             Statement(moved, Lock.ACCESS_EXCLUSIVE, (back,)),
         )
-        return (Statement(made, Lock.NONE), *lifted, *aside, *exclusive)
+        return (make_schema(SHADOW_SCHEMA), *lifted, *aside, *exclusive)
 
     def _aside_names(self, artifact_id: str) -> list[tuple[str, str]]:
         return [(name, dropped_name(artifact_id, name)) for name in self._index_names()]
