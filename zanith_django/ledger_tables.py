@@ -51,6 +51,15 @@ class LedgerTable:
 
 _C = LedgerColumn
 
+# What is not known to be done is never taken for it; of what was undone, `sql` tells.
+_STATUS = """\
+CASE WHEN sql LIKE E'%\\n-- rolled back by:\\n%' THEN 'rolled_back'
+     WHEN error IS NOT NULL THEN 'failed'
+     WHEN finished_at IS NOT NULL OR EXISTS (
+         SELECT FROM _zanith_migrations AS m WHERE m.id = migration_id) THEN 'done'
+     WHEN started_at IS NOT NULL THEN 'running'
+     ELSE 'pending' END"""
+
 TABLES: Final = (
     LedgerTable(
         "_zanith_migrations", ("id",), (_C("id", TEXT), _C("applied_at", TIME, default=NOW))
@@ -62,7 +71,7 @@ TABLES: Final = (
             _C("id", ID),
             _C("migration_id", ID, fill="split_part(id, '::', 1)"),
             _C("operation_kind", TEXT),
-            _C("status", TEXT, fill="'done'"),
+            _C("status", TEXT, fill=_STATUS),
             _C("sql", TEXT, default="''"),
             _C("risk_level", TEXT, fill="'safe'"),
             _C("risk_score", "integer", fill="0"),
@@ -113,7 +122,7 @@ TABLES: Final = (
             _C("cursor", JSON, required=False),
             _C("processed_rows", "bigint", default="0"),
             _C("total_rows", "bigint", required=False),
-            _C("status", TEXT, fill="'done'"),
+            _C("status", TEXT, fill="'running'"),  # a backfill that is done writes nothing again
             _C("updated_at", TIME, default=CLOCK),
         ),
     ),
@@ -158,6 +167,9 @@ def mending(there: Iterable[There]) -> Iterator[str]:
         if not mine:
             yield table.ddl
             continue
+        for column in table.columns:  # all of them first: values are made of one another
+            if (table.name, column.name) not in known:
+                yield f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
         for column in table.columns:
             yield from _mended(table.name, column, known.get((table.name, column.name)))
         if not mine[0].keyed:
@@ -169,9 +181,7 @@ def mending(there: Iterable[There]) -> Iterator[str]:
 
 def _mended(table: str, column: LedgerColumn, there: There | None) -> Iterator[str]:
     alter = f"ALTER TABLE {table} ALTER COLUMN {column.name}"
-    if there is None:
-        yield f"ALTER TABLE {table} ADD COLUMN {column.name} {column.type}"
-    elif there.type != column.type:
+    if there and there.type != column.type:
         plain = column.type.partition(" COLLATE")[0]
         if there.default:
             yield f"{alter} DROP DEFAULT"

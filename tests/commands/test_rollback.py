@@ -461,6 +461,17 @@ def test_a_rollback_of_half_a_migration_resumes_where_it_stopped(releases: Relea
     assert releases.statuses(migration) == ["rolled_back"] * 3
 
 
+def test_what_went_back_runs_again_when_the_ledger_lost_its_statuses(with_login: Releases) -> None:
+    run, there = with_login.project, with_login.live()
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    run.sql("ALTER TABLE _zanith_migration_steps DROP status")
+
+    with_login.apply()
+
+    assert with_login.live() == there
+    assert set(with_login.statuses(LOGIN_ID)) == {"rolled_back", "done"}
+
+
 def test_a_rollback_that_was_killed_is_finished_by_the_next(with_login: Releases) -> None:
     run = with_login.project
     with run.database.connect() as reader:

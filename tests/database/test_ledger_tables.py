@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import environ
@@ -11,7 +12,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
-from zanith_django.ledger import DONE, Ledger, NewStep
+from zanith_django.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
 from zanith_django.ledger_tables import TABLES
 
 # As a first version might have had them, with a view of somebody's own beside them.
@@ -104,3 +105,33 @@ def test_what_was_altered_by_hand_is_mended_once(connection: DatabaseWrapper, ch
     assert shape(connection) == wanted
     (step,) = ledger.steps()
     assert (step.id, step.status, step.risk_score) == ("m::0001", "done", 15)
+
+
+def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: DatabaseWrapper) -> None:
+    ledger = Ledger(connection)
+    ledger.ensure()
+    one = NewStep(1, "addColumn", "SQL", "low", 15)
+    ledger.add_pending("stopped", [dataclasses.replace(one, step=step) for step in range(1, 6)])
+    ledger.finish("stopped::0001", DONE)
+    ledger.finish("stopped::0002", FAILED, error="no")
+    ledger.start("stopped::0003")
+    ledger.start_undoing("stopped::0004")
+    ledger.add_pending("whole", [one])
+    ledger.record("whole")
+    ledger.save_checkpoint(Checkpoint("stopped::0003#1", "stopped", status=DONE))
+    execute(connection, "ALTER TABLE _zanith_migration_steps RENAME status TO state")
+    execute(connection, "ALTER TABLE _zanith_migration_checkpoints DROP status")
+
+    Ledger(connection).ensure()
+
+    assert [row.status for row in ledger.steps()] == [
+        "done",
+        "failed",
+        "running",
+        "failed",
+        "pending",
+        "done",
+    ]
+    checkpoint = ledger.checkpoint("stopped::0003#1")
+    assert checkpoint
+    assert checkpoint.status == RUNNING
