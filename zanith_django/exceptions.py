@@ -14,6 +14,7 @@ ZanithError
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
     │   CannotWrite
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
+    ├── LedgerKeyLost
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
 
@@ -481,6 +482,22 @@ class MissingRight(EnvironmentProblem):
 
     def __str__(self) -> str:
         return f"The database role lacks {self.right}, needed to {self.needed_for}."
+
+
+class LedgerKeyLost(EnvironmentProblem):
+    """A key column of a ledger table is not there; `others` are columns that are not ours."""
+
+    def __init__(self, table: str, column: str, others: Iterable[str]) -> None:
+        self.table, self.column, self.others = table, column, tuple(others)
+        now = self.others[0] if len(self.others) == 1 else "<its name now>"
+        self.hint = (
+            f"Give it its name back: ALTER TABLE {table} RENAME COLUMN {now} TO {column}; "
+            "Was it dropped, only a backup has it."
+        )
+        super().__init__(table, column)
+
+    def __str__(self) -> str:
+        return f"Table {self.table} has lost its column {self.column}, which names its rows."
 
 
 class PooledConnection(EnvironmentProblem):

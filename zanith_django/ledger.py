@@ -17,7 +17,8 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
-from zanith_django.ledger_tables import INDEXES, TABLES, THERE, There, mending
+from zanith_django.exceptions import LedgerKeyLost
+from zanith_django.ledger_tables import INDEXES, TABLES, THERE, There, lost_keys, mending
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
 from zanith_django.schema.graph import SchemaGraph
@@ -227,10 +228,13 @@ class Ledger:
 
     def ensure(self) -> None:
         """Makes what is missing and mends what differs, in one transaction; does nothing and takes
-        no lock where all is there."""
+        no lock where all is there. Raises `LedgerKeyLost`."""
         names = [table.name for table in TABLES]
-        rows = self._rows(THERE, [names, list(INDEXES)])
-        statements = list(mending(There(*row) for row in rows))
+        there = [There(*row) for row in self._rows(THERE, [names, list(INDEXES)])]
+        for table, column, others in lost_keys(there):
+            if others or self._value(f"SELECT EXISTS (SELECT FROM {table})"):
+                raise LedgerKeyLost(table, column, others)
+        statements = list(mending(there))
         if not statements:
             return
         with transaction.atomic(using=self.connection.alias):

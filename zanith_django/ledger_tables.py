@@ -158,6 +158,18 @@ class There(NamedTuple):
     keyed: bool
 
 
+def lost_keys(there: Iterable[There]) -> Iterator[tuple[str, str, list[str]]]:
+    """(table, column, what else the table has) of each column of a key that is not there: nothing
+    tells the rows their ids."""
+    rows = list(there)
+    for table in TABLES:
+        mine = [row.column for row in rows if row.table == table.name and row.column]
+        known = {column.name for column in table.columns}
+        for column in table.key if mine else ():
+            if column not in mine:
+                yield table.name, column, [name for name in mine if name not in known]
+
+
 def mending(there: Iterable[There]) -> Iterator[str]:
     """The statements that make the tables what they should be; none where they are."""
     rows = list(there)

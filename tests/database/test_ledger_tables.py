@@ -12,6 +12,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
+from zanith_django.exceptions import LedgerKeyLost
 from zanith_django.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
 from zanith_django.ledger_tables import TABLES
 
@@ -135,3 +136,45 @@ def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: Databa
     checkpoint = ledger.checkpoint("stopped::0003#1")
     assert checkpoint
     assert checkpoint.status == RUNNING
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            "ALTER TABLE _zanith_migrations RENAME id TO ident",
+            "ALTER TABLE _zanith_migrations RENAME COLUMN ident TO id;",
+        ),
+        (
+            "ALTER TABLE _zanith_migration_steps DROP id",
+            "ALTER TABLE _zanith_migration_steps RENAME COLUMN <its name now> TO id;",
+        ),
+        (
+            "DELETE FROM _zanith_migrations; ALTER TABLE _zanith_migrations RENAME id TO ident",
+            "ALTER TABLE _zanith_migrations RENAME COLUMN ident TO id;",
+        ),
+    ],
+)
+def test_rows_are_never_given_new_ids(connection: DatabaseWrapper, change: str, says: str) -> None:
+    ledger = Ledger(connection)
+    ledger.ensure()
+    ledger.add_pending("m", [NewStep(1, "addColumn", "SQL", "low", 15)])
+    ledger.record("m")
+    execute(connection, change)
+    changed = shape(connection)
+
+    with pytest.raises(LedgerKeyLost) as refused:
+        Ledger(connection).ensure()
+
+    assert says in refused.value.hint
+    assert shape(connection) == changed
+
+
+def test_an_empty_table_gets_its_key_again(connection: DatabaseWrapper) -> None:
+    Ledger(connection).ensure()
+    wanted = shape(connection)
+    execute(connection, "ALTER TABLE _zanith_migrations DROP id")
+
+    Ledger(connection).ensure()
+
+    assert shape(connection) == wanted
