@@ -335,14 +335,30 @@ class Ledger:
         return self._half_rolled_back_of_applied() + unrecorded
 
     def _half_rolled_back_of_applied(self) -> list[str]:
-        rows = self._rows(
-            "SELECT DISTINCT m.id FROM _zanith_migrations m "
-            "JOIN _zanith_migration_steps s ON s.migration_id = m.id "
+        """What went back as a whole is not recorded any more, and each of its steps has another
+        attempt once it is applied again: the newest ones tell, whatever the clock says."""
+        where = (
+            "WHERE migration_id IN (SELECT s.migration_id FROM _zanith_migration_steps s "
+            "JOIN _zanith_migrations m ON m.id = s.migration_id "
             "WHERE s.status IN ('rolled_back', 'running', 'failed') "
-            "AND s.started_at > m.applied_at AND NOT starts_with(m.id, %s)",
-            [RECOVER_PREFIX],
+            "AND NOT starts_with(m.id, %s))"
         )
-        return [row[0] for row in rows]
+        newest = {(r.migration_id, r.step): r for r in self._steps(where, [RECOVER_PREFIX])}
+        undone = [row for row in newest.values() if row.undoing or row.status == RUNNING]
+        applied = self.applied() if undone else {}
+        return list(
+            dict.fromkeys(
+                row.migration_id for row in undone if self._ran(row, applied[row.migration_id])
+            )
+        )
+
+    def _ran(self, row: StepRow, applied_at: datetime) -> bool:
+        """Did the step belong to its migration when it was applied? After a rollback its file may
+        have got fewer; of a migration of Django's only the clock tells."""
+        run = (self.snapshot(row.migration_id) or {}).get("run", {})
+        if "steps" in run:
+            return row.step <= len(run["steps"])
+        return row.started_at is not None and row.started_at > applied_at
 
     def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
         """A pending row for each step whose newest attempt is not pending or finished already."""

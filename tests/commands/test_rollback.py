@@ -472,6 +472,52 @@ def test_what_went_back_runs_again_when_the_ledger_lost_its_statuses(with_login:
     assert set(with_login.statuses(LOGIN_ID)) == {"rolled_back", "done"}
 
 
+SET_BACK = "UPDATE _zanith_migrations SET applied_at = '2001-01-01'"
+SET_FORWARD = "UPDATE _zanith_migrations SET applied_at = now() + interval '1 day'"
+
+
+def test_attempts_that_failed_before_are_no_rollback_whatever_the_clock_says(
+    releases: Releases,
+) -> None:
+    run = releases.project
+    run.sql(TWINS)
+    releases.file("three", [ADD_X, ADD_NICK, UNIQUE_EMAIL])
+    assert apply_all(run).returncode == 1
+    run.sql("UPDATE users SET email = id::text")
+    releases.apply()
+
+    run.sql(SET_BACK)
+
+    assert "half way" not in run.manage("zanith_status").stdout
+    releases.apply()
+
+
+def test_steps_that_left_their_file_after_a_rollback_stay_undone(releases: Releases) -> None:
+    run = releases.project
+    migration = releases.file("two", [ADD_X, ADD_NICK])
+    releases.apply()
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    releases.file("two", [ADD_X])
+    releases.apply()
+    assert releases.statuses(migration) == ["rolled_back", "done", "rolled_back"]
+
+    run.sql(SET_BACK)
+
+    assert "half way" not in run.manage("zanith_status").stdout
+    releases.apply()
+
+
+def test_a_rollback_that_stopped_is_seen_whatever_the_clock_says(with_login: Releases) -> None:
+    run = with_login.project
+    run.sql(SET_FORWARD)
+    run.sql("CREATE VIEW in_the_way AS SELECT last_login FROM users")
+
+    assert run.manage("zanith_rollback", "--steps", "1").returncode == 1
+
+    assert f"{LOGIN_ID} is rolled back half way" in run.manage("zanith_status").stdout
+    assert "Run zanith_rollback --steps 1" in run.manage("zanith_apply").stderr
+
+
 def test_a_rollback_that_was_killed_is_finished_by_the_next(with_login: Releases) -> None:
     run = with_login.project
     with run.database.connect() as reader:
