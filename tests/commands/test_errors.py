@@ -251,6 +251,10 @@ def test_a_mistyped_argument_is_named(shop: Project, command: str, says: str) ->
         ("zanith_plan --format=xml", "(choose from "),
         ("zanith_recover inspekt", "invalid choice: 'inspekt'"),
         ("zanith_recover purge", "required: ARTIFACT"),
+        ("zanith_apply --max-risk 500", "argument --max-risk: 500 is not from 0 to 100"),
+        ("zanith_plan --max-risk -1", "argument --max-risk: -1 is not from 0 to 100"),
+        ("zanith_apply --lock-wait -1", "argument --lock-wait: -1 is no time"),
+        ("zanith_recover cleanup --lock-wait nan", "argument --lock-wait: nan is no"),
     ],
 )
 def test_what_argparse_refuses_leads_to_the_help(shop: Project, command: str, says: str) -> None:
@@ -258,6 +262,27 @@ def test_what_argparse_refuses_leads_to_the_help(shop: Project, command: str, sa
     assert (done.returncode, done.stdout) == (WRONG, "")
     assert says in done.stderr
     assert " --help to see what there is." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["zanith_apply", "--verified", ""], "--verified"),
+        (["zanith_apply", "--verified="], "--verified"),
+        (["zanith_apply", "--to", ""], "--to"),
+        (["zanith_rollback", "--to", ""], "--to"),
+        (["zanith_plan", "--only", "20260102_000000_pages", ""], "--only"),
+        (["zanith_plan", "--since", ""], "--since"),
+        (["zanith_recover", "cleanup", "--older-than", ""], "--older-than"),
+        (["zanith_diff", "", "live"], "an argument"),
+    ],
+)
+def test_a_variable_that_is_not_set_lifts_nothing(
+    shop: Project, arguments: list[str], flag: str
+) -> None:
+    done = shop.manage(*arguments)
+    assert (done.returncode, done.stdout) == (WRONG, "")
+    assert f"{flag} was given an empty value" in done.stderr
 
 
 def test_a_question_that_nobody_can_answer_leads_to_makemigrations(shop: Project) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -31,12 +31,39 @@ INTERRUPTED = 130
 class HelpfulParser(CommandParser):
     """Says of what was mistyped what was probably meant, and where all of it stands."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses what is empty: in a script that is a variable that nobody has set."""
+        flag = "an argument"
+        for word in args or ():
+            flag = word.removesuffix("=") if word.startswith("--") else flag
+            if not word or (word.startswith("--") and word.endswith("=")):
+                self.error(f"{flag} was given an empty value")
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> Any:
         known = list(self._option_string_actions)
         typed = [word for word in message.split() if word.startswith("--")]
         near = [match for word in typed for match in get_close_matches(word, known, n=1)]
         meant = f"Did you mean {near[0]}? " if near and "unrecognized" in message else ""
         super().error(f"{message}\n{meant}Run {self.prog} --help to see what there is.")
+
+
+def seconds(text: str) -> float:
+    """An argument that says how long."""
+    value = float(text)
+    if not value >= 0:
+        raise ArgumentTypeError(f"{text} is no time to wait: it begins at 0")
+    return value
+
+
+def add_lock_wait(parser: ArgumentParser) -> None:
+    """What every command has that changes something."""
+    parser.add_argument(
+        "--lock-wait",
+        type=seconds,
+        metavar="SECONDS",
+        help="How long to wait for another run to end; 0 refuses at once.",
+    )
 
 
 class ZanithCommand(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import call_command
 
 from zanith_django.apply import Options, apply
-from zanith_django.management.base import ZanithCommand
+from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_plan import add_gate_arguments
 from zanith_django.management.progress import TerminalReporter
 
@@ -32,12 +32,7 @@ class Command(ZanithCommand):
             help="Refuse anything but what zanith_verify printed this for.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
-        parser.add_argument(
-            "--lock-wait",
-            type=float,
-            metavar="SECONDS",
-            help="How long to wait for another run to end; 0 refuses at once.",
-        )
+        add_lock_wait(parser)
         parser.add_argument(
             "--no-input", "--noinput", action="store_true", help="Ask nothing (it never does)."
         )

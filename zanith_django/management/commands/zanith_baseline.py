@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from zanith_django.baseline import Baseline, Options, baseline
-from zanith_django.management.base import ZanithCommand
+from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.render.text import near
 from zanith_django.timeline import dotted
 
@@ -29,12 +29,7 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--no-files", action="store_true", help="Leave the files of the project alone."
         )
-        parser.add_argument(
-            "--lock-wait",
-            type=float,
-            metavar="SECONDS",
-            help="How long to wait for another run to end; 0 refuses at once.",
-        )
+        add_lock_wait(parser)
 
     def run(self, **options: Any) -> None:
         connection = self.connect_directly(options["database"])

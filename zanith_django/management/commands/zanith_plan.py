@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +102,19 @@ def _sizes(path: str | None) -> dict[str, object] | None:
     return dict(data)
 
 
+def score(text: str) -> int:
+    """An argument that is a risk."""
+    value = int(text)
+    if not 0 <= value <= 100:
+        raise ArgumentTypeError(f"{text} is not from 0 to 100")
+    return value
+
+
 def add_gate_arguments(parser: ArgumentParser) -> None:
     """What a plan may contain."""
     parser.add_argument(
         "--max-risk",
-        type=int,
+        type=score,
         metavar="SCORE",
         help="Refuse a step that scores higher. By default the cap of the mode.",
     )

@@ -14,7 +14,7 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.export import FORMATS, export
 from zanith_django.ledger import Ledger
-from zanith_django.management.base import ZanithCommand
+from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_history import period
 from zanith_django.recover import Session, cleanup, purge, reseed, restore
 from zanith_django.render.recover import (
@@ -72,12 +72,7 @@ class Command(ZanithCommand):
         for gone in (purged, cleaned):
             gone.add_argument("--yes", action="store_true", help="Yes, drop it for good.")
         for run in (*changing, purged, cleaned):
-            run.add_argument(
-                "--lock-wait",
-                type=float,
-                metavar="SECONDS",
-                help="How long to wait for another run to end; 0 refuses at once.",
-            )
+            add_lock_wait(run)
 
     def run(self, **options: Any) -> None:
         self.connection = self.connect_directly(options["database"])

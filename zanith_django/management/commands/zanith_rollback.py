@@ -11,7 +11,7 @@ from django.core.management.color import Style
 
 from zanith_django.audit import Outcome
 from zanith_django.ledger import ROLLED_BACK
-from zanith_django.management.base import ZanithCommand
+from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS, counted
 from zanith_django.rollback import Options, Reporter, rollback
@@ -27,12 +27,7 @@ class Command(ZanithCommand):
             "--to", default="", metavar="ID", help="Undo all that is newer; this one stays."
         )
         parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
-        parser.add_argument(
-            "--lock-wait",
-            type=float,
-            metavar="SECONDS",
-            help="How long to wait for another run to end; 0 refuses at once.",
-        )
+        add_lock_wait(parser)
 
     def run(self, **options: Any) -> None:
         connection = self.connect_directly(options["database"])
