@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
-from tests.commands.test_baseline import BOOK, PAGES
+from tests.commands.test_baseline import AUTHOR, BOOK, PAGES
 from tests.commands.test_recover import REQUIRED, USERS, graph_of
 from tests.project import REPOSITORY, SETTINGS, Project
 from tests.servers import Database
@@ -21,11 +21,11 @@ PAGE = REPOSITORY / "docs" / "privileges.md"
 
 
 def an_empty_shop(releases: Releases) -> None:
-    """Two migrations of ours that wait, on a database where nothing is."""
+    """Three migrations of ours that wait, on a database where nothing is."""
     project = releases.project
     project.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
     project.add_app("shop", "")
-    for name, models in (("book", BOOK), ("pages", PAGES)):
+    for name, models in (("book", BOOK), ("pages", PAGES), ("author", AUTHOR)):
         project.write("shop/models.py", models)
         project.manage("zanith_generate", "--name", name, check=True)
 
@@ -34,11 +34,11 @@ def nothing(releases: Releases) -> None:
     """An app without models, on a database where nothing is."""
 
 
-def grants(role: str, number: int, project: Project) -> str:
-    """A block of SQL of the page, of this role and database, without what names the example."""
+def grants(number: int, project: Project) -> str:
+    """A block of SQL of the page, of our roles and database, without what names the example."""
     block = re.findall(r"```sql\n(.*?)```", Path(PAGE).read_text(), re.DOTALL)[number]
     block = re.sub(r"(?m)^(CREATE ROLE|ALTER TABLE).*\n", "", block)
-    return re.sub(r"shop_\w+", role, block).replace("DATABASE shop", f"DATABASE {name_of(project)}")
+    return re.sub(r"\bshop(?=\b|_)", name_of(project), block)
 
 
 def name_of(project: Project) -> str:
@@ -76,15 +76,21 @@ def table_of(releases: Releases, name: str) -> Table:
     return found
 
 
+def seen_by(project: Project, role: str) -> Project:
+    """The same project, whose commands and statements are those of the role."""
+    url = url_of(project, role)["DATABASE_URL"]
+    return Project(project.root, Database(name_of(project), url))
+
+
 def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
     shop = closed(copy_of(an_empty_shop).project)
     with role(shop, "runner") as runner, role(shop, "reader") as reader:
-        shop.sql(grants(runner, 0, shop))
+        shop.sql(grants(0, shop))
         as_runner, as_reader = url_of(shop, runner), url_of(shop, reader)
 
         shop.manage("zanith_apply", "--steps", "1", check=True, env=as_runner)
         shop.sql(f"CREATE SCHEMA _zanith_shadow AUTHORIZATION {runner}")
-        shop.sql(grants(reader, 2, shop))
+        shop.sql(grants(2, shop))
         shop.manage("zanith_plan", check=True, env=as_reader)
         refused = shop.manage("zanith_apply", env=as_reader)
         assert refused.returncode in (1, 3)
@@ -92,22 +98,23 @@ def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
         assert "Traceback" not in refused.stderr
 
         shop.manage("zanith_apply", check=True, env=as_runner)
+        shop.manage("zanith_plan", check=True, env=as_reader)
+        assert seen_by(shop, reader).sql("TABLE shop_author") == []
         shop.manage("zanith_diff", "models", "live", check=True, env=as_runner)
         shop.manage("zanith_rollback", "--steps", "1", check=True, env=as_runner)
 
         shop.sql(f"REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM {reader}")
-        shop.sql(grants(reader, 3, shop))
+        shop.sql(grants(3, shop))
         shop.manage("zanith_status", check=True, env=as_reader)
         shop.manage("zanith_history", "--verbose", check=True, env=as_reader)
 
 
 def test_the_runner_keeps_what_it_drops_in_the_schema_that_was_made_for_it(copy_of: Copy) -> None:
     shop = closed(copy_of(nothing).project)
-    with role(shop, "keeper") as runner:
-        shop.sql(grants(runner, 0, shop))
+    with role(shop, "runner") as runner:
+        shop.sql(grants(0, shop))
         shop.sql(f"CREATE SCHEMA _zanith_shadow AUTHORIZATION {runner}")
-        own = Database(name_of(shop), url_of(shop, runner)["DATABASE_URL"])
-        releases = Releases(Project(shop.root, own))
+        releases = Releases(seen_by(shop, runner))
         models = USERS.format(legacy=REQUIRED)
         releases.start(models)
 
