@@ -8,6 +8,7 @@ import pytest
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
+from tests.commands.test_errors import in_shell
 from tests.commands.test_recover import REQUIRED, TARGET, USERS, graph_of
 from zanith_django.operations import ArchiveColumn, ArchiveTable
 from zanith_django.schema.graph import TableName
@@ -66,6 +67,17 @@ def test_drop_archive_writes_archives(copy_of: Copy) -> None:
     ]
     hard = run.manage("zanith_generate", "--drop", "nothing")
     assert hard.returncode == 2
+
+
+def test_an_export_that_has_no_room_says_so(done: Releases) -> None:
+    full = in_shell(done.project, f"zanith_recover export {TARGET} > /dev/full")
+    assert full.returncode == 2
+    assert full.stderr == "CommandError: Standard output: No space left on device\n"
+    closed = in_shell(done.project, f"zanith_recover export {TARGET} >&-")
+    assert closed.returncode == 2
+    assert closed.stderr.startswith("CommandError: Standard output is closed.")
+    enough = in_shell(done.project, f"zanith_recover export {TARGET} | true")
+    assert (enough.returncode, enough.stderr) == (0, "")
 
 
 def test_an_archive_is_listed_with_rows_and_checksum_and_saved(done: Releases) -> None:

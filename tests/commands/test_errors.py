@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -356,6 +358,59 @@ def test_a_shadow_schema_takes_no_python(shop: Project) -> None:
     path.write_text(path.read_text().replace("    ]\n", step))
     hint = "Run zanith_verify --shadow ephemeral."
     assert_refused(shop, "zanith_verify", "--shadow", "schema", code=NO, says=hint)
+
+
+# --- standard output -----------------------------------------------------------------------------
+
+
+def in_shell(project: Project, command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A command with what the shell does to its output."""
+    text = f"set -o pipefail; {sys.executable} -W error manage.py {command}"
+    environment = project.environment() | env
+    return subprocess.run(
+        ["bash", "-c", text],
+        cwd=project.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("where", ["| true", ">&-", "> /dev/full"])
+def test_a_run_goes_on_where_nobody_reads(shop: Project, where: str) -> None:
+    done = in_shell(shop, f"zanith_apply {where}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shop.sql("SELECT pages FROM shop_book") == []
+    back = in_shell(shop, f"zanith_rollback --steps 1 {where}")
+    assert (back.returncode, back.stderr) == (0, "")
+    shop.manage("zanith_apply", check=True)
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "says"),
+    [
+        ("| true", 0, ""),
+        (">&-", 0, ""),
+        ("> /dev/full", NO, "CommandError: Standard output takes no more: No space left on "),
+    ],
+)
+def test_what_is_only_shown_says_where_it_cannot_be(
+    shop: Project, where: str, code: int, says: str
+) -> None:
+    done = in_shell(shop, f"zanith_status --all {where}")
+    assert done.returncode == code
+    assert done.stderr.startswith(says)
+    assert says or not done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_a_terminal_cannot_spell_stops_nothing(shop: Project, encoding: str) -> None:
+    done = in_shell(shop, "zanith_apply", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("? 20260102_000000_pages\n")
 
 
 # --- call_command --------------------------------------------------------------------------------

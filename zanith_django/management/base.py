@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import (
@@ -22,6 +23,7 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from zanith_django.conf import conf, problems
 from zanith_django.exceptions import BadSetting, EnvironmentProblem, UsageError, ZanithError
+from zanith_django.management.output import Output
 from zanith_django.schema import collector
 from zanith_django.session import connect
 
@@ -72,6 +74,9 @@ class ZanithCommand(BaseCommand):
     # Done in `handle`, so that call_command runs them too and they end with our exit codes.
     requires_system_checks = ()
 
+    # What it prints is what it is for; a run is none the worse where nobody can read of it.
+    shows = True
+
     _set_aside: BaseDatabaseWrapper | None = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -92,6 +97,16 @@ class ZanithCommand(BaseCommand):
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
+        output = self.stdout = Output(cast(TextIO, self.stdout._out))
+        try:
+            self._handle(options)
+        finally:
+            output.flush()
+        if self.shows and output.lost and not isinstance(output.lost, BrokenPipeError):
+            message = f"Standard output takes no more: {output.lost.strerror}."
+            raise CommandError(message, returncode=EnvironmentProblem.returncode)
+
+    def _handle(self, options: dict[str, Any]) -> None:
         try:
             self._check(options["database"])
             self.run(**options)
@@ -145,7 +160,9 @@ class ZanithCommand(BaseCommand):
             self.stdout.write(line)
 
     def print_json(self, data: object) -> None:
-        self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        plain = codecs.lookup(encoding).name != "utf-8"
+        self.stdout.write(json.dumps(data, indent=2, ensure_ascii=plain, default=str))
 
 
 class _UnknownDatabase(UsageError):

@@ -15,6 +15,7 @@ from zanith_django.management.progress import TerminalReporter
 
 class Command(ZanithCommand):
     help = "Brings the database up to date under one lock. Run it again to resume after a failure."
+    shows = False
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_gate_arguments(parser)

@@ -105,14 +105,24 @@ class Command(ZanithCommand):
 
     @contextlib.contextmanager
     def _output(self, path: str | None) -> Iterator[TextIO]:
-        if path is None:
-            yield cast(TextIO, self.stdout._out)  # what is written must end where it ends
-            return
         try:
+            if path is None:
+                # Not by our wrapper: what is written must end where it ends.
+                stream = cast("TextIO | None", self.stdout._out)
+                if stream is None:
+                    raise InvalidArgument("Standard output is closed.", "Add --output FILE.")
+                yield stream
+                stream.flush()
+                return
             with open(path, "w", encoding="utf-8", newline="") as file:
                 yield file
+        except BrokenPipeError:
+            pass  # whoever read it had enough
         except OSError as error:
-            raise InvalidArgument(f"--output {path}: {error.strerror}") from error
+            raise InvalidArgument(f"{path or 'Standard output'}: {error.strerror}") from error
+        except UnicodeEncodeError as error:
+            hint = "Add --output FILE: it is written as UTF-8."
+            raise InvalidArgument(f"Standard output: {error}", hint) from error
 
     # --- taking back ---------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from zanith_django.undo import UndoMigration, UndoStep
 
 class Command(ZanithCommand):
     help = "Undoes migrations, newest first. Refuses beforehand what cannot be undone."
+    shows = False
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--steps", type=int, metavar="N", help="Undo the newest N migrations.")
