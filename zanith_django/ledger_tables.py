@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from zanith_django import sql
+
 TEXT, ID, TIME, JSON = "text", 'text COLLATE "C"', "timestamp with time zone", "jsonb"
 NOW, CLOCK = "now()", "clock_timestamp()"
 
@@ -39,6 +41,10 @@ class LedgerTable:
     key: tuple[str, ...]
     columns: tuple[LedgerColumn, ...]
     options: str = ""
+
+    @property
+    def names(self) -> set[str]:
+        return {column.name for column in self.columns}
 
     @property
     def ddl(self) -> str:
@@ -136,7 +142,7 @@ INDEXES: Final[Mapping[str, str]] = {
 THERE: Final = """\
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
          || CASE WHEN k.collname = 'C' THEN ' COLLATE "C"' ELSE '' END,
-       a.attnotnull, a.atthasdef,
+       a.attnotnull, a.atthasdef OR a.attidentity <> '',
        EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -164,10 +170,9 @@ def lost_keys(there: Iterable[There]) -> Iterator[tuple[str, str, list[str]]]:
     rows = list(there)
     for table in TABLES:
         mine = [row.column for row in rows if row.table == table.name and row.column]
-        known = {column.name for column in table.columns}
         for column in table.key if mine else ():
             if column not in mine:
-                yield table.name, column, [name for name in mine if name not in known]
+                yield table.name, column, [name for name in mine if name not in table.names]
 
 
 def mending(there: Iterable[There]) -> Iterator[str]:
@@ -184,6 +189,11 @@ def mending(there: Iterable[There]) -> Iterator[str]:
                 yield f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
         for column in table.columns:
             yield from _mended(table.name, column, known.get((table.name, column.name)))
+        for row in mine:
+            if row.column not in table.names and row.required and not row.default:
+                # One of ours under another name: it would refuse every new row.
+                other = sql.ident(row.column)
+                yield f"ALTER TABLE {table.name} ALTER COLUMN {other} DROP NOT NULL"
         if not mine[0].keyed:
             yield f"ALTER TABLE {table.name} ADD PRIMARY KEY ({', '.join(table.key)})"
     for name, place in INDEXES.items():

@@ -133,6 +133,7 @@ def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: Databa
         "pending",
         "done",
     ]
+    ledger.add_pending("new", [one])
     checkpoint = ledger.checkpoint("stopped::0003#1")
     assert checkpoint
     assert checkpoint.status == RUNNING
