@@ -14,13 +14,14 @@ ZanithError
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
     │   CannotWrite
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
-    ├── LedgerKeyLost
+    ├── LedgerDamaged, LedgerKeyLost, RefusedByServer
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 
 class ZanithError(Exception):
@@ -482,6 +483,38 @@ class MissingRight(EnvironmentProblem):
 
     def __str__(self) -> str:
         return f"The database role lacks {self.right}, needed to {self.needed_for}."
+
+
+class RefusedByServer(EnvironmentProblem):
+    """What PostgreSQL says of a statement of ours, outside of any step."""
+
+    _HINTS: Final = {
+        "42501": "docs/privileges.md says which grants the role needs, and which tables it owns.",
+        "3F000": "Make the schema, or name one that is there: the setting search_path (SHOW "
+        "search_path) comes from OPTIONS in DATABASES, from the role or from the database.",
+    }
+
+    def __init__(self, error: object, sqlstate: str) -> None:
+        self.error, self.sqlstate = error, sqlstate
+        self.hint = self._HINTS.get(sqlstate, "")
+        super().__init__(error)
+
+    def __str__(self) -> str:
+        return f"PostgreSQL says: {str(self.error).strip()}"
+
+
+class LedgerDamaged(EnvironmentProblem):
+    """A ledger table, or a column of one, is not there."""
+
+    hint = "Run zanith_apply: it mends its tables."
+
+    def __init__(self, table: str, error: object) -> None:
+        self.table, self.error = table, error
+        super().__init__(table)
+
+    def __str__(self) -> str:
+        why = str(self.error).strip().splitlines()[0]
+        return f"Table {self.table} is not what the ledger needs: {why}."
 
 
 class LedgerKeyLost(EnvironmentProblem):

@@ -22,7 +22,7 @@ from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
 from zanith_django.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.schema.graph import TableName
 from zanith_django.sending import Meanwhile, send
-from zanith_django.session import milliseconds, prepare, set_timeouts
+from zanith_django.session import milliseconds, prepare, set_timeouts, sqlstate
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
 ROUNDS = 100
@@ -262,7 +262,7 @@ class Executor:
                 self._execute(statement.sql)
             except DatabaseError as error:
                 # Of a name that is taken, what is there is somebody's.
-                if statement.cleanup and _sqlstate(error) != DUPLICATE:
+                if statement.cleanup and sqlstate(error) != DUPLICATE:
                     self._execute(statement.cleanup)
                 raise
 
@@ -280,7 +280,7 @@ class Executor:
         try:
             send(self.connection, text, meanwhile)
         except DatabaseError as error:
-            if _sqlstate(error) != NOT_PREPARED:
+            if sqlstate(error) != NOT_PREPARED:
                 raise
             self._prepare()  # somebody's code deallocated it
             send(self.connection, text)
@@ -322,7 +322,7 @@ class Executor:
             try:
                 attempt()
             except DatabaseError as error:
-                if _sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
+                if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
                     raise
                 blockers = self._blockers(statements)
                 if number > tries:
@@ -393,11 +393,6 @@ def _checkpoint(step: StepRun, number: int) -> str:
     """One checkpoint for all attempts of a step; `number` tells its backfills apart."""
     migration_id, numbered, _ = split_step_id(step.row_id)
     return f"{step_id(migration_id, numbered)}#{number}"
-
-
-def _sqlstate(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    return str(getattr(cause, "sqlstate", "") or "")
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,13 +15,15 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ProgrammingError
 
 from zanith_django import sql
-from zanith_django.exceptions import LedgerKeyLost
+from zanith_django.exceptions import LedgerDamaged, LedgerKeyLost
 from zanith_django.ledger_tables import INDEXES, TABLES, THERE, There, lost_keys, mending
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.session import sqlstate
 
 PENDING, RUNNING, DONE = "pending", "running", "done"
 FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
@@ -35,6 +37,8 @@ REFUSED_PLAIN = "refused - "
 UNDOING = "rolling back"
 
 _STEP_ID = re.compile(r"(.*)::(\d{4,})(?:\.(\d+))?", re.DOTALL)
+_OWN_TABLE = re.compile(r"_zanith_\w+")
+UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BASELINE = "baseline"
 
@@ -667,7 +671,12 @@ class Ledger:
 
     def _rows(self, text: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
-            cursor.execute(text, params)
+            try:
+                cursor.execute(text, params)
+            except ProgrammingError as error:
+                if sqlstate(error) in (UNDEFINED_TABLE, UNDEFINED_COLUMN):
+                    raise LedgerDamaged(_OWN_TABLE.findall(text)[0], error) from error
+                raise
             rows = list(cursor.fetchall())
         if settings.USE_TZ:
             return rows

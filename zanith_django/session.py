@@ -55,6 +55,12 @@ def server_version(connection: BaseDatabaseWrapper) -> int:
     return int(connection.connection.info.server_version)
 
 
+def sqlstate(error: BaseException) -> str:
+    """What PostgreSQL calls an error (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+    cause = error.__cause__ or error
+    return str(getattr(cause, "sqlstate", "") or "")
+
+
 @contextmanager
 def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> Iterator[None]:
     """Our timeouts for the session, also over a role's defaults; the old ones come back."""

@@ -128,6 +128,45 @@ def test_a_database_need_not_be_utf_8(shop: Project, server: Server) -> None:
     shop.manage("zanith_apply", "--max-risk", "100", "--allow-destructive", check=True)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            "ALTER TABLE _zanith_migration_steps RENAME status TO state",
+            'Table _zanith_migration_steps is not what the ledger needs: column "status" does not',
+        ),
+        (
+            "DROP TABLE _zanith_migration_steps",
+            'Table _zanith_migration_steps is not what the ledger needs: relation "_zanith_',
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "history", "plan", "rollback --steps 1"])
+def test_what_the_ledger_has_lost_is_named(
+    shop: Project, command: str, change: str, says: str
+) -> None:
+    shop.sql(change)
+    done = shop.manage(*f"zanith_{command}".split())
+    assert (done.returncode, done.stdout) == (NO, "")
+    assert done.stderr.startswith(f"CommandError: {says}")
+    assert done.stderr.endswith(".\nRun zanith_apply: it mends its tables.\n")
+    shop.manage("zanith_apply", check=True)
+    shop.manage(*f"zanith_{command}".split(), check=True)
+
+
+def test_a_search_path_to_nowhere_is_named(shop: Project) -> None:
+    shop.sql("DROP TABLE _zanith_schema_snapshots")
+    settings = shop.root / "settings.py"
+    options = '{"options": "-c search_path=nowhere"}'
+    settings.write_text(f'{settings.read_text()}\nDATABASES["default"]["OPTIONS"] = {options}\n')
+    says = "no schema has been selected to create in"
+    hint = "the setting search_path (SHOW search_path) comes from OPTIONS in DATABASES"
+    done = shop.manage("zanith_apply")
+    assert done.returncode == NO
+    assert says in done.stderr
+    assert hint in done.stderr
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 

@@ -22,10 +22,16 @@ from django.db.utils import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
 from zanith_django.conf import conf, problems
-from zanith_django.exceptions import BadSetting, EnvironmentProblem, UsageError, ZanithError
+from zanith_django.exceptions import (
+    BadSetting,
+    EnvironmentProblem,
+    RefusedByServer,
+    UsageError,
+    ZanithError,
+)
 from zanith_django.management.output import Output
 from zanith_django.schema import collector
-from zanith_django.session import connect
+from zanith_django.session import connect, sqlstate
 
 INTERRUPTED = 130
 
@@ -121,8 +127,7 @@ class ZanithCommand(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
         except DatabaseError as error:
-            message = f"PostgreSQL says: {str(error).strip()}"
-            raise CommandError(message, returncode=EnvironmentProblem.returncode) from error
+            raise command_error(RefusedByServer(error, sqlstate(error))) from error
         finally:
             if self._set_aside:
                 connections[options["database"]].close()
