@@ -65,7 +65,8 @@ class Sources:
             return found
         path = Path(name)
         if not path.is_file():
-            raise UnknownSchema(name)
+            known = (MODELS, LIVE, EMPTY, *Ledger(self.connection).applied())
+            raise UnknownSchema(name, known)
         try:
             return dict(json.loads(path.read_text()))
         except (ValueError, TypeError) as error:

@@ -21,6 +21,7 @@ ZanithError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 
 
@@ -345,10 +346,17 @@ class UnknownApp(UsageError):
         return f"{self.label!r} {self.why}."
 
 
+def did_you_mean(typed: str, known: Iterable[str]) -> str:
+    """A question that a hint begins with; "" where nothing is near."""
+    names = list(known)
+    near = get_close_matches(typed, names, n=1) or [name for name in names if typed in name]
+    return f"Did you mean {near[0]}? " if near else ""
+
+
 class UnknownMigration(UsageError):
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
         self.name = name
-        self.hint = "Run zanith_status to see the migrations."
+        self.hint = f"{did_you_mean(name, known)}Run zanith_status --all to see the migrations."
         super().__init__(name)
 
     def __str__(self) -> str:
@@ -356,9 +364,9 @@ class UnknownMigration(UsageError):
 
 
 class UnknownSchema(UsageError):
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
         self.name = name
-        self.hint = (
+        self.hint = did_you_mean(name, known) + (
             "Type models, live, empty, the id of an applied migration (zanith_history lists them) "
             "or the path of a graph file."
         )
@@ -371,7 +379,8 @@ class UnknownSchema(UsageError):
 class UnknownReason(UsageError):
     def __init__(self, code: str, known: Iterable[str]) -> None:
         self.code = code
-        self.hint = f"Known reasons: {', '.join(known)}."
+        codes = list(known)
+        self.hint = f"{did_you_mean(code, codes)}Known reasons: {', '.join(codes)}."
         super().__init__(code)
 
     def __str__(self) -> str:

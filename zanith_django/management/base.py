@@ -6,7 +6,6 @@ import codecs
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, TextIO, cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +27,7 @@ from zanith_django.exceptions import (
     RefusedByServer,
     UsageError,
     ZanithError,
+    did_you_mean,
 )
 from zanith_django.management.output import Output
 from zanith_django.schema import collector
@@ -51,8 +51,7 @@ class HelpfulParser(CommandParser):
     def error(self, message: str) -> Any:
         known = list(self._option_string_actions)
         typed = [word for word in message.split() if word.startswith("--")]
-        near = [match for word in typed for match in get_close_matches(word, known, n=1)]
-        meant = f"Did you mean {near[0]}? " if near and "unrecognized" in message else ""
+        meant = did_you_mean(typed[0], known) if typed and "unrecognized" in message else ""
         super().error(f"{message}\n{meant}Run {self.prog} --help to see what there is.")
 
 

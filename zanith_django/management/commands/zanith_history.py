@@ -31,9 +31,9 @@ class Command(ZanithCommand):
         applied = ledger.applied()
         steps = ledger.steps(options["id"] or None)
         if options["id"]:
+            if options["id"] not in applied and not steps:
+                raise UnknownMigration(options["id"], applied)
             applied = {name: when for name, when in applied.items() if name == options["id"]}
-            if not applied and not steps:
-                raise UnknownMigration(options["id"])
         if start:
             applied = {name: when for name, when in applied.items() if when >= start}
             begun = {r.migration_id for r in steps if r.started_at and r.started_at >= start}
