@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -280,7 +282,7 @@ def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
         ("zanith_history --id shop_initial", "Did you mean 20260101_000000_shop_initial? Run"),
         ("zanith_diff models nothing", "There is no schema 'nothing'.\nType models, live, empty, "),
         ("zanith_diff modles live", "Did you mean models? Type models, live, empty, "),
-        ("zanith_diff 20260101_000000_shop live", "Did you mean 20260101_000000_shop_initial? Type"),
+        ("zanith_diff 20260101_000000_shop live", "Did you mean 20260101_000000_shop_initial? "),
         ("zanith_diff models", "Two schemas are compared."),
         ("zanith_verify --shadow nothing", "is neither a shape nor an alias of DATABASES."),
     ],
@@ -454,6 +456,35 @@ def test_what_a_terminal_cannot_spell_stops_nothing(shop: Project, encoding: str
     done = in_shell(shop, "zanith_apply", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("? 20260102_000000_pages\n")
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "colours"),
+    [
+        ({}, [], True),
+        ({"NO_COLOR": ""}, [], True),
+        ({"NO_COLOR": "1"}, [], False),
+        ({"NO_COLOR": "1"}, ["--force-color"], True),
+    ],
+)
+def test_a_terminal_has_no_colours_where_nobody_wants_them(
+    shop: Project, env: dict[str, str], options: list[str], colours: bool
+) -> None:
+    ours, its = pty.openpty()
+    environment = shop.environment() | {"TERM": "xterm"} | env
+    subprocess.run(
+        [sys.executable, "manage.py", "zanith_plan", *options],
+        cwd=shop.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        check=True,
+    )
+    os.close(its)
+    shown = os.read(ours, 10_000)
+    os.close(ours)
+    assert b"20260102_000000_pages" in shown
+    assert (b"\x1b[" in shown) is colours
 
 
 # --- call_command --------------------------------------------------------------------------------

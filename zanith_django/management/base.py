@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from typing import Any, TextIO, cast
@@ -83,6 +84,11 @@ class ZanithCommand(BaseCommand):
     shows = True
 
     _set_aside: BaseDatabaseWrapper | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if os.environ.get("NO_COLOR") and not options.get("force_color"):  # https://no-color.org
+            options["no_color"] = True
+        super().__init__(*args, **options)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.__class__ = HelpfulParser  # Django lets nobody choose; parsers of verbs follow it
