@@ -14,7 +14,7 @@ ZanithError
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
     │   CannotWrite
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
-    ├── LedgerDamaged, LedgerKeyLost, RefusedByServer
+    ├── LedgerDamaged, LedgerHeld, LedgerKeyLost, RefusedByServer
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
 
@@ -524,6 +524,19 @@ class LedgerDamaged(EnvironmentProblem):
     def __str__(self) -> str:
         why = str(self.error).strip().splitlines()[0]
         return f"Table {self.table} is not what the ledger needs: {why}."
+
+
+class LedgerHeld(EnvironmentProblem):
+    """A column of the ledger cannot be mended: a view stands on it, for instance."""
+
+    hint = "Drop what depends on the column, run zanith_apply, and make it again."
+
+    def __init__(self, statement: str, error: object) -> None:
+        self.statement, self.error = statement, error
+        super().__init__(statement)
+
+    def __str__(self) -> str:
+        return f"The ledger cannot be mended by {self.statement}\n  {str(self.error).strip()}"
 
 
 class LedgerKeyLost(EnvironmentProblem):

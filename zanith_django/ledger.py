@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import ProgrammingError
+from django.db.utils import NotSupportedError, ProgrammingError
 
 from zanith_django import sql
-from zanith_django.exceptions import LedgerDamaged, LedgerKeyLost
+from zanith_django.exceptions import LedgerDamaged, LedgerHeld, LedgerKeyLost
 from zanith_django.ledger_tables import INDEXES, TABLES, THERE, There, lost_keys, mending
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
@@ -232,7 +232,7 @@ class Ledger:
 
     def ensure(self) -> None:
         """Makes what is missing and mends what differs, in one transaction; does nothing and takes
-        no lock where all is there. Raises `LedgerKeyLost`."""
+        no lock where all is there. Raises `LedgerKeyLost`, `LedgerHeld`."""
         names = [table.name for table in TABLES]
         there = [There(*row) for row in self._rows(THERE, [names, list(INDEXES)])]
         for table, column, others in lost_keys(there):
@@ -243,7 +243,10 @@ class Ledger:
             return
         with transaction.atomic(using=self.connection.alias):
             for statement in statements:
-                self._run(statement)
+                try:
+                    self._run(statement)
+                except NotSupportedError as error:
+                    raise LedgerHeld(statement, error) from error
 
     # --- migrations ----------------------------------------------------------------------------
 

@@ -203,14 +203,20 @@ def mending(there: Iterable[There]) -> Iterator[str]:
 
 def _mended(table: str, column: LedgerColumn, there: There | None) -> Iterator[str]:
     alter = f"ALTER TABLE {table} ALTER COLUMN {column.name}"
-    if there and there.type != column.type:
+    fits = there is not None and _fits(there.type, column.type)
+    if there and not fits:
         plain = column.type.partition(" COLLATE")[0]
         if there.default:
             yield f"{alter} DROP DEFAULT"
         yield f"{alter} TYPE {column.type} USING {column.name}::{plain}"
-    if column.default and not (there and there.default and there.type == column.type):
+    if column.default and not (there and there.default and fits):
         yield f"{alter} SET DEFAULT {column.default}"
     if column.required and not (there and there.required):
         value = column.default or column.fill
         yield f"UPDATE {table} SET {column.name} = {value} WHERE {column.name} IS NULL"
         yield f"{alter} SET NOT NULL"
+
+
+def _fits(there: str, wanted: str) -> bool:
+    """A varchar without a length takes all that a text takes."""
+    return there.replace("character varying", "text", 1) == wanted

@@ -12,7 +12,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
-from zanith_django.exceptions import LedgerKeyLost
+from zanith_django.exceptions import LedgerHeld, LedgerKeyLost
 from zanith_django.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
 from zanith_django.ledger_tables import TABLES
 
@@ -179,3 +179,29 @@ def test_an_empty_table_gets_its_key_again(connection: DatabaseWrapper) -> None:
     Ledger(connection).ensure()
 
     assert shape(connection) == wanted
+
+
+VIEW = "CREATE VIEW report AS SELECT status FROM _zanith_migration_steps"
+
+
+def test_a_varchar_under_a_view_is_left_as_it_is(connection: DatabaseWrapper) -> None:
+    Ledger(connection).ensure()
+    varchar = "ALTER TABLE _zanith_migration_steps ALTER status TYPE varchar"
+    execute(connection, f"{varchar}; {VIEW}")
+    changed = shape(connection)
+
+    Ledger(connection).ensure()
+
+    assert shape(connection) == changed
+
+
+def test_a_view_in_the_way_is_named(connection: DatabaseWrapper) -> None:
+    Ledger(connection).ensure()
+    varchar = "ALTER TABLE _zanith_migration_steps ALTER status TYPE varchar(20)"
+    execute(connection, f"{varchar}; {VIEW}")
+
+    with pytest.raises(LedgerHeld) as refused:
+        Ledger(connection).ensure()
+
+    assert "ALTER TABLE _zanith_migration_steps ALTER COLUMN status" in str(refused.value)
+    assert "view report depends on column" in str(refused.value)
