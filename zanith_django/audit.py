@@ -22,7 +22,7 @@ from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import check_held, run_lock
 from zanith_django.schema.graph import TableName
-from zanith_django.session import is_open, own_timeouts, server_version, unprepared
+from zanith_django.session import is_open, own_timeouts, server_version, sqlstate, unprepared
 
 INTERRUPTED = "interrupted: the run ended here without a word"
 
@@ -107,7 +107,7 @@ def failing(
         row_id = mark(text)
         if not isinstance(error, Exception):
             raise
-        raise StepFailed(row_id, describe(), text, again) from error
+        raise StepFailed(row_id, describe(), text, again, sqlstate(error)) from error
 
 
 def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:

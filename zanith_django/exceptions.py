@@ -104,15 +104,26 @@ class ChangesFound(Refusal):
         return "Changes without a migration:\n" + "\n".join(f"  {c}" for c in self.changes)
 
 
+INSUFFICIENT_PRIVILEGE = "42501"
+RIGHTS_HINT = "docs/privileges.md says which grants the role needs, and which tables it owns."
+
+
 class StepFailed(Refusal):
     def __init__(
-        self, step_id: str, description: str, error: str, again: str = "zanith_apply"
+        self,
+        step_id: str,
+        description: str,
+        error: str,
+        again: str = "zanith_apply",
+        sqlstate: str = "",
     ) -> None:
         self.step_id, self.description, self.error = step_id, description, error
         self.hint = (
             f"Mend the cause, then run {again} again: it resumes at this step. "
             "zanith_history --verbose shows what ran."
         )
+        if sqlstate == INSUFFICIENT_PRIVILEGE:
+            self.hint += f"\n{RIGHTS_HINT}"
         super().__init__(step_id, error)
 
     def __str__(self) -> str:
@@ -498,7 +509,7 @@ class RefusedByServer(EnvironmentProblem):
     """What PostgreSQL says of a statement of ours, outside of any step."""
 
     _HINTS: Final = {
-        "42501": "docs/privileges.md says which grants the role needs, and which tables it owns.",
+        INSUFFICIENT_PRIVILEGE: RIGHTS_HINT,
         "3F000": "Make the schema, or name one that is there: the setting search_path (SHOW "
         "search_path) comes from OPTIONS in DATABASES, from the role or from the database.",
     }
