@@ -173,7 +173,7 @@ class _Search:
         for name in at:
             key = key_of(name)
             if key not in self.order:
-                raise UnknownMigration(name)
+                raise UnknownMigration(name, map(dotted, self.order))
             told[key[0]] = [key]
         return told
 

@@ -65,7 +65,7 @@ class Timeline:
                 return entry
         begun = [entry for entry in self.entries if entry.id.startswith(name)]
         if len(begun) != 1:
-            raise UnknownMigration(name)
+            raise UnknownMigration(name, [entry.id for entry in self.entries])
         return begun[0]
 
     def django(self, key: Key) -> DjangoMigration:

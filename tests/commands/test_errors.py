@@ -276,6 +276,8 @@ def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
         ("zanith_plan --only nothing", "There is no migration 'nothing'."),
         ("zanith_apply --fail-on nothing", "There is no reason 'nothing'."),
         ("zanith_apply --to nothing", "There is no migration 'nothing'."),
+        ("zanith_apply --to shop_initial", "Did you mean 20260101_000000_shop_initial? Run"),
+        ("zanith_baseline --at shop.0001_intial", "Did you mean shop.0001_initial? Run"),
         ("zanith_apply --steps 0", "--steps takes a number of migrations from 1 on."),
         ("zanith_history --since seven", "Write a number and m, h, d or w: 7d."),
         ("zanith_history --id nothing", "Run zanith_status --all to see the migrations."),
