@@ -53,6 +53,7 @@ from zanith_django.ledger import (
     step_id,
 )
 from zanith_django.migration import DJANGO_PREFIX
+from zanith_django.operations import AddCheck, AddForeignKey
 from zanith_django.operations.base import Context, PythonCall
 from zanith_django.plan import (
     ELSEWHERE,
@@ -69,6 +70,7 @@ from zanith_django.schema import collector
 from zanith_django.sending import Meanwhile
 from zanith_django.session import lock_timeout, server_version, set_timeouts
 from zanith_django.timeline import Key, key_of
+from zanith_django.undo import stood_before
 from zanith_django.verify import fingerprint
 
 DEFERRED = "deferred"
@@ -356,6 +358,7 @@ class _Run:
         self.ledger.add_pending(migration.id, [*map(_new_step, migration.steps), *again])
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
+        anew = self._anew(migration)
         rows = self._prepare(migration, snapshot=True)
         if migration.nothing_left:
             self._skip_all(migration, rows)
@@ -369,9 +372,22 @@ class _Run:
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
-        self._steps(Todo(migration, left, rows), context)
+        self._steps(Todo(migration, left, rows, anew), context)
         self._complete(migration, injected)
         return len(left)
+
+    def _anew(self, migration: PlannedMigration) -> frozenset[int]:
+        """Constraints that an earlier attempt added, and did not come to validate, before they were
+        edited: by their names alone they would be taken for those of now."""
+        file = migration.entry.migration
+        edited = self.ledger.edited_steps(migration.id, file.digests) if file else frozenset()
+        return frozenset(
+            step.number
+            for step in migration.steps
+            if step.number in edited
+            and isinstance(step.operation, AddCheck | AddForeignKey)
+            and not stood_before(self.ledger, migration.id, step.operation)
+        )
 
     def _skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
         """Django's migrate did the work already."""

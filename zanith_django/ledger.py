@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -485,22 +486,29 @@ class Ledger:
             self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
         return self._last
 
-    def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
-        """From now on the steps of an unfinished migration are these. A checkpoint is of one
-        operation: that of another goes."""
+    def edited_steps(self, migration_id: str, digests: Sequence[str]) -> frozenset[int]:
+        """The steps of an unfinished migration that are others than when its last run began."""
         known = self._rows(
             "SELECT (graph #> '{run,steps}')::text FROM _zanith_schema_snapshots "
             "WHERE migration_id = %s AND phase = 'before'",
             [migration_id],
         )
-        before = json.loads(known[0][0] or "[]") if known else []
-        if before == list(digests):
+        if not known or known[0][0] is None:
+            return frozenset()
+        before = json.loads(known[0][0])
+        pairs = enumerate(itertools.zip_longest(before, digests), 1)
+        return frozenset(number for number, (old, new) in pairs if old != new)
+
+    def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
+        """From now on the steps of an unfinished migration are these. A checkpoint is of one
+        operation: that of another goes."""
+        edited = self.edited_steps(migration_id, digests)
+        if not edited:
             return
-        for step in self.checkpointed(migration_id):
-            if before[step - 1 : step] != list(digests[step - 1 : step]):
-                name = f"{step_id(migration_id, step)}#"
-                table = "_zanith_migration_checkpoints"
-                self._run(f"DELETE FROM {table} WHERE starts_with(id, %s)", [name])
+        for step in self.checkpointed(migration_id) & edited:
+            name = f"{step_id(migration_id, step)}#"
+            table = "_zanith_migration_checkpoints"
+            self._run(f"DELETE FROM {table} WHERE starts_with(id, %s)", [name])
         self._run(
             "UPDATE _zanith_schema_snapshots SET graph = jsonb_set(graph, '{run,steps}', %s) "
             "WHERE migration_id = %s AND phase = 'before'",

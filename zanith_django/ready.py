@@ -25,11 +25,13 @@ BLINK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """The steps of a migration that are left, and the rows of all."""
+    """The steps of a migration that are left, and the rows of all. What an earlier attempt left of
+    those of the numbers `anew` was of another operation, and goes first."""
 
     migration: PlannedMigration
     steps: Sequence[PlannedStep]
     rows: Mapping[int, StepRow]
+    anew: frozenset[int] = frozenset()
 
     def row_of(self, place: int) -> StepRow:
         return self.rows[self.steps[place].number]
@@ -103,7 +105,11 @@ class Readier:
         step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
         operation = as_live(step.operation, context.graph)
         statements = operation.statements(context) if operation else ()
-        run = StepRun(row.id, row.migration_id, context.schema, resumed=row.attempt > 1)
+        anew = step.number in todo.anew and row.attempt > 1
+        if anew and operation:
+            statements = (*(operation.retreat(context) or ()), *statements)
+        resumed = row.attempt > 1 and not anew
+        run = StepRun(row.id, row.migration_id, context.schema, resumed=resumed)
         finish = self._finish(operation, statements, row, context, then)
         work = self.executor.ready(run, statements, finish)
         return Ready(

@@ -304,16 +304,12 @@ class Planner:
         self, file: LoadedMigration, name: str, operation: Operation
     ) -> None:
         """It may have failed because something of that name stood there before."""
-        data = self.ledger.snapshot(file.id, "before")
-        before = SchemaGraph.from_json(data) if data else SchemaGraph()
-        for item in _named(operation):
-            if item in _names(before, operation.tables):
-                raise CannotUndo(
-                    name,
-                    f"something named {item} was there before it began",
-                    "Rename that, then run zanith_apply to finish the step, or put it right by "
-                    "hand.",
-                )
+        for item in stood_before(self.ledger, file.id, operation):
+            raise CannotUndo(
+                name,
+                f"something named {item} was there before it began",
+                "Rename that, then run zanith_apply to finish the step, or put it right by hand.",
+            )
 
     def _adopted(self, file: LoadedMigration, name: str) -> CannotUndo:
         label = file.app_label
@@ -362,6 +358,13 @@ class Planner:
 
 def _began(row: StepRow | None) -> bool:
     return row is not None and (row.stopped or row.status not in (PENDING, FAILED))
+
+
+def stood_before(ledger: Ledger, migration_id: str, operation: Operation) -> list[str]:
+    """Names of what the operation adds that were taken before its migration began."""
+    data = ledger.snapshot(migration_id, "before")
+    before = SchemaGraph.from_json(data) if data else SchemaGraph()
+    return [item for item in _named(operation) if item in _names(before, operation.tables)]
 
 
 def _named(operation: Operation) -> list[str]:

@@ -222,6 +222,16 @@ def test_a_step_that_began_to_copy_goes_on_as_it_began_or_is_taken_back(
     assert pages.sql(pages_now) == [(10 * factor,), (20 * factor,), (30 * factor,)]
 
 
+def test_a_constraint_that_was_edited_is_made_anew(pages: Project) -> None:
+    check = 'zanith.AddCheck(table="shop_book", check=zanith.Check("few", "pages < {}"))'
+    change(pages, COUNTING, check.format(25))
+    assert "is violated by some row" in pages.manage("zanith_apply").stderr
+    change(pages, COUNTING, check.format(50))
+    pages.manage("zanith_apply", check=True)
+    made = "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'few'"
+    assert pages.sql(made) == [(True, "CHECK ((pages < 50))")]
+
+
 def test_a_step_that_was_edited_before_it_began_is_held_to_what_it_then_was(pages: Project) -> None:
     refused = 'zanith.RawSql(sql="SELECT 1 / 0", reverse_sql="")'
     change(pages, COUNTING, refused, retyped("pages"))
