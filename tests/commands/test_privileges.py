@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
-from tests.commands.test_baseline import AUTHOR, BOOK, PAGES
+from tests.commands.test_baseline import AUTHOR, BOOK, PAGES, SHELF
 from tests.commands.test_recover import REQUIRED, USERS, graph_of
 from tests.project import REPOSITORY, SETTINGS, Project
 from tests.servers import Database
@@ -25,7 +25,7 @@ def an_empty_shop(releases: Releases) -> None:
     project = releases.project
     project.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop"]))
     project.add_app("shop", "")
-    for name, models in (("book", BOOK), ("pages", PAGES), ("author", AUTHOR)):
+    for name, models in (("book", BOOK), ("pages", PAGES), ("author", SHELF + AUTHOR)):
         project.write("shop/models.py", models)
         project.manage("zanith_generate", "--name", name, check=True)
 
