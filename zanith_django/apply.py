@@ -540,7 +540,7 @@ class _Run:
             for row in running:
                 if row.step != number:
                     self.ledger.reset(row.id)
-            if number not in latest:  # what was deferred, rolled back with its row
+            if number > len(migration.steps) and number not in latest:  # rolled back with its row
                 self.ledger.add_pending(migration.id, [_deferred_step(migration, "")])
                 latest = self.ledger.latest(migration.id)
             running = [row for row in latest.values() if row.step == number]
@@ -569,10 +569,12 @@ class _Run:
     def _check_replacements(self) -> None:
         """Mark a squash applied when all that it replaces is, as `migrate` does on every run."""
         recorder = MigrationRecorder(self.connection)
-        applied = recorder.applied_migrations()
-        for key, squash in self.timeline.loader.replacements.items():
-            if key not in applied and all(replaced in applied for replaced in squash.replaces):
+        applied = set(recorder.applied_migrations())
+        squashes = self.timeline.loader.replacements
+        for key in sorted(squashes, key=lambda key: len(self.timeline.replaced(key))):
+            if key not in applied and applied.issuperset(squashes[key].replaces):
                 recorder.record_applied(*key)
+                applied.add(key)
 
 
 class _DjangoWork:
@@ -584,7 +586,8 @@ class _DjangoWork:
         self.atomic = run.timeline.django(self.key).atomic
         self.steps = {step.number: step for step in migration.steps}
         self.number = min(self.steps, default=0)
-        self.told: set[int] = set()
+        self.begun: set[int] = set()
+        self.ended: set[int] = set()
         self.clock = time.monotonic()
 
     def run(self) -> None:
@@ -613,8 +616,9 @@ class _DjangoWork:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
-        if number not in self.told:
+        if number not in self.begun:  # one that is tried again is told of once
             self._run.tell_started(self.migration, self.steps[number])
+        self.begun.add(number)
         self.clock = time.monotonic()
 
     def finish(self, number: int, text: str) -> None:
@@ -622,9 +626,9 @@ class _DjangoWork:
             text = f"{text}\n{_mark(self.steps[number])}".lstrip()
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         seconds = time.monotonic() - self.clock
-        if number not in self.told:
+        if number not in self.ended:
             self._run.tell_finished(self.migration, self.steps[number], seconds)
-        self.told.add(number)
+        self.ended.add(number)
 
     def kept(self) -> str:
         row = self._deferred()

@@ -105,14 +105,13 @@ class States:
         self._applied.add(key)
         migration = self.timeline.behind(key)
         if migration:
-            replaced = [(label, name) for label, name in migration.replaces]
-            self._applied.update(((migration.app_label, migration.name), *replaced))
+            known = (migration.app_label, migration.name)
+            self._applied.update((known, *self.timeline.replaced(known)))
 
     def _holds(self, key: Key) -> bool:
         """Itself, or, of a squash, all that it replaces."""
-        squash = self.timeline.loader.replacements.get(key)
-        parts = squash.replaces if squash else ()
-        return key in self._applied or bool(parts and all(p in self._applied for p in parts))
+        parts = self.timeline.replaced(key)
+        return key in self._applied or bool(parts and self._applied.issuperset(parts))
 
     def taken(self) -> ProjectState:
         """A copy to run operations on. It has the rendered models, the current one no more: what

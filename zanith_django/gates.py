@@ -158,8 +158,8 @@ def last_free(timeline: Timeline, config: AppConfig) -> str:
 
 def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:
     """A squash whose replaced migrations are all covered."""
-    squash = timeline.loader.replacements.get(key)
-    return squash is not None and all((r[0], r[1]) in covered for r in squash.replaces)
+    parts = set(timeline.replaced(key)) - timeline.loader.replacements.keys()
+    return bool(parts) and parts <= covered
 
 
 def integrity(ledger: Ledger, timeline: Timeline) -> list[Refusal]:

@@ -83,15 +83,19 @@ class Timeline:
         disk = self.loader.disk_migrations
         if key in disk:
             return disk[key]
-        squashes = self.loader.replacements.values()
-        return next((squash for squash in squashes if key in squash.replaces), None)
+        (place,) = self.resolved([key])
+        return disk.get(place)
 
     def before(self, key: Key) -> list[Key]:
         """The migrations that stand before this one; within a squash those that it replaces."""
         order = django_order(self.loader)
         (place,) = self.resolved([key])
-        inside = _replaced(self.loader, place) if place != key else [key]
+        inside = self.replaced(place) if place != key else [key]
         return order[: order.index(place)] + inside[: inside.index(key)]
+
+    def replaced(self, key: Key) -> list[Key]:
+        """What a squash replaces, in order; nothing for what is none."""
+        return _replaced(self.loader, key) if key in self.loader.replacements else []
 
     def resolved(self, keys: Iterable[Key]) -> list[Key]:
         """These migrations, or the squashes that stand for them."""
@@ -155,7 +159,7 @@ def build(
     order = django_order(loader)
     places = {key: place for place, key in enumerate(order)}
     resolve = _replacements(loader)
-    parted = _partly_covered(files, resolve)
+    parted = _partly_covered(files, resolve, loader)
     by_key: dict[Key, list[LoadedMigration]] = {}
     loose: list[LoadedMigration] = []
     for file in files:
@@ -195,26 +199,31 @@ def django_order(loader: MigrationLoader) -> list[Key]:
 
 
 def _replacements(loader: MigrationLoader) -> Mapping[Key, Key]:
-    """{replaced migration: the squash that stands for it}, where the graph holds the squash."""
-    return {
-        (replaced[0], replaced[1]): key
-        for key, squash in loader.replacements.items()
-        if key in loader.graph.nodes
-        for replaced in squash.replaces
-        if replaced not in loader.graph.nodes
-    }
+    """{replaced migration: the squash that stands for it}, where the graph holds the squash; of
+    squashes of squashes the outermost."""
+    nodes = loader.graph.nodes
+    found = ((each, key) for key in loader.replacements for each in _replaced(loader, key))
+    return {replaced: key for replaced, key in found if key in nodes and replaced not in nodes}
 
 
 def _replaced(loader: MigrationLoader, squash: Key) -> list[Key]:
-    return [(label, name) for label, name in loader.replacements[squash].replaces]
+    """What a squash replaces, with what was squashed into that, in order."""
+    keys: list[Key] = []
+    for label, name in loader.replacements[squash].replaces:
+        inner = (label, name)
+        keys += [*(_replaced(loader, inner) if inner in loader.replacements else ()), inner]
+    return keys
 
 
-def _partly_covered(files: Sequence[LoadedMigration], resolve: Mapping[Key, Key]) -> frozenset[Key]:
+def _partly_covered(
+    files: Sequence[LoadedMigration], resolve: Mapping[Key, Key], loader: MigrationLoader
+) -> frozenset[Key]:
     """Squashes of which some parts have files and others none: Django runs them as a whole, and
     that does the work of the files."""
     named = {key_of(name) for file in files for name in file.covers}
     reached = {resolve[key] for key in named & resolve.keys()} - named
-    return frozenset(resolve[key] for key in resolve.keys() - named) & reached
+    bare = resolve.keys() - named - loader.replacements.keys()
+    return frozenset(resolve[key] for key in bare) & reached
 
 
 def _resolved(
@@ -274,8 +283,8 @@ def _is_applied(key: Key, loader: MigrationLoader) -> bool:
     if key in loader.applied_migrations:
         return True
     return any(
-        key in squash.replaces and name in loader.applied_migrations
-        for name, squash in loader.replacements.items()
+        name in loader.applied_migrations and key in _replaced(loader, name)
+        for name in loader.replacements
     )
 
 

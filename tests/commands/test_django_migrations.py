@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django
 import pytest
 
 from tests.commands.test_timeline import agrees, steps
@@ -287,6 +288,13 @@ def test_files_of_a_squash_run_with_the_models_of_their_point(seeded: Project) -
     seeded.manage("zanith_apply", check=True)
     assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
     assert agrees(seeded)
+
+
+@pytest.mark.skipif(django.VERSION < (6,), reason="Django 6 squashes squashes")
+def test_files_of_a_squash_that_was_squashed_run_too(seeded: Project) -> None:
+    replaces = 'replaces = [("shop", "0001_squashed")]'
+    write_seed(seeded, "0001_again", AUTHOR, BOOK, SEEDED, more=replaces)
+    test_files_of_a_squash_run_with_the_models_of_their_point(seeded)
 
 
 def test_what_stands_on_a_squash_keeps_its_files_from_being_undone(seeded: Project) -> None:
