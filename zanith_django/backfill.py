@@ -23,6 +23,7 @@ from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
+from zanith_django.row_values import RowValues
 from zanith_django.run_lock import NOT_DURABLE
 from zanith_django.schema.graph import TableName
 
@@ -110,6 +111,7 @@ class _Run:
         self.assignments = sql.catalog_text(batches.assignments)
         self.where = sql.catalog_text(batches.where)
         self.copies = batches if isinstance(batches, Copies) else None
+        self.values = RowValues(connection, batches, self.table) if batches.python else None
         self.batch_seconds, self.pause = batch_seconds, pause
         self.progress, self.before_batch = progress, before_batch
         self.size, self.in_turns, self.visited = FIRST_SIZE, False, 0
@@ -204,7 +206,7 @@ class _Run:
             with self.connection.cursor() as cursor:
                 cursor.execute(f"SELECT {NOT_DURABLE};\n{self._update(found)}")
                 cursor.nextset()
-                written = cursor.rowcount
+                written = self.values.write(cursor, found) if self.values else cursor.rowcount
             moved = dataclasses.replace(
                 self.checkpoint,
                 cursor=list(found.reached),
@@ -217,6 +219,8 @@ class _Run:
         return time.monotonic() - started, written
 
     def _update(self, found: Range) -> str:
+        if self.values:
+            return self.values.reading(found, self.where, self.skipped)
         if self.copies:
             return sql.compose(
                 "{insert} FROM {table} AS {alias} WHERE {condition} AND ({where}) {ending}",

@@ -43,9 +43,11 @@ ColumnName = tuple[TableName, str]
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The value that existing rows of a column get, as SQL; a volatile one is one per row."""
+    """The value that existing rows of a column get, as SQL; a volatile one is one per row. Or the
+    dotted path of what makes one per row in Python."""
 
-    expression: str
+    expression: str = ""
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,6 +517,14 @@ def _added_column(d: _Differ, table: TableName, column: Column) -> Iterator[Oper
     label, fill = d.label(table), d.hints.fills.get((table, column.name))
     if fill is None or column.default is not None or column.identity:
         yield ops.AddColumn(table=table, column=column, model=label)
+    elif fill.python:
+        empty = dataclasses.replace(column, nullable=True)
+        yield ops.AddColumn(table=table, column=empty, model=label)
+        yield ops.Backfill(table=table, column=column.name, python=fill.python, model=label)
+        if not column.nullable:
+            yield ops.AlterColumnNullable(
+                table=table, column=column.name, nullable=False, model=label
+            )
     else:  # rows that running code inserts meanwhile get the value, too
         filled = dataclasses.replace(column, default=fill.expression)
         yield ops.AddColumn(table=table, column=filled, model=label)
@@ -573,7 +583,9 @@ def _altered_column(d: _Differ, pair: Pair, old: Column, new: Column) -> Iterato
         value = ""
         if fill := d.hints.fills.get((table, name)):
             value = fill.expression
-            yield ops.Backfill(table=table, column=name, value=value, model=label)
+            yield ops.Backfill(
+                table=table, column=name, value=value, python=fill.python, model=label
+            )
         yield ops.AlterColumnNullable(
             table=table, column=name, nullable=False, fill=value, model=label
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -18,6 +18,7 @@ from zanith_django.operations import RunPython
 from zanith_django.operations.data import WHOLE, Backfill
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
+from zanith_django.row_values import resolved
 from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
 
 
@@ -170,6 +171,7 @@ def integrity(ledger: Ledger, timeline: Timeline) -> list[Refusal]:
     return [
         *edited(ledger, files),
         *moved(timeline),
+        *_unmade(timeline),
         *(Refusal(MISSING, name, 0, words) for name, words in missing.items()),
     ]
 
@@ -186,6 +188,18 @@ def moved(timeline: Timeline) -> list[Refusal]:
         for number, step in enumerate(entry.migration.operations if entry.migration else (), 1)
         if isinstance(step, RunPython) and (words := _moved(timeline, step))
     ]
+
+
+def _unmade(timeline: Timeline) -> Iterator[Refusal]:
+    """A backfill whose values a callable makes that is not there."""
+    for entry in timeline.pending:
+        for number, step in enumerate(entry.migration.operations if entry.migration else (), 1):
+            if isinstance(step, Backfill) and step.python:
+                try:
+                    resolved(step.python)
+                except (ImportError, AttributeError, ValueError) as error:
+                    words = f"has its values made by {step.python}, which is not there: {error}"
+                    yield Refusal("integrity", entry.id, number, f"Step {number:02d} {words}")
 
 
 def _moved(timeline: Timeline, step: RunPython) -> str:

@@ -49,6 +49,7 @@ from zanith_django.foundations import foundations, prelude_of
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
 from zanith_django.project import cache_folder
+from zanith_django.row_values import resolved
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.from_models import Declared, from_models
 from zanith_django.schema.graph import SchemaGraph, TableName
@@ -394,11 +395,13 @@ def _key(model: type[Model]) -> Key:
 def fill_of(bound: Any, given: Any, editor: Any) -> Fill | None:
     """The value for rows that exist, as Django's AddField and AlterField give it: the default of
     the operation's own field (`preserve_default=False` too), a callable once; per row where the
-    field is unique and PostgreSQL can make such values itself."""
+    field is unique, by PostgreSQL itself if it can."""
     if bound.has_db_default() or getattr(bound, "generated", False):
         return None
     if bound.unique and given.default in (uuid.uuid4,):
         return Fill("gen_random_uuid()")
+    if bound.unique and (path := _path_of(given.default)):
+        return Fill(python=path)
     known, bound.default = bound.default, given.default
     bound.__dict__.pop("_get_default", None)
     try:
@@ -407,6 +410,15 @@ def fill_of(bound: Any, given: Any, editor: Any) -> Fill | None:
         bound.default = known
         bound.__dict__.pop("_get_default", None)
     return None if value is None else Fill(str(editor.quote_value(value)))
+
+
+def _path_of(default: Any) -> str:
+    """The dotted path of a callable, if it has one."""
+    path = f"{getattr(default, '__module__', '')}.{getattr(default, '__qualname__', '')}"
+    try:
+        return path if callable(default) and resolved(path) is default else ""
+    except (ImportError, AttributeError, ValueError):
+        return ""
 
 
 def _unvalidated(table: Any, name: str) -> Any:

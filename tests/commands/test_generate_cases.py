@@ -38,6 +38,7 @@ MIGRATION = """
 import uuid
 
 import django.contrib.postgres.operations as postgres
+import shop.models
 from django.db import migrations, models
 from django.db.models import Q
 from zanith_django.constraints import Policy, RowSecurity
@@ -202,6 +203,21 @@ CASES = [
             )
         ],
         'migrations.AddField("book", "code", models.UUIDField(default=uuid.uuid4, unique=True)),',
+        {"SELECT count(DISTINCT code) FROM shop_book": [(2,)]},
+    ),
+    Case(
+        "a unique value of any callable is made for each row",
+        ["addColumn", "backfill", "alterColumnNullable", "addUnique", "addIndex"],
+        [
+            ("class Author", "def code():\n    return uuid.uuid4().hex\n\n\nclass Author"),
+            (
+                "    pages =",
+                "    code = models.CharField(max_length=32, default=code, unique=True)\n"
+                "    pages =",
+            ),
+        ],
+        'migrations.AddField("book", "code", models.CharField('
+        "max_length=32, default=shop.models.code, unique=True)),",
         {"SELECT count(DISTINCT code) FROM shop_book": [(2,)]},
     ),
     Case(

@@ -158,6 +158,21 @@ def test_a_file_of_which_django_did_a_part_is_refused(copy_of: Copy) -> None:
     assert "manage.py migrate shop <the one before>" in refused.stderr
 
 
+def test_a_backfill_whose_python_is_not_there_is_refused(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    path = "shop/zanith_migrations/20260102_000000_fill.py"
+    fill = ops.Backfill(table=BOOK, column="title", python="shop.codes.new")
+    shop.write(path, render_migration([fill], requires=["shop.0001_initial"]))
+    refused = shop.manage("zanith_apply")
+    assert refused.returncode == 1
+    assert "Step 01 has its values made by shop.codes.new, which is not there" in refused.stderr
+    text = (shop.root / path).read_text()
+    shop.write(path, text.replace("python=", 'value="1", python='))
+    broken = shop.manage("zanith_apply")
+    assert broken.returncode == 3
+    assert "a backfill has a value, or python that makes it" in broken.stderr
+
+
 def test_a_file_runs_behind_all_that_it_requires(copy_of: Copy) -> None:
     shop = copy_of(a_shop).project
     shop.write("shop/models.py", WITH_PAGES)

@@ -588,6 +588,65 @@ def test_it_starts_over_where_the_table_got_another_key(
     assert value(connection, "SELECT count(v) FROM t") == 1050
 
 
+def a_value() -> str:
+    return "it's 100 % x"
+
+
+def a_value_of(row: dict[str, Any]) -> dict[str, int]:
+    return {"twice": 2 * row["id"]}
+
+
+def nothing_for_some(row: dict[str, Any]) -> str | None:
+    return None if row["id"] % 3 == 0 else "x"
+
+
+def made_by(function: str, column: str = "v") -> Batches:
+    (batches,) = Backfill(
+        table=TableName("", "t"), column=column, python=f"{__name__}.{function}"
+    ).statements(Context())
+    assert isinstance(batches, Batches)
+    return batches
+
+
+def test_python_makes_the_value_of_every_row_once(
+    connection: DatabaseWrapper, table_of_any_kind: str
+) -> None:
+    with pytest.raises(Stopped):
+        run(connection, made_by("a_value"), before_batch=stop_after(3))
+    assert 0 < value(connection, "SELECT count(v) FROM t") < 1050
+    assert run(connection, made_by("a_value")) == 1050
+    assert_each_written_once(connection, 1050)
+    assert value(connection, "SELECT min(v) || max(v) FROM t") == 2 * a_value()
+
+
+def test_python_may_ask_for_the_row(connection: DatabaseWrapper) -> None:
+    make(connection, "id bigint PRIMARY KEY, j jsonb", "SELECT generate_series(1, 250)")
+    assert run(connection, made_by("a_value_of", "j")) == 250
+    assert (
+        value(connection, "SELECT count(*) FROM t WHERE j = jsonb_build_object('twice', 2 * id)")
+        == 250
+    )
+
+
+def test_a_row_for_which_python_makes_nothing_is_written_once(connection: DatabaseWrapper) -> None:
+    make(connection, "id bigint PRIMARY KEY", "SELECT generate_series(1, 300)")
+    assert run(connection, made_by("nothing_for_some")) == 300
+    assert value(connection, "SELECT count(v) FROM t WHERE writes = 1") == 200
+
+
+def test_python_leaves_alone_what_another_client_wrote(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+
+    def between() -> None:
+        with fresh_database.connect() as other:
+            other.execute("UPDATE t SET v = 'theirs', writes = 0 WHERE id = 777 AND v IS NULL")
+
+    assert run(connection, made_by("a_value"), before_batch=between) == 1049
+    assert value(connection, "SELECT v FROM t WHERE id = 777") == "theirs"
+
+
 def test_where_few_rows_are_to_be_written_no_turns_are_taken(connection: DatabaseWrapper) -> None:
     make(connection, *BIGINT)
     with CaptureQueriesContext(connection) as sent:

@@ -85,12 +85,15 @@ _NOWHERE = TableName("", "")
 class Batches(Statement):
     """Writes every row that `where` selects, in batches of closed key ranges.
 
-    `sql` writes them all at once and is what people see; the runner writes range after range.
+    `sql` writes them all at once and is what people see; the runner writes range after range. With
+    `python`, a dotted path, that callable makes the value of `column` for each row.
     """
 
     table: TableName = _NOWHERE
     assignments: str = ""
     where: str = ""
+    column: str = ""
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
+    Batches,
     Context,
     OnTable,
     Operation,
@@ -22,7 +23,9 @@ WHOLE = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill(OnTable):
-    """Sets `column` to the SQL expression `value` where `where` holds, batch by batch.
+    """Sets `column` where `where` holds, batch by batch: to the SQL expression `value`, or to what
+    the callable at the dotted path `python` returns for each row. It is given the row, a dict by
+    the names of the columns, if it requires an argument.
 
     `where` must be false for a row once it is written; by default: the column is NULL.
     """
@@ -30,9 +33,15 @@ class Backfill(OnTable):
     kind = "backfill"
     table: TableName
     column: str
-    value: str
+    value: str = ""
+    python: str = ""
     where: str = ""
     model: str = ""
+
+    def __post_init__(self) -> None:
+        OnTable.__post_init__(self)
+        if bool(self.value) == bool(self.python):
+            raise ValueError("a backfill has a value, or python that makes it")
 
     @property
     def target(self) -> str:
@@ -40,18 +49,37 @@ class Backfill(OnTable):
 
     def describe(self) -> str:
         where = f" where {self.where}" if self.where else " where it is NULL"
-        return f"fill {self.target} with {self.value}{where}"
+        return f"fill {self.target} with {self.value or f'{self.python}()'}{where}"
+
+    @property
+    def own_sql(self) -> bool:
+        return not self.python
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         column = sql.ident(self.column)
-        value = sql.catalog_text(self.value)
         where = (
             sql.catalog_text(self.where)
             if self.where
             else sql.clause("{column} IS NULL", column=column)
         )
+        if self.python:
+            return (self._by_python(where),)
+        value = sql.catalog_text(self.value)
         assignments = sql.clause("{column} = {value}", column=column, value=value)
         return (update_in_batches(self.table, assignments, where, context),)
+
+    def _by_python(self, where: sql.Composable) -> Batches:
+        return Batches(
+            f"-- {' '.join(self.describe().split())}",
+            Lock.ROW_EXCLUSIVE,
+            (self.table,),
+            transactional=False,
+            scans=True,
+            table=self.table,
+            where=str(where),
+            column=self.column,
+            python=self.python,
+        )
 
     def inverse(self) -> Operation | None:
         return None
