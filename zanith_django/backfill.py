@@ -152,7 +152,7 @@ class _Run:
             ranges = ranges_of(self.connection, self.table, self.regclass)
             if self._reached and not ranges.fits(self._reached):
                 self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
-            since, before = self._horizon(), self.checkpoint.processed_rows
+            since, before = self._snapshot(), self.checkpoint.processed_rows
             self._pass(ranges)
             missed, stuck = (0, 0) if self.copies else self._missed(since)
             nothing_written = self.checkpoint.processed_rows == before
@@ -163,13 +163,12 @@ class _Run:
         if stuck:
             raise RowsLeft(str(self.name), stuck, str(self.where).strip())
 
-    def _horizon(self) -> str | None:
-        """The oldest transaction that runs as a pass begins: what those before it wrote, the whole
-        pass sees. None where only the rest of a pass is left."""
+    def _snapshot(self) -> str | None:
+        """The transactions that are over as a pass begins: what they wrote, the whole pass sees.
+        None where only the rest of a pass is left."""
         if self.checkpoint.cursor:
             return None
-        text = "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text"
-        return str(rows_of(self.connection, text)[0][0])
+        return str(rows_of(self.connection, "SELECT pg_current_snapshot()::text")[0][0])
 
     def _pass(self, ranges: Ranges) -> None:
         first = True
@@ -252,18 +251,21 @@ class _Run:
 
     def _missed(self, since: str | None = None) -> tuple[int, int]:
         """How many rows are still to be written, by one snapshot of the whole table, and how many
-        of them stood there when the pass began, at `since`.
+        of them stood there when the pass began, by the snapshot `since`.
 
         A row that this run wrote and that matches still (its value was NULL, say) is told by the
         transaction that wrote it, and not written again.
         """
         own = sql.clause("xmin::text = ANY ({ids}::text[])", ids=sql.literal(self.own_transactions))
+        begun, running = _unseen(since) if since else (None, [])
         text = sql.compose(
             "SELECT count(*), count(*) FILTER (WHERE {own}), "
-            "count(*) FILTER (WHERE NOT ({own} OR age(xmin) BETWEEN 0 AND age({since}::xid))) "
+            "count(*) FILTER (WHERE NOT ({own} OR age(xmin) BETWEEN 0 AND age({begun}::xid) "
+            "OR xmin::text = ANY ({running}::text[]))) "
             "FROM {table} WHERE {where}",
             own=own,
-            since=sql.literal(since),
+            begun=sql.literal(begun),
+            running=sql.literal(running),
             table=self.table,
             where=self.where,
         )
@@ -291,6 +293,14 @@ class _Run:
                 seconds_left=left * elapsed / self.visited if self.visited else None,
             )
         )
+
+
+def _unseen(snapshot: str) -> tuple[str, list[str]]:
+    """(the first transaction that had not begun, those that ran) of `xmin:xmax:xip,…`, as rows
+    have them: without the epoch."""
+    _, begun, running = snapshot.split(":")
+    short = [str(int(number) % 2**32) for number in (begun, *filter(None, running.split(",")))]
+    return short[0], short[1:]
 
 
 def next_size(size: int, seconds: float, sparse: bool, wanted_seconds: float) -> int:

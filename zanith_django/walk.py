@@ -400,7 +400,7 @@ def fill_of(bound: Any, given: Any, editor: Any) -> Fill | None:
         return None
     if bound.unique and given.default in (uuid.uuid4,):
         return Fill("gen_random_uuid()")
-    if bound.unique and (path := _path_of(given.default)):
+    if bound.unique and given.has_default() and (path := _path_of(given.default)):
         return Fill(python=path)
     known, bound.default = bound.default, given.default
     bound.__dict__.pop("_get_default", None)
