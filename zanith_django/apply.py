@@ -358,7 +358,6 @@ class _Run:
         self.ledger.add_pending(migration.id, [*map(_new_step, migration.steps), *again])
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
-        anew = self._anew(migration)
         rows = self._prepare(migration, snapshot=True)
         if migration.nothing_left:
             self._skip_all(migration, rows)
@@ -372,20 +371,25 @@ class _Run:
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
-        self._steps(Todo(migration, left, rows, anew), context)
+        self._steps(Todo(migration, left, rows, self._anew(migration, rows)), context)
         self._complete(migration, injected)
         return len(left)
 
-    def _anew(self, migration: PlannedMigration) -> frozenset[int]:
+    def _anew(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> frozenset[int]:
         """Constraints that an earlier attempt added, and did not come to validate, before they were
-        edited: by their names alone they would be taken for those of now."""
-        file = migration.entry.migration
-        edited = self.ledger.edited_steps(migration.id, file.digests) if file else frozenset()
+        edited: by their names alone they would be taken for those of now. All attempts count: the
+        one since the edit may have stopped before it came to anything."""
+        again = [
+            step
+            for step in migration.steps
+            if isinstance(step.operation, AddCheck | AddForeignKey)
+            and rows[step.number].attempt > 1
+        ]
+        stopped = [row for row in self.ledger.steps(migration.id) if row.stopped] if again else []
         return frozenset(
             step.number
-            for step in migration.steps
-            if step.number in edited
-            and isinstance(step.operation, AddCheck | AddForeignKey)
+            for step in again
+            if any(row.step == step.number and row.sql != step.sql for row in stopped)
             and not stood_before(self.ledger, migration.id, step.operation)
         )
 
@@ -685,12 +689,9 @@ def _deferred_step(migration: PlannedMigration, text: str) -> NewStep:
     return NewStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
 
 
-_MARK = "-- Django: "
-
-
 def _mark(step: PlannedStep) -> str:
     """Stands behind the SQL of an operation that is done, of a migration that is not atomic."""
-    return f"{_MARK}{step.operation.describe().removeprefix('Django: ')}"
+    return f"-- {step.operation.describe()}"
 
 
 def _refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:
@@ -698,7 +699,7 @@ def _refuse_other_operations(migration: PlannedMigration, known: dict[int, StepR
     steps = {step.number: step for step in migration.steps}
     for row in known.values() if migration.entry.migration is None else ():
         done = row.sql.splitlines()[-1:] if row.status == DONE else []
-        if not done or not done[0].startswith(_MARK):
+        if not done or not done[0].startswith("-- Django: "):
             continue
         if row.step not in steps or done[0] != _mark(steps[row.step]):
             what = f"Step {row.step:02d} of {migration.id} was edited after it was done"

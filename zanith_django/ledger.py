@@ -486,23 +486,18 @@ class Ledger:
             self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
         return self._last
 
-    def edited_steps(self, migration_id: str, digests: Sequence[str]) -> frozenset[int]:
-        """The steps of an unfinished migration that are others than when its last run began."""
+    def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
+        """From now on the steps of an unfinished migration are these. A checkpoint is of one
+        operation: that of another goes."""
         known = self._rows(
             "SELECT (graph #> '{run,steps}')::text FROM _zanith_schema_snapshots "
             "WHERE migration_id = %s AND phase = 'before'",
             [migration_id],
         )
         if not known or known[0][0] is None:
-            return frozenset()
-        before = json.loads(known[0][0])
-        pairs = enumerate(itertools.zip_longest(before, digests), 1)
-        return frozenset(number for number, (old, new) in pairs if old != new)
-
-    def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
-        """From now on the steps of an unfinished migration are these. A checkpoint is of one
-        operation: that of another goes."""
-        edited = self.edited_steps(migration_id, digests)
+            return
+        pairs = enumerate(itertools.zip_longest(json.loads(known[0][0]), digests), 1)
+        edited = {number for number, (old, new) in pairs if old != new}
         if not edited:
             return
         for step in self.checkpointed(migration_id) & edited:

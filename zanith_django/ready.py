@@ -105,7 +105,7 @@ class Readier:
         step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
         operation = as_live(step.operation, context.graph)
         statements = operation.statements(context) if operation else ()
-        anew = step.number in todo.anew and row.attempt > 1
+        anew = step.number in todo.anew
         if anew and operation:
             statements = (*(operation.retreat(context) or ()), *statements)
         resumed = row.attempt > 1 and not anew

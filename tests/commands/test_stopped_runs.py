@@ -227,6 +227,11 @@ def test_a_constraint_that_was_edited_is_made_anew(pages: Project) -> None:
     change(pages, COUNTING, check.format(25))
     assert "is violated by some row" in pages.manage("zanith_apply").stderr
     change(pages, COUNTING, check.format(50))
+    settings = (pages.root / "settings.py").read_text()
+    pages.write("settings.py", settings + "\nZANITH = {'LOCK_TIMEOUT': 0.2, 'LOCK_RETRIES': 1}\n")
+    with pages.database.connect() as reader:  # the attempt since the edit comes to nothing
+        reader.execute("BEGIN; SELECT FROM shop_book")
+        assert "lock timeout" in pages.manage("zanith_apply").stderr
     pages.manage("zanith_apply", check=True)
     made = "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'few'"
     assert pages.sql(made) == [(True, "CHECK ((pages < 50))")]
