@@ -26,6 +26,7 @@ from zanith_django.ranges import Cursor, Range, Ranges, estimated_rows, ranges_o
 from zanith_django.row_values import RowValues
 from zanith_django.run_lock import NOT_DURABLE
 from zanith_django.schema.graph import TableName
+from zanith_django.session import sqlstate
 
 FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
 
@@ -194,7 +195,7 @@ class _Run:
             try:
                 return self._try(found)
             except OperationalError as error:
-                if getattr(error.__cause__, "sqlstate", None) not in _PASSING:
+                if sqlstate(error) not in _PASSING:
                     raise
             time.sleep(0.05 * 2**number * random.uniform(0.5, 1.5))
         return self._try(found)

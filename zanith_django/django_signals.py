@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from django.apps import apps as registry
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db.migrations.exceptions import InvalidBasesError
-from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.state import AppConfigStub, ModelState
 
@@ -26,7 +25,9 @@ def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> 
     ours covers comes back, by id, to be run at the end of that file."""
     pairs = []
     for migration in plan.migrations:
-        for original in _known(states, migration.entry.covers) if not migration.adopted else ():
+        for original in (
+            states.timeline.on_disk(migration.entry.covers) if not migration.adopted else ()
+        ):
             shown = original
             if migration.entry.migration:
                 shown = copy.copy(original)
@@ -55,17 +56,11 @@ def send_post_migrate(
     ran = [
         (original, False)
         for migration in plan.migrations
-        for original in _known(states, migration.entry.covers)
+        for original in states.timeline.on_disk(migration.entry.covers)
     ]
     models = (final or FinalModels(states)).whole() if ran else registry
     with collector.frozen():
         emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
-
-
-def _known(states: States, keys: Iterable[Key]) -> list[DjangoMigration]:
-    """Those that still exist: a squash may have taken the place of some."""
-    disk = states.timeline.loader.disk_migrations
-    return [disk[key] for key in keys if key in disk]
 
 
 class FinalModels(Iterator[None]):

@@ -14,7 +14,7 @@ from zanith_django.exceptions import BrokenFile
 from zanith_django.files import covered_after, folder_of
 from zanith_django.ledger import FINISHED, REFUSED, Ledger
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
-from zanith_django.operations import RunPython
+from zanith_django.operations import Operation, RunPython
 from zanith_django.operations.data import WHOLE, Backfill
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
@@ -146,9 +146,9 @@ def last_free(timeline: Timeline, config: AppConfig) -> str:
     names = [key[1] for key in graph.nodes if key[0] == label]
     if not last or not names or last in names:
         return last
-    for key, squash in timeline.loader.replacements.items():
-        if key in graph.nodes and (label, last) in squash.replaces:
-            return key[1]
+    (standing,) = timeline.resolved([(label, last)])
+    if standing in graph.nodes:
+        return standing[1]
     (near,) = get_close_matches(last, names, n=1, cutoff=0)
     raise BrokenFile(
         folder_of(config) / "__init__.py",
@@ -183,23 +183,36 @@ def moved(timeline: Timeline) -> list[Refusal]:
     """A data step names the operation of a Django migration by its position: since the file was
     written, another one may have come to stand there."""
     return [
-        Refusal("integrity", entry.id, number, f"Step {number:02d} of {entry.id} {words}")
-        for entry in timeline.pending
-        for number, step in enumerate(entry.migration.operations if entry.migration else (), 1)
+        Refusal("integrity", name, number, f"Step {number:02d} of {name} {words}")
+        for name, number, step in _waiting(timeline)
         if isinstance(step, RunPython) and (words := _moved(timeline, step))
     ]
 
 
-def _unmade(timeline: Timeline) -> Iterator[Refusal]:
+def _unmade(timeline: Timeline) -> list[Refusal]:
     """A backfill whose values a callable makes that is not there."""
+    return [
+        Refusal("integrity", name, number, f"Step {number:02d} {words}")
+        for name, number, step in _waiting(timeline)
+        if isinstance(step, Backfill) and (words := _without_maker(step))
+    ]
+
+
+def _waiting(timeline: Timeline) -> Iterator[tuple[str, int, Operation]]:
+    """(migration, number, operation) of each step of ours that is not applied."""
     for entry in timeline.pending:
-        for number, step in enumerate(entry.migration.operations if entry.migration else (), 1):
-            if isinstance(step, Backfill) and step.python:
-                try:
-                    resolved(step.python)
-                except (ImportError, AttributeError, ValueError) as error:
-                    words = f"has its values made by {step.python}, which is not there: {error}"
-                    yield Refusal("integrity", entry.id, number, f"Step {number:02d} {words}")
+        if entry.migration:
+            for number, step in enumerate(entry.migration.operations, 1):
+                yield entry.id, number, step
+
+
+def _without_maker(step: Backfill) -> str:
+    try:
+        if step.python:
+            resolved(step.python)
+    except (ImportError, AttributeError, ValueError) as error:
+        return f"has its values made by {step.python}, which is not there: {error}"
+    return ""
 
 
 def _moved(timeline: Timeline, step: RunPython) -> str:

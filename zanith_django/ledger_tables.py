@@ -57,9 +57,12 @@ class LedgerTable:
 
 _C = LedgerColumn
 
+# Between the SQL of a step and that which undid it.
+UNDONE_BY: Final = "\n-- rolled back by:\n"
+
 # What is not known to be done is never taken for it; of what was undone, `sql` tells.
-_STATUS = """\
-CASE WHEN sql LIKE E'%\\n-- rolled back by:\\n%' THEN 'rolled_back'
+_STATUS: Final = f"""\
+CASE WHEN position({sql.literal(UNDONE_BY)} IN sql) > 0 THEN 'rolled_back'
      WHEN error IS NOT NULL THEN 'failed'
      WHEN finished_at IS NOT NULL OR EXISTS (
          SELECT FROM _zanith_migrations AS m WHERE m.id = migration_id) THEN 'done'

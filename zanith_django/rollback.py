@@ -40,6 +40,7 @@ from zanith_django.ledger import (
     Ledger,
     step_id,
 )
+from zanith_django.ledger_tables import UNDONE_BY
 from zanith_django.operations import (
     Statement,
 )
@@ -220,7 +221,7 @@ class _Run:
         self.events.step_finished(event, seconds)
 
     def _rolled_back(self, step: UndoStep, text: str, error: str | None = None) -> None:
-        ran = f"{step.row.sql.partition(_UNDONE)[0]}{_UNDONE}{text}"
+        ran = f"{step.row.sql.partition(UNDONE_BY)[0]}{UNDONE_BY}{text}"
         self.ledger.finish(step.row.id, ROLLED_BACK, ran=ran, error=error)
 
     def _step(
@@ -297,20 +298,16 @@ class _Run:
         """Django's record of a migration; with it that of a squash that is no longer whole."""
         recorder = MigrationRecorder(self.connection)
         recorder.record_unapplied(*key)
-        for name, squash in self.timeline.loader.replacements.items():
-            if key == name:
-                for replaced in squash.replaces:
-                    recorder.record_unapplied(*replaced)
-            elif key in squash.replaces:
+        for replaced in self.timeline.replaced(key):
+            recorder.record_unapplied(*replaced)
+        for name in self.timeline.loader.replacements:
+            if key in self.timeline.replaced(name):
                 recorder.record_unapplied(*name)
 
     def _call_python(self, call: PythonCall) -> None:
         key = key_of(call.migration)
         state = _past_state(self.timeline, key)
         run_python(self.connection, self.timeline.django(key), state, call)
-
-
-_UNDONE = "\n-- rolled back by:\n"
 
 
 def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
@@ -382,5 +379,4 @@ class _Signals:
         knows nothing of one that stopped half way."""
         if not migration.whole:
             return []
-        disk = self.timeline.loader.disk_migrations
-        return [disk[key] for key in reversed(migration.covers) if key in disk]
+        return self.timeline.on_disk(reversed(migration.covers))

@@ -74,6 +74,11 @@ class Timeline:
             raise UnknownMigration(dotted(key))
         return self.loader.disk_migrations[key]
 
+    def on_disk(self, keys: Iterable[Key]) -> list[DjangoMigration]:
+        """Those that still have a file: a squash may have taken the place of some."""
+        disk = self.loader.disk_migrations
+        return [disk[key] for key in keys if key in disk]
+
     def is_applied(self, key: Key) -> bool:
         """As Django's record has it."""
         return _is_applied(key, self.loader)

@@ -14,7 +14,7 @@ from zanith_django.audit import Outcome
 from zanith_django.backfill import Progress
 from zanith_django.ledger import DONE, FAILED
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.render.text import SIGILS, counted, level_style, status_style
+from zanith_django.render.text import SIGILS, counted, level_style, status_style, waiting
 
 BAR_WIDTH = 24
 LINE_SECONDS = 10  # between two lines of a backfill, at least
@@ -33,7 +33,7 @@ class TerminalReporter(Reporter):
             self.stdout.flush()  # a deploy's log shows each line as it happens
 
     def waiting(self, holder: str) -> None:
-        self._say(f"Waiting for another run to end: {holder}")
+        self._say(waiting(holder))
 
     def planned(self, plan: Plan) -> None:
         if not plan.migrations:

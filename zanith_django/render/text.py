@@ -326,6 +326,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def waiting(holder: str) -> str:
+    """Somebody else holds the run lock."""
+    return f"Waiting for another run to end: {holder}"
+
+
 def kind_width(kinds: Iterable[str]) -> int:
     """Room for the kinds of operations that stand in one column."""
     return max(15, *(len(kind) + 1 for kind in kinds), 0)

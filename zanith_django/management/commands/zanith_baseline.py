@@ -7,7 +7,7 @@ from typing import Any
 
 from zanith_django.baseline import Baseline, Options, baseline
 from zanith_django.management.base import ZanithCommand, add_lock_wait
-from zanith_django.render.text import near
+from zanith_django.render.text import near, waiting
 from zanith_django.timeline import dotted
 
 
@@ -43,7 +43,7 @@ class Command(ZanithCommand):
         self.say(_lines(found, dry_run=given.dry_run))
 
     def _waiting(self, holder: str) -> None:
-        self.stdout.write(f"Waiting for another run to end: {holder}")
+        self.stdout.write(waiting(holder))
         self.stdout.flush()
 
 

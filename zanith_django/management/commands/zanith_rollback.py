@@ -13,7 +13,7 @@ from zanith_django.audit import Outcome
 from zanith_django.ledger import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
-from zanith_django.render.text import SIGILS, counted
+from zanith_django.render.text import SIGILS, counted, waiting
 from zanith_django.rollback import Options, Reporter, rollback
 from zanith_django.undo import UndoMigration, UndoStep
 
@@ -57,7 +57,7 @@ class _TerminalReporter(Reporter):
             self.stdout.write(text)
 
     def waiting(self, holder: str) -> None:
-        self._say(f"Waiting for another run to end: {holder}")
+        self._say(waiting(holder))
 
     def retrying(self, words: str) -> None:
         self._say(f"    {words}")
