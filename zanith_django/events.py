@@ -63,10 +63,10 @@ class Events:
 
     def step_started(self, step: StepEvent) -> None:
         self.current = step
-        self._tell(logging.INFO, "step_started", step)
+        self._tell(logging.DEBUG, "step_started", step)
 
     def step_finished(self, step: StepEvent, seconds: float) -> None:
-        self._tell(logging.INFO, "step_finished", step, seconds=seconds)
+        self._tell(logging.DEBUG, "step_finished", step, seconds=seconds)
         self.current = None
 
     def migration_applied(

@@ -69,7 +69,7 @@ LOGGING = (
     + """
 import logging
 log = logging.getLogger("zanith_django.run")
-log.setLevel(logging.INFO)
+log.setLevel(logging.DEBUG)
 log.addHandler(logging.FileHandler("told.txt"))
 """
 )

@@ -152,7 +152,7 @@ def test_the_log_is_a_line_of_json_for_each_event(
     within: BaseDatabaseWrapper, caplog: pytest.LogCaptureFixture
 ) -> None:
     formatter = recipe("The log")["JsonLines"]()
-    with caplog.at_level(logging.INFO, run_log.name):
+    with caplog.at_level(logging.DEBUG, run_log.name):
         a_run(within)
     lines = [json.loads(formatter.format(record)) for record in caplog.records]
     assert [line["event"] for line in lines] == [
