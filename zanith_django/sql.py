@@ -11,6 +11,7 @@ psycopg quotes names and values.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -21,6 +22,7 @@ from zanith_django.exceptions import NameTooLong
 from zanith_django.schema.graph import TableName
 
 NAME_BYTES = 63
+TAG = "$zanith$"
 ROOM = 100_000
 """Names that are remembered, at most: a large schema is spelled for its plan, then for its run."""
 
@@ -100,8 +102,18 @@ def clause(template: LiteralString, **parts: Composable) -> Composable:
 
 
 def compose(template: LiteralString, **parts: Composable) -> str:
-    """A whole statement as text, to be executed without parameters."""
-    return template.format(**parts)
+    """A whole statement as text, to be executed without parameters. A block in a template is
+    quoted with `TAG`, which becomes a tag that none of the parts contains."""
+    text: str = template
+    if TAG in text:
+        text = text.replace(TAG, _free_tag(parts.values()))
+    return text.format(**parts)
+
+
+def _free_tag(parts: Iterable[str]) -> str:
+    inside = "".join(parts)
+    tags = itertools.chain([TAG], (f"$zanith{number}$" for number in itertools.count(1)))
+    return next(tag for tag in tags if tag not in inside)
 
 
 @dataclass(frozen=True, slots=True)
