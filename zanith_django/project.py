@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
-import tempfile
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,18 +69,17 @@ def without_ignored(graph: SchemaGraph) -> SchemaGraph:
     return graph.only([name for name in graph.table_names if name not in ignored])
 
 
-def cache_folder() -> Path:
-    """Where tables that PostgreSQL has read back are remembered; one folder per project."""
+def cache_folder() -> Path | None:
+    """Where tables that PostgreSQL has read back are remembered; one folder per project, in the
+    cache folder of the user. None for a user without a home folder."""
     project = hashlib.sha256(str(settings.SETTINGS_MODULE).encode() + _place()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"zanith_django-{_user()}" / project
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        caches = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return caches / "zanith_django" / project
 
 
 def _place() -> bytes:
     return str(getattr(settings, "BASE_DIR", Path.cwd())).encode()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "nobody"

@@ -6,16 +6,20 @@ import functools
 import hashlib
 import json
 import os
+import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import constant_time_compare, salted_hmac
+
 from zanith_django.schema.graph import Table, encode, reader
 
 FILE = "tables.json"
-FORMAT = 1
+FORMAT = 2
 ROOM = 5000
 """Entries kept beside those of the last run: the tables of many historical states fit."""
 
@@ -43,7 +47,9 @@ def reader_digest() -> str:
 class TableCache:
     """A JSON file in a folder, read once and written whole. Without a folder it holds nothing.
 
-    It is only ever a shortcut: a file that cannot be read or written is as good as none.
+    It is only ever a shortcut: a file that cannot be read or written is as good as none. So is
+    one that another user may have written, or that has no seal of this project's SECRET_KEY: what
+    is in it ends up in SQL.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -65,23 +71,44 @@ class TableCache:
         self._changed = True
 
     def save(self) -> None:
-        """Write the file anew if there is something new; the oldest entries make room."""
+        """Rewrite the file if there is something new; the oldest entries make room."""
         if self.file is None or not self._changed:
             return
         others = [item for item in self._stored.items() if item[0] not in self._used]
-        tables = dict(others[-ROOM:]) | self._used
-        with suppress(OSError):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(self.file, json.dumps({"format": FORMAT, "tables": tables}))
+        text = json.dumps(dict(others[-ROOM:]) | self._used)
+        with suppress(OSError, ImproperlyConfigured):
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_private(os.lstat(self.file.parent), stat.S_ISDIR):
+                _replace(self.file, f"{_seal(text)}\n{text}")
 
     def _load(self) -> dict[str, Any]:
         if self.file is None:
             return {}
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            data = json.loads(self.file.read_bytes())
-            if data["format"] == FORMAT:
-                return dict(data["tables"])
+        with suppress(OSError, ValueError, TypeError, ImproperlyConfigured):
+            seal, _, text = _read_private(self.file).partition("\n")
+            if constant_time_compare(seal, _seal(text)):
+                return dict(json.loads(text))
         return {}
+
+
+def _seal(text: str) -> str:
+    """Nobody without the SECRET_KEY can make it."""
+    return salted_hmac(f"{__name__}.{FORMAT}", text, algorithm="sha256").hexdigest()
+
+
+def _read_private(file: Path) -> str:
+    """The text of a file that no other user can have written. Raises `OSError`."""
+    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    with open(handle, encoding="utf-8") as source:
+        if not _is_private(os.fstat(handle), stat.S_ISREG):
+            raise PermissionError(f"{file} may be of another user")
+        return source.read()
+
+
+def _is_private(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
+    """Of the expected kind, ours, and writable by no one else."""
+    ours = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    return kind(found.st_mode) and ours and not found.st_mode & 0o022
 
 
 def _replace(file: Path, text: str) -> None:
