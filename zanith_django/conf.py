@@ -12,6 +12,10 @@ from zanith_django.reasons import REASONS
 
 CAPS = {"development": 100, "staging": 80, "production": 60}
 
+# PostgreSQL keeps a timeout in milliseconds, in 32 bits.
+LONGEST_TIMEOUT = 2_147_483
+LONGEST_RETENTION = 36_500  # a century, in days
+
 # {key: (accepted types, words for people)}
 KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "MODE": ((str,), f"one of {', '.join(CAPS)}"),
@@ -24,19 +28,24 @@ KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "SHADOW_DATA": ((list, tuple), "a list of table names"),
     "SCRATCH": ((str,), "a database alias or URL"),
     "DIRECT": ((str,), "a database alias"),
-    "LOCK_TIMEOUT": ((int, float), "seconds"),
+    "LOCK_TIMEOUT": ((int, float), f"seconds, at most {LONGEST_TIMEOUT}"),
     "LOCK_RETRIES": ((int,), "a number"),
     "LOCK_WAIT": ((int, float), "seconds"),
-    "STATEMENT_TIMEOUT": ((int, float), "seconds, 0 for none"),
+    "STATEMENT_TIMEOUT": ((int, float), f"seconds, 0 for none, at most {LONGEST_TIMEOUT}"),
     "BACKFILL": ((dict,), "a dict with BATCH_SECONDS and PAUSE"),
     "DROP": ((str,), "one of soft, archive, hard"),
-    "RETENTION_DAYS": ((int,), "days"),
+    "RETENTION_DAYS": ((int,), f"days, at most {LONGEST_RETENTION}"),
     "UNCOVERED": ((str,), "run or refuse"),
     "REQUIRE_VERIFIED": ((bool,), "True or False"),
     "IGNORE": ((list, tuple), "a list of table names"),
 }
 
-_HIGHEST: Mapping[str, int] = {"MAX_RISK": 100}
+_HIGHEST: Mapping[str, int] = {
+    "MAX_RISK": 100,
+    "LOCK_TIMEOUT": LONGEST_TIMEOUT,
+    "STATEMENT_TIMEOUT": LONGEST_TIMEOUT,
+    "RETENTION_DAYS": LONGEST_RETENTION,
+}
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "MODE": tuple(CAPS),
@@ -170,6 +179,14 @@ def problem_with(key: str, value: object) -> str:
         return f"must be {words}, not {value!r}"
     if key in _CHOICES and value not in _CHOICES[key]:
         return f"must be {words}, not {value!r}"
+    if isinstance(value, list | tuple):
+        strangers = [repr(item) for item in value if not isinstance(item, str)]
+        if strangers:
+            return f"must be {words}, not of {', '.join(strangers)}"
+    if key == "MIGRATION_MODULES" and isinstance(value, dict):
+        strangers = [repr(item) for pair in value.items() for item in pair if type(item) is not str]
+        if strangers:
+            return f"must be {words}, not of {', '.join(strangers)}"
     if key == "FAIL_ON" and isinstance(value, list | tuple):
         unknown = [str(code) for code in value if code not in REASONS]
         if unknown:
@@ -181,7 +198,7 @@ def problem_with(key: str, value: object) -> str:
         if unknown:
             return f"must be {words}, not {', '.join(unknown)}"
         for part, seconds in value.items():
-            if type(seconds) not in (int, float) or not seconds >= 0:
+            if type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST_TIMEOUT:
                 return f"must have seconds in {part}, not {seconds!r}"
     return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
@@ -11,7 +12,7 @@ import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -107,9 +108,11 @@ def covered_after(config: AppConfig) -> str:
     if not path.exists():
         return ""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(_bytes_of(path))
     except SyntaxError as error:
         raise BrokenFile(path, error.msg, error.lineno) from error
+    except ValueError as error:  # null bytes, before Python 3.12
+        raise BrokenFile(path, error) from error
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -150,10 +153,12 @@ def load(path: Path, app_label: str) -> LoadedMigration:
     """One migration file as a value; raises `BrokenFile` naming file and line."""
     if not _FILE_NAME.match(path.stem):
         raise BrokenFile(path, "its name is not <YYYYMMDD_HHMMSS>_<slug>.py")
-    text = path.read_bytes()
+    text = _bytes_of(path)
     declared = getattr(_import(path), "Migration", None)
     if not (isinstance(declared, type) and issubclass(declared, Migration)):
         raise BrokenFile(path, "has no class Migration(zanith.Migration)")
+    if not isinstance(declared.operations, list | tuple):
+        raise BrokenFile(path, f"operations is not a list: {declared.operations!r}")
     operations: tuple[Any, ...] = tuple(declared.operations)
     for number, operation in enumerate(operations, 1):
         if not isinstance(operation, Operation):
@@ -167,10 +172,17 @@ def load(path: Path, app_label: str) -> LoadedMigration:
         operations=operations,
         covers=_names(path, "covers", declared.covers),
         requires=_names(path, "requires", declared.requires),
-        approved=dict(declared.approved),
+        approved=_approvals(path, declared.approved),
         path=str(path),
         checksum=hashlib.sha256(text).hexdigest(),
     )
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BrokenFile(path, f"cannot be read: {error.strerror}") from error
 
 
 def _line_of(text: bytes, number: int) -> int | None:
@@ -189,10 +201,14 @@ def _import(path: Path) -> ModuleType:
         raise BrokenFile(path, "is not a Python module")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        # Standard output belongs to the answer of the command.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except SyntaxError as error:
         raise BrokenFile(path, error.msg, error.lineno) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = frames[-1].lineno if frames else None
         raise BrokenFile(path, f"{type(error).__name__}: {error}", line) from error
@@ -203,6 +219,15 @@ def _names(path: Path, what: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise BrokenFile(path, f"{what} is not a list of texts: {value!r}")
     return tuple(value)
+
+
+def _approvals(path: Path, value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise BrokenFile(path, f"approved is not a dict: {value!r}")
+    for item in (*value.keys(), *value.values()):
+        if not isinstance(item, str):
+            raise BrokenFile(path, f"approved has {item!r}, which is not a text")
+    return dict(value)
 
 
 # --- writing -------------------------------------------------------------------------------------

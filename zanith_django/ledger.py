@@ -37,6 +37,9 @@ REFUSED = "refused — "
 REFUSED_PLAIN = "refused - "
 UNDOING = "rolling back"
 
+# {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
+_ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
+
 _STEP_ID = re.compile(r"(.*)::(\d{4,})(?:\.(\d+))?", re.DOTALL)
 _OWN_TABLE = re.compile(r"_zanith_\w+")
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
@@ -259,9 +262,11 @@ class Ledger:
         return dict(rows)
 
     def record(self, migration_id: str) -> None:
+        """Applied now, and later than all others: a clock that was set back changes no order."""
         self._run(
-            "INSERT INTO _zanith_migrations (id, applied_at) VALUES (%s, clock_timestamp()) "
-            "ON CONFLICT DO NOTHING",
+            "INSERT INTO _zanith_migrations (id, applied_at) "
+            "SELECT %s, greatest(clock_timestamp(), max(applied_at) + interval '1 microsecond') "
+            "FROM _zanith_migrations ON CONFLICT DO NOTHING",
             [migration_id],
         )
 
@@ -363,9 +368,9 @@ class Ledger:
     def _ran(self, row: StepRow, applied_at: datetime) -> bool:
         """Did the step belong to its migration when it was applied? After a rollback its file may
         have got fewer; of a migration of Django's only the clock tells."""
-        run = (self.snapshot(row.migration_id) or {}).get("run", {})
-        if "steps" in run:
-            return row.step <= len(run["steps"])
+        steps = self.run_of(row.migration_id).get("steps")
+        if isinstance(steps, list):
+            return row.step <= len(steps)
         return row.started_at is not None and row.started_at > applied_at
 
     def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
@@ -423,7 +428,16 @@ class Ledger:
         self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None
     ) -> None:
         """`done`, `failed`, `skipped` or `rolled_back`, with what ran and what went wrong."""
-        self._run(finishing(row_id, status, ran=ran, error=error))
+        storable = None if error is None else self._storable(error)
+        self._run(finishing(row_id, status, ran=ran, error=storable))
+
+    def _storable(self, text: str) -> str:
+        """The text of an error in characters that the database can store: Python's may have others,
+        and the step would stay `running`."""
+        self.connection.ensure_connection()
+        server = self.connection.connection.info.parameter_status("server_encoding") or "UTF8"
+        encoding = _ENCODINGS.get(server, "ascii")
+        return text.replace("\0", "\\x00").encode(encoding, "backslashreplace").decode(encoding)
 
     def fail_running(self, migration_id: str, error: str) -> list[str]:
         """Marks what runs of a migration as failed; returns the ids. What is done stays done."""
@@ -433,7 +447,7 @@ class Ledger:
                 "UPDATE _zanith_migration_steps SET status = 'failed', error = %s, "
                 "finished_at = clock_timestamp() "
                 "WHERE migration_id = %s AND status = 'running' RETURNING id",
-                [error, migration_id],
+                [self._storable(error), migration_id],
             )
         ]
 
@@ -494,9 +508,10 @@ class Ledger:
             "WHERE migration_id = %s AND phase = 'before'",
             [migration_id],
         )
-        if not known or known[0][0] is None:
+        before = json.loads(known[0][0] or "null") if known else None
+        if not isinstance(before, list):
             return
-        pairs = enumerate(itertools.zip_longest(json.loads(known[0][0]), digests), 1)
+        pairs = enumerate(itertools.zip_longest(before, digests), 1)
         edited = {number for number, (old, new) in pairs if old != new}
         if not edited:
             return
@@ -527,6 +542,17 @@ class Ledger:
         )
         return json.loads(rows[0][0]) if rows else None
 
+    def run_of(self, migration_id: str, phase: str = "after") -> dict[str, Any]:
+        """What is stored beside the graph of a snapshot; empty without one."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            "SELECT (graph->'run')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s",
+            [migration_id, phase],
+        )
+        return _object(rows[0][0]) if rows else {}
+
     def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
         """{(migration, phase): what stands beside the graph}, without reading the graphs."""
         if not self.exists():
@@ -534,7 +560,7 @@ class Ledger:
         rows = self._rows(
             "SELECT migration_id, phase, (graph->'run')::text FROM _zanith_schema_snapshots"
         )
-        return {(row[0], row[1]): json.loads(row[2] or "{}") for row in rows}
+        return {(row[0], row[1]): _object(row[2]) for row in rows}
 
     def accepted(self) -> list[str]:
         """Migrations, applied or half way, that need no file any more, as zanith_baseline said."""
@@ -545,14 +571,16 @@ class Ledger:
             "WHERE migration_id = %s AND phase = %s",
             [BASELINE, BASELINE],
         )
-        return json.loads(rows[0][0] or "[]") if rows else []
+        found = json.loads(rows[0][0] or "[]") if rows else []
+        return found if isinstance(found, list) else []
 
     def table_counts(self) -> dict[str, int]:
         """{migration: number of tables in its snapshot}; `before` is that of another migration."""
         if not self.exists():
             return {}
         rows = self._rows(
-            "SELECT migration_id, (SELECT count(*) FROM jsonb_object_keys(graph->'tables')) "
+            "SELECT migration_id, CASE jsonb_typeof(graph->'tables') WHEN 'object' "
+            "THEN (SELECT count(*) FROM jsonb_object_keys(graph->'tables')) ELSE 0 END "
             "FROM _zanith_schema_snapshots WHERE phase <> 'before' "
             "ORDER BY migration_id, phase = 'after'"
         )
@@ -692,6 +720,12 @@ class Ledger:
 
     def _value(self, text: str, params: Sequence[Any] | None = None) -> Any:
         return self._rows(text, params)[0][0]
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    """The JSON object of this text; empty for anything else, which is not from us."""
+    found = json.loads(text or "{}")
+    return found if isinstance(found, dict) else {}
 
 
 def _in_zone(value: Any, zone: ZoneInfo) -> Any:

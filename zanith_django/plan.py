@@ -436,11 +436,18 @@ def changed_since(ref: str, files: Iterable[LoadedMigration]) -> list[str]:
     listed = list(files)
     changed: set[Path] = set()
     for folder in {Path(file.path).parent for file in listed}:
-        top = Path(_git(folder, "rev-parse", "--show-toplevel"))
-        names = _git(folder, "diff", "--name-only", "--diff-filter=d", ref, "--", ".")
-        new = _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name")
-        changed |= {(top / name).resolve() for name in (names + "\n" + new).split("\n") if name}
+        top = Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n"))
+        commit = _commit(folder, ref)
+        names = _git(folder, "diff", "-z", "--name-only", "--diff-filter=d", commit, "--", ".")
+        new = _git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+        changed |= {(top / name).resolve() for name in (names + new).split("\0") if name}
     return [file.id for file in listed if Path(file.path).resolve() in changed]
+
+
+def _commit(folder: Path, ref: str) -> str:
+    """The hash of the commit that a user named; whatever it looks like, it is no option of git."""
+    words = ("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    return _git(folder, *words).strip()
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -453,4 +460,4 @@ def _git(folder: Path, *arguments: str) -> str:
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().splitlines()[0] if error.stderr.strip() else "git failed"
         raise InvalidArgument(f"--since: {reason}", "Name a branch, tag or commit.") from error
-    return done.stdout.strip()
+    return done.stdout

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import heapq
+import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +51,7 @@ class Entry:
         return self.migration.app_label if self.migration else self.covers[0][0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
     """Everything to run and everything that ran, in order."""
 
@@ -98,6 +102,50 @@ class Timeline:
         inside = self.replaced(place) if place != key else [key]
         return order[: order.index(place)] + inside[: inside.index(key)]
 
+    def ordered(self, applied: Iterable[str]) -> list[str]:
+        """These ids, given by the time when they were applied, with each after what it depends on:
+        times are out of order where the clock was set back."""
+        names = list(applied)
+        places = {name: place for place, name in enumerate(names)}
+        waiting = {name: self._dependencies(name) & places.keys() for name in names}
+        dependents: dict[str, list[str]] = {}
+        for name, needed in waiting.items():
+            for other in needed:
+                dependents.setdefault(other, []).append(name)
+        free = [place for place, name in enumerate(names) if not waiting[name]]
+        found = []
+        while free:
+            name = names[heapq.heappop(free)]
+            found.append(name)
+            for other in dependents.get(name, ()):
+                waiting[other].discard(name)
+                if not waiting[other]:
+                    heapq.heappush(free, places[other])
+        return [*found, *(name for name in names if waiting[name])]
+
+    def _dependencies(self, name: str) -> set[str]:
+        """Ids that this one depends on directly; of an id without a file none."""
+        entry = self._by_id.get(name)
+        if entry is None:
+            return set()
+        nodes = self.loader.graph.node_map
+        keys = self.resolved(entry.covers)
+        needed = {(each[0], each[1]) for key in keys if key in nodes for each in nodes[key].parents}
+        needed |= {key_of(each) for each in entry.migration.requires} if entry.migration else set()
+        ids = {self._by_key[key] for key in needed if key in self._by_key}
+        ids |= set(entry.migration.requires) if entry.migration else set()
+        return ids - {name}
+
+    @functools.cached_property
+    def _by_id(self) -> dict[str, Entry]:
+        return {entry.id: entry for entry in self.entries}
+
+    @functools.cached_property
+    def _by_key(self) -> dict[Key, str]:
+        """{Django migration: id of the entry that does its work}."""
+        found = ((key, entry.id) for entry in self.entries for key in entry.covers)
+        return {place: name for key, name in found for place in (key, *self.resolved([key]))}
+
     def replaced(self, key: Key) -> list[Key]:
         """What a squash replaces, in order; nothing for what is none."""
         return _replaced(self.loader, key) if key in self.loader.replacements else []
@@ -124,12 +172,14 @@ def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     Raises `BrokenFile`, and `SeveralEnds` where two branches of an app were not merged.
     """
     try:
-        loader = MigrationLoader(connection, ignore_no_migrations=True)
+        # Standard output belongs to the answer of the command.
+        with contextlib.redirect_stdout(sys.stderr):
+            loader = MigrationLoader(connection, ignore_no_migrations=True)
     except NodeNotFoundError as error:
         raise BrokenFile(f"{error.origin or error.node}", error, hint=_OF_DJANGO) from error
-    except DatabaseFailure:
+    except (DatabaseFailure, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _broken(error) from error
     for label, names in sorted(loader.detect_conflicts().items()):
         raise SeveralEnds(label, names)

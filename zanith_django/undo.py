@@ -87,10 +87,10 @@ class UndoMigration:
 def chosen(
     timeline: Timeline, ledger: Ledger, *, count: int | None, to: str
 ) -> list[LoadedMigration]:
-    """The files to undo, newest first, by the time when they were applied. One that stopped half
-    way is newer than all that are applied."""
+    """The files to undo, newest first, by the time when they were applied, but none before what
+    depends on it. One that stopped half way is newer than all that are applied."""
     back = {entry.id for entry in timeline.entries if entry.taken_back}
-    applied = [name for name in ledger.applied() if name not in back]
+    applied = timeline.ordered(name for name in ledger.applied() if name not in back)
     if to:
         wanted = timeline.find(to)
         if wanted.state != APPLIED:
@@ -124,7 +124,7 @@ def staying(
     timeline: Timeline, ledger: Ledger, files: Iterable[LoadedMigration], *, to: str
 ) -> list[str]:
     """Apps with migrations that Django ran behind the oldest of these, or behind `to`."""
-    applied = list(ledger.applied())
+    applied = timeline.ordered(ledger.applied())
     places = [applied.index(file.id) for file in files if file.id in applied]
     if to:
         places = [applied.index(timeline.find(to).id) + 1]

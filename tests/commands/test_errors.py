@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -182,6 +183,19 @@ def test_a_search_path_to_nowhere_is_named(shop: Project) -> None:
         ("import zanith_django", "raise SystemExit(3)\nimport zanith_django", ":3: SystemExit"),
         ("(zanith.Migration)", "", "has no class Migration(zanith.Migration)"),
         ("0002_pages", "0009_pages", "covers shop.0009_pages, which does not exist"),
+        ("import zanith_django", "raise BaseException('no')\nimport zanith_django", ":3: BaseExc"),
+        (
+            "    operations = [",
+            "    operations = None\n    rest = [",
+            "operations is not a list: None",
+        ),
+        ("    operations = [", "    operations = 7\n    rest = [", "operations is not a list: 7"),
+        ("    operations", "    approved = 'abc'\n    operations", "approved is not a dict: 'abc'"),
+        (
+            "    operations",
+            "    approved = {1: 'a'}\n    operations",
+            "approved has 1, which is not",
+        ),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(shop: Project, old: str, new: str, says: str) -> None:
@@ -242,6 +256,24 @@ def test_an_init_that_is_not_utf_8_is_named(shop: Project) -> None:
     assert_refused(shop, "zanith_plan", code=NO, says=f"Migration file {path}")
 
 
+def test_a_file_that_cannot_be_read_is_named(shop: Project) -> None:
+    path = waiting(shop).with_name("20260103_000000_gone.py")
+    path.symlink_to("nowhere.py")
+    says = f"Migration file {path}: cannot be read: No such file or directory"
+    assert_refused(shop, "zanith_plan", code=NO, says=says)
+
+
+def test_what_a_file_prints_does_not_get_into_the_answer(shop: Project) -> None:
+    path = waiting(shop)
+    path.write_text("print('from our file')\n" + path.read_text())
+    django = shop.root / "shop/migrations/0002_pages.py"
+    django.write_text("print('from the file of Django')\n" + django.read_text())
+    done = shop.manage("zanith_plan", "--format", "json", check=True)
+    assert json.loads(done.stdout)["blocked"] is False
+    assert "from our file" in done.stderr
+    assert "from the file of Django" in done.stderr
+
+
 def test_what_only_looks_like_a_migration_file_is_left_alone(shop: Project) -> None:
     folder = waiting(shop).parent
     (folder / "20260103_000000_more.py").mkdir()
@@ -280,6 +312,9 @@ def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
         ("zanith_baseline --at shop.0001_intial", "Did you mean shop.0001_initial? Run"),
         ("zanith_apply --steps 0", "--steps takes a number of migrations from 1 on."),
         ("zanith_history --since seven", "Write a number and m, h, d or w: 7d."),
+        ("zanith_history --since 99999999d", "99999999d is too long.\nWrite at most 36500d."),
+        ("zanith_recover cleanup --older-than 99999999w", "99999999w is too long."),
+        ("zanith_plan --since=--output=made", "Name a branch, tag or commit."),
         ("zanith_history --id nothing", "Run zanith_status --all to see the migrations."),
         ("zanith_history --id shop_initial", "Did you mean 20260101_000000_shop_initial? Run"),
         ("zanith_diff models nothing", "There is no schema 'nothing'.\nType models, live, empty, "),
@@ -367,6 +402,12 @@ def test_a_file_that_cannot_be_written_is_named(shop: Project) -> None:
         ({"BACKFILL": {"PAUSE": -1}}, "['BACKFILL'] must have seconds in PAUSE, not -1."),
         ({"BACKFILL": {"BATCH_SECONDS": "1"}}, "must have seconds in BATCH_SECONDS, not '1'."),
         ({"BACKFILL": {"PAUSE": None}}, "must have seconds in PAUSE, not None."),
+        ({"IGNORE": [1]}, "['IGNORE'] must be a list of table names, not of 1."),
+        ({"FAIL_ON": [[]]}, "['FAIL_ON'] must be a list of reason codes, not of []."),
+        ({"APPS": [None]}, "['APPS'] must be a list of app labels, not of None."),
+        ({"MIGRATION_MODULES": {"shop": 1}}, "must be a dict of app label to package, not of 1."),
+        ({"RETENTION_DAYS": 10**9}, "must be days, at most 36500, not 1000000000."),
+        ({"LOCK_TIMEOUT": 1e12}, "must be seconds, at most 2147483, not 1000000000000.0."),
         ([], "Setting ZANITH must be a dict, not list."),
     ],
     ids=str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from typing import Any, TextIO, cast
@@ -14,6 +15,7 @@ from django.core.management.base import (
     BaseCommand,
     CommandError,
     CommandParser,
+    OutputWrapper,
     SystemCheckError,
 )
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -30,11 +32,14 @@ from zanith_django.exceptions import (
     ZanithError,
     did_you_mean,
 )
-from zanith_django.management.output import Output
+from zanith_django.management.output import Output, visible
 from zanith_django.schema import collector
 from zanith_django.session import connect, sqlstate
 
 INTERRUPTED = 130
+
+# Control characters that JSON allows in its strings.
+_C1 = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 class HelpfulParser(CommandParser):
@@ -108,7 +113,10 @@ class ZanithCommand(BaseCommand):
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
-        output = self.stdout = Output(cast(TextIO, self.stdout._out))
+        stream: Any = self.stdout
+        while isinstance(stream, OutputWrapper):  # one command may call another
+            stream = stream._out
+        output = self.stdout = Output(cast(TextIO, stream))
         try:
             self._handle(options)
         finally:
@@ -172,7 +180,8 @@ class ZanithCommand(BaseCommand):
     def print_json(self, data: object) -> None:
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         plain = codecs.lookup(encoding).name != "utf-8"
-        self.stdout.write(json.dumps(data, indent=2, ensure_ascii=plain, default=str))
+        text = json.dumps(data, indent=2, ensure_ascii=plain, default=str)
+        self.stdout.write(_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 class _UnknownDatabase(UsageError):
@@ -184,4 +193,4 @@ class _UnknownDatabase(UsageError):
 def command_error(error: ZanithError) -> CommandError:
     """The error in words, with the command to type next and its exit code."""
     text = f"{error}\n{error.hint}" if error.hint else str(error)
-    return CommandError(text, returncode=error.returncode)
+    return CommandError(visible(text), returncode=error.returncode)

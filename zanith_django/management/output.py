@@ -1,8 +1,13 @@
-"""Standard output, which may be closed, be full or know few characters: no run ends for that."""
+"""Standard output, which may be closed, be full or know few characters: no run ends for that.
+
+What is printed may come from rows of the ledger, which others may write: control characters in it
+are shown, and the terminal does not obey them.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +15,27 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
+_COLOUR = r"(?:0|[14]|[34][0-7])"
+# All but the colours of Django's styles, tabs, and the ends of lines.
+_CONTROL = re.compile(
+    rf"(\x1b\[(?:{_COLOUR}(?:;{_COLOUR})*)?m)"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|(?!\A)\r(?!\n)"
+)
+
+
+def visible(text: str) -> str:
+    """The text with control characters spelled out: `\\x1b` for an escape."""
+    return _CONTROL.sub(_spelled, text)
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return match[1] or match[0].encode("unicode_escape").decode("ascii")
+
 
 class Output(OutputWrapper):
     """Takes whatever is written; `lost` is why some of it went nowhere. A character that the
-    stream cannot show becomes a question mark."""
+    stream cannot show becomes a question mark, a control character is spelled out unless the text
+    is `exact`."""
 
     lost: OSError | None = None
     _out: Any  # the stream, which Django's stubs do not know
@@ -23,9 +45,12 @@ class Output(OutputWrapper):
         msg: str = "",
         style_func: Callable[[str], str] | None = None,
         ending: str | None = None,
+        *,
+        exact: bool = False,
     ) -> None:
         if self._out is None:  # as Python leaves it where standard output is closed
             return
+        msg = msg if exact else visible(msg)
         with self._losing():
             try:
                 super().write(msg, style_func, ending)

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from zanith_django.conf import LONGEST_RETENTION
 from zanith_django.exceptions import InvalidArgument, UnknownMigration
 from zanith_django.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
@@ -52,4 +53,10 @@ def period(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+)([mhdw])", text)
     if match is None:
         raise InvalidArgument(f"{text!r} is no period.", "Write a number and m, h, d or w: 7d.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except (OverflowError, ValueError):  # of timedelta, or of a number with thousands of digits
+        found = timedelta.max
+    if found.days > LONGEST_RETENTION:
+        raise InvalidArgument(f"{text} is too long.", f"Write at most {LONGEST_RETENTION}d.")
+    return found

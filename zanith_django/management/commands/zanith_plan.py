@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from zanith_django import gates
 from zanith_django.conf import conf
@@ -14,6 +14,7 @@ from zanith_django.files import managed_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
+from zanith_django.management.output import Output
 from zanith_django.plan import Plan, changed_since, live_context, offline_context, plan
 from zanith_django.project import live_graph, offline_timeline, read_timeline
 from zanith_django.reasons import reason
@@ -54,7 +55,9 @@ class Command(ZanithCommand):
         if options["format"] == "json":
             self.print_json(plan_data(planned, refusals, conf.mode, max_risk))
         elif options["format"] == "sql":
-            self.say(f"-- {m.id} step {s.number:02d}\n{s.sql}" for m, s in planned.steps)
+            for migration, step in planned.steps:  # exactly what would run
+                text = f"-- {migration.id} step {step.number:02d}\n{step.sql}"
+                cast(Output, self.stdout).write(text, exact=True)
         else:
             details = options["verbosity"] > 1
             self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
