@@ -1,5 +1,7 @@
 """Names the app to Django, registers its checks and its guard over plain `migrate`."""
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.db.models.signals import pre_migrate
 
@@ -11,6 +13,12 @@ class ZanithConfig(AppConfig):
 
     def ready(self) -> None:
         from zanith_django import checks  # noqa: F401  # registers them
-        from zanith_django.migrate_guard import refuse_plain_migrate
 
-        pre_migrate.connect(refuse_plain_migrate, sender=self)
+        pre_migrate.connect(_before_migrate, sender=self)
+
+
+def _before_migrate(**kwargs: Any) -> None:
+    """Imports the ledger only for `migrate`: every process of the project starts with this app."""
+    from zanith_django.migrate_guard import refuse_plain_migrate
+
+    refuse_plain_migrate(**kwargs)

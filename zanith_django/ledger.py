@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
 import re
@@ -25,10 +24,15 @@ from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.operations.base import Artifact
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.session import sqlstate
-
-PENDING, RUNNING, DONE = "pending", "running", "done"
-FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
-FINISHED = (DONE, SKIPPED)
+from zanith_django.step_rows import DONE as DONE
+from zanith_django.step_rows import FAILED as FAILED
+from zanith_django.step_rows import FINISHED as FINISHED
+from zanith_django.step_rows import PENDING as PENDING
+from zanith_django.step_rows import ROLLED_BACK as ROLLED_BACK
+from zanith_django.step_rows import RUNNING as RUNNING
+from zanith_django.step_rows import SKIPPED as SKIPPED
+from zanith_django.step_rows import split_step_id as split_step_id
+from zanith_django.step_rows import step_id as step_id
 
 TAKEN_BACK = "undone by Django's migrate"
 
@@ -40,7 +44,6 @@ UNDOING = "rolling back"
 # {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
 _ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
 
-_STEP_ID = re.compile(r"(.*)::(\d{4,})(?:\.(\d+))?", re.DOTALL)
 _OWN_TABLE = re.compile(r"_zanith_\w+")
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,21 +137,6 @@ class NewStep:
     sql: str
     level: str
     score: int
-
-
-def step_id(migration_id: str, step: int, attempt: int = 1) -> str:
-    """`<migration>::0003`, and `.2` behind it from the second attempt on."""
-    name = f"{migration_id}::{step:04d}"
-    return name if attempt == 1 else f"{name}.{attempt}"
-
-
-@functools.lru_cache(maxsize=10_000)
-def split_step_id(row_id: str) -> tuple[str, int, int]:
-    """(migration, step, attempt) of a step row's id."""
-    match = _STEP_ID.fullmatch(row_id)
-    if match is None:
-        return row_id, 0, 1
-    return match[1], int(match[2]), int(match[3] or 1)
 
 
 # --- the two statements of a step, as text that can go along with its own SQL ---------------------

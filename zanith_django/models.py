@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from zanith_django import ledger
+from zanith_django import step_rows
 from zanith_django.reasons import Level
 
 DJANGO_PREFIX = "django:"
@@ -19,12 +19,12 @@ DJANGO_PREFIX = "django:"
 class Status(models.TextChoices):
     """How far a step came."""
 
-    PENDING = ledger.PENDING, "pending"
-    RUNNING = ledger.RUNNING, "running"
-    DONE = ledger.DONE, "done"
-    FAILED = ledger.FAILED, "failed"
-    SKIPPED = ledger.SKIPPED, "skipped"
-    ROLLED_BACK = ledger.ROLLED_BACK, "rolled back"
+    PENDING = step_rows.PENDING, "pending"
+    RUNNING = step_rows.RUNNING, "running"
+    DONE = step_rows.DONE, "done"
+    FAILED = step_rows.FAILED, "failed"
+    SKIPPED = step_rows.SKIPPED, "skipped"
+    ROLLED_BACK = step_rows.ROLLED_BACK, "rolled back"
 
 
 SIGILS: dict[str, str] = {
@@ -104,11 +104,11 @@ class MigrationStep(models.Model):
 
     @property
     def step(self) -> int:
-        return ledger.split_step_id(self.id)[1]
+        return step_rows.split_step_id(self.id)[1]
 
     @property
     def attempt(self) -> int:
-        return ledger.split_step_id(self.id)[2]
+        return step_rows.split_step_id(self.id)[2]
 
     @property
     def sigil(self) -> str:

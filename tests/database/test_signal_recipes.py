@@ -158,5 +158,7 @@ def test_the_log_is_a_line_of_json_for_each_event(
     assert [line["event"] for line in lines] == [
         "step_started", "step_finished", "migration_applied", "step_started", "run_failed",
     ]  # fmt: skip
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["DEBUG", "DEBUG", "INFO", "DEBUG", "ERROR"]
     assert lines[1]["seconds"] == 1.5
     assert lines[-1]["error"] == "no room left"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
@@ -18,8 +19,6 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
-
-from zanith_django.ledger_tables import TABLES
 
 TEMPLATES = "zanith_django/admin"
 
@@ -183,6 +182,6 @@ def _tables_exist(alias: str) -> bool:
     with connections[alias].cursor() as cursor:
         cursor.execute(
             "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name",
-            [[table.name for table in TABLES]],
+            [[model._meta.db_table for model in apps.get_app_config("zanith_django").get_models()]],
         )
         return bool(cursor.fetchone()[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps.registry import Apps
 from django.contrib import admin
@@ -14,12 +14,13 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from zanith_django.admin.graph_tables import TableView
 from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, detail_url, may_view, pretty
 from zanith_django.exceptions import UnreadableGraph
 from zanith_django.models import Migration, Phase
 from zanith_django.models import SchemaSnapshot as Snapshot
-from zanith_django.schema.graph import SchemaGraph
+
+if TYPE_CHECKING:  # every process of a project imports the admin, only this page reads graphs
+    from zanith_django.schema.graph import SchemaGraph
 
 TABLES_PER_PAGE = 50
 UNFOLDED = 3  # so few tables are shown open
@@ -88,6 +89,8 @@ class SnapshotAdmin(LedgerAdmin):
         return self.detail(request, snapshot, self.detail_context(request, snapshot))
 
     def detail_context(self, request: HttpRequest, row: Snapshot) -> dict[str, Any]:
+        from zanith_django.schema.graph import SchemaGraph
+
         run = row.graph.get("run", {}) if isinstance(row.graph, dict) else {}
         context: dict[str, Any] = {"run": _run_lines(run), "others": _other_phases(row)}
         if may_view(request, Migration):
@@ -101,6 +104,8 @@ class SnapshotAdmin(LedgerAdmin):
 
 def _tables(graph: SchemaGraph, request: HttpRequest) -> dict[str, Any]:
     """One page of the tables whose name contains what was searched for."""
+    from zanith_django.admin.graph_tables import TableView
+
     wanted = request.GET.get("q", "").strip()
     found = [table for table in graph.tables if wanted.lower() in str(table.name).lower()]
     page = Paginator(found, TABLES_PER_PAGE).get_page(request.GET.get("p"))
