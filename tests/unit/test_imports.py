@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 import zanith_django
+from tests import stub
 from zanith_django import operations
 
 SETUP = """
@@ -43,7 +44,7 @@ def test_setup_imports_few_modules(apps: list[str], most: int) -> None:
 
 
 def test_every_word_of_the_language_is_there() -> None:
-    for name in (*zanith_django.__all__, *operations.__all__):
+    for name in ("Migration", *stub.GRAPH, *operations.__all__):
         assert getattr(zanith_django, name)
 
 
@@ -51,3 +52,7 @@ def test_an_unknown_word_is_an_attribute_error() -> None:
     for name in ("AddColum", "nothing"):
         with pytest.raises(AttributeError, match=name):
             getattr(zanith_django, name)
+
+
+def test_the_stub_is_of_now() -> None:
+    assert stub.STUB.read_text() == stub.written(), "run python -m tests.stub"

@@ -1,0 +1,459 @@
+"""Written by `python -m tests.stub`: the language of migration files, for type checkers."""
+
+from zanith_django import operations as _operations
+from zanith_django.migration import Migration as Migration
+from zanith_django.operations import KINDS as KINDS
+from zanith_django.operations import ArchiveTable as ArchiveTable
+from zanith_django.operations import Context as Context
+from zanith_django.operations import CreateCollation as CreateCollation
+from zanith_django.operations import CreateExtension as CreateExtension
+from zanith_django.operations import CreateSchema as CreateSchema
+from zanith_django.operations import CreateTable as CreateTable
+from zanith_django.operations import Derived as Derived
+from zanith_django.operations import DjangoOperation as DjangoOperation
+from zanith_django.operations import DropCollation as DropCollation
+from zanith_django.operations import DropExtension as DropExtension
+from zanith_django.operations import DropTable as DropTable
+from zanith_django.operations import Operation as Operation
+from zanith_django.operations import RawSql as RawSql
+from zanith_django.operations import RestoreTable as RestoreTable
+from zanith_django.operations import RunPython as RunPython
+from zanith_django.operations import SoftDropTable as SoftDropTable
+from zanith_django.operations import Statement as Statement
+from zanith_django.operations.policies import PolicyPairs as _PolicyPairs
+from zanith_django.schema import graph as _graph
+from zanith_django.schema.graph import Check as Check
+from zanith_django.schema.graph import Column as Column
+from zanith_django.schema.graph import Exclusion as Exclusion
+from zanith_django.schema.graph import Extension as Extension
+from zanith_django.schema.graph import IndexKey as IndexKey
+from zanith_django.schema.graph import Policy as Policy
+from zanith_django.schema.graph import PrimaryKey as PrimaryKey
+from zanith_django.schema.graph import TableName as TableName
+from zanith_django.schema.graph import Unique as Unique
+
+__version__: str
+
+class AddCheck(_operations.AddCheck):
+    def __init__(
+        self, *, table: _graph.TableName | str, check: _graph.Check, model: str = ...
+    ) -> None: ...
+
+class AddColumn(_operations.AddColumn):
+    def __init__(
+        self, *, table: _graph.TableName | str, column: _graph.Column, model: str = ...
+    ) -> None: ...
+
+class AddExclusion(_operations.AddExclusion):
+    def __init__(
+        self, *, table: _graph.TableName | str, exclusion: _graph.Exclusion, model: str = ...
+    ) -> None: ...
+
+class AddForeignKey(_operations.AddForeignKey):
+    def __init__(
+        self, *, table: _graph.TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
+    ) -> None: ...
+
+class AddGeneratedColumn(_operations.AddGeneratedColumn):
+    def __init__(
+        self, *, table: _graph.TableName | str, column: _graph.Column, model: str = ...
+    ) -> None: ...
+
+class AddIndex(_operations.AddIndex):
+    def __init__(
+        self, *, table: _graph.TableName | str, index: _graph.Index, model: str = ...
+    ) -> None: ...
+
+class AddUnique(_operations.AddUnique):
+    def __init__(
+        self, *, table: _graph.TableName | str, unique: _graph.Unique, model: str = ...
+    ) -> None: ...
+
+class AlterColumnDefault(_operations.AlterColumnDefault):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: str,
+        old: str | None = ...,
+        new: str | None = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterColumnIdentity(_operations.AlterColumnIdentity):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: str,
+        old: str = ...,
+        new: str = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterColumnNullable(_operations.AlterColumnNullable):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: str,
+        nullable: bool,
+        fill: str = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterColumnType(_operations.AlterColumnType):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: _graph.Column,
+        new: _graph.Column,
+        using: str = ...,
+        undo: bool = ...,
+        in_place: bool = ...,
+        policies: _PolicyPairs = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterForeignKey(_operations.AlterForeignKey):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        name: str,
+        old: str = ...,
+        new: str = ...,
+        foreign_key: _graph.ForeignKey | None = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterGenerated(_operations.AlterGenerated):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: _graph.Column,
+        new: _graph.Column,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterIndexOptions(_operations.AlterIndexOptions):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        index: str,
+        old: tuple[str, ...] = ...,
+        new: tuple[str, ...] = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterPolicy(_operations.AlterPolicy):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: _graph.Policy,
+        new: _graph.Policy,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterPrimaryKey(_operations.AlterPrimaryKey):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: _graph.PrimaryKey | None = ...,
+        new: _graph.PrimaryKey | None = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class AlterTableOptions(_operations.AlterTableOptions):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: tuple[str, ...] = ...,
+        new: tuple[str, ...] = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class ArchiveColumn(_operations.ArchiveColumn):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: _graph.Column,
+        key: tuple[str, ...],
+        uniques: tuple[_graph.Unique, ...] = ...,
+        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
+        checks: tuple[_graph.Check, ...] = ...,
+        exclusions: tuple[_graph.Exclusion, ...] = ...,
+        indexes: tuple[_graph.Index, ...] = ...,
+        policies: tuple[_graph.Policy, ...] = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class Backfill(_operations.Backfill):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: str,
+        value: str = ...,
+        python: str = ...,
+        where: str = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class CreatePolicy(_operations.CreatePolicy):
+    def __init__(
+        self, *, table: _graph.TableName | str, policy: _graph.Policy, model: str = ...
+    ) -> None: ...
+
+class DisableRls(_operations.DisableRls):
+    def __init__(
+        self, *, table: _graph.TableName | str, force: bool = ..., model: str = ...
+    ) -> None: ...
+
+class DropCheck(_operations.DropCheck):
+    def __init__(
+        self, *, table: _graph.TableName | str, check: _graph.Check, model: str = ...
+    ) -> None: ...
+
+class DropColumn(_operations.DropColumn):
+    def __init__(
+        self, *, table: _graph.TableName | str, column: _graph.Column, model: str = ...
+    ) -> None: ...
+
+class DropExclusion(_operations.DropExclusion):
+    def __init__(
+        self, *, table: _graph.TableName | str, exclusion: _graph.Exclusion, model: str = ...
+    ) -> None: ...
+
+class DropForeignKey(_operations.DropForeignKey):
+    def __init__(
+        self, *, table: _graph.TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
+    ) -> None: ...
+
+class DropIndex(_operations.DropIndex):
+    def __init__(
+        self, *, table: _graph.TableName | str, index: _graph.Index, model: str = ...
+    ) -> None: ...
+
+class DropPolicy(_operations.DropPolicy):
+    def __init__(
+        self, *, table: _graph.TableName | str, policy: _graph.Policy, model: str = ...
+    ) -> None: ...
+
+class DropUnique(_operations.DropUnique):
+    def __init__(
+        self, *, table: _graph.TableName | str, unique: _graph.Unique, model: str = ...
+    ) -> None: ...
+
+class EnableRls(_operations.EnableRls):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        force: bool = ...,
+        already: bool = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class EndDualWrite(_operations.EndDualWrite):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: tuple[_operations.Derived, ...],
+        new: tuple[_operations.Derived, ...],
+        keeps: str = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class MergeColumns(_operations.MergeColumns):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        sources: tuple[_operations.Derived, ...],
+        into: _operations.Derived,
+        resumed: bool = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class RebuildTable(_operations.RebuildTable):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: tuple[_graph.Column, ...] = ...,
+        new: tuple[_graph.Column, ...] = ...,
+        values: tuple[tuple[str, str], ...] = ...,
+        undo: bool = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class RenameColumn(_operations.RenameColumn):
+    def __init__(
+        self, *, table: _graph.TableName | str, old: str, new: str, model: str = ...
+    ) -> None: ...
+
+class RenameConstraint(_operations.RenameConstraint):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: str,
+        new: str,
+        unique: _graph.Unique | None = ...,
+        foreign_key: _graph.ForeignKey | None = ...,
+        check: _graph.Check | None = ...,
+        exclusion: _graph.Exclusion | None = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class RenameIndex(_operations.RenameIndex):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        old: str,
+        new: str,
+        index: _graph.Index | None = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class RenameTable(_operations.RenameTable):
+    def __init__(
+        self, *, old: _graph.TableName | str, new: _graph.TableName | str, model: str = ...
+    ) -> None: ...
+
+class RestoreColumn(_operations.RestoreColumn):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: _graph.Column,
+        artifact_id: str = ...,
+        key: tuple[str, ...] = ...,
+        uniques: tuple[_graph.Unique, ...] = ...,
+        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
+        checks: tuple[_graph.Check, ...] = ...,
+        exclusions: tuple[_graph.Exclusion, ...] = ...,
+        indexes: tuple[_graph.Index, ...] = ...,
+        policies: tuple[_graph.Policy, ...] = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class SetComment(_operations.SetComment):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: str = ...,
+        constraint: str = ...,
+        index: str = ...,
+        policy: str = ...,
+        old: str = ...,
+        new: str = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class SoftDropColumn(_operations.SoftDropColumn):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: _graph.Column,
+        uniques: tuple[_graph.Unique, ...] = ...,
+        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
+        checks: tuple[_graph.Check, ...] = ...,
+        exclusions: tuple[_graph.Exclusion, ...] = ...,
+        indexes: tuple[_graph.Index, ...] = ...,
+        policies: tuple[_graph.Policy, ...] = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class SplitColumn(_operations.SplitColumn):
+    def __init__(
+        self,
+        *,
+        table: _graph.TableName | str,
+        source: _operations.Derived,
+        into: tuple[_operations.Derived, ...],
+        resumed: bool = ...,
+        model: str = ...,
+    ) -> None: ...
+
+class ValidateConstraint(_operations.ValidateConstraint):
+    def __init__(self, *, table: _graph.TableName | str, name: str, model: str = ...) -> None: ...
+
+class Collation(_graph.Collation):  # type: ignore[misc]  # final
+    def __init__(
+        self, name: _graph.TableName | str, provider: str, locale: str, deterministic: bool = ...
+    ) -> None: ...
+
+class ForeignKey(_graph.ForeignKey):  # type: ignore[misc]  # final
+    def __init__(
+        self,
+        name: str,
+        columns: tuple[str, ...],
+        references: _graph.TableName | str,
+        referenced_columns: tuple[str, ...],
+        on_delete: str = ...,
+        on_update: str = ...,
+        match: str = ...,
+        deferrable: str = ...,
+        valid: bool = ...,
+        enforced: bool = ...,
+        comment: str = ...,
+        period: bool = ...,
+    ) -> None: ...
+
+class Index(_graph.Index):  # type: ignore[misc]  # final
+    def __init__(
+        self,
+        name: str,
+        keys: tuple[_graph.IndexKey | str, ...],
+        method: str = ...,
+        unique: bool = ...,
+        include: tuple[str, ...] = ...,
+        predicate: str = ...,
+        nulls_not_distinct: bool = ...,
+        options: tuple[str, ...] = ...,
+        tablespace: str = ...,
+        valid: bool = ...,
+        columns: tuple[str, ...] = ...,
+        comment: str = ...,
+    ) -> None: ...
+
+class Table(_graph.Table):  # type: ignore[misc]  # final
+    def __init__(
+        self,
+        name: _graph.TableName | str,
+        columns: tuple[_graph.Column, ...] = ...,
+        primary_key: _graph.PrimaryKey | None = ...,
+        uniques: tuple[_graph.Unique, ...] = ...,
+        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
+        checks: tuple[_graph.Check, ...] = ...,
+        exclusions: tuple[_graph.Exclusion, ...] = ...,
+        indexes: tuple[_graph.Index, ...] = ...,
+        policies: tuple[_graph.Policy, ...] = ...,
+        triggers: tuple[_graph.Trigger, ...] = ...,
+        rules: tuple[_graph.Rule, ...] = ...,
+        statistics: tuple[_graph.Statistics, ...] = ...,
+        row_security: bool = ...,
+        force_row_security: bool = ...,
+        comment: str = ...,
+        options: tuple[str, ...] = ...,
+        tablespace: str = ...,
+        unlogged: bool = ...,
+        partition_key: str = ...,
+        partition_of: _graph.TableName | None = ...,
+        partition_bound: str = ...,
+        inherits: tuple[_graph.TableName, ...] = ...,
+        replica_identity: str = ...,
+    ) -> None: ...
