@@ -104,6 +104,9 @@ class Reporter:
     def waiting(self, holder: str) -> None:
         """Another run holds the lock."""
 
+    def newer(self, names: Sequence[str]) -> None:
+        """These applied migrations are newer than every file here."""
+
     def planned(self, plan: Plan) -> None:
         """The plan passed the gates and is about to run."""
 
@@ -179,6 +182,7 @@ class _Run:
     def run(self) -> Outcome:
         started = time.monotonic()
         self._refuse_edited()
+        self.reporter.newer(gates.newer_than_files(self.ledger, self.timeline))
         self._refuse_half_rolled_back()
         self._follow_django()
         context = live_context(self.connection, self.graph)

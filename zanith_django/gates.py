@@ -237,21 +237,31 @@ def _moved(timeline: Timeline, step: RunPython) -> str:
 
 
 def missing_files(ledger: Ledger, timeline: Timeline) -> dict[str, str]:
-    """{migration of ours that is applied or half way: what is wrong}, of those without a file.
-    zanith_baseline accepts them."""
-    here = {entry.id for entry in timeline.entries if entry.migration} | set(ledger.accepted())
+    """{migration of ours that is applied or half way: what is wrong}, of those without a file,
+    but for `newer_than_files`. zanith_baseline accepts them."""
     runs = ledger.runs()
     begun = {row.migration_id for row in ledger.unfinished()}
-    ours = [
-        name
-        for name in (*ledger.applied(), *sorted(begun))
-        if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX)) and name not in here
-    ]
+    newer = set(newer_than_files(ledger, timeline)) - begun
+    gone = [name for name in (*ledger.applied(), *sorted(begun)) if name not in newer]
     return {
         name: f"{name} {'stopped half way' if name in begun else 'is applied'}, and its file "
         f"{_path(name, runs)} is gone"
-        for name in ours
+        for name in _without_file(gone, ledger, timeline)
     }
+
+
+def newer_than_files(ledger: Ledger, timeline: Timeline) -> list[str]:
+    """Migrations of ours that are applied and newer than every file here: an older release is
+    deployed again, and has nothing to do about them."""
+    files = [entry.id for entry in timeline.entries if entry.migration]
+    gone = _without_file(ledger.applied(), ledger, timeline)
+    return [name for name in gone if files and name > max(files)]
+
+
+def _without_file(names: Iterable[str], ledger: Ledger, timeline: Timeline) -> list[str]:
+    here = {entry.id for entry in timeline.entries if entry.migration} | set(ledger.accepted())
+    others = (DJANGO_PREFIX, RECOVER_PREFIX)
+    return [name for name in names if not name.startswith(others) and name not in here]
 
 
 def _path(name: str, runs: Mapping[tuple[str, str], dict[str, Any]]) -> str:

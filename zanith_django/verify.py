@@ -18,10 +18,15 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django import shadow_run, sql
+from zanith_django import gates, shadow_run, sql
 from zanith_django.conf import conf
 from zanith_django.diff import Hints, diff
-from zanith_django.exceptions import EnvironmentProblem, ShadowUnreachable, ShadowUnsuited
+from zanith_django.exceptions import (
+    EnvironmentProblem,
+    FileMissing,
+    ShadowUnreachable,
+    ShadowUnsuited,
+)
 from zanith_django.files import project_folder
 from zanith_django.ledger import Ledger
 from zanith_django.live_names import as_live
@@ -73,13 +78,15 @@ def verify(
     """
     started = time.monotonic()
     wanted = shape or conf.shadow
-    timeline = read_timeline(connection)
+    timeline, ledger = read_timeline(connection), Ledger(connection)
+    for name, words in gates.missing_files(ledger, timeline).items():
+        raise FileMissing(name, words)
     graph = live_graph(connection)
     planned = plan(
         timeline,
         database=connection.alias,
         context=live_context(connection, graph),
-        ledger=Ledger(connection),
+        ledger=ledger,
     )
     if wanted == "auto":
         wanted = "schema" if not source and _fits_schema(planned, graph) else "ephemeral"

@@ -4,6 +4,7 @@ no terminal shows a bar, a line of theirs now and then."""
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -14,7 +15,14 @@ from zanith_django.audit import Outcome
 from zanith_django.backfill import Progress
 from zanith_django.ledger import DONE, FAILED
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.render.text import SIGILS, counted, level_style, status_style, waiting
+from zanith_django.render.text import (
+    SIGILS,
+    counted,
+    level_style,
+    newer_text,
+    status_style,
+    waiting,
+)
 
 BAR_WIDTH = 24
 LINE_SECONDS = 10  # between two lines of a backfill, at least
@@ -34,6 +42,10 @@ class TerminalReporter(Reporter):
 
     def waiting(self, holder: str) -> None:
         self._say(waiting(holder))
+
+    def newer(self, names: Sequence[str]) -> None:
+        for line in newer_text(names):
+            self._say(line)
 
     def planned(self, plan: Plan) -> None:
         if not plan.migrations:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -206,16 +207,31 @@ def diff_text(
 # --- status and history --------------------------------------------------------------------------
 
 
+def newer_text(names: Sequence[str]) -> Iterator[str]:
+    """Applied migrations that are newer than every file."""
+    if names:
+        count = counted(len(names), "applied migration")
+        yield f"{count} newer than every file here: an older release is deployed."
+        yield from (f"  {name}" for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger knows beyond the timeline. `half_undone` are migrations of which a rollback
+    that stopped undid a part, `newer` applied ones that are newer than every file, `missing`
+    sentences about others without a file."""
+
+    unfinished: Sequence[StepRow] = ()
+    half_undone: Sequence[str] = ()
+    newer: Sequence[str] = ()
+    missing: Sequence[str] = ()
+
+
 def status_text(
-    timeline: Timeline,
-    unfinished: Sequence[StepRow],
-    half_undone: Sequence[str],
-    style: Style,
-    *,
-    every: bool = False,
+    timeline: Timeline, standing: Standing, style: Style, *, every: bool = False
 ) -> Iterator[str]:
-    """Where the database stands on the timeline. `half_undone` are migrations of which a rollback
-    that stopped undid a part."""
+    """The place of the database on the timeline."""
+    unfinished, half_undone = standing.unfinished, standing.half_undone
     pending = timeline.pending
     applied = len(timeline.entries) - len(pending)
     yield f"{counted(applied, 'migration')} applied, {len(pending)} pending"
@@ -230,6 +246,8 @@ def status_text(
             yield str(style.ERROR(line))
     for name in half_undone:
         yield str(style.ERROR(f"  {SIGILS[ROLLED_BACK]} {name} is rolled back half way"))
+    yield from (str(style.ERROR(f"  {SIGILS[FAILED]} {words}")) for words in standing.missing)
+    yield from newer_text(standing.newer)
     if half_undone:
         yield "Run zanith_rollback --steps 1: it goes on there."
     elif unfinished:

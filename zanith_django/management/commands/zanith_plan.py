@@ -19,7 +19,7 @@ from zanith_django.plan import Plan, changed_since, live_context, offline_contex
 from zanith_django.project import live_graph, offline_timeline, read_timeline
 from zanith_django.reasons import reason
 from zanith_django.render.data import plan_data
-from zanith_django.render.text import plan_text
+from zanith_django.render.text import newer_text, plan_text
 from zanith_django.timeline import Timeline
 
 
@@ -45,32 +45,36 @@ class Command(ZanithCommand):
             self._explain(options["explain"])
             return
         max_risk = conf.max_risk if options["max_risk"] is None else options["max_risk"]
+        newer: list[str] = []
         if options["since"] or options["only"]:
             planned, refusals = self._offline(options)
         else:
-            planned, refusals = self._live(options)
+            planned, refusals, newer = self._live(options)
         refusals += gates.budget(planned, max_risk)
         refusals += gates.consent(planned, options["allow_destructive"] or conf.allow_destructive)
         refusals += gates.reasons(planned, options["fail_on"] or conf.fail_on)
         if options["format"] == "json":
-            self.print_json(plan_data(planned, refusals, conf.mode, max_risk))
+            data = plan_data(planned, refusals, conf.mode, max_risk)
+            self.print_json({**data, "newer": newer} if newer else data)
         elif options["format"] == "sql":
             for migration, step in planned.steps:  # exactly what would run
                 text = f"-- {migration.id} step {step.number:02d}\n{step.sql}"
                 cast(Output, self.stdout).write(text, exact=True)
         else:
             details = options["verbosity"] > 1
+            self.say(newer_text(newer))
             self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
         if refusals:
             raise Blocked(len(refusals))
 
-    def _live(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
+    def _live(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal], list[str]]:
         connection = self.connect(options["database"])
         ledger = Ledger(connection)
         timeline = read_timeline(connection)
         context = live_context(connection, live_graph(connection))
         planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
-        return planned, [*gates.integrity(ledger, timeline), *_coverage(timeline)]
+        refusals = [*gates.integrity(ledger, timeline), *_coverage(timeline)]
+        return planned, refusals, gates.newer_than_files(ledger, timeline)
 
     def _offline(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
         timeline = offline_timeline()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from zanith_django.gates import missing_files, newer_than_files
 from zanith_django.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.project import read_timeline
-from zanith_django.render.text import status_text
+from zanith_django.render.text import Standing, status_text
 
 
 class Command(ZanithCommand):
@@ -22,7 +23,12 @@ class Command(ZanithCommand):
         connection = self.connect(options["database"])
         timeline = read_timeline(connection)
         ledger = Ledger(connection)
-        unfinished, half_undone = ledger.unfinished(), ledger.half_rolled_back()
+        standing = Standing(
+            ledger.unfinished(),
+            ledger.half_rolled_back(),
+            newer_than_files(ledger, timeline),
+            [*missing_files(ledger, timeline).values()],
+        )
         if options["format"] == "json":
             self.print_json(
                 {
@@ -31,11 +37,14 @@ class Command(ZanithCommand):
                         for e in timeline.entries
                     ],
                     "unfinished": [
-                        {"id": r.id, "status": r.status, "error": r.error} for r in unfinished
+                        {"id": r.id, "status": r.status, "error": r.error}
+                        for r in standing.unfinished
                     ],
-                    "half_rolled_back": half_undone,
+                    "half_rolled_back": standing.half_undone,
+                    "newer": standing.newer,
+                    "missing": standing.missing,
                 }
             )
         else:
             every = options["all"]
-            self.say(status_text(timeline, unfinished, half_undone, self.style, every=every))
+            self.say(status_text(timeline, standing, self.style, every=every))
