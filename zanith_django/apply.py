@@ -22,6 +22,7 @@ from zanith_django.audit import (
     about,
     count_uncounted,
     failing,
+    is_ours,
     working_session,
 )
 from zanith_django.backfill import Progress
@@ -52,6 +53,7 @@ from zanith_django.ledger import (
     split_step_id,
     step_id,
 )
+from zanith_django.live_names import as_live
 from zanith_django.migration import DJANGO_PREFIX
 from zanith_django.operations import AddCheck, AddForeignKey
 from zanith_django.operations.base import Context, PythonCall
@@ -180,6 +182,13 @@ class _Run:
         self.pace = Pace(1 if events.awaited else TOGETHER)
 
     def run(self) -> Outcome:
+        stopped = self.ledger.unfinished()
+        try:
+            return self._whole()
+        finally:
+            self._take_down(stopped)
+
+    def _whole(self) -> Outcome:
         started = time.monotonic()
         self._refuse_edited()
         self.reporter.newer(gates.newer_than_files(self.ledger, self.timeline))
@@ -282,6 +291,25 @@ class _Run:
                 new = _new_step(steps[migration_id, number])
                 self.ledger.refuse(migration_id, new, refusal.record)
 
+    def _take_down(self, stopped: Sequence[StepRow]) -> None:
+        """What earlier runs began and could not take down, and this one did not come to finish."""
+        if not stopped or not is_ours(self.connection):
+            return
+        left = {row.id for row in self.ledger.unfinished()}.intersection(row.id for row in stopped)
+        entries = self.timeline.entries
+        files = {entry.id: entry.migration for entry in entries if entry.migration}
+        for row in stopped:
+            file = files.get(row.migration_id)
+            if row.id not in left or file is None or row.undoing:
+                continue
+            if row.step > len(file.operations):
+                continue
+            operation = as_live(file.operations[row.step - 1], self.graph)
+            if operation and not stood_before(self.ledger, row.migration_id, operation):
+                made = operation.statements(self._context(row.migration_id))
+                for line in self.executor.take_down(made):
+                    self.reporter.retrying(line)
+
     # --- migrations ----------------------------------------------------------------------------
 
     def _migrations(self, planned: Plan, injected: Injected) -> int:
@@ -366,18 +394,21 @@ class _Run:
         if migration.nothing_left:
             self._skip_all(migration, rows)
             return 0
-        context = Context(
-            server_version=server_version(self.connection),
-            schema=self.graph.default_schema,
-            graph=self.graph,
-            migration_id=migration.id,
-        )
+        context = self._context(migration.id)
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
         self._steps(Todo(migration, left, rows, self._anew(migration, rows)), context)
         self._complete(migration, injected)
         return len(left)
+
+    def _context(self, migration_id: str) -> Context:
+        return Context(
+            server_version=server_version(self.connection),
+            schema=self.graph.default_schema,
+            graph=self.graph,
+            migration_id=migration_id,
+        )
 
     def _anew(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> frozenset[int]:
         """Constraints that an earlier attempt added, and did not come to validate, before they were
@@ -605,7 +636,8 @@ class _DjangoWork:
         if self.atomic:
             self._retrying(self.steps, work)
         else:
-            work()
+            with run.executor.lookout.watching():
+                work()
 
     def retrying(self, number: int, attempt: Callable[[], None]) -> None:
         self._retrying([number], attempt)
@@ -613,8 +645,12 @@ class _DjangoWork:
     def _retrying(self, numbers: Iterable[int], attempt: Callable[[], None]) -> None:
         run = self._run
         statements = [each for number in numbers for each in self.steps[number].statements]
-        with lock_timeout(run.connection, run.executor.lock_timeout):
-            run.executor.retrying(statements, attempt)
+
+        def bounded(seconds: float) -> None:
+            with lock_timeout(run.connection, seconds):
+                attempt()
+
+        run.executor.retrying(statements, bounded, costly=True)
 
     def describe(self) -> str:
         step = self.steps.get(self.number)

@@ -168,11 +168,11 @@ def _told(ledger: Ledger, text: str) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """The first line of an error, or what stopped the run."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted by the user"
-    lines = str(error).strip().splitlines()
-    return "\n".join(lines) if lines else type(error).__name__
+    """What an error says, or what stopped the run; and what was done about it since."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    text = "interrupted by the user" if interrupted else str(error).strip()
+    notes = getattr(error, "__notes__", ())
+    return "\n".join([*(text.splitlines() or [type(error).__name__]), *notes])
 
 
 def is_ours(connection: BaseDatabaseWrapper) -> bool:

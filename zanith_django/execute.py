@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import psycopg
@@ -12,17 +12,21 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
 
-from zanith_django import sql
+from zanith_django import blockers as blocking
+from zanith_django import patience
 from zanith_django.backfill import Progress, backfill
+from zanith_django.blockers import Blocker, blockers, named
 from zanith_django.conf import conf
 from zanith_django.exceptions import LockLost
 from zanith_django.ledger import TURN, Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
+from zanith_django.lookout import Lookout
 from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
+from zanith_django.operations.scaffold import removal
 from zanith_django.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.schema.graph import TableName
 from zanith_django.sending import Meanwhile, send
-from zanith_django.session import milliseconds, prepare, set_timeouts, sqlstate
+from zanith_django.session import is_open, milliseconds, prepare, set_timeouts, sqlstate
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
 ROUNDS = 100
@@ -32,29 +36,17 @@ DEADLOCK = "40P01"
 DUPLICATE = "42P07"
 NOT_PREPARED = "26000"
 
-_BLOCKERS = """\
-SELECT a.pid, coalesce(a.state, a.backend_type),
-       date_trunc('second', clock_timestamp() - a.xact_start)::text,
-       left(regexp_replace(a.query, '\\s+', ' ', 'g'), 80)
-FROM pg_stat_activity a
-WHERE a.pid <> pg_backend_pid() AND a.pid IN (
-    SELECT l.pid FROM pg_locks l
-    JOIN unnest(%s::text[], %s::text[]) AS wanted(name, mode)
-      ON l.relation = to_regclass(wanted.name) AND l.mode = wanted.mode
-    WHERE l.granted AND l.locktype = 'relation'
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
-ORDER BY a.xact_start LIMIT 3"""
-
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
-    """One step as the executor needs it. `resumed` tells that an earlier attempt began it."""
+    """One step as the executor needs it. `resumed` means that an earlier attempt began it; with
+    `keeps`, a failure takes nothing down, because it may be somebody else's."""
 
     row_id: str
     migration_id: str
     schema: str
     resumed: bool = False
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +70,13 @@ class Finish:
 class _Transaction:
     """Statements that commit together, and with them `finish`, if they are the last of a step.
 
-    `begin` is what the transaction begins with; `text` all of it, where it can go as one text.
+    `seconds` is how long others may wait for its locks; `begin` what the transaction begins with;
+    `text` all of it, where it can go as one text.
     """
 
     statements: Sequence[Statement]
     finish: Finish
+    seconds: float
     begin: str
     text: str
 
@@ -107,8 +101,9 @@ class Work:
 class Executor:
     """Executes statements on the working connection.
 
-    `call_python` runs a PythonCall inside the open transaction; `on_progress` hears of backfills.
-    Before each transaction it is made sure that the run lock is still held.
+    `call_python` runs a PythonCall inside the open transaction; `on_progress` hears of backfills,
+    `on_retry` of locks that are waited for, at times from another thread. Before each transaction
+    it is made sure that the run lock is still held.
     """
 
     def __init__(
@@ -123,7 +118,8 @@ class Executor:
         self.connection, self.ledger = connection, ledger
         self.call_python, self.on_progress = call_python, on_progress
         self.on_retry = on_retry
-        self.lock_timeout, self.lock_retries = conf.lock_timeout, conf.lock_retries
+        self.budget, self.lock_retries = patience.Budget(conf.lock_timeout), conf.lock_retries
+        self.lookout = Lookout(connection, self._say)
         self.meanwhile: Meanwhile | None = None
         self.prepared = False
 
@@ -139,32 +135,49 @@ class Executor:
         before = [self._transaction(group, Finish()) for group in groups[:-1]]
         return Work(step, (*before, self._transaction(groups[-1], finish)))
 
-    def _transaction(self, group: Sequence[Statement], finish: Finish) -> _Transaction:
+    def _transaction(
+        self, group: Sequence[Statement], finish: Finish, seconds: float | None = None
+    ) -> _Transaction:
+        if seconds is None:
+            seconds = patience.length(1, self.budget, costly=_is_costly(group))
         fused = not finish.call and all(_is_plain(statement) for statement in group)
-        timeout = milliseconds(self._lock_timeout(group))
+        timeout = milliseconds(_lock_timeout(group, seconds))
         begin = guard(timeout, durable=finish.durable, prepared=fused)
         texts = [begin, *(statement.sql for statement in group), finish.sql]
-        return _Transaction(group, finish, begin, ";\n".join(filter(None, texts)) if fused else "")
+        text = ";\n".join(filter(None, texts)) if fused else ""
+        return _Transaction(group, finish, seconds, begin, text)
 
     def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
         """Run what `ready` made ready. `meanwhile` may be taken on while the server is at work, and
-        must not ask it anything."""
+        must not ask it anything. What a failure leaves that others feel is taken down."""
         self.meanwhile = meanwhile
-        *before, last = work.transactions
-        for number, part in enumerate(before, 1):
-            if self._finished(work.step, part.statements):
-                continue
-            if part.statements[0].transactional:
-                self._in_transaction(part)
-            else:
-                check_held(self.connection)
-                self._alone(work.step, part.statements[0], number)
-        # It commits together with `done`: had an earlier attempt finished it, so were the step.
-        self._in_transaction(last)
+        begun = 0
+        try:
+            for begun, part in enumerate(work.transactions, 1):
+                if part is not work.transactions[-1]:
+                    self._one_part(work.step, part, begun)
+                else:
+                    # It commits together with `done`: had an earlier attempt finished it, so were
+                    # the step.
+                    self._in_transaction(part)
+        except LockLost:
+            raise  # whoever has it now owns what is there
+        except BaseException as error:
+            self._take_down_parts(work, begun, error)
+            raise
         if any(map(_is_foreign, work.statements)):
             set_timeouts(self.connection, conf.statement_timeout)
-        if last.finish.after:
-            last.finish.after()
+        if work.transactions[-1].finish.after:
+            work.transactions[-1].finish.after()
+
+    def _one_part(self, step: StepRun, part: _Transaction, number: int) -> None:
+        if self._finished(step, part.statements):
+            return
+        if part.statements[0].transactional:
+            self._in_transaction(part)
+        else:
+            check_held(self.connection)
+            self._alone(step, part.statements[0], number)
 
     def together(self, works: Sequence[Work], meanwhile: Meanwhile) -> bool:
         """Run steps that are one text each in a single round trip, each in a transaction of its
@@ -181,6 +194,8 @@ class Executor:
                 raise error from None  # the connection is lost
             if not isinstance(error, DatabaseError):
                 raise
+            if sqlstate(error) == LOCK_NOT_AVAILABLE:
+                self.budget.spend(max(work.transactions[0].seconds for work in works))
             return False
         return True
 
@@ -203,38 +218,74 @@ class Executor:
             row = cursor.fetchone()
         return str(row[0]) if row and row[0] else ""
 
+    # --- what a failure leaves -----------------------------------------------------------------
+
+    def _take_down_parts(self, work: Work, begun: int, error: BaseException) -> None:
+        """Of one that an earlier attempt began, anything may be there. What fails in a transaction
+        leaves nothing: of a name that was taken, what is there is somebody else's."""
+        if work.step.keeps:
+            return
+        parts = work.transactions if work.step.resumed else work.transactions[:begun]
+        if not work.step.resumed and parts and _is_transactional(parts[-1].statements):
+            parts = parts[:-1]
+        made = [statement for part in parts for statement in part.statements]
+        for line in self.take_down(made):
+            error.add_note(line)
+
+    def take_down(self, made: Iterable[Statement]) -> list[str]:
+        """Of what these statements made and did not finish, what others feel goes, as long as the
+        server answers; a line for people of each."""
+        lines = []
+        for statement in made:
+            if not statement.felt or not is_open(self.connection):
+                continue
+            try:
+                if self._probe(statement):
+                    self._remove(removal(statement))
+                    lines.append(f"took down {statement.felt}: other sessions would feel it")
+            except DatabaseError as error:
+                lines.append(f"{statement.felt} is still there: {_first_line(error)}")
+        return lines
+
+    def _remove(self, gone: Statement) -> None:
+        if gone.transactional:
+            self._in_transaction(self._transaction([gone], Finish()))
+        else:
+            with self.lookout.watching():
+                self._execute(gone.sql)
+
     # --- running -------------------------------------------------------------------------------
 
     def _in_transaction(self, part: _Transaction) -> None:
-        def attempt() -> None:
-            if part.text:
-                self._fused(part.text)
+        def attempt(seconds: float) -> None:
+            now = part
+            if seconds != part.seconds:
+                now = self._transaction(part.statements, part.finish, seconds)
+            if now.text:
+                self._fused(now.text)
                 return
             with transaction.atomic(using=self.connection.alias, durable=True):
-                self._execute(part.begin)
-                for statement in part.statements:
+                self._execute(now.begin)
+                for statement in now.statements:
                     self._one(statement)
-                if part.finish.call:
-                    part.finish.call()
-                if part.finish.sql:
+                if now.finish.call:
+                    now.finish.call()
+                if now.finish.sql:
                     self._prepare()  # somebody's code may have deallocated it
-                    self._execute(part.finish.sql)
+                    self._execute(now.finish.sql)
 
         try:
-            self.retrying(part.statements, attempt)
+            with self._watched(part.statements):
+                self.retrying(part.statements, attempt, costly=_is_costly(part.statements))
         except DatabaseError as error:
             if LOST in str(error):
                 raise LockLost from error
             raise
 
-    def _lock_timeout(self, group: Sequence[Statement]) -> float:
-        """Bounds locks that block readers or writers; a scan that blocks neither may wait. Who is
-        held up by the first lock of a transaction waits for all of them: they share the time."""
-        if any(isinstance(statement, PythonCall) for statement in group):
-            return self.lock_timeout
-        blocking = [s for s in group if s.lock >= Lock.SHARE]
-        tables = _tables(blocking)
-        return max(self.lock_timeout / max(len(tables), 1), 0.01) if blocking else 0
+    def _watched(self, group: Sequence[Statement]) -> AbstractContextManager[None]:
+        """What may wait without end names whom it waits for."""
+        unbounded = not _lock_timeout(group, 1) and any(s.scans or s.rewrites for s in group)
+        return self.lookout.watching() if unbounded else nullcontext()
 
     def _one(self, statement: Statement) -> None:
         if isinstance(statement, PythonCall):
@@ -245,19 +296,21 @@ class Executor:
         self._execute(statement.sql)
 
     def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
-        if isinstance(statement, Batches):
-            self._backfill(step, statement, number)
-            return
-        if isinstance(statement, PythonCall):
-            self._one(statement)
-            return
-        if isinstance(statement, Rounds):
-            self._in_rounds(statement)
-            return
+        with self.lookout.watching():
+            if isinstance(statement, Batches):
+                self._backfill(step, statement, number)
+            elif isinstance(statement, PythonCall):
+                self._one(statement)
+            elif isinstance(statement, Rounds):
+                self._in_rounds(statement)
+            else:
+                self._concurrently(statement)
 
-        # Without a lock timeout: it would kill a concurrent build whenever any old snapshot is
-        # open, and leave an invalid index each time.
-        def attempt() -> None:
+    def _concurrently(self, statement: Statement) -> None:
+        """Without a lock timeout: it would kill a concurrent build whenever any old snapshot is
+        open, and leave an invalid index each time."""
+
+        def attempt(seconds: float) -> None:
             try:
                 self._execute(statement.sql)
             except DatabaseError as error:
@@ -314,53 +367,84 @@ class Executor:
             before_batch=lambda: check_held(self.connection),
         )
 
-    def retrying(self, statements: Sequence[Statement], attempt: Callable[[], None]) -> None:
-        """A step is retried, never a file: after a lock timeout, with backoff and jitter. Who
-        holds locks that are in the way of `statements` is told."""
-        tries = self.lock_retries
-        for number in range(1, tries + 2):
+    def retrying(
+        self,
+        statements: Sequence[Statement],
+        attempt: Callable[[float], None],
+        *,
+        costly: bool = False,
+    ) -> None:
+        """A step is retried, never a file: after a lock timeout, as `patience` says. `attempt` is
+        given the seconds that it may make others wait. As long as the sessions that were in the
+        way are in the same transactions, no try but the last is made: nobody queues for nothing."""
+        tries, found = self.lock_retries + 1, tuple[Blocker, ...]()
+        for number in range(1, tries + 1):
+            if number > 1 and self._in_vain(number - 1, found) and number < tries:
+                self._say(f"waiting (attempt {number} of {tries}); still blocked by {named(found)}")
+                continue
+            seconds = patience.length(number, self.budget, costly=costly)
+            time.sleep(self.budget.seconds_until(seconds))
             try:
-                attempt()
+                with self.lookout.watching(seconds / 4, silent=True) if costly else nullcontext():
+                    attempt(seconds)
+                return
             except DatabaseError as error:
                 if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
                     raise
-                blockers = self._blockers(statements)
-                if number > tries:
-                    raise type(error)(f"{_first_line(error)}; {blockers}") from error
-                wait = min(2.0, 0.1 * 2**number) * random.uniform(0.5, 1.5)
-                if self.on_retry:
-                    self.on_retry(f"lock not had (try {number} of {tries}); {blockers}")
-                time.sleep(wait)
-            else:
-                return
+                self.budget.spend(seconds)
+                found = self._blockers(statements)
+                words = _in_the_way(found, statements)
+                if number == tries:
+                    raise type(error)(f"{_first_line(error)}; {words}") from error
+                self._say(f"could not acquire lock (attempt {number} of {tries}); {words}")
 
-    def _blockers(self, statements: Sequence[Statement]) -> str:
-        """Who holds locks that conflict with those of the statements, for people."""
-        wanted = [
-            (_spelled(table), mode.catalog)
-            for statement in statements
-            for table in statement.tables
-            for mode in statement.lock.conflicts
-        ]
+    def _in_vain(self, number: int, found: tuple[Blocker, ...]) -> bool:
+        """Pause after a try. Is it known that the next one would fail as well?"""
+        if not found:
+            time.sleep(patience.pause(number))
+            return False
+        known = [each.pid for each in found], [each.since for each in found]
+        return patience.wait(
+            patience.pause(number), lambda: bool(self._sessions(blocking.STILL_THERE, *known))
+        )
+
+    def _blockers(self, statements: Sequence[Statement]) -> tuple[Blocker, ...]:
+        """Who holds locks that conflict with those of the statements, or was seen in the way."""
+        found = self._sessions(blocking.CONFLICTING, *blocking.wanted(statements))
+        return found or self.lookout.seen
+
+    def _sessions(self, query: str, *params: object) -> tuple[Blocker, ...]:
         with self.connection.cursor() as cursor:
-            cursor.execute(_BLOCKERS, [[name for name, _ in wanted], [mode for _, mode in wanted]])
-            rows = cursor.fetchall()
-        told = [
-            f"pid {pid} ({state}, {age or 'just now'}): {query}" for pid, state, age, query in rows
-        ]
-        if told:
-            return f"blocked by {'; '.join(told)}"
-        unknown = any(map(_is_foreign, statements))
-        return "who holds it is not known" if unknown else "the blocker is gone already"
+            cursor.execute(query, params)
+            return blockers(cursor.fetchall())
+
+    def _say(self, words: str) -> None:
+        if self.on_retry:
+            self.on_retry(words)
 
 
-def _spelled(name: TableName) -> str:
-    """As `to_regclass` takes it; without a schema, it is the one of the search_path."""
-    return sql.qualified(*name) if name.schema else sql.ident(name.name)
+def _in_the_way(found: tuple[Blocker, ...], statements: Iterable[Statement]) -> str:
+    if found:
+        return f"blocked by {named(found)}"
+    unknown = any(map(_is_foreign, statements))
+    return "who holds it is not known" if unknown else "the blocker is gone already"
+
+
+def _lock_timeout(group: Sequence[Statement], seconds: float) -> float:
+    """Bounds locks that block readers or writers; a scan that blocks neither may wait. Who is
+    held up by the first lock of a transaction waits for all of them: they share the time."""
+    if any(isinstance(statement, PythonCall) for statement in group):
+        return seconds
+    strong = [s for s in group if s.lock >= Lock.SHARE]
+    return max(seconds / max(len(_tables(strong)), 1), 0.01) if strong else 0
 
 
 def _tables(statements: Iterable[Statement]) -> set[TableName]:
     return {name for statement in statements for name in statement.tables}
+
+
+def _is_transactional(group: Sequence[Statement]) -> bool:
+    return not group or group[0].transactional
 
 
 def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
@@ -382,6 +466,11 @@ def _is_plain(statement: Statement) -> bool:
     """One text that is one statement, as our own operations compose it, and goes with others; raw
     SQL may be anything."""
     return type(statement) is Statement and statement.transactional and not statement.raw
+
+
+def _is_costly(group: Sequence[Statement]) -> bool:
+    """To run it again may take long: nobody knows how much work somebody's code does."""
+    return any(map(_is_foreign, group))
 
 
 def _is_foreign(statement: Statement) -> bool:

@@ -17,6 +17,7 @@ from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import PlannedMigration, PlannedStep, empty_tables
 from zanith_django.schema.graph import TableName
 from zanith_django.schema.values import replaced
+from zanith_django.undo import stood_before
 
 # Steps that go to the server together, at most, and the seconds that they may take.
 TOGETHER = 16
@@ -109,7 +110,13 @@ class Readier:
         if anew and operation:
             statements = (*(operation.retreat(context) or ()), *statements)
         resumed = row.attempt > 1 and not anew
-        run = StepRun(row.id, row.migration_id, context.schema, resumed=resumed)
+        run = StepRun(
+            row.id,
+            row.migration_id,
+            context.schema,
+            resumed=resumed,
+            keeps=resumed and bool(stood_before(self.ledger, row.migration_id, step.operation)),
+        )
         finish = self._finish(operation, statements, row, context, then)
         work = self.executor.ready(run, statements, finish)
         return Ready(

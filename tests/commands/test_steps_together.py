@@ -223,5 +223,5 @@ def test_one_that_waits_for_its_lock_tries_again(copy_of: Copy) -> None:
         worker.start()
         said = shop.manage("zanith_apply", check=True).stdout
         worker.join()
-    assert "lock not had (try 1 of 50)" in said
+    assert "could not acquire lock (attempt 1 of 51)" in said
     assert shop.sql(STEPS) == DONE

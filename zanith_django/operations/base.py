@@ -61,8 +61,10 @@ class Statement:
     set: then what stands before is committed first. `probe` is a query with one text value that
     tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
     (then `cleanup` runs first), or anything else. The last statement needs one only when it
-    cannot run in a transaction. `raw` marks SQL that somebody wrote: it may be several statements.
-    `phase` names the part of a long operation that it belongs to.
+    cannot run in a transaction. `felt` names what it makes when that makes queries of other
+    sessions fail: after a failure of the step, `cleanup` removes it before the run ends. `raw`
+    marks SQL that somebody wrote: it may be several statements. `phase` names the part of a long
+    operation that it belongs to.
     """
 
     sql: str
@@ -74,6 +76,7 @@ class Statement:
     scans: bool = False
     probe: str = ""
     cleanup: str = ""
+    felt: str = ""
     raw: bool = False
     phase: str = ""
 

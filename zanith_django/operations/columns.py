@@ -34,6 +34,7 @@ from zanith_django.operations.triggers import (
     keep_no_longer,
     keep_right,
     of_new_row,
+    own_trigger,
     trigger_state,
 )
 from zanith_django.schema.graph import Column, SchemaGraph, TableName
@@ -216,7 +217,13 @@ class AlterColumnNullable(OnTable):
         when = sql.clause("NEW.{column} IS NULL", column=column)
         *made, last = keep_right(self.table, name, body, context, when=when)
         yield from made
-        yield dataclasses.replace(last, probe=trigger_state(self.table, name, context))
+        (gone,) = take_away([*made, last], self.tables, context)
+        yield dataclasses.replace(
+            last,
+            probe=trigger_state(self.table, name, context),
+            cleanup=gone.sql,
+            felt=f"trigger {own_trigger(name)} of {self.table}",
+        )
         yield fill
         yield from set_not_null(self.table, self.column, context)
         yield from keep_no_longer(self.table, name, context)

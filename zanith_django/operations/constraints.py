@@ -176,7 +176,14 @@ class AddForeignKey(OnTable):
             not_valid=not_valid,
         )
         probe = constraint_state(self.table, key.name, context, validated=False)
-        add = Statement(text, Lock.SHARE_ROW_EXCLUSIVE, self.tables, probe=probe)
+        add = Statement(
+            text,
+            Lock.SHARE_ROW_EXCLUSIVE,
+            self.tables,
+            probe=probe,
+            cleanup=drop_constraint_if_there(self.table, key.name, context).sql,
+            felt=f"foreign key {key.name} of {self.table}",
+        )
         if not key.valid:
             return (add, *comment)
         return (add, *comment, validate(self.table, key.name, context, self.tables))
@@ -267,7 +274,14 @@ class AddCheck(OnTable):
             not_valid=not_valid,
         )
         probe = constraint_state(self.table, check.name, context, validated=False)
-        add = Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
+        add = Statement(
+            text,
+            Lock.ACCESS_EXCLUSIVE,
+            (self.table,),
+            probe=probe,
+            cleanup=drop_constraint_if_there(self.table, check.name, context).sql,
+            felt=f"check {check.name} of {self.table}",
+        )
         if not check.valid:
             return (add, *comment)
         return (add, *comment, validate(self.table, check.name, context, (self.table,)))

@@ -27,7 +27,11 @@ from zanith_django.operations.columns import add_column, set_default, update_in_
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.rewrites import volatile
-from zanith_django.operations.scaffold import drop_column_if_there, take_away
+from zanith_django.operations.scaffold import (
+    drop_column_if_there,
+    felt_as_a_whole,
+    take_away,
+)
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
 KEEPS = ("old", "new")
@@ -145,7 +149,13 @@ class _Forms:
         )
         return [
             Statement(self._function_text(context), Lock.NONE),
-            Statement(trigger, Lock.SHARE_ROW_EXCLUSIVE, (self.table,), probe=probe),
+            Statement(
+                trigger,
+                Lock.SHARE_ROW_EXCLUSIVE,
+                (self.table,),
+                probe=probe,
+                felt=f"trigger {self.name} of {self.table}",
+            ),
         ]
 
     def end(self, context: Context) -> list[Statement]:
@@ -257,6 +267,9 @@ class _DualWrite(OnTable):
         raise NotImplementedError
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        return felt_as_a_whole(self._staged(context), self.retreat(context))
+
+    def _staged(self, context: Context) -> tuple[Statement, ...]:
         """The new columns and the trigger at once, then the rows that are there, then what is
         demanded of every row."""
         forms = self.forms
@@ -300,7 +313,7 @@ class _DualWrite(OnTable):
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         """A form that is not made from the start was there before."""
-        staged = take_away(self.statements(context), self.tables, context)
+        staged = take_away(self._staged(context), self.tables, context)
         made = () if self.resumed else self.forms.new
         return (*staged, *(drop_column_if_there(self.table, it.name, context) for it in made))
 

@@ -50,6 +50,7 @@ from zanith_django.operations.policies import CreatePolicy, DropPolicy, PolicyPa
 from zanith_django.operations.replica_identity import around
 from zanith_django.operations.restores import RestoreColumn
 from zanith_django.operations.rewrites import assigns
+from zanith_django.operations.scaffold import felt_as_a_whole, take_away
 from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.soft_drops import to_base_type
 from zanith_django.operations.triggers import (
@@ -58,6 +59,8 @@ from zanith_django.operations.triggers import (
     keep_right,
     make_triggers,
     of_new_row,
+    own_trigger,
+    trigger_state,
     triggers_on,
 )
 from zanith_django.schema.graph import (
@@ -196,12 +199,13 @@ class Expansion:
         prepare = [*self._indexes(), *_apart([*required.claim, *_brief(checks)]), *claimed]
         exchange = [*self._take_down(), *self._exchange(required), *self._put_up()]
         swap = around(self.table, exchange, self.context)
-        return (
+        staged = (
             *phased(EXPAND, self._expand()),
             *phased(FILL, [self._fill()]),
             *phased(PREPARE, [*prepare, *looking]),
             *phased(SWAP if self.undo else SWAP + KEPT, _apart(swap)),
         )
+        return felt_as_a_whole(staged, take_away(staged, (self.name,), self.context))
 
     # --- 1: the new column ---------------------------------------------------------------------
 
@@ -245,13 +249,19 @@ class Expansion:
         return self._exclusively(text, column_state(self.name, self.fresh, self.context))
 
     def _sync(self) -> list[Statement]:
-        return keep_right(
-            self.name,
-            self.made("sync"),
-            self._convert(),
-            self.context,
-            changed=self._changed(),
+        """An expression of the user's may fail on a value of running code; a plain cast does not,
+        and its trigger may stay as long as the step is not done."""
+        name = self.made("sync")
+        *made, last = keep_right(
+            self.name, name, self._convert(), self.context, changed=self._changed()
         )
+        if self.using:
+            last = dataclasses.replace(
+                last,
+                probe=trigger_state(self.name, name, self.context),
+                felt=f"trigger {own_trigger(name)} of {self.name}",
+            )
+        return [*made, last]
 
     def _changed(self) -> sql.Composable:
         """Has a column that the value is made of changed? If not, the row keeps what the backfill

@@ -304,7 +304,13 @@ def build_concurrently(table: TableName, index: Index, context: Context) -> Stat
             "DROP INDEX CONCURRENTLY IF EXISTS {name}",
             name=index_name(table, index.name, context),
         ),
+        felt=f"index {index.name} of {table}" if _may_refuse(index) else "",
     )
+
+
+def _may_refuse(index: Index) -> bool:
+    """May a row fail because of it? Expressions are evaluated for each row that is written."""
+    return index.unique or bool(index.predicate) or any(key.expression for key in index.keys)
 
 
 def build_in_partitions(table: TableName, index: Index, context: Context) -> tuple[Statement, ...]:

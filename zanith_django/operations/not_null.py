@@ -9,6 +9,7 @@ from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table, own_name
 from zanith_django.operations.constraint_clauses import constraint_state, drop_constraint, validate
+from zanith_django.operations.scaffold import drop_constraint_if_there
 from zanith_django.schema.graph import TableName
 from zanith_django.schema.object_names import make_object_name
 
@@ -59,5 +60,12 @@ class NotNull:
             constraint=constraint,
         )
         probe = constraint_state(table, name, context, validated=False)
-        claim = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,), probe=probe)
+        claim = Statement(
+            text,
+            Lock.ACCESS_EXCLUSIVE,
+            (table,),
+            probe=probe,
+            cleanup=drop_constraint_if_there(table, name, context).sql,
+            felt=f"constraint {name} of {table}",
+        )
         return cls((claim,), (validate(table, name, context, (table,)),))

@@ -24,6 +24,7 @@ from zanith_django.operations.constraint_clauses import (
     validate,
 )
 from zanith_django.operations.indexes import build_concurrently, name_in_partition
+from zanith_django.operations.scaffold import drop_constraint_if_there
 from zanith_django.schema.graph import (
     ForeignKey,
     PrimaryKey,
@@ -102,7 +103,15 @@ def foreign_key_in_partitions(
         clause = foreign_key_clause(part, context)
         text = alter_table(context, partition, "ADD {key} NOT VALID", key=clause)
         probe = constraint_state(partition, part.name, context, validated=False)
-        yield Statement(text, Lock.SHARE_ROW_EXCLUSIVE, tables, separate=True, probe=probe)
+        yield Statement(
+            text,
+            Lock.SHARE_ROW_EXCLUSIVE,
+            tables,
+            separate=True,
+            probe=probe,
+            cleanup=drop_constraint_if_there(partition, name, context).sql,
+            felt=f"foreign key {name} of {partition}",
+        )
         yield validate(partition, part.name, context, tables)
     whole = alter_table(context, table, "ADD {key}", key=foreign_key_clause(key, context))
     probe = constraint_state(table, key.name, context, validated=False)

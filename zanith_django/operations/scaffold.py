@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 
@@ -62,15 +63,24 @@ def take_away(
 
 def take_away_builds(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     """Drops the indexes that these statements build, finished or not."""
+    return tuple(removal(item) for item in statements if item.cleanup)
+
+
+def removal(made: Statement) -> Statement:
+    """Removes what a statement made, finished or not."""
+    lock = Lock.ACCESS_EXCLUSIVE if made.transactional else Lock.SHARE_UPDATE_EXCLUSIVE
+    return Statement(made.cleanup, lock, made.tables, transactional=made.transactional)
+
+
+def felt_as_a_whole(
+    statements: Iterable[Statement], retreat: Iterable[Statement]
+) -> tuple[Statement, ...]:
+    """The same statements. Those that are felt and have no removal of their own cannot be removed
+    alone, without what they keep right: `retreat` removes all of it."""
+    whole = ";\n".join(item.sql for item in retreat)
     return tuple(
-        Statement(
-            item.cleanup,
-            Lock.ACCESS_EXCLUSIVE if item.transactional else Lock.SHARE_UPDATE_EXCLUSIVE,
-            item.tables,
-            transactional=item.transactional,
-        )
+        dataclasses.replace(item, cleanup=whole) if item.felt and not item.cleanup else item
         for item in statements
-        if item.cleanup
     )
 
 

@@ -1,0 +1,64 @@
+"""How a step waits for a lock that makes others queue: in short tries, within a budget.
+
+Whoever asks for a table after a request that waits, waits as well. So each try is short, the pauses
+between them grow, and what all tries of a run cost others is limited in any minute.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+WINDOW = 60.0  # seconds in which the tries together may take the whole budget
+FIRST, LONGEST = 1 / 20, 1 / 4  # of the budget, in one try
+
+PAUSE, LONGEST_PAUSE = 0.5, 30.0
+LOOK = 0.25  # seconds after which it is looked whether the blockers are gone
+
+
+@dataclass(slots=True)
+class Budget:
+    """What waiting for locks may cost others: `seconds` of any `WINDOW`, by tries that failed."""
+
+    seconds: float
+    spent: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def spend(self, seconds: float) -> None:
+        self.spent.append((time.monotonic(), seconds))
+
+    def seconds_until(self, wanted: float) -> float:
+        """How long to wait until a try of so many seconds fits in."""
+        now = time.monotonic()
+        while self.spent and self.spent[0][0] <= now - WINDOW:
+            self.spent.popleft()
+        over = sum(seconds for _, seconds in self.spent) + wanted - self.seconds
+        for at, seconds in self.spent if over > 1e-6 else ():
+            over -= seconds
+            if over <= 1e-6:
+                return at + WINDOW - now
+        return 0.0
+
+
+def length(number: int, budget: Budget, *, costly: bool) -> float:
+    """Seconds of the try of this number. One that is `costly` to repeat begins with the longest."""
+    share = LONGEST if costly else min(FIRST * 2 ** (number - 1), LONGEST)
+    return float(budget.seconds * share)
+
+
+def pause(number: int) -> float:
+    """Seconds to wait after the try of this number failed."""
+    return float(min(PAUSE * 2 ** (number - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2))
+
+
+def wait(seconds: float, blocked: Callable[[], bool]) -> bool:
+    """Wait so long, or until nothing is in the way any more. Is it still blocked at the end?"""
+    end = time.monotonic() + seconds
+    while True:
+        still = blocked()
+        left = end - time.monotonic()
+        if left <= 0 or not still:
+            return still
+        time.sleep(min(LOOK, left))
