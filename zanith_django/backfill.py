@@ -3,22 +3,28 @@
 Each batch commits together with its checkpoint, and does not wait for the disk: a server that
 crashes forgets the last of both, and the end of the backfill takes all along
 (https://www.postgresql.org/docs/current/wal-async-commit.html).
+
+A batch that meets a row which another session has locked gives its own rows back after a moment,
+writes the rows that are free, and comes back to the others until they are written.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
 from zanith_django import sql
+from zanith_django.blockers import LOCKING_ROWS, blockers, named
 from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
 from zanith_django.operations.base import Batches, Copies
@@ -26,7 +32,9 @@ from zanith_django.ranges import Cursor, Range, Ranges, estimated_rows, ranges_o
 from zanith_django.row_values import RowValues
 from zanith_django.run_lock import NOT_DURABLE
 from zanith_django.schema.graph import TableName
-from zanith_django.session import sqlstate
+from zanith_django.session import milliseconds, sqlstate
+
+_T = TypeVar("_T")
 
 FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
 
@@ -39,6 +47,14 @@ PASSES = 5
 
 TRIES = 6
 _PASSING = ("40001", "40P01")  # serialization failure, deadlock
+_LOCK_NOT_AVAILABLE = "55P03"
+
+# Seconds that a batch, which has locked rows itself, waits for the rows of others; seconds between
+# two tries to write what is locked; and of how many ranges some rows may be left for later.
+ROW_WAIT = 0.25
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
+MOST_POSTPONED = 16
+NAME_AGAIN = 10.0  # seconds between two lines about the same sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ def backfill(
     pause: float = 0.0,
     progress: Callable[[Progress], None] | None = None,
     before_batch: Callable[[], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> int:
     """Writes every row that `batches.where` selects; returns the rows written, counted over all
     runs of this checkpoint. One that is done already writes only rows that came since.
@@ -73,8 +90,9 @@ def backfill(
     come behind the cursor without are written too, as long as that is not an endless chase.
     Raises `RowsHidden` where row security hides rows, and `RowsLeft` where rows that stood there
     all the time cannot be written.
-    The connection is in autocommit, the ledger on the same one. A batch waits for row locks as
-    long as the session's `lock_timeout` lets it; a deadlock or serialization failure is retried.
+    The connection is in autocommit, the ledger on the same one. Rows that others have locked are
+    waited for without end, and `say` is given a line that names them; no batch holds its own rows
+    meanwhile. A deadlock or serialization failure is retried.
     """
     run = _Run(
         connection,
@@ -86,8 +104,17 @@ def backfill(
         pause=pause,
         progress=progress,
         before_batch=before_batch,
+        say=say,
     )
     return run.run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Postponed:
+    """A range of which some rows were locked; `written` are the transactions that wrote others."""
+
+    range: Range
+    written: tuple[str, ...] = ()
 
 
 class _Run:
@@ -105,6 +132,7 @@ class _Run:
         pause: float,
         progress: Callable[[Progress], None] | None,
         before_batch: Callable[[], None] | None,
+        say: Callable[[str], None] | None,
     ) -> None:
         self.connection, self.ledger, self.checkpoint = connection, ledger, checkpoint
         self.name, self.table = batches.table, sql.table(batches.table, schema)
@@ -114,7 +142,9 @@ class _Run:
         self.copies = batches if isinstance(batches, Copies) else None
         self.values = RowValues(connection, batches, self.table) if batches.python else None
         self.batch_seconds, self.pause = batch_seconds, pause
-        self.progress, self.before_batch = progress, before_batch
+        self.progress, self.before_batch, self.say = progress, before_batch, say
+        self.postponed: list[_Postponed] = []
+        self.left, self.named = 0, (set[int](), 0.0)
         self.size, self.in_turns, self.visited = FIRST_SIZE, False, 0
         self.own_transactions: list[str] = []
         self.skipped: sql.Composable = sql.EMPTY
@@ -186,30 +216,106 @@ class _Run:
             self.visited += found.rows
             self._tell()
             first = False
+            self._come_back(MOST_POSTPONED)
+        self._come_back(0)
 
     # --- one batch -----------------------------------------------------------------------------
 
     def _write(self, found: Range) -> tuple[float, int]:
         """(seconds, rows written) of the try that went through."""
+        try:
+            return self._trying(found)
+        except OperationalError as error:
+            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                raise
+        self._name_blockers(found)
+        if self.copies:
+            return self._patiently(found, lambda: self._trying(found))
+        return self._patiently(found, lambda: self._free_rows(_Postponed(found), found.reached))
+
+    def _patiently(self, found: Range, attempt: Callable[[], _T]) -> _T:
+        """Something other than a row of the table is locked: nothing is written meanwhile."""
+        for number in itertools.count(1):
+            try:
+                return attempt()
+            except OperationalError as error:
+                if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                    raise
+            self._name_blockers(found)
+            self._rest(number)
+        raise AssertionError
+
+    def _come_back(self, most: int) -> None:
+        """Write what was locked, until rows of no more than so many ranges are left."""
+        number = 1
+        while len(self.postponed) > most:
+            self._rest(number)
+            number += 1
+            again, self.postponed = self.postponed, []
+            for each in again:
+                self._patiently(each.range, partial(self._free_rows, each, self._reached))
+            if len(self.postponed) == len(again):
+                self._name_blockers(self.postponed[0].range)
+            self._tell()
+
+    def _rest(self, number: int) -> None:
+        pause = min(FIRST_PAUSE * 2 ** (number - 1), LONGEST_PAUSE)
+        time.sleep(pause * random.uniform(0.8, 1.2))
+        if self.before_batch:
+            self.before_batch()
+
+    def _free_rows(self, postponed: _Postponed, reached: Cursor | None) -> tuple[float, int]:
+        """Write the rows of a range that no other session has locked; the others are postponed."""
+        own = sql.clause(
+            " AND NOT xmin::text = ANY ({ids}::text[])", ids=sql.literal(list(postponed.written))
+        )
+        found, skipped = postponed.range, sql.clause("{a}{b}", a=self.skipped, b=own)
+        before = len(self.own_transactions)
+        left = sql.compose(
+            "SELECT count(*) FROM {table} WHERE {condition} AND ({where}){skipped} "
+            "AND xmin::text <> pg_current_xact_id()::xid::text",
+            table=found.table,
+            condition=found.condition,
+            where=self.where,
+            skipped=skipped,
+        )
+        seconds, written = self._trying(found, reached, skipped, left)
+        if self.left:
+            now = (*postponed.written, *self.own_transactions[before:])
+            self.postponed.append(_Postponed(found, now))
+        return seconds, written
+
+    def _trying(self, found: Range, *how: Any) -> tuple[float, int]:
         for number in range(1, TRIES):
             try:
-                return self._try(found)
+                return self._try(found, *how)
             except OperationalError as error:
                 if sqlstate(error) not in _PASSING:
                     raise
             time.sleep(0.05 * 2**number * random.uniform(0.5, 1.5))
-        return self._try(found)
+        return self._try(found, *how)
 
-    def _try(self, found: Range) -> tuple[float, int]:
+    def _try(
+        self,
+        found: Range,
+        reached: Cursor | None = None,
+        skipped: sql.Composable | None = None,
+        left: str = "",
+    ) -> tuple[float, int]:
+        """With `left`, a query for the number of rows that are not written by then, those that
+        are locked are passed over."""
         started = time.monotonic()
+        update = self._update(found, self.skipped if skipped is None else skipped, free=bool(left))
+        waits = f"set_config('lock_timeout', '{milliseconds(ROW_WAIT)}', true)"
         with transaction.atomic(using=self.connection.alias, durable=True):
             with self.connection.cursor() as cursor:
-                cursor.execute(f"SELECT {NOT_DURABLE};\n{self._update(found)}")
+                cursor.execute(f"SELECT {NOT_DURABLE}, {waits};\n{update}")
                 cursor.nextset()
                 written = self.values.write(cursor, found) if self.values else cursor.rowcount
+                self.left = rows_of(self.connection, left)[0][0] if left else 0
             moved = dataclasses.replace(
                 self.checkpoint,
-                cursor=list(found.reached),
+                cursor=list(reached or found.reached),
                 processed_rows=self.checkpoint.processed_rows + written,
             )
             own = self.ledger.save_checkpoint(moved)
@@ -218,9 +324,10 @@ class _Run:
         self.checkpoint = moved
         return time.monotonic() - started, written
 
-    def _update(self, found: Range) -> str:
+    def _update(self, found: Range, skipped: sql.Composable, *, free: bool) -> str:
+        locked = sql.keyword(" SKIP LOCKED") if free else sql.EMPTY
         if self.values:
-            return self.values.reading(found, self.where, self.skipped)
+            return self.values.reading(found, self.where, skipped, locked)
         if self.copies:
             return sql.compose(
                 "{insert} FROM {table} AS {alias} WHERE {condition} AND ({where}) {ending}",
@@ -231,14 +338,39 @@ class _Run:
                 where=self.where,
                 ending=sql.catalog_text(self.copies.ending),
             )
-        return sql.compose(
-            "UPDATE {table} SET {assignments} WHERE {condition} AND ({where}){skipped}",
-            table=found.table,
-            assignments=self.assignments,
+        wanted = sql.clause(
+            "{condition} AND ({where}){skipped}",
             condition=found.condition,
             where=self.where,
-            skipped=self.skipped,
+            skipped=skipped,
         )
+        if free:
+            wanted = sql.clause(
+                "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {wanted} "
+                "FOR NO KEY UPDATE{locked}) AND {wanted}",
+                table=found.table,
+                wanted=wanted,
+                locked=locked,
+            )
+        return sql.compose(
+            "UPDATE {table} SET {assignments} WHERE {wanted}",
+            table=found.table,
+            assignments=self.assignments,
+            wanted=wanted,
+        )
+
+    def _name_blockers(self, found: Range) -> None:
+        """Who has locked rows of the range, once in a while."""
+        pids, at = self.named
+        text = sql.compose(
+            LOCKING_ROWS, table=found.table, condition=found.condition, where=self.where
+        )
+        sessions = () if self.copies else blockers(rows_of(self.connection, text))
+        now = {each.pid for each in sessions}
+        if self.say and (now - pids or time.monotonic() - at > NAME_AGAIN):
+            self.named = now, time.monotonic()
+            who = named(sessions) or "another session"
+            self.say(f"waiting for rows of {self.name}; locked by {who}")
 
     # --- the checkpoint ------------------------------------------------------------------------
 

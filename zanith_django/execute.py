@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from django.db import transaction
@@ -365,6 +366,7 @@ class Executor:
             pause=conf.batch_pause,
             progress=self.on_progress,
             before_batch=lambda: check_held(self.connection),
+            say=self._say,
         )
 
     def retrying(
@@ -413,7 +415,7 @@ class Executor:
         found = self._sessions(blocking.CONFLICTING, *blocking.wanted(statements))
         return found or self.lookout.seen
 
-    def _sessions(self, query: str, *params: object) -> tuple[Blocker, ...]:
+    def _sessions(self, query: str, *params: Any) -> tuple[Blocker, ...]:
         with self.connection.cursor() as cursor:
             cursor.execute(query, params)
             return blockers(cursor.fetchall())

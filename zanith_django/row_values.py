@@ -35,10 +35,18 @@ class RowValues:
         self.make = resolved(batches.python)
         self.asks = _asks_for_the_row(self.make)
 
-    def reading(self, found: Range, where: sql.Composable, skipped: sql.Composable) -> str:
+    def reading(
+        self,
+        found: Range,
+        where: sql.Composable,
+        skipped: sql.Composable,
+        locked: sql.Composable = sql.EMPTY,
+    ) -> str:
+        """Reads and locks the rows; `locked` says what to do about those of other sessions."""
         return sql.compose(
             "SELECT tableoid, ctid::text{row} FROM {table} AS t "
-            "WHERE {condition} AND ({where}){skipped} FOR NO KEY UPDATE",
+            "WHERE {condition} AND ({where}){skipped} FOR NO KEY UPDATE{locked}",
+            locked=locked,
             row=sql.clause(", t.*") if self.asks else sql.EMPTY,
             table=found.table,
             condition=found.condition,

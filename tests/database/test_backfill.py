@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import DatabaseWrapper
-from django.db.utils import DataError, NotSupportedError, OperationalError
+from django.db.utils import DataError, NotSupportedError
 from django.test.utils import CaptureQueriesContext
 from psycopg.conninfo import conninfo_to_dict
 from pytest_django import DjangoDbBlocker
@@ -679,18 +680,124 @@ def test_what_one_turn_leaves_behind_makes_room_for_the_next(
     assert value(lone_connection, "SELECT pg_relation_size('t')") < 1.8 * before
 
 
-def test_the_lock_timeout_of_the_session_holds(
+LOCKED: dict[str, tuple[str, str, Batches]] = {
+    "by key": ("id bigint PRIMARY KEY", "SELECT g FROM generate_series(1, 400) AS g", filling()),
+    "by page": ("id bigint", "SELECT g FROM generate_series(1, 400) AS g", filling()),
+    "by text": (
+        "id bigint, name text PRIMARY KEY",
+        "SELECT g, 'n' || g FROM generate_series(1, 400) AS g",
+        filling(),
+    ),
+    "still true": (
+        "id bigint PRIMARY KEY",
+        "SELECT g FROM generate_series(1, 400) AS g",
+        filling(where="id > 0"),
+    ),
+    "of Python": (
+        "id bigint PRIMARY KEY",
+        "SELECT g FROM generate_series(1, 400) AS g",
+        dataclasses.replace(filling(), column="v", python=f"{__name__}.made"),
+    ),
+}
+
+
+def made() -> str:
+    return "made"
+
+
+@pytest.mark.parametrize("case", LOCKED)
+def test_a_row_that_another_session_locks_holds_up_no_other(
+    connection: DatabaseWrapper, fresh_database: Database, case: str
+) -> None:
+    columns, rows, batches = LOCKED[case]
+    make(connection, columns, rows)
+    said: list[str] = []
+    stalls: list[float] = []
+    over = threading.Event()
+
+    def writes() -> None:
+        with fresh_database.connect() as client:
+            while not over.wait(0.01):
+                started = time.monotonic()
+                client.execute("SELECT FROM t WHERE id = 151 FOR UPDATE")
+                stalls.append(time.monotonic() - started)
+
+    with fresh_database.connect() as other:
+        other.execute("BEGIN; SELECT FROM t WHERE id = 150 FOR UPDATE")
+        release = threading.Timer(2, lambda: other.execute("COMMIT"))
+        client = threading.Thread(target=writes)
+        client.start()
+        release.start()
+        started = time.monotonic()
+        total = run(connection, batches, say=said.append)
+        took = time.monotonic() - started
+        over.set()
+        client.join()
+        pid = other.info.backend_pid
+    assert total == 400
+    assert 1.9 < took < 8
+    assert max(stalls) < 1
+    assert len(said) == 1
+    assert said[0].startswith(f"waiting for rows of t; locked by pid {pid} (idle in transaction")
+    assert value(connection, "SELECT count(*) FROM t WHERE v IS NOT NULL") == 400
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+def test_a_locked_row_of_a_partition_is_written_in_the_end(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    execute(connection, "CREATE TABLE t (id bigint, v text) PARTITION BY LIST ((id % 2))")
+    for rest in (0, 1):
+        execute(connection, f"CREATE TABLE t{rest} PARTITION OF t FOR VALUES IN ({rest})")
+    execute(connection, "INSERT INTO t SELECT g FROM generate_series(1, 400) AS g")
+    with fresh_database.connect() as other:
+        other.execute("BEGIN; UPDATE t SET v = 'theirs' WHERE id = 150")
+        threading.Timer(1, lambda: other.execute("ROLLBACK")).start()
+        assert run(connection) == 400
+    assert value(connection, "SELECT count(*) FROM t WHERE v = 'x'") == 400
+
+
+def test_a_run_that_ends_while_rows_are_locked_leaves_them_to_the_next(
     connection: DatabaseWrapper, fresh_database: Database
 ) -> None:
     make(connection, *BIGINT)
-    execute(connection, "SET lock_timeout = '50ms'")
+
+    def stop(words: str) -> None:
+        over.append(words)
+        if len(over) > 1:
+            raise Stopped
+
+    over: list[str] = []
     with fresh_database.connect() as other:
-        other.execute("BEGIN; UPDATE t SET v = 'theirs' WHERE id = 150")
-        with pytest.raises(OperationalError, match="lock timeout"):
-            run(connection)
+        other.execute("BEGIN; SELECT FROM t WHERE id = 150 FOR UPDATE")
+        with pytest.raises(Stopped):
+            run(connection, before_batch=lambda: stop("") if behind(connection) else None)
         other.execute("ROLLBACK")
-    assert value(connection, "SELECT count(v) FROM t") == 100
+    assert value(connection, "SELECT count(*) FROM t WHERE v IS NULL") == 1
     assert run(connection) == 1050
+    assert value(connection, "SELECT max(writes) FROM t") == 1
+
+
+def behind(connection: DatabaseWrapper) -> bool:
+    """All rows but the locked one are written."""
+    return bool(value(connection, "SELECT count(*) FROM t WHERE v IS NULL") == 1)
+
+
+def test_a_table_that_another_session_locks_is_waited_for(
+    connection: DatabaseWrapper, fresh_database: Database
+) -> None:
+    make(connection, *BIGINT)
+    said: list[str] = []
+
+    def lock() -> None:
+        other.execute("BEGIN; LOCK TABLE t IN SHARE MODE")
+        threading.Timer(1, lambda: other.execute("COMMIT")).start()
+
+    with fresh_database.connect() as other:
+        lock()
+        assert run(connection, say=said.append) == 1050
+        time.sleep(0.1)
+    assert said == ["waiting for rows of t; locked by another session"]
 
 
 def test_a_batch_that_loses_a_deadlock_is_tried_again(
