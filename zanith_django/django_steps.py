@@ -16,6 +16,7 @@ from django.db.migrations.operations.base import Operation as DjangoMigrationOpe
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState, StateApps
 
+from zanith_django.concurrent_indexes import resuming_editor
 from zanith_django.exceptions import InconsistentRecord
 from zanith_django.operations.base import PythonCall
 from zanith_django.operations.data import WHOLE
@@ -185,7 +186,8 @@ def run_django_migration(
     state = states.taken()  # a failure must leave the one before
     _render(state)
     steps = _itself if has_own_apply(migration) else _one_by_one
-    with connection.schema_editor(atomic=migration.atomic) as editor:
+    own = connection.schema_editor() if migration.atomic else resuming_editor(connection)
+    with own as editor:
         if not migration.atomic and (kept := told.kept()):
             editor.deferred_sql.append(kept)
         state = steps(migration, state, editor, told)

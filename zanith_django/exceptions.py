@@ -6,7 +6,7 @@ ZanithError
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
 │   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
-│   │   InconsistentRecord, RowsHidden, RowsLeft
+│   │   InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
@@ -210,6 +210,18 @@ class SeveralEnds(Refusal):
     def __str__(self) -> str:
         ends = ", ".join(self.names)
         return f"App {self.app_label} has several ends: {ends}."
+
+
+class IndexTaken(Refusal):
+    def __init__(self, name: str, definition: str) -> None:
+        self.name, self.definition = name, definition
+        self.hint = f"Rename or drop it: DROP INDEX CONCURRENTLY {name}."
+        super().__init__(name, definition)
+
+    def __str__(self) -> str:
+        return (
+            f"An index {self.name} with another definition exists: {self.definition}.\n{self.hint}"
+        )
 
 
 class CannotUndo(Refusal):
