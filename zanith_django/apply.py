@@ -45,6 +45,7 @@ from zanith_django.ledger import (
     FAILED,
     FINISHED,
     PENDING,
+    ROLLED_BACK,
     RUNNING,
     SKIPPED,
     Ledger,
@@ -295,14 +296,13 @@ class _Run:
         """What earlier runs began and could not take down, and this one did not come to finish."""
         if not stopped or not is_ours(self.connection):
             return
-        left = {row.id for row in self.ledger.unfinished()}.intersection(row.id for row in stopped)
         entries = self.timeline.entries
         files = {entry.id: entry.migration for entry in entries if entry.migration}
         for row in stopped:
             file = files.get(row.migration_id)
-            if row.id not in left or file is None or row.undoing:
-                continue
-            if row.step > len(file.operations):
+            now = self.ledger.latest(row.migration_id)[row.step]
+            over = now.status in (*FINISHED, ROLLED_BACK) or row.undoing
+            if over or file is None or row.step > len(file.operations):
                 continue
             operation = as_live(file.operations[row.step - 1], self.graph)
             if operation and not stood_before(self.ledger, row.migration_id, operation):
@@ -360,7 +360,7 @@ class _Run:
             begun = any(row.status != PENDING for row in known.values())
             if begun and (file := migration.entry.migration):
                 self.ledger.follow_edits(migration.id, file.digests)
-            if snapshot and not any(row.status in FINISHED for row in known.values()):
+            if snapshot and not any(_has_left(row, migration) for row in known.values()):
                 self._snapshot(migration, "before")
             self._add_pending(migration, known)
             rows = self.ledger.latest(migration.id)
@@ -714,6 +714,12 @@ class _DjangoWork:
 def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:
     following: tuple[_T | None, ...] = (*items, None)
     return zip(items, following[1:], strict=True)
+
+
+def _has_left(row: StepRow, migration: PlannedMigration) -> bool:
+    """The schema may be another one since: a migration of ours that stopped left what it had put
+    up, one of Django's nothing of the operation that failed."""
+    return row.status in FINISHED or (row.stopped and migration.entry.migration is not None)
 
 
 def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
