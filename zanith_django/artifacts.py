@@ -271,10 +271,12 @@ def rows_in_the_way(
     if not needed - {artifact.source_column} <= set(here):
         return []  # of a rollback: other steps will bring these columns first
     if artifact.archived and isinstance(operation, RestoreColumn) and found:
-        source = _refilled(artifact, operation, here)
+        live = graph.table(operation.table)
+        begun = bool(live and live.column(operation.column.name))
+        source = _refilled(artifact, operation, here, begun=begun)
     else:
         hidden = column if column in found else ""
-        source = _as_it_was(place, hidden, artifact, graph.default_schema)
+        source = _as_it_was(place, hidden, artifact, here, graph.default_schema)
     rows = Rows(connection, source, graph.default_schema, key)
     own = _keys_to_itself(wanted, place) if place.name != wanted.name.name else wanted
     return rows.against(own)
@@ -299,13 +301,17 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
     return dataclasses.replace(table, foreign_keys=keys)
 
 
-def _as_it_was(table: TableName, hidden: str, artifact: ArtifactRow, schema: str) -> sql.Composable:
-    """The table, or a query in which the hidden column has its name back."""
+def _as_it_was(
+    table: TableName, hidden: str, artifact: ArtifactRow, here: Iterable[str], schema: str
+) -> sql.Composable:
+    """The table, or a query in which the hidden column has its name back; a column that has the
+    name now goes before that."""
     spelled = sql.table(table, schema)
     if not hidden:
         return spelled
     return sql.clause(
-        "(SELECT *, {hidden} AS {column} FROM {table})",
+        "(SELECT {others}, {hidden} AS {column} FROM {table})",
+        others=sql.join(sql.ident(name) for name in here if name != artifact.source_column),
         hidden=sql.ident(hidden),
         column=sql.ident(artifact.source_column or ""),
         table=spelled,
@@ -313,12 +319,13 @@ def _as_it_was(table: TableName, hidden: str, artifact: ArtifactRow, schema: str
 
 
 def _refilled(
-    artifact: ArtifactRow, operation: RestoreColumn, here: Iterable[str]
+    artifact: ArtifactRow, operation: RestoreColumn, here: Iterable[str], *, begun: bool
 ) -> sql.Composable:
-    """A query of the rows as they will be once they have their archived values again."""
+    """A query of the rows as they will be once they have their archived values again; `begun`
+    says that a column of an earlier run has some of them."""
     name = sql.ident(operation.column.name)
     value = sql.clause("kept.{name}", name=name)
-    if operation.column.name in here:
+    if begun:
         value = sql.clause("coalesce(live.{name}, kept.{name})", name=name)
     others = [sql.ident(column) for column in here if column != operation.column.name]
     live = TableName(artifact.source_schema, artifact.source_table)

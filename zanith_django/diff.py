@@ -5,14 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import operator
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from zanith_django import operations as ops
 from zanith_django.operations.base import Operation
-from zanith_django.operations.dependents import in_primary_key
+from zanith_django.operations.dependents import (
+    generated_from,
+    in_primary_key,
+    referrers_of,
+    referrers_to,
+    without_column,
+)
 from zanith_django.pairs import (
     CONSTRAINTS,
     OWNERS_OF_INDEXES,
@@ -52,11 +59,14 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a graph cannot tell, taken from Django's migrations: renames, and values for rows
-    that exist. Columns are named by the table's name after renames."""
+    """What a graph cannot know, taken from Django's migrations: renames, what ends though another
+    thing may have its name, and values for existing rows. Columns are named by the table's name
+    after renames."""
 
     tables: Mapping[TableName, TableName] = field(default_factory=dict)
     columns: Mapping[ColumnName, str] = field(default_factory=dict)
+    ended_tables: Collection[TableName] = ()
+    ended_columns: Collection[ColumnName] = ()
     fills: Mapping[ColumnName, Fill] = field(default_factory=dict)
     labels: Mapping[TableName, str] = field(default_factory=dict)
 
@@ -140,15 +150,64 @@ class _Differ:
         return [table for table in self.now.tables if table.name not in self.after]
 
 
+# --- what ends though another thing is to have its name -------------------------------------------
+
+
+def _ended_tables(d: _Differ) -> Iterator[Operation]:
+    """All that end: they may point at each other."""
+    ended = [name for name in d.hints.ended_tables if name in d.now]
+    if any(name in d.after for name in ended):
+        graph = d.now
+        for name in ended:
+            graph = _without_keys(graph, referrers_to(graph, name)).without_table(name)
+        yield from _towards(d, graph)
+
+
+def _ended_columns(d: _Differ) -> Iterator[Operation]:
+    graph = d.now
+    for table, column in sorted(d.hints.ended_columns):
+        wanted = d.after.table(table)
+        if wanted and wanted.column(column):
+            graph = _without_column(graph, table, column)
+    if graph is not d.now:
+        yield from _towards(d, graph)
+
+
+def _towards(d: _Differ, graph: SchemaGraph) -> tuple[Operation, ...]:
+    """The operations up to a graph that lacks what is in the way."""
+    return diff(d.now, graph, Hints(labels=d.hints.labels), drop=d.drop)
+
+
+def _without_column(graph: SchemaGraph, name: TableName, column: str) -> SchemaGraph:
+    """`graph` without a column and all that needs it."""
+    table = graph.table(name)
+    if table is None or table.column(column) is None:
+        return graph
+    for generated in generated_from(table, column):
+        graph = _without_column(graph, name, generated.name)
+    graph = _without_keys(graph, referrers_of(graph, name, column))
+    return graph.changed(name, lambda known: without_column(known, column))
+
+
+def _without_keys(graph: SchemaGraph, keys: Iterable[tuple[TableName, ForeignKey]]) -> SchemaGraph:
+    for table, key in keys:
+        without = operator.methodcaller("without_item", "foreign_keys", key.name)
+        graph = graph.changed(table, without)
+    return graph
+
+
 # --- renames -------------------------------------------------------------------------------------
 
 Name = TypeVar("Name", bound=Hashable)
 
 
-def _renames(d: _Differ) -> Iterator[Operation]:
+def _renamed_tables(d: _Differ) -> Iterator[Operation]:
     tables = [(old, new) for old, new in d.hints.tables.items() if old in d.now]
     for old, new in _in_order(tables, lambda name: name in d.now, _aside_table):
         yield ops.RenameTable(old=old, new=new, model=d.label(new))
+
+
+def _renamed_columns(d: _Differ) -> Iterator[Operation]:
     for table in dict.fromkeys(table for table, _ in d.hints.columns):
 
         def taken(name: str, table: TableName = table) -> bool:
@@ -714,7 +773,10 @@ def _row_security(d: _Differ) -> Iterator[Operation]:
 
 
 _PHASES: tuple[Callable[[_Differ], Iterator[Operation]], ...] = (
-    _renames,
+    _ended_tables,
+    _renamed_tables,
+    _ended_columns,
+    _renamed_columns,
     _foundations,
     _row_security_off,
     _dropped_foreign_keys,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from django.db.migrations.operations import (
     AddField,
     AlterField,
     AlterModelOptions,
+    CreateModel,
     DeleteModel,
     RemoveField,
     RenameField,
@@ -46,6 +48,7 @@ from zanith_django.django_steps import (
     title,
 )
 from zanith_django.foundations import foundations, prelude_of
+from zanith_django.identities import Carried, Identities, own_fields
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
 from zanith_django.project import cache_folder
@@ -90,7 +93,6 @@ class Walk:
                 self._move(operation, migration.app_label)
                 work.begin()
             else:
-                work.segment.note(migration.app_label, operation)
                 self._move(operation, migration.app_label, work)
         work.cut()
         return work.made
@@ -118,18 +120,24 @@ class Walk:
             self._move_tables(inner, app_label, work)
 
     def _move_tables(self, operation: DjangoOperation, app_label: str, work: _Work | None) -> None:
+        if isinstance(operation, CreateModel):
+            self._leave((app_label, operation.name_lower), work)
         try:
             operation.state_forwards(app_label, self.tables)
         except (KeyError, FieldDoesNotExist):
             # The model was made or changed by state_operations alone: from here on the table is
             # what the models say.
-            if work:
-                work.cut()
-            self._sync(key for key in self.models.models if key[0] == app_label)
-            if work:
-                work.begin()
-                work.segment.note(app_label, operation)
+            with _between(work):
+                self._sync(key for key in self.models.models if key[0] == app_label)
             operation.state_forwards(app_label, self.tables)
+        if work:
+            work.segment.note(app_label, operation)
+
+    def _leave(self, key: Key, work: _Work | None) -> None:
+        """A model that only state_operations deleted: its table stays, and is nobody's."""
+        if key in self.tables.models:
+            with _between(work):
+                self.tables.remove_model(*key)
 
     def _sync(self, keys: Iterable[Key]) -> None:
         """These tables are what the models say."""
@@ -263,6 +271,16 @@ class _Work:
         self.made += self._walk._difference(self.segment)
 
 
+@contextmanager
+def _between(work: _Work | None) -> Iterator[None]:
+    """Changes what is known of the tables without an operation for it."""
+    if work:
+        work.cut()
+    yield
+    if work:
+        work.begin()
+
+
 @dataclass(frozen=True, slots=True)
 class _Rendered:
     """Models of one state, rendered, and the graph that they ask for."""
@@ -274,89 +292,59 @@ class _Rendered:
 
 @dataclass(slots=True)
 class _Segment:
-    """Operations between two cuts, and what only they can tell: who was called what before, and
-    which value existing rows get.
-
-    `models` maps a model's key now to its key at the segment's start, `fields` the same for
-    fields; a name that was removed meanwhile maps to None, so that its successor is new.
-    """
+    """Operations between two cuts, and what only they know: which thing is which of before, and
+    which value existing rows get."""
 
     before: RecordingState
-    models: dict[Key, Key] = field(default_factory=dict)
-    fields: dict[tuple[Key, str], str | None] = field(default_factory=dict)
+    identities: Identities = field(default_factory=Identities)
     values: dict[tuple[Key, str], Field[Any, Any]] = field(default_factory=dict)
 
     def note(self, app_label: str, operation: DjangoOperation) -> None:
-        if isinstance(operation, SeparateDatabaseAndState):
-            for inner in operation.database_operations:
-                self.note(app_label, inner)
-        elif isinstance(operation, RenameModel):
+        self.identities.follow(app_label, operation)
+        if isinstance(operation, RenameModel):
             self._rename_model(
                 (app_label, operation.old_name_lower), (app_label, operation.new_name_lower)
             )
         elif isinstance(operation, RenameField):
             key = (app_label, operation.model_name_lower)
             old, new = operation.old_name.lower(), operation.new_name.lower()
-            self.fields[key, new] = self.fields.pop((key, old), old)
-            self.fields.setdefault((key, old), None)
-            self._move_value((key, old), (key, new))
+            if (key, old) in self.values:
+                self.values[key, new] = self.values.pop((key, old))
         elif isinstance(operation, RemoveField):
             key = (app_label, operation.model_name_lower)
-            self.fields[key, operation.name.lower()] = None
             self.values.pop((key, operation.name.lower()), None)
-        elif isinstance(operation, AddField | AlterField):
+        elif isinstance(operation, AddField):
             key = (app_label, operation.model_name_lower)
             self.values[key, operation.name.lower()] = operation.field
+        elif isinstance(operation, AlterField):
+            self._alter((app_label, operation.model_name_lower), operation)
         elif isinstance(operation, DeleteModel):
-            self.models.pop((app_label, operation.name_lower), None)
+            self._take_values((app_label, operation.name_lower))
+
+    def _alter(self, key: Key, operation: AlterField) -> None:
+        """Only a field that becomes NOT NULL gives a value, to the rows that have none yet."""
+        known = self.values.get((key, operation.name.lower()))
+        given = known is not None and known.has_default() and known.default is not None
+        if not operation.field.null and not given:
+            self.values[key, operation.name.lower()] = operation.field
 
     def _rename_model(self, old: Key, new: Key) -> None:
-        self.models[new] = self.models.pop(old, old)
-        for key, name in [known for known in self.fields if known[0] == old]:
-            self.fields[new, name] = self.fields.pop((key, name))
-        for key, name in [known for known in self.values if known[0] == old]:
-            self.values[new, name] = self.values.pop((key, name))
+        self.values |= {(new, name): given for name, given in self._take_values(old).items()}
 
-    def _move_value(self, old: tuple[Key, str], new: tuple[Key, str]) -> None:
-        if old in self.values:
-            self.values[new] = self.values.pop(old)
+    def _take_values(self, key: Key) -> dict[str, Field[Any, Any]]:
+        names = [name for known, name in self.values if known == key]
+        return {name: self.values.pop((key, name)) for name in names}
 
     def hints(self, connection: BaseDatabaseWrapper, before: _Rendered, after: _Rendered) -> Hints:
-        schema = after.graph.default_schema
-        tables: dict[TableName, TableName] = {}
-        columns: dict[tuple[TableName, str], str] = {}
-        for key, model in after.models.items():
-            old_model = before.models.get(self.models.get(key, key))
-            if old_model is None:
-                continue
-            for old, new in self._pairs(key, old_model, model):
-                old_table, new_table = table_name(old[0], schema), table_name(new[0], schema)
-                if old_table != new_table:
-                    tables[old_table] = new_table
-                for old_column, new_column in zip(old[1], new[1], strict=True):
-                    if old_column != new_column:
-                        columns[new_table, old_column] = new_column
-        fills = dict(self._fills(connection, after, schema))
-        labels = {**before.declared.labels, **after.declared.labels}
-        return Hints(tables=tables, columns=columns, fills=fills, labels=labels)
-
-    def _pairs(
-        self, key: Key, old: type[Model], new: type[Model]
-    ) -> Iterator[tuple[_Columns, _Columns]]:
-        """The same table before and after, with the columns of the fields that it kept; then
-        the automatic many-to-many tables of those fields."""
-        old_fields = {f.name.lower(): f for f in _own_fields(old)}
-        kept = []
-        for new_field in _own_fields(new):
-            name = self.fields.get((key, new_field.name.lower()), new_field.name.lower())
-            old_field = old_fields.get(name) if name else None
-            if old_field is None:
-                continue
-            if old_field.many_to_many and new_field.many_to_many:
-                yield _through(old_field), _through(new_field)
-            elif old_field.column and new_field.column:
-                kept.append((old_field.column, new_field.column))
-        yield (old, tuple(pair[0] for pair in kept)), (new, tuple(pair[1] for pair in kept))
+        carried = Carried.between(self.identities, before.models, after.models, before.graph)
+        return Hints(
+            tables=carried.renamed_tables(),
+            columns=carried.renamed_columns(),
+            ended_tables=carried.ended_tables(),
+            ended_columns=carried.ended_columns(),
+            fills=dict(self._fills(connection, after, after.graph.default_schema)),
+            labels={**before.declared.labels, **after.declared.labels},
+        )
 
     def _fills(
         self, connection: BaseDatabaseWrapper, after: _Rendered, schema: str
@@ -372,20 +360,8 @@ class _Segment:
                 yield (table_name(model, schema), bound.column), fill
 
 
-_Columns = tuple[type[Model], tuple[str, ...]]
-
-
-def _own_fields(model: type[Model]) -> list[Any]:
-    return [*model._meta.local_fields, *model._meta.local_many_to_many]
-
-
 def _field(model: type[Model], name: str) -> Any:
-    return next((f for f in _own_fields(model) if f.name.lower() == name), None)
-
-
-def _through(many_to_many: Any) -> _Columns:
-    through = many_to_many.remote_field.through
-    return through, (many_to_many.m2m_column_name(), many_to_many.m2m_reverse_name())
+    return next((f for f in own_fields(model) if f.name.lower() == name), None)
 
 
 def _key(model: type[Model]) -> Key:
