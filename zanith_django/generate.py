@@ -12,7 +12,6 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations import CreateModel
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
@@ -62,7 +61,6 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
     timeline = read_timeline(connection)
     since = covered_since(timeline, request.apps)
     missing = uncovered(timeline, request.apps, since)
-    _refuse_unadopted(connection, timeline, missing)
     following = stamps(request.stamp)
     taken = {entry.id for entry in timeline.entries}
     made: list[NewFile] = list(inits(request.apps, since))
@@ -134,36 +132,47 @@ def inits(configs: Iterable[AppConfig], since: dict[str, str]) -> Iterator[NewFi
             yield NewFile(path, render_init(config.label, since[config.label]))
 
 
-def _refuse_unadopted(
-    connection: BaseDatabaseWrapper, timeline: Timeline, missing: Iterable[Key]
-) -> None:
-    """A table that a pending migration would make must not be there yet."""
-    tables = set(connection.introspection.table_names())
-    for key in missing:
-        if key in timeline.loader.applied_migrations:
-            continue
-        for operation in timeline.django(key).operations:
-            if isinstance(operation, CreateModel) and operation.options.get("managed", True):
-                default = f"{key[0]}_{operation.name_lower}"
-                table = operation.options.get("db_table") or default
-                if table in tables and not operation.options.get("proxy"):
-                    raise NotAdopted(table, key[0])
-
-
 def _walked(
     connection: BaseDatabaseWrapper, timeline: Timeline, missing: Collection[Key], drop: str
 ) -> Iterator[tuple[Key, list[Operation]]]:
-    walk = Walk(connection, drop)
+    walk, pending = Walk(connection, drop), _PendingTables(connection)
     wanted = set(missing)
     for key in django_order(timeline.loader) if wanted else ():
         migration = timeline.django(key)
+        operations = walk.operations(migration) if key in wanted else []
+        if key not in wanted:
+            walk.skip(migration)
+        names = walk.take_names()
+        if key not in timeline.loader.applied_migrations:
+            pending.follow(key[0], names, strict=key in wanted)
         if key in wanted:
-            yield key, walk.operations(migration)
+            yield key, operations
             wanted.discard(key)
             if not wanted:
                 return
-        else:
-            walk.skip(migration)
+
+
+class _PendingTables:
+    """Tables that pending migrations make: none of them may exist yet."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self._exist: dict[str, bool] = {}
+
+    def follow(self, app_label: str, names: Iterable[tuple[str, bool]], *, strict: bool) -> None:
+        """`names` come (True) or go. Raises `NotAdopted` if `strict`."""
+        for db_table, comes in names:
+            if strict and comes and self._exists(db_table):
+                raise NotAdopted(db_table, app_label)
+            self._exist[db_table] = comes
+
+    def _exists(self, db_table: str) -> bool:
+        if db_table not in self._exist:
+            spelled = self.connection.ops.quote_name(db_table)
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [spelled])
+                self._exist[db_table] = cursor.fetchone()[0]
+        return self._exist[db_table]
 
 
 # --- the files -----------------------------------------------------------------------------------

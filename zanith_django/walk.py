@@ -26,6 +26,7 @@ from django.db.migrations.operations import (
     AddField,
     AlterField,
     AlterModelOptions,
+    AlterModelTable,
     CreateModel,
     DeleteModel,
     RemoveField,
@@ -56,7 +57,14 @@ from zanith_django.row_values import resolved
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.from_models import Declared, from_models
 from zanith_django.schema.graph import SchemaGraph, TableName
-from zanith_django.schema.states import Key, RecordingState, render, with_referrers
+from zanith_django.schema.states import (
+    Key,
+    RecordingState,
+    db_table_of,
+    has_own_table,
+    render,
+    with_referrers,
+)
 from zanith_django.timeline import dotted
 
 
@@ -69,6 +77,7 @@ class Walk:
         self.tables = RecordingState()
         self.prelude: dict[str, None] = {}
         self.not_valid: set[tuple[TableName, str]] = set()
+        self._names: list[tuple[str, bool]] = []
 
     def skip(self, migration: DjangoMigration) -> None:
         """Move past a migration that needs no operations of ours."""
@@ -97,6 +106,11 @@ class Walk:
         work.cut()
         return work.made
 
+    def take_names(self) -> list[tuple[str, bool]]:
+        """(`db_table`, whether it comes or goes) of tables since this was last asked."""
+        names, self._names = self._names, []
+        return names
+
     def declared(self, keys: Sequence[Key]) -> Declared:
         """What these models ask for at this point, as tables."""
         return self._read(self.tables, keys).declared
@@ -123,15 +137,30 @@ class Walk:
         if isinstance(operation, CreateModel):
             self._leave((app_label, operation.name_lower), work)
         try:
-            operation.state_forwards(app_label, self.tables)
+            self._forward(operation, app_label)
         except (KeyError, FieldDoesNotExist):
             # The model was made or changed by state_operations alone: from here on the table is
             # what the models say.
             with _between(work):
                 self._sync(key for key in self.models.models if key[0] == app_label)
-            operation.state_forwards(app_label, self.tables)
+            self._forward(operation, app_label)
         if work:
             work.segment.note(app_label, operation)
+
+    def _forward(self, operation: DjangoOperation, app_label: str) -> None:
+        """Move the tables past an operation that reaches them."""
+        naming = isinstance(operation, CreateModel | DeleteModel | RenameModel | AlterModelTable)
+        before = self._named_in(app_label) if naming else set()
+        operation.state_forwards(app_label, self.tables)
+        after = self._named_in(app_label) if naming else set()
+        self._names += [(name, False) for name in sorted(before - after)]
+        self._names += [(name, True) for name in sorted(after - before)]
+
+    def _named_in(self, app_label: str) -> set[str]:
+        """`db_table` of the models of an app."""
+        longest = self.connection.ops.max_name_length()
+        models = (model for key, model in self.tables.models.items() if key[0] == app_label)
+        return {db_table_of(model, longest) for model in models if has_own_table(model)}
 
     def _leave(self, key: Key, work: _Work | None) -> None:
         """A model that only state_operations deleted: its table stays, and is nobody's."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps.registry import apps as global_apps
 from django.conf import settings
+from django.db.backends.utils import truncate_name
 from django.db.migrations.state import ModelState, ProjectState, StateApps
 from django.db.migrations.utils import get_references, resolve_relation
 from django.db.models import Field, Model
@@ -121,6 +122,18 @@ def is_swapped(state: ModelState) -> bool:
     setting = state.options.get("swappable")
     target: str = getattr(settings, setting, "") if setting else ""
     return target != "" and target.lower() != f"{state.app_label}.{state.name_lower}"
+
+
+def has_own_table(state: ModelState) -> bool:
+    """Whether migrations make and drop a table for this model."""
+    proxy, managed = state.options.get("proxy"), state.options.get("managed", True)
+    return bool(managed and not proxy and not is_swapped(state))
+
+
+def db_table_of(state: ModelState, longest: int | None) -> str:
+    """`db_table`, or the name that Django gives in its place, of at most `longest` letters."""
+    default = truncate_name(f"{state.app_label}_{state.name_lower}", longest)
+    return str(state.options.get("db_table") or default)
 
 
 # --- which models a render needs, and how much of each ----------------------------------------
