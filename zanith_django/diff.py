@@ -299,7 +299,7 @@ def _row_security_off(d: _Differ) -> Iterator[Operation]:
 
 
 def _dropped_foreign_keys(d: _Differ) -> Iterator[Operation]:
-    """Those that are gone or changed, and those that hang on a key or type that changes."""
+    """Those that cannot wait for a replacement, and those that need a key or type that changes."""
     pairs = {pair.name: pair for pair in d.pairs()}
     early = set(_tables_in_the_way(d))
     if not pairs and not early:
@@ -316,7 +316,8 @@ def _dropped_foreign_keys(d: _Differ) -> Iterator[Operation]:
 
 def _leaving_foreign_keys(d: _Differ, pair: Pair) -> set[str]:
     leaving = {key.name for key in pair.leaving("foreign_keys")}
-    return leaving - (pair.carried("foreign_keys") - _needed_names(d, pair, "foreign_keys"))
+    carried = pair.carried("foreign_keys") - _needed_names(d, pair, "foreign_keys")
+    return leaving - carried - _outlasting(d, pair, "foreign_keys")
 
 
 def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
@@ -328,12 +329,68 @@ def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
 
 
 def _dropped_parts(d: _Differ) -> Iterator[Operation]:
+    """What is in the way of a change or of a name."""
     for pair in d.pairs():
         for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
             carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
-            stays = carried | (_altered_policies(pair) if part == "policies" else set())
+            if part == "policies":
+                stays = carried | _altered_policies(pair)
+            else:
+                stays = carried | _outlasting(d, pair, part)
             for item in pair.leaving(part):
                 if item.name not in stays:
+                    yield _DROPS[part](pair.name, item, d.label(pair.name))
+
+
+def _outlasting(d: _Differ, pair: Pair, part: str) -> set[str]:
+    """Names of what goes after its replacement exists, so that a replacement that fails leaves it
+    in force."""
+    names = pair.outlasting(part) - _ends(d, pair, part) - _given_names(d, pair, part)
+    if part == "foreign_keys":
+        names -= {key.name for key in pair.current.foreign_keys if _end_changes(d, key)}
+    return names
+
+
+def _given_names(d: _Differ, pair: Pair, part: str) -> set[str]:
+    """Names that a part of another table, a renamed one or the primary key is to have; only what
+    is built in this table can be renamed once it is there."""
+    parts = (*CONSTRAINTS, "indexes", "primary_key")
+    given = {new.name for each in parts for _, new in pair.renamed(each)}
+    if pair.wanted.primary_key:
+        given.add(pair.wanted.primary_key.name)
+    if part in OWNERS_OF_INDEXES:
+        own = index_names(pair.wanted)
+        given |= {
+            item.name
+            for item in getattr(pair.current, part)
+            if TableName(pair.name.schema, item.name) in d.names_to_be and item.name not in own
+        }
+    return given
+
+
+def _end_changes(d: _Differ, key: ForeignKey) -> bool:
+    """Is what the foreign key points at no longer to be the same?"""
+    current, wanted = d.now.table(key.references), d.after.table(key.references)
+    if current is None or wanted is None:
+        return False
+    return any(current.column(c) != wanted.column(c) for c in key.referenced_columns)
+
+
+def _replaced_parts(d: _Differ) -> Iterator[Operation]:
+    yield from _replaced(d, ("exclusions", "checks", "uniques", "indexes"))
+
+
+def _replaced_foreign_keys(d: _Differ) -> Iterator[Operation]:
+    yield from _replaced(d, ("foreign_keys",))
+
+
+def _replaced(d: _Differ, parts: Iterable[str]) -> Iterator[Operation]:
+    """What has stayed until its replacement exists."""
+    for pair in d.pairs():
+        for part in parts:
+            carried = pair.carried(part)
+            for item in pair.leaving(part):
+                if item.name not in carried and item.name != _aside(item.name):
                     yield _DROPS[part](pair.name, item, d.label(pair.name))
 
 
@@ -593,12 +650,26 @@ def _added_column(d: _Differ, table: TableName, column: Column) -> Iterator[Oper
 
 
 def _new_parts(d: _Differ) -> Iterator[Operation]:
-    for part in ("uniques", "checks", "exclusions", "indexes", "foreign_keys"):
+    yield from _added(d, ("uniques", "checks", "exclusions", "indexes"))
+
+
+def _new_foreign_keys(d: _Differ) -> Iterator[Operation]:
+    yield from _added(d, ("foreign_keys",))
+
+
+def _added(d: _Differ, parts: Iterable[str]) -> Iterator[Operation]:
+    """What replaces a thing of the same name is built under a name aside, and renamed once the
+    old one is gone."""
+    for part in parts:
         for pair in d.pairs():
-            known = {item.name for item in getattr(pair.current, part)}
+            kept = {new.name for _, new in pair.kept(part)}
+            taken = constraint_names(pair.current) | index_names(pair.current)
             for item in getattr(pair.wanted, part):
-                if item.name not in known:
-                    yield _ADDS[part](pair.name, item, d.label(pair.name))
+                if item.name in kept:
+                    continue
+                if item.name in taken:
+                    item = dataclasses.replace(item, name=_aside(item.name))
+                yield _ADDS[part](pair.name, item, d.label(pair.name))
 
 
 # --- what changes --------------------------------------------------------------------------------
@@ -792,6 +863,10 @@ _PHASES: tuple[Callable[[_Differ], Iterator[Operation]], ...] = (
     _primary_keys,
     _columns_made_nullable,
     _new_parts,
+    _replaced_parts,
+    _new_foreign_keys,
+    _replaced_foreign_keys,
+    _renamed_parts,
     _deferred,
     _validated,
     _table_settings,

@@ -181,6 +181,15 @@ class Pair:
             return set()
         return {item.name for old, _ in self.retyped for item in self._containing(old, part)}
 
+    def outlasting(self, part: str) -> set[str]:
+        """Names of what leaves but can stay in force until its replacement exists: no column that
+        it reads changes meanwhile."""
+        changing = [old for old, new in self.columns if _values_may_change(old, new)]
+        changing += [column for column in self.hard_gone if column.generated]
+        disturbed = {item.name for old in changing for item in self._containing(old, part)}
+        valid = {item.name for item in self.leaving(part) if getattr(item, "valid", True)}
+        return valid - disturbed
+
     def altered_policies(self) -> list[tuple[Policy, Policy]]:
         """(now, wanted) of the policies that can change where they are: of the same name, or of
         another name and nothing else."""
@@ -259,6 +268,12 @@ class Pair:
             for old, new in self.retyped
             if old.name in names
         )
+
+
+def _values_may_change(old: Column, new: Column) -> bool:
+    """A change that rewrites values, or that fills in those that are missing."""
+    fields = ("type", "collation", "generated", "virtual", "nullable")
+    return any(getattr(old, field) != getattr(new, field) for field in fields)
 
 
 def same_key(old: Any, new: Any) -> bool:

@@ -263,7 +263,7 @@ FIELDS = [
         "an indexed number made unique",
         number(db_index=True),
         number(unique=True),
-        "dropIndex addUnique",
+        "addUnique dropIndex",
     ),
     one("a default in the database", number(), number(db_default=3), "alterColumnDefault"),
     one(
@@ -311,7 +311,7 @@ META = [
         "an index on other columns",
         Index(fields=["b"], name="i"),
         Index(fields=["b", "c"], name="i"),
-        "dropIndex addIndex",
+        "addIndex dropIndex renameIndex",
     ),
     index(
         "an index with a condition",
@@ -330,14 +330,14 @@ META = [
         "a descending index",
         Index(fields=["b"], name="i"),
         Index(fields=["-b"], name="i"),
-        "dropIndex addIndex",
+        "addIndex dropIndex renameIndex",
     ),
     index("a GIN index", None, indexes.GinIndex(fields=["words"], name="i"), "addIndex"),
     index(
         "a hash index in the place of a btree",
         Index(fields=["b"], name="i"),
         indexes.HashIndex(fields=["b"], name="i"),
-        "dropIndex addIndex",
+        "addIndex dropIndex renameIndex",
     ),
     index(
         "a fill factor",
@@ -359,7 +359,7 @@ META = [
         "another check",
         models.CheckConstraint(condition=Q(b__gt=0), name="k"),
         models.CheckConstraint(condition=Q(b__gt=-1), name="k"),
-        "dropCheck addCheck",
+        "addCheck dropCheck renameConstraint",
     ),
     constraint(
         "a check under another name",
@@ -547,7 +547,7 @@ RELATIONS = [
         "a foreign key goes",
         [author(), book(by=key())],
         [author(), book()],
-        "dropForeignKey dropIndex dropColumn",
+        "dropIndex dropForeignKey dropColumn",
     ),
     whole(
         "a foreign key loses its constraint",
@@ -577,13 +577,13 @@ RELATIONS = [
         "a foreign key made unique",
         [author(), book(by=key())],
         [author(), book(by=lambda: models.OneToOneField("made.Author", models.CASCADE))],
-        "dropIndex addUnique",
+        "addUnique dropIndex",
     ),
     whole(
         "a foreign key onto another table",
         [author(), writer, book(by=key())],
         [author(), writer, book(by=key("made.Writer"))],
-        "dropForeignKey addForeignKey",
+        "addForeignKey dropForeignKey",
     ),
     whole(
         "a foreign key onto itself",
