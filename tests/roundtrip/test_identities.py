@@ -1,0 +1,118 @@
+"""What ends and comes again under its name, by Django's own operations and by zanith's: the same
+schema, the same rows, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.db import DatabaseError, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.migrations.migration import Migration
+from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.state import ProjectState
+from pytest_django import DjangoDbBlocker
+
+from tests.database.declared import connect
+from tests.database.place import Place
+from tests.graphs import differences
+from tests.roundtrip.django_operations import APP, Sequence, first
+from tests.roundtrip.test_against_django import (
+    by_django,
+    declared,
+    filled,
+    migration,
+    performed,
+    rows,
+)
+from tests.servers import Database, Server
+from zanith_django.diff import SOFT
+from zanith_django.operations import Operation
+from zanith_django.schema.equality import as_declared
+from zanith_django.walk import Walk
+
+SEEDS = range(int(os.environ.get("ZANITH_IDENTITY_SEEDS", "40")))
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[Database]:
+    name = server.create_database()
+    yield Database(name, server.url(name))
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def connection(database: Database, django_db_blocker: DjangoDbBlocker) -> Iterator[DatabaseWrapper]:
+    with django_db_blocker.unblock():
+        wrapper = connect(database.url, "identities")
+        yield wrapper
+        wrapper.close()
+    del connections["identities"]
+
+
+def changed(operations: list[DjangoOperation]) -> Migration:
+    made = Migration("change", APP)
+    made.operations = operations
+    return made
+
+
+def walked(connection: DatabaseWrapper, begun: list[Migration], then: Migration) -> list[Operation]:
+    walk = Walk(connection, SOFT)
+    for step in begun:
+        walk.skip(step)
+    return walk.operations(then)
+
+
+def check(connection: DatabaseWrapper, database: Database, then: Migration) -> None:
+    begun = migration("initial", [], first(), None)
+    connection.ensure_connection()
+    theirs = Place(database, connection.connection)
+    ours = Place(database, connection.connection)
+    try:
+        theirs.execute(f"SET search_path = {theirs.schema}")
+        old = by_django(connection, begun, ProjectState())
+        filled(theirs)
+        try:
+            new = by_django(connection, [then], old.clone())
+        except (DatabaseError, ValueError) as error:
+            pytest.skip(f"Django cannot do it: {error}")
+        wanted = declared(connection, new)
+        found = theirs.read()
+        expected = as_declared(found, wanted.graph, wanted.facts)
+        kept = rows(theirs, found, frozenset())
+
+        ours.execute(f"SET search_path = {ours.schema}")
+        by_django(connection, begun, ProjectState())
+        filled(ours)
+        before = ours.read()
+        full = rows(ours, before, frozenset())
+        made = walked(connection, begun, then)
+        performed(ours, made)
+        result = as_declared(ours.read(), wanted.graph, wanted.facts)
+
+        assert differences(result.live, wanted.graph) == []
+        if differences(expected.live, wanted.graph) == []:
+            assert {e.description for e in result.extras} == {
+                e.description for e in expected.extras
+            }
+        assert rows(ours, found, frozenset()) == kept
+
+        inverses = [operation.inverse() for operation in reversed(made)]
+        undo = [inverse for inverse in inverses if inverse is not None]
+        if len(undo) == len(inverses):
+            performed(ours, undo)
+            assert differences(ours.read(), before) == []
+            assert rows(ours, before, frozenset()) == full
+    finally:
+        ours.remove()
+        theirs.remove()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_operations_do_what_they_do_in_django(
+    seed: int, connection: DatabaseWrapper, database: Database
+) -> None:
+    sequence = Sequence(seed)
+    operations = sequence.of(sequence.random.randint(1, 5))
+    check(connection, database, changed(operations))
