@@ -1,11 +1,14 @@
 """Dangerous changes under load, by Django's migrate and by zanith_apply: who waits, and how long?
 
     DATABASE_URL=postgres://… python benchmarks/nobody_waits.py [rows] [--only CHANGE …]
+                                                               [--blocker SECONDS]
 
 Readers and writers work steadily on a table while it is changed. A stall is what a query took
 longer than the slowest one of an idle control run; a wait is what the server says a client waited
-for a lock. Makes databases named `zanith_waits_…` beside the one that the URL names, and drops
-them.
+for a lock. With `--blocker 60` another session keeps a transaction open on the table for the first
+60 seconds, as a forgotten one does.
+
+Makes databases named `zanith_waits_…` beside the one that the URL names, and drops them.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +44,6 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": environ.Env().db("DATABASE_URL")}
 INSTALLED_APPS = ["django.contrib.contenttypes", "zanith_django", "shop"]
-ZANITH = {"LOCK_TIMEOUT": 0.25, "LOCK_RETRIES": 40}
 """
 
 MANAGE = """
@@ -173,6 +175,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=0.04, help="seconds between two queries")
     parser.add_argument("--control", type=float, default=10.0, help="seconds of the control run")
     parser.add_argument("--only", nargs="*", choices=CHANGES)
+    parser.add_argument("--blocker", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--load", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.load:
@@ -274,7 +277,8 @@ class Bench:
             self.release(*what)
         self.sql("CHECKPOINT", self.url(COPY))
         felt = Felt()
-        with self.clients(felt, slowest_idle), self.watched(felt):
+        blocker = self.blocker() if what else nullcontext()
+        with blocker, self.clients(felt, slowest_idle), self.watched(felt):
             time.sleep(2)
             started = time.monotonic()
             if what:
@@ -284,6 +288,19 @@ class Bench:
             felt.seconds = time.monotonic() - started
             time.sleep(1)
         return felt
+
+    @contextmanager
+    def blocker(self) -> Iterator[None]:
+        """A session whose transaction has read the table and ends after its time."""
+        if not self.arguments.blocker:
+            yield
+            return
+        with psycopg.connect(self.url(COPY), application_name="blocker") as session:
+            session.execute("SELECT FROM shop_order LIMIT 1")
+            end = threading.Timer(self.arguments.blocker, session.commit)
+            end.start()
+            yield
+            end.join()
 
     @contextmanager
     def clients(self, felt: Felt, slowest_idle: float) -> Iterator[None]:
