@@ -12,7 +12,7 @@ from zanith_django.patience import WINDOW, Budget, length
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock whose only item is the time."""
     now = [100.0]
-    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("zanith_django.patience.time.monotonic", lambda: now[0])
     return now
 
 
