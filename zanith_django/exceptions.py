@@ -5,14 +5,14 @@ ZanithError
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
-│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
+│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk, RenameUnanswered,
 │   │   InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
-    │   CannotWrite
+    │   CannotWrite, NoManagedApps
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
     ├── LedgerDamaged, LedgerHeld, LedgerKeyLost, RefusedByServer
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
@@ -357,6 +357,22 @@ class NobodyToAsk(Refusal):
         super().__init__("makemigrations has a question, and nobody is there to answer it.")
 
 
+class RenameUnanswered(Refusal):
+    """makemigrations would ask whether something is renamed. `renames` are "old to new"."""
+
+    def __init__(self, renames: Iterable[str], labels: Iterable[str]) -> None:
+        self.renames, apps = tuple(renames), " ".join(labels)
+        self.hint = (
+            f"If so, run makemigrations {apps} in a terminal and answer yes. If not, run "
+            f"makemigrations --no-input {apps}: the old one is removed, and the new one is empty."
+        )
+        super().__init__(*self.renames)
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {rename}" for rename in self.renames)
+        return f"Renamed? There is no terminal to ask:\n{lines}"
+
+
 class UnknownApp(UsageError):
     def __init__(
         self, label: str, known: Iterable[str], why: str = "is not an installed app"
@@ -481,6 +497,22 @@ class BadSetting(EnvironmentProblem):
     def __str__(self) -> str:
         name = self.name if self.name == "ZANITH" else f"ZANITH[{self.name!r}]"
         return f"Setting {name} {self.why}."
+
+
+class NoManagedApps(EnvironmentProblem):
+    """`folders` were searched for the project's own apps; none where the setting says so."""
+
+    def __init__(self, folders: Iterable[object], installed: Iterable[str]) -> None:
+        self.folders, self.installed = tuple(folders), tuple(installed)
+        named = ", ".join(f'"{label}"' for label in self.installed) or '"shop"'
+        self.hint = f'Name the apps whose migrations zanith writes: ZANITH = {{"APPS": [{named}]}}.'
+        super().__init__(*self.folders)
+
+    def __str__(self) -> str:
+        if not self.folders:
+            return "No app is managed: setting ZANITH['APPS'] is empty."
+        places = " and ".join(map(str, self.folders))
+        return f"No app is managed: no installed app is in {places}, outside the library folders."
 
 
 class BrokenFile(EnvironmentProblem):

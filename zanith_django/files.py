@@ -22,7 +22,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 
 from zanith_django.conf import conf
-from zanith_django.exceptions import BadSetting, BrokenFile, CannotWrite, UnknownApp
+from zanith_django.exceptions import BadSetting, BrokenFile, CannotWrite, NoManagedApps, UnknownApp
 from zanith_django.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
 from zanith_django.schema import collector
@@ -39,16 +39,30 @@ _FILE_NAME = re.compile(r"^\d{8}_\d{6}_\w+$")
 
 
 def managed_apps() -> list[AppConfig]:
-    """Apps whose migrations zanith writes: the project's own code, or those of setting APPS."""
+    """Apps whose migrations zanith writes: the project's own code, or those of setting APPS.
+
+    Raises `NoManagedApps` for a project without code of its own: more likely it is elsewhere.
+    """
     if conf.apps is not None:
         return [_app(label) for label in conf.apps]
-    base = project_folder()
+    folders = project_folders()
     libraries = _library_folders()
-    return [
-        config
-        for config in apps.get_app_configs()
-        if config.label != "zanith_django" and _is_own(Path(config.path).resolve(), base, libraries)
-    ]
+    found = [config for config in apps.get_app_configs() if _is_own(config, folders, libraries)]
+    if not found:
+        raise NoManagedApps(folders, _likely_own())
+    return found
+
+
+def other_apps(managed: Iterable[AppConfig]) -> list[AppConfig]:
+    """Installed apps with models whose migrations zanith does not write."""
+    ours = {config.label for config in managed} | {"zanith_django"}
+    others = (config for config in apps.get_app_configs() if config.label not in ours)
+    return [config for config in others if config.models]
+
+
+def _likely_own() -> list[str]:
+    configs = apps.get_app_configs()
+    return [c.label for c in configs if not c.name.startswith(("django.", "zanith_django"))]
 
 
 def _app(label: str) -> AppConfig:
@@ -58,13 +72,33 @@ def _app(label: str) -> AppConfig:
         raise BadSetting("APPS", f"names {label!r}, which is not an installed app") from None
 
 
-def project_folder() -> Path:
-    """BASE_DIR, or the folder of manage.py."""
-    base = getattr(settings, "BASE_DIR", None)
-    if base:
-        return Path(base).resolve()
+def project_folders() -> list[Path]:
+    """Where a project has its code: BASE_DIR, the folder of manage.py, the one that its settings
+    are imported from. One may be below another: with django-admin there is no manage.py, and
+    BASE_DIR is often one level too deep."""
+    found = [getattr(settings, "BASE_DIR", None), _folder_of_main(), _folder_of_settings()]
+    folders = list(dict.fromkeys(Path(folder).resolve() for folder in found if folder))
+    return folders or [Path.cwd()]
+
+
+def _folder_of_main() -> Path | None:
+    """The folder of manage.py; None for a script that was installed, such as django-admin."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(main).resolve().parent if main else Path.cwd()
+    folder = Path(main).resolve().parent if main else None
+    installed = [Path(sysconfig.get_path("scripts")).resolve(), *_library_folders()]
+    return None if folder is None or any(map(folder.is_relative_to, installed)) else folder
+
+
+def _folder_of_settings() -> Path | None:
+    name = getattr(settings, "SETTINGS_MODULE", None)
+    top = sys.modules.get(str(name).partition(".")[0]) if name else None
+    if top is None:
+        return None
+    if file := getattr(top, "__file__", None):
+        folder = Path(file).resolve().parent
+    else:  # a namespace package
+        folder = Path(next(iter(top.__path__))).resolve()
+    return folder.parent if hasattr(top, "__path__") else folder
 
 
 def _library_folders() -> list[Path]:
@@ -73,13 +107,18 @@ def _library_folders() -> list[Path]:
     return [Path(folder).resolve() for folder in {*folders, *site.getsitepackages()}]
 
 
-def _is_own(path: Path, base: Path, libraries: Iterable[Path]) -> bool:
-    return path.is_relative_to(base) and not any(path.is_relative_to(lib) for lib in libraries)
+def _is_own(config: AppConfig, folders: Iterable[Path], libraries: Iterable[Path]) -> bool:
+    path = Path(config.path).resolve()
+    if config.label == "zanith_django" or any(map(path.is_relative_to, libraries)):
+        return False
+    return any(map(path.is_relative_to, folders))
 
 
 def select_apps(labels: Sequence[str]) -> list[AppConfig]:
-    """The managed apps of these labels, or all; raises `UnknownApp`."""
+    """The managed apps of these labels, or all; raises `UnknownApp` and `NoManagedApps`."""
     managed = {config.label: config for config in managed_apps()}
+    if not managed:
+        raise NoManagedApps((), _likely_own())
     for label in labels:
         if label not in managed:
             installed = any(config.label == label for config in apps.get_app_configs())

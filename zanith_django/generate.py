@@ -8,25 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.apps import AppConfig, apps
-from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.questioner import MigrationQuestioner
-from django.db.migrations.state import ProjectState
 
 from zanith_django.diff import SOFT
-from zanith_django.exceptions import CannotWrite, NobodyToAsk, NotAdopted
+from zanith_django.exceptions import NotAdopted
 from zanith_django.files import (
     NewFile,
     folder_of,
+    paths_of,
     render_init,
     render_migration,
 )
 from zanith_django.gates import last_free, moved, uncovered
+from zanith_django.makemigrations import missing_django_migrations
 from zanith_django.operations import Operation
 from zanith_django.project import offline_timeline, read_timeline
-from zanith_django.timeline import Key, Timeline, django_order, dotted, load_django
+from zanith_django.timeline import Key, Timeline, django_order, dotted
 from zanith_django.walk import Walk
 
 STAMP = "%Y%m%d_%H%M%S"
@@ -63,7 +60,8 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
     missing = uncovered(timeline, request.apps, since)
     following = stamps(request.stamp)
     taken = {entry.id for entry in timeline.entries}
-    made: list[NewFile] = list(inits(request.apps, since))
+    migrated = {key[0] for key in timeline.loader.graph.nodes}
+    made: list[NewFile] = list(inits((c for c in request.apps if c.label in migrated), since))
     summaries = []
     for key, operations in _walked(connection, timeline, missing, request.drop):
         config = apps.get_app_config(key[0])
@@ -71,37 +69,6 @@ def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
         made.append(file)
         summaries.append((file.path.stem, tuple(operations)))
     return Generated(tuple(made), tuple(summaries))
-
-
-# --- makemigrations ------------------------------------------------------------------------------
-
-
-def make_django_migrations(
-    labels: Sequence[str], name: str, *, interactive: bool, output: object
-) -> None:
-    """Django's makemigrations for these apps, where their models moved on. Raises `NobodyToAsk` and
-    `CannotWrite`."""
-    options = {"name": name} if name else {}
-    words = ("makemigrations", *labels)
-    try:
-        call_command(*words, interactive=interactive, stdout=output, verbosity=1, **options)
-    except SystemExit as error:
-        if interactive:  # somebody chose to leave
-            raise
-        raise NobodyToAsk(labels) from error
-    except OSError as error:
-        raise CannotWrite(error.filename, error) from error
-
-
-def missing_django_migrations(labels: Collection[str]) -> list[DjangoMigration]:
-    """The migrations that makemigrations would write for these apps; as there, an app without a
-    migrations package has none."""
-    loader = load_django(None)
-    detector = MigrationAutodetector(
-        loader.project_state(), ProjectState.from_apps(apps), MigrationQuestioner(dry_run=True)
-    )
-    changes = detector.changes(graph=loader.graph, trim_to_apps=set(labels))
-    return [migration for label in labels for migration in changes.get(label, [])]
 
 
 # --- which migrations need a file ----------------------------------------------------------------
@@ -263,13 +230,25 @@ def empty_file(connection: BaseDatabaseWrapper, config: AppConfig, request: Requ
     return NewFile(folder_of(config) / f"{stamp}_{slug}.py", text)
 
 
+def without_migrations(configs: Iterable[AppConfig]) -> list[AppConfig]:
+    """Apps with managed models that have neither Django migrations nor files of ours."""
+    loader = offline_timeline().loader
+    return [
+        config
+        for config in configs
+        if config.label in loader.unmigrated_apps
+        and any(model._meta.managed for model in config.get_models())
+        and not paths_of(config)
+    ]
+
+
 def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
     """What `--check` finds: models without a Django migration, Django migrations without a file,
     data steps that stand elsewhere by now.
     A matter of files, not of anybody's database."""
     changes = [
         f"{migration.app_label}.{migration.name}: models changed, no Django migration"
-        for migration in missing_django_migrations([config.label for config in configs])
+        for migration in missing_django_migrations([c.label for c in configs]).migrations
     ]
     timeline = offline_timeline()
     changes += [refusal.message for refusal in moved(timeline)]

@@ -18,7 +18,7 @@ JOB = "ZANITH_SHADOW_JOB"
 def main() -> None:
     job = json.loads(os.environ.pop(JOB))
     _replace_settings(job["alias"], job["settings"])
-    _keep_place(job["base"])
+    _keep_apps(job["apps"])
     import django
 
     django.setup()
@@ -38,12 +38,11 @@ def _replace_settings(alias: str, shadow: dict[str, Any]) -> None:
     settings.DATABASES[alias] = shadow
 
 
-def _keep_place(folder: str) -> None:
-    """Without BASE_DIR the project lies beside manage.py, which does not run here."""
+def _keep_apps(labels: list[str]) -> None:
+    """What is managed may follow from the folder of manage.py, which does not run here."""
     from django.conf import settings
 
-    if not getattr(settings, "BASE_DIR", None):
-        settings.BASE_DIR = folder
+    settings.ZANITH = {**getattr(settings, "ZANITH", {}), "APPS": labels}
 
 
 def _verdict(alias: str) -> dict[str, Any]:

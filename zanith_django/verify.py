@@ -27,7 +27,7 @@ from zanith_django.exceptions import (
     ShadowUnreachable,
     ShadowUnsuited,
 )
-from zanith_django.files import project_folder
+from zanith_django.files import managed_apps
 from zanith_django.ledger import Ledger
 from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context
@@ -155,7 +155,7 @@ def _in_child(connection: BaseDatabaseWrapper, shadow: Shadow) -> dict[str, Any]
     job = {
         "alias": connection.alias,
         "settings": dict(shadow.settings),
-        "base": str(project_folder()),
+        "apps": [config.label for config in managed_apps()],
     }
     environment = {
         **os.environ,

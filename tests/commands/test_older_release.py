@@ -10,9 +10,7 @@ from tests.commands.conftest import Copy
 from tests.commands.test_ledger_content import FIRST, SECOND, USERS, two_releases
 from tests.project import Project
 
-NEWER = (
-    f"1 applied migration newer than every file here: an older release is deployed.\n  {SECOND}\n"
-)
+NEWER = f"newer than every file here: an older release is deployed.\n  {SECOND}\n"
 GONE = f"{FIRST} is applied, and its file people/zanith_migrations/{FIRST}.py is gone"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,17 +13,17 @@ from django.apps import AppConfig
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import ChangesFound, InvalidArgument
-from zanith_django.files import select_apps
+from zanith_django.files import other_apps, select_apps
 from zanith_django.generate import (
     STAMP,
     Generated,
     Request,
     empty_file,
     generate,
-    make_django_migrations,
-    missing_django_migrations,
     pending_changes,
+    without_migrations,
 )
+from zanith_django.makemigrations import make_django_migrations, missing_django_migrations
 from zanith_django.management.base import ZanithCommand
 from zanith_django.render.text import kind_width, near
 from zanith_django.unexplained import (
@@ -81,7 +82,7 @@ class Command(ZanithCommand):
                 f"--name {options['name']!r} is no slug.", "Use letters, digits and underscores."
             )
         if options["check"]:
-            self._check_only(configs)
+            self._check_only(configs, options)
             return
         request = Request(
             tuple(configs),
@@ -107,13 +108,33 @@ class Command(ZanithCommand):
             self._give(more, options)
             made = more if more.summaries else made
         if not made.summaries:
-            self.stdout.write("No changes: every migration has its file.")
+            self._no_changes(configs, options)
 
-    def _check_only(self, configs: list[AppConfig]) -> None:
+    def _check_only(self, configs: list[AppConfig], options: dict[str, Any]) -> None:
         changes = pending_changes(configs)
         if changes:
             raise ChangesFound(changes)
-        self.stdout.write("No changes: every migration has its file.")
+        self._no_changes(configs, options)
+
+    def _no_changes(self, configs: list[AppConfig], options: dict[str, Any]) -> None:
+        """What that is true of: an app that is not managed may well have changes."""
+        bare = without_migrations(configs)
+        self._say("No changes: every migration has its file.", options)
+        self._say(f"Managed: {_listed(c for c in configs if c not in bare)}.", options)
+        if not options["apps"]:
+            others = _listed(other_apps(configs))
+            self._say(f"Not managed, Django runs their migrations: {others}.", options)
+        for config in bare:
+            label = config.label
+            self._say(
+                f"{label} has models and no migrations: run makemigrations {label}, or "
+                f"zanith_generate {label} --from empty.",
+                options,
+            )
+
+    def _say(self, text: str, options: dict[str, Any]) -> None:
+        if options["verbosity"] > 0:
+            self.stdout.write(text)
 
     def _empty(self, options: dict[str, Any], request: Request) -> None:
         (config,) = select_apps([options["empty"]])
@@ -135,19 +156,24 @@ class Command(ZanithCommand):
     def _django_first(self, labels: list[str], options: dict[str, Any]) -> bool:
         """Runs makemigrations where models moved on; False where a dry run has to stop there."""
         missing = missing_django_migrations(labels)
-        if not missing:
+        if not missing.migrations:
             return True
         if options["dry_run"]:
-            for migration in missing:
+            for rename in missing.renames:
+                self.stdout.write(f"makemigrations would ask: renamed {rename}?")
+            for migration in missing.migrations:
                 self.stdout.write(f"makemigrations would write {migration}:")
                 for operation in migration.operations:
                     self.stdout.write(f"  {operation.describe()}")
             self.stdout.write("Run it without --dry-run to write both files.")
             return False
         interactive = not options["no_input"] and sys.stdin.isatty()
-        touched = sorted({migration.app_label for migration in missing})
         make_django_migrations(
-            touched, options["name"], interactive=interactive, output=self.stdout
+            missing,
+            options["name"],
+            interactive=interactive,
+            output=self.stdout,
+            verbosity=options["verbosity"],
         )
         return True
 
@@ -157,18 +183,30 @@ class Command(ZanithCommand):
                 self.stdout.write(f"# {file.path}\n{file.text}")
             else:
                 file.write()
-        for (name, operations), file in zip(
-            made.summaries, (f for f in made.files if f.path.stem != "__init__"), strict=True
-        ):
-            if not options["dry_run"]:
-                self.stdout.write(self.style.MIGRATE_HEADING(f"▸ {name}"))
-                self.stdout.write(f"  {near(file.path)}")
-                width = kind_width(operation.kind for operation in operations)
-                for number, operation in enumerate(operations, 1):
-                    kind = f"{operation.kind:<{width}}"
-                    self.stdout.write(f"    {number:02d} {kind} {operation.target}")
+        if not options["dry_run"]:
+            self._report(made, options)
         for extra in made.left:
-            self.stdout.write(f"Not dropped, no operation does: {extra}")
+            self._say(f"Not dropped, no operation does: {extra}", options)
+
+    def _report(self, made: Generated, options: dict[str, Any]) -> None:
+        """Every file that was written; with -v 2 each operation in words too."""
+        inits = [file for file in made.files if file.path.stem == "__init__"]
+        for file in inits:
+            self._say(f"Wrote {near(file.path)}", options)
+        files = [file for file in made.files if file not in inits]
+        for (name, operations), file in zip(made.summaries, files, strict=True):
+            self._say(self.style.MIGRATE_HEADING(f"▸ {name}"), options)
+            self._say(f"  {near(file.path)}", options)
+            width = kind_width(operation.kind for operation in operations)
+            for number, operation in enumerate(operations, 1):
+                kind = f"{operation.kind:<{width}}"
+                self._say(f"    {number:02d} {kind} {operation.target}", options)
+                if options["verbosity"] > 1:
+                    self._say(f"       {operation.describe()}", options)
+
+
+def _listed(configs: Iterable[AppConfig]) -> str:
+    return ", ".join(sorted(config.label for config in configs)) or "none"
 
 
 def _stamp(text: str | None) -> datetime | None:

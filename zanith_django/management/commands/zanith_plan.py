@@ -10,7 +10,7 @@ from typing import Any, cast
 from zanith_django import gates
 from zanith_django.conf import conf
 from zanith_django.exceptions import Blocked, InvalidArgument
-from zanith_django.files import managed_apps
+from zanith_django.files import managed_apps, select_apps
 from zanith_django.gates import Refusal
 from zanith_django.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
@@ -61,11 +61,24 @@ class Command(ZanithCommand):
                 text = f"-- {migration.id} step {step.number:02d}\n{step.sql}"
                 cast(Output, self.stdout).write(text, exact=True)
         else:
-            details = options["verbosity"] > 1
-            self.say(newer_text(newer))
-            self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
+            self._show(planned, refusals, max_risk, newer, options["verbosity"])
         if refusals:
             raise Blocked(len(refusals))
+
+    def _show(
+        self,
+        planned: Plan,
+        refusals: list[Refusal],
+        max_risk: int,
+        newer: list[str],
+        verbosity: int,
+    ) -> None:
+        if not verbosity:
+            self.say(refusal.message for refusal in refusals)
+            return
+        self.say(newer_text(newer))
+        details = verbosity > 1
+        self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
 
     def _live(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal], list[str]]:
         connection = self.connect(options["database"])
@@ -77,6 +90,7 @@ class Command(ZanithCommand):
         return planned, refusals, gates.newer_than_files(ledger, timeline)
 
     def _offline(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
+        select_apps([])  # without a managed app there is no file to score
         timeline = offline_timeline()
         files = [entry.migration for entry in timeline.entries if entry.migration]
         if options["since"]:
