@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 
 from zanith_django.exceptions import BadSetting
 from zanith_django.reasons import REASONS
 
+SHADOW_SHAPES = ("auto", "ephemeral", "schema")
 CAPS = {"development": 100, "staging": 80, "production": 60}
 
 # PostgreSQL keeps a timeout in milliseconds, in 32 bits.
@@ -204,6 +206,20 @@ def problem_with(key: str, value: object) -> str:
 
 
 def problems() -> list[tuple[str, str]]:
-    """(key, problem) of every value that cannot be meant."""
+    """(key, problem) of every value that is invalid. Needs the registry of apps."""
     found = ((key, problem_with(key, value)) for key, value in conf.raw.items())
-    return [(key, problem) for key, problem in found if problem]
+    return [(key, problem) for key, problem in found if problem] or [*_unknown_names()]
+
+
+def _unknown_names() -> Iterator[tuple[str, str]]:
+    """What names an app or an alias that the project does not have."""
+    installed = {config.label for config in apps.get_app_configs()}
+    for key, labels in (("APPS", conf.apps or ()), ("MIGRATION_MODULES", conf.migration_modules)):
+        for label in labels:
+            if label not in installed:
+                yield key, f"names {label!r}, which is not an installed app"
+    shadow = "" if conf.shadow in SHADOW_SHAPES else conf.shadow
+    for key, alias in (("DIRECT", conf.direct), ("SCRATCH", conf.scratch), ("SHADOW", shadow)):
+        url = "://" in alias and key != "DIRECT"
+        if alias and not url and alias not in settings.DATABASES:
+            yield key, f"names {alias!r}, which DATABASES does not have"

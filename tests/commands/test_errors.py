@@ -314,6 +314,8 @@ def test_a_file_that_was_edited_after_it_ran_is_refused(shop: Project) -> None:
         ("zanith_history --since seven", "Write a number and m, h, d or w: 7d."),
         ("zanith_history --since 99999999d", "99999999d is too long.\nWrite at most 36500d."),
         ("zanith_recover cleanup --older-than 99999999w", "99999999w is too long."),
+        ("zanith_plan --sizes /nope", "--sizes /nope: [Errno 2] No such file"),
+        ("zanith_plan --only 20260102_000000_pages --sizes /nope", "--sizes /nope: [Errno 2]"),
         ("zanith_plan --since=--output=made", "Name a branch, tag or commit."),
         ("zanith_history --id nothing", "Run zanith_status --all to see the migrations."),
         ("zanith_history --id shop_initial", "Did you mean 20260101_000000_shop_initial? Run"),
@@ -408,6 +410,10 @@ def test_a_file_that_cannot_be_written_is_named(shop: Project) -> None:
         ({"MIGRATION_MODULES": {"shop": 1}}, "must be a dict of app label to package, not of 1."),
         ({"RETENTION_DAYS": 10**9}, "must be days, at most 36500, not 1000000000."),
         ({"LOCK_TIMEOUT": 1e12}, "must be seconds, at most 2147483, not 1000000000000.0."),
+        ({"DIRECT": "nowhere"}, "ZANITH['DIRECT'] names 'nowhere', which DATABASES does not have."),
+        ({"SCRATCH": "nowhere"}, "names 'nowhere', which DATABASES does not have."),
+        ({"SHADOW": "nowhere"}, "names 'nowhere', which DATABASES does not have."),
+        ({"MIGRATION_MODULES": {"nowhere": "shop"}}, "names 'nowhere', which is not an installed"),
         ([], "Setting ZANITH must be a dict, not list."),
     ],
     ids=str,
@@ -416,6 +422,9 @@ def test_a_setting_that_cannot_be_meant_is_named(shop: Project, value: object, s
     settings = shop.root / "settings.py"
     settings.write_text(f"{settings.read_text()}\nZANITH = {value!r}\n")
     assert_refused(shop, "zanith_apply", code=NO, says=says)
+    checked = shop.manage("check")
+    assert checked.returncode == 1
+    assert says.rstrip(".") in checked.stderr
 
 
 def test_times_are_told_where_django_has_no_time_zones(shop: Project) -> None:

@@ -167,8 +167,6 @@ class ZanithCommand(BaseCommand):
         direct = conf.direct if alias == DEFAULT_DB_ALIAS else ""
         if direct in ("", alias):
             return connect(alias)
-        if direct not in connections:
-            raise BadSetting("DIRECT", f"names {direct!r}, which DATABASES has not")
         self._set_aside = connections[alias]
         connections[alias] = connections[direct].copy(alias=alias)
         return connect(alias, named=direct)

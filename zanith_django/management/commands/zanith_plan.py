@@ -35,7 +35,9 @@ class Command(ZanithCommand):
             "--only", nargs="+", metavar="ID", help="Score these files; needs no database."
         )
         parser.add_argument(
-            "--sizes", metavar="FILE", help="A graph with row estimates from production."
+            "--sizes",
+            metavar="FILE",
+            help="With --since or --only: a graph with row estimates from production.",
         )
         parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
         parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
@@ -45,9 +47,10 @@ class Command(ZanithCommand):
             self._explain(options["explain"])
             return
         max_risk = conf.max_risk if options["max_risk"] is None else options["max_risk"]
+        sizes = _sizes(options["sizes"])
         newer: list[str] = []
         if options["since"] or options["only"]:
-            planned, refusals = self._offline(options)
+            planned, refusals = self._offline(options, sizes)
         else:
             planned, refusals, newer = self._live(options)
         refusals += gates.budget(planned, max_risk)
@@ -89,7 +92,9 @@ class Command(ZanithCommand):
         refusals = [*gates.integrity(ledger, timeline), *_coverage(timeline)]
         return planned, refusals, gates.newer_than_files(ledger, timeline)
 
-    def _offline(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal]]:
+    def _offline(
+        self, options: dict[str, Any], sizes: dict[str, object] | None
+    ) -> tuple[Plan, list[Refusal]]:
         select_apps([])  # without a managed app there is no file to score
         timeline = offline_timeline()
         files = [entry.migration for entry in timeline.entries if entry.migration]
@@ -97,7 +102,7 @@ class Command(ZanithCommand):
             ids = changed_since(options["since"], files)
         else:
             ids = [timeline.find(name).id for name in options["only"]]
-        context = offline_context(_sizes(options["sizes"]))
+        context = offline_context(sizes)
         planned = plan(timeline, database=options["database"], context=context, only=set(ids))
         return planned, _coverage(timeline)
 
@@ -120,7 +125,9 @@ def _sizes(path: str | None) -> dict[str, object] | None:
     except (OSError, ValueError) as error:
         hint = "Make it in production: zanith_diff live --format graph."
         raise InvalidArgument(f"--sizes {path}: {error}", hint) from error
-    return dict(data)
+    if not isinstance(data, dict):
+        raise InvalidArgument(f"--sizes {path}: this is no graph.", hint)
+    return data
 
 
 def score(text: str) -> int:
