@@ -300,6 +300,10 @@ class Ledger:
         """{step: its newest attempt}."""
         return {row.step: row for row in self.steps(migration_id)}
 
+    def skipped(self) -> list[StepRow]:
+        """Every step whose work was there already, or is for another database."""
+        return self._steps("WHERE status = 'skipped'")
+
     def unfinished(self) -> list[StepRow]:
         """Newest attempts that run or failed, of migrations that are not recorded as applied and
         began to run: what a gate refused never began."""
@@ -461,6 +465,10 @@ class Ledger:
         if self._value("SHOW server_encoding") != "UTF8":
             error = error.replace(REFUSED, REFUSED_PLAIN, 1)
         known = self.latest(migration_id).get(new.step)
+        if known and known.status == PENDING:  # of a run that was killed before it came here
+            self.describe(known.id, new)
+            self.finish(known.id, FAILED, error=error)
+            return
         attempt = known.attempt + 1 if known else 1
         row_id = step_id(migration_id, new.step, attempt)
         self._insert_steps([(row_id, migration_id, new)])
@@ -561,6 +569,18 @@ class Ledger:
         )
         found = json.loads(rows[0][0] or "[]") if rows else []
         return found if isinstance(found, list) else []
+
+    def first_tables(self) -> frozenset[str] | None:
+        """The tables that were there before any run, by their names with schema; None if no
+        snapshot says so."""
+        if not self.exists():
+            return None
+        rows = self._rows(
+            "SELECT ARRAY(SELECT jsonb_object_keys(graph->'tables')) "
+            "FROM (SELECT graph FROM _zanith_schema_snapshots ORDER BY captured_at LIMIT 1) AS s "
+            "WHERE jsonb_typeof(graph->'tables') = 'object'"
+        )
+        return frozenset(rows[0][0]) if rows else None
 
     def table_counts(self) -> dict[str, int]:
         """{migration: number of tables in its snapshot}; `before` is that of another migration."""

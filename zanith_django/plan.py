@@ -34,6 +34,7 @@ from zanith_django.schema import collector
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.values import replaced
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
+from zanith_django.untouched import untouched
 
 ELSEWHERE = "elsewhere"
 SKIPPED = "skipped"
@@ -154,6 +155,9 @@ def plan(
     `context` says what is known of the database. `only` scores just the entries with these ids,
     as when there is no database to say what is pending; entries before them are folded in.
     """
+    if ledger:
+        ours = untouched(ledger, timeline, context.graph, context.empty)
+        context = replaced(context, fresh=context.fresh | ours)
     planner = _Planner(database, context, ledger)
     planned = []
     for entry in timeline.entries if only is not None else timeline.pending:
