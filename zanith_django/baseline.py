@@ -27,6 +27,7 @@ from zanith_django.project import live_graph, read_timeline
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.equality import Extra, as_declared
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.search_path import found_elsewhere, unqualified
 from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
 from zanith_django.walk import Walk, works_on_data
 
@@ -74,7 +75,8 @@ def baseline(
     with working_session(connection, wait=options.lock_wait, on_wait=on_wait):
         live = live_graph(connection)
         timeline = read_timeline(connection)
-        recorded, unseen = _Search(connection, timeline, live).adopted(options.at)
+        seen = unqualified(live, found_elsewhere(connection))
+        recorded, unseen = _Search(connection, timeline, seen).adopted(options.at)
         files = tuple(_inits(timeline, recorded)) if options.files else ()
         ledger = Ledger(connection)
         gone = tuple(missing_files(ledger, timeline))

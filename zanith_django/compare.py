@@ -19,6 +19,7 @@ from zanith_django.project import declared, live_graph
 from zanith_django.schema.equality import Extra, Note, as_declared, beyond_operations
 from zanith_django.schema.from_models import Declared
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.search_path import found_elsewhere, unqualified
 
 MODELS, LIVE, EMPTY = "models", "live", "empty"
 
@@ -80,7 +81,8 @@ class Sources:
             return Difference(diff(*graphs, drop=HARD), tuple(beyond_operations(*graphs)))
         other = after if before == MODELS else before
         wanted = self.declared
-        comparison = as_declared(self.graph(other), wanted.graph, wanted.facts)
+        found = unqualified(self.graph(other), found_elsewhere(self.connection))
+        comparison = as_declared(found, wanted.graph, wanted.facts)
         pair = (wanted.graph, comparison.live)
         ends = pair if before == MODELS else pair[::-1]
         operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD)

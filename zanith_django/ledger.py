@@ -46,6 +46,13 @@ _ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN
 
 _OWN_TABLE = re.compile(r"_zanith_\w+")
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
+# Tables of ours are made beside Django's own record: the current schema may be another one, made
+# since for the role.
+_BESIDE_DJANGO = """\
+SELECT set_config('search_path', concat_ws(
+    ', ', quote_ident(n.nspname), nullif(current_setting('search_path'), '')), true)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = coalesce(to_regclass('_zanith_migrations'), to_regclass('django_migrations'))"""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BASELINE = "baseline"
 
@@ -234,6 +241,7 @@ class Ledger:
         if not statements:
             return
         with transaction.atomic(using=self.connection.alias):
+            self._run(_BESIDE_DJANGO)
             for statement in statements:
                 try:
                     self._run(statement)

@@ -33,6 +33,7 @@ from zanith_django.routing import is_for
 from zanith_django.schema import collector
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.values import replaced
+from zanith_django.search_path import SearchPath, found_elsewhere
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
 from zanith_django.untouched import untouched
 
@@ -176,6 +177,7 @@ class _Planner:
         # With a database to look at, a table that is not there can only be made by the plan.
         self.there = frozenset(context.graph.table_names) if ledger else None
         self.tables: dict[tuple[str, str], TableName] = {}
+        self.path = SearchPath(context.elsewhere)
 
     def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
         done = self._done(entry)
@@ -183,7 +185,8 @@ class _Planner:
         approved = entry.migration.approved if entry.migration else {}
         self.context = dataclasses.replace(self.context, migration_id=entry.id)
         steps = []
-        for number, operation in enumerate(self.operations(timeline, entry), 1):
+        for number, written in enumerate(self.operations(timeline, entry), 1):
+            operation = self.path.resolved(written, self.context.graph)
             if entry.migration and not is_for(self.database, operation, entry.app_label):
                 safe = Assessment(Level.SAFE)
                 steps.append(PlannedStep(number, operation, safe, (), status=ELSEWHERE))
@@ -213,7 +216,9 @@ class _Planner:
             return ()
         done = timeline.is_applied(entry.covers[0])
         live = self.context.graph if done else None
-        return added_by_hand(entry.migration.operations, live)
+        path = SearchPath(self.path.elsewhere)
+        graph = self.context.graph
+        return added_by_hand([path.resolved(o, graph) for o in entry.migration.operations], live)
 
     def _seen_by(self, operation: Operation) -> Context:
         """The context, in which tables that are not there at all are fresh."""
@@ -383,6 +388,7 @@ def live_context(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> Context
         graph=graph,
         facts=facts,
         empty=empty_tables(connection, schema, [n for n in graph.table_names if n in facts]),
+        elsewhere=found_elsewhere(connection),
     )
 
 

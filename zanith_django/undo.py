@@ -46,6 +46,7 @@ from zanith_django.operations.base import Context, Statement
 from zanith_django.operations.rebuild import SWAP
 from zanith_django.routing import is_for
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.search_path import SearchPath, found_elsewhere
 from zanith_django.session import server_version
 from zanith_django.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 
@@ -203,6 +204,7 @@ class Planner:
     def __init__(self, connection: BaseDatabaseWrapper, ledger: Ledger, graph: SchemaGraph) -> None:
         self.connection, self.ledger, self.graph = connection, ledger, graph
         self.artifacts = {row.id: row for row in ledger.artifacts()}
+        self.path = SearchPath(found_elsewhere(connection))
 
     def plan(self, files: Iterable[LoadedMigration]) -> Iterator[UndoMigration]:
         applied = self.ledger.applied()
@@ -224,6 +226,7 @@ class Planner:
     ) -> UndoStep:
         row = rows.get(number)
         name = step_id(file.id, number)
+        operation = self.path.resolved(operation, self.graph)
         if row is None:
             raise CannotUndo(name, "the ledger has no record of it")
         if not is_for(self.ledger.connection.alias, operation, file.app_label):
@@ -241,6 +244,7 @@ class Planner:
         if row.stopped and not row.undoing:
             return self._stopped(file, row, operation, context)
         inverse = operation.inverse()
+        inverse = self.path.resolved(inverse, self.graph) if inverse else None
         if operation.passed_over:
             return UndoStep(row, operation, None)
         if inverse is None or "irreversible" in operation.reasons(context):

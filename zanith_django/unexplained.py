@@ -30,6 +30,7 @@ from zanith_django.project import declared, live_graph, read_timeline
 from zanith_django.schema.equality import Extra, as_declared
 from zanith_django.schema.from_models import Declared, project_models
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
+from zanith_django.search_path import found_elsewhere, unqualified
 from zanith_django.timeline import Entry, Timeline
 
 
@@ -37,7 +38,7 @@ def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Gen
     """Files for what no Django migration explains: live with all pending work folded in, against
     the models. Extras go only with `drop_extra`; those that no operation drops are told."""
     timeline = read_timeline(connection)
-    live = live_graph(connection)
+    live = unqualified(live_graph(connection), found_elsewhere(connection))
     for operation in _operations(timeline.pending):
         live = operation.apply_to(live)
     wanted = declared(connection)

@@ -32,6 +32,7 @@ class Context:
 
     `graph` is the schema just before the operation. `fresh` holds tables that the same plan made,
     `empty` those that hold no row now; everything else counts as populated and in use.
+    `elsewhere` are tables that an unqualified name finds in a later schema of the search path.
     """
 
     server_version: int = 150000
@@ -41,6 +42,7 @@ class Context:
     empty: frozenset[TableName] = frozenset()
     facts: Mapping[TableName, TableFacts] = field(default_factory=dict)
     migration_id: str = ""
+    elsewhere: Mapping[str, TableName] = field(default_factory=dict)
 
     def quiet(self, name: TableName) -> bool:
         """Nobody can be using the table: it is new, or it is empty."""
