@@ -39,7 +39,12 @@ TAKEN_BACK = "undone by Django's migrate"
 REFUSED = "refused — "
 # In a database of which the encoding lacks that dash.
 REFUSED_PLAIN = "refused - "
-UNDOING = "rolling back"
+
+# The checkpoint of a step that is undone, by the step's id; and that of a whole rollback.
+_BACKWARDS = "undo:"
+_ROLLBACK = "rollback"
+_UNDONE = f"SELECT substr(id, {len(_BACKWARDS) + 1}) FROM _zanith_migration_checkpoints " \
+    f"WHERE starts_with(id, '{_BACKWARDS}')"
 
 # {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
 _ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
@@ -71,6 +76,8 @@ class StepRow:
     error: str | None
     started_at: datetime | None
     finished_at: datetime | None
+    undoing: bool = False
+    """A rollback began to undo it: a fact that is stored, and goes when the rollback is over."""
 
     @property
     def step(self) -> int:
@@ -85,12 +92,6 @@ class StepRow:
         """It began and did not come to its end; what a gate refused never began."""
         refused = (self.error or "").startswith((REFUSED, REFUSED_PLAIN))
         return self.status in (RUNNING, FAILED) and not refused
-
-    @property
-    def undoing(self) -> bool:
-        """A rollback began to undo it, or has."""
-        begun = self.stopped and (self.error or "").startswith(UNDOING)
-        return begun or self.status == ROLLED_BACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +172,6 @@ def finishing(row_id: str, status: str, *, ran: str | None = None, error: str | 
     )
 
 
-def _half_undone(rows: Sequence[StepRow]) -> bool:
-    """Of a migration that is not recorded: does a step stand that was done before others were
-    undone? One that was undone as a whole, and began again since, is not half undone."""
-    undone = [row.finished_at or row.started_at for row in rows if row.undoing]
-    standing = [row.started_at for row in rows if row.status != ROLLED_BACK and row.started_at]
-    last = max((at for at in undone if at), default=None)
-    return last is not None and any(at <= last for at in standing)
-
-
 TURN = sql.Prepared(
     "_zanith_turn",
     "text, text, text",
@@ -258,7 +250,10 @@ class Ledger:
         return dict(rows)
 
     def record(self, migration_id: str) -> None:
-        """Applied now, and later than all others: a clock that was set back changes no order."""
+        """Applied now, and later than all others: a clock that was set back changes no order. A
+        rollback that was cut off before is over: other migrations are the newest ones."""
+        if not migration_id.startswith(RECOVER_PREFIX):
+            self.end_rollback()
         self._run(
             "INSERT INTO _zanith_migrations (id, applied_at) "
             "SELECT %s, greatest(clock_timestamp(), max(applied_at) + interval '1 microsecond') "
@@ -299,7 +294,8 @@ class Ledger:
         return self._steps(where, params)
 
     def _steps(self, where: str, params: Sequence[Any] = ()) -> list[StepRow]:
-        columns = ", ".join(field.name for field in dataclasses.fields(StepRow))
+        *stored, _ = (field.name for field in dataclasses.fields(StepRow))
+        columns = ", ".join((*stored, f"id IN ({_UNDONE})"))
         rows = self._rows(f"SELECT {columns} FROM _zanith_migration_steps {where}", params)
         found = [StepRow(*row) for row in rows]
         return sorted(found, key=lambda row: (row.migration_id, row.step, row.attempt))
@@ -318,22 +314,28 @@ class Ledger:
         return [row for rows in self._unrecorded().values() for row in rows if row.stopped]
 
     def half_applied(self) -> list[str]:
-        """Migrations that began and are not recorded, the newest first."""
+        """Migrations that began and are not recorded, the newest first; those too of which a
+        rollback undid every step and was cut off before it said so."""
+        undone = set(self.half_rolled_back())
         begun = {
             name: max((row.started_at for row in rows if row.started_at), default=_LONG_AGO)
             for name, rows in self._unrecorded().items()
-            if any(row.stopped or row.status == DONE for row in rows)
+            if name in undone or any(row.stopped or row.status == DONE for row in rows)
         }
         return sorted(begun, key=begun.__getitem__, reverse=True)
 
     def _unrecorded(self) -> dict[str, list[StepRow]]:
         """{migration: the newest attempts of its steps}, of those not recorded as applied. What
-        was accepted without a file counts as over: nobody can finish it."""
+        was accepted without a file counts as over: nobody can finish it. Work on an artifact is
+        no migration, and only the same command goes on with it."""
         if not self.exists():
             return {}
         accepted = set(self.accepted())
-        where = "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id)"
-        newest = {(row.migration_id, row.step): row for row in self._steps(where)}
+        where = (
+            "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id) "
+            "AND NOT starts_with(migration_id, %s)"
+        )
+        newest = {(row.migration_id, row.step): row for row in self._steps(where, [RECOVER_PREFIX])}
         found: dict[str, list[StepRow]] = {}
         for row in newest.values():
             if row.migration_id not in accepted:
@@ -341,37 +343,15 @@ class Ledger:
         return found
 
     def half_rolled_back(self) -> list[str]:
-        """Migrations of which a rollback that stopped undid a part."""
+        """Migrations of which a rollback began to undo a step, and did not come to its end."""
         if not self.exists():
             return []
-        unrecorded = [name for name, rows in self._unrecorded().items() if _half_undone(rows)]
-        return self._half_rolled_back_of_applied() + unrecorded
-
-    def _half_rolled_back_of_applied(self) -> list[str]:
-        """What went back as a whole is not recorded any more, and each of its steps has another
-        attempt once it is applied again: the newest ones tell, whatever the clock says."""
-        where = (
-            "WHERE migration_id IN (SELECT s.migration_id FROM _zanith_migration_steps s "
-            "JOIN _zanith_migrations m ON m.id = s.migration_id "
-            "WHERE s.status IN ('rolled_back', 'running', 'failed') "
-            "AND NOT starts_with(m.id, %s))"
+        rows = self._rows(
+            "SELECT migration_id FROM _zanith_migration_checkpoints WHERE starts_with(id, %s) "
+            "GROUP BY migration_id ORDER BY max(updated_at) DESC",
+            [_BACKWARDS],
         )
-        newest = {(r.migration_id, r.step): r for r in self._steps(where, [RECOVER_PREFIX])}
-        undone = [row for row in newest.values() if row.undoing or row.status == RUNNING]
-        applied = self.applied() if undone else {}
-        return list(
-            dict.fromkeys(
-                row.migration_id for row in undone if self._ran(row, applied[row.migration_id])
-            )
-        )
-
-    def _ran(self, row: StepRow, applied_at: datetime) -> bool:
-        """Did the step belong to its migration when it was applied? After a rollback its file may
-        have got fewer; of a migration of Django's only the clock tells."""
-        steps = self.run_of(row.migration_id).get("steps")
-        if isinstance(steps, list):
-            return row.step <= len(steps)
-        return row.started_at is not None and row.started_at > applied_at
+        return [name for (name,) in rows]
 
     def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
         """A pending row for each step whose newest attempt is not pending or finished already."""
@@ -419,10 +399,21 @@ class Ledger:
     def start(self, row_id: str) -> None:
         self._run(starting(row_id))
 
-    def start_undoing(self, row_id: str) -> None:
-        """`running` once more, backwards."""
-        self._run(starting(row_id))
-        self._run("UPDATE _zanith_migration_steps SET error = %s WHERE id = %s", [UNDOING, row_id])
+    def start_undoing(self, row: StepRow) -> None:
+        """`running` once more, and backwards: both are so together."""
+        with transaction.atomic(using=self.connection.alias):
+            self._backwards(row)
+            self._run(starting(row.id))
+
+    def finish_undoing(self, row: StepRow, ran: str, error: str | None = None) -> None:
+        """`rolled_back`, in the transaction of the last statement that undid it."""
+        self._backwards(row)
+        self.finish(row.id, ROLLED_BACK, ran=ran, error=error)
+
+    def _backwards(self, row: StepRow) -> None:
+        self.save_checkpoint(
+            Checkpoint(f"{_BACKWARDS}{row.id}", row.migration_id, {"direction": "backwards"})
+        )
 
     def finish(
         self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None
@@ -702,9 +693,11 @@ class Ledger:
         return own
 
     def checkpointed(self, migration_id: str) -> set[int]:
-        """The steps of which there is a checkpoint."""
+        """The steps of which a backfill has a checkpoint."""
         rows = self._rows(
-            "SELECT id FROM _zanith_migration_checkpoints WHERE migration_id = %s", [migration_id]
+            "SELECT id FROM _zanith_migration_checkpoints WHERE migration_id = %s "
+            "AND NOT starts_with(id, %s)",
+            [migration_id, _BACKWARDS],
         )
         return {split_step_id(row[0].rpartition("#")[0])[1] for row in rows}
 
@@ -712,6 +705,23 @@ class Ledger:
         self._run(
             "DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s", [migration_id]
         )
+
+    # --- a rollback that was asked for ---------------------------------------------------------
+
+    def plan_rollback(self, count: int, migrations: Sequence[str]) -> None:
+        """What `--steps count` undoes: the same command goes on with these, should it be cut."""
+        told = {"steps": count, "migrations": list(migrations)}
+        self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, told, total_rows=len(migrations)))
+
+    def planned_rollback(self, count: int) -> list[str] | None:
+        """What a run of `--steps count` was to undo that did not come to its end."""
+        known = self.checkpoint(_ROLLBACK)
+        told = known.cursor if known and isinstance(known.cursor, dict) else {}
+        names = told.get("migrations")
+        return [*map(str, names)] if told.get("steps") == count and names else None
+
+    def end_rollback(self) -> None:
+        self.forget_checkpoints(_ROLLBACK)
 
     # --- plumbing ------------------------------------------------------------------------------
 

@@ -36,7 +36,6 @@ from zanith_django.ledger import (
     FAILED,
     ROLLED_BACK,
     RUNNING,
-    UNDOING,
     Ledger,
     step_id,
 )
@@ -146,10 +145,13 @@ class _Run:
             return Outcome(0, 0, 0)
         signals = _Signals(self.connection, self.timeline, self.options.verbosity)
         if undone:
+            if self.options.count:
+                self.ledger.plan_rollback(self.options.count, [file.id for file in files])
             signals.before(undone)
         steps = sum(self._undo(migration, signals) for migration in undone)
         if undone:
             signals.after(undone)
+        self.ledger.end_rollback()
         return Outcome(len(undone), steps, time.monotonic() - started)
 
     def _show(self, undone: Iterable[UndoMigration], graph: SchemaGraph) -> None:
@@ -178,7 +180,7 @@ class _Run:
         )
         left = [step for step in migration.steps if step.row.status != ROLLED_BACK]
         for step in left:
-            if step.row.stopped and not step.row.undoing:
+            if step.stopped:
                 self._retreat(migration, step, executor, context)
                 context = self._context(migration, live_graph(self.connection))
             else:
@@ -222,7 +224,7 @@ class _Run:
 
     def _rolled_back(self, step: UndoStep, text: str, error: str | None = None) -> None:
         ran = f"{step.row.sql.partition(UNDONE_BY)[0]}{UNDONE_BY}{text}"
-        self.ledger.finish(step.row.id, ROLLED_BACK, ran=ran, error=error)
+        self.ledger.finish_undoing(step.row, ran, error)
 
     def _step(
         self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
@@ -230,14 +232,14 @@ class _Run:
         """Undo one step; returns what the next one may know."""
         started = time.monotonic()
         row, inverse = step.row, step.inverse
-        self.ledger.start_undoing(row.id)
+        self.ledger.start_undoing(row)
         event = _event(migration, step)
         self.events.step_started(event)
         text = ""
         mark = mark_failed(self.ledger, row.id)
         with failing(
             self.connection,
-            lambda error: mark(f"{UNDOING}: {error}"),
+            mark,
             lambda: f"undo: {step.operation.describe()}",
             "zanith_rollback",
         ):

@@ -61,6 +61,7 @@ class UndoStep:
     operation: Operation
     inverse: Operation | None
     artifact: ArtifactRow | None = None
+    stopped: bool = False
     retreat: tuple[Statement, ...] = ()
 
 
@@ -109,6 +110,9 @@ def chosen(
         for name in (*ledger.half_applied(), *reversed(applied))
         if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
     ]
+    planned = ledger.planned_rollback(count) if count else None
+    if planned is not None:  # the same command was cut off before
+        ours = [name for name in ours if name in planned]
     known = {entry.id: entry.migration for entry in timeline.entries if entry.migration}
     files = []
     for name in ours[:count]:
@@ -214,7 +218,10 @@ class Planner:
             whole = file.id in applied
             if not whole:
                 numbered = [item for item in numbered if _began(rows.get(item[0]))]
-            steps = [self._step(file, rows, n, operation) for n, operation in reversed(numbered)]
+            steps = [
+                self._step(file, rows, n, operation, whole=whole)
+                for n, operation in reversed(numbered)
+            ]
             yield UndoMigration(file, tuple(steps), whole)
 
     def _step(
@@ -223,7 +230,10 @@ class Planner:
         rows: Mapping[int, StepRow],
         number: int,
         operation: Operation,
+        *,
+        whole: bool,
     ) -> UndoStep:
+        """Of a migration that is recorded, every step was done."""
         row = rows.get(number)
         name = step_id(file.id, number)
         operation = self.path.resolved(operation, self.graph)
@@ -241,7 +251,7 @@ class Planner:
             graph=self.graph,
             migration_id=file.id,
         )
-        if row.stopped and not row.undoing:
+        if row.stopped and not row.undoing and not whole:
             return self._stopped(file, row, operation, context)
         inverse = operation.inverse()
         inverse = self.path.resolved(inverse, self.graph) if inverse else None
@@ -273,13 +283,13 @@ class Planner:
         statements = operation.statements(context)
         groups = list(transactions(statements))
         if all(group[0].transactional for group in groups) and len(groups) < 2:
-            return UndoStep(row, operation, None)
+            return UndoStep(row, operation, None, stopped=True)
         retreat = None if self._past_return(statements) else operation.retreat(context)
         if retreat is not None:
             self._refuse_what_was_there(file, name, operation)
-            return UndoStep(row, operation, None, retreat=retreat)
+            return UndoStep(row, operation, None, stopped=True, retreat=retreat)
         if not self._wrote(row) or _goes_with(operation, file.operations[: row.step - 1]):
-            return UndoStep(row, operation, None)
+            return UndoStep(row, operation, None, stopped=True)
         raise CannotUndo(
             name,
             f"it stopped in the middle ({operation.describe()})",
