@@ -1,12 +1,13 @@
 """Cuts runs at every statement and prints what came of it.
 
-    python -m tests.faults [case …] [--ways WORD …] [--every N] [--world]
+    python -m tests.faults [case …] [--verb VERB] [--ways WORD …] [--every N] [--world]
 
 A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
 `everything` one migration that holds every kind, between two of Django's, `django` those two with
 next to nothing between them, and `together` one whose steps go to the server several at a time.
 A run is killed or its backend ended, before, inside and after a statement, or while a concurrent
-build waits ("held"). With `--world` the server restarts, the disk fills, the network drops or
+build waits ("held"). `--verb` says what is cut: `apply`, the `rollback` of what it did, or `restore`, `reseed` and `purge` of
+what a drop kept, of which the cases are those that drop something. With `--world` the server restarts, the disk fills, the network drops or
 hangs.
 ZANITH_TEST_SERVER says on which server; `--world` makes one of its own.
 Exit 1 where one more run did not set everything right.
@@ -27,7 +28,7 @@ import psycopg
 from tests.faults import runs, world
 from tests.faults.cases import Together, cases
 from tests.faults.everything import Everything
-from tests.faults.matrix import AnyCase, Matrix, Result, configure, every
+from tests.faults.matrix import AnyCase, Matrix, NoWayBack, Result, configure, every
 from tests.servers import shared_server
 
 WORLD_CASES = [
@@ -37,6 +38,8 @@ WORLD_CASES = [
     "alterColumnNullable-many",
     "softDropTable-1",
 ]
+_KEEPING = ("softDropColumn", "archiveColumn", "softDropTable", "archiveTable")
+KEEPING = {"restore": _KEEPING, "purge": _KEEPING, "reseed": _KEEPING[:2]}
 WHOLE: dict[str, list[AnyCase]] = {
     "everything": [Everything()],
     "django": [Everything("django", kinds=False)],
@@ -48,12 +51,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("cases", nargs="*")
     parser.add_argument("--ways", nargs="+", default=[""])
+    parser.add_argument("--verb", choices=runs.VERBS, default="apply")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth cut")
     parser.add_argument("--world", action="store_true", help="faults of server, disk and network")
     given = parser.parse_args()
     all_ways = world.WAYS if given.world else runs.WAYS
     ways = [way for way in all_ways if any(word in way for word in given.ways)]
-    names = given.cases or (WORLD_CASES if given.world else [""])
+    kept = list(KEEPING[given.verb]) if given.verb in KEEPING else [""]
+    names = given.cases or (WORLD_CASES if given.world else kept)
     around = world.World() if given.world else None
     results: list[Result] = []
     print(f"{'case':<28}{'cuts':>6}  " + "".join(f"{way:>16}" for way in ways), flush=True)
@@ -62,12 +67,15 @@ def main() -> int:
         around.running() if around else nullcontext(shared_server()) as server,
     ):
         configure(Path(folder), server)
-        matrix = Matrix(server, Path(folder), around)
+        matrix = Matrix(server, Path(folder), around, given.verb)
         with psycopg.connect(server.maintenance_url) as connection:
             version = connection.info.server_version
         for name in names:
             for case in WHOLE.get(name) or cases(version, name):
-                results += one(matrix, case, ways, given.every)
+                try:
+                    results += one(matrix, case, ways, given.every)
+                except NoWayBack:
+                    print(f"{case.name:<28} cannot be undone", flush=True)
     ends = ", ".join(f"{way}: {code} ({n} times)" for (way, code), n in sorted(matrix.ends.items()))
     print(f"exit codes of the runs that were cut: {ends}")
     return report(results, ways)

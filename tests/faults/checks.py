@@ -39,6 +39,7 @@ class Outcome:
     rows: tuple[Any, ...]
     artifacts: tuple[Any, ...]
     migrations: tuple[Any, ...]
+    steps: tuple[Any, ...]
 
 
 def outcome(connection: psycopg.Connection[Any]) -> Outcome:
@@ -49,7 +50,16 @@ def outcome(connection: psycopg.Connection[Any]) -> Outcome:
         tuple(_rows(connection)),
         tuple(connection.execute(f"{artifacts} ORDER BY id".encode()).fetchall()),
         tuple(connection.execute(f"{migrations} ORDER BY id".encode()).fetchall()),
+        tuple((step, statuses[-1]) for step, statuses in _steps(connection).items()),
     )
+
+
+def _steps(connection: psycopg.Connection[Any]) -> dict[str, list[str]]:
+    """{step: the status of each attempt}."""
+    steps: dict[str, list[str]] = {}
+    for step, status, _ in connection.execute(STEPS).fetchall():
+        steps.setdefault(step, []).append(status)
+    return steps
 
 
 def _rows(connection: psycopg.Connection[Any]) -> Iterator[Any]:
@@ -69,6 +79,8 @@ def problems(connection: psycopg.Connection[Any], wanted: Outcome) -> list[str]:
         told.append(f"artifacts: {found.artifacts}")
     if found.migrations != wanted.migrations:
         told.append(f"migrations: {found.migrations}")
+    if found.steps != wanted.steps:
+        told.append(f"steps: {found.steps}")
     told += [f"invalid index {name}" for (name,) in connection.execute(INVALID).fetchall()]
     if not _gone(connection):
         told.append("an advisory lock is left")
@@ -86,12 +98,9 @@ def _gone(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _ledger(connection: psycopg.Connection[Any]) -> Iterator[str]:
-    """Every step is done once; an attempt before that failed."""
-    steps: dict[str, list[str]] = {}
-    for step, status, _ in connection.execute(STEPS).fetchall():
-        steps.setdefault(step, []).append(status)
-    for step, statuses in steps.items():
-        if statuses[-1] != "done" or set(statuses[:-1]) - {"failed"}:
+    """Every step is done, or undone, once; an attempt before that failed."""
+    for step, statuses in _steps(connection).items():
+        if statuses[-1] not in ("done", "rolled_back") or set(statuses[:-1]) - {"failed"}:
             yield f"step {step}: {', '.join(statuses)}"
     checkpoints = "SELECT id, status FROM _zanith_migration_checkpoints WHERE status <> 'done'"
     yield from (f"checkpoint {row}" for row in connection.execute(checkpoints).fetchall())

@@ -20,10 +20,14 @@ from django.conf import settings
 from tests.faults.cases import FILE, Case, Together
 from tests.faults.checks import Outcome, outcome, problems
 from tests.faults.everything import Everything
-from tests.faults.runs import WAYS, Cut, apply_in_child
+from tests.faults.runs import WAYS, Cut, Verb, run_in_child
 from tests.servers import Server
 
 AnyCase = Case | Together | Everything
+
+
+class NoWayBack(Exception):
+    """A rollback of the case is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,18 @@ def configure(folder: Path, server: Server) -> None:
         ZANITH={"LOCK_TIMEOUT": 0.5, "LOCK_RETRIES": 3},
     )
     django.setup()
-    import_module("zanith_django.apply")  # here, not in every child
+    for name in ("apply", "rollback", "recover"):  # here, not in every child
+        import_module(f"zanith_django.{name}")
 
 
 class Matrix:
-    """Cuts cases on one server; `folder` is that of `configure`."""
+    """Cuts cases on one server; `folder` is that of `configure`. `verb` is the command that is
+    cut: a rollback or work on the newest artifact comes after an apply that is not."""
 
-    def __init__(self, server: Server, folder: Path, world: object = None) -> None:
-        self.server, self.folder, self.world = server, folder, world
+    def __init__(
+        self, server: Server, folder: Path, world: object = None, verb: Verb = "apply"
+    ) -> None:
+        self.server, self.folder, self.world, self.verb = server, folder, world, verb
         self.notes = folder / "notes"
         self.ends: Counter[tuple[str, int]] = Counter()
 
@@ -86,7 +94,7 @@ class Matrix:
             operations = case.prepare(connection)
         self._file.unlink(missing_ok=True)
         shutil.rmtree(self._django, ignore_errors=True)
-        code = apply_in_child(self.server.url(database), self._parameters(database))
+        code = run_in_child(self.server.url(database), self._parameters(database))
         if code:
             raise RuntimeError(f"the ledger could not be made: {code}")
         self._file.write_text(render_migration(operations, requires=case.requires))
@@ -94,6 +102,13 @@ class Matrix:
             self._django.mkdir()
         for name, text in case.files.items():
             (self._django / name).write_text(text)
+        if self.verb != "apply":
+            code = run_in_child(self.server.url(database), self._parameters(database))
+            if code:
+                raise RuntimeError(f"what is to be cut cannot begin: apply ended with {code}")
+        if self.verb == "reseed":
+            with self._connect(database) as connection:
+                _make_again(connection)
 
     @property
     def _django(self) -> Path:
@@ -105,7 +120,10 @@ class Matrix:
 
     def _uncut(self, original: str) -> tuple[Outcome, list[str]]:
         with self._database(original) as name:
-            code = apply_in_child(self.server.url(name), self._parameters(name), note=self.notes)
+            url, parameters = self.server.url(name), self._parameters(name)
+            code = run_in_child(url, parameters, self.verb, note=self.notes)
+            if code == 1 and self.verb == "rollback":
+                raise NoWayBack
             if code:
                 raise RuntimeError(f"even a run that nothing cuts ends with {code}")
             with self._connect(name) as connection:
@@ -114,11 +132,11 @@ class Matrix:
     def _cut(self, original: str, cut: Cut, wanted: Outcome) -> Iterator[str]:
         with self._database(original) as name:
             url, parameters = self.server.url(name), self._parameters(name)
-            code = apply_in_child(url, parameters, cut, world=self.world)
+            code = run_in_child(url, parameters, self.verb, cut, world=self.world)
             self.ends[cut.way, code] += 1
             if code not in (-9, 0, 1, 3):
                 yield f"the run that was cut ended with {code}"
-            again = apply_in_child(url, parameters)
+            again = run_in_child(url, parameters, self.verb)
             if again:
                 yield f"the next run ended with {again}"
             with self._connect(name) as connection:
@@ -147,6 +165,15 @@ class Matrix:
 
     def _parameters(self, name: str) -> dict[str, Any]:
         return {**environ.Env.db_url_config(self.server.url(name))}
+
+
+def _make_again(connection: psycopg.Connection[Any]) -> None:
+    """The column that was dropped, without its values."""
+    ((table, column, kind),) = connection.execute(
+        "SELECT source_table, source_column, metadata #>> '{restore,column,type}' "
+        "FROM _zanith_migration_artifacts"
+    ).fetchall()
+    connection.execute(f'ALTER TABLE "{table}" ADD "{column}" {kind}'.encode())
 
 
 def every(step: int) -> Callable[[int], bool]:

@@ -1,4 +1,4 @@
-"""Runs of apply in a process of their own, that may be cut off at a statement."""
+"""Runs of a command in a process of their own, that may be cut off at a statement."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import psycopg
 from django.db import connection, connections
 from psycopg.pq import TransactionStatus
+
+from zanith_django.ledger import Ledger
 
 # How a run is cut: its process killed, its backend ended; before, inside or after a statement.
 # "held" waits until a concurrent build waits for others.
@@ -64,7 +66,7 @@ class Cutter:
         self.writing = False
 
     def __call__(self, execute: Any, text: Any, params: Any, many: bool, context: Any) -> Any:
-        self.writing = self.writing or "INSERT INTO _zanith_schema_snapshots" in str(text)
+        self.writing = self.writing or "INSERT INTO _zanith_" in str(text)
         if not self.writing or str(text).startswith("--"):  # queries of the catalog are files
             return execute(text, params, many, context)
         self.number += 1
@@ -152,19 +154,24 @@ def _die() -> None:
     time.sleep(60)
 
 
-def apply_in_child(
+Verb = Literal["apply", "rollback", "restore", "reseed", "purge"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+
+
+def run_in_child(
     url: str,
     parameters: dict[str, Any],
+    verb: Verb = "apply",
     cut: Cut | None = None,
     note: Path | None = None,
     world: object = None,
 ) -> int:
-    """Fork, apply, and return how the child ended: an exit code, or minus a signal."""
+    """Fork, run the command, and return how the child ended: an exit code, or minus a signal."""
     child = os.fork()
     if child == 0:
         code = 99
         try:
-            code = _apply(url, parameters, cut, note, world)
+            code = _run(url, parameters, verb, cut, note, world)
         except BaseException:
             traceback.print_exc()
         sys.stderr.flush()
@@ -173,10 +180,14 @@ def apply_in_child(
     return os.waitstatus_to_exitcode(status)
 
 
-def _apply(
-    url: str, parameters: dict[str, Any], cut: Cut | None, note: Path | None, world: object
+def _run(
+    url: str,
+    parameters: dict[str, Any],
+    verb: Verb,
+    cut: Cut | None,
+    note: Path | None,
+    world: object,
 ) -> int:
-    from zanith_django.apply import Options, apply
     from zanith_django.exceptions import ZanithError
 
     connections.databases["default"].update(parameters)
@@ -186,7 +197,7 @@ def _apply(
     before = _timeouts()
     try:
         with connection.execute_wrapper(cutter):
-            apply(connection, Options(max_risk=100, allow_destructive=True, lock_wait=20))
+            _command(verb)
     except ZanithError as error:
         if cut is None:
             print(f"    {error}", file=sys.stderr, flush=True)
@@ -194,6 +205,27 @@ def _apply(
     if note:
         note.write_text("\n".join(lines))
     return 0 if cut or _timeouts() == before else 98
+
+
+def _command(verb: Verb) -> None:
+    from zanith_django import apply, recover, rollback
+
+    if verb == "apply":
+        everything = apply.Options(max_risk=100, allow_destructive=True, lock_wait=20)
+        apply.apply(connection, everything)
+        return
+    if verb == "rollback":
+        rollback.rollback(connection, rollback.Options(count=1, lock_wait=20))
+        return
+    kept = Ledger(connection).artifacts()[0]
+    session = recover.Session(20)
+    if verb == "restore":
+        column = bool(kept.source_column)
+        recover.restore(connection, kept.id, column=column, session=session)
+    elif verb == "reseed":
+        recover.reseed(connection, kept.id, session)
+    else:
+        recover.purge(connection, kept.id, session)
 
 
 def _timeouts() -> list[tuple[Any, ...]]:
