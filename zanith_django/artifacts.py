@@ -11,16 +11,15 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
-from zanith_django.exceptions import CannotRestore, UnknownArtifact
+from zanith_django.exceptions import UnknownArtifact
+from zanith_django.keeping import Place, Restoring
 from zanith_django.ledger import ArtifactRow, Ledger
 from zanith_django.obstacles import Obstacle, Rows
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.archives import content, pinned_spelling
-from zanith_django.operations.base import SHADOW_SCHEMA, from_data
+from zanith_django.operations.base import OWN_PREFIX, SHADOW_SCHEMA
 from zanith_django.operations.journal import same_key
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
-
-Restoring = RestoreColumn | RestoreTable
 
 
 def find(ledger: Ledger, name: str, *, column: bool | None = None) -> ArtifactRow:
@@ -48,30 +47,13 @@ def older_than(ledger: Ledger, age: timedelta) -> list[ArtifactRow]:
     return [row for row in reversed(rows) if row.created_at < oldest]
 
 
-def restoring(artifact: ArtifactRow) -> Restoring:
-    """The operation that the drop remembered. `recovery_sql` is for people and never executed."""
-    data = artifact.metadata.get("restore")
-    operation = from_data(data) if isinstance(data, dict) else None
-    if not isinstance(operation, RestoreColumn | RestoreTable):
-        raise CannotRestore(artifact.id, f"{artifact.artifact_type} has no restore")
-    return operation
-
-
-def hidden_place(artifact: ArtifactRow) -> tuple[TableName, str]:
-    """The table that holds the data now, and the column in it ("" for a table)."""
-    if artifact.archived:
-        return TableName.of(artifact.physical_name), artifact.source_column or ""
-    if artifact.source_column:
-        return TableName(artifact.source_schema, artifact.source_table), artifact.physical_name
-    return TableName.of(artifact.physical_name), ""
-
-
 # --- what stands in the way ----------------------------------------------------------------------
 
 
 def blocked(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
+    place: Place,
     operation: Restoring,
     graph: SchemaGraph,
     *,
@@ -85,17 +67,16 @@ def blocked(
     """
     if not begun:
         changed = (
-            archive_changed(connection, artifact, operation, graph)
+            archive_changed(connection, artifact, place, operation, graph)
             if artifact.archived
-            else _changed(connection, artifact, operation)
+            else _changed(connection, artifact, place, operation)
         )
         taken = _taken(operation, graph)
         if changed or taken:
             return changed or taken
-    rows = rows_in_the_way(connection, artifact, operation, graph) if strict else []
+    rows = rows_in_the_way(connection, artifact, place, operation, graph) if strict else []
     if not rows:
         return ""
-    place = ".".join(filter(None, map(str, hidden_place(artifact))))
     intro = f"rows stand in its way (its values are in {place}); nothing was changed"
     return "\n  ".join((intro, *map(str, rows)))
 
@@ -126,21 +107,21 @@ def _without(operation: Restoring, obstacle: Obstacle) -> Restoring:
     return dataclasses.replace(operation, **changes)
 
 
-def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restoring) -> str:
+def _changed(
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, operation: Restoring
+) -> str:
     """How the hidden thing differs from what the drop left."""
-    table, column = hidden_place(artifact)
+    table = place.table
     found = columns_of(connection, table)
     if isinstance(operation, RestoreColumn):
-        if column not in found:
-            return f"the hidden column {column} of {operation.table} is gone"
-        was, now = operation.column.type, found[column]
+        was, now = operation.column.type, found[place.column]
         # A domain is kept as its base type: only that one may forbid NULL.
         if was != now and "." not in was:
             return f"its type changed since it was dropped: it was {was} and is {now}"
         return ""
-    if not found:
-        return f"the hidden table {table} is gone"
-    if found != {item.name: item.type for item in operation.table.columns}:
+    # Columns that were soft-dropped before the table come back with it, hidden as they were.
+    shown = {name: kind for name, kind in found.items() if not name.startswith(OWN_PREFIX)}
+    if shown != {item.name: item.type for item in operation.table.columns}:
         return f"the columns of the hidden table {table} changed since it was dropped"
     rows = _count(connection, table)
     if artifact.row_count is not None and rows != artifact.row_count:
@@ -154,14 +135,13 @@ def _changed(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: 
 def archive_changed(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
+    place: Place,
     operation: Restoring,
     graph: SchemaGraph,
 ) -> str:
     """How an archive differs from what its artifact tells of it."""
-    table, _ = hidden_place(artifact)
+    table = place.table
     found = columns_of(connection, table)
-    if not found:
-        return f"the archive {table} is gone"
     if isinstance(operation, RestoreColumn):
         wanted = {operation.column.name: operation.column.type}
         why = _key_changed(operation, found, graph)
@@ -249,37 +229,40 @@ def _index_names(table: Table) -> list[str]:
 def rows_in_the_way(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
+    place: Place,
     operation: Restoring,
     graph: SchemaGraph,
 ) -> list[Obstacle]:
     """What would fail on the rows that are there by now."""
-    place, column = hidden_place(artifact)
-    found = columns_of(connection, place)
+    archived = artifact.archived and isinstance(operation, RestoreColumn)
+    source = place.table
     if isinstance(operation, RestoreColumn):
-        if artifact.archived:
-            place = TableName(artifact.source_schema, artifact.source_table)
+        if archived:
+            source = _schema_spelled(operation.table, graph)
         wanted = Table(operation.table, (operation.column,), **operation.dependents)
         primary = (graph.table(operation.table) or wanted).primary_key
         key = primary.columns if primary else ()
     else:
-        if not found:  # an earlier run moved it back already
-            place = TableName(artifact.source_schema, artifact.source_table)
         wanted = Table(operation.table.name, foreign_keys=operation.table.foreign_keys)
         key = operation.table.primary_key.columns if operation.table.primary_key else ()
     needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
-    here = columns_of(connection, place)
+    here = columns_of(connection, source)
     if not needed - {artifact.source_column} <= set(here):
         return []  # of a rollback: other steps will bring these columns first
-    if artifact.archived and isinstance(operation, RestoreColumn) and found:
+    if archived and isinstance(operation, RestoreColumn):
         live = graph.table(operation.table)
         begun = bool(live and live.column(operation.column.name))
-        source = _refilled(artifact, operation, here, begun=begun)
+        query = _refilled(source, place, operation, here, begun=begun)
     else:
-        hidden = column if column in found else ""
-        source = _as_it_was(place, hidden, artifact, here, graph.default_schema)
-    rows = Rows(connection, source, graph.default_schema, key)
-    own = _keys_to_itself(wanted, place) if place.name != wanted.name.name else wanted
+        hidden = place.column if place.hidden else ""
+        query = _as_it_was(source, hidden, artifact, here)
+    rows = Rows(connection, query, graph.default_schema, key)
+    own = _keys_to_itself(wanted, source) if source.name != wanted.name.name else wanted
     return rows.against(own)
+
+
+def _schema_spelled(table: TableName, graph: SchemaGraph) -> TableName:
+    return TableName(table.schema or graph.default_schema, table.name)
 
 
 def _constraints(table: Table) -> list[Any]:
@@ -302,11 +285,11 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
 
 
 def _as_it_was(
-    table: TableName, hidden: str, artifact: ArtifactRow, here: Iterable[str], schema: str
+    table: TableName, hidden: str, artifact: ArtifactRow, here: Iterable[str]
 ) -> sql.Composable:
     """The table, or a query in which the hidden column has its name back; a column that has the
     name now goes before that."""
-    spelled = sql.table(table, schema)
+    spelled = sql.table(table, table.schema)
     if not hidden:
         return spelled
     return sql.clause(
@@ -319,7 +302,7 @@ def _as_it_was(
 
 
 def _refilled(
-    artifact: ArtifactRow, operation: RestoreColumn, here: Iterable[str], *, begun: bool
+    live: TableName, place: Place, operation: RestoreColumn, here: Iterable[str], *, begun: bool
 ) -> sql.Composable:
     """A query of the rows as they will be once they have their archived values again; `begun`
     says that a column of an earlier run has some of them."""
@@ -328,7 +311,6 @@ def _refilled(
     if begun:
         value = sql.clause("coalesce(live.{name}, kept.{name})", name=name)
     others = [sql.ident(column) for column in here if column != operation.column.name]
-    live = TableName(artifact.source_schema, artifact.source_table)
     return sql.clause(
         "(SELECT {others}, {value} AS {name} FROM {live} AS live LEFT JOIN {archive} AS kept "
         "ON {same})",
@@ -336,7 +318,7 @@ def _refilled(
         value=value,
         name=name,
         live=sql.table(live, live.schema),
-        archive=sql.table(hidden_place(artifact)[0], SHADOW_SCHEMA),
+        archive=sql.table(place.table, SHADOW_SCHEMA),
         same=same_key("live", "kept", operation.key),
     )
 
@@ -347,9 +329,12 @@ FROM pg_catalog.pg_attribute
 WHERE attrelid = to_regclass({table}) AND attnum > 0 AND NOT attisdropped"""
 
 
-def columns_of(connection: BaseDatabaseWrapper, table: TableName) -> dict[str, str]:
-    """{column: its type as the graph spells it}; empty where there is no such table."""
-    text = sql.compose(_COLUMNS, table=sql.regclass(table, table.schema))
+def columns_of(
+    connection: BaseDatabaseWrapper, table: TableName, schema: str = ""
+) -> dict[str, str]:
+    """{column: its type as the graph spells it}; empty where there is no such table. `schema` is
+    that of a name without one."""
+    text = sql.compose(_COLUMNS, table=sql.regclass(table, schema or table.schema))
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SET LOCAL search_path = pg_catalog")
         cursor.execute(text)

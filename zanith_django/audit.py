@@ -14,14 +14,14 @@ import django
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
-from zanith_django import __version__, sql
+from zanith_django import __version__
 from zanith_django.conf import conf
 from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost, StepFailed
+from zanith_django.keeping import count_of, locate, write_note
 from zanith_django.ledger import Ledger, split_step_id
 from zanith_django.migrate_guard import own_run
 from zanith_django.operations.base import Artifact
 from zanith_django.run_lock import check_held, run_lock
-from zanith_django.schema.graph import TableName
 from zanith_django.session import is_open, own_timeouts, server_version, sqlstate, unprepared
 
 INTERRUPTED = "interrupted: the run ended here without a word"
@@ -128,6 +128,7 @@ def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> 
         rows = int(_told(ledger, artifact.count))
         checksum = _told(ledger, artifact.checksum)
     ledger.write_artifact(migration_id, artifact, schema, rows, checksum)
+    write_note(ledger.connection, artifact, schema)
 
 
 def count_kept(ledger: Ledger, artifact: Artifact) -> None:
@@ -144,21 +145,9 @@ def count_uncounted(ledger: Ledger, migration_id: str) -> None:
     for row in ledger.artifacts():
         if row.migration_id != migration_id or row.row_count is not None or row.expires_at:
             continue
-        column = row.physical_name if row.source_column else "tableoid"  # which every table has
-        kept = sql.qualified(row.source_schema, row.source_table)
-        if not row.source_column:
-            kept = sql.table(TableName.of(row.physical_name), row.source_schema)
-        there = sql.compose(
-            "SELECT count(*) FROM pg_catalog.pg_attribute "
-            "WHERE attrelid = to_regclass({kept}) AND attname = {column}",
-            kept=sql.literal(kept),
-            column=sql.literal(column),
-        )
-        if _told(ledger, there) == "1":
-            count = sql.compose(
-                "SELECT count({column}) FROM {kept}", column=sql.ident(column), kept=kept
-            )
-            ledger.count_artifact(row.id, int(_told(ledger, count)))
+        place = locate(ledger.connection, row)
+        if place and place.hidden:
+            ledger.count_artifact(row.id, count_of(ledger.connection, place))
 
 
 def _told(ledger: Ledger, text: str) -> str:

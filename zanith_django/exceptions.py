@@ -254,6 +254,54 @@ class CannotRestore(Refusal):
         return f"Refusing to restore {self.artifact}: {self.why}."
 
 
+class CannotPurge(Refusal):
+    def __init__(self, target: str, why: str, hint: str = "") -> None:
+        self.target, self.why = target, why
+        self.hint = hint or "Run zanith_recover list to see what is kept."
+        super().__init__(target, why)
+
+    def __str__(self) -> str:
+        return f"Refusing to purge {self.target}: {self.why}."
+
+
+class NotPurged(Refusal):
+    """The rest is purged."""
+
+    hint = "Fix what is reported, then run the same command again."
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(count)
+
+    def __str__(self) -> str:
+        return f"{self.count} could not be purged."
+
+
+class ArtifactForged(Refusal):
+    """A row of the ledger was changed by someone else: nothing is run because of it."""
+
+    hint = "Restore the row from a backup of the ledger, and see who may write the ledger."
+
+    def __init__(self, artifact: str, what: str) -> None:
+        self.artifact, self.what = artifact, what
+        super().__init__(artifact, what)
+
+    def __str__(self) -> str:
+        return f"The ledger's row of {self.artifact} is invalid: {self.what}."
+
+
+class ArtifactMissing(Refusal):
+    """The database does not have what an artifact stands for."""
+
+    def __init__(self, artifact: str, target: str) -> None:
+        self.artifact, self.target = artifact, target
+        self.hint = f"zanith_recover purge {target} --missing --yes records that it was dropped."
+        super().__init__(artifact)
+
+    def __str__(self) -> str:
+        return f"What {self.artifact} kept is not in the database: nothing was dropped."
+
+
 class RowsHidden(Refusal):
     """A backfill would leave rows that the role does not see."""
 

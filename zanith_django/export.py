@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
-from zanith_django.artifacts import columns_of, hidden_place
+from zanith_django.artifacts import columns_of
 from zanith_django.exceptions import InvalidArgument
+from zanith_django.keeping import locate
 from zanith_django.ledger import ArtifactRow
 
 FORMATS = ("csv", "json", "jsonl")
@@ -43,13 +44,14 @@ def _query(
     connection: BaseDatabaseWrapper, artifact: ArtifactRow
 ) -> tuple[list[str], sql.Composable]:
     """The names of the columns, and the query that reads them."""
-    table, hidden = hidden_place(artifact)
-    found = columns_of(connection, table)
-    if (hidden and hidden not in found) or not found:
+    place = locate(connection, artifact)
+    if artifact.expires_at or place is None or not place.hidden:
         raise InvalidArgument(
             f"{artifact.id} was restored or purged: nothing is kept of it any more.",
             "Run zanith_recover list to see what is kept.",
         )
+    table, hidden = place.table, place.column
+    found = columns_of(connection, table)
     key = _primary_key(connection, table)
     order = sql.clause(" ORDER BY {key}", key=sql.idents(key)) if key else sql.EMPTY
     spelled = sql.table(table, table.schema)
@@ -94,14 +96,26 @@ def _rows(connection: BaseDatabaseWrapper, text: str) -> Iterator[tuple[Any, ...
 
 
 def _write_csv(output: TextIO, names: list[str], rows: Iterator[tuple[Any, ...]]) -> int:
-    """NULL is an empty field."""
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(names)
+    """As PostgreSQL's COPY reads it: NULL is an empty field, and empty text is `""`."""
+    output.write(f"{','.join(map(_field, names))}\n")
     count = 0
     for row in rows:
-        writer.writerow(row)
+        output.write(f"{','.join(map(_field, row))}\n")
         count += 1
     return count
+
+
+# What a spreadsheet takes for a formula, unless it is a number.
+_FORMULA = re.compile(r"[=@\t]|[+-](?![\d.]+(?:[eE][+-]?\d+)?$)")
+_QUOTED = re.compile(r'[,"\r\n]|^\s|\s$|^$|^\\\.$')
+
+
+def _field(value: str | None) -> str:
+    if value is None:
+        return ""
+    if _FORMULA.match(value):
+        value = f"'{value}"
+    return f'"{value.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(value) else value
 
 
 def _write_json(output: TextIO, rows: Iterator[str], *, lines: bool) -> int:

@@ -43,8 +43,10 @@ REFUSED_PLAIN = "refused - "
 # The checkpoint of a step that is undone, by the step's id; and that of a whole rollback.
 _BACKWARDS = "undo:"
 _ROLLBACK = "rollback"
-_UNDONE = f"SELECT substr(id, {len(_BACKWARDS) + 1}) FROM _zanith_migration_checkpoints " \
+_UNDONE = (
+    f"SELECT substr(id, {len(_BACKWARDS) + 1}) FROM _zanith_migration_checkpoints "
     f"WHERE starts_with(id, '{_BACKWARDS}')"
+)
 
 # {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
 _ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
@@ -650,12 +652,12 @@ class Ledger:
             [row_count, artifact_id],
         )
 
-    def expire_artifact(self, artifact_id: str) -> None:
-        """From now on it can no longer be restored: it was restored, or purged."""
+    def expire_artifacts(self, artifact_ids: Sequence[str]) -> None:
+        """From now on they can no longer be restored: they were restored, or purged."""
         self._run(
             "UPDATE _zanith_migration_artifacts SET expires_at = clock_timestamp() "
-            "WHERE id = %s AND expires_at IS NULL",
-            [artifact_id],
+            "WHERE id = ANY (%s) AND expires_at IS NULL",
+            [list(artifact_ids)],
         )
 
     # --- checkpoints ---------------------------------------------------------------------------

@@ -15,21 +15,34 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
 from zanith_django.artifacts import (
-    Restoring,
     archive_changed,
     as_rows_allow,
     blocked,
-    columns_of,
     find,
-    hidden_place,
     older_than,
-    restoring,
     rows_in_the_way,
 )
 from zanith_django.audit import INTERRUPTED, about, failing, mark_failed, working_session
 from zanith_django.backfill import Progress
-from zanith_django.exceptions import CannotRestore, InvalidArgument
+from zanith_django.exceptions import (
+    ArtifactForged,
+    ArtifactMissing,
+    CannotPurge,
+    CannotRestore,
+    InvalidArgument,
+    Refusal,
+    StepFailed,
+)
 from zanith_django.execute import Executor, Finish, StepRun
+from zanith_django.keeping import (
+    Place,
+    Restoring,
+    count_of,
+    definition,
+    locate,
+    without_demand,
+    write_restored,
+)
 from zanith_django.ledger import (
     DONE,
     FAILED,
@@ -43,7 +56,7 @@ from zanith_django.ledger import (
 from zanith_django.locks import Lock
 from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.obstacles import Obstacle
-from zanith_django.operations import Operation, RestoreColumn, RestoreTable, Statement
+from zanith_django.operations import RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Batches, Context, script
 from zanith_django.operations.columns import update_in_batches
 from zanith_django.operations.restores import refill
@@ -51,7 +64,7 @@ from zanith_django.plan import empty_tables
 from zanith_django.project import live_graph
 from zanith_django.reasons import Level
 from zanith_django.risk import assess
-from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.session import server_version
 
 PURGE, RESEED = "purge", "reseed"
@@ -71,12 +84,25 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was restored; `before` tells that an earlier run had done it."""
+    """What was restored, and how many rows or values it has; `before` tells that an earlier run
+    had done it."""
 
     artifact: ArtifactRow
-    operation: Restoring
-    before: bool = False
+    operation: Restoring | None = None
+    count: int = 0
     left_off: tuple[Obstacle, ...] = ()
+
+    @property
+    def before(self) -> bool:
+        return self.operation is None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What a cleanup let go, and what went wrong with the rest of it."""
+
+    gone: tuple[ArtifactRow, ...] = ()
+    failed: tuple[Refusal, ...] = ()
 
 
 def restore(
@@ -91,46 +117,72 @@ def restore(
 
     Nothing is changed where names or the hidden thing itself stand in the way. Where rows do that
     came since the drop, the data comes back all the same and what they forbid is left off and
-    told; `strict` refuses that too. Run again
+    told; `strict` refuses that too. A column without a default accepts NULL until a model has it
+    again: running code does not know it. Run again
     after a kill, it resumes; run again after its end, it does nothing. Raises `UnknownArtifact`,
-    `InvalidArgument`, `CannotRestore`, `StepFailed`.
+    `InvalidArgument`, `ArtifactForged`, `CannotRestore`, `StepFailed`.
     """
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
         artifact = find(ledger, name, column=column)
         _must_be(artifact, column)
         work = _Work(connection, ledger, artifact, session)
-        operation = restoring(artifact)
         if artifact.expires_at:
             work.refuse_purged()
             work.complete_if_killed()
-            return Restored(artifact, operation, before=True)
-        begun = work.begun(operation.kind)
-        again = begun is not None
-        why = blocked(connection, artifact, operation, work.graph, begun=again, strict=strict)
+            return Restored(artifact)
+        place, operation = work.kept()
+        why = _elsewhere(place, operation) or blocked(
+            connection,
+            artifact,
+            place,
+            operation,
+            work.graph,
+            begun=work.begun(operation.kind) is not None,
+            strict=strict,
+        )
         if why:
             raise CannotRestore(artifact.id, why)
-        left_off = rows_in_the_way(connection, artifact, operation, work.graph)
-        work.run(as_rows_allow(operation, left_off), lambda: ledger.expire_artifact(artifact.id))
-        return Restored(artifact, operation, left_off=tuple(left_off))
+        left_off = rows_in_the_way(connection, artifact, place, operation, work.graph)
+        work.restore(as_rows_allow(operation, left_off))
+        count = count_of(connection, _back(operation, place, work.graph))
+        return Restored(artifact, operation, count, tuple(left_off))
 
 
-def purge(connection: BaseDatabaseWrapper, name: str, session: Session) -> ArtifactRow | None:
-    """Drop the hidden column or table for good; None where there was nothing left to drop."""
+def purge(
+    connection: BaseDatabaseWrapper, name: str, session: Session, *, missing: bool = False
+) -> list[ArtifactRow]:
+    """Drop the hidden column or table for good, and with a table what is hidden in it; returns all
+    that went, nothing where it was restored or purged before.
+
+    `missing` records what the database does not have any more. Raises `ArtifactMissing`,
+    `ArtifactForged`, `InvalidArgument`, `StepFailed`.
+    """
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
-        return _purge(connection, ledger, find(ledger, name), session)
+        return _purge(connection, ledger, find(ledger, name), session, missing=missing)
 
 
-def cleanup(connection: BaseDatabaseWrapper, age: timedelta, session: Session) -> list[ArtifactRow]:
-    """Purge every live artifact that is older than `age`; returns them."""
+def cleanup(
+    connection: BaseDatabaseWrapper, age: timedelta, session: Session, *, missing: bool = False
+) -> Cleaned:
+    """Purge every live artifact that is older than `age`; one that cannot be purged stops none."""
+    gone: list[ArtifactRow] = []
+    failed: list[Refusal] = []
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
-        return [
-            row
-            for row in older_than(ledger, age)
-            if _purge(connection, ledger, row, session) is not None
-        ]
+        for row in older_than(ledger, age):
+            if row.id in {other.id for other in gone}:  # with its table
+                continue
+            try:
+                gone += _purge(connection, ledger, row, session, missing=missing)
+            except _OF_ONE as error:
+                failed.append(error)
+    return Cleaned(tuple(gone), tuple(failed))
+
+
+# What goes wrong with one artifact, and not with the run.
+_OF_ONE = (StepFailed, ArtifactForged, ArtifactMissing, CannotPurge)
 
 
 def reseed(connection: BaseDatabaseWrapper, name: str, session: Session) -> int:
@@ -141,10 +193,32 @@ def reseed(connection: BaseDatabaseWrapper, name: str, session: Session) -> int:
         artifact = find(ledger, name, column=True)
         _must_be(artifact, column=True)
         work = _Work(connection, ledger, artifact, session)
-        operation = restoring(artifact)
+        if artifact.expires_at:
+            raise InvalidArgument(
+                f"{artifact.id} was restored or purged: nothing is left to refill from."
+            )
+        place, operation = work.kept()
         assert isinstance(operation, RestoreColumn)
-        _refuse_reseed(connection, artifact, operation, work.graph)
-        return work.refill(operation)
+        _refuse_reseed(connection, artifact, place, operation, work.graph)
+        return work.refill(operation, place)
+
+
+def _elsewhere(place: Place, operation: Restoring) -> str:
+    """A column whose table is hidden has to wait for it."""
+    if isinstance(operation, RestoreTable) or operation.key or not place.aside:
+        return ""
+    return (
+        f"its table is hidden itself, as {place.table} "
+        f"(zanith_recover restore-table {operation.table} brings it back first)"
+    )
+
+
+def _back(operation: Restoring, place: Place, graph: SchemaGraph) -> Place:
+    """Where it is once it is restored."""
+    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
+    column = operation.column.name if isinstance(operation, RestoreColumn) else ""
+    table = TableName(name.schema or graph.default_schema, name.name)
+    return dataclasses.replace(place, table=table, column=column)
 
 
 # --- reseed and purge ----------------------------------------------------------------------------
@@ -165,19 +239,18 @@ def _must_be(artifact: ArtifactRow, column: bool) -> None:
 def _refuse_reseed(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
+    place: Place,
     operation: RestoreColumn,
     graph: SchemaGraph,
 ) -> None:
-    table, hidden = hidden_place(artifact)
-    if hidden not in columns_of(connection, table):
-        raise InvalidArgument(
-            f"{artifact.id} was restored or purged: nothing is left to refill from."
-        )
-    live = graph.table(operation.table)
-    column = live.column(operation.column.name) if live else None
-    why = archive_changed(connection, artifact, operation, graph) if artifact.archived else ""
+    why = (
+        archive_changed(connection, artifact, place, operation, graph) if artifact.archived else ""
+    )
+    why = why or _elsewhere(place, operation)
     if why:
         raise CannotRestore(artifact.id, why)
+    live = graph.table(operation.table)
+    column = live.column(operation.column.name) if live else None
     if column is None:
         raise InvalidArgument(
             f"There is no column {operation.target} to refill.",
@@ -191,37 +264,62 @@ def _refuse_reseed(
 
 
 def _purge(
-    connection: BaseDatabaseWrapper, ledger: Ledger, artifact: ArtifactRow, session: Session
-) -> ArtifactRow | None:
-    if artifact.expires_at:
-        return None
+    connection: BaseDatabaseWrapper,
+    ledger: Ledger,
+    artifact: ArtifactRow,
+    session: Session,
+    *,
+    missing: bool = False,
+) -> list[ArtifactRow]:
     work = _Work(connection, ledger, artifact, session)
-    table, column = hidden_place(artifact)
-    found = columns_of(connection, table)
-    there = column in found if column else bool(found)
-    # A restore that stopped half way has an archive still to read from.
-    half = work.half_restored() if artifact.archived or not there else None
-    if half:
-        raise InvalidArgument(
-            f"A restore of {artifact.target} is half done.",
-            f"Run zanith_recover restore-{'column' if column else 'table'} {artifact.target}.",
+    if artifact.expires_at:
+        work.complete_if_killed()
+        return []
+    place = locate(connection, artifact)
+    if work.half_restored() and not missing:
+        raise CannotPurge(
+            artifact.target,
+            "a restore of it is half done",
+            f"Run zanith_recover restore-{'column' if artifact.source_column else 'table'} "
+            f"{artifact.target}.",
         )
-    spelled = sql.table(table, table.schema)
-    text = (
-        sql.compose(
-            "ALTER TABLE {table} DROP COLUMN {column}", table=spelled, column=sql.ident(column)
-        )
-        if column and not artifact.archived
-        else sql.compose("DROP TABLE {table}", table=spelled)
-    )
-    gone = Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+    if place is None and not missing:
+        raise ArtifactMissing(artifact.id, artifact.target)
+    if place and not place.hidden:
+        raise CannotPurge(artifact.target, f"it is in use, as {place}")
+    gone = [artifact, *(_hidden_in(connection, ledger, place) if place else ())]
+    drop = (_drop(artifact, place),) if place else ()
     work.audited(
-        _step(PURGE, f"{text};" if there else "", Level.DESTRUCTIVE),
+        _step(PURGE, script(drop), Level.DESTRUCTIVE),
         f"purge {artifact.target}",
-        (gone,) if there else (),
-        lambda: ledger.expire_artifact(artifact.id),
+        drop,
+        lambda: ledger.expire_artifacts([row.id for row in gone]),
     )
-    return artifact
+    return gone
+
+
+def _drop(artifact: ArtifactRow, place: Place) -> Statement:
+    spelled = sql.table(place.table, place.table.schema)
+    if artifact.source_column and not artifact.archived:
+        column = sql.ident(place.column)
+        template = sql.compose(
+            "ALTER TABLE {table} DROP COLUMN {column}", table=spelled, column=column
+        )
+        return Statement(template, Lock.ACCESS_EXCLUSIVE, (place.table,))
+    text = sql.compose("DROP TABLE {table}", table=spelled)
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (place.table,))
+
+
+def _hidden_in(connection: BaseDatabaseWrapper, ledger: Ledger, place: Place) -> list[ArtifactRow]:
+    """Columns that were soft-dropped before their table was."""
+    if place.column:
+        return []
+    columns = [
+        row
+        for row in ledger.artifacts()
+        if row.artifact_type == "soft_drop_column" and row.expires_at is None
+    ]
+    return [row for row in columns if (found := locate(connection, row)) and found.oid == place.oid]
 
 
 def _step(kind: str, text: str, level: Level) -> NewStep:
@@ -243,6 +341,13 @@ class _Work:
         self.migration_id = f"{RECOVER_PREFIX}{artifact.id}"
         self.graph = live_graph(connection)
         self.refilled = 0
+
+    def kept(self) -> tuple[Place, Restoring]:
+        """Where it is, and what brings it back. Raises `CannotRestore`, `ArtifactForged`."""
+        place = locate(self.connection, self.artifact)
+        if place is None:
+            raise CannotRestore(self.artifact.id, "the database does not have it any more")
+        return place, definition(self.connection, self.artifact, place, self.graph)
 
     # --- what earlier runs did -----------------------------------------------------------------
 
@@ -276,29 +381,34 @@ class _Work:
 
     # --- work ----------------------------------------------------------------------------------
 
-    def run(self, operation: Operation, finish: Callable[[], None]) -> None:
-        """Run an operation as a step."""
-        context = self._context(operation)
-        statements = operation.statements(context)
-        judged = assess(operation, context, statements)
+    def restore(self, operation: Restoring) -> None:
+        """Run the restore as a step."""
+        withheld = without_demand(operation)
+        context = self._context(withheld)
+        statements = withheld.statements(context)
+        judged = assess(withheld, context, statements)
         text = script(statements)
-        new = NewStep(0, operation.kind, text, str(judged.level), judged.score)
-        self.audited(new, operation.describe(), statements, finish)
+        new = NewStep(0, withheld.kind, text, str(judged.level), judged.score)
 
-    def refill(self, operation: RestoreColumn) -> int:
+        def finish() -> None:
+            self.ledger.expire_artifacts([self.artifact.id])
+            write_restored(self.connection, operation, context.schema)
+
+        self.audited(new, withheld.describe(), statements, finish)
+
+    def refill(self, operation: RestoreColumn, place: Place) -> int:
         """Write the old values where the column is NULL; the number of rows."""
         context = self._context(operation)
-        batches = self._refilling(operation, context)
+        batches = self._refilling(operation, place, context)
         new = _step(RESEED, f"{batches.sql};", Level.MEDIUM)
         self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
         return self.refilled
 
-    def _refilling(self, operation: RestoreColumn, context: Context) -> Batches:
+    def _refilling(self, operation: RestoreColumn, place: Place, context: Context) -> Batches:
         name = operation.column.name
-        place, hidden = hidden_place(self.artifact)
         if self.artifact.archived:
-            return refill(operation.table, name, operation.key, place, context)
-        parts = {"column": sql.ident(name), "hidden": sql.ident(hidden)}
+            return refill(operation.table, name, operation.key, place.table, context)
+        parts = {"column": sql.ident(name), "hidden": sql.ident(place.column)}
         return update_in_batches(
             operation.table,
             sql.clause("{column} = {hidden}", **parts),
@@ -357,7 +467,7 @@ class _Work:
     def _snapshot(self, phase: str) -> None:
         self.ledger.write_snapshot(self.migration_id, phase, self.graph, about(self.connection))
 
-    def _context(self, operation: Operation) -> Context:
+    def _context(self, operation: Restoring) -> Context:
         schema = self.graph.default_schema
         return Context(
             server_version=server_version(self.connection),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.apps import apps as registry
@@ -27,11 +27,14 @@ from zanith_django.audit import (
     working_session,
 )
 from zanith_django.backfill import Progress
+from zanith_django.conf import conf
+from zanith_django.diff import SOFT
 from zanith_django.django_signals import FinalModels
 from zanith_django.django_steps import States, run_python
 from zanith_django.events import Events, StepEvent, told_of_failure
-from zanith_django.exceptions import InvalidArgument
+from zanith_django.exceptions import GateRefused, InvalidArgument
 from zanith_django.execute import Executor, Finish, StepRun
+from zanith_django.keeping import clear_note
 from zanith_django.ledger import (
     FAILED,
     ROLLED_BACK,
@@ -41,7 +44,11 @@ from zanith_django.ledger import (
 )
 from zanith_django.ledger_tables import UNDONE_BY
 from zanith_django.operations import (
-    Statement,
+    DropColumn,
+    DropTable,
+    Operation,
+    RestoreColumn,
+    RestoreTable,
 )
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.plan import empty_tables
@@ -54,19 +61,26 @@ from zanith_django.undo import (
     UndoMigration,
     UndoStep,
     chosen,
+    holds_nothing,
     refuse_edited,
     refuse_half_applied,
     refuse_needed,
     staying,
 )
 
+NOT_MEANT = "Run it again and answer yes, or add --no-input."
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How far to go back: the newest `count` migrations, or all that are newer than `to`."""
+    """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
+    "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
+    where that holds anything."""
 
     count: int | None = None
     to: str = ""
+    drop: str = SOFT
+    allow_destructive: bool | None = None
     dry_run: bool = False
     lock_wait: float | None = None
     verbosity: int = 0
@@ -86,6 +100,10 @@ class Reporter:
 
     def staying(self, labels: Sequence[str]) -> None:
         """Of these apps Django ran newer migrations, which stay."""
+
+    def may_set_aside(self, targets: Sequence[str]) -> bool:
+        """These columns and tables are about to be hidden, with their values: is that meant?"""
+        return True
 
     def migration_started(self, migration: UndoMigration) -> None:
         """Its last step is about to be undone."""
@@ -138,11 +156,17 @@ class _Run:
         refuse_needed(self.timeline, files)
         refuse_half_applied(self.ledger, files)
         graph = live_graph(self.connection)
-        undone = [*Planner(self.connection, self.ledger, graph).plan(files)]
+        softly = self.options.drop == SOFT
+        planner = Planner(self.connection, self.ledger, graph, softly=softly)
+        undone = [*planner.plan(files)]
         self.reporter.staying(staying(self.timeline, self.ledger, files, to=self.options.to))
         if self.options.dry_run:
             self._show(undone, graph)
             return Outcome(0, 0, 0)
+        self._refuse_loss(undone, graph.default_schema)
+        aside = [step.operation.target for step in self._keeping(undone, graph.default_schema)]
+        if aside and not self.reporter.may_set_aside(aside):
+            raise InvalidArgument("Nothing was rolled back.", NOT_MEANT)
         signals = _Signals(self.connection, self.timeline, self.options.verbosity)
         if undone:
             if self.options.count:
@@ -154,12 +178,36 @@ class _Run:
         self.ledger.end_rollback()
         return Outcome(len(undone), steps, time.monotonic() - started)
 
+    def _keeping(self, undone: Iterable[UndoMigration], schema: str) -> Iterator[UndoStep]:
+        """Steps that will set something aside, as far as can be told before others are undone."""
+        for migration in undone:
+            for step in migration.steps:
+                if step.hard and not holds_nothing(self.connection, step.hard, schema):
+                    yield step
+
+    def _refuse_loss(self, undone: Iterable[UndoMigration], schema: str) -> None:
+        """What is dropped for good needs the same consent as in zanith_apply."""
+        allowed = self.options.allow_destructive
+        if conf.allow_destructive if allowed is None else allowed:
+            return
+        refused = [
+            f"{migration.id}: undoing step {step.row.step:02d} drops {step.operation.target} for "
+            "good · needs --allow-destructive"
+            for migration in undone
+            for step in migration.steps
+            if isinstance(step.inverse, DropColumn | DropTable)
+            and not holds_nothing(self.connection, step.inverse, schema)
+        ]
+        if refused:
+            raise GateRefused(refused)
+
     def _show(self, undone: Iterable[UndoMigration], graph: SchemaGraph) -> None:
         for migration in undone:
             self.reporter.migration_started(migration)
             context = self._context(migration, graph)
             for step in migration.steps:
-                statements = step.inverse.statements(context) if step.inverse else step.retreat
+                seen, inverse = self._form(step, context)
+                statements = inverse.statements(seen) if inverse else step.retreat
                 self.reporter.step_undone(step, script(statements), 0)
                 if step.inverse:
                     graph = step.inverse.apply_to(graph)
@@ -198,6 +246,19 @@ class _Run:
             migration_id=migration.id,
         )
 
+    def _form(self, step: UndoStep, context: Context) -> tuple[Context, Operation | None]:
+        """What undoes the step, as things are now. What it keeps has a name of this attempt."""
+        inverse = step.inverse
+        if step.hard and holds_nothing(self.connection, step.hard, context.schema):
+            inverse = step.hard
+        if inverse:
+            empty = empty_tables(self.connection, context.schema, inverse.tables)
+            context = dataclasses.replace(context, empty=empty)
+            if inverse.artifact(context):
+                name = step.row.id.replace("::", ":")
+                context = dataclasses.replace(context, migration_id=name)
+        return context, inverse
+
     def _retreat(
         self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
     ) -> None:
@@ -231,7 +292,7 @@ class _Run:
     ) -> Context:
         """Undo one step; returns what the next one may know."""
         started = time.monotonic()
-        row, inverse = step.row, step.inverse
+        row = step.row
         self.ledger.start_undoing(row)
         event = _event(migration, step)
         self.events.step_started(event)
@@ -243,11 +304,8 @@ class _Run:
             lambda: f"undo: {step.operation.describe()}",
             "zanith_rollback",
         ):
-            statements: tuple[Statement, ...] = ()
-            if inverse:
-                empty = empty_tables(self.connection, context.schema, inverse.tables)
-                context = dataclasses.replace(context, empty=empty)
-                statements = inverse.statements(context)
+            seen, inverse = self._form(step, context)
+            statements = inverse.statements(seen) if inverse else ()
             text = script(statements)
             run = StepRun(
                 # Backfills of the way back count for themselves.
@@ -256,7 +314,7 @@ class _Run:
                 context.schema,
                 resumed=row.status in (RUNNING, FAILED),
             )
-            made = inverse.artifact(context) if inverse else None
+            made = inverse.artifact(seen) if inverse else None
             finish = Finish(
                 call=lambda: self._finish(migration, step, made, context, text),
                 after=lambda: count_kept(self.ledger, made) if made else None,
@@ -278,7 +336,9 @@ class _Run:
     ) -> None:
         """In the transaction of the last statements: the step, and artifacts that come and go."""
         if step.artifact and step.inverse:
-            self.ledger.expire_artifact(step.artifact.id)
+            self.ledger.expire_artifacts([step.artifact.id])
+        if step.artifact and isinstance(step.inverse, RestoreColumn | RestoreTable):
+            clear_note(self.connection, step.inverse, context.schema)
         if made:
             keep(self.ledger, migration.id, made, context.schema)
         self._rolled_back(step, text)

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django import gates
-from zanith_django.artifacts import Restoring, blocked, restoring
-from zanith_django.exceptions import CannotUndo, FileEdited, InvalidArgument
+from zanith_django import gates, sql
+from zanith_django.artifacts import blocked, columns_of
+from zanith_django.exceptions import CannotDrop, CannotUndo, FileEdited, InvalidArgument
 from zanith_django.execute import transactions
+from zanith_django.keeping import Place, Restoring, definition, locate
 from zanith_django.ledger import (
     DONE,
     FAILED,
@@ -35,15 +36,22 @@ from zanith_django.operations import (
     AddUnique,
     Backfill,
     CreateTable,
+    DropColumn,
+    DropTable,
     MergeColumns,
     Operation,
     RestoreColumn,
     RestoreTable,
     RunPython,
+    SoftDropColumn,
+    SoftDropTable,
     SplitColumn,
 )
 from zanith_django.operations.base import Context, Statement
 from zanith_django.operations.rebuild import SWAP
+from zanith_django.operations.restored import is_restored
+from zanith_django.operations.rewrites import volatile
+from zanith_django.plan import empty_tables
 from zanith_django.routing import is_for
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.search_path import SearchPath, found_elsewhere
@@ -55,7 +63,8 @@ from zanith_django.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 class UndoStep:
     """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
     or table of the same migration, or was brought back already, or holds before as well. Of a step
-    that stopped in the middle, `retreat` takes away what is there."""
+    that stopped in the middle, `retreat` takes away what is there. `inverse` keeps what it takes
+    away; `hard` takes the same away where there is nothing in it to keep."""
 
     row: StepRow
     operation: Operation
@@ -63,6 +72,7 @@ class UndoStep:
     artifact: ArtifactRow | None = None
     stopped: bool = False
     retreat: tuple[Statement, ...] = ()
+    hard: DropColumn | DropTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +215,15 @@ def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> Non
 class Planner:
     """Finds the inverse of every step, or refuses; keeps what the schema will be by then."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, ledger: Ledger, graph: SchemaGraph) -> None:
-        self.connection, self.ledger, self.graph = connection, ledger, graph
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        graph: SchemaGraph,
+        *,
+        softly: bool = True,
+    ) -> None:
+        self.connection, self.ledger, self.graph, self.softly = connection, ledger, graph, softly
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
 
@@ -265,13 +282,48 @@ class Planner:
         if isinstance(inverse, RestoreColumn | RestoreTable):
             if artifact is None:
                 raise CannotUndo(name, "the ledger has no artifact of it")
-            inverse = restoring(artifact)  # in the names that the database had
             if self._back_already(artifact, inverse):
-                return UndoStep(row, operation, None, artifact)
-            self._refuse_blocked(name, artifact, inverse, begun=row.status in (RUNNING, FAILED))
-        inverse = as_live(inverse, self.graph)
-        self.graph = inverse.apply_to(self.graph) if inverse else self.graph
-        return UndoStep(row, operation, inverse, artifact)
+                return UndoStep(row, operation, self._completing(inverse))
+            place = self._place(name, artifact)
+            inverse = definition(self.connection, artifact, place, self.graph)
+            begun = row.status in (RUNNING, FAILED)
+            self._refuse_blocked(name, artifact, place, inverse, begun=begun)
+        live = as_live(inverse, self.graph)
+        soft = self._softly(name, live) if isinstance(live, DropColumn | DropTable) else None
+        self.graph = live.apply_to(self.graph) if live else self.graph
+        if soft and isinstance(live, DropColumn | DropTable):
+            return UndoStep(row, operation, soft, artifact, hard=live)
+        return UndoStep(row, operation, live, artifact)
+
+    def _place(self, name: str, artifact: ArtifactRow) -> Place:
+        place = locate(self.connection, artifact)
+        if place is None:
+            raise CannotUndo(name, f"what {artifact.id} kept is not in the database")
+        return place
+
+    def _completing(self, inverse: Restoring) -> Operation | None:
+        """What a column lacks that zanith_recover brought back for code that did not know it."""
+        if isinstance(inverse, RestoreTable):
+            return None
+        table = self.graph.table(inverse.table)
+        if table is None or not is_restored(table.column(inverse.column.name)):
+            return None
+        return AddColumn(table=inverse.table, column=inverse.column, model=inverse.model)
+
+    def _softly(self, name: str, drop: DropColumn | DropTable) -> Operation | None:
+        """The drop that keeps what it takes away; what is generated can be made again."""
+        if not self.softly or (isinstance(drop, DropColumn) and drop.column.generated):
+            return None
+        try:
+            if isinstance(drop, DropTable):
+                table = self.graph.table(drop.table.name) or drop.table
+                return SoftDropTable(table=table, model=drop.model)
+            there = self.graph.table(drop.table)
+            column = there.column(drop.column.name) if there else None
+            return SoftDropColumn.of(there, column, drop.model) if there and column else None
+        except CannotDrop as error:
+            hint = "zanith_rollback --drop hard --allow-destructive drops it for good."
+            raise CannotUndo(name, f"{error.target} cannot be kept: {error.why}", hint) from error
 
     # --- a step that stopped in the middle -----------------------------------------------------
 
@@ -356,11 +408,12 @@ class Planner:
         self,
         name: str,
         artifact: ArtifactRow,
+        place: Place,
         inverse: Restoring,
         *,
         begun: bool,
     ) -> None:
-        why = blocked(self.connection, artifact, inverse, self.graph, begun=begun)
+        why = blocked(self.connection, artifact, place, inverse, self.graph, begun=begun)
         if why:
             raise CannotUndo(
                 name,
@@ -368,6 +421,43 @@ class Planner:
                 f"zanith_recover inspect {artifact.target} shows what is kept, "
                 f"zanith_recover export {artifact.target} saves it.",
             )
+
+
+# A column that has no value in a table of at most so many rows is looked at, others are kept.
+LOOKED_AT = 10_000
+
+_NO_VALUE = """\
+SELECT count(*) <= {most} AND count(*) FILTER (WHERE {holds}) = 0
+FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS some"""
+
+
+def holds_nothing(
+    connection: BaseDatabaseWrapper, drop: DropColumn | DropTable, schema: str
+) -> bool:
+    """Is there nothing to keep: an empty table, or a column in which no row has a value other than
+    the default that it was added with?"""
+    name = drop.table if isinstance(drop, DropColumn) else drop.table.name
+    if empty_tables(connection, schema, [name]):
+        return True
+    if isinstance(drop, DropTable) or drop.column.name not in columns_of(connection, name, schema):
+        return False
+    holds, column = sql.clause("value IS NOT NULL"), drop.column
+    if column.default is not None and not volatile(column.default):
+        holds = sql.clause(
+            "value::text IS DISTINCT FROM (({default})::{type})::text",
+            default=sql.catalog_text(column.default),
+            type=sql.catalog_text(column.type),
+        )
+    text = sql.compose(
+        _NO_VALUE,
+        most=sql.literal(LOOKED_AT),
+        holds=holds,
+        column=sql.ident(column.name),
+        table=sql.table(name, schema),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return bool(cursor.fetchone()[0])
 
 
 def _began(row: StepRow | None) -> bool:

@@ -275,7 +275,7 @@ def test_a_restored_artifact_is_told_from_one_that_can_be_restored(
     history: Ledger, superuser: Client
 ) -> None:
     assert results(superuser, "migrationartifact", "?recoverable=yes") == {ARTIFACT}
-    history.expire_artifact(ARTIFACT)
+    history.expire_artifacts([ARTIFACT])
     assert results(superuser, "migrationartifact", "?recoverable=yes") == set()
     assert results(superuser, "migrationartifact", "?recoverable=no") == {ARTIFACT}
     page = get(superuser, detail_url("migrationartifact", ARTIFACT))

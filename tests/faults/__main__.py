@@ -6,9 +6,9 @@ A case is the beginning of a name such as `addIndex`; none means the first examp
 `everything` one migration that holds every kind, between two of Django's, `django` those two with
 next to nothing between them, and `together` one whose steps go to the server several at a time.
 A run is killed or its backend ended, before, inside and after a statement, or while a concurrent
-build waits ("held"). `--verb` says what is cut: `apply`, the `rollback` of what it did, or `restore`, `reseed` and `purge` of
-what a drop kept, of which the cases are those that drop something. With `--world` the server restarts, the disk fills, the network drops or
-hangs.
+build waits ("held"). `--verb` says what is cut: `apply`, the `rollback` of what it did, or
+`restore`, `reseed` and `purge` of what a drop kept. With `--world` the server restarts, the disk
+fills, the network drops or hangs.
 ZANITH_TEST_SERVER says on which server; `--world` makes one of its own.
 Exit 1 where one more run did not set everything right.
 """

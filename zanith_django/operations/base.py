@@ -15,6 +15,7 @@ from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, en
 KINDS: dict[str, type[Operation]] = {}
 
 SHADOW_SCHEMA = "_zanith_shadow"
+OWN_PREFIX = "_zanith_"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,12 @@ from zanith_django.operations.column_clauses import (
     alter,
     column_clause,
     column_settings,
+    comment_on_column,
     spell_column,
 )
 from zanith_django.operations.dependents import rename_column, without_column
 from zanith_django.operations.not_null import set_not_null
+from zanith_django.operations.restored import is_restored
 from zanith_django.operations.rewrites import volatile
 from zanith_django.operations.scaffold import drop_column_if_there, take_away
 from zanith_django.operations.sequences import drop_serial, make_serial, reseed
@@ -61,7 +63,31 @@ class AddColumn(OnTable):
     def describe(self) -> str:
         return f"add column {self.target} ({spell_column(self.column)})"
 
+    def _there(self, context: Context) -> Column | None:
+        """The column that zanith_recover brought back before a model had it again."""
+        column = must_have(context.graph, self.table).column(self.column.name)
+        return (
+            column if column and is_restored(column) and column.type == self.column.type else None
+        )
+
+    def _adopt(self, there: Column, context: Context) -> Iterator[Statement]:
+        """What the column lacks. Its values stay; rows without one get the default."""
+        name, default = sql.ident(self.column.name), self.column.default
+        if default is not None:
+            yield set_default(self.table, self.column, context)
+        elif there.default is not None:
+            text = alter_table(context, self.table, "ALTER COLUMN {it} DROP DEFAULT", it=name)
+            yield Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))
+        if not self.column.nullable:
+            if default is not None:
+                yield self._fill(context)
+            yield from set_not_null(self.table, self.column.name, context)
+        yield comment_on_column(self.table, self.column.name, self.column.comment, context)
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        there = self._there(context)
+        if there:
+            return tuple(self._adopt(there, context))
         settings = column_settings(self.table, self.column, context)
         if context.quiet(self.table) or not volatile(self.column.default):
             return (add_column(self.table, self.column, context), *settings)
@@ -95,6 +121,9 @@ class AddColumn(OnTable):
         return graph.changed(self.table, lambda t: t.with_item("columns", self.column))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
+        if self._there(context) and not self.column.nullable:
+            filled = ("requires_backfill",) if self.column.default is not None else ()
+            return (*filled, "changes_column_nullable_to_not_null", "scans_table")
         filled = ("requires_backfill",) if volatile(self.column.default) else ()
         rewritten = ("rewrites_table",) if self.column.identity else ()
         if self.column.nullable or self.column.default is not None or self.column.identity:

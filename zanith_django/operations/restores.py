@@ -104,7 +104,8 @@ class RestoreColumn(OnColumn):
     """Brings a column back with its values, default, NOT NULL, constraints and indexes.
 
     `artifact_id` names what it restores; empty, it is the drop of the same migration. `key` is
-    that of an archived column's values; a soft-dropped one needs none.
+    that of an archived column's values; a soft-dropped one needs none. `lost` names plain indexes
+    that did not stay with it and are built again.
     """
 
     kind = "restoreColumn"
@@ -118,6 +119,7 @@ class RestoreColumn(OnColumn):
     exclusions: tuple[Exclusion, ...] = ()
     indexes: tuple[Index, ...] = ()
     policies: tuple[Policy, ...] = ()
+    lost: tuple[str, ...] = ()
     model: str = ""
 
     def describe(self) -> str:
@@ -135,7 +137,11 @@ class RestoreColumn(OnColumn):
         checks = self._checks(context)
         unique = self._statements(
             *(AddUnique(table=self.table, unique=unique) for unique in self.uniques),
-            *(AddIndex(table=self.table, index=index) for index in self.indexes if index.unique),
+            *(
+                AddIndex(table=self.table, index=index)
+                for index in self.indexes
+                if self._built(index)
+            ),
             context=context,
         )
         required = self._required(context)
@@ -143,6 +149,9 @@ class RestoreColumn(OnColumn):
         looking = [*_long(checks), *required.check, *_long(unique)]
         binding = [*required.end, *_brief(unique), *self._bind(context)]
         return (*begun, *looking, *(apart(binding) if looking else binding))
+
+    def _built(self, index: Index) -> bool:
+        return index.unique or index.name in self.lost
 
     def _from_archive(self, context: Context) -> tuple[Statement, ...]:
         """Nothing is demanded of a row before it has its value again."""
@@ -199,7 +208,7 @@ class RestoreColumn(OnColumn):
         probe = column_state(self.table, self.column.name, context)
         shown = [self._exclusively(renamed, probe), *self._typed(_TO_TYPE, context)]
         for index in self.indexes:
-            if not index.unique:
+            if not self._built(index):
                 hidden = dropped_name(artifact_id, index.name)
                 shown.append(rename_index(self.table, hidden, index.name, context))
         if self.column.default is not None:

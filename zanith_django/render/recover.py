@@ -9,8 +9,10 @@ from typing import Any
 
 from django.core.management.color import Style
 
+from zanith_django.keeping import without_demand
 from zanith_django.ledger import ArtifactRow
 from zanith_django.obstacles import Obstacle
+from zanith_django.operations import RestoreColumn
 from zanith_django.render.text import counted
 
 
@@ -36,6 +38,19 @@ def left_off_text(left_off: Sequence[Obstacle], style: Style) -> Iterator[str]:
     for obstacle in left_off:
         yield f"  {obstacle}"
     yield "Mend these rows; zanith_recover inspect shows the SQL of what was left off."
+
+
+def restored_text(operation: RestoreColumn, field: str) -> Iterator[str]:
+    """What to do about a column that no model has: keep it, with this field, or let it go again."""
+    column = operation.column
+    if without_demand(operation) != operation:
+        yield f"{operation.target} accepts NULL until a model has it: running code leaves it out."
+    model = operation.model or f"the model of {operation.table}"
+    yield f"To keep it, add the field to {model}:"
+    yield f"    {field or f'# the column {column.name}, of type {column.type}'}"
+    yield "then run, and deploy as usual:"
+    for command in ("zanith_generate", "zanith_plan", "zanith_apply"):
+        yield f"    manage.py {command}"
 
 
 def _listed(rows: Iterable[ArtifactRow], style: Style) -> Iterator[str]:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TextIO, cast
 
 from zanith_django.artifacts import find, older_than
 from zanith_django.conf import conf
-from zanith_django.exceptions import InvalidArgument
+from zanith_django.exceptions import InvalidArgument, NotPurged
 from zanith_django.export import FORMATS, export
-from zanith_django.ledger import Ledger
+from zanith_django.fields import field_of
+from zanith_django.ledger import ArtifactRow, Ledger
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_history import period
+from zanith_django.operations import RestoreColumn
 from zanith_django.recover import Session, cleanup, purge, reseed, restore
 from zanith_django.render.recover import (
     artifact_data,
     artifact_text,
     artifacts_text,
     left_off_text,
+    restored_text,
 )
 from zanith_django.render.text import counted
 
@@ -63,7 +67,14 @@ class Command(ZanithCommand):
             *restored,
             verb("reseed", "Refill the NULLs of a column that exists again."),
         ]
-        purged = verb("purge", "Drop what is kept for good.")
+        purged = verb("purge", "Drop what is kept for good.", artifact=False)
+        purged.add_argument("artifact", nargs="?", metavar="ARTIFACT", help=_WHAT)
+        purged.add_argument("--all", action="store_true", help="Everything that is kept.")
+        purged.add_argument(
+            "--missing",
+            action="store_true",
+            help="Record as purged what is no longer in the database.",
+        )
         cleaned = verb("cleanup", "Purge all that is older than its time.", artifact=False)
         cleaned.add_argument(
             "--older-than", metavar="PERIOD", help="As in 30d; by default RETENTION_DAYS."
@@ -114,7 +125,7 @@ class Command(ZanithCommand):
                 yield stream
                 stream.flush()
                 return
-            with open(path, "w", encoding="utf-8", newline="") as file:
+            with open(path, "w", encoding="utf-8", newline="", opener=_private) as file:
                 yield file
         except BrokenPipeError:
             pass  # whoever read it had enough
@@ -141,14 +152,16 @@ class Command(ZanithCommand):
             strict=options["strict"],
         )
         thing = "column" if column else "table"
-        target = done.operation.target
+        target = done.operation.target if done.operation else done.artifact.target
         if done.before:
             self.stdout.write(f"Nothing to do: {thing} {target} was restored already.")
             return
-        rows = done.artifact.row_count or 0
-        kept = counted(rows, "value" if column else "row")
+        kept = counted(done.count, "value" if column else "row")
         self.stdout.write(str(self.style.SUCCESS(f"Restored {thing} {target} with its {kept}.")))
         self.say(left_off_text(done.left_off, self.style))
+        if isinstance(done.operation, RestoreColumn):
+            field = field_of(self.connection, done.artifact, done.operation)
+            self.say(restored_text(done.operation, field))
 
     def _reseed(self, options: dict[str, Any]) -> None:
         rows = reseed(self.connection, options["artifact"], self._session(options))
@@ -157,17 +170,48 @@ class Command(ZanithCommand):
     # --- letting go ----------------------------------------------------------------------------
 
     def _purge(self, options: dict[str, Any]) -> None:
+        if options["all"] is bool(options["artifact"]):
+            raise InvalidArgument("Name an artifact, or add --all.")
+        if options["all"]:
+            self._purge_all(options)
+            return
         artifact = find(self.ledger, options["artifact"])
         if not options["yes"]:
             raise InvalidArgument(
                 f"Purging {artifact.target} drops its values for good.", "Add --yes to mean it."
             )
-        gone = purge(self.connection, artifact.id, self._session(options))
-        self.stdout.write(
-            f"Purged {artifact.target}."
-            if gone
-            else f"Nothing to do: {artifact.target} was restored or purged already."
+        session = self._session(options)
+        gone = purge(self.connection, artifact.id, session, missing=options["missing"])
+        self._say_gone(gone)
+        if not gone:
+            text = f"Nothing to do: {artifact.target} was restored or purged already."
+            self.stdout.write(text)
+
+    def _purge_all(self, options: dict[str, Any]) -> None:
+        found = [row for row in self.ledger.artifacts() if row.expires_at is None]
+        if not found:
+            self.stdout.write("Nothing to do: nothing is kept.")
+        elif not options["yes"]:
+            self.stdout.write("Kept, to be dropped for good:")
+            self.say(f"  {row.target}  {row.id}" for row in found)
+            raise InvalidArgument("Nothing was dropped.", "Add --yes to mean it.")
+        else:
+            self._clean(timedelta(), options)
+
+    def _say_gone(self, gone: Iterable[ArtifactRow]) -> None:
+        for row in gone:
+            self.stdout.write(f"Purged {row.target}.")
+
+    def _clean(self, age: timedelta, options: dict[str, Any]) -> None:
+        """Exit 1 where something could not be purged, once all that could be is."""
+        done = cleanup(
+            self.connection, age, self._session(options), missing=options.get("missing", False)
         )
+        self._say_gone(done.gone)
+        for error in done.failed:
+            self.stderr.write(f"{error}\n{error.hint}", self.style.ERROR)
+        if done.failed:
+            raise NotPurged(len(done.failed))
 
     def _cleanup(self, options: dict[str, Any]) -> None:
         age = (
@@ -185,8 +229,7 @@ class Command(ZanithCommand):
             if options["dry_run"]:
                 return
             raise InvalidArgument("Nothing was dropped.", "Add --yes to mean it.")
-        for row in cleanup(self.connection, age, self._session(options)):
-            self.stdout.write(f"Purged {row.target}.")
+        self._clean(age, options)
 
     def _session(self, options: dict[str, Any]) -> Session:
         return Session(options["lock_wait"], self._say)
@@ -194,6 +237,11 @@ class Command(ZanithCommand):
     def _say(self, words: str) -> None:
         """What waits and retries tell; stdout belongs to the answer."""
         self.stderr.write(words, self.style.NOTICE)
+
+
+def _private(path: str, flags: int) -> int:
+    """A new file is for nobody else to read: it may hold what the database guards."""
+    return os.open(path, flags, 0o600)
 
 
 def _days(age: timedelta) -> str:

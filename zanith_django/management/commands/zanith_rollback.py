@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
 from zanith_django.audit import Outcome
+from zanith_django.diff import HARD, SOFT
 from zanith_django.ledger import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
@@ -28,6 +30,21 @@ class Command(ZanithCommand):
             "--to", default="", metavar="ID", help="Undo all that is newer; this one stays."
         )
         parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
+        parser.add_argument(
+            "--drop",
+            choices=(SOFT, HARD),
+            default=SOFT,
+            help="soft, the default, hides what goes with its values; hard drops it for good.",
+        )
+        parser.add_argument(
+            "--allow-destructive",
+            action="store_true",
+            default=None,
+            help="Allow --drop hard to drop columns and tables that hold anything.",
+        )
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_true", help="Ask nothing on a terminal."
+        )
         add_lock_wait(parser)
 
     def run(self, **options: Any) -> None:
@@ -35,11 +52,14 @@ class Command(ZanithCommand):
         chosen = Options(
             count=options["steps"],
             to=options["to"],
+            drop=options["drop"],
+            allow_destructive=options["allow_destructive"],
             dry_run=options["dry_run"],
             lock_wait=options["lock_wait"],
             verbosity=max(options["verbosity"] - 1, 0),
         )
         reporter = _TerminalReporter(self.stdout, self.style, chosen, options["verbosity"])
+        reporter.asks = not options["no_input"] and sys.stdin is not None and sys.stdin.isatty()
         reporter.done(rollback(connection, chosen, reporter))
 
 
@@ -51,6 +71,7 @@ class _TerminalReporter(Reporter):
     ) -> None:
         self.stdout, self.style = stdout, style
         self.options, self.verbosity = options, verbosity
+        self.asks = False
 
     def _say(self, text: str) -> None:
         if self.verbosity > 0:
@@ -68,6 +89,12 @@ class _TerminalReporter(Reporter):
             apps = ", ".join(labels)
             self._say(f"{mark}Newer, and run by Django: migrations of {apps}. They stay;")
             self._say(f"{mark}manage.py migrate <app> <migration> takes them back.")
+
+    def may_set_aside(self, targets: Sequence[str]) -> bool:
+        self._say("Set aside with their values, for zanith_recover to bring back or purge:")
+        for target in targets:
+            self._say(f"  {target}")
+        return not self.asks or input("Roll back? [y/N] ").strip().lower() in ("y", "yes")
 
     def migration_started(self, migration: UndoMigration) -> None:
         if not self.options.dry_run:

@@ -1,0 +1,311 @@
+"""Where the database has what a drop kept, and the note there that says how to bring it back.
+
+The note is the comment on the kept column or table. Only the owner can write it, it follows its
+table through renames, moves, later drops and a dump, and all that is executed comes from it: the
+rows of the ledger are data, and whoever may write them makes the runner run nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django import sql
+from zanith_django.exceptions import ArtifactForged, CannotRestore
+from zanith_django.ledger import ArtifactRow
+from zanith_django.operations import RestoreColumn, RestoreTable
+from zanith_django.operations.base import SHADOW_SCHEMA, Artifact, dropped_name, from_data
+from zanith_django.operations.kept import archive_name
+from zanith_django.operations.restored import restored_comment
+from zanith_django.schema.graph import SchemaGraph, TableName
+
+Restoring = RestoreColumn | RestoreTable
+
+_NOTE = "Kept by zanith. "
+_ID = re.compile(r"(.+?)::((?:soft_drop|archive|rebuild)_(?:column|table))::(.+)", re.DOTALL)
+
+# By its note, wherever and under whichever name it is; else by the name that only its id makes.
+_FIND = """\
+SELECT n.nspname, c.relname, coalesce(a.attname, ''), c.oid, d.description,
+       c.relowner::regrole::text
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute a
+       ON {column} AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_description d
+       ON d.classoid = 'pg_catalog.pg_class'::regclass AND d.objoid = c.oid
+      AND d.objsubid = coalesce(a.attnum, 0)
+WHERE c.relkind IN ('r', 'p') AND coalesce(a.attinhcount, 0) = 0
+  AND (starts_with(d.description, {note})
+       OR CASE WHEN {column} THEN a.attname ELSE c.relname END = {name})
+ORDER BY starts_with(d.description, {note}) DESC NULLS LAST"""
+
+_TABLES = """\
+SELECT name, to_regclass(name)::oid,
+       (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+FROM unnest({names}::text[]) AS name"""
+
+_RENAMED = """\
+SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = {oid} AND (SELECT oid FROM pg_catalog.pg_database
+                         WHERE datname = current_database()) = {database}"""
+
+_INDEXES = """\
+SELECT c.relname FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {oid}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the database has something kept: a table, and the column in it ("" for a table).
+    `hidden` tells that it has the name of ours still: a restore that began gave it another."""
+
+    table: TableName
+    column: str
+    oid: int
+    hidden: bool
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}" if self.column else str(self.table)
+
+    @property
+    def aside(self) -> bool:
+        """Its whole table is hidden."""
+        return self.table.schema == SHADOW_SCHEMA
+
+
+def locate(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Place | None:
+    """Where what the artifact stands for is now; None where the database has it no more.
+
+    Raises `ArtifactForged` for a row of the ledger that does not fit its own id, and where more
+    than one thing has the name.
+    """
+    name = _kept_name(artifact)
+    in_table = artifact.source_column is not None and not artifact.archived
+    found = _rows(
+        connection,
+        sql.compose(
+            _FIND,
+            column=sql.literal(in_table),
+            note=sql.literal(_opening(artifact.id)),
+            name=sql.literal(name),
+        ),
+    )
+    noted = [row for row in found if (row[4] or "").startswith(_opening(artifact.id))]
+    for rows in (noted, found):
+        if len(rows) > 1:
+            places = ", ".join(f"{row[0]}.{row[1]} of {row[5]}" for row in rows)
+            raise ArtifactForged(artifact.id, f"several tables claim to hold it: {places}")
+        for schema, table, column, oid, text, _ in rows:
+            place = column if in_table else artifact.source_column or ""
+            hidden = name == (column if in_table else table)
+            return Place(TableName(schema, table), place, oid, hidden, _read(text or ""))
+    return None
+
+
+def count_of(connection: BaseDatabaseWrapper, place: Place) -> int:
+    """The rows, or the values of the column."""
+    counted = sql.ident(place.column) if place.column else sql.clause("*")
+    table = sql.table(place.table, place.table.schema)
+    text = sql.compose("SELECT count({it}) FROM {table}", it=counted, table=table)
+    return int(_rows(connection, text)[0][0])
+
+
+def _kept_name(artifact: ArtifactRow) -> str:
+    """The name under which it is kept, which its id alone makes. Raises `ArtifactForged`."""
+    match = _ID.fullmatch(artifact.id)
+    kind = match[2] if match else ""
+    table = archive_name(artifact.id) if artifact.archived else None
+    name = table.name if table else dropped_name(artifact.id)
+    in_table = kind == "soft_drop_column"
+    told = {
+        "artifact_type": artifact.artifact_type == kind,
+        "migration_id": match and f"{match[1]}:".startswith(f"{artifact.migration_id}:"),
+        "physical_name": artifact.physical_name
+        == (name if in_table else str(TableName(SHADOW_SCHEMA, name))),
+        "source_column": kind.endswith("column") is (artifact.source_column is not None),
+        "source_table": artifact.target in _targets(artifact),
+    }
+    for column, right in told.items():
+        if not right:
+            raise ArtifactForged(artifact.id, f"its {column} is not what its id says")
+    return name
+
+
+def _targets(artifact: ArtifactRow) -> tuple[str, str]:
+    parts = [artifact.source_table, *filter(None, [artifact.source_column])]
+    return ".".join(parts), ".".join((artifact.source_schema, *parts))
+
+
+# --- the note ------------------------------------------------------------------------------------
+
+
+def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str) -> None:
+    """The definition of what is kept, as the comment on it; in the transaction of the drop."""
+    restore = artifact.metadata["restore"]
+    operation = from_data(restore)
+    names = {str(name): str(sql.table(name, schema)) for name in operation.tables}
+    rows = _rows(connection, sql.compose(_TABLES, names=sql.literal([*names.values()])))
+    oids = {spelled: oid for spelled, oid, _ in rows if oid}
+    note = {
+        "artifact": artifact.id,
+        "restore": restore,
+        "database": rows[0][2],
+        "tables": {name: oids[spelled] for name, spelled in names.items() if spelled in oids},
+    }
+    if artifact.type == "soft_drop_column":
+        place = sql.clause(
+            "COLUMN {table}.{column}",
+            table=sql.table(artifact.table, schema),
+            column=sql.ident(artifact.physical_name),
+        )
+    else:
+        table = sql.table(TableName.of(artifact.physical_name), SHADOW_SCHEMA)
+        place = sql.clause("TABLE {table}", table=table)
+    text = sql.literal(f"{_NOTE}{json.dumps(note)}")
+    _execute(connection, sql.compose("COMMENT ON {place} IS {text}", place=place, text=text))
+
+
+def write_restored(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
+    """A table gets the comment that it had; a column a note that no model may know it yet, and
+    that the step which adds it takes it as it is. In the transaction that ends the restore."""
+    if isinstance(operation, RestoreColumn):
+        required = not operation.column.nullable
+        _comment(connection, operation, restored_comment(required=required), schema)
+    else:
+        clear_note(connection, operation, schema)
+
+
+def clear_note(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
+    """The comment that it had; in the transaction that ends its restore."""
+    holder = operation.column if isinstance(operation, RestoreColumn) else operation.table
+    _comment(connection, operation, holder.comment, schema)
+
+
+def _comment(
+    connection: BaseDatabaseWrapper, operation: Restoring, comment: str, schema: str
+) -> None:
+    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
+    place = sql.clause("TABLE {table}", table=sql.table(name, schema))
+    if isinstance(operation, RestoreColumn):
+        place = sql.clause(
+            "COLUMN {table}.{column}",
+            table=sql.table(operation.table, schema),
+            column=sql.ident(operation.column.name),
+        )
+    said = sql.literal(comment or None)
+    _execute(connection, sql.compose("COMMENT ON {place} IS {said}", place=place, said=said))
+
+
+def without_demand(operation: Restoring) -> Restoring:
+    """The restore of a column that code may leave out which does not know it: NULL is allowed
+    unless a default or a sequence makes a value."""
+    if not isinstance(operation, RestoreColumn):
+        return operation
+    column = operation.column
+    if column.nullable or column.default is not None or column.identity or column.generated:
+        return operation
+    return dataclasses.replace(operation, column=dataclasses.replace(column, nullable=True))
+
+
+def _opening(artifact_id: str) -> str:
+    """How the note of an artifact begins, and no other."""
+    return f'{_NOTE}{{"artifact": {json.dumps(artifact_id)},'
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text.removeprefix(_NOTE)) if text.startswith(_NOTE) else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+# --- what brings it back -------------------------------------------------------------------------
+
+
+def definition(
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, graph: SchemaGraph
+) -> Restoring:
+    """The operation that the drop wrote down, with tables that were renamed since by the names
+    that they have in `graph`. Raises `CannotRestore` where the note is gone."""
+    data = place.note.get("restore")
+    operation = from_data(data) if isinstance(data, dict) else None
+    if not isinstance(operation, RestoreColumn | RestoreTable):
+        raise CannotRestore(
+            artifact.id,
+            f"the comment on {place} that said how to bring it back is gone",
+            f"Its values are there: zanith_recover export {artifact.target} saves them.",
+        )
+    names = {
+        name: now
+        for name in operation.tables
+        if name not in graph and (now := _renamed(connection, place, name, graph))
+    }
+    renamed = _with_tables(operation, names)
+    assert isinstance(renamed, RestoreColumn | RestoreTable)
+    if isinstance(renamed, RestoreColumn) and not artifact.archived:
+        return dataclasses.replace(renamed, lost=_lost_indexes(connection, renamed, place))
+    return renamed
+
+
+def _renamed(
+    connection: BaseDatabaseWrapper, place: Place, name: TableName, graph: SchemaGraph
+) -> TableName | None:
+    """The present name of a table that was called otherwise; a number of another database, from
+    which this one was loaded, says nothing."""
+    oid, database = place.note.get("tables", {}).get(str(name)), place.note.get("database")
+    if not isinstance(oid, int) or not isinstance(database, int):
+        return None
+    text = sql.compose(_RENAMED, oid=sql.literal(oid), database=sql.literal(database))
+    for schema, table in _rows(connection, text):
+        return TableName("" if schema == graph.default_schema else schema, table)
+    return None
+
+
+def _with_tables(value: Any, names: Mapping[TableName, TableName]) -> Any:
+    """The same value with other names of tables in it."""
+    if isinstance(value, TableName):
+        return names.get(value, value)
+    if isinstance(value, tuple):
+        return tuple(_with_tables(item, names) for item in value)
+    if names and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(
+            value, **{name: _with_tables(item, names) for name, item in fields.items()}
+        )
+    return value
+
+
+def _lost_indexes(
+    connection: BaseDatabaseWrapper, operation: RestoreColumn, place: Place
+) -> tuple[str, ...]:
+    """Indexes that did not come along when the table was archived and made again."""
+    there = {
+        name for (name,) in _rows(connection, sql.compose(_INDEXES, oid=sql.literal(place.oid)))
+    }
+    return tuple(
+        index.name
+        for index in operation.indexes
+        if not index.unique
+        and there.isdisjoint((index.name, dropped_name(operation.artifact_id, index.name)))
+    )
+
+
+def _rows(connection: BaseDatabaseWrapper, text: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return list(cursor.fetchall())
+
+
+def _execute(connection: BaseDatabaseWrapper, text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(text)

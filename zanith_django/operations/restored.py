@@ -1,0 +1,18 @@
+"""The comment on a column that zanith_recover brought back, until a model has it again."""
+
+from __future__ import annotations
+
+from zanith_django.schema.graph import Column
+
+_RESTORED = "Restored by zanith"
+
+
+def restored_comment(*, required: bool) -> str:
+    """Says too whether the column was NOT NULL."""
+    note = "; NOT NULL waits until a model has it" if required else ""
+    return f"{_RESTORED}{note}."
+
+
+def is_restored(column: Column | None) -> bool:
+    """The column came back, and no migration has added it since."""
+    return column is not None and column.comment.startswith(_RESTORED)
