@@ -337,6 +337,7 @@ def columns_of(
     text = sql.compose(_COLUMNS, table=sql.regclass(table, schema or table.schema))
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SET LOCAL search_path = pg_catalog")
+        cursor.execute("SET LOCAL quote_all_identifiers = off")
         cursor.execute(text)
         found = dict(cursor.fetchall())
         transaction.set_rollback(True, using=connection.alias)

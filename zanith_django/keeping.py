@@ -20,14 +20,13 @@ from zanith_django import sql
 from zanith_django.exceptions import ArtifactForged, CannotRestore
 from zanith_django.ledger import ArtifactRow
 from zanith_django.operations import RestoreColumn, RestoreTable
-from zanith_django.operations.base import SHADOW_SCHEMA, Artifact, dropped_name, from_data
+from zanith_django.operations.base import NOTE, SHADOW_SCHEMA, Artifact, dropped_name, from_data
 from zanith_django.operations.kept import archive_name
 from zanith_django.operations.restored import restored_comment
 from zanith_django.schema.graph import SchemaGraph, TableName
 
 Restoring = RestoreColumn | RestoreTable
 
-_NOTE = "Kept by zanith. "
 _ID = re.compile(r"(.+?)::((?:soft_drop|archive|rebuild)_(?:column|table))::(.+)", re.DOTALL)
 
 # By its note, wherever and under whichever name it is; else by the name that only its id makes.
@@ -50,6 +49,8 @@ _TABLES = """\
 SELECT name, to_regclass(name)::oid,
        (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 FROM unnest({names}::text[]) AS name"""
+
+_COMMENT = "SELECT obj_description({table}::regclass, 'pg_class')"
 
 _RENAMED = """\
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
@@ -170,7 +171,9 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
     else:
         table = sql.table(TableName.of(artifact.physical_name), SHADOW_SCHEMA)
         place = sql.clause("TABLE {table}", table=table)
-    text = sql.literal(f"{_NOTE}{json.dumps(note)}")
+        found = sql.compose(_COMMENT, table=sql.regclass(TableName.of(artifact.physical_name), ""))
+        note |= _read(_rows(connection, found)[0][0] or "")
+    text = sql.literal(f"{NOTE}{json.dumps(note)}")
     _execute(connection, sql.compose("COMMENT ON {place} IS {text}", place=place, text=text))
 
 
@@ -218,12 +221,12 @@ def without_demand(operation: Restoring) -> Restoring:
 
 def _opening(artifact_id: str) -> str:
     """How the note of an artifact begins, and no other."""
-    return f'{_NOTE}{{"artifact": {json.dumps(artifact_id)},'
+    return f'{NOTE}{{"artifact": {json.dumps(artifact_id)},'
 
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text.removeprefix(_NOTE)) if text.startswith(_NOTE) else {}
+        told = json.loads(text.removeprefix(NOTE)) if text.startswith(NOTE) else {}
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}

@@ -13,6 +13,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from zanith_django.operations import (
+    AddCheck,
+    AddForeignKey,
+    AddIndex,
+    AddUnique,
     AlterForeignKey,
     AlterPrimaryKey,
     ArchiveColumn,
@@ -44,6 +48,18 @@ _DROPS: Final[dict[type[Operation], tuple[str, str]]] = {
 }
 
 
+_Add = AddUnique | AddForeignKey | AddCheck | AddIndex
+
+# {kind: (the part of a table it adds to, its field with what it adds)}. What is there exactly so
+# came back with a column, or was made by an attempt that was cut off before it said so.
+_ADDS: Final[dict[type[Operation], tuple[str, str]]] = {
+    AddUnique: ("uniques", "unique"),
+    AddForeignKey: ("foreign_keys", "foreign_key"),
+    AddCheck: ("checks", "check"),
+    AddIndex: ("indexes", "index"),
+}
+
+
 def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
     """The operation as this database needs it; None where it has nothing to do there.
 
@@ -60,6 +76,9 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
         return _whole_column(operation, found)
     if isinstance(operation, _Drop):
         return _drop(operation, found)
+    if isinstance(operation, _Add):
+        part, field = _ADDS[type(operation)]
+        return None if getattr(operation, field) in getattr(found, part) else operation
     if isinstance(operation, RenameIndex | RenameConstraint):
         return _rename(operation, found)
     if isinstance(operation, AlterForeignKey):

@@ -428,7 +428,7 @@ LOOKED_AT = 10_000
 
 _NO_VALUE = """\
 SELECT count(*) <= {most} AND count(*) FILTER (WHERE {holds}) = 0
-FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS some"""
+FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS looked_at"""
 
 
 def holds_nothing(

@@ -15,6 +15,7 @@ from zanith_django import sql
 from zanith_django.exceptions import CannotDrop
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
+    NOTE,
     SHADOW_SCHEMA,
     Artifact,
     Context,
@@ -73,6 +74,7 @@ _SPELLING = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmlbinary": "base64",
+    "quote_all_identifiers": "off",
 }
 
 # The drop is tried and taken back, before hours go into a copy: what depends on the column or
@@ -91,6 +93,69 @@ DO $zanith$ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'ZZ001';
   EXCEPTION WHEN SQLSTATE 'ZZ001' THEN NULL;
   END;
+END $zanith$"""
+
+
+# Columns that were soft-dropped before take along the notes that say how to bring them back; and
+# the archive has a list of what no graph tells of a table, for the day on which it is made again.
+_CARRY = """\
+DO $zanith$ DECLARE it record; also jsonb; BEGIN
+  FOR it IN
+    SELECT attname, col_description(attrelid, attnum) AS note FROM pg_catalog.pg_attribute
+    WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+      AND starts_with(attname, '_zanith_dropped_')
+  LOOP
+    EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', {archive}::regclass, it.attname, it.note);
+  END LOOP;
+  SELECT coalesce(jsonb_agg(text ORDER BY place, text), '[]') INTO also FROM (
+    SELECT format('%I.%I', n.nspname, c.relname) AS name, c.*
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = {table}::regclass
+  ) AS of, LATERAL (
+    SELECT 1 AS place, format('ALTER TABLE %s OWNER TO %s', name, relowner::regrole) AS text
+    UNION ALL
+    SELECT 2, format('GRANT %s ON TABLE %s TO %s%s', privilege_type, name,
+                     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+                     CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM aclexplode(relacl)
+    UNION ALL
+    SELECT 2, format('GRANT %s (%I) ON TABLE %s TO %s%s', privilege_type, attname, name,
+                     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+                     CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pg_catalog.pg_attribute a, aclexplode(a.attacl)
+    WHERE a.attrelid = of.oid AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 3, format('ALTER TABLE %s REPLICA IDENTITY %s', name,
+                     CASE relreplident WHEN 'n' THEN 'NOTHING' ELSE 'FULL' END)
+    WHERE relreplident IN ('n', 'f')
+    UNION ALL
+    SELECT 3, format('ALTER TABLE %s CLUSTER ON %I', name, x.relname)
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    WHERE i.indrelid = of.oid AND i.indisclustered
+    UNION ALL
+    SELECT 3, format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', name, x.relname)
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    WHERE i.indrelid = of.oid AND i.indisreplident
+    UNION ALL
+    SELECT 4, format('ALTER PUBLICATION %I ADD TABLE %s%s%s', p.pubname, name,
+      (SELECT format(' (%s)', string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
+       FROM pg_catalog.pg_attribute a
+       WHERE a.attrelid = of.oid AND a.attnum = ANY (r.prattrs::int2[])
+       HAVING count(*) > 0),
+      ' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')')
+    FROM pg_catalog.pg_publication_rel r
+    JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = of.oid
+  ) AS told;
+  EXECUTE format('COMMENT ON TABLE %s IS %L', {archive}::regclass,
+                 {opening} || jsonb_build_object('also', also));
+END $zanith$"""
+
+# What an archive was made of is dropped only together with the end of it: then no other copy is.
+_ONLY_COPY = """\
+DO $zanith$ BEGIN
+  IF to_regclass({archive}) IS NOT NULL AND NOT ({there}) THEN
+    RAISE EXCEPTION 'the archive % holds the only copy of %', {archive}, {target};
+  END IF;
 END $zanith$"""
 
 
@@ -132,8 +197,23 @@ class _Archiving(Operation):
     def recoverable(self) -> bool:
         return True
 
+    def artifact_of(self, context: Context) -> str:
+        raise NotImplementedError
+
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return take_away(self.statements(context), self.tables, context)
+        """Only zanith_recover purge drops an archive whose values are nowhere else."""
+        text = sql.compose(
+            _ONLY_COPY,
+            archive=sql.regclass(archive_name(self.artifact_of(context)), SHADOW_SCHEMA),
+            there=self._is_there(context),
+            target=sql.literal(self.target),
+        )
+        staged = take_away(self.statements(context), self.tables, context)
+        return (Statement(text, Lock.NONE), *staged)
+
+    def _is_there(self, context: Context) -> sql.Composable:
+        """A condition: what it archives has not been dropped."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +247,7 @@ class _Archive:
         begun = [*self._begin(rows=False), *copying.begin()]
         counted = [_pinned(), self._counted()]
         ended = [_pinned(), self._locked(), self._last(copying)]
-        gone = [*self.drop, *copying.end(triggers=bool(self.columns))]
+        gone = [*self._carried(), *self.drop, *copying.end(triggers=bool(self.columns))]
         return (
             *begun,
             copying.copy(),
@@ -179,7 +259,20 @@ class _Archive:
     def _at_once(self) -> tuple[Statement, ...]:
         """Nobody uses the table: one transaction."""
         made = self._begin(rows=True)
-        return (made[0], self._locked(), *made[1:], _pinned(), self._counted(), *self.drop)
+        counted = (_pinned(), self._counted())
+        return (made[0], self._locked(), *made[1:], *counted, *self._carried(), *self.drop)
+
+    def _carried(self) -> list[Statement]:
+        """What goes with a whole table beside its rows."""
+        if self.columns:
+            return []
+        text = sql.compose(
+            _CARRY,
+            table=sql.regclass(self.table, self.context.schema),
+            archive=sql.regclass(self.name, SHADOW_SCHEMA),
+            opening=sql.literal(NOTE),
+        )
+        return [Statement(text, Lock.NONE)]
 
     def _begin(self, *, rows: bool) -> list[Statement]:
         made = sql.compose(
@@ -372,6 +465,14 @@ class ArchiveColumn(OnColumn, _Archiving):
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_column", self.target)
 
+    def _is_there(self, context: Context) -> sql.Composable:
+        return sql.clause(
+            "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass({table}) "
+            "AND attname = {column} AND NOT attisdropped)",
+            table=sql.regclass(self.table, context.schema),
+            column=sql.literal(self.column.name),
+        )
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return self._archive(context).statements()
 
@@ -453,6 +554,10 @@ class ArchiveTable(OnWholeTable, _Archiving):
 
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_table", self.target)
+
+    def _is_there(self, context: Context) -> sql.Composable:
+        table = sql.regclass(self.table.name, context.schema)
+        return sql.clause("to_regclass({table}) IS NOT NULL", table=table)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return self._archive(context).statements()

@@ -16,6 +16,8 @@ KINDS: dict[str, type[Operation]] = {}
 
 SHADOW_SCHEMA = "_zanith_shadow"
 OWN_PREFIX = "_zanith_"
+NOTE = "Kept by zanith. "
+"""How the comment on something kept begins; JSON follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     KINDS,
+    NOTE,
     SHADOW_SCHEMA,
     Batches,
     Context,
@@ -81,7 +82,7 @@ BEGIN
     SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type,
            CASE WHEN c.oid IS NULL THEN ''
                 ELSE format(' COLLATE %I.%I', c.collnamespace::regnamespace::name, c.collname) END
-           AS collation
+           AS collation, col_description(a.attrelid, a.attnum) AS note
     FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation AND c.oid <> t.typcollation
@@ -91,11 +92,27 @@ BEGIN
   LOOP
     EXECUTE format('ALTER TABLE %s ADD %I %s%s', {table}::regclass, hidden.attname,
                    hidden.type, hidden.collation);
+    EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', {table}::regclass, hidden.attname,
+                   hidden.note);
   END LOOP;
   SELECT string_agg(quote_ident(attname), ', ') INTO names FROM pg_catalog.pg_attribute
   WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
   EXECUTE format('INSERT INTO %1$s (%3$s) OVERRIDING SYSTEM VALUE SELECT %3$s FROM %2$s',
                  {table}::regclass, {archive}::regclass, names);
+END $zanith$"""
+
+
+# What the comment on the archive lists: owner, grants, replica identity, publications.
+_ALSO = """\
+DO $zanith$ DECLARE it text; note text := obj_description({archive}::regclass, 'pg_class');
+BEGIN
+  IF starts_with(note, {opening}) THEN
+    FOR it IN SELECT jsonb_array_elements_text(
+      substr(note, length({opening}) + 1)::jsonb -> 'also')
+    LOOP
+      EXECUTE it;
+    END LOOP;
+  END IF;
 END $zanith$"""
 
 
@@ -351,6 +368,9 @@ class RestoreTable(OnWholeTable):
             table=sql.regclass(name, context.schema),
             archive=sql.regclass(archive, SHADOW_SCHEMA),
         )
+        also = sql.compose(
+            _ALSO, archive=sql.regclass(archive, SHADOW_SCHEMA), opening=sql.literal(NOTE)
+        )
         more: list[Operation] = [AddIndex(table=name, index=index) for index in table.indexes]
         more += [CreatePolicy(table=name, policy=policy) for policy in table.policies]
         if table.row_security:
@@ -363,6 +383,7 @@ class RestoreTable(OnWholeTable):
             *(reseed(name, column, context) for column in self._sequences()),
             *(statement for item in more for statement in item.statements(new)),
             *make_triggers(name, table.triggers, context),
+            Statement(also, Lock.ACCESS_EXCLUSIVE, (name,)),
         ]
 
     def _probe(self, context: Context) -> str:
