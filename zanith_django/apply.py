@@ -674,9 +674,9 @@ class _DjangoWork:
             self._run.tell_finished(self.migration, self.steps[number], seconds)
         self.ended.add(number)
 
-    def kept(self) -> str:
+    def kept(self) -> str | None:
         row = self._deferred()
-        return row.sql if row and row.status in _LEFT else ""
+        return "" if row is None else row.sql if row.status in _LEFT else None
 
     def keep(self, text: str) -> None:
         row = self._deferred()

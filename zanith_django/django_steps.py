@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Protocol
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.migration import Migration as DjangoMigration
@@ -17,7 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState, StateApps
 
 from zanith_django.concurrent_indexes import resuming_editor
-from zanith_django.exceptions import InconsistentRecord
+from zanith_django.exceptions import DeferredChanged, InconsistentRecord
 from zanith_django.operations.base import PythonCall
 from zanith_django.operations.data import WHOLE
 from zanith_django.schema import collector
@@ -154,8 +154,9 @@ class Listener(Protocol):
     def finish(self, number: int, text: str) -> None:
         """It ran, as this SQL."""
 
-    def kept(self) -> str:
-        """The SQL that an earlier run left for the end. Only of a migration that is not atomic."""
+    def kept(self) -> str | None:
+        """What the ledger says is left for the end, to be compared and never run; None where an
+        earlier run came to its end. Only of a migration that is not atomic."""
 
     def keep(self, text: str) -> None:
         """This SQL is left for the end as things stand. Told as `kept` is asked."""
@@ -188,8 +189,6 @@ def run_django_migration(
     steps = _itself if has_own_apply(migration) else _one_by_one
     own = connection.schema_editor() if migration.atomic else resuming_editor(connection)
     with own as editor:
-        if not migration.atomic and (kept := told.kept()):
-            editor.deferred_sql.append(kept)
         state = steps(migration, state, editor, told)
         _run_deferred(editor, told)
         with transaction.atomic(using=connection.alias):
@@ -205,20 +204,61 @@ def _one_by_one(
     told: Listener,
 ) -> ProjectState:
     """Run the operations of a migration; the state behind it."""
+    skipped = False
     for number, operation in enumerate(migration.operations, 1):
         if isinstance(operation, RunPython) and not does_nothing(operation):
             _render_whole(state)
         old = state.clone()
         operation.state_forwards(migration.app_label, state)
         if told.skip(number):
+            _defer_again(migration, operation, old, state, editor)
+            skipped = True
             continue
+        if skipped:
+            _keep_rest(migration, editor, told)
+            skipped = False
         told.start(number)
         run = partial(_one, migration, number, operation, old, state, editor, told)
         if _has_own_transaction(migration, operation):
             told.retrying(number, run)
         else:
             run()
+    if skipped:
+        _keep_rest(migration, editor, told)
     return state
+
+
+def _defer_again(
+    migration: DjangoMigration,
+    operation: DjangoMigrationOperation,
+    old: ProjectState,
+    new: ProjectState,
+    editor: BaseDatabaseSchemaEditor,
+) -> None:
+    """Have an operation that is done say what it leaves for the end, without running anything.
+    One that looks for what it has removed fails, and leaves nothing."""
+    inner = reaching_database(operation)
+    if not all(_is_plain(each) and not isinstance(each, _OPAQUE) for each in inner):
+        return
+    editor.collect_sql, editor.collected_sql = True, []
+    try:
+        with suppress(ValueError, DatabaseError):
+            operation.database_forwards(migration.app_label, editor, old, new)
+    finally:
+        editor.collect_sql = False
+
+
+def _keep_rest(
+    migration: DjangoMigration, editor: BaseDatabaseSchemaEditor, told: Listener
+) -> None:
+    """Of what the operations that are done leave for the end, an earlier run may have done the
+    beginning: what the ledger says is left must be the rest."""
+    kept, statements = told.kept(), list(editor.deferred_sql)
+    places = range(len(statements) + (not kept))
+    rests = [statements[place:] for place in places if _text(statements[place:]) == (kept or "")]
+    if kept is not None and (not rests or (statements and not kept)):
+        raise DeferredChanged(f"{migration.app_label}.{migration.name}")
+    editor.deferred_sql[:] = rests[0] if kept is not None else []
 
 
 def _one(
@@ -254,6 +294,8 @@ def _itself(
 ) -> ProjectState:
     """Let a migration apply itself, as Django would; the state that it leaves."""
     if told.skip(1):
+        if told.kept():  # only its own code knows what it left for the end
+            raise DeferredChanged(f"{migration.app_label}.{migration.name}")
         return migration.mutate_state(state, preserve=False)
     told.start(1)
     ran: list[str] = []
@@ -333,10 +375,13 @@ def _has_own_transaction(migration: DjangoMigration, operation: DjangoMigrationO
     """Of a migration that is not atomic: does this operation run in a transaction? It may ask for
     one; and those of Django that only change tables have one from us, so that none is half done
     when a runner is killed."""
-    plain = type(operation).__module__.startswith(_PLAIN_OPERATIONS)
     return not migration.atomic and bool(
-        operation.atomic or (plain and not isinstance(operation, _OPAQUE))
+        operation.atomic or (_is_plain(operation) and not isinstance(operation, _OPAQUE))
     )
+
+
+def _is_plain(operation: DjangoMigrationOperation) -> bool:
+    return type(operation).__module__.startswith(_PLAIN_OPERATIONS)
 
 
 def _run_deferred(editor: BaseDatabaseSchemaEditor, told: Listener) -> None:

@@ -277,6 +277,22 @@ class NotPurged(Refusal):
         return f"{self.count} could not be purged."
 
 
+class DeferredChanged(Refusal):
+    """What the ledger says is left of a Django migration is not what its operations leave."""
+
+    hint = "Restore the file from version control, or the row from a backup of the ledger."
+
+    def __init__(self, migration: str) -> None:
+        self.migration = migration
+        super().__init__(migration)
+
+    def __str__(self) -> str:
+        return (
+            f"The SQL left for the end of {self.migration} in the ledger is not what its "
+            "operations leave: the file was edited, or the row."
+        )
+
+
 class ArtifactForged(Refusal):
     """A row of the ledger was changed by someone else: nothing is run because of it."""
 
