@@ -1,4 +1,4 @@
-"""System checks: settings that cannot be meant, and a driver that zanith cannot use."""
+"""System checks: invalid settings, an unusable driver, a ledger that other roles may write."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
 
 from zanith_django.conf import problems
 from zanith_django.exceptions import BadSetting
+from zanith_django.ledger_tables import TABLES
 
 
 @register("zanith")
@@ -41,3 +43,33 @@ def check_driver(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
             id="zanith_django.W001",
         )
     ]
+
+
+_WRITERS = """\
+SELECT string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, ', ')
+FROM unnest(%s::text[]) AS name
+JOIN pg_catalog.pg_class c ON c.oid = to_regclass(name), aclexplode(c.relacl)
+WHERE grantee <> c.relowner AND privilege_type <> 'SELECT' """
+
+
+@register("zanith", Tags.database)
+def check_ledger_grants(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Only the owner of the ledger writes it."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        if connections[alias].vendor != "postgresql":
+            continue
+        with connections[alias].cursor() as cursor:
+            cursor.execute(_WRITERS, [[table.name for table in TABLES]])
+            writers = cursor.fetchone()[0]
+        if writers:
+            found.append(
+                Warning(
+                    f"Other roles may write the ledger in database {alias!r}: {writers}.",
+                    hint="Revoke all but SELECT: docs/privileges.md shows the statement.",
+                    id="zanith_django.W003",
+                )
+            )
+    return found

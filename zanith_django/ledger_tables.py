@@ -186,6 +186,7 @@ def mending(there: Iterable[There]) -> Iterator[str]:
         mine = [row for row in rows if row.table == table.name]
         if not mine:
             yield table.ddl
+            yield _only_read(table.name)
             continue
         for column in table.columns:  # all of them first: values are made of one another
             if (table.name, column.name) not in known:
@@ -202,6 +203,25 @@ def mending(there: Iterable[There]) -> Iterator[str]:
     for name, place in INDEXES.items():
         if (name, "") not in known:
             yield f"CREATE INDEX IF NOT EXISTS {name} ON {place}"
+
+
+# Default privileges are meant for the tables of the project: what other roles may write here, they
+# could make zanith believe.
+_ONLY_READ: Final = """\
+DO $zanith$ DECLARE it text; BEGIN
+  FOR it IN
+    SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+    FROM pg_catalog.pg_class, aclexplode(relacl)
+    WHERE oid = {table}::regclass AND grantee <> relowner
+  LOOP
+    EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON %s FROM %s',
+                   {table}::regclass, it);
+  END LOOP;
+END $zanith$"""
+
+
+def _only_read(table: str) -> str:
+    return sql.compose(_ONLY_READ, table=sql.literal(table))
 
 
 def _mended(table: str, column: LedgerColumn, there: There | None) -> Iterator[str]:

@@ -202,8 +202,9 @@ def _run(
         if cut is None:
             print(f"    {error}", file=sys.stderr, flush=True)
         return error.returncode
-    if note:
-        note.write_text("\n".join(lines))
+    finally:
+        if note:
+            note.write_text("\n".join(lines))
     return 0 if cut or _timeouts() == before else 98
 
 

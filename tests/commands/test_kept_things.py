@@ -1,0 +1,293 @@
+"""What drops and rollbacks keep is found wherever it is, and nothing but a purge destroys it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Copy
+from tests.commands.releases import Releases
+from tests.commands.test_recover import (
+    TARGET,
+    USERS,
+    graph_of,
+    nullable_column_dropped,
+    required_column,
+    without_column,
+    without_orders,
+)
+from tests.commands.test_rollback import USERS_TABLE, two_users
+from zanith_django.operations import (
+    AddColumn,
+    ArchiveTable,
+    CreateTable,
+    Operation,
+    RenameTable,
+    SoftDropColumn,
+)
+from zanith_django.schema.graph import Column, PrimaryKey, Table, TableName
+
+HIDDEN = (
+    "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "WHERE starts_with(a.attname, '_zanith_dropped_') AND NOT a.attisdropped AND c.relkind = 'r'"
+)
+PEOPLE = TableName("", "people")
+
+
+def release(releases: Releases, name: str, *operations: Operation) -> str:
+    """A file of ours that covers nothing of Django's."""
+    releases.count += 1
+    migration = releases.file(name, operations)
+    releases.apply()
+    return migration
+
+
+@pytest.fixture
+def renamed(copy_of: Copy) -> Releases:
+    """A column soft-dropped, and then its table renamed."""
+    releases = copy_of(nullable_column_dropped)
+    release(releases, "people", RenameTable(old=TableName("", "users"), new=PEOPLE))
+    return releases
+
+
+def test_a_column_comes_back_to_the_table_that_was_renamed(renamed: Releases) -> None:
+    run = renamed.project
+
+    saved = run.manage("zanith_recover", "export", TARGET, check=True).stdout
+    run.manage("zanith_recover", "restore-column", TARGET, check=True)
+
+    assert saved.splitlines() == ["id,legacy_uuid", "1,11111111-1111-1111-1111-111111111111"]
+    assert run.sql("SELECT count(legacy_uuid) FROM people") == [(1,)]
+    assert run.sql("SELECT FROM pg_indexes WHERE indexdef LIKE '%(legacy_uuid)%'") == [()]
+
+
+def test_a_purge_drops_the_column_of_a_table_that_was_renamed(renamed: Releases) -> None:
+    run = renamed.project
+    run.sql("UPDATE _zanith_migration_artifacts SET created_at = '2001-01-01'")
+
+    run.manage("zanith_recover", "cleanup", "--yes", check=True)
+
+    assert run.sql(HIDDEN) == []
+
+
+def test_a_rename_and_the_drop_before_it_go_back_together(renamed: Releases) -> None:
+    run = renamed.project
+
+    run.manage("zanith_rollback", "--steps", "2", check=True)
+
+    assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
+
+
+def test_what_is_not_found_is_never_purged(copy_of: Copy) -> None:
+    run = copy_of(nullable_column_dropped).project
+    ((table, column),) = run.sql(HIDDEN)
+    run.sql(f"ALTER TABLE {table} DROP {column}")
+
+    refused = run.manage("zanith_recover", "purge", TARGET, "--yes")
+    still = run.sql("SELECT count(*) FROM _zanith_migration_artifacts WHERE expires_at IS NULL")
+    run.manage("zanith_recover", "purge", TARGET, "--yes", "--missing", check=True)
+
+    assert refused.returncode == 1
+    assert "is not in the database: nothing was dropped" in refused.stderr
+    assert still == [(1,)]
+    assert json.loads(run.manage("zanith_recover", "list", "--format", "json").stdout) == []
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["soft", "archived"])
+def test_a_table_comes_back_with_a_column_that_was_hidden_in_it(
+    copy_of: Copy, archived: bool
+) -> None:
+    releases = copy_of(nullable_column_dropped)
+    run = releases.project
+    orders = graph_of(releases).table(TableName("", "orders"))
+    assert orders is not None
+    run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', 'x')")
+    models = USERS.format(legacy="").replace("note = models.TextField(db_index=True)", "")
+    note = orders.column("note")
+    assert note is not None
+    releases.write("no_note", models, [SoftDropColumn.of(orders, note, model="people.Order")])
+    releases.apply()
+    before = releases.live()
+    if archived:
+        there = graph_of(releases).table(TableName("", "orders"))
+        assert there is not None
+        run.sql("GRANT SELECT ON orders TO PUBLIC; ALTER TABLE orders REPLICA IDENTITY FULL")
+        run.sql("CREATE PUBLICATION shop FOR TABLE orders")
+        release(releases, "archived", ArchiveTable(table=there))
+    else:
+        without_orders(releases)
+
+    early = run.manage("zanith_recover", "restore-column", "orders.note")
+    run.manage("zanith_recover", "restore-table", "orders", check=True)
+    assert releases.live() == before
+    run.manage("zanith_recover", "restore-column", "orders.note", check=True)
+
+    assert early.returncode == 1
+    assert run.sql("SELECT number, note FROM orders") == [("n1", "x")]
+    assert run.sql("SELECT FROM pg_indexes WHERE indexdef LIKE '%(note)%'") == [()]
+    if archived:
+        assert run.sql("SELECT has_table_privilege('pg_monitor', 'orders', 'SELECT')") == [(True,)]
+        assert run.sql("SELECT relreplident FROM pg_class WHERE relname = 'orders'") == [(b"f",)]
+        assert run.sql("SELECT tablename FROM pg_publication_tables") == [("orders",)]
+
+
+# --- rollbacks ------------------------------------------------------------------------------------
+
+NICK = AddColumn(table=USERS_TABLE, column=Column("nick", "text"))
+NOTES = Table(
+    TableName("", "notes"),
+    (Column("id", "bigint", nullable=False, identity="by default"), Column("text", "text")),
+    primary_key=PrimaryKey("notes_pkey", ("id",)),
+)
+
+
+def test_a_rollback_sets_aside_what_holds_anything(copy_of: Copy) -> None:
+    releases = copy_of(two_users)
+    run = releases.project
+    before = releases.live()
+    release(releases, "nick", NICK, CreateTable(table=NOTES))
+    run.sql("UPDATE users SET nick = 'first' WHERE id = 1; INSERT INTO notes (text) VALUES ('x')")
+
+    said = run.manage("zanith_rollback", "--steps", "1", check=True).stdout
+
+    assert "Set aside with their values" in said
+    run.sql("INSERT INTO users (email, legacy_uuid) VALUES ('c', 'z')")  # by older code
+    listed = json.loads(run.manage("zanith_recover", "list", "--format", "json").stdout)
+    assert sorted(row["target"] for row in listed) == ["notes", "users.nick"]
+
+    releases.apply()
+    run.sql("UPDATE users SET nick = 'second' WHERE id = 2")
+    run.manage("zanith_rollback", "--steps", "1", "--no-input", check=True)
+
+    kept = run.sql("SELECT id FROM _zanith_migration_artifacts WHERE expires_at IS NULL")
+    assert len(kept) == 3  # the second table of notes held nothing
+    assert len(run.sql(HIDDEN)) == 2
+    run.manage("zanith_recover", "restore-table", "notes", check=True)
+    assert run.sql("SELECT text FROM notes") == [("x",)]
+    run.sql("DROP TABLE notes")
+    run.manage("zanith_recover", "purge", "--all", "--yes", check=True)
+    assert releases.live() == before
+    assert run.manage("zanith_diff", "models", "live").returncode == 0
+
+
+def test_a_hard_rollback_needs_consent(copy_of: Copy) -> None:
+    releases = copy_of(two_users)
+    run = releases.project
+    before = releases.live()
+    release(releases, "nick", NICK)
+    run.sql("UPDATE users SET nick = 'first'")
+
+    refused = run.manage("zanith_rollback", "--steps", "1", "--drop", "hard")
+    assert (refused.returncode, "needs --allow-destructive" in refused.stderr) == (1, True)
+    run.manage(
+        "zanith_rollback", "--steps", "1", "--drop", "hard", "--allow-destructive", check=True
+    )
+
+    assert releases.live() == before
+    assert run.sql("SELECT FROM _zanith_migration_artifacts") == []
+
+
+def test_a_rollback_of_nothing_but_defaults_leaves_nothing_behind(copy_of: Copy) -> None:
+    releases = copy_of(two_users)
+    before = releases.live()
+    column = Column("level", "integer", nullable=False, default="3")
+    release(releases, "level", AddColumn(table=USERS_TABLE, column=column))
+
+    releases.project.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert releases.live() == before
+
+
+# --- a restored column and the models ---------------------------------------------------------
+
+
+def test_a_restored_column_accepts_inserts_and_is_taken_over_by_the_next_release(
+    copy_of: Copy,
+) -> None:
+    releases = copy_of(required_column)
+    run = releases.project
+    without_column(releases)
+    said = run.manage("zanith_recover", "restore-column", TARGET, check=True).stdout
+    run.sql("INSERT INTO users (email, created_at) VALUES ('c', now())")
+    field = "legacy_uuid = models.IntegerField(unique=True)"
+    assert f"    {field}\n" in said
+    assert "manage.py zanith_generate" in said
+
+    run.sql("UPDATE users SET legacy_uuid = id WHERE legacy_uuid IS NULL")
+    field = "legacy_uuid = models.IntegerField(unique=True, default=7)"
+    run.write("people/models.py", USERS.format(legacy=field))
+    run.manage("zanith_generate", "--name", "back", check=True)
+    plan = run.manage("zanith_plan", "--format", "json", "--allow-destructive")
+    run.manage("zanith_apply", "--allow-destructive", "--max-risk", "100", check=True)
+
+    steps = json.loads(plan.stdout)["migrations"][0]["steps"]
+    assert not any("ADD COLUMN" in s["sql"] for step in steps for s in step["statements"])
+    assert run.sql("SELECT legacy_uuid FROM users ORDER BY id") == [(1,), (2,), (3,)]
+    assert run.sql(
+        "SELECT attnotnull, col_description(attrelid, attnum) FROM pg_attribute "
+        "WHERE attrelid = 'users'::regclass AND attname = 'legacy_uuid'"
+    ) == [(True, None)]
+    assert run.manage("zanith_diff", "models", "live").returncode == 0
+    assert run.manage("migrate", "--check").returncode == 0
+    assert run.manage("makemigrations", "--check").returncode == 0
+
+
+def test_a_rollback_makes_a_restored_column_required_again(copy_of: Copy) -> None:
+    releases = copy_of(required_column)
+    before = releases.live()
+    without_column(releases)
+    releases.project.manage("zanith_recover", "restore-column", TARGET, check=True)
+    assert releases.live() != before
+
+    releases.project.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert releases.live() == before
+
+
+# --- recover blocks nothing, and reports ----------------------------------------------------------
+
+
+def test_a_purge_that_failed_is_in_the_way_of_nothing(copy_of: Copy) -> None:
+    releases = copy_of(nullable_column_dropped)
+    run = releases.project
+    ((table, column),) = run.sql(HIDDEN)
+    run.sql(f"CREATE VIEW reads AS SELECT {column} FROM {table}")
+    without_orders(releases)
+    run.sql("UPDATE _zanith_migration_artifacts SET created_at = '2001-01-01'")
+
+    failed = run.manage("zanith_recover", "cleanup", "--yes")
+
+    assert failed.returncode == 1
+    assert "Purged orders." in failed.stdout
+    assert "1 could not be purged" in failed.stderr
+    run.manage("migrate", check=True)
+    run.manage("zanith_rollback", "--steps", "1", "--dry-run")
+    release(releases, "more", AddColumn(table=USERS_TABLE, column=Column("more", "text")))
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+
+# --- export ------------------------------------------------------------------------------------
+
+
+def test_an_export_is_read_back_as_it_was_and_by_nobody_else(copy_of: Copy, tmp_path: Path) -> None:
+    run = copy_of(nullable_column_dropped).project
+    run.sql(
+        "ALTER TABLE users ADD t text; INSERT INTO users (email, created_at, t) VALUES "
+        "('c', now(), ''), ('d', now(), E'a\\rb'), ('e', now(), '=cmd|x'), ('f', now(), '-5')"
+    )
+
+    releases = Releases(run, 9)
+    table = graph_of(releases).table(USERS_TABLE)
+    assert table is not None
+    column = table.column("t")
+    assert column is not None
+    release(releases, "no_t", SoftDropColumn.of(table, column))
+    file = tmp_path / "t.csv"
+
+    run.manage("zanith_recover", "export", "users.t", "--output", str(file), check=True)
+
+    assert file.read_bytes() == b'id,t\n3,""\n4,"a\rb"\n5,\'=cmd|x\n6,-5\n'
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
