@@ -11,7 +11,6 @@ from django.db import connections
 
 from zanith_django.conf import problems
 from zanith_django.exceptions import BadSetting
-from zanith_django.ledger_tables import TABLES
 
 
 @register("zanith")
@@ -57,6 +56,8 @@ def check_ledger_grants(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Only the owner of the ledger writes it."""
+    from zanith_django.ledger_tables import TABLES  # not in every process of the project
+
     found: list[CheckMessage] = []
     for alias in databases or ():
         if connections[alias].vendor != "postgresql":

@@ -1,7 +1,8 @@
-"""Stops a plain `migrate` while a run of ours is under way or has stopped half way."""
+"""Receivers of pre_migrate: a plain `migrate` beside a run of ours, or one that takes us out."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,9 @@ from django.db import connections
 
 from zanith_django.exceptions import HalfRolledBack
 from zanith_django.ledger import Ledger
+from zanith_django.run_lock import holder, is_running
+
+APP = "zanith_django"
 
 _OWN_RUN: ContextVar[bool] = ContextVar("zanith_own_run", default=False)
 
@@ -26,16 +30,39 @@ def own_run() -> Iterator[None]:
         _OWN_RUN.reset(token)
 
 
+def report_leaving(using: str, **kwargs: Any) -> None:
+    """Receiver of pre_migrate: `migrate zanith_django zero` drops nothing; says what remains."""
+    plan = kwargs.get("plan") or []
+    leaving = any(back and migration.app_label == APP for migration, back in plan)
+    connection = connections[using]
+    if not leaving or connection.vendor != "postgresql" or not kwargs.get("verbosity"):
+        return
+    ledger, output = Ledger(connection), kwargs.get("stdout") or sys.stdout
+    kept = [row for row in ledger.artifacts() if row.expires_at is None]
+    if ledger.exists():
+        output.write("The tables of the ledger stay; docs/leave.md shows how to drop them.\n")
+    if kept:
+        output.write(
+            f"So do {len(kept)} dropped columns and tables with their values: "
+            "zanith_recover list names them, zanith_recover purge --all drops them.\n"
+        )
+
+
 def refuse_plain_migrate(using: str, **kwargs: Any) -> None:
     """Receiver of pre_migrate: `migrate` would run past steps that are not done."""
     connection = connections[using]
     if _OWN_RUN.get() or connection.vendor != "postgresql":
         return
     ledger = Ledger(connection)
-    for name in ledger.half_rolled_back():
+    half_undone, unfinished = ledger.half_rolled_back(), ledger.unfinished()
+    if (half_undone or unfinished) and is_running(connection):
+        raise CommandError(
+            f"Another session of zanith is running: {holder(connection)}.\n"
+            "Wait until it ends, then run migrate again."
+        )
+    for name in half_undone:
         error = HalfRolledBack(name)
         raise CommandError(f"{error}\n{error.hint}") from error
-    unfinished = ledger.unfinished()
     if unfinished:
         row = unfinished[0]
         raise CommandError(

@@ -162,6 +162,13 @@ def _release(connection: BaseDatabaseWrapper) -> None:
         cursor.execute(_RELEASE, [CLASS_ID, OBJECT_ID] * 2)
 
 
+def is_running(connection: BaseDatabaseWrapper) -> bool:
+    """Does a session, this one or another, hold the lock?"""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
+        return cursor.fetchone() is not None
+
+
 def holder(connection: BaseDatabaseWrapper) -> str:
     """Who holds the lock and since when, for people."""
     with connection.cursor() as cursor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.commands.test_recover import (
     without_orders,
 )
 from tests.commands.test_rollback import USERS_TABLE, two_users
+from tests.project import REPOSITORY
 from zanith_django.operations import (
     AddColumn,
     ArchiveTable,
@@ -291,3 +293,24 @@ def test_an_export_is_read_back_as_it_was_and_by_nobody_else(copy_of: Copy, tmp_
 
     assert file.read_bytes() == b'id,t\n3,""\n4,"a\rb"\n5,\'=cmd|x\n6,-5\n'
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+# --- leaving ------------------------------------------------------------------------------------
+
+
+def test_the_way_out_leaves_nothing_behind(copy_of: Copy) -> None:
+    releases = copy_of(nullable_column_dropped)
+    run = releases.project
+    page = (REPOSITORY / "docs" / "leave.md").read_text()
+    (drops,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+
+    said = run.manage("migrate", "zanith_django", "zero", check=True).stdout
+    run.manage("zanith_recover", "purge", "--all", "--yes", check=True)
+    run.sql(drops)
+
+    assert "The tables of the ledger stay; docs/leave.md" in said
+    assert "zanith_recover purge --all drops them" in said
+    assert run.sql(HIDDEN) == []
+    left = "SELECT relname FROM pg_class WHERE starts_with(relname, '_zanith_')"
+    assert run.sql(left) == []
+    assert run.sql("SELECT to_regnamespace('_zanith_shadow')") == [(None,)]
