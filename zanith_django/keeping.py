@@ -253,6 +253,9 @@ def definition(
         for name in operation.tables
         if name not in graph and (now := _renamed(connection, place, name, graph))
     }
+    own = operation.table if isinstance(operation, RestoreColumn) else None
+    if own and own not in graph and not artifact.archived and not place.aside:
+        names[own] = _named(place.table, graph)
     renamed = _with_tables(operation, names)
     assert isinstance(renamed, RestoreColumn | RestoreTable)
     if isinstance(renamed, RestoreColumn) and not artifact.archived:
@@ -270,8 +273,13 @@ def _renamed(
         return None
     text = sql.compose(_RENAMED, oid=sql.literal(oid), database=sql.literal(database))
     for schema, table in _rows(connection, text):
-        return TableName("" if schema == graph.default_schema else schema, table)
+        return _named(TableName(schema, table), graph)
     return None
+
+
+def _named(table: TableName, graph: SchemaGraph) -> TableName:
+    """As the graph names it."""
+    return TableName("", table.name) if table.schema == graph.default_schema else table
 
 
 def _with_tables(value: Any, names: Mapping[TableName, TableName]) -> Any:

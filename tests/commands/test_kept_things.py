@@ -21,7 +21,7 @@ from tests.commands.test_recover import (
     without_orders,
 )
 from tests.commands.test_rollback import USERS_TABLE, two_users
-from tests.project import REPOSITORY
+from tests.project import REPOSITORY, Project
 from zanith_django.operations import (
     AddColumn,
     ArchiveTable,
@@ -47,6 +47,16 @@ def release(releases: Releases, name: str, *operations: Operation) -> str:
     return migration
 
 
+def indexed(run: Project, column: str) -> bool:
+    found = run.sql(f"SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%({column})%'")
+    return found == [(1,)]
+
+
+def shown(releases: Releases) -> list[str]:
+    """The schema without what is hidden: an archive has no indexes."""
+    return [line for line in releases.live().splitlines() if "_zanith_" not in line]
+
+
 @pytest.fixture
 def renamed(copy_of: Copy) -> Releases:
     """A column soft-dropped, and then its table renamed."""
@@ -63,7 +73,7 @@ def test_a_column_comes_back_to_the_table_that_was_renamed(renamed: Releases) ->
 
     assert saved.splitlines() == ["id,legacy_uuid", "1,11111111-1111-1111-1111-111111111111"]
     assert run.sql("SELECT count(legacy_uuid) FROM people") == [(1,)]
-    assert run.sql("SELECT FROM pg_indexes WHERE indexdef LIKE '%(legacy_uuid)%'") == [()]
+    assert indexed(run, "legacy_uuid")
 
 
 def test_a_purge_drops_the_column_of_a_table_that_was_renamed(renamed: Releases) -> None:
@@ -112,7 +122,7 @@ def test_a_table_comes_back_with_a_column_that_was_hidden_in_it(
     assert note is not None
     releases.write("no_note", models, [SoftDropColumn.of(orders, note, model="people.Order")])
     releases.apply()
-    before = releases.live()
+    before = shown(releases)
     if archived:
         there = graph_of(releases).table(TableName("", "orders"))
         assert there is not None
@@ -124,12 +134,12 @@ def test_a_table_comes_back_with_a_column_that_was_hidden_in_it(
 
     early = run.manage("zanith_recover", "restore-column", "orders.note")
     run.manage("zanith_recover", "restore-table", "orders", check=True)
-    assert releases.live() == before
+    assert shown(releases) == before
     run.manage("zanith_recover", "restore-column", "orders.note", check=True)
 
     assert early.returncode == 1
     assert run.sql("SELECT number, note FROM orders") == [("n1", "x")]
-    assert run.sql("SELECT FROM pg_indexes WHERE indexdef LIKE '%(note)%'") == [()]
+    assert indexed(run, "note")
     if archived:
         assert run.sql("SELECT has_table_privilege('pg_monitor', 'orders', 'SELECT')") == [(True,)]
         assert run.sql("SELECT relreplident FROM pg_class WHERE relname = 'orders'") == [(b"f",)]

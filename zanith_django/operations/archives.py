@@ -147,7 +147,7 @@ DO $zanith$ DECLARE it record; also jsonb; BEGIN
     JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = of.oid
   ) AS told;
   EXECUTE format('COMMENT ON TABLE %s IS %L', {archive}::regclass,
-                 {opening} || jsonb_build_object('also', also));
+                 {opening} || jsonb_build_object('also', also)::text);
 END $zanith$"""
 
 # What an archive was made of is dropped only together with the end of it: then no other copy is.
