@@ -9,7 +9,7 @@ import pytest
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.commands.test_errors import in_shell
-from tests.commands.test_recover import REQUIRED, TARGET, USERS, graph_of
+from tests.commands.test_recover import REQUIRED, TARGET, USERS, accepting_null, graph_of
 from zanith_django.operations import ArchiveColumn, ArchiveTable
 from zanith_django.schema.graph import TableName
 
@@ -99,11 +99,11 @@ def test_what_was_archived_comes_back_with_all_that_hung_on_it(done: Releases) -
     said = run.manage("zanith_recover", "restore-column", TARGET, check=True).stdout
     again = run.manage("zanith_recover", "restore-column", TARGET, check=True).stdout
     run.manage("zanith_recover", "restore-table", "orders", check=True)
-    assert said == "Restored column users.legacy_uuid with its 2 values.\n"
+    assert said.startswith("Restored column users.legacy_uuid with its 2 values.\n")
     assert again == "Nothing to do: column users.legacy_uuid was restored already.\n"
     assert run.sql("SELECT email, legacy_uuid FROM users ORDER BY id") == VALUES
     assert run.sql("SELECT buyer_id, number FROM orders ORDER BY id") == [(1, "n1"), (2, "n2")]
-    assert done.live() == before(done)
+    assert done.live() == accepting_null(before(done))
     left = "SELECT count(*) FROM pg_class WHERE relnamespace = '_zanith_shadow'::regnamespace"
     assert run.sql(left) == [(0,)]
 
