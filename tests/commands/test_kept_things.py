@@ -142,7 +142,7 @@ def test_a_table_comes_back_with_a_column_that_was_hidden_in_it(
     assert indexed(run, "note")
     if archived:
         assert run.sql("SELECT has_table_privilege('pg_monitor', 'orders', 'SELECT')") == [(True,)]
-        assert run.sql("SELECT relreplident FROM pg_class WHERE relname = 'orders'") == [(b"f",)]
+        assert run.sql("SELECT relreplident FROM pg_class WHERE relname = 'orders'") == [("f",)]
         assert run.sql("SELECT tablename FROM pg_publication_tables") == [("orders",)]
 
 

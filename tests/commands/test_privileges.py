@@ -117,6 +117,30 @@ def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
         shop.manage("zanith_history", "--verbose", check=True, env=as_reader)
 
 
+def test_the_application_reads_the_ledger_and_writes_nothing_of_it(copy_of: Copy) -> None:
+    shop = closed(copy_of(an_empty_shop).project)
+    with role(shop, "runner") as runner, role(shop, "app") as app:
+        shop.sql(grants(0, shop))
+        shop.sql(grants(1, shop))
+        as_runner = url_of(shop, runner)
+
+        shop.manage("zanith_apply", check=True, env=as_runner)
+
+        written = "bool_or(has_table_privilege(%s, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))"
+        tables = "FROM pg_class c WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        ledger = f"SELECT {written} {tables} AND starts_with(relname, '_zanith_')"
+        assert shop.sql(ledger, app) == [(False,)]
+        assert shop.sql(f"SELECT {written} {tables} AND relname = 'shop_book'", app) == [(True,)]
+        whole = shop.manage("check", "--database", "default", env=as_runner)
+        assert "W003" not in whole.stderr
+
+        shop.sql(f"GRANT UPDATE ON _zanith_migration_artifacts TO {app}")
+        warned = shop.manage("check", "--database", "default", env=as_runner)
+        assert f"Other roles may write the ledger in database 'default': {app}." in warned.stderr
+        shop.sql(grants(4, shop))
+        assert shop.sql(ledger, app) == [(False,)]
+
+
 def test_the_runner_keeps_what_it_drops_in_the_schema_that_was_made_for_it(copy_of: Copy) -> None:
     shop = closed(copy_of(nothing).project)
     with role(shop, "runner") as runner:
