@@ -138,7 +138,7 @@ def restore(
             place,
             operation,
             work.graph,
-            begun=work.begun(operation.kind) is not None,
+            begun=not place.hidden or work.begun(operation.kind) is not None,
             strict=strict,
         )
         if why:
@@ -276,17 +276,15 @@ def _purge(
         work.complete_if_killed()
         return []
     place = locate(connection, artifact)
-    if work.half_restored() and not missing:
+    if place is None and not missing:
+        raise ArtifactMissing(artifact.id, artifact.target)
+    if place and work.half_restored(place):
         raise CannotPurge(
             artifact.target,
             "a restore of it is half done",
             f"Run zanith_recover restore-{'column' if artifact.source_column else 'table'} "
             f"{artifact.target}.",
         )
-    if place is None and not missing:
-        raise ArtifactMissing(artifact.id, artifact.target)
-    if place and not place.hidden:
-        raise CannotPurge(artifact.target, f"it is in use, as {place}")
     gone = [artifact, *(_hidden_in(connection, ledger, place) if place else ())]
     drop = (_drop(artifact, place),) if place else ()
     work.audited(
@@ -362,8 +360,21 @@ class _Work:
             return last
         return None
 
-    def half_restored(self) -> StepRow | None:
-        return self.begun(RestoreColumn.kind) or self.begun(RestoreTable.kind)
+    def half_restored(self, place: Place) -> bool:
+        """A restore put a part of it back: it is shown under its own name, or, of an archive, the
+        column that is being filled from it is there."""
+        if not place.hidden:
+            return True
+        begun = self.begun(RestoreColumn.kind) or self.begun(RestoreTable.kind)
+        if begun is None or not self.artifact.archived:
+            return False
+        live = [table for table in self.graph.tables if str(table.name) in self._names]
+        return any(table.column(place.column) or not place.column for table in live)
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        row = self.artifact
+        return row.source_table, f"{row.source_schema}.{row.source_table}"
 
     def refuse_purged(self) -> None:
         last = self._last()

@@ -108,6 +108,16 @@ def test_what_was_archived_comes_back_with_all_that_hung_on_it(done: Releases) -
     assert run.sql(left) == [(0,)]
 
 
+def test_an_archive_is_whole_whatever_the_session_quotes(done: Releases) -> None:
+    run = done.project
+    run.sql(f"ALTER DATABASE {run.database.name} SET quote_all_identifiers = on")
+
+    run.manage("zanith_recover", "restore-column", TARGET, check=True)
+    run.manage("zanith_recover", "restore-table", "orders", check=True)
+
+    assert run.sql("SELECT email, legacy_uuid FROM users ORDER BY id") == VALUES
+
+
 def test_a_changed_archive_is_refused(done: Releases) -> None:
     run = done.project
     names = dict(run.sql("SELECT artifact_type, physical_name FROM _zanith_migration_artifacts"))
