@@ -185,6 +185,26 @@ def test_a_rollback_sets_aside_what_holds_anything(copy_of: Copy) -> None:
     assert run.manage("zanith_diff", "models", "live").returncode == 0
 
 
+def test_the_same_command_undoes_no_migration_more(copy_of: Copy) -> None:
+    releases = copy_of(two_users)
+    run = releases.project
+    added = [
+        release(releases, name, AddColumn(table=USERS_TABLE, column=Column(name, "text")))
+        for name in ("one", "two", "three")
+    ]
+    run.sql("CREATE VIEW in_the_way AS SELECT two FROM users")
+    assert run.manage("zanith_rollback", "--steps", "2").returncode == 1
+    assert releases.applied() == added[:2]
+    run.sql("DROP VIEW in_the_way")
+
+    said = run.manage("zanith_rollback", "--steps", "2", check=True).stdout
+
+    assert "Rolled back 1 migration" in said
+    assert releases.applied() == added[:1]
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    assert releases.applied() == []
+
+
 def test_a_hard_rollback_needs_consent(copy_of: Copy) -> None:
     releases = copy_of(two_users)
     run = releases.project
