@@ -345,6 +345,7 @@ class RestoreColumn(_operations.RestoreColumn):
         exclusions: tuple[_graph.Exclusion, ...] = ...,
         indexes: tuple[_graph.Index, ...] = ...,
         policies: tuple[_graph.Policy, ...] = ...,
+        lost: tuple[str, ...] = ...,
         model: str = ...,
     ) -> None: ...
 

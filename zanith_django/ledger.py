@@ -298,7 +298,8 @@ class Ledger:
     def _steps(self, where: str, params: Sequence[Any] = ()) -> list[StepRow]:
         *stored, _ = (field.name for field in dataclasses.fields(StepRow))
         columns = ", ".join((*stored, f"id IN ({_UNDONE})"))
-        rows = self._rows(f"SELECT {columns} FROM _zanith_migration_steps {where}", params)
+        steps = f"WITH steps AS (SELECT * FROM _zanith_migration_steps {where})"
+        rows = self._rows(f"{steps} SELECT {columns} FROM steps", params)
         found = [StepRow(*row) for row in rows]
         return sorted(found, key=lambda row: (row.migration_id, row.step, row.attempt))
 
