@@ -57,7 +57,7 @@ from zanith_django.ledger import (
 from zanith_django.live_names import as_live
 from zanith_django.migration import DJANGO_PREFIX
 from zanith_django.operations import AddCheck, AddForeignKey
-from zanith_django.operations.base import Context, PythonCall
+from zanith_django.operations.base import Context, Operation, PythonCall
 from zanith_django.plan import (
     ELSEWHERE,
     Plan,
@@ -129,7 +129,7 @@ class Reporter:
         """The migration is recorded."""
 
     def retrying(self, words: str) -> None:
-        """A lock was not had in time."""
+        """A lock is waited for, or something that a stopped step had put up was taken down."""
 
     def progress(self, progress: Progress) -> None:
         """A batch of a backfill is written."""
@@ -296,19 +296,23 @@ class _Run:
         """What earlier runs began and could not take down, and this one did not come to finish."""
         if not stopped or not is_ours(self.connection):
             return
-        entries = self.timeline.entries
-        files = {entry.id: entry.migration for entry in entries if entry.migration}
         for row in stopped:
-            file = files.get(row.migration_id)
             now = self.ledger.latest(row.migration_id)[row.step]
-            over = now.status in (*FINISHED, ROLLED_BACK) or row.undoing
-            if over or file is None or row.step > len(file.operations):
+            operation = self._operation_of(row)
+            if operation is None or row.undoing or now.status in (*FINISHED, ROLLED_BACK):
                 continue
-            operation = as_live(file.operations[row.step - 1], self.graph)
-            if operation and not stood_before(self.ledger, row.migration_id, operation):
+            if not stood_before(self.ledger, row.migration_id, operation):
                 made = operation.statements(self._context(row.migration_id))
                 for line in self.executor.take_down(made):
                     self.reporter.retrying(line)
+
+    def _operation_of(self, row: StepRow) -> Operation | None:
+        """The operation of a step of ours, as its file has it now."""
+        for entry in self.timeline.entries:
+            operations = entry.migration.operations if entry.migration else ()
+            if entry.id == row.migration_id and row.step <= len(operations):
+                return as_live(operations[row.step - 1], self.graph)
+        return None
 
     # --- migrations ----------------------------------------------------------------------------
 
