@@ -27,6 +27,7 @@ from zanith_django.audit import (
 )
 from zanith_django.backfill import Progress
 from zanith_django.conf import conf
+from zanith_django.defaults import maker
 from zanith_django.django_signals import FinalModels, Injected, send_post_migrate, send_pre_migrate
 from zanith_django.django_steps import States, record_applied, run_django_migration, run_python
 from zanith_django.events import Events, StepEvent, told_of_failure
@@ -57,7 +58,7 @@ from zanith_django.ledger import (
 from zanith_django.live_names import as_live
 from zanith_django.migration import DJANGO_PREFIX
 from zanith_django.operations import AddCheck, AddForeignKey
-from zanith_django.operations.base import Context, Operation, PythonCall
+from zanith_django.operations.base import Context, Default, Operation, PythonCall
 from zanith_django.plan import (
     ELSEWHERE,
     Plan,
@@ -172,10 +173,12 @@ class _Run:
         self.states = States(self.timeline)
         self.graph = live_graph(connection)
         self.final: FinalModels | None = None
+        self.defaults: dict[Default, Callable[[], str]] = {}
         self.executor = Executor(
             connection,
             self.ledger,
             call_python=self._run_python,
+            make_default=self._make_default,
             on_progress=reporter.progress,
             on_retry=self._retrying,
         )
@@ -521,6 +524,7 @@ class _Run:
             self._run_injected(migration, injected)
             self._snapshot(migration, "after")
             self.ledger.record(migration.id)
+            self.ledger.forget_values(migration.id)
             for key in migration.entry.covers if not migration.adopted else ():
                 self._record_covered(key)
         self.states.advance(migration.entry.covers)
@@ -553,6 +557,13 @@ class _Run:
         key = key_of(call.migration)
         state = self.states.before(key)
         run_python(self.connection, self.timeline.django(key), state, call)
+
+    def _make_default(self, default: Default) -> str:
+        if default not in self.defaults:
+            migration = self.timeline.django(key_of(default.migration))
+            state = self.states.before(key_of(default.migration))
+            self.defaults[default] = maker(self.connection, migration, state, default)
+        return self.defaults[default]()
 
     # --- failures ------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger import DONE, RUNNING, Checkpoint, Ledger
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
-from zanith_django.row_values import RowValues
+from zanith_django.row_values import MakeDefault, OnceValue, RowValues
 from zanith_django.run_lock import NOT_DURABLE
 from zanith_django.schema.graph import TableName
 from zanith_django.session import milliseconds, sqlstate
@@ -82,6 +82,7 @@ def backfill(
     progress: Callable[[Progress], None] | None = None,
     before_batch: Callable[[], None] | None = None,
     say: Callable[[str], None] | None = None,
+    make_default: MakeDefault | None = None,
 ) -> int:
     """Writes every row that `batches.where` selects; returns the rows written, counted over all
     runs of this checkpoint. One that is done already writes only rows that came since.
@@ -105,6 +106,7 @@ def backfill(
         progress=progress,
         before_batch=before_batch,
         say=say,
+        make_default=make_default,
     )
     return run.run()
 
@@ -133,6 +135,7 @@ class _Run:
         progress: Callable[[Progress], None] | None,
         before_batch: Callable[[], None] | None,
         say: Callable[[str], None] | None,
+        make_default: MakeDefault | None,
     ) -> None:
         self.connection, self.ledger, self.checkpoint = connection, ledger, checkpoint
         self.name, self.table = batches.table, sql.table(batches.table, schema)
@@ -140,7 +143,20 @@ class _Run:
         self.assignments = sql.catalog_text(batches.assignments)
         self.where = sql.catalog_text(batches.where)
         self.copies = batches if isinstance(batches, Copies) else None
-        self.values = RowValues(connection, batches, self.table) if batches.python else None
+        each = batches.python or (batches.default and batches.default.each)
+        self.values = RowValues(connection, batches, self.table, make_default) if each else None
+        self.once = (
+            OnceValue(
+                connection,
+                batches,
+                self.table,
+                ledger=ledger,
+                place=checkpoint.id.partition("#")[0],
+                make=make_default,
+            )
+            if batches.once or (batches.default and not each)
+            else None
+        )
         self.batch_seconds, self.pause = batch_seconds, pause
         self.progress, self.before_batch, self.say = progress, before_batch, say
         self.postponed: list[_Postponed] = []
@@ -305,24 +321,37 @@ class _Run:
         """With `left`, a query for the number of rows that are not written by then, those that
         are locked are passed over."""
         started = time.monotonic()
-        update = self._update(found, self.skipped if skipped is None else skipped, free=bool(left))
-        waits = f"set_config('lock_timeout', '{milliseconds(ROW_WAIT)}', true)"
         with transaction.atomic(using=self.connection.alias, durable=True):
-            with self.connection.cursor() as cursor:
-                cursor.execute(f"SELECT {NOT_DURABLE}, {waits};\n{update}")
-                cursor.nextset()
-                written = self.values.write(cursor, found) if self.values else cursor.rowcount
-                self.left = rows_of(self.connection, left)[0][0] if left else 0
+            value = self.once.of(found, self.where) if self.once else None
+            if self.once and value is not None:
+                self.assignments = self.once.assignments(value)
+            self.left = written = 0
+            if self.once is None or value is not None:
+                written = self._written(found, self.skipped if skipped is None else skipped, left)
             moved = dataclasses.replace(
                 self.checkpoint,
                 cursor=list(reached or found.reached),
                 processed_rows=self.checkpoint.processed_rows + written,
             )
             own = self.ledger.save_checkpoint(moved)
+            if self.once and value and written:
+                self.once.keep(value, self.checkpoint.migration_id)
+        if self.once and value and written:
+            self.once.known = value
         if written:
             self.own_transactions.append(own)
         self.checkpoint = moved
         return time.monotonic() - started, written
+
+    def _written(self, found: Range, skipped: sql.Composable, left: str) -> int:
+        update = self._update(found, skipped, free=bool(left))
+        waits = f"set_config('lock_timeout', '{milliseconds(ROW_WAIT)}', true)"
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {NOT_DURABLE}, {waits};\n{update}")
+            cursor.nextset()
+            written = self.values.write(cursor, found) if self.values else int(cursor.rowcount)
+        self.left = rows_of(self.connection, left)[0][0] if left else 0
+        return written
 
     def _update(self, found: Range, skipped: sql.Composable, *, free: bool) -> str:
         locked = sql.keyword(" SKIP LOCKED") if free else sql.EMPTY

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from zanith_django import operations as ops
-from zanith_django.operations.base import Operation
+from zanith_django.operations.base import Default, Operation
 from zanith_django.operations.dependents import (
     generated_from,
     in_primary_key,
@@ -20,6 +20,7 @@ from zanith_django.operations.dependents import (
     referrers_to,
     without_column,
 )
+from zanith_django.operations.rewrites import is_computed, volatile
 from zanith_django.pairs import (
     CONSTRAINTS,
     OWNERS_OF_INDEXES,
@@ -51,10 +52,16 @@ ColumnName = tuple[TableName, str]
 @dataclass(frozen=True, slots=True)
 class Fill:
     """The value that existing rows of a column get, as SQL; a volatile one is one per row. Or the
-    dotted path of what makes one per row in Python."""
+    default of a Django field, called when the step runs; or the default that the column has in the
+    database."""
 
     expression: str = ""
-    python: str = ""
+    default: Default | None = None
+    by_database: bool = False
+
+    def value(self, column: Column) -> str:
+        """As SQL; "" if Python makes it."""
+        return (column.default or "") if self.by_database else self.expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -633,14 +640,14 @@ def _added_column(d: _Differ, table: TableName, column: Column) -> Iterator[Oper
     label, fill = d.label(table), d.hints.fills.get((table, column.name))
     if fill is None or column.default is not None or column.identity:
         yield ops.AddColumn(table=table, column=column, model=label)
-    elif fill.python:
+    elif fill.default and fill.default.each:
         empty = dataclasses.replace(column, nullable=True)
         yield ops.AddColumn(table=table, column=empty, model=label)
-        yield ops.Backfill(table=table, column=column.name, python=fill.python, model=label)
+        yield from _filled(d, table, column)
         if not column.nullable:
-            yield ops.AlterColumnNullable(
-                table=table, column=column.name, nullable=False, model=label
-            )
+            yield _null_forbidden(table, column, fill, label)
+    elif fill.default:
+        yield ops.AddColumn(table=table, column=column, default=fill.default, model=label)
     else:  # rows that running code inserts meanwhile get the value, too
         filled = dataclasses.replace(column, default=fill.expression)
         yield ops.AddColumn(table=table, column=filled, model=label)
@@ -710,19 +717,36 @@ def _altered_column(d: _Differ, pair: Pair, old: Column, new: Column) -> Iterato
         old = dataclasses.replace(old, identity="")
     yield from _altered_values(d, pair, old, new)
     if old.nullable and not new.nullable:
-        value = ""
-        if fill := d.hints.fills.get((table, name)):
-            value = fill.expression
-            yield ops.Backfill(
-                table=table, column=name, value=value, python=fill.python, model=label
-            )
-        yield ops.AlterColumnNullable(
-            table=table, column=name, nullable=False, fill=value, model=label
-        )
+        yield from _filled(d, table, new)
+        fill = d.hints.fills.get((table, name), Fill())
+        yield _null_forbidden(table, new, fill, label)
     if new.identity and old.identity != new.identity:
         yield ops.AlterColumnIdentity(
             table=table, column=name, old=old.identity, new=new.identity, model=label
         )
+
+
+def _filled(d: _Differ, table: TableName, column: Column) -> Iterator[Operation]:
+    """A value for the rows in which the column is NULL. One that Python makes once for all rows
+    belongs to the step that forbids NULL, which needs it as well."""
+    fill, label = d.hints.fills.get((table, column.name), Fill()), d.label(table)
+    value = fill.value(column)
+    if value:
+        once = fill.by_database and is_computed(value) and not volatile(value)
+        yield ops.Backfill(table=table, column=column.name, value=value, once=once, model=label)
+    elif fill.default and fill.default.each:
+        yield ops.Backfill(table=table, column=column.name, default=fill.default, model=label)
+
+
+def _null_forbidden(table: TableName, column: Column, fill: Fill, label: str) -> Operation:
+    return ops.AlterColumnNullable(
+        table=table,
+        column=column.name,
+        nullable=False,
+        fill=fill.value(column),
+        default=fill.default,
+        model=label,
+    )
 
 
 def _altered_values(d: _Differ, pair: Pair, old: Column, new: Column) -> Iterator[Operation]:

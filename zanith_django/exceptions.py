@@ -6,7 +6,7 @@ ZanithError
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
 │   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk, RenameUnanswered,
-│   │   InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
+│   │   DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
@@ -166,6 +166,18 @@ class FileEdited(Refusal):
 
     def __str__(self) -> str:
         return f"{self.what}."
+
+
+class DefaultGone(Refusal):
+    """A step calls the default of a field that its Django migration no longer has there."""
+
+    def __init__(self, place: str, now: str) -> None:
+        self.place, self.now = place, now
+        self.hint = "Delete the file and run zanith_generate, or correct the position in it."
+        super().__init__(place)
+
+    def __str__(self) -> str:
+        return f"It takes the default of {self.place}, which {self.now}."
 
 
 class PartlyApplied(Refusal):

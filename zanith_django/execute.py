@@ -22,8 +22,9 @@ from zanith_django.exceptions import LockLost
 from zanith_django.ledger import TURN, Ledger, split_step_id, step_id
 from zanith_django.locks import Lock
 from zanith_django.lookout import Lookout
-from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement
+from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement, WithDefault
 from zanith_django.operations.scaffold import removal
+from zanith_django.row_values import MakeDefault
 from zanith_django.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.schema.graph import TableName
 from zanith_django.sending import Meanwhile, send
@@ -102,9 +103,10 @@ class Work:
 class Executor:
     """Executes statements on the working connection.
 
-    `call_python` runs a PythonCall inside the open transaction; `on_progress` hears of backfills,
-    `on_retry` of locks that are waited for, at times from another thread. Before each transaction
-    it is made sure that the run lock is still held.
+    `call_python` runs a PythonCall inside the open transaction, `make_default` calls the default of
+    a field there; `on_progress` hears of backfills, `on_retry` of locks that are waited for, at
+    times from another thread. Before each transaction it is made sure that the run lock is still
+    held.
     """
 
     def __init__(
@@ -113,12 +115,13 @@ class Executor:
         ledger: Ledger,
         *,
         call_python: Callable[[PythonCall], None] | None = None,
+        make_default: MakeDefault | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_retry: Callable[[str], None] | None = None,
     ) -> None:
         self.connection, self.ledger = connection, ledger
-        self.call_python, self.on_progress = call_python, on_progress
-        self.on_retry = on_retry
+        self.call_python, self.make_default = call_python, make_default
+        self.on_progress, self.on_retry = on_progress, on_retry
         self.budget, self.lock_retries = patience.Budget(conf.lock_timeout), conf.lock_retries
         self.lookout = Lookout(connection, self._say)
         self.meanwhile: Meanwhile | None = None
@@ -294,6 +297,11 @@ class Executor:
                 raise NotImplementedError("no Python runs here")
             self.call_python(statement)
             return
+        if isinstance(statement, WithDefault):
+            if self.make_default is None:
+                raise NotImplementedError("no Python runs here")
+            self._execute(statement.given(self.make_default(statement.default)))
+            return
         self._execute(statement.sql)
 
     def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
@@ -367,6 +375,7 @@ class Executor:
             progress=self.on_progress,
             before_batch=lambda: check_held(self.connection),
             say=self._say,
+            make_default=self.make_default,
         )
 
     def retrying(
@@ -476,8 +485,10 @@ def _is_costly(group: Sequence[Statement]) -> bool:
 
 
 def _is_foreign(statement: Statement) -> bool:
-    """Somebody's code, which may leave the session in another state."""
-    return statement.raw or isinstance(statement, PythonCall)
+    """The author's code, which may leave the session in another state."""
+    if isinstance(statement, Batches):
+        return bool(statement.python or statement.default)
+    return statement.raw or isinstance(statement, PythonCall | WithDefault)
 
 
 def _checkpoint(step: StepRun, number: int) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from zanith_django.defaults import filling_at
 from zanith_django.django_steps import is_data_step, title
-from zanith_django.exceptions import BrokenFile
+from zanith_django.exceptions import BrokenFile, DefaultGone
 from zanith_django.files import covered_after, folder_of
 from zanith_django.ledger import FINISHED, REFUSED, Ledger
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.operations import Operation, RunPython
+from zanith_django.operations.base import Default
 from zanith_django.operations.data import WHOLE, Backfill
 from zanith_django.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.reasons import Level, reason
@@ -190,11 +192,11 @@ def moved(timeline: Timeline) -> list[Refusal]:
 
 
 def _unmade(timeline: Timeline) -> list[Refusal]:
-    """A backfill whose values a callable makes that is not there."""
+    """Steps whose values a callable makes that does not exist."""
     return [
         Refusal("integrity", name, number, f"Step {number:02d} {words}")
         for name, number, step in _waiting(timeline)
-        if isinstance(step, Backfill) and (words := _without_maker(step))
+        if (words := _without_maker(step) or _without_default(timeline, step))
     ]
 
 
@@ -206,10 +208,25 @@ def _waiting(timeline: Timeline) -> Iterator[tuple[str, int, Operation]]:
                 yield entry.id, number, step
 
 
-def _without_maker(step: Backfill) -> str:
+def _without_default(timeline: Timeline, step: Operation) -> str:
+    default = getattr(step, "default", None)
+    if not isinstance(default, Default):
+        return ""
+    migration = timeline.loader.disk_migrations.get(key_of(default.migration))
+    if migration is None:
+        return f"takes a default of {default.migration}, which does not exist"
     try:
-        if step.python:
-            resolved(step.python)
+        filling_at(migration, default)
+    except DefaultGone as error:
+        return f"takes the default of {error.place}, which {error.now}: {error.hint}"
+    return ""
+
+
+def _without_maker(step: Operation) -> str:
+    if not (isinstance(step, Backfill) and step.python):
+        return ""
+    try:
+        resolved(step.python)
     except (ImportError, AttributeError, ValueError) as error:
         return f"has its values made by {step.python}, which is not there: {error}"
     return ""

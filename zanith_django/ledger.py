@@ -138,6 +138,11 @@ class Checkpoint:
     status: str = RUNNING
 
 
+# What the id of a checkpoint ends with that holds a value, and no progress.
+VALUE = "#value"
+_IS_VALUE = f"right(id, {len(VALUE)}) = '{VALUE}'"
+
+
 @dataclass(frozen=True, slots=True)
 class NewStep:
     """A step about to be recorded as pending."""
@@ -707,6 +712,30 @@ class Ledger:
     def forget_checkpoints(self, migration_id: str) -> None:
         self._run(
             "DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s", [migration_id]
+        )
+
+    def forget_progress(self, migration_id: str) -> None:
+        """All checkpoints but the values that rows of an unfinished column have already."""
+        self._run(
+            "DELETE FROM _zanith_migration_checkpoints "
+            f"WHERE migration_id = %s AND NOT {_IS_VALUE}",
+            [migration_id],
+        )
+
+    def value(self, place: str) -> str | None:
+        """The SQL of a value that was made once for all rows, if rows have it."""
+        known = self.checkpoint(f"{place}{VALUE}")
+        return str(known.cursor["value"]) if known else None
+
+    def keep_value(self, place: str, migration_id: str, value: str) -> None:
+        """Until the migration is recorded: by then every row has it."""
+        name = f"{place}{VALUE}"
+        self.save_checkpoint(Checkpoint(name, migration_id, {"value": value}))
+
+    def forget_values(self, migration_id: str) -> None:
+        self._run(
+            f"DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s AND {_IS_VALUE}",
+            [migration_id],
         )
 
     # --- a rollback that was asked for ---------------------------------------------------------

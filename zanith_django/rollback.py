@@ -349,7 +349,10 @@ class _Run:
         with transaction.atomic(using=self.connection.alias):
             signals.undo_injected(migration)
             self.ledger.forget(migration.id)
-            self.ledger.forget_checkpoints(migration.id)
+            if migration.whole:
+                self.ledger.forget_checkpoints(migration.id)
+            else:  # the rest of a column is to get the value that rows of it have
+                self.ledger.forget_progress(migration.id)
             self.ledger.forget_snapshot(migration.id, "after")
             run = about(self.connection) | {"rolled_back": True}
             self.ledger.write_snapshot(migration.id, "before", graph, run)

@@ -1,4 +1,4 @@
-"""Values that Python makes, row by row, for the rows of one batch of a backfill."""
+"""Values that are made while a backfill runs: by Python for each row, or once for all rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,81 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.types.json import Jsonb
 
 from zanith_django import sql
-from zanith_django.operations.base import Batches
+from zanith_django.ledger import Ledger
+from zanith_django.operations.base import Batches, Default
 from zanith_django.ranges import Range, rows_of
 
 _TYPE = """\
 SELECT format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
 WHERE attrelid = {table}::regclass AND attname = {column} AND NOT attisdropped"""
+
+
+MakeDefault = Callable[[Default], str]
+"""Calls the default of a Django field; its value as SQL."""
+
+
+class OnceValue:
+    """A value that all rows of a column get, as SQL. An interrupted backfill that wrote rows finds
+    the same value in the ledger when it goes on."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        batches: Batches,
+        table: sql.Composable,
+        *,
+        ledger: Ledger,
+        place: str,
+        make: MakeDefault | None,
+    ) -> None:
+        self.connection, self.batches, self.ledger, self.place = connection, batches, ledger, place
+        self.type, self.call = _type_of(connection, table, batches.column), make
+        self.known = ledger.value(place)
+
+    def of(self, found: Range, where: sql.Composable) -> str | None:
+        """The value for a transaction that writes this range; None if no row there needs one.
+
+        What makes it may write rows of its own: it runs in the transaction that uses its value.
+        """
+        if self.known is None and not self._is_needed(found, where):
+            return None
+        return self.known or self._made()
+
+    def _is_needed(self, found: Range, where: sql.Composable) -> bool:
+        text = sql.compose(
+            "SELECT EXISTS (SELECT FROM {table} WHERE {condition} AND ({where}))",
+            table=found.table,
+            condition=found.condition,
+            where=where,
+        )
+        return bool(rows_of(self.connection, text)[0][0])
+
+    def _made(self) -> str:
+        if self.batches.default is None:
+            return self._evaluated()
+        assert self.call is not None, "no Python runs here"
+        return self.call(self.batches.default)
+
+    def _evaluated(self) -> str:
+        text = sql.compose(
+            "SELECT quote_nullable(CAST({value} AS {type})::text) || {cast}",
+            value=sql.catalog_text(self.batches.once),
+            type=sql.catalog_text(self.type),
+            cast=sql.literal(f"::{self.type}"),
+        )
+        return str(rows_of(self.connection, text)[0][0])
+
+    def assignments(self, value: str) -> sql.Composable:
+        return sql.clause(
+            "{column} = {value}",
+            column=sql.ident(self.batches.column),
+            value=sql.catalog_text(value),
+        )
+
+    def keep(self, value: str, migration_id: str) -> None:
+        """In the transaction that writes the first rows."""
+        if self.known is None:
+            self.ledger.keep_value(self.place, migration_id, value)
 
 
 class RowValues:
@@ -27,13 +96,16 @@ class RowValues:
     """
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, batches: Batches, table: sql.Composable
+        self,
+        connection: BaseDatabaseWrapper,
+        batches: Batches,
+        table: sql.Composable,
+        make: MakeDefault | None,
     ) -> None:
-        self.column = sql.ident(batches.column)
-        text = sql.compose(_TYPE, table=sql.literal(table), column=sql.literal(batches.column))
-        ((self.type,),) = rows_of(connection, text) or [("text",)]  # the UPDATE tells what lacks
-        self.make = resolved(batches.python)
-        self.asks = _asks_for_the_row(self.make)
+        self.column, self.default, self.call = sql.ident(batches.column), batches.default, make
+        self.type = _type_of(connection, table, batches.column)
+        self.make = resolved(batches.python) if batches.python else None
+        self.asks = bool(self.make and _asks_for_the_row(self.make))
 
     def reading(
         self,
@@ -82,9 +154,20 @@ class RowValues:
         return int(cursor.rowcount)
 
     def _value(self, row: dict[str, Any]) -> sql.Composable:
+        if self.default:
+            assert self.call is not None, "no Python runs here"
+            return sql.catalog_text(self.call(self.default))
+        assert self.make is not None
         value = self.make(row) if self.asks else self.make()
         as_json = self.type in ("json", "jsonb") and value is not None
         return sql.literal(Jsonb(value) if as_json else value)
+
+
+def _type_of(connection: BaseDatabaseWrapper, table: sql.Composable, column: str) -> str:
+    """The type of a column; of one that does not exist the UPDATE reports it."""
+    text = sql.compose(_TYPE, table=sql.literal(table), column=sql.literal(column))
+    ((name,),) = rows_of(connection, text) or [("text",)]
+    return str(name)
 
 
 def resolved(path: str) -> Callable[..., Any]:

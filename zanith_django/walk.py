@@ -8,7 +8,6 @@ The walk is cut at every step that works on data: difference up to it, the step,
 from __future__ import annotations
 
 import dataclasses
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from django.db.migrations.operations import (
     AlterField,
     AlterModelOptions,
     AlterModelTable,
+    AlterOrderWithRespectTo,
     CreateModel,
     DeleteModel,
     RemoveField,
@@ -35,10 +35,11 @@ from django.db.migrations.operations import (
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation as DjangoOperation
-from django.db.models import Field, Model
+from django.db.models import Model
 
 from zanith_django import operations as ops
 from zanith_django.conf import conf
+from zanith_django.defaults import Filling, fill_of
 from zanith_django.diff import Fill, Hints, diff
 from zanith_django.django_steps import (
     can_go_back,
@@ -53,7 +54,6 @@ from zanith_django.identities import Carried, Identities, own_fields
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
 from zanith_django.project import cache_folder
-from zanith_django.row_values import resolved
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.from_models import Declared, from_models
 from zanith_django.schema.graph import SchemaGraph, TableName
@@ -294,7 +294,7 @@ class _Work:
 
     def begin(self) -> None:
         self._walk.tables.take_touched()
-        self.segment = _Segment(self._walk.tables.clone())
+        self.segment = _Segment(self._walk.tables.clone(), self.migration)
 
     def cut(self) -> None:
         self.made += self._walk._difference(self.segment)
@@ -325,8 +325,9 @@ class _Segment:
     which value existing rows get."""
 
     before: RecordingState
+    migration: DjangoMigration
     identities: Identities = field(default_factory=Identities)
-    values: dict[tuple[Key, str], Field[Any, Any]] = field(default_factory=dict)
+    values: dict[tuple[Key, str], list[Filling]] = field(default_factory=dict)
 
     def note(self, app_label: str, operation: DjangoOperation) -> None:
         self.identities.follow(app_label, operation)
@@ -344,23 +345,19 @@ class _Segment:
             self.values.pop((key, operation.name.lower()), None)
         elif isinstance(operation, AddField):
             key = (app_label, operation.model_name_lower)
-            self.values[key, operation.name.lower()] = operation.field
+            self.values[key, operation.name.lower()] = [operation]
         elif isinstance(operation, AlterField):
-            self._alter((app_label, operation.model_name_lower), operation)
+            key = (app_label, operation.model_name_lower)
+            self.values.setdefault((key, operation.name.lower()), []).append(operation)
+        elif isinstance(operation, AlterOrderWithRespectTo):
+            self.values[(app_label, operation.name_lower), "_order"] = [operation]
         elif isinstance(operation, DeleteModel):
             self._take_values((app_label, operation.name_lower))
-
-    def _alter(self, key: Key, operation: AlterField) -> None:
-        """Only a field that becomes NOT NULL gives a value, to the rows that have none yet."""
-        known = self.values.get((key, operation.name.lower()))
-        given = known is not None and known.has_default() and known.default is not None
-        if not operation.field.null and not given:
-            self.values[key, operation.name.lower()] = operation.field
 
     def _rename_model(self, old: Key, new: Key) -> None:
         self.values |= {(new, name): given for name, given in self._take_values(old).items()}
 
-    def _take_values(self, key: Key) -> dict[str, Field[Any, Any]]:
+    def _take_values(self, key: Key) -> dict[str, list[Filling]]:
         names = [name for known, name in self.values if known == key]
         return {name: self.values.pop((key, name)) for name in names}
 
@@ -378,14 +375,13 @@ class _Segment:
     def _fills(
         self, connection: BaseDatabaseWrapper, after: _Rendered, schema: str
     ) -> Iterator[tuple[tuple[TableName, str], Fill]]:
-        editor = connection.schema_editor(collect_sql=True)
-        for (key, name), given in self.values.items():
+        for (key, name), operations in self.values.items():
             model = after.models.get(key)
             bound = _field(model, name) if model else None
             if model is None or bound is None or not bound.column or bound.many_to_many:
                 continue
-            fill = fill_of(bound, given, editor)
-            if fill is not None:
+            fills = (fill_of(connection, self.migration, each, bound) for each in operations)
+            if fill := next(filter(None, fills), None):  # then no row is NULL any more
                 yield (table_name(model, schema), bound.column), fill
 
 
@@ -395,35 +391,6 @@ def _field(model: type[Model], name: str) -> Any:
 
 def _key(model: type[Model]) -> Key:
     return model._meta.app_label, str(model._meta.model_name)
-
-
-def fill_of(bound: Any, given: Any, editor: Any) -> Fill | None:
-    """The value for rows that exist, as Django's AddField and AlterField give it: the default of
-    the operation's own field (`preserve_default=False` too), a callable once; per row where the
-    field is unique, by PostgreSQL itself if it can."""
-    if bound.has_db_default() or getattr(bound, "generated", False):
-        return None
-    if bound.unique and given.default in (uuid.uuid4,):
-        return Fill("gen_random_uuid()")
-    if bound.unique and given.has_default() and (path := _path_of(given.default)):
-        return Fill(python=path)
-    known, bound.default = bound.default, given.default
-    bound.__dict__.pop("_get_default", None)
-    try:
-        value = editor.effective_default(bound)
-    finally:
-        bound.default = known
-        bound.__dict__.pop("_get_default", None)
-    return None if value is None else Fill(str(editor.quote_value(value)))
-
-
-def _path_of(default: Any) -> str:
-    """The dotted path of a callable, if it has one."""
-    path = f"{getattr(default, '__module__', '')}.{getattr(default, '__qualname__', '')}"
-    try:
-        return path if callable(default) and resolved(path) is default else ""
-    except (ImportError, AttributeError, ValueError):
-        return ""
 
 
 def _unvalidated(table: Any, name: str) -> Any:

@@ -26,8 +26,8 @@ from zanith_django import sql
 from zanith_django.backfill import Progress, backfill, next_size
 from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger import DONE, RUNNING, Ledger
-from zanith_django.operations.base import Batches, Context
-from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.base import Batches, Context, Default
+from zanith_django.operations.columns import default_in_batches, update_in_batches
 from zanith_django.operations.data import Backfill
 from zanith_django.schema.graph import TableName
 
@@ -255,6 +255,39 @@ def test_every_row_is_written_once_though_another_session_must_go_on(
     connection.close()
     assert run(connection) == 1050
     assert_each_written_once(connection, 1050)
+
+
+def test_rows_written_after_an_interruption_get_the_value_of_those_before(
+    connection: DatabaseWrapper,
+) -> None:
+    """Also after a rollback of the step, which leaves the values that rows have."""
+    make(connection, *BIGINT)
+    calls: list[Default] = []
+
+    def make_default(default: Default) -> str:
+        calls.append(default)
+        return f"'value {len(calls)}'"
+
+    where = sql.catalog_text("v IS NULL")
+    batches = default_in_batches(TableName.of("t"), "v", Default("a.b", 1), where, Context())
+    with pytest.raises(Stopped):
+        run(connection, batches, make_default=make_default, before_batch=stop_after(3))
+    Ledger(connection).forget_progress("20260501_113022_fill")
+    run(connection, batches, make_default=make_default)
+    assert value(connection, "SELECT array_agg(DISTINCT v) FROM t") == ["value 1"]
+    assert len(calls) == 1
+    assert_each_written_once(connection, 1050)
+
+
+def test_a_value_that_no_row_got_is_made_again(connection: DatabaseWrapper) -> None:
+    make(connection, *BIGINT)
+    values = iter(["repeat('x', 1 / 0)", "'right'"])
+    where = sql.catalog_text("v IS NULL")
+    batches = default_in_batches(TableName.of("t"), "v", Default("a.b", 1), where, Context())
+    with pytest.raises(DataError):
+        run(connection, batches, make_default=lambda _: next(values))
+    run(connection, batches, make_default=lambda _: next(values))
+    assert value(connection, "SELECT array_agg(DISTINCT v) FROM t") == ["right"]
 
 
 def test_batches_do_not_wait_for_the_disk_and_the_end_does(connection: DatabaseWrapper) -> None:

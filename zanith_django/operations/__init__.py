@@ -1,7 +1,7 @@
 """The language of migrations: one frozen class per kind of change."""
 
 from zanith_django.operations.archives import ArchiveColumn, ArchiveTable
-from zanith_django.operations.base import KINDS, Context, Operation, Statement
+from zanith_django.operations.base import KINDS, Context, Default, Operation, Statement
 from zanith_django.operations.column_types import AlterColumnType, AlterGenerated
 from zanith_django.operations.columns import (
     AddColumn,
@@ -88,6 +88,7 @@ __all__ = [
     "CreatePolicy",
     "CreateSchema",
     "CreateTable",
+    "Default",
     "Derived",
     "DisableRls",
     "DjangoOperation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString
 
@@ -90,11 +90,45 @@ _NOWHERE = TableName("", "")
 
 
 @dataclass(frozen=True, slots=True)
+class Default:
+    """The default of the field that an operation of a Django migration adds or alters. The step
+    calls it when it runs, on the database that is migrated: once, or with `each` for each row.
+
+    `position` counts the operations of the migration from 1, `within` those of each
+    SeparateDatabaseAndState on the way. `calls` names the callable for people.
+    """
+
+    migration: str
+    position: int
+    within: tuple[int, ...] = ()
+    calls: str = ""
+    each: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.calls or '.'.join((self.migration, *map(str, self._place)))}()"
+
+    @property
+    def _place(self) -> tuple[int, ...]:
+        return (self.position, *self.within)
+
+
+@dataclass(frozen=True, slots=True)
+class WithDefault(Statement):
+    """Calls `default` and runs what `given` makes of its value, in one transaction. `sql` shows
+    the statement without the value."""
+
+    default: Default = Default("", 0)
+    given: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
 class Batches(Statement):
     """Writes every row that `where` selects, in batches of closed key ranges.
 
-    `sql` writes them all at once and is what people see; the runner writes range after range. With
-    `python`, a dotted path, that callable makes the value of `column` for each row.
+    `sql` writes them all at once and is what people see; the runner writes range after range.
+
+    `column` is the column whose value is made while the batches run: by `python`, a dotted path,
+    for each row; by `default`; or by the SQL expression `once`, a single time for all rows.
     """
 
     table: TableName = _NOWHERE
@@ -102,6 +136,8 @@ class Batches(Statement):
     where: str = ""
     column: str = ""
     python: str = ""
+    default: Default | None = None
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Batches,
     Context,
+    Default,
     OnTable,
     Operation,
     Statement,
+    WithDefault,
     alter_table,
     must_have,
     own_name,
@@ -27,7 +29,7 @@ from zanith_django.operations.column_clauses import (
     spell_column,
 )
 from zanith_django.operations.dependents import rename_column, without_column
-from zanith_django.operations.not_null import set_not_null
+from zanith_django.operations.not_null import NotNull, set_not_null
 from zanith_django.operations.restored import is_restored
 from zanith_django.operations.rewrites import volatile
 from zanith_django.operations.scaffold import drop_column_if_there, take_away
@@ -49,11 +51,16 @@ WHERE attrelid = to_regclass({table}) AND attname = {column} AND NOT attisdroppe
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddColumn(OnTable):
     """Adds a column without a rewrite: a constant default is stored in the catalog, a volatile
-    one is filled in by batches."""
+    one is filled in by batches.
+
+    With `default`, existing rows get the value that a Python callable returns when the step runs;
+    the column keeps no default.
+    """
 
     kind = "addColumn"
     table: TableName
     column: Column
+    default: Default | None = None
     model: str = ""
 
     @property
@@ -61,7 +68,12 @@ class AddColumn(OnTable):
         return f"{self.table}.{self.column.name}"
 
     def describe(self) -> str:
-        return f"add column {self.target} ({spell_column(self.column)})"
+        filled = f", filled with {self.default}" if self.default else ""
+        return f"add column {self.target} ({spell_column(self.column)}){filled}"
+
+    @property
+    def own_sql(self) -> bool:
+        return self.default is None
 
     def _there(self, context: Context) -> Column | None:
         """The column that zanith_recover brought back before a model had it again."""
@@ -89,6 +101,9 @@ class AddColumn(OnTable):
         if there:
             return tuple(self._adopt(there, context))
         settings = column_settings(self.table, self.column, context)
+        if self.default:
+            no_default = drop_default(self.table, self.column.name, context)
+            return (self._with(self.default, context), no_default, *settings)
         if context.quiet(self.table) or not volatile(self.column.default):
             return (add_column(self.table, self.column, context), *settings)
         bare = dataclasses.replace(self.column, nullable=True, default=None)
@@ -101,6 +116,17 @@ class AddColumn(OnTable):
         if not self.column.nullable:
             steps += set_not_null(self.table, self.column.name, context)
         return tuple(steps)
+
+    def _with(self, default: Default, context: Context) -> Statement:
+        """The value is a constant by then, so that PostgreSQL stores it in the catalog."""
+
+        def given(value: str) -> str:
+            column = dataclasses.replace(self.column, default=value)
+            return add_column(self.table, column, context).sql
+
+        return WithDefault(
+            given(spell_default(default)), tables=(self.table,), default=default, given=given
+        )
 
     def _fill(self, context: Context) -> Statement:
         column = sql.ident(self.column.name)
@@ -126,6 +152,8 @@ class AddColumn(OnTable):
             return (*filled, "changes_column_nullable_to_not_null", "scans_table")
         filled = ("requires_backfill",) if volatile(self.column.default) else ()
         rewritten = ("rewrites_table",) if self.column.identity else ()
+        if self.default and not self.column.nullable:
+            return ("adds_nullable_column", "breaks_running_code")
         if self.column.nullable or self.column.default is not None or self.column.identity:
             return ("adds_nullable_column", *filled, *rewritten)
         return ("adds_required_column_without_default", "breaks_running_code")
@@ -203,7 +231,9 @@ class AlterColumnNullable(OnTable):
     """SET NOT NULL by way of a validated check, or DROP NOT NULL.
 
     With `fill`, an SQL expression, rows that are NULL get that value first, those too that running
-    code writes until the column is NOT NULL.
+    code writes until the column is NOT NULL. With `default`, they get the value that a Python
+    callable returns when the step runs; from the moment when NULL is refused to new rows, the rows
+    that running code wrote meanwhile get it as well.
     """
 
     kind = "alterColumnNullable"
@@ -211,6 +241,7 @@ class AlterColumnNullable(OnTable):
     column: str
     nullable: bool
     fill: str = ""
+    default: Default | None = None
     model: str = ""
 
     @property
@@ -218,9 +249,22 @@ class AlterColumnNullable(OnTable):
         return f"{self.table}.{self.column}"
 
     def describe(self) -> str:
-        return f"{'allow' if self.nullable else 'forbid'} NULL in {self.target}"
+        filled = f", NULLs filled with {self.default}" if self.default else ""
+        if self.nullable:
+            return f"allow NULL in {self.target}"
+        return f"forbid NULL in {self.target}{filled}"
+
+    @property
+    def own_sql(self) -> bool:
+        return self.nullable or self.default is None
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if not self.nullable and self.default:
+            where = sql.clause("{column} IS NULL", column=sql.ident(self.column))
+            fill = default_in_batches(self.table, self.column, self.default, where, context)
+            stages = NotNull.of(self.table, self.column, context)
+            late = (fill,) if stages.claim else ()
+            return (fill, *stages.claim, *late, *stages.check, *stages.end)
         if not self.nullable and self.fill:
             return tuple(self._filled(context))
         if not self.nullable:
@@ -257,20 +301,26 @@ class AlterColumnNullable(OnTable):
         yield from set_not_null(self.table, self.column, context)
         yield from keep_no_longer(self.table, name, context)
 
-    def inverse(self) -> Operation:
+    def inverse(self) -> Operation | None:
+        """Of values that `default` wrote nothing shows which rows were NULL."""
+        if self.default and not self.nullable:
+            return None
         return dataclasses.replace(self, nullable=not self.nullable)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         """Of PostgreSQL 18 it is the constraint itself that is there, and not valid yet."""
         staged = take_away(self.statements(context), self.tables, context)
-        back = dataclasses.replace(self, nullable=True)
+        back = dataclasses.replace(self, nullable=True, default=None)
         return (*staged, *back.statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return alter(graph, self.table, self.column, nullable=self.nullable)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return () if self.nullable else ("changes_column_nullable_to_not_null", "scans_table")
+        if self.nullable:
+            return ()
+        filled = ("requires_backfill",) if self.default else ()
+        return ("changes_column_nullable_to_not_null", "scans_table", *filled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,12 +344,8 @@ class AlterColumnDefault(OnTable):
         return f"set default of {self.target} to {self.new}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        column = sql.ident(self.column)
         if self.new is None:
-            text = alter_table(
-                context, self.table, "ALTER COLUMN {column} DROP DEFAULT", column=column
-            )
-            return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
+            return (drop_default(self.table, self.column, context),)
         return (set_default(self.table, Column(self.column, "", default=self.new), context),)
 
     def inverse(self) -> Operation:
@@ -434,6 +480,18 @@ def set_default(table: TableName, column: Column, context: Context) -> Statement
     return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
 
 
+def drop_default(table: TableName, column: str, context: Context) -> Statement:
+    text = alter_table(
+        context, table, "ALTER COLUMN {column} DROP DEFAULT", column=sql.ident(column)
+    )
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
+
+
+def spell_default(default: Default) -> str:
+    """What stands for the value where a statement is shown."""
+    return f"{default} /* Python, called when the step runs */"
+
+
 def column_state(table: TableName, column: str, context: Context) -> str:
     """The probe of a column: done when it exists."""
     return sql.compose(
@@ -461,3 +519,13 @@ def update_in_batches(
         assignments=str(assignments),
         where=str(where),
     )
+
+
+def default_in_batches(
+    table: TableName, column: str, default: Default, where: sql.Composable, context: Context
+) -> Batches:
+    """Writes the value of a Django field's default to the rows that `where` selects."""
+    shown = sql.catalog_text(spell_default(default))
+    assignment = sql.clause("{column} = {value}", column=sql.ident(column), value=shown)
+    fill = update_in_batches(table, assignment, where, context)
+    return dataclasses.replace(fill, assignments="", column=column, default=default)

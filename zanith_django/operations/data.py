@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from zanith_django import sql
@@ -9,12 +10,13 @@ from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Batches,
     Context,
+    Default,
     OnTable,
     Operation,
     PythonCall,
     Statement,
 )
-from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.columns import default_in_batches, update_in_batches
 from zanith_django.schema.graph import SchemaGraph, TableName
 
 WHOLE = 0
@@ -25,23 +27,27 @@ WHOLE = 0
 class Backfill(OnTable):
     """Sets `column` where `where` holds, batch by batch: to the SQL expression `value`, or to what
     the callable at the dotted path `python` returns for each row. It is given the row, a dict by
-    the names of the columns, if it requires an argument.
+    the names of the columns, if it requires an argument. Or to the `default` of a Django field.
 
-    `where` must be false for a row once it is written; by default: the column is NULL.
+    With `once`, `value` is computed a single time, so that every row has the same `now()`; it can
+    then read no column. `where` must be false for a row once it is written; by default: the column
+    is NULL.
     """
 
     kind = "backfill"
     table: TableName
     column: str
     value: str = ""
+    once: bool = False
     python: str = ""
+    default: Default | None = None
     where: str = ""
     model: str = ""
 
     def __post_init__(self) -> None:
         OnTable.__post_init__(self)
-        if bool(self.value) == bool(self.python):
-            raise ValueError("a backfill has a value, or python that makes it")
+        if sum(map(bool, (self.value, self.python, self.default))) != 1:
+            raise ValueError("a backfill has a value, or python that makes it, or a default")
 
     @property
     def target(self) -> str:
@@ -49,11 +55,12 @@ class Backfill(OnTable):
 
     def describe(self) -> str:
         where = f" where {self.where}" if self.where else " where it is NULL"
-        return f"fill {self.target} with {self.value or f'{self.python}()'}{where}"
+        value = self.value or self.default or f"{self.python}()"
+        return f"fill {self.target} with {value}{where}"
 
     @property
     def own_sql(self) -> bool:
-        return not self.python
+        return bool(self.value)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         column = sql.ident(self.column)
@@ -64,9 +71,13 @@ class Backfill(OnTable):
         )
         if self.python:
             return (self._by_python(where),)
+        if self.default:
+            return (default_in_batches(self.table, self.column, self.default, where, context),)
         value = sql.catalog_text(self.value)
         assignments = sql.clause("{column} = {value}", column=column, value=value)
-        return (update_in_batches(self.table, assignments, where, context),)
+        fill = update_in_batches(self.table, assignments, where, context)
+        once = self.value if self.once else ""
+        return (dataclasses.replace(fill, column=self.column if once else "", once=once),)
 
     def _by_python(self, where: sql.Composable) -> Batches:
         return Batches(

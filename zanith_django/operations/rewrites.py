@@ -31,6 +31,15 @@ def volatile(default: str | None) -> bool:
     return not names - _SIZED_TYPES <= _STABLE
 
 
+_CLOCKS = ("current_", "localtime")
+
+
+def is_computed(default: str | None) -> bool:
+    """Does the default call anything? The clock is called by some names without brackets."""
+    called = any(match[1] for match in _CALLED.finditer(default or ""))
+    return called or (default or "").lower().startswith(_CLOCKS)
+
+
 # --- a change of type ----------------------------------------------------------------------------
 
 _STRINGS = ("text", "character varying", "citext")
