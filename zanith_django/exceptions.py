@@ -745,7 +745,10 @@ class UnreadableModel(EnvironmentProblem):
 
     def __init__(self, model: str, error: object) -> None:
         self.model, self.error = model, error
-        self.hint = "Mend the model, or run zanith_verify: the shadow has what pending steps make."
+        self.hint = (
+            "Fix the model. If Python of a pending migration makes what it needs, create that "
+            'beforehand, or set ZANITH["SCRATCH"] to the alias or URL of a database that has it.'
+        )
         super().__init__(model)
 
     def __str__(self) -> str:

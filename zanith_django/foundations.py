@@ -1,9 +1,9 @@
-"""What tables stand on: extensions and collations, which Django's migrations make and no model
-declares."""
+"""What tables stand on: extensions, collations, types and functions, which migrations make and no
+model declares."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from django.contrib.postgres.operations import (
     CollationOperation,
@@ -12,13 +12,16 @@ from django.contrib.postgres.operations import (
     RemoveCollation,
 )
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as DjangoOperation
 
 from zanith_django import operations as ops
 from zanith_django import sql
 from zanith_django.migration import LoadedMigration
 from zanith_django.operations import Operation
+from zanith_django.raw_sql import makes_foundation, statements
 from zanith_django.schema.graph import Collation, Extension, TableName
+from zanith_django.timeline import django_order
 
 
 def foundations(operation: DjangoOperation) -> tuple[Operation, ...]:
@@ -63,11 +66,39 @@ def _collation_where_missing(collation: Collation) -> str:
     )
 
 
-def prelude_of_migrations(files: Iterable[LoadedMigration]) -> list[str]:
-    """The same of every migration on disk, and of our own `files`: pending ones are about to make
-    theirs."""
+def raw_prelude_of(texts: Iterable[str]) -> list[str]:
+    """The same of SQL that an author wrote: statements that make something and touch no table. One
+    that fails is passed over; the table that needs it then shows what is missing."""
+    found = (each for text in texts for each in statements(text) if makes_foundation(each))
+    return [_attempted(statement) for statement in dict.fromkeys(found)]
+
+
+def _attempted(statement: str) -> str:
+    body = sql.compose(
+        "BEGIN EXECUTE {statement}; EXCEPTION WHEN OTHERS THEN NULL; END",
+        statement=sql.literal(statement),
+    )
+    return sql.compose("DO {body}", body=sql.literal(body))
+
+
+def raw_sql_of(operations: Iterable[DjangoOperation]) -> Iterator[str]:
+    """The SQL of each RunSQL that takes no parameters."""
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from raw_sql_of(operation.database_operations)
+        elif isinstance(operation, RunSQL):
+            given = [operation.sql] if isinstance(operation.sql, str) else operation.sql
+            parts = (part if isinstance(part, list | tuple) else (part, None) for part in given)
+            yield from (text for text, parameters in parts if not parameters)
+
+
+def preludes_of_migrations(files: Iterable[LoadedMigration]) -> tuple[list[str], list[str]]:
+    """What every migration on disk makes, and what our own `files` make: of operations, and of SQL
+    that an author wrote. Pending ones are about to make theirs."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
-    migrations = loader.disk_migrations.values()
+    migrations = [loader.graph.nodes[key] for key in django_order(loader)]
     operations = [operation for migration in migrations for operation in migration.operations]
-    ours = _where_missing(operation for file in files for operation in file.operations)
-    return list(dict.fromkeys((*prelude_of(operations), *ours)))
+    steps = [operation for file in files for operation in file.operations]
+    texts = (step.sql for step in steps if isinstance(step, ops.RawSql))
+    made = dict.fromkeys((*prelude_of(operations), *_where_missing(steps)))
+    return list(made), raw_prelude_of((*raw_sql_of(operations), *texts))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.files import load_all
-from zanith_django.foundations import prelude_of_migrations
+from zanith_django.foundations import preludes_of_migrations
 from zanith_django.ledger import Ledger
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.from_models import Declared, from_models, project_models
@@ -40,25 +42,43 @@ def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
 def declared(connection: BaseDatabaseWrapper) -> Declared:
     """The schema that the models of this database ask for.
 
-    A model may need an extension that a pending migration makes: then the scratch makes it too.
+    A model may need an extension or a function that a pending migration makes: then the scratch
+    makes it too.
     """
-    try:
-        return _declared(connection)
-    except UnreadableModel:
-        prelude = prelude_of_migrations(load_all())
-        if not prelude:
-            raise
-        return _declared(connection, prelude)
+
+    def more() -> Iterator[list[str]]:
+        made, raw = preludes_of_migrations(load_all())
+        yield made
+        yield [*made, *raw]
+
+    return read_models(connection, project_models(connection.alias), more=more())
 
 
-def _declared(connection: BaseDatabaseWrapper, prelude: Sequence[str] = ()) -> Declared:
-    return from_models(
-        connection,
-        project_models(connection.alias),
-        prelude=prelude,
-        cache=cache_folder(),
-        scratch=conf.scratch or None,
-    )
+def read_models(
+    connection: BaseDatabaseWrapper,
+    models: Sequence[type[Model]],
+    *,
+    prelude: Sequence[str] = (),
+    more: Iterable[Sequence[str]] = (),
+) -> Declared:
+    """What these models ask for. If they cannot be read after `prelude`, each of `more` is tried.
+    Raises `UnreadableModel`."""
+    tried: list[Sequence[str]] = []
+    for made in itertools.chain([prelude], more):
+        if made in tried:
+            continue
+        tried.append(made)
+        try:
+            return from_models(
+                connection,
+                models,
+                prelude=made,
+                cache=cache_folder(),
+                scratch=conf.scratch or None,
+            )
+        except UnreadableModel as error:
+            unreadable = error
+    raise unreadable
 
 
 def without_ignored(graph: SchemaGraph) -> SchemaGraph:

@@ -38,7 +38,6 @@ from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.models import Model
 
 from zanith_django import operations as ops
-from zanith_django.conf import conf
 from zanith_django.defaults import Filling, fill_of
 from zanith_django.diff import Fill, Hints, diff
 from zanith_django.django_steps import (
@@ -49,13 +48,13 @@ from zanith_django.django_steps import (
     reaching_database,
     title,
 )
-from zanith_django.foundations import foundations, prelude_of
+from zanith_django.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
 from zanith_django.identities import Carried, Identities, own_fields
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
-from zanith_django.project import cache_folder
+from zanith_django.project import read_models
 from zanith_django.schema.ddl import table_name
-from zanith_django.schema.from_models import Declared, from_models
+from zanith_django.schema.from_models import Declared
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.states import (
     Key,
@@ -76,6 +75,7 @@ class Walk:
         self.models = RecordingState()
         self.tables = RecordingState()
         self.prelude: dict[str, None] = {}
+        self.raw: list[str] = []
         self.not_valid: set[tuple[TableName, str]] = set()
         self._names: list[tuple[str, bool]] = []
 
@@ -184,6 +184,10 @@ class Walk:
     def _learn(self, operation: DjangoOperation) -> None:
         """What later tables stand on is made in their scratch too."""
         self.prelude |= dict.fromkeys(prelude_of([operation]))
+        self.raw += raw_sql_of([operation])
+
+    def _with_raw(self) -> Iterator[list[str]]:
+        yield [*self.prelude, *raw_prelude_of(self.raw)]
 
     # --- steps that are no difference of tables ------------------------------------------------
 
@@ -271,12 +275,8 @@ class Walk:
 
     def _read(self, state: RecordingState, keys: Sequence[Key]) -> _Rendered:
         models = render(state, keys)
-        declared = from_models(
-            self.connection,
-            models,
-            prelude=tuple(self.prelude),
-            cache=cache_folder(),
-            scratch=conf.scratch or None,
+        declared = read_models(
+            self.connection, models, prelude=list(self.prelude), more=self._with_raw()
         )
         graph = declared.graph
         for table, name in self.not_valid:
