@@ -844,6 +844,7 @@ def _options(pair: Pair, label: str) -> Iterator[Operation]:
             yield ops.AlterIndexOptions(
                 table=pair.name,
                 index=index.name,
+                method=index.method,
                 old=index.options,
                 new=wanted.options,
                 model=label,

@@ -630,6 +630,8 @@ class RefusedByServer(EnvironmentProblem):
 
     _HINTS: Final = {
         INSUFFICIENT_PRIVILEGE: RIGHTS_HINT,
+        "57014": "The role or the database may have a short statement_timeout (SHOW "
+        "statement_timeout): raise it, or set it in OPTIONS of DATABASES.",
         "3F000": "Make the schema, or name one that is there: the setting search_path (SHOW "
         "search_path) comes from OPTIONS in DATABASES, from the role or from the database.",
     }

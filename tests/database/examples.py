@@ -585,10 +585,25 @@ EXAMPLES: dict[str, list[Example]] = {
     "alterIndexOptions": [
         Example(
             lambda g: ops.AlterIndexOptions(
-                table=T, index="i", old=("fillfactor=70",), new=("deduplicate_items=off",)
+                table=T,
+                index="i",
+                method="brin",
+                old=("pages_per_range=64",),
+                new=("autosummarize=on", "pages_per_range=4"),
+            ),
+            "CREATE INDEX i ON t USING brin (a) WITH (pages_per_range = 64);"
+            "COMMENT ON INDEX i IS 'it''s'",
+        ),
+        Example(
+            lambda g: ops.AlterIndexOptions(
+                table=T,
+                index="i",
+                method="btree",
+                old=("fillfactor=70",),
+                new=("deduplicate_items=off",),
             ),
             "CREATE INDEX i ON t (b) WITH (fillfactor = 70)",
-        )
+        ),
     ],
     "addUnique": [
         add(ops.AddUnique, unique=Unique("t_u", ("a",), comment="it's")),

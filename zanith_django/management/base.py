@@ -10,6 +10,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
+import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import (
     BaseCommand,
@@ -139,7 +140,7 @@ class ZanithCommand(BaseCommand):
             raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
-        except DatabaseError as error:
+        except (DatabaseError, psycopg.Error) as error:
             raise command_error(RefusedByServer(error, sqlstate(error))) from error
         finally:
             if self._set_aside:

@@ -41,7 +41,8 @@ from zanith_django.operations.extensions import (
     DropCollation,
     DropExtension,
 )
-from zanith_django.operations.indexes import AddIndex, AlterIndexOptions, DropIndex, RenameIndex
+from zanith_django.operations.index_options import AlterIndexOptions
+from zanith_django.operations.indexes import AddIndex, DropIndex, RenameIndex
 from zanith_django.operations.policies import (
     AlterPolicy,
     CreatePolicy,

@@ -153,61 +153,6 @@ class RenameIndex(OnTable):
         return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlterIndexOptions(OnTable):
-    """Sets and resets the storage parameters of an index, such as fillfactor; pages that are
-    there stay as they are until a REINDEX."""
-
-    kind = "alterIndexOptions"
-    table: TableName
-    index: str
-    old: tuple[str, ...] = ()
-    new: tuple[str, ...] = ()
-    model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(TableName(self.table.schema, self.index))
-
-    def describe(self) -> str:
-        options = ", ".join(self.new) or "none"
-        return f"set options of index {self.index} of {self.table} to {options}"
-
-    def statements(self, context: Context) -> tuple[Statement, ...]:
-        index = index_name(self.table, self.index, context)
-        texts = [
-            sql.compose("ALTER INDEX {index} {change}", index=index, change=change)
-            for change in option_changes(self.old, self.new)
-        ]
-        return tuple(Statement(text, Lock.NONE, (self.table,)) for text in texts)
-
-    def inverse(self) -> Operation:
-        return dataclasses.replace(self, old=self.new, new=self.old)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        indexes = tuple(
-            dataclasses.replace(index, options=self.new) if index.name == self.index else index
-            for index in must_have(graph, self.table).indexes
-        )
-        return changed(graph, self.table, indexes=indexes)
-
-    def reasons(self, context: Context) -> tuple[str, ...]:
-        return ()
-
-
-def option_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[sql.Composable]:
-    """`RESET (…)` of what is gone and `SET (…)` of what is new; options are `name=value`."""
-    names = {option.split("=")[0] for option in new}
-    gone = [option.split("=")[0] for option in old if option.split("=")[0] not in names]
-    come = [option for option in new if option not in old]
-    changes = []
-    if gone:
-        changes.append(sql.clause("RESET ({it})", it=sql.join(map(sql.catalog_text, gone))))
-    if come:
-        changes.append(sql.clause("SET ({it})", it=sql.join(map(sql.catalog_text, come))))
-    return changes
-
-
 def rename_index(table: TableName, old: str, new: str, context: Context) -> Statement:
     text = sql.compose(
         "ALTER INDEX {old} RENAME TO {new}",

@@ -31,7 +31,8 @@ from zanith_django.operations.constraint_clauses import (
     unique_clause,
 )
 from zanith_django.operations.constraints import AddCheck, AddExclusion, AddForeignKey, AddUnique
-from zanith_django.operations.indexes import AddIndex, comment_on_index, option_changes
+from zanith_django.operations.index_options import option_changes
+from zanith_django.operations.indexes import AddIndex, comment_on_index
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
 from zanith_django.schema.graph import (
     Check,

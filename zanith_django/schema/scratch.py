@@ -40,6 +40,10 @@ SELECT current_setting('max_locks_per_transaction')::int
 SETTINGS = """
 SET LOCAL transaction_read_only = off;
 SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT set_config('transaction_timeout', '0', true)
+WHERE current_setting('transaction_timeout', true) IS NOT NULL;
 SET LOCAL client_min_messages = warning;
 SET LOCAL temp_tablespaces = ''
 """
@@ -229,6 +233,8 @@ def _read_once(
 def _prepare(cursor: psycopg.Cursor[tuple[Any, ...]], prelude: Sequence[str]) -> None:
     try:
         _run(cursor, [SETTINGS])
+    except psycopg.OperationalError:  # a timeout, or the connection is lost
+        raise
     except psycopg.Error as error:
         right = "a transaction that may write"
         raise MissingRight(right, "make temporary tables", SCRATCH_HINT) from error
