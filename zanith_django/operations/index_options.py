@@ -1,4 +1,4 @@
-"""Storage parameters of an index: set in place, or built anew under another name."""
+"""Storage parameters of an index: set in place, or by a rebuild if only a build reads them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,11 @@ from zanith_django.operations.base import (
     Statement,
     changed,
     must_have,
-    own_name,
 )
-from zanith_django.operations.indexes import (
-    build_concurrently,
-    build_in_partitions,
-    drop_concurrently,
-    index_comment,
-    index_name,
-    rename_index,
-)
+from zanith_django.operations.indexes import index_name
 from zanith_django.operations.words import with_facts
-from zanith_django.schema.graph import Index, SchemaGraph, TableName
+from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.schema.object_names import make_object_name
 
 # What the server reads whenever it uses the index; any other parameter, of any other method too, is
 # read when the index is built. {method: {parameter: what does not change until a REINDEX}}
@@ -51,13 +44,22 @@ WHERE oid = to_regclass({index}) AND coalesce(reloptions, '{{}}') @> {options}::
   AND coalesce(reloptions, '{{}}') <@ {options}::text[]"""
 
 
+# Right after SET its row in pg_class is newer than that in pg_index; REINDEX CONCURRENTLY exchanges
+# the index for another one, which gets both rows in one transaction.
+# https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY
+_REINDEXED = """\
+SELECT CASE WHEN c.xmin = i.xmin THEN 'done'
+            WHEN to_regclass({unfinished}) IS NOT NULL THEN 'leftover' END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+WHERE c.oid = to_regclass({index})"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterIndexOptions(OnTable):
     """Sets and resets the storage parameters of an index, such as fillfactor.
 
     Where PostgreSQL reads one of them only when it builds an index of this `method`, such as
-    pages_per_range, an index with the new ones is built concurrently and takes the name. Without
-    `method` they are only set.
+    pages_per_range, the index is rebuilt concurrently. Without `method` they are only set.
     """
 
     kind = "alterIndexOptions"
@@ -92,24 +94,15 @@ class AlterIndexOptions(OnTable):
         return {option.split("=")[0] for option in {*self.old} ^ {*self.new}}
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        index = self._index(context.graph)
-        if not self.rebuilds or index is None:
+        if not self.rebuilds:
             return self._set(context)
+        name = index_name(self.table, self.index, context)
         if context.quiet(self.table):
-            name = index_name(self.table, self.index, context)
-            again = Statement(
-                sql.compose("REINDEX INDEX {index}", index=name), Lock.SHARE, (self.table,)
-            )
-            return (*self._set(context), again)
-        wanted = dataclasses.replace(index, name=self._fresh, options=self.new, valid=True)
-        if must_have(context.graph, self.table).partition_key:
-            built = build_in_partitions(self.table, wanted, context)
-            return (*built, *self._swap(index, context), self._dropped(context))
-        return (
-            self._built(wanted, context),
-            *self._swap(index, context),
-            drop_concurrently(self.table, self._replaced, context),
-        )
+            text = sql.compose("REINDEX INDEX {index}", index=name)
+            return (*self._set(context), Statement(text, Lock.SHARE, (self.table,)))
+        first, *rest = self._set(context)
+        first = dataclasses.replace(first, probe=self._has_options(context))
+        return (first, *rest, self._reindexed(context), self._cleared("ccold", context))
 
     def _set(self, context: Context) -> tuple[Statement, ...]:
         index = index_name(self.table, self.index, context)
@@ -119,55 +112,49 @@ class AlterIndexOptions(OnTable):
         ]
         return tuple(Statement(text, Lock.NONE, (self.table,)) for text in texts)
 
-    def _built(self, wanted: Index, context: Context) -> Statement:
-        """Finished as well when the index has taken the name already."""
-        build = build_concurrently(self.table, wanted, context)
-        probe = sql.compose(
-            "SELECT coalesce(({swapped}), ({built}))",
-            swapped=sql.composed(self._has_options(context)),
-            built=sql.composed(build.probe),
-        )
-        return dataclasses.replace(build, probe=probe)
-
-    def _swap(self, index: Index, context: Context) -> tuple[Statement, ...]:
-        away = rename_index(self.table, self.index, self._replaced, context)
-        back = rename_index(self.table, self._fresh, self.index, context)
-        first = dataclasses.replace(away, separate=True, probe=self._has_options(context))
-        return (first, back, *index_comment(self.table, index, context))
-
-    def _dropped(self, context: Context) -> Statement:
-        """An index of a partitioned table cannot be dropped concurrently."""
-        name = index_name(self.table, self._replaced, context)
-        text = sql.compose("DROP INDEX {index}", index=name)
-        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))
-
     def _has_options(self, context: Context) -> str:
         name = index_name(self.table, self.index, context)
         return sql.compose(
             _HAS_OPTIONS, index=sql.literal(name), options=sql.literal(list(self.new))
         )
 
-    @property
-    def _fresh(self) -> str:
-        return own_name("rebuilt", f"{self.target} {self.new}")
+    def _reindexed(self, context: Context) -> Statement:
+        name = index_name(self.table, self.index, context)
+        unfinished = self._left("ccnew", context)
+        return Statement(
+            sql.compose("REINDEX INDEX CONCURRENTLY {index}", index=name),
+            Lock.SHARE_UPDATE_EXCLUSIVE,
+            (self.table,),
+            transactional=False,
+            scans=True,
+            probe=sql.compose(
+                _REINDEXED, index=sql.literal(name), unfinished=sql.literal(unfinished)
+            ),
+            cleanup=self._drop_left("ccnew", context),
+        )
 
-    @property
-    def _replaced(self) -> str:
-        return own_name("replaced", f"{self.target} {self.new}")
+    def _cleared(self, label: str, context: Context) -> Statement:
+        """Drops what a REINDEX that was cut left; one that ended left nothing."""
+        text = self._drop_left(label, context)
+        return Statement(text, Lock.NONE, (self.table,), transactional=False)
 
-    def _index(self, graph: SchemaGraph) -> Index | None:
-        found = (i for i in must_have(graph, self.table).indexes if i.name == self.index)
-        return next(found, None)
+    def _drop_left(self, label: str, context: Context) -> str:
+        return sql.compose(
+            "DROP INDEX CONCURRENTLY IF EXISTS {index}", index=self._left(label, context)
+        )
+
+    def _left(self, label: str, context: Context) -> sql.Composable:
+        return index_name(self.table, make_object_name(self.index, "", label), context)
 
     def inverse(self) -> Operation:
         return dataclasses.replace(self, old=self.new, new=self.old)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        index = self._index(context.graph)
-        swapped = index is not None and {*index.options} == {*self.new}
-        left = self._replaced if swapped else self._fresh
-        cleared = drop_concurrently(self.table, left, context)
-        return (cleared, *self.inverse().statements(context)) if swapped else (cleared,)
+        """The index has the new options from the first statement on."""
+        if not self.rebuilds:
+            return self.inverse().statements(context)
+        left = [self._cleared(label, context) for label in ("ccnew", "ccold")]
+        return (*left, *self.inverse().statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         indexes = tuple(
