@@ -21,6 +21,7 @@ from zanith_django.django_steps import record_applied
 from zanith_django.exceptions import CannotAdopt, UnknownMigration
 from zanith_django.files import NewFile, folder_of, managed_apps, render_init
 from zanith_django.gates import missing_files
+from zanith_django.ignored import compared
 from zanith_django.ledger import BASELINE, Ledger
 from zanith_django.operations import Operation
 from zanith_django.project import live_graph, read_timeline
@@ -232,9 +233,10 @@ class _Search:
     def _state(self, walk: Walk, key: Key) -> _State:
         models = sorted(model for model in walk.tables.models if model[0] == key[0])
         wanted = walk.declared(models)
-        live = self.live.only(wanted.graph.table_names)
-        comparison = as_declared(live, wanted.graph, wanted.facts)
-        differences = tuple(diff(comparison.live, wanted.graph, drop=HARD))
+        graph = compared(wanted.graph)
+        live = self.live.only(graph.table_names)
+        comparison = as_declared(live, graph, wanted.facts)
+        differences = tuple(diff(comparison.live, graph, drop=HARD))
         return _State(key, differences, frozenset(live.table_names), frozenset(comparison.extras))
 
 

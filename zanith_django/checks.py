@@ -9,7 +9,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 
-from zanith_django.conf import problems
+from zanith_django.conf import conf, problems
 from zanith_django.exceptions import BadSetting
 
 
@@ -27,6 +27,31 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
             id="zanith_django.E001",
         )
         for key, problem in found
+    ]
+
+
+@register("zanith")
+def check_ignored(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Every name in IGNORE is a table: of a model, or of one of the databases that may be asked."""
+    try:
+        names = sorted(conf.ignore)
+    except BadSetting:  # check_settings reports it
+        return []
+    if not names:
+        return []
+    # Imported here: django.setup() is to stay quick.
+    from zanith_django.ignored import is_table
+
+    return [
+        Warning(
+            f"Setting ZANITH['IGNORE'] names {name}, which is the table of no model.",
+            hint="Correct the name, or remove it: tables without a model are never changed.",
+            id="zanith_django.W002",
+        )
+        for name in names
+        if not is_table(name, databases or ())
     ]
 
 

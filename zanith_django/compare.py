@@ -12,6 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django.diff import HARD, Hints, diff
 from zanith_django.exceptions import UnknownSchema, UnreadableGraph
+from zanith_django.ignored import compared
 from zanith_django.ledger import Ledger
 from zanith_django.operations import Operation
 from zanith_django.plan import live_context
@@ -77,11 +78,11 @@ class Sources:
         """The operations from one to the other. Where exactly one is `models`, the other is read
         as Django would: what it calls equal is equal, what no model names is extra."""
         if (before == MODELS) == (after == MODELS):
-            graphs = self.graph(before), self.graph(after)
+            graphs = compared(self.graph(before)), compared(self.graph(after))
             return Difference(diff(*graphs, drop=HARD), tuple(beyond_operations(*graphs)))
         other = after if before == MODELS else before
         wanted = self.declared
-        found = unqualified(self.graph(other), found_elsewhere(self.connection))
+        found = compared(unqualified(self.graph(other), found_elsewhere(self.connection)))
         comparison = as_declared(found, wanted.graph, wanted.facts)
         pair = (wanted.graph, comparison.live)
         ends = pair if before == MODELS else pair[::-1]

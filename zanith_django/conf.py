@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 
-from zanith_django.exceptions import BadSetting
+from zanith_django.exceptions import BadSetting, InvalidName
 from zanith_django.reasons import REASONS
 
 SHADOW_SHAPES = ("auto", "ephemeral", "schema")
@@ -193,6 +193,10 @@ def problem_with(key: str, value: object) -> str:
         unknown = [str(code) for code in value if code not in REASONS]
         if unknown:
             return f"names no reason: {', '.join(unknown)}"
+    if key == "IGNORE" and isinstance(value, list | tuple):
+        wrong = [repr(name) for name in value if not _is_table_name(name)]
+        if wrong:
+            return f"names no table: {', '.join(wrong)}"
     if isinstance(value, int | float) and not 0 <= value <= _HIGHEST.get(key, value):
         return f"must be {words}, not {value!r}"
     if key == "BACKFILL" and isinstance(value, dict):
@@ -203,6 +207,16 @@ def problem_with(key: str, value: object) -> str:
             if type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST_TIMEOUT:
                 return f"must have seconds in {part}, not {seconds!r}"
     return ""
+
+
+def _is_table_name(name: object) -> bool:
+    # Imported here: django.setup() is to stay quick.
+    from zanith_django.schema.graph import TableName
+
+    try:
+        return isinstance(name, str) and bool(TableName.of(name).name)
+    except InvalidName:
+        return False
 
 
 def problems() -> list[tuple[str, str]]:

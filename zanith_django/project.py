@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import os
@@ -16,10 +17,11 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.files import load_all
 from zanith_django.foundations import preludes_of_migrations
+from zanith_django.ignored import compared
 from zanith_django.ledger import Ledger
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.from_models import Declared, from_models, project_models
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline import Timeline, build, load_django
 
 
@@ -34,13 +36,13 @@ def offline_timeline() -> Timeline:
 
 
 def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
-    """The schema that the database has."""
+    """The schema that the database has; with the tables of IGNORE, which steps may change."""
     with connection.wrap_database_errors, connection.cursor() as cursor:
-        return without_ignored(from_catalog(cursor))
+        return from_catalog(cursor)
 
 
 def declared(connection: BaseDatabaseWrapper) -> Declared:
-    """The schema that the models of this database ask for.
+    """The schema that the models of this database ask for, without the tables of setting IGNORE.
 
     A model may need an extension or a function that a pending migration makes: then the scratch
     makes it too.
@@ -51,7 +53,10 @@ def declared(connection: BaseDatabaseWrapper) -> Declared:
         yield made
         yield [*made, *raw]
 
-    return read_models(connection, project_models(connection.alias), more=more())
+    found = read_models(connection, project_models(connection.alias), more=more())
+    graph = compared(found.graph)
+    labels = {name: label for name, label in found.labels.items() if name in graph}
+    return dataclasses.replace(found, graph=graph, labels=labels)
 
 
 def read_models(
@@ -79,14 +84,6 @@ def read_models(
         except UnreadableModel as error:
             unreadable = error
     raise unreadable
-
-
-def without_ignored(graph: SchemaGraph) -> SchemaGraph:
-    """The graph without the tables of setting IGNORE."""
-    if not conf.ignore:
-        return graph
-    ignored = {TableName.of(name) for name in conf.ignore}
-    return graph.only([name for name in graph.table_names if name not in ignored])
 
 
 def cache_folder() -> Path | None:

@@ -25,6 +25,7 @@ from zanith_django.generate import (
     slug_of,
     stamps,
 )
+from zanith_django.ignored import compared
 from zanith_django.operations import Operation
 from zanith_django.project import declared, live_graph, read_timeline
 from zanith_django.schema.equality import Extra, as_declared
@@ -43,7 +44,7 @@ def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Gen
         live = operation.apply_to(live)
     wanted = declared(connection)
     owned = _owned(connection, request.apps, wanted)
-    comparison = as_declared(live, wanted.graph, wanted.facts)
+    comparison = as_declared(compared(live), wanted.graph, wanted.facts)
     before, left = comparison.live, []
     names = {name for tables in owned.values() for name in tables}
     for extra in comparison.extras if request.drop_extra else ():

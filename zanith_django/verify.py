@@ -28,6 +28,7 @@ from zanith_django.exceptions import (
     ShadowUnsuited,
 )
 from zanith_django.files import managed_apps
+from zanith_django.ignored import compared
 from zanith_django.ledger import Ledger
 from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context
@@ -241,8 +242,9 @@ def _compared(connection: BaseDatabaseWrapper, schema: str) -> dict[str, Any]:
     with connection.wrap_database_errors, connection.cursor() as cursor:
         found = from_catalog(cursor, schemas=[schema], default_schema=schema)
     wanted = declared(connection)
-    comparison = as_declared(found, wanted.graph, wanted.facts)
     target = wanted.graph
+    live = compared(found, target.default_schema)
+    comparison = as_declared(live, target, wanted.facts)
     operations = diff(comparison.live, target, Hints(labels=wanted.labels))
     return {
         "verdict": DRIFT if operations else OK,

@@ -1327,6 +1327,15 @@ def test_a_command_beside_triggers_is_never_left_out(
         from_models(connection, rendered(model("Thing", {"indexes": indexes})))
 
 
+def test_a_short_timeout_of_the_session_ends_no_reading(connection: DatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 50")
+    from_models(connection, thing(v=models.IntegerField()), prelude=["SELECT pg_sleep(0.1)"])
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("50ms",)
+
+
 def test_a_prelude_makes_what_pending_migrations_will_make(
     connection: DatabaseWrapper, fresh_database: Database
 ) -> None:

@@ -43,12 +43,15 @@ class AddIndex(OnTable):
 
     @property
     def target(self) -> str:
-        return f"{self.table}({', '.join(spell_key(key) for key in self.index.keys)})"
+        """With operator classes: the index for LIKE has the same column as the one beside it."""
+        keys = (f"{spell_key(key)} {_opclass(key)}".rstrip() for key in self.index.keys)
+        return f"{self.table}({', '.join(keys)})"
 
     def describe(self) -> str:
         what = "unique index" if self.index.unique else "index"
+        keys = ", ".join(map(spell_key, self.index.keys))
         return with_facts(
-            f"add {what} {self.index.name} on {self.target}", *index_facts(self.index)
+            f"add {what} {self.index.name} on {self.table}({keys})", *index_facts(self.index)
         )
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
@@ -165,6 +168,11 @@ def rename_index(table: TableName, old: str, new: str, context: Context) -> Stat
 def spell_key(key: IndexKey) -> str:
     """An index key for people."""
     return key.column or key.expression
+
+
+def _opclass(key: IndexKey) -> str:
+    """The name of an operator class that is not the usual one, without its schema."""
+    return key.opclass.partition("(")[0].rpartition(".")[2]
 
 
 def index_name(table: TableName, name: str, context: Context) -> sql.Composable:

@@ -393,7 +393,7 @@ class _TableView:
         """A `_like` index, there or not: it speeds LIKE up and changes no answer."""
         kept = []
         for live, wanted in changes["indexes"]:
-            if live is None and _is_like(wanted) and self.is_unnamed(wanted):
+            if live is None and _is_like(wanted) and self.may_lack(wanted):
                 self.note(wanted.name, "is missing: LIKE will not use an index")
                 kept.append((wanted, wanted))
             elif wanted is None and _is_like(live):
@@ -401,6 +401,10 @@ class _TableView:
             else:
                 kept.append((live, wanted))
         changes["indexes"] = kept
+
+    def may_lack(self, like: Index) -> bool:
+        """The column is there and the model does not name the index."""
+        return self.is_unnamed(like) and self.live.column(like.keys[0].column) is not None
 
     # --- the table itself -----------------------------------------------------------------------
 
