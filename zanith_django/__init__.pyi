@@ -9,6 +9,7 @@ from zanith_django.operations import CreateCollation as CreateCollation
 from zanith_django.operations import CreateExtension as CreateExtension
 from zanith_django.operations import CreateSchema as CreateSchema
 from zanith_django.operations import CreateTable as CreateTable
+from zanith_django.operations import Default as Default
 from zanith_django.operations import Derived as Derived
 from zanith_django.operations import DjangoOperation as DjangoOperation
 from zanith_django.operations import DropCollation as DropCollation
@@ -41,7 +42,12 @@ class AddCheck(_operations.AddCheck):
 
 class AddColumn(_operations.AddColumn):
     def __init__(
-        self, *, table: _graph.TableName | str, column: _graph.Column, model: str = ...
+        self,
+        *,
+        table: _graph.TableName | str,
+        column: _graph.Column,
+        default: _operations.Default | None = ...,
+        model: str = ...,
     ) -> None: ...
 
 class AddExclusion(_operations.AddExclusion):
@@ -99,6 +105,7 @@ class AlterColumnNullable(_operations.AlterColumnNullable):
         column: str,
         nullable: bool,
         fill: str = ...,
+        default: _operations.Default | None = ...,
         model: str = ...,
     ) -> None: ...
 
@@ -144,6 +151,7 @@ class AlterIndexOptions(_operations.AlterIndexOptions):
         *,
         table: _graph.TableName | str,
         index: str,
+        method: str = ...,
         old: tuple[str, ...] = ...,
         new: tuple[str, ...] = ...,
         model: str = ...,
@@ -202,7 +210,9 @@ class Backfill(_operations.Backfill):
         table: _graph.TableName | str,
         column: str,
         value: str = ...,
+        once: bool = ...,
         python: str = ...,
+        default: _operations.Default | None = ...,
         where: str = ...,
         model: str = ...,
     ) -> None: ...
