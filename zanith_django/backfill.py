@@ -334,9 +334,9 @@ class _Run:
                 processed_rows=self.checkpoint.processed_rows + written,
             )
             own = self.ledger.save_checkpoint(moved)
-            if self.once and value and written:
+            if self.once and value is not None and written:
                 self.once.keep(value, self.checkpoint.migration_id)
-        if self.once and value and written:
+        if self.once and value is not None and written:
             self.once.known = value
         if written:
             self.own_transactions.append(own)

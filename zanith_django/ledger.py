@@ -723,7 +723,7 @@ class Ledger:
         )
 
     def value(self, place: str) -> str | None:
-        """The SQL of a value that was made once for all rows, if rows have it."""
+        """A value that was made once for all rows, if rows have it, as PostgreSQL prints it."""
         known = self.checkpoint(f"{place}{VALUE}")
         return str(known.cursor["value"]) if known else None
 

@@ -26,8 +26,8 @@ MakeDefault = Callable[[Default], str]
 
 
 class OnceValue:
-    """A value that all rows of a column get, as SQL. An interrupted backfill that wrote rows finds
-    the same value in the ledger when it goes on."""
+    """A value that all rows of a column get, as PostgreSQL prints it. An interrupted backfill that
+    wrote rows finds it in the ledger when it goes on: as a text, which is quoted and never SQL."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class OnceValue:
         """
         if self.known is None and not self._is_needed(found, where):
             return None
-        return self.known or self._made()
+        return self._made() if self.known is None else self.known
 
     def _is_needed(self, found: Range, where: sql.Composable) -> bool:
         text = sql.compose(
@@ -61,26 +61,24 @@ class OnceValue:
         )
         return bool(rows_of(self.connection, text)[0][0])
 
-    def _made(self) -> str:
+    def _made(self) -> str | None:
         if self.batches.default is None:
-            return self._evaluated()
-        assert self.call is not None, "no Python runs here"
-        return self.call(self.batches.default)
-
-    def _evaluated(self) -> str:
-        text = sql.compose(
-            "SELECT quote_nullable(CAST({value} AS {type})::text) || {cast}",
-            value=sql.catalog_text(self.batches.once),
-            type=sql.catalog_text(self.type),
-            cast=sql.literal(f"::{self.type}"),
-        )
-        return str(rows_of(self.connection, text)[0][0])
+            value = sql.clause(
+                "CAST({it} AS {type})",
+                it=sql.catalog_text(self.batches.once),
+                type=sql.catalog_text(self.type),
+            )
+        else:
+            assert self.call is not None, "no Python runs here"
+            value = sql.catalog_text(self.call(self.batches.default))
+        made = rows_of(self.connection, sql.compose("SELECT ({value})::text", value=value))[0][0]
+        return None if made is None else str(made)
 
     def assignments(self, value: str) -> sql.Composable:
         return sql.clause(
             "{column} = {value}",
             column=sql.ident(self.batches.column),
-            value=sql.catalog_text(value),
+            value=sql.literal(value),
         )
 
     def keep(self, value: str, migration_id: str) -> None:
