@@ -91,7 +91,10 @@ class AddColumn(OnTable):
             text = alter_table(context, self.table, "ALTER COLUMN {it} DROP DEFAULT", it=name)
             yield Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,))
         if not self.column.nullable:
-            if default is not None:
+            if self.default:
+                where = sql.clause("{column} IS NULL", column=name)
+                yield default_in_batches(self.table, self.column.name, self.default, where, context)
+            elif default is not None:
                 yield self._fill(context)
             yield from set_not_null(self.table, self.column.name, context)
         yield comment_on_column(self.table, self.column.name, self.column.comment, context)
