@@ -329,7 +329,8 @@ class RestoreTable(OnWholeTable):
         if not self.archived:
             return (*self._moved_back(context), *now, *later)
         archive = archive_name(self.artifact_of(context))
-        return (*self._made_again(archive, context), *now, drop_archive(archive), *later)
+        # It goes with the end: an attempt that is cut off before finds its note there.
+        return (*self._made_again(archive, context), *now, *later, drop_archive(archive))
 
     def _moved_back(self, context: Context) -> list[Statement]:
         artifact_id = self.artifact_of(context)
