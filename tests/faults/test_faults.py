@@ -25,7 +25,6 @@ def test_one_more_run_sets_right_what_a_cut_off_run_left(server: Server) -> None
         ("rollback", "archiveTable-1"),
         ("restore", "softDropColumn-1"),
         ("purge", "softDropTable-1"),
-        ("reseed", "archiveColumn-1"),
     ],
 )
 def test_the_same_command_sets_right_what_it_left(server: Server, verb: str, case: str) -> None:
