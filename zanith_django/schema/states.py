@@ -151,7 +151,7 @@ class _Parts:
         for key, names in self.stubs.items():
             if key not in self.whole:
                 yield _stub(self.state.models[key], names)
-        yield from map(_without_through, self.whole.values())
+        yield from map(_readable, self.whole.values())
 
     def need_whole(self, key: Key) -> None:
         if key in self.whole:
@@ -220,11 +220,32 @@ def _has_through(field: Field[Any, Any]) -> bool:
     return isinstance(through, str) or (through is not None and not through._meta.auto_created)
 
 
-def _without_through(model: ModelState) -> ModelState:
-    """The model without fields that have no column and no table of their own."""
+def _readable(model: ModelState) -> ModelState:
+    """The model without fields that have no column and no table of their own, and without what
+    names a removed field: it went with the column."""
     copy = model.clone()
     copy.fields = {name: field for name, field in model.fields.items() if not _has_through(field)}
+    known = _known_names(model)
+    for option in ("constraints", "indexes"):
+        items = model.options.get(option, ())
+        copy.options[option] = [item for item in items if known.issuperset(_named_by(item))]
+    together = model.options.get("unique_together") or ()
+    if not all(known.issuperset(names) for names in together):
+        copy.options["unique_together"] = {n for n in together if known.issuperset(n)}
     return copy
+
+
+def _known_names(model: ModelState) -> set[str]:
+    """Names of its fields, of those too that Django adds by itself."""
+    links = {f"{resolve_relation(base)[1]}_ptr" for base in model.bases if isinstance(base, str)}
+    inherited = {field.name for field in _fields(model) if field.name}
+    return {"id", "_order", *model.fields, *links, *inherited}
+
+
+def _named_by(item: Any) -> Iterator[str]:
+    """The fields that a constraint or an index lists."""
+    for name in getattr(item, "fields", ()):
+        yield name.removeprefix("-")
 
 
 def _stub(model: ModelState, names: Collection[str]) -> ModelState:
