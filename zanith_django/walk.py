@@ -48,10 +48,12 @@ from zanith_django.django_steps import (
     reaching_database,
     title,
 )
+from zanith_django.exceptions import CannotDrop
 from zanith_django.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
 from zanith_django.identities import Carried, Identities, own_fields
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
+from zanith_django.operations.rewrites import rewrite_needed
 from zanith_django.project import read_models
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.from_models import Declared
@@ -104,6 +106,7 @@ class Walk:
             else:
                 self._move(operation, migration.app_label, work)
         work.cut()
+        _refuse_keeping_twice(migration, work.made)
         return work.made
 
     def take_names(self) -> list[tuple[str, bool]]:
@@ -398,6 +401,26 @@ def _unvalidated(table: Any, name: str) -> Any:
         dataclasses.replace(c, valid=False) if c.name == name else c for c in table.checks
     )
     return dataclasses.replace(table, checks=checks)
+
+
+def _refuse_keeping_twice(migration: DjangoMigration, made: Iterable[Operation]) -> None:
+    """What a migration keeps of a column or table is found by its name."""
+    known = set()
+    for operation in made:
+        if not _keeps(operation):
+            continue
+        if operation.target in known:
+            name = dotted((migration.app_label, migration.name))
+            hint = "Split that Django migration at the data step in between."
+            raise CannotDrop(operation.target, f"{name} drops or rewrites it twice", hint)
+        known.add(operation.target)
+
+
+def _keeps(operation: Operation) -> bool:
+    if isinstance(operation, ops.AlterColumnType):
+        return rewrite_needed(operation.old, operation.new)
+    drops = ops.SoftDropColumn | ops.SoftDropTable | ops.ArchiveColumn | ops.ArchiveTable
+    return isinstance(operation, drops)
 
 
 # --- kinds of Django's operations ----------------------------------------------------------------
