@@ -395,7 +395,7 @@ def _replaced(d: _Differ, parts: Iterable[str]) -> Iterator[Operation]:
     """What has stayed until its replacement exists."""
     for pair in d.pairs():
         for part in parts:
-            carried = pair.carried(part)
+            carried = pair.carried(part) - _needed_names(d, pair, part)
             for item in pair.leaving(part):
                 if item.name not in carried and item.name != _aside(item.name):
                     yield _DROPS[part](pair.name, item, d.label(pair.name))

@@ -160,6 +160,50 @@ class Migration(migrations.Migration):
 """
 
 
+REPLACED = """
+from django.db import migrations, models
+
+OPTIONS = {"auto_created": True, "serialize": False, "verbose_name": "ID"}
+KEY = ("id", models.BigAutoField(primary_key=True, **OPTIONS))
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RemoveField("book", "title"),
+        migrations.AddField("book", "title", models.CharField(max_length=20, default="new")),
+        migrations.RenameModel("Book", "Volume"),
+        migrations.CreateModel("Book", [KEY, ("pages", models.IntegerField(null=True))]),
+    ]
+"""
+
+REPLACED_MODELS = """
+from django.db import models
+
+
+class Volume(models.Model):
+    title = models.CharField(max_length=20, default="new")
+
+
+class Book(models.Model):
+    pages = models.IntegerField(null=True)
+"""
+
+
+def test_what_is_replaced_under_its_name_is_new_and_comes_back(copy_of: Copy) -> None:
+    shop = copy_of(a_shop).project
+    shop.write("shop/models.py", REPLACED_MODELS)
+    shop.write("shop/migrations/0002_replaced.py", REPLACED)
+    shop.manage("zanith_generate", check=True)
+    assert "softDropColumn" in shop.manage("zanith_plan").stdout
+    shop.manage("zanith_apply", "--allow-destructive", "--max-risk", "100", check=True)
+    assert shop.sql("SELECT title FROM shop_volume") == [("new",)]
+    assert shop.sql("SELECT * FROM shop_book") == []
+    assert shop.manage("zanith_diff", "models", "live").returncode == 0
+    shop.manage("zanith_rollback", "--steps", "1", check=True)
+    assert shop.sql("SELECT title FROM shop_book") == [("a",)]
+
+
 def test_apps_that_point_at_each_other_a_swapped_user_and_an_extension(
     project: BuildProject, server: Server
 ) -> None:

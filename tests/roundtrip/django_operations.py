@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
@@ -25,6 +24,7 @@ def first() -> list[ModelState]:
     return [
         model(
             "Ant",
+            {"constraints": [models.UniqueConstraint(fields=["a", "c"], name="both")]},
             a=models.IntegerField(),
             b=models.CharField(max_length=20, null=True, db_index=True),
             c=models.IntegerField(unique=True),
@@ -37,6 +37,7 @@ def first() -> list[ModelState]:
         ),
         model(
             "Cow",
+            {"indexes": [models.Index(fields=["a"], name="one")], "unique_together": {("a", "b")}},
             a=models.IntegerField(),
             b=models.ForeignKey("made.Bee", models.CASCADE, db_column="bee"),
         ),
@@ -75,6 +76,17 @@ class Sequence:
 
     def fields(self, of: ModelState) -> list[str]:
         return [name for name, field in of.fields.items() if not field.primary_key]
+
+    def named(self, of: ModelState) -> set[str]:
+        """Fields that a constraint or an index names: Django renames or removes none of those."""
+        items = (*of.options.get("constraints", ()), *of.options.get("indexes", ()))
+        together = of.options.get("unique_together", ())
+        return {name for item in items for name in item.fields} | {
+            name for names in together for name in names
+        }
+
+    def unnamed(self, of: ModelState) -> list[str]:
+        return [name for name in self.fields(of) if name not in self.named(of)]
 
     def free_field(self, of: ModelState) -> str | None:
         free = [name for name in FIELDS if name not in of.fields]
@@ -117,7 +129,7 @@ Kind = Callable[[Sequence], list[Operation]]
 
 def remove_field(s: Sequence) -> list[Operation]:
     of = s.any_model()
-    names = s.fields(of)
+    names = s.unnamed(of)
     return [django.RemoveField(of.name, s.random.choice(names))] if names else []
 
 
@@ -132,19 +144,21 @@ def replace_field(s: Sequence) -> list[Operation]:
     names = s.fields(of)
     if not names:
         return []
-    name = s.random.choice(names)
-    return [django.RemoveField(of.name, name), django.AddField(of.name, name, s.new_field())]
+    name, new = s.random.choice(names), s.new_field()
+    if new.many_to_many and name in s.named(of):
+        return []
+    return [django.RemoveField(of.name, name), django.AddField(of.name, name, new)]
 
 
 def rename_field(s: Sequence) -> list[Operation]:
     of = s.any_model()
-    names, new = s.fields(of), s.free_field(of)
+    names, new = s.unnamed(of), s.free_field(of)
     return [django.RenameField(of.name, s.random.choice(names), new)] if names and new else []
 
 
 def rename_onto(s: Sequence) -> list[Operation]:
     of = s.any_model()
-    names = s.fields(of)
+    names = s.unnamed(of)
     if len(names) < 2:
         return []
     gone, old = s.random.sample(names, 2)
@@ -153,7 +167,7 @@ def rename_onto(s: Sequence) -> list[Operation]:
 
 def swap_fields(s: Sequence) -> list[Operation]:
     of = s.any_model()
-    names = s.fields(of)
+    names = s.unnamed(of)
     if len(names) < 2:
         return []
     one, two = s.random.sample(names, 2)
@@ -185,7 +199,11 @@ def delete_model(s: Sequence) -> list[Operation]:
     of = s.random.choice(list(s.state.models.values()))
     if s.is_base(of) or len(s.concrete()) < 2:
         return []
-    pointing = [django.RemoveField(each.name, name) for each, name in s.pointing_at(of)]
+    pointing: list[Operation] = []
+    for each, name in s.pointing_at(of):
+        if name in s.named(each):
+            return []
+        pointing.append(django.RemoveField(each.name, name))
     return [*pointing, django.DeleteModel(of.name)]
 
 
@@ -196,7 +214,11 @@ def create_model(s: Sequence) -> list[Operation]:
 
 def _created(s: Sequence, name: str) -> Operation:
     key = ("id", models.BigAutoField(primary_key=True))
-    fields = [key, ("a", models.IntegerField(null=True)), ("b", s.new_field())]
+    fields: list[tuple[str, models.Field[Any, Any]]] = [
+        key,
+        ("a", models.IntegerField(null=True)),
+        ("b", s.new_field()),
+    ]
     return django.CreateModel(name, fields)
 
 
@@ -207,6 +229,55 @@ def recreate_model(s: Sequence) -> list[Operation]:
     return (
         [django.DeleteModel(of.name), _created(s, of.name)] if of.bases == (models.Model,) else []
     )
+
+
+def unmanage(s: Sequence) -> list[Operation]:
+    found = recreate_model(s)
+    for each in found:
+        if isinstance(each, django.CreateModel):
+            each.options["managed"] = False
+    return found
+
+
+def create_child(s: Sequence) -> list[Operation]:
+    name, base = s.free_model(), s.any_model()
+    named = f"{APP}.{base.name_lower}"
+    link = models.OneToOneField(
+        named, models.CASCADE, auto_created=True, parent_link=True, primary_key=True
+    )
+    extra: models.Field[Any, Any] = models.IntegerField(default=1)
+    fields: list[tuple[str, models.Field[Any, Any]]] = [("up", link), ("extra", extra)]
+    return [django.CreateModel(name, fields, bases=(named,))] if name else []
+
+
+def drop_constraint(s: Sequence) -> list[Operation]:
+    of = s.any_model()
+    found: list[Operation] = [
+        django.RemoveConstraint(of.name, item.name) for item in of.options.get("constraints", ())
+    ]
+    found += [django.RemoveIndex(of.name, item.name) for item in of.options.get("indexes", ())]
+    if of.options.get("unique_together"):
+        found.append(django.AlterUniqueTogether(of.name, set()))
+    return found
+
+
+def add_constraint(s: Sequence) -> list[Operation]:
+    of = s.any_model()
+    names = [name for name in s.fields(of) if not of.fields[name].many_to_many]
+    if not names or s.named(of):
+        return []
+    fields = s.random.sample(names, min(2, len(names)))
+    made: list[Operation] = [
+        django.AddConstraint(of.name, models.UniqueConstraint(fields=fields, name="both")),
+        django.AddIndex(of.name, models.Index(fields=fields, name="one")),
+        django.AlterUniqueTogether(of.name, {tuple(fields)}),
+    ]
+    return [s.random.choice(made)]
+
+
+def pause(s: Sequence) -> list[Operation]:
+    """A data step, which cuts what is seen at once."""
+    return [django.RunPython(django.RunPython.noop, django.RunPython.noop)]
 
 
 def create_proxy(s: Sequence) -> list[Operation]:
@@ -243,7 +314,8 @@ def rename_model_onto(s: Sequence) -> list[Operation]:
     found = delete_model(s)
     if not found:
         return []
-    gone = found[-1].name
+    last = found[-1]
+    gone = last.name if isinstance(last, django.DeleteModel) else ""
     others = [each for each in s.state.models.values() if each.name != gone]
     return [*found, django.RenameModel(s.random.choice(others).name, gone)]
 
@@ -299,15 +371,10 @@ KINDS: tuple[Kind, ...] = (
     rename_model_onto,
     alter_table,
     another_key,
+    unmanage,
+    create_child,
+    drop_constraint,
+    drop_constraint,
+    add_constraint,
+    pause,
 )
-
-
-@dataclass(frozen=True)
-class Given:
-    """Operations written by hand, on the models that every sequence begins with."""
-
-    name: str
-    operations: Callable[[], list[Operation]]
-
-    def __str__(self) -> str:
-        return self.name

@@ -146,12 +146,12 @@ def operations(
     return [operation for step in then for operation in walk.operations(step)]
 
 
-def performed(place: Place, found: list[Operation]) -> None:
+def performed(place: Place, found: list[Operation], migration: str = "m1") -> None:
     graph = place.read()
     for operation in found:
         here = as_live(operation, graph)
         if here is not None:
-            place.apply(here, place.context(graph))
+            place.apply(here, place.context(graph, migration=migration))
             graph = here.apply_to(graph)
 
 

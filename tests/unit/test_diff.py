@@ -160,7 +160,7 @@ CASES = [
         "several tables, by phases",
         schema(table(T, A, checks=(CHECK,)), table(U, A, B)),
         schema(table(T, A, C), table(U, A, indexes=(INDEX,)), table(V)),
-        "dropCheck:t.k createTable:v addColumn:t.c addIndex:u(a) softDropColumn:u.b",
+        "createTable:v addColumn:t.c addIndex:u(a) dropCheck:t.k softDropColumn:u.b",
     ),
     # Columns
     Case("a new column", one(), one(A), "addColumn:t.a"),
@@ -203,7 +203,35 @@ CASES = [
         "an index that is to be something else does not go with its column",
         one(A, B, indexes=(INDEX,)),
         one(B, indexes=(put(INDEX, keys=(IndexKey("b"),), columns=("b",)),)),
-        "dropIndex addIndex softDropColumn",
+        "addIndex dropIndex renameIndex softDropColumn",
+    ),
+    Case(
+        "a column that ends, though its name comes again",
+        one(A, B, checks=(Check("k", "(a > b)", ("a", "b")),)),
+        one(A, B, checks=(Check("k", "(a > b)", ("a", "b")),)),
+        "softDropColumn:t.a addColumn:t.a addCheck:t.k",
+        Hints(ended_columns=[(T, "a")]),
+    ),
+    Case(
+        "a column renamed to the name of one that ends",
+        one(A, B),
+        one(A),
+        "softDropColumn:t.a renameColumn:t.b alterColumnType",
+        Hints(columns={(T, "b"): "a"}, ended_columns=[(T, "a")]),
+    ),
+    Case(
+        "a table that ends, though its name comes again",
+        schema(table(T, A), table(U, A, foreign_keys=(key_to(T),))),
+        schema(table(T, A), table(U, A)),
+        "dropForeignKey:u.f_t softDropTable:t createTable:t",
+        Hints(ended_tables=[T]),
+    ),
+    Case(
+        "a table renamed to the name of one that ends",
+        BOTH,
+        schema(table(T, A)),
+        "softDropTable:t renameTable:u renameConstraint",
+        Hints(tables={U: T}, ended_tables=[T]),
     ),
     Case(
         "a generated column goes for good, and first",
@@ -346,7 +374,8 @@ CASES = [
             policies=(put(POLICY, using="(a > 1)"),),
             exclusions=(put(EXCLUSION, columns=("b",)),),
         ),
-        "dropExclusion dropCheck dropUnique dropIndex addUnique addCheck addExclusion addIndex "
+        "addUnique addCheck addExclusion addIndex dropExclusion dropCheck dropUnique dropIndex "
+        "renameConstraint renameConstraint renameConstraint renameIndex "
         "alterPolicy",
     ),
     Case(
