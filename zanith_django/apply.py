@@ -71,6 +71,7 @@ from zanith_django.project import live_graph, read_timeline
 from zanith_django.ready import BLINK, TOGETHER, Pace, Readier, Ready, Todo
 from zanith_django.run_lock import check_held
 from zanith_django.schema import collector
+from zanith_django.schema.graph import TableName
 from zanith_django.sending import Meanwhile
 from zanith_django.session import lock_timeout, server_version, set_timeouts
 from zanith_django.timeline import Key, key_of
@@ -88,7 +89,8 @@ _T = TypeVar("_T")
 class Options:
     """How far to go and what to allow; None takes the setting.
 
-    `count` and `to` stop early, `gated` False lets everything pass (on a shadow).
+    `count` and `to` stop early, `gated` False lets everything pass (on a shadow). `occupied` are
+    tables that count as populated though they are empty here: those of the live database.
     """
 
     count: int | None = None
@@ -100,6 +102,7 @@ class Options:
     verified: str = ""
     gated: bool = True
     verbosity: int = 1
+    occupied: tuple[str, ...] = ()
 
 
 class Reporter:
@@ -182,7 +185,8 @@ class _Run:
             on_progress=reporter.progress,
             on_retry=self._retrying,
         )
-        self.readier = Readier(connection, self.ledger, self.executor)
+        occupied = map(TableName.of, options.occupied)
+        self.readier = Readier(connection, self.ledger, self.executor, occupied)
         self.pace = Pace(1 if events.awaited else TOGETHER)
 
     def run(self) -> Outcome:

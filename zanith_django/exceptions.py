@@ -13,7 +13,8 @@ ZanithError
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
     │   CannotWrite, NoManagedApps
-    ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, UnreadableModel
+    ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, ShadowFailed,
+    │   UnreadableModel
     ├── LedgerDamaged, LedgerHeld, LedgerKeyLost, RefusedByServer
     └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
 """
@@ -23,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
+
+from zanith_django.masking import masked
 
 
 class ZanithError(Exception):
@@ -544,7 +547,7 @@ class ConnectionFailed(EnvironmentProblem):
         super().__init__(alias)
 
     def __str__(self) -> str:
-        reason = str(self.error).strip().splitlines() or ["no reason given"]
+        reason = masked(str(self.error)).strip().splitlines() or ["no reason given"]
         return f"Cannot connect to database {self.alias!r}: {reason[0]}"
 
 
@@ -699,24 +702,37 @@ class PooledConnection(EnvironmentProblem):
 
 
 class ShadowUnreachable(EnvironmentProblem):
-    def __init__(self, shadow: str, error: object) -> None:
+    def __init__(self, shadow: str, error: object, hint: str = "") -> None:
         self.shadow, self.error = shadow, error
-        self.hint = "Set ZANITH['SHADOW'] or --shadow to database URL, ephemeral or schema."
+        self.hint = hint or "Set ZANITH['SHADOW'] or --shadow to database URL, ephemeral or schema."
         super().__init__(shadow)
 
     def __str__(self) -> str:
-        reason = str(self.error).strip().splitlines() or ["no reason given"]
+        reason = masked(str(self.error)).strip().splitlines() or ["no reason given"]
         return f"The shadow ({self.shadow}) cannot be reached: {reason[0]}"
 
 
 class ShadowUnsuited(EnvironmentProblem):
-    def __init__(self, step: str) -> None:
-        self.step = step
-        self.hint = "Run zanith_verify --shadow ephemeral."
-        super().__init__(step)
+    """The shape of the shadow cannot hold something of the plan or of the live database."""
+
+    def __init__(self, shadow: str, what: str, hint: str = "") -> None:
+        self.shadow, self.what = shadow, what
+        self.hint = hint or "Run zanith_verify --shadow ephemeral."
+        super().__init__(shadow, what)
 
     def __str__(self) -> str:
-        return f"A shadow schema cannot take {self.step}: it would leave the search_path."
+        return f"The shadow ({self.shadow}) cannot take {self.what}."
+
+
+class ShadowFailed(EnvironmentProblem):
+    """The run on the shadow ended with an error that says nothing about the plan."""
+
+    def __init__(self, shadow: str, error: str, hint: str = "") -> None:
+        self.shadow, self.error, self.hint = shadow, error, hint
+        super().__init__(shadow, error)
+
+    def __str__(self) -> str:
+        return f"The run on the shadow ({self.shadow}) failed: {masked(self.error)}"
 
 
 class UnreadableGraph(EnvironmentProblem):

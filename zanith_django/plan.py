@@ -136,11 +136,6 @@ class Plan:
             counts[str(step.level)] += 1
         return counts
 
-    @property
-    def own_only(self) -> bool:
-        """Only operations of ours on tables: a schema can serve as the shadow."""
-        return all(step.operation.own_sql for _, step in self.steps)
-
 
 @collector.paused()
 def plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -70,9 +70,15 @@ class Pace:
 class Readier:
     """Makes steps ready, and remembers which tables were seen with rows."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, ledger: Ledger, executor: Executor) -> None:
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        executor: Executor,
+        occupied: Iterable[TableName] = (),
+    ) -> None:
         self.connection, self.ledger, self.executor = connection, ledger, executor
-        self.occupied: set[TableName] = set()
+        self.occupied = set(occupied)
 
     def now(self, todo: Todo, place: int, context: Context) -> Ready:
         """The step whose turn it is; which of its tables are empty is asked here."""

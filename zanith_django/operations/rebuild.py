@@ -313,6 +313,10 @@ class RebuildTable(OnTable):
         lost = ("drops_column_with_data", "breaks_running_code", "irreversible") if gone else ()
         return ("rebuilds_table", *lost)
 
+    @property
+    def own_sql(self) -> bool:
+        return False  # it keeps its journal in a schema that the whole database shares
+
     def artifact(self, context: Context) -> Artifact | None:
         if self.undo:
             return None

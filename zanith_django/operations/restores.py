@@ -142,6 +142,10 @@ class RestoreColumn(OnColumn):
     def describe(self) -> str:
         return f"restore column {self.target} with its values"
 
+    @property
+    def own_sql(self) -> bool:
+        return False  # an archive lies in a schema that the whole database shares
+
     def artifact_of(self, context: Context) -> str:
         kind = "archive_column" if self.key else "soft_drop_column"
         return self.artifact_id or context.artifact_id(kind, self.target)

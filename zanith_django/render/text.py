@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.color import Style
 
+from zanith_django.drift import BEFORE, PLAN
 from zanith_django.gates import Refusal
 from zanith_django.ledger import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED, StepRow
 from zanith_django.locks import Lock
@@ -320,21 +321,33 @@ def _milliseconds(row: StepRow) -> str:
 
 def verdict_text(verdict: Verdict, style: Style) -> Iterator[str]:
     """The verdict, what is left over, and what to do with it."""
-    source = f", {verdict.loaded}" if verdict.loaded else ""
-    yield f"shadow: {verdict.shadow}{source}"
+    yield f"shadow: {verdict.shadow}, {verdict.loaded}"
     if verdict.verdict == OK:
-        yield str(style.SUCCESS(f"ok · shadow equals the models ({verdict.seconds:.1f} s)"))
-        yield f"fingerprint: {verdict.fingerprint}"
-        return
-    yield str(style.ERROR(f"{verdict.verdict} · apply is blocked ({verdict.seconds:.1f} s)"))
+        found = "takes the plan" if verdict.operations else "equals the models"
+        yield str(style.SUCCESS(f"ok · shadow {found} ({verdict.seconds:.1f} s)"))
+    else:
+        yield str(style.ERROR(f"{verdict.verdict} · apply is blocked ({verdict.seconds:.1f} s)"))
     if verdict.error:
         yield from _wrapped(verdict.error, "  ")
+    yield from _drift_lines(verdict)
+    if verdict.fingerprint:
+        yield f"fingerprint: {verdict.fingerprint}"
+
+
+_ORIGINS = {
+    PLAN: "the plan leaves, although everything pending has run. Run zanith_generate.",
+    BEFORE: "that was there before the plan. Run zanith_generate --from-diff.",
+}
+
+
+def _drift_lines(verdict: Verdict) -> Iterator[str]:
     width = kind_width(operation["kind"] for operation in verdict.operations)
-    for operation in verdict.operations:
-        yield from _wrapped(f"{operation['kind']:<{width}} {operation['description']}", "  ")
-    if verdict.operations:
-        yield "These are still missing after everything pending has run."
-        yield "Run zanith_generate, or zanith_generate --from-diff."
+    for origin, words in _ORIGINS.items():
+        found = [each for each in verdict.operations if each["origin"] == origin]
+        if found:
+            yield f"{counted(len(found), 'difference')} {words}"
+        for operation in found:
+            yield from _wrapped(f"{operation['kind']:<{width}} {operation['description']}", "  ")
 
 
 # --- layout --------------------------------------------------------------------------------------

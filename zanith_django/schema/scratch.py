@@ -91,8 +91,8 @@ def scratch_connection(
     if scratch and "://" in scratch:
         try:
             own = psycopg.connect(scratch, autocommit=True)
-        except psycopg.OperationalError as error:
-            raise ConnectionFailed("SCRATCH", error) from error
+        except psycopg.Error as error:
+            raise ConnectionFailed("SCRATCH", error) from None  # it may quote a password
         with closing(own):
             yield own
     else:

@@ -6,10 +6,11 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
+from zanith_django.drift import BEFORE, PLAN
 from zanith_django.exceptions import NotVerified
-from zanith_django.management.base import ZanithCommand
-from zanith_django.render.text import verdict_text
-from zanith_django.verify import OK, verify
+from zanith_django.management.base import ZanithCommand, interrupted_by_signals
+from zanith_django.render.text import verdict_text, waiting
+from zanith_django.verify import ANY, OK, Options, verify
 
 
 class Command(ZanithCommand):
@@ -30,13 +31,26 @@ class Command(ZanithCommand):
             help="A graph from zanith_diff live --format graph, or empty: replay everything.",
         )
         parser.add_argument("--keep", action="store_true", help="Leave the shadow to look at.")
+        parser.add_argument(
+            "--refuse-drift",
+            choices=(PLAN, BEFORE, ANY),
+            default=PLAN,
+            help="Which differences end with exit 1: those that the plan leaves (the default), "
+            "those that were there before it, or any.",
+        )
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def run(self, **options: Any) -> None:
-        connection = self.connect(options["database"])
-        verdict = verify(
-            connection, shape=options["shadow"], source=options["source"], keep=options["keep"]
+        connection = self.connect_directly(options["database"])
+        chosen = Options(
+            shape=options["shadow"],
+            source=options["source"],
+            keep=options["keep"],
+            refuse=options["refuse_drift"],
+            on_wait=lambda holder: self.stderr.write(waiting(holder)),
         )
+        with interrupted_by_signals():
+            verdict = verify(connection, chosen)
         if options["format"] == "json":
             self.print_json(asdict(verdict))
         else:

@@ -1,0 +1,69 @@
+"""Where a difference between a database and the models comes from: before the plan, or from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.diff import HARD, diff
+from zanith_django.operations import Operation, RenameTable
+from zanith_django.operations.base import to_data
+from zanith_django.schema.equality import as_declared
+from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.timeline import Timeline, django_order
+from zanith_django.walk import Walk
+
+BEFORE, PLAN = "before", "plan"
+
+
+def origins(
+    connection: BaseDatabaseWrapper,
+    timeline: Timeline,
+    before: SchemaGraph,
+    differences: Iterable[Operation],
+) -> Iterator[tuple[Operation, str]]:
+    """Each difference that remains after the plan, with its origin.
+
+    `timeline` and `before` are those from before the plan ran. A difference was there before if
+    the database had it then too, compared with the models as they were at the migrations that are
+    applied: what a later migration asks for is no difference yet.
+    """
+    moved = _moved(timeline)
+    known = [_plain(each, moved) for each in _there_before(connection, timeline, before)]
+    for operation in differences:
+        yield operation, BEFORE if _plain(operation, {}) in known else PLAN
+
+
+def _there_before(
+    connection: BaseDatabaseWrapper, timeline: Timeline, before: SchemaGraph
+) -> tuple[Operation, ...]:
+    walk = Walk(connection, HARD)
+    for key in django_order(timeline.loader):
+        if key in timeline.loader.applied_migrations:
+            walk.skip(timeline.django(key))
+    wanted = walk.declared(sorted(walk.tables.models))
+    live = as_declared(before.only(wanted.graph.table_names), wanted.graph, wanted.facts).live
+    return diff(live, wanted.graph, drop=HARD)
+
+
+def _moved(timeline: Timeline) -> dict[TableName, TableName]:
+    """{name before the plan: name after it} of the tables that pending files rename."""
+    moved: dict[TableName, TableName] = {}
+    for entry in timeline.pending:
+        for operation in entry.migration.operations if entry.migration else ():
+            if isinstance(operation, RenameTable):
+                first = next((old for old, new in moved.items() if new == operation.old), None)
+                moved[first or operation.old] = operation.new
+    return moved
+
+
+def _plain(operation: Operation, moved: Mapping[TableName, TableName]) -> dict[str, Any]:
+    """The operation as data, without the model, which a migration may have renamed."""
+    table = getattr(operation, "table", None)
+    if isinstance(table, TableName) and table in moved:
+        changes: dict[str, Any] = {"table": moved[table]}
+        operation = dataclasses.replace(operation, **changes)  # type: ignore[type-var]
+    return {**to_data(operation), "model": ""}
