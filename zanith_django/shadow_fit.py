@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zanith_django.exceptions import ShadowUnsuited
+from zanith_django.operations import Operation
 from zanith_django.plan import Plan
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.shadow import SCHEMA
@@ -21,9 +22,12 @@ def refuse_what_leaves(planned: Plan, graph: SchemaGraph, source: str) -> None:
         if any(name.schema for name in _names(table)):
             raise ShadowUnsuited(SCHEMA, f"table {table.name}, which needs another schema")
     for _, step in planned.steps:
-        operation = step.operation
-        if not operation.own_sql or any(name.schema for name in _names(operation)):
-            raise ShadowUnsuited(SCHEMA, operation.describe())
+        refuse_operation(step.operation)
+
+
+def refuse_operation(operation: Operation) -> None:
+    if not operation.own_sql or any(name.schema for name in _names(operation)):
+        raise ShadowUnsuited(SCHEMA, operation.describe())
 
 
 def _names(value: Any) -> Iterator[TableName]:

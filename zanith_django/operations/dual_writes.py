@@ -470,6 +470,10 @@ class EndDualWrite(OnTable):
             ended.append(Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)))
         return tuple(ended)
 
+    @property
+    def own_sql(self) -> bool:
+        return False  # it ends triggers of ours, which no graph has
+
     def inverse(self) -> Operation:
         resumed = self.keeps == "new"
         if len(self.old) == 1:
