@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from socket import gethostname
+from typing import Any, LiteralString
 
 import psycopg
 from django.db import connections
@@ -175,10 +177,23 @@ def _create_database(session: Session, name: str) -> None:
             setting=sql.ident(setting),
         )
         session.execute(text.encode())
+    session.execute(_comment("DATABASE {name}", name, session).encode())
+
+
+def _comment(of: LiteralString, name: str, session: Session) -> str:
+    """For administrators who find it: whose it is. What is dropped is not decided by it."""
+    return sql.compose(
+        "COMMENT ON {it} IS {text}",
+        it=sql.clause(of, name=sql.ident(name)),
+        text=sql.literal(
+            f"zanith_verify of {session.info.dbname}, pid {os.getpid()} on {gethostname()}"
+        ),
+    )
 
 
 def _create_schema(session: Session, name: str) -> None:
     session.execute(sql.compose("CREATE SCHEMA {name}", name=sql.ident(name)).encode())
+    session.execute(_comment("SCHEMA {name}", name, session).encode())
 
 
 # --- a database that the user gives --------------------------------------------------------------
