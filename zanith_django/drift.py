@@ -17,6 +17,7 @@ from zanith_django.timeline import Timeline, django_order
 from zanith_django.walk import Walk
 
 BEFORE, PLAN = "before", "plan"
+ANY = "any"
 
 
 def origins(

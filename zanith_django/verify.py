@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import gates
 from zanith_django.conf import conf
-from zanith_django.drift import BEFORE, PLAN
+from zanith_django.drift import ANY, BEFORE, PLAN
 from zanith_django.exceptions import (
     EnvironmentProblem,
     FileMissing,
@@ -34,7 +34,6 @@ from zanith_django.shadow_structure import load_graph, load_live, read_snapshot_
 OK, DRIFT, APPLY_FAILED = "ok", "drift", "apply-failed"
 
 EMPTY = "empty"
-ANY = "any"
 
 OnWait = Callable[[str], None]
 

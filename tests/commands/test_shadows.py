@@ -97,7 +97,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 def asleep(project: Project) -> bool:
     """The slow step is at work on each shadow of the project."""
     found = shadows(project)
-    query = "SELECT FROM pg_stat_activity WHERE datname = ANY (%s) AND application_name LIKE 'zanith %%'"
+    query = (
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE datname = ANY (%s) AND application_name LIKE 'zanith %%'"
+    )
     return bool(found) and len(project.sql(query, found)) == len(found)
 
 

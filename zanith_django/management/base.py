@@ -28,6 +28,7 @@ from django.db.utils import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
 from zanith_django.conf import conf, problems
+from zanith_django.drift import ANY, BEFORE, PLAN
 from zanith_django.exceptions import (
     BadSetting,
     EnvironmentProblem,
@@ -81,6 +82,17 @@ def add_lock_wait(parser: ArgumentParser) -> None:
         type=seconds,
         metavar="SECONDS",
         help="How long to wait for another run to end; 0 refuses at once.",
+    )
+
+
+def add_refuse_drift(parser: ArgumentParser) -> None:
+    """What every command has that verifies."""
+    parser.add_argument(
+        "--refuse-drift",
+        choices=(PLAN, BEFORE, ANY),
+        default=PLAN,
+        help="Which differences end a verify with exit 1: those that the plan leaves (the "
+        "default), those that were there before it, or any.",
     )
 
 

@@ -205,6 +205,18 @@ def diff_text(
         yield from _wrapped(f"note: {note.description}", "  ")
 
 
+def unexplained_text(operations: Sequence[Operation]) -> Iterator[str]:
+    """Drift: what the database would need, and no file has."""
+    if operations:
+        found = counted(len(operations), "difference")
+        yield f"Drift: {found} between database and models that no migration explains:"
+    width = kind_width(operation.kind for operation in operations)
+    for operation in operations:
+        yield from _wrapped(f"{operation.kind:<{width}} {operation.describe()}", "  ")
+    if operations:
+        yield "zanith_generate --from-diff writes a file for them."
+
+
 # --- status and history --------------------------------------------------------------------------
 
 

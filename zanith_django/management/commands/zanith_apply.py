@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import call_command
 
 from zanith_django.apply import Options, apply
-from zanith_django.management.base import ZanithCommand, add_lock_wait
+from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refuse_drift
 from zanith_django.management.commands.zanith_plan import add_gate_arguments
 from zanith_django.management.progress import TerminalReporter
 
@@ -26,6 +26,7 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--verify", action="store_true", help="Verify on a shadow first, and stop on drift."
         )
+        add_refuse_drift(parser)
         parser.add_argument(
             "--verified",
             default="",
@@ -52,7 +53,12 @@ class Command(ZanithCommand):
             return
         connection = self.connect_directly(options["database"])
         if options["verify"]:
-            call_command("zanith_verify", database=options["database"], stdout=self.stdout)
+            call_command(
+                "zanith_verify",
+                database=options["database"],
+                refuse_drift=options["refuse_drift"],
+                stdout=self.stdout,
+            )
         reporter = TerminalReporter(self.stdout, self.style, verbosity=options["verbosity"])
         chosen = Options(
             count=options["steps"],

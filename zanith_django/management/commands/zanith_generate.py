@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import AppConfig
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
-from zanith_django.exceptions import ChangesFound, InvalidArgument
+from zanith_django.exceptions import ChangesFound, InvalidArgument, UnreadableModel
 from zanith_django.files import other_apps, select_apps
 from zanith_django.generate import (
     STAMP,
@@ -25,7 +26,7 @@ from zanith_django.generate import (
 )
 from zanith_django.makemigrations import make_django_migrations, missing_django_migrations
 from zanith_django.management.base import ZanithCommand
-from zanith_django.render.text import kind_width, near
+from zanith_django.render.text import kind_width, near, unexplained_text
 from zanith_django.unexplained import (
     generate_from_diff,
     generate_from_empty,
@@ -103,12 +104,26 @@ class Command(ZanithCommand):
             return
         made = generate(connection, request)
         self._give(made, options)
-        if options["from_diff"] and not (options["dry_run"] and made.summaries):
+        if options["dry_run"] and made.summaries:
+            return  # what remains can only be seen once the files are there
+        if options["from_diff"]:
             more = generate_from_diff(connection, request)
             self._give(more, options)
             made = more if more.summaries else made
         if not made.summaries:
             self._no_changes(configs, options)
+        if not options["from_diff"]:
+            self._drift(connection, request)
+
+    def _drift(self, connection: BaseDatabaseWrapper, request: Request) -> None:
+        """Differences that no file explains are printed; --from-diff writes them."""
+        try:
+            found = generate_from_diff(connection, request)
+        except UnreadableModel as error:
+            self.stdout.write(f"Drift is unknown: {error}")
+            return
+        drift = [operation for _, operations in found.summaries for operation in operations]
+        self.say(unexplained_text(drift))
 
     def _check_only(self, configs: list[AppConfig], options: dict[str, Any]) -> None:
         changes = pending_changes(configs)

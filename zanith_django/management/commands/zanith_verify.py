@@ -6,11 +6,10 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from zanith_django.drift import BEFORE, PLAN
 from zanith_django.exceptions import NotVerified
-from zanith_django.management.base import ZanithCommand, interrupted_by_signals
+from zanith_django.management.base import ZanithCommand, add_refuse_drift, interrupted_by_signals
 from zanith_django.render.text import verdict_text, waiting
-from zanith_django.verify import ANY, OK, Options, verify
+from zanith_django.verify import OK, Options, verify
 
 
 class Command(ZanithCommand):
@@ -31,13 +30,7 @@ class Command(ZanithCommand):
             help="A graph from zanith_diff live --format graph, or empty: replay everything.",
         )
         parser.add_argument("--keep", action="store_true", help="Leave the shadow to look at.")
-        parser.add_argument(
-            "--refuse-drift",
-            choices=(PLAN, BEFORE, ANY),
-            default=PLAN,
-            help="Which differences end with exit 1: those that the plan leaves (the default), "
-            "those that were there before it, or any.",
-        )
+        add_refuse_drift(parser)
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def run(self, **options: Any) -> None:
