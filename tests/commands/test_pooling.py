@@ -145,3 +145,30 @@ def test_a_proxy_that_shares_sessions_is_refused(copy_of: Copy, bouncer: Bouncer
         + f"DATABASES['direct'] = environ.Env().db_url_config({shop.database.url!r})\n"
     )
     assert "Applied 1 migration" in shop.manage("zanith_apply", check=True, env=way).stdout
+
+
+def test_verify_goes_past_a_proxy_that_shares_sessions_or_is_refused(
+    copy_of: Copy, bouncer: Bouncer
+) -> None:
+    shop = a_release(copy_of)
+    way = through(shop, bouncer("transaction"))
+    refused = shop.manage("zanith_verify", env=way)
+    assert refused.returncode == 3
+    assert 'ZANITH = {"DIRECT": "direct"}' in refused.stderr
+    assert "Traceback" not in refused.stderr
+    settings = shop.root / "settings.py"
+    settings.write_text(
+        settings.read_text()
+        + "\nZANITH = {'DIRECT': 'direct'}\n"
+        + f"DATABASES['direct'] = environ.Env().db_url_config({shop.database.url!r})\n"
+    )
+    assert "ok · " in shop.manage("zanith_verify", check=True, env=way).stdout
+
+
+def test_a_proxy_that_shares_statements_ends_with_3(copy_of: Copy, bouncer: Bouncer) -> None:
+    shop = a_release(copy_of)
+    way = through(shop, bouncer("statement"))
+    for command in ("zanith_diff models live", "zanith_verify", "zanith_plan"):
+        done = shop.manage(*command.split(), env=way)
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr

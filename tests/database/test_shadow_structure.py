@@ -1,0 +1,120 @@
+"""What a shadow begins with is what the live database has, whichever pg_dump is at hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import environ
+import pytest
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+from pytest_django import DjangoDbBlocker
+
+from tests.servers import Database
+from zanith_django import shadow_structure
+from zanith_django.exceptions import ShadowUnreachable, ShadowUnsuited
+from zanith_django.project import live_graph
+from zanith_django.shadow import ephemeral, in_schema
+from zanith_django.shadow_structure import load_live
+
+SETUP = """
+CREATE TABLE t (id bigint PRIMARY KEY, a integer, b text);
+CREATE VIEW v AS SELECT a FROM t;
+CREATE MATERIALIZED VIEW m AS SELECT b FROM t;
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING;
+CREATE POLICY p ON t USING (a > 0);
+CREATE STATISTICS s ON a, b FROM t;
+CREATE TYPE mood AS ENUM ('good');
+CREATE TABLE d (day date) PARTITION BY RANGE (day);
+CREATE TABLE d1 PARTITION OF d DEFAULT;
+CREATE PUBLICATION pub FOR TABLE t;
+"""
+OBJECTS = """\
+SELECT string_agg(name, ' ' ORDER BY name COLLATE "C") FROM (
+  SELECT relname::text AS name FROM pg_class WHERE relname IN ('t', 'v', 'm', 's', 'd', 'd1')
+  UNION ALL SELECT proname FROM pg_proc WHERE proname = 'f'
+  UNION ALL SELECT tgname FROM pg_trigger WHERE tgname = 'g'
+  UNION ALL SELECT rulename FROM pg_rewrite WHERE rulename = 'r'
+  UNION ALL SELECT polname FROM pg_policy
+  UNION ALL SELECT stxname FROM pg_statistic_ext
+  UNION ALL SELECT typname FROM pg_type WHERE typname = 'mood'
+  UNION ALL SELECT pubname FROM pg_publication) AS o"""
+
+
+@pytest.fixture
+def live(fresh_database: Database, django_db_blocker: DjangoDbBlocker) -> Iterator[DatabaseWrapper]:
+    address = environ.Env.db_url_config(fresh_database.url)
+    wrapper = DatabaseWrapper({**connections["default"].settings_dict, **address}, alias="live")
+    connections["live"] = wrapper
+    with django_db_blocker.unblock():
+        yield wrapper
+        wrapper.close()
+    del connections["live"]
+
+
+def execute(live: DatabaseWrapper, text: str) -> None:
+    with live.cursor() as cursor:
+        cursor.execute(text)
+
+
+PROGRAMS = sorted(set(shadow_structure._candidates()))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_pg_dump_that_reads_the_server_gives_all_of_it(
+    live: DatabaseWrapper, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shadow_structure._version(program) < live.pg_version // 10000:
+        pytest.skip("it is older than the server")
+    execute(live, SETUP)
+    monkeypatch.setattr(shadow_structure, "_candidates", lambda: iter([program]))
+    graph = live_graph(live)
+    with ephemeral(live) as shadow:
+        assert load_live(live, graph, shadow) == "pg_dump"
+        with shadow.connect() as session:
+            found = session.execute(OBJECTS.encode()).fetchone()
+            assert found == ("d d1 f g m mood p pub r s t v",)
+            there = shadow_structure.from_catalog(session.cursor())
+    assert there.fingerprint() == graph.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE VIEW v AS SELECT a FROM t", "view v"),
+        ("CREATE STATISTICS s ON a, b FROM t", "table t"),
+    ],
+)
+def test_a_shadow_made_by_operations_refuses_what_they_cannot_make(
+    live: DatabaseWrapper, statement: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(live, f"CREATE TABLE t (a integer, b text); {statement}")
+    monkeypatch.setattr(shadow_structure, "_candidates", lambda: itertools.chain())
+    for shape in (in_schema, ephemeral):
+        with shape(live) as shadow, pytest.raises(ShadowUnsuited) as caught:
+            load_live(live, live_graph(live), shadow)
+        assert named in str(caught.value)
+
+
+def test_an_invalid_index_is_refused_by_a_schema(live: DatabaseWrapper) -> None:
+    execute(live, "CREATE TABLE t (a integer); INSERT INTO t VALUES (1), (1)")
+    with pytest.raises(Exception, match="could not create unique index"):
+        execute(live, "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)")
+    with in_schema(live) as shadow, pytest.raises(ShadowUnsuited, match="table t"):
+        load_live(live, live_graph(live), shadow)
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="pg_dump is not installed")
+def test_pg_dump_gives_up_where_a_table_is_locked(
+    live: DatabaseWrapper, fresh_database: Database
+) -> None:
+    execute(live, "CREATE TABLE t (a integer)")
+    graph = live_graph(live)
+    with fresh_database.connect() as other, other.transaction():
+        other.execute("LOCK TABLE t")
+        with ephemeral(live) as shadow, pytest.raises(ShadowUnreachable, match="timeout") as caught:
+            load_live(live, graph, shadow)
+    assert "LOCK_TIMEOUT" in caught.value.hint
