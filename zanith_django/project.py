@@ -40,17 +40,11 @@ ONLY_SCHEMA = "ZANITH_ONLY_SCHEMA"
 
 
 def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
-<<<<<<< HEAD
     """The schema that the database has; with the tables of IGNORE, which steps may change."""
-    with connection.wrap_database_errors, connection.cursor() as cursor:
-        return from_catalog(cursor)
-=======
-    """The schema that the database has."""
     only = connection.settings_dict.get(ONLY_SCHEMA)
     inside = {"schemas": [only], "default_schema": only} if only else {}
     with connection.wrap_database_errors, connection.cursor() as cursor:
-        return without_ignored(from_catalog(cursor, **inside))
->>>>>>> 5c8620c (Run every verify shadow through apply in a child process)
+        return from_catalog(cursor, **inside)
 
 
 def declared(connection: BaseDatabaseWrapper) -> Declared:

@@ -103,8 +103,8 @@ def _dumped(connection: BaseDatabaseWrapper, shadow: Shadow, program: str) -> st
     if done.returncode:
         hint = (
             f"It waits up to {conf.lock_timeout:g} s (LOCK_TIMEOUT) for a table that another "
-            "session locks, and reads every table. The structure can also come from a file (--from) that "
-            "`zanith_diff live --format graph` wrote."
+            "session locks, and reads every table. The structure can also come from a file "
+            "(--from) that `zanith_diff live --format graph` wrote."
         )
         raise ShadowUnreachable(shadow.name, f"{_last_line(done.stderr)}", hint)
     return done.stdout
