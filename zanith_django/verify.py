@@ -19,6 +19,7 @@ from zanith_django.exceptions import (
     FileMissing,
     ShadowUnreachable,
     ShadowUnsuited,
+    UnreadableModel,
 )
 from zanith_django.ledger import Ledger
 from zanith_django.plan import Plan, live_context, plan
@@ -99,7 +100,7 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
         extra=tuple(result.get("extra", ())),
         error=result.get("error", ""),
         step=result.get("step", ""),
-        fingerprint=fingerprint(connection, live.plan, live.graph) if verdict == OK else "",
+        fingerprint=_mark(live) if verdict == OK else "",
         loaded=loaded,
     )
 
@@ -118,6 +119,14 @@ def _read(connection: BaseDatabaseWrapper) -> _Live:
 def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
     refused = (PLAN, BEFORE) if refuse == ANY else (refuse,)
     return DRIFT if any(each["origin"] in refused for each in operations) else OK
+
+
+def _mark(live: _Live) -> str:
+    """The fingerprint; "" if only the shadow could read the models, after the plan had run."""
+    try:
+        return fingerprint(live.connection, live.plan, live.graph)
+    except UnreadableModel:
+        return ""
 
 
 def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> str:

@@ -15,6 +15,7 @@ from tests.servers import Database
 from zanith_django import shadow_structure
 from zanith_django.exceptions import ShadowUnreachable, ShadowUnsuited
 from zanith_django.project import live_graph
+from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.shadow import ephemeral, in_schema
 from zanith_django.shadow_structure import load_live
 
@@ -77,7 +78,7 @@ def test_every_pg_dump_that_reads_the_server_gives_all_of_it(
         with shadow.connect() as session:
             found = session.execute(OBJECTS.encode()).fetchone()
             assert found == ("d d1 f g m mood p pub r s t v",)
-            there = shadow_structure.from_catalog(session.cursor())
+            there = from_catalog(session.cursor())
     assert there.fingerprint() == graph.fingerprint()
 
 
