@@ -13,6 +13,7 @@ from zanith_django.operations import Operation, RenameTable
 from zanith_django.operations.base import to_data
 from zanith_django.schema.equality import as_declared
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.search_path import found_elsewhere, unqualified
 from zanith_django.timeline import Timeline, django_order
 from zanith_django.walk import Walk
 
@@ -46,7 +47,8 @@ def _there_before(
         if key in timeline.loader.applied_migrations:
             walk.skip(timeline.django(key))
     wanted = walk.declared(sorted(walk.tables.models))
-    live = as_declared(before.only(wanted.graph.table_names), wanted.graph, wanted.facts).live
+    found = unqualified(before, found_elsewhere(connection))
+    live = as_declared(found.only(wanted.graph.table_names), wanted.graph, wanted.facts).live
     return diff(live, wanted.graph, drop=HARD)
 
 

@@ -113,17 +113,20 @@ class Command(ZanithCommand):
         if not made.summaries:
             self._no_changes(configs, options)
         if not options["from_diff"]:
-            self._drift(connection, request)
+            self._drift(connection, request, options)
 
-    def _drift(self, connection: BaseDatabaseWrapper, request: Request) -> None:
+    def _drift(
+        self, connection: BaseDatabaseWrapper, request: Request, options: dict[str, Any]
+    ) -> None:
         """Differences that no file explains are printed; --from-diff writes them."""
         try:
             found = generate_from_diff(connection, request)
         except UnreadableModel as error:
-            self.stdout.write(f"Drift is unknown: {error}")
+            self._say(f"Drift is unknown: {error}", options)
             return
         drift = [operation for _, operations in found.summaries for operation in operations]
-        self.say(unexplained_text(drift))
+        for line in unexplained_text(drift):
+            self._say(line, options)
 
     def _check_only(self, configs: list[AppConfig], options: dict[str, Any]) -> None:
         changes = pending_changes(configs)
