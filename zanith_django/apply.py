@@ -202,7 +202,7 @@ class _Run:
         self.reporter.newer(gates.newer_than_files(self.ledger, self.timeline))
         self._refuse_half_rolled_back()
         self._follow_django()
-        context = live_context(self.connection, self.graph)
+        context = live_context(self.connection, self.graph, self.timeline)
         planned = self._plan(context)
         self._pass_gates(planned)
         known = self._django_operations(planned)
@@ -274,6 +274,7 @@ class _Run:
         given = self.options
         allowed = given.allow_destructive
         refusals: list[Refusal] = [
+            *gates.dependents(planned),
             *gates.budget(planned, conf.max_risk if given.max_risk is None else given.max_risk),
             *gates.consent(planned, conf.allow_destructive if allowed is None else allowed),
             *gates.reasons(planned, conf.fail_on if given.fail_on is None else given.fail_on),
@@ -285,7 +286,8 @@ class _Run:
             refusals += gates.coverage(self.timeline, managed_apps(), conf.uncovered)
         if refusals:
             self._record_refusals(planned, refusals)
-            raise GateRefused(dict.fromkeys(f"{r.migration}: {r.message}" for r in refusals))
+            lines = dict.fromkeys(f"{r.migration}: {r.message}" for r in refusals)
+            raise GateRefused(lines, gates.hint(refusals))
 
     def _record_refusals(self, planned: Plan, refusals: Iterable[Refusal]) -> None:
         """One failed row per refused step, with the first gate that refused it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -339,6 +340,29 @@ def title(operation: DjangoMigrationOperation) -> str:
     """What a data step is called: RunPython by its function."""
     named = getattr(operation.code, "__name__", "") if isinstance(operation, RunPython) else ""
     return named or operation.describe()
+
+
+def texts(migration: DjangoMigration, position: int) -> Iterator[str | None]:
+    """What code of its author the operation at `position` runs (0: the whole migration), as far as
+    it can be read: SQL, or the source of Python; None for what cannot be read."""
+    if has_own_apply(migration):
+        yield None
+    for number, operation in enumerate(migration.operations, 1):
+        if position in (number, 0):
+            for inner in reaching_database(operation):
+                yield from _texts(inner)
+
+
+def _texts(operation: DjangoMigrationOperation) -> Iterator[str | None]:
+    if isinstance(operation, RunSQL):
+        yield str(operation.sql)
+    elif isinstance(operation, RunPython):
+        try:
+            yield inspect.getsource(operation.code)
+        except (OSError, TypeError):
+            yield None
+    elif is_data_step(operation):
+        yield None
 
 
 def does_nothing(operation: DjangoMigrationOperation) -> bool:

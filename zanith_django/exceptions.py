@@ -239,6 +239,17 @@ class IndexTaken(Refusal):
         )
 
 
+class InTheWay(Refusal):
+    """Objects that no model names are in the way of a step that is about to run. A line each."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__(*self.lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
 class CannotUndo(Refusal):
     def __init__(self, step: str, why: str, hint: str = "") -> None:
         self.step, self.why = step, why

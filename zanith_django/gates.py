@@ -85,6 +85,32 @@ def reasons(plan: Plan, fail_on: Sequence[str]) -> list[Refusal]:
     ]
 
 
+DEPENDENTS = "dependents"
+
+
+def dependents(plan: Plan) -> list[Refusal]:
+    """No object that models do not know is in the way of a step; `approved` lifts it."""
+    return [
+        Refusal(
+            DEPENDENTS,
+            migration.id,
+            step.number,
+            f"Step {step.number:02d} ({step.kind}) is blocked: {collision}",
+            f"{REFUSED}{collision.what}",
+        )
+        for migration, step in _unapproved(plan)
+        for collision in step.collisions
+        if collision.blocked
+    ]
+
+
+def hint(refusals: Iterable[Refusal]) -> str:
+    """What to do about refusals where it is the same for all; "" for the usual."""
+    if any(refusal.gate == DEPENDENTS for refusal in refusals):
+        return "Do what each line says after its dot; zanith_plan shows the whole plan."
+    return ""
+
+
 def verified(plan: Plan, given: str, now: str) -> list[Refusal]:
     """The plan is exactly the one that zanith_verify found ok: same files, models and tables."""
     if given == now or not plan.migrations:

@@ -19,23 +19,29 @@ from django.db.models import NOT_PROVIDED
 
 from zanith_django import sql
 from zanith_django.by_hand import added_by_hand
-from zanith_django.django_steps import can_go_back, does_nothing, has_own_apply
+from zanith_django.collisions import Collision, collisions
+from zanith_django.django_steps import can_go_back, does_nothing, has_own_apply, texts
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import DONE, FINISHED, Ledger
 from zanith_django.live_names import as_live
 from zanith_django.migration import LoadedMigration
 from zanith_django.operations import DjangoOperation, Operation, Statement
+from zanith_django.operations import RunPython as RunPythonStep
 from zanith_django.operations.base import Context, TableFacts, script
+from zanith_django.operations.data import RawSql
 from zanith_django.operations.tables import CreateTable
 from zanith_django.reasons import Level
 from zanith_django.risk import Assessment, assess
 from zanith_django.routing import is_for
 from zanith_django.schema import collector
 from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.schema.unmodelled import with_dependents
 from zanith_django.schema.values import replaced
 from zanith_django.search_path import SearchPath, found_elsewhere
-from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted
+from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted, key_of
 from zanith_django.untouched import untouched
+
+_LATER = "an earlier step may take it away: this is checked again before the step runs"
 
 ELSEWHERE = "elsewhere"
 SKIPPED = "skipped"
@@ -54,6 +60,7 @@ class PlannedStep:
     rows: int = 0
     approved: str = ""
     status: str = "pending"
+    collisions: tuple[Collision, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -173,6 +180,8 @@ class _Planner:
         self.there = frozenset(context.graph.table_names) if ledger else None
         self.tables: dict[tuple[str, str], TableName] = {}
         self.path = SearchPath(context.elsewhere)
+        # Earlier steps whose effect only their authors know.
+        self.authors: list[RawSql | RunPythonStep | DjangoOperation] = []
 
     def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
         done = self._done(entry)
@@ -190,19 +199,41 @@ class _Planner:
             context = self._seen_by(operation)
             live = as_live(operation, context.graph)
             statements = live.statements(context) if live else ()
+            status = SKIPPED if is_done else done.get(number, "pending")
+            waits = live is not None and status == "pending"
+            found = self._collisions(timeline, live, context) if live and waits else ()
             step = PlannedStep(
                 number,
                 operation,
-                assess(operation, context, statements),
+                assess(operation, context, statements, found),
                 statements,
                 rows=_rows(operation, context),
                 approved=approved.get(f"{number:04d}", ""),
-                status=SKIPPED if is_done else done.get(number, "pending"),
+                status=status,
+                collisions=found,
             )
             steps.append(step)
+            if waits and isinstance(operation, RawSql | RunPythonStep | DjangoOperation):
+                self.authors.append(operation)
             if not is_done:
                 self._fold(live or operation, fresh=fresh and step.waits)
         return PlannedMigration(entry, tuple(steps))
+
+    def _collisions(
+        self, timeline: Timeline, operation: Operation, context: Context
+    ) -> tuple[Collision, ...]:
+        """What is in the way of the step. An earlier step may take it away: then it is looked at
+        again when the step is about to run."""
+        found = collisions(operation, context)
+        if not self.authors or not any(collision.blocked for collision in found):
+            return found
+        texts = [text for author in self.authors for text in _texts(timeline, author)]
+        return tuple(
+            dataclasses.replace(collision, blocked=False, recheck=True, remedy=_LATER)
+            if collision.blocked and any(map(collision.may_go_by, texts))
+            else collision
+            for collision in found
+        )
 
     def _by_hand(self, timeline: Timeline, entry: Entry) -> Collection[int]:
         """Numbers of the steps that are left where Django did the work of the file, or will have
@@ -248,6 +279,17 @@ class _Planner:
         made = _made(operation) if fresh else None
         known = self.context.fresh | {made} if made else self.context.fresh
         self.context = replaced(self.context, graph=graph, fresh=known)
+
+
+def _texts(
+    timeline: Timeline, step: RawSql | RunPythonStep | DjangoOperation
+) -> Iterator[str | None]:
+    """What the author of a step wrote; None for what cannot be read."""
+    if isinstance(step, RawSql):
+        yield step.sql
+        return
+    migration = timeline.loader.disk_migrations.get(key_of(step.migration))
+    yield from texts(migration, step.position) if migration else (None,)
 
 
 def _made(operation: Operation) -> TableName | None:
@@ -366,8 +408,14 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_s
   AND n.nspname NOT LIKE 'pg\\_%'"""
 
 
-def live_context(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> Context:
-    """What is known of a live database: its schema, version, sizes, and which tables are empty."""
+def live_context(
+    connection: BaseDatabaseWrapper, graph: SchemaGraph, timeline: Timeline | None = None
+) -> Context:
+    """What is known of a live database: its schema, version, sizes, which tables are empty, and
+    what depends on the tables that pending steps of the timeline change."""
+    pending = timeline.pending if timeline else ()
+    steps = (step for entry in pending if entry.migration for step in entry.migration.operations)
+    graph = with_known_dependents(connection, graph, steps)
     with connection.cursor() as cursor:
         cursor.execute(_FACTS)
         rows = cursor.fetchall()
@@ -385,6 +433,21 @@ def live_context(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> Context
         empty=empty_tables(connection, schema, [n for n in graph.table_names if n in facts]),
         elsewhere=found_elsewhere(connection),
     )
+
+
+def with_known_dependents(
+    connection: BaseDatabaseWrapper, graph: SchemaGraph, operations: Iterable[Operation]
+) -> SchemaGraph:
+    """`graph` with what depends on the tables of those operations that something could be in the
+    way of."""
+    names = {
+        name
+        for operation in operations
+        if type(operation).touches is not Operation.touches
+        for name in operation.tables
+    }
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        return with_dependents(cursor, graph, sorted(names))
 
 
 def empty_tables(

@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.audit import count_kept, keep
+from zanith_django.collisions import collisions
+from zanith_django.exceptions import InTheWay
 from zanith_django.execute import Executor, Finish, StepRun, Work
 from zanith_django.ledger import Ledger, StepRow, turning
 from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context, Operation, Statement, script
 from zanith_django.operations.tables import CreateTable
-from zanith_django.plan import PlannedMigration, PlannedStep, empty_tables
+from zanith_django.plan import (
+    PlannedMigration,
+    PlannedStep,
+    empty_tables,
+    with_known_dependents,
+)
 from zanith_django.schema.graph import TableName
 from zanith_django.schema.values import replaced
 from zanith_django.undo import stood_before
@@ -100,7 +107,8 @@ class Readier:
         """What is wrong with a step is told when it is its turn."""
         if place == len(todo.steps) or context.empty:
             return None
-        if self._unsure(todo.steps[place].operation, context):
+        step = todo.steps[place]
+        if step.collisions or self._unsure(step.operation, context):
             return None
         try:
             return self._ready(todo, place, context)
@@ -111,6 +119,8 @@ class Readier:
         """What a step runs, and what is known after it."""
         step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
         operation = as_live(step.operation, context.graph)
+        if operation and any(collision.recheck for collision in step.collisions):
+            self._refuse_collisions(operation, context)
         statements = operation.statements(context) if operation else ()
         anew = step.number in todo.anew
         if anew and operation:
@@ -155,6 +165,13 @@ class Readier:
             call=lambda: keep(self.ledger, row.migration_id, kept, context.schema),
             after=lambda: count_kept(self.ledger, kept),
         )
+
+    def _refuse_collisions(self, operation: Operation, context: Context) -> None:
+        """What an earlier step of the plan might have taken away."""
+        graph = with_known_dependents(self.connection, context.graph, [operation])
+        found = collisions(operation, replaced(context, graph=graph))
+        if blocked := [collision for collision in found if collision.blocked]:
+            raise InTheWay(map(str, blocked))
 
     # --- which tables are empty ----------------------------------------------------------------
 

@@ -212,6 +212,27 @@ REASONS = _reasons(
         " is written anew while nobody can read or write it.",
     ),
     Reason(
+        "dependent_objects",
+        Level.BLOCKED,
+        "An object that no model names depends on what this changes: PostgreSQL refuses the change,"
+        " or the object goes on reading what is hidden.",
+        "Drop the object in a migration before this one, and create it again after it.",
+    ),
+    Reason(
+        "functions_name_it",
+        Level.HIGH,
+        "The text of a function names what this renames or takes away; PostgreSQL does not change"
+        " the text, and the function fails when it runs.",
+        "Replace the function in the same migration.",
+    ),
+    Reason(
+        "stops_subscribers",
+        Level.HIGH,
+        "Logical replication finds tables and columns by name: a subscriber stops at a name that"
+        " it does not have.",
+        "Change the tables of the subscribers first.",
+    ),
+    Reason(
         "will_fail_on_data",
         Level.BLOCKED,
         "The data that is there now makes this step fail for certain.",

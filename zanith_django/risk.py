@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zanith_django.collisions import Collision
 from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.reasons import REASONS, Level
 
@@ -24,16 +26,23 @@ class Assessment:
         return int(self.level)
 
 
-def assess(operation: Operation, context: Context, statements: tuple[Statement, ...]) -> Assessment:
+def assess(
+    operation: Operation,
+    context: Context,
+    statements: tuple[Statement, ...],
+    found: Iterable[Collision] = (),
+) -> Assessment:
     """Facts come from the operation, judgement from here.
 
     What touches only tables that the same plan made is safe. What touches only empty tables is
-    safe too, but for drops: code may read what is empty.
+    safe too, but for drops: code may read what is empty. `found` is in the way of an empty table
+    as well.
     """
     tables = operation.tables
     if tables and all(name in context.fresh for name in tables):
         return Assessment(Level.SAFE)
-    codes = tuple(dict.fromkeys((*operation.reasons(context), *_size(context, statements))))
+    own = (*operation.reasons(context), *_size(context, statements))
+    codes = tuple(dict.fromkeys((*own, *(collision.reason for collision in found))))
     level = max((REASONS[code].level for code in codes), default=Level.SAFE)
     if level < Level.DESTRUCTIVE and tables and all(context.quiet(name) for name in tables):
         return Assessment(Level.SAFE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import gates, sql
 from zanith_django.artifacts import blocked, columns_of
+from zanith_django.collisions import collisions
 from zanith_django.exceptions import CannotDrop, CannotUndo, FileEdited, InvalidArgument
 from zanith_django.execute import transactions
 from zanith_django.keeping import Place, Restoring, definition, locate
@@ -40,6 +42,7 @@ from zanith_django.operations import (
     DropTable,
     MergeColumns,
     Operation,
+    RawSql,
     RestoreColumn,
     RestoreTable,
     RunPython,
@@ -51,7 +54,7 @@ from zanith_django.operations.base import Context, Statement
 from zanith_django.operations.rebuild import SWAP
 from zanith_django.operations.restored import is_restored
 from zanith_django.operations.rewrites import volatile
-from zanith_django.plan import empty_tables
+from zanith_django.plan import empty_tables, with_known_dependents
 from zanith_django.routing import is_for
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.search_path import SearchPath, found_elsewhere
@@ -226,9 +229,13 @@ class Planner:
         self.connection, self.ledger, self.graph, self.softly = connection, ledger, graph, softly
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
+        self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
 
-    def plan(self, files: Iterable[LoadedMigration]) -> Iterator[UndoMigration]:
+    def plan(self, files: Sequence[LoadedMigration]) -> Iterator[UndoMigration]:
         applied = self.ledger.applied()
+        every = (operation.inverse() for file in files for operation in file.operations)
+        inverses = [inverse for inverse in every if inverse]
+        self.graph = with_known_dependents(self.connection, self.graph, inverses)
         for file in files:
             rows = self.ledger.latest(file.id)
             numbered = [*enumerate(file.operations, 1)]
@@ -290,6 +297,8 @@ class Planner:
             self._refuse_blocked(name, artifact, place, inverse, begun=begun)
         live = as_live(inverse, self.graph)
         soft = self._softly(name, live) if isinstance(live, DropColumn | DropTable) else None
+        for undoing in (live, soft):
+            self._refuse_dependents(name, undoing, context)
         self.graph = live.apply_to(self.graph) if live else self.graph
         if soft and isinstance(live, DropColumn | DropTable):
             return UndoStep(row, operation, soft, artifact, hard=live)
@@ -403,6 +412,17 @@ class Planner:
                 artifact.id, "what it kept was purged", "Only a backup can bring it back."
             )
         return True
+
+    def _refuse_dependents(self, name: str, inverse: Operation | None, context: Context) -> None:
+        """What came to depend since on what going back changes or takes away, unless a step that
+        is undone before may take it away."""
+        if isinstance(inverse, RawSql | RunPython):
+            self.texts.append(inverse.sql if isinstance(inverse, RawSql) else None)
+        here = dataclasses.replace(context, graph=self.graph)
+        for found in collisions(inverse, here) if inverse else ():
+            if found.blocked and not any(map(found.may_go_by, self.texts)):
+                remedy = f"{found.remedy[:1].upper()}{found.remedy[1:]}."
+                raise CannotUndo(name, found.what, remedy)
 
     def _refuse_blocked(
         self,

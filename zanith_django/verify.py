@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +89,9 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
     started = time.monotonic()
     refuse_transaction_pooling(connection)
     live = _read(connection)
+    if not options.source and (refused := gates.dependents(live.plan)):
+        shape = options.shape or conf.shadow
+        return _blocked(refused, shape, time.monotonic() - started)
     shape, loaded, result = _on_first(live, options)
     operations = tuple(result.get("operations", ()))
     verdict = result["verdict"] or _judged(operations, options.refuse)
@@ -110,7 +113,7 @@ def _read(connection: BaseDatabaseWrapper) -> _Live:
     for name, words in gates.missing_files(ledger, timeline).items():
         raise FileMissing(name, words)
     graph = live_graph(connection)
-    context = live_context(connection, graph)
+    context = live_context(connection, graph, timeline)
     planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
     occupied = tuple(str(name) for name in graph.table_names if name not in context.empty)
     return _Live(connection, graph, planned, occupied)
@@ -127,6 +130,18 @@ def _mark(live: _Live) -> str:
         return fingerprint(live.connection, live.plan, live.graph)
     except UnreadableModel:
         return ""
+
+
+def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> Verdict:
+    """What is in the way in the live database need not be in the shadow."""
+    first = refused[0]
+    return Verdict(
+        APPLY_FAILED,
+        shadow,
+        seconds,
+        error="\n".join(refusal.message for refusal in refused),
+        step=f"{first.migration}::{first.step:04d}",
+    )
 
 
 def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> str:

@@ -38,6 +38,7 @@ from zanith_django.operations.kept import (
 from zanith_django.operations.policies import DropPolicy
 from zanith_django.operations.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.scaffold import take_away
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -517,6 +518,9 @@ class ArchiveColumn(OnColumn, _Archiving):
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.DROP_COLUMN, self.table, (self.column.name,)),)
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_column_with_data", "breaks_running_code", "requires_backfill")
 
@@ -580,6 +584,9 @@ class ArchiveTable(OnWholeTable, _Archiving):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.without_table(self.table.name)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.DROP_TABLE, self.table.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_table_with_data", "breaks_running_code", "requires_backfill")

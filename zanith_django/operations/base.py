@@ -10,6 +10,7 @@ from typing import Any, ClassVar, LiteralString
 
 from zanith_django import sql
 from zanith_django.locks import Lock
+from zanith_django.operations.touches import Touch
 from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, encode
 
 KINDS: dict[str, type[Operation]] = {}
@@ -222,6 +223,14 @@ class Operation:
     def reasons(self, context: Context) -> tuple[str, ...]:
         """Codes of `reasons.py`."""
         raise NotImplementedError
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        """What other objects may depend on and it changes, hides or drops."""
+        return ()
+
+    def refused(self, context: Context) -> str:
+        """Why its statements would refuse to run; "" for most."""
+        return ""
 
     def artifact(self, context: Context) -> Artifact | None:
         """What it leaves behind to be brought back; None for most."""

@@ -53,6 +53,7 @@ from zanith_django.operations.retyping import Retyping, retyping
 from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
 from zanith_django.operations.words import with_facts
 from zanith_django.schema.graph import (
@@ -216,6 +217,23 @@ class AlterColumnType(OnTable):
             graph = AlterPolicy(table=self.table, old=old, new=new).apply_to(graph)
         return graph
 
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if way := self._retyping(context):
+            return way.touches()
+        if not self._is_retyped(context):
+            return ()
+        return (Touch(Effect.RETYPE, self.table, (self.new.name,)), *self._remade(context))
+
+    def _remade(self, context: Context) -> tuple[Touch, ...]:
+        """Generated columns that go and come with the statement."""
+        hanging = generated_from(must_have(context.graph, self.table), self.new.name)
+        names = tuple(column.name for column in hanging)
+        return (Touch(Effect.DROP_COLUMN, self.table, names),) if names else ()
+
+    def refused(self, context: Context) -> str:
+        way = self._retyping(context)
+        return way.refused if way else ""
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         changed = ("rls_change",) if self.policies else ()
         return (*self._own_reasons(context), *changed)
@@ -308,6 +326,11 @@ class AlterGenerated(OnTable):
         return graph.changed(
             self.table, lambda t: t.with_item("columns", self.new, instead_of=self.old.name)
         )
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if self._keeps_column(context):
+            return ()
+        return (Touch(Effect.DROP_COLUMN, self.table, (self.new.name,)),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         rewrites = any(statement.rewrites for statement in self.statements(context))

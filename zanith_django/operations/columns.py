@@ -34,6 +34,7 @@ from zanith_django.operations.restored import is_restored
 from zanith_django.operations.rewrites import volatile
 from zanith_django.operations.scaffold import drop_column_if_there, take_away
 from zanith_django.operations.sequences import drop_serial, make_serial, reseed
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import (
     keep_no_longer,
     keep_right,
@@ -222,6 +223,9 @@ class DropColumn(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.DROP_COLUMN, self.table, (self.column.name,)),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         if self.column.generated:
@@ -421,6 +425,11 @@ class AlterColumnIdentity(OnTable):
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return alter(graph, self.table, self.column, identity=self.new)
 
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if {self.old, self.new} <= _IDENTITIES or not self.old:
+            return ()
+        return (Touch(Effect.DROP_SEQUENCE, self.table, (self.column,)),)
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         return () if self.new else ("breaks_running_code",)
 
@@ -457,6 +466,9 @@ class RenameColumn(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return rename_column(graph, self.table, self.old, self.new)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.RENAME_COLUMN, self.table, (self.old,)),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("rename_column", "breaks_running_code")

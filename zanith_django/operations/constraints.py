@@ -39,6 +39,7 @@ from zanith_django.operations.partition_keys import (
     foreign_keys_in_partitions,
 )
 from zanith_django.operations.scaffold import drop_constraint_if_there, take_away_builds
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import (
     check_facts,
     foreign_key_facts,
@@ -129,6 +130,9 @@ class DropUnique(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.without_item("uniques", self.unique.name))
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.DROP_KEY, self.table, self.unique.columns, self.unique.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_unique_constraint",)
@@ -544,6 +548,11 @@ class AlterPrimaryKey(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return changed(graph, self.table, primary_key=self.new)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if self.old is None:
+            return ()
+        return (Touch(Effect.DROP_KEY, self.table, self.old.columns, self.old.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_unique_constraint", "breaks_running_code")

@@ -193,7 +193,7 @@ class _Renaming:
         self.name, self.old, self.new = table, old, new
 
     def table(self, table: Table) -> Table:
-        parts = (*DEPENDENT_PARTS, "columns")
+        parts = (*DEPENDENT_PARTS, "columns", "dependents")
         changes: dict[str, Any] = {
             part: tuple(map(self.item, getattr(table, part))) for part in parts
         }

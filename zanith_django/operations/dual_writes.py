@@ -32,6 +32,7 @@ from zanith_django.operations.scaffold import (
     felt_as_a_whole,
     take_away,
 )
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
 KEEPS = ("old", "new")
@@ -499,6 +500,11 @@ class EndDualWrite(OnTable):
         for item in self.old:
             graph = alter(graph, self.table, item.name, nullable=True)
         return graph
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if self.keeps == "new":
+            return ()
+        return (Touch(Effect.DROP_COLUMN, self.table, tuple(item.name for item in self.new)),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         lost = ("drops_column_with_data",) if self.keeps == "old" else ()

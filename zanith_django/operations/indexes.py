@@ -17,6 +17,7 @@ from zanith_django.operations.base import (
     must_have,
 )
 from zanith_django.operations.scaffold import take_away_builds
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import index_facts, with_facts
 from zanith_django.schema.graph import Index, IndexKey, SchemaGraph, TableName
 from zanith_django.schema.object_names import make_object_name
@@ -114,6 +115,11 @@ class DropIndex(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.without_item("indexes", self.index.name))
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if not self.index.unique:
+            return ()
+        return (Touch(Effect.DROP_KEY, self.table, self.index.columns, self.index.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_index",)

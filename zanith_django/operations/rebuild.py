@@ -43,6 +43,7 @@ from zanith_django.operations.rewrites import INTEGERS, assigns
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.tables import CreateTable
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import make_triggers, triggers_on
 from zanith_django.schema.graph import (
     Column,
@@ -307,6 +308,9 @@ class RebuildTable(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, self.after)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.REBUILD, self.table),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         gone = not self.undo and {c.name for c in self.old} - {c.name for c in self.new}

@@ -19,6 +19,7 @@ from zanith_django.operations.dependents import (
 from zanith_django.operations.expand import Expansion
 from zanith_django.operations.policies import PolicyPairs
 from zanith_django.operations.rebuild import RebuildTable, row_key
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 _REFUSE = """\
@@ -52,6 +53,11 @@ class Retyping:
         if self._by_table:
             return self._rebuild.statements_of(self._after, self.context)
         return self._expansion.statements()
+
+    def touches(self) -> tuple[Touch, ...]:
+        if self._by_table:
+            return self._rebuild.touches(self.context)
+        return (Touch(Effect.REPLACE, self.table.name, (self.old.name,)),)
 
     def reasons(self) -> tuple[str, ...]:
         if self.refused:

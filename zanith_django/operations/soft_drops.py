@@ -36,6 +36,7 @@ from zanith_django.operations.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.sequences import (
     rename_sequence,
 )
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -154,6 +155,9 @@ class SoftDropColumn(OnColumn):
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.HIDE, self.table, (self.column.name,)),)
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_column_with_data", "breaks_running_code")
 
@@ -240,6 +244,9 @@ class SoftDropTable(OnWholeTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.without_table(self.table.name)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.HIDE_TABLE, self.table.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_table_with_data", "breaks_running_code")

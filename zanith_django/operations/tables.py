@@ -34,6 +34,7 @@ from zanith_django.operations.constraints import AddCheck, AddExclusion, AddFore
 from zanith_django.operations.index_options import option_changes
 from zanith_django.operations.indexes import AddIndex, comment_on_index
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
+from zanith_django.operations.touches import Effect, Touch
 from zanith_django.schema.graph import (
     Check,
     Exclusion,
@@ -148,6 +149,9 @@ class DropTable(Operation):
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.without_table(self.table.name)
 
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.DROP_TABLE, self.table.name),)
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_table_with_data", "breaks_running_code", "irreversible")
 
@@ -217,6 +221,9 @@ class RenameTable(Operation):
         if (keys, parent) == (table.foreign_keys, table.partition_of):
             return table
         return dataclasses.replace(table, foreign_keys=keys, partition_of=parent)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.RENAME_TABLE, self.old),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("rename_table", "breaks_running_code")

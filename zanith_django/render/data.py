@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from zanith_django.collisions import Collision
 from zanith_django.gates import Refusal
 from zanith_django.ledger import StepRow
 from zanith_django.operations import Operation, Statement
@@ -55,7 +56,17 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "recoverable": step.operation.recoverable,
         "reversible": step.reversible,
         "rows": step.rows,
+        "dependents": [_collision(collision) for collision in step.collisions],
         "statements": [_statement(statement) for statement in step.statements],
+    }
+
+
+def _collision(collision: Collision) -> dict[str, Any]:
+    return {
+        "kind": collision.dependent.kind,
+        "name": collision.dependent.name,
+        "message": str(collision),
+        "blocked": collision.blocked,
     }
 
 

@@ -117,6 +117,10 @@ def _step_lines(
     yield from _wrapped(step.operation.describe() + ".", "      ")
     for code in step.assessment.reasons:
         yield from _wrapped(f"{code}: {REASONS[code].effect}", "      · ")
+    for collision in step.collisions:
+        yield from _wrapped(
+            f"{'blocked' if collision.blocked else 'note'}: {collision}", "      ! "
+        )
     for phase, statements in itertools.groupby(step.statements, key=lambda s: s.phase):
         if phase:
             yield from _wrapped(f"phase: {phase}", "      ")

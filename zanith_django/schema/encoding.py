@@ -11,7 +11,7 @@ import operator
 import types
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 type_of_step = Callable[[Any], Any]
 
@@ -22,6 +22,10 @@ _ROOM = 100_000
 """Values that are remembered, at most."""
 
 
+UNSTORED: Final = types.MappingProxyType({"stored": False})
+"""The metadata of a field that is never written down."""
+
+
 @functools.cache
 def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     """(name, default, type) of every field of a frozen value that is written down."""
@@ -29,7 +33,7 @@ def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     return tuple(
         (f.name, f.default, hints[f.name])
         for f in dataclasses.fields(cls)
-        if f.init and not f.name.startswith("_")
+        if f.init and f.metadata.get("stored", True)
     )
 
 
@@ -179,6 +183,12 @@ def _fast(wanted: Any, fields: type_of_fields) -> type_of_step:
     setters = [
         (name, default, step, getattr(wanted, name).__set__) for name, default, step in fields
     ]
+    stored = {name for name, _, _ in fields}
+    unstored = [
+        (field.default, getattr(wanted, field.name).__set__)
+        for field in dataclasses.fields(wanted)
+        if field.init and field.name not in stored
+    ]
     finish = getattr(wanted, "__post_init__", None)
     missing = dataclasses.MISSING
     plain = _plain(wanted, fields)
@@ -196,6 +206,8 @@ def _fast(wanted: Any, fields: type_of_fields) -> type_of_step:
                 put(made, default)
         if found != len(data):
             return plain(data)
+        for default, put in unstored:
+            put(made, default)
         if finish is not None:
             finish(made)
         return made

@@ -87,18 +87,18 @@ def from_catalog(
         None if names is None else [name.name for name in names],
     )
     with cursor.connection.transaction(force_rollback=True), collector.paused():
-        cursor.execute(_text("settings"), wanted)
+        cursor.execute(query_text("settings"), wanted)
         default = cursor.fetchone()[0]
-        return _Reading(default).graph(functools.partial(_rows, cursor))
+        return _Reading(default).graph(functools.partial(query_rows, cursor))
 
 
 @functools.cache
-def _text(query: str) -> str:
+def query_text(query: str) -> str:
     return (resources.files(__package__) / "queries" / f"{query}.sql").read_text("utf-8")
 
 
-def _rows(cursor: Any, query: str) -> list[type_of_row]:
-    cursor.execute(_text(query))
+def query_rows(cursor: Any, query: str) -> list[type_of_row]:
+    cursor.execute(query_text(query))
     rows: list[type_of_row] = cursor.fetchall()
     return rows
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, final
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.schema import collector
-from zanith_django.schema.encoding import Reader, Writer
+from zanith_django.schema.encoding import UNSTORED, Reader, Writer
 from zanith_django.schema.values import replaced
 
 JSON_VERSION = 1
@@ -264,6 +264,29 @@ class Statistics:
     definition: str
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """An object that depends on a table and that no model names. Read for a plan, never stored.
+
+    `kind` and `name` are as people call it: "view", "public.v". `via` says how it depends: "" it
+    reads `columns` or the table; "row" whole rows or the row type; "key" it needs the constraint
+    `through`; "sequence" the sequence of a column; "text" and "trigger" a function names the table
+    or its columns in a text that PostgreSQL does not look into; "heir", "parent" and "typed" are
+    inheritance; "published", "all published" and "subscribed" logical replication. `own` is on the
+    table itself. `holder` is the table of the graph that has it. `more` depends on it in turn.
+    """
+
+    kind: str
+    name: str
+    via: str = ""
+    through: str = ""
+    columns: tuple[str, ...] = ()
+    own: bool = False
+    holder: TableName | None = None
+    more: tuple[str, ...] = ()
+
+
 _name_of = operator.attrgetter("name")
 
 
@@ -301,6 +324,10 @@ class Table:
     partition_bound: str = ""
     inherits: tuple[TableName, ...] = ()
     replica_identity: str = ""
+    # What a plan found to depend on the table; no part of the schema, so neither compared nor kept.
+    dependents: tuple[Dependent, ...] = field(
+        default=(), compare=False, repr=False, metadata=UNSTORED
+    )
     # What equality sees of the columns: all of them, in the order of their names.
     _by_name: tuple[Column, ...] = field(init=False, repr=False, default=())
 

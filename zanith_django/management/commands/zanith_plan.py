@@ -53,6 +53,7 @@ class Command(ZanithCommand):
             planned, refusals = self._offline(options, sizes)
         else:
             planned, refusals, newer = self._live(options)
+        refusals += gates.dependents(planned)
         refusals += gates.budget(planned, max_risk)
         refusals += gates.consent(planned, options["allow_destructive"] or conf.allow_destructive)
         refusals += gates.reasons(planned, options["fail_on"] or conf.fail_on)
@@ -87,7 +88,7 @@ class Command(ZanithCommand):
         connection = self.connect(options["database"])
         ledger = Ledger(connection)
         timeline = read_timeline(connection)
-        context = live_context(connection, live_graph(connection))
+        context = live_context(connection, live_graph(connection), timeline)
         planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
         refusals = [*gates.integrity(ledger, timeline), *_coverage(timeline)]
         return planned, refusals, gates.newer_than_files(ledger, timeline)

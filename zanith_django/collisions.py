@@ -1,0 +1,314 @@
+"""Where a step and an object that no model names collide: which step, which object, what to do.
+
+PostgreSQL would refuse such a step halfway through a release, or the object would go on reading
+what the step hides. `context.graph` says what depends on a table (`schema/unmodelled.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from zanith_django.operations.base import Context, Operation, must_have
+from zanith_django.operations.dependents import generated_from, mentions
+from zanith_django.operations.touches import Effect, Touch
+from zanith_django.schema.graph import Dependent, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """One object in the way of a step. One that is not `blocked` is shown and lets it run.
+
+    `recheck` marks an object that an earlier step of the plan may take away.
+    """
+
+    what: str
+    remedy: str
+    dependent: Dependent
+    blocked: bool = True
+    reason: str = "dependent_objects"
+    recheck: bool = False
+
+    def may_go_by(self, text: str | None) -> bool:
+        """Does a text name the object, as one that drops it would? None is a text that cannot be
+        read."""
+        if text is None:
+            return True
+        name = re.split(r"\(| on ", self.dependent.name)[0].split(".")[-1].strip('"')
+        return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
+
+    def __str__(self) -> str:
+        return f"{self.what} · {self.remedy}" if self.remedy else self.what
+
+
+def collisions(operation: Operation, context: Context) -> tuple[Collision, ...]:
+    """What collides with the operation, blocked ones first."""
+    found = [
+        collision
+        for touch in operation.touches(context)
+        for dependent in _dependents(must_have(context.graph, touch.table), touch, context)
+        if (collision := _collision(touch, dependent, context))
+    ]
+    if why := operation.refused(context):
+        found.append(_refused(operation, why))
+    found.sort(key=lambda collision: not collision.blocked)
+    return tuple(dict.fromkeys(found))
+
+
+def _dependents(table: Table, touch: Touch, context: Context) -> Iterator[Dependent]:
+    """Those of the catalog that no earlier step has dropped, and those that the graph knows."""
+    yield from (found for found in table.dependents if _still_there(found, table, context))
+    for column in touch.columns:
+        for made in generated_from(table, column):
+            name = f"{table.name}.{made.name}"
+            yield Dependent("generated column", name, columns=(column,), own=True)
+        if mentions(table.partition_key, column, table.name.name):
+            yield Dependent("partition key", f"of {table.name}", columns=(column,), own=True)
+
+
+def _still_there(found: Dependent, table: Table, context: Context) -> bool:
+    if found.kind != "foreign key" or found.holder is None:
+        return True
+    holder = context.graph.table(found.holder)
+    holders = [holder] if holder else context.graph.tables
+    keys = (key for each in holders for key in each.foreign_keys)
+    return any(key.name == found.name and key.references == table.name for key in keys)
+
+
+def _refused(operation: Operation, why: str) -> Collision:
+    remedy = "take that away first, or write in_place=True into the step"
+    nobody = Dependent(operation.kind, operation.target)
+    return Collision(f"{operation.describe()}: {why}", remedy, nobody)
+
+
+# --- the rules -----------------------------------------------------------------------------------
+
+_READERS = frozenset(
+    ["view", "materialized view", "rule", "function", "procedure", "policy", "publication"]
+)
+_VIEWS = frozenset(["view", "materialized view"])
+_GENERATED = frozenset(["generated column", "partition key"])
+
+_COLUMNS: Mapping[Effect, frozenset[str]] = {
+    Effect.RETYPE: _READERS,
+    Effect.REPLACE: _READERS | {"statistics"},
+    Effect.HIDE: _READERS | _GENERATED | {"trigger", "foreign key"},
+    Effect.DROP_COLUMN: _READERS | _GENERATED | {"trigger", "foreign key"},
+}
+"""Kinds of objects that may not read a column for this to happen to it."""
+
+_TABLES: Mapping[Effect, frozenset[str]] = {
+    Effect.HIDE_TABLE: _READERS - {"publication"} | {"foreign key"},
+    Effect.DROP_TABLE: _READERS - {"publication"} | {"foreign key"},
+    Effect.REBUILD: _READERS | {"statistics"},
+}
+"""Kinds of objects that may not read the table."""
+
+_ROWS: Mapping[Effect, frozenset[str]] = {
+    Effect.RETYPE: frozenset(["column"]),
+    Effect.REPLACE: _VIEWS | {"column"},
+    Effect.HIDE: _VIEWS | {"column"},
+    Effect.HIDE_TABLE: _READERS | {"column", "type"},
+    Effect.DROP_TABLE: _READERS | {"column", "type"},
+    Effect.REBUILD: _READERS | {"column", "type"},
+}
+"""Kinds of objects that may not use whole rows or the row type."""
+
+_COLUMN_CHANGES = frozenset(
+    [Effect.RETYPE, Effect.REPLACE, Effect.HIDE, Effect.DROP_COLUMN, Effect.RENAME_COLUMN]
+)
+_GONE = frozenset([Effect.DROP_COLUMN, Effect.DROP_TABLE, Effect.DROP_SEQUENCE])
+_UNSAID = frozenset(
+    [
+        Effect.HIDE,
+        Effect.DROP_COLUMN,
+        Effect.RENAME_COLUMN,
+        Effect.HIDE_TABLE,
+        Effect.DROP_TABLE,
+        Effect.RENAME_TABLE,
+    ]
+)
+"""What makes a text fail that names the column or table."""
+
+_OTHER_NAMES = frozenset([Effect.REPLACE, Effect.HIDE, Effect.REBUILD])
+"""What brings names to the publisher that no subscriber knows, though Django's form would not."""
+
+
+def _collision(touch: Touch, found: Dependent, context: Context) -> Collision | None:
+    if found.via in ("text", "trigger"):
+        return _named_in_text(touch, found)
+    if found.via in ("published", "all published", "subscribed"):
+        return _replicated(touch, found)
+    if not _blocks(touch, found, context):
+        return None
+    return Collision(_words(touch, found), _remedy(touch, found), found)
+
+
+def _blocks(touch: Touch, found: Dependent, context: Context) -> bool:
+    effect, table = touch.effect, must_have(context.graph, touch.table)
+    read = not found.columns or not set(touch.columns).isdisjoint(found.columns)
+    if found.via == "key":
+        return effect is Effect.DROP_KEY and touch.key == found.through
+    if found.via == "sequence":
+        return read and (effect in _GONE or _owns_sequence(touch, table))
+    if found.via == "row":
+        if found.kind == "trigger":
+            return found.own and _cannot_be_made_again(touch, found, table)
+        return found.kind in _ROWS.get(effect, ())
+    if found.via == "heir":
+        return (found.kind == "table" and effect in _TABLES) or effect is Effect.REBUILD
+    if found.via == "parent":
+        return effect is Effect.REBUILD or (effect in _COLUMN_CHANGES and read)
+    if found.via == "typed":
+        return effect in _COLUMN_CHANGES
+    if touch.columns:
+        reads = not set(touch.columns).isdisjoint(found.columns)
+        return reads and _reading(touch, found)
+    if effect is Effect.REBUILD and found.kind == "foreign key":
+        return found.holder is None
+    return found.kind in _TABLES.get(effect, ()) and (not found.own or effect is Effect.REBUILD)
+
+
+def _reading(touch: Touch, found: Dependent) -> bool:
+    """An object that reads the column. Triggers of the table itself are made again with it; what
+    hangs on a partition is for nobody to carry over."""
+    if found.kind == "trigger" and touch.effect in (Effect.RETYPE, Effect.REPLACE):
+        return not found.own
+    if found.kind == "foreign key" and touch.effect is Effect.REPLACE:
+        return found.holder is None
+    return found.kind in _COLUMNS.get(touch.effect, ())
+
+
+def _owns_sequence(touch: Touch, table: Table) -> bool:
+    """The sequence of an identity goes with the identity."""
+    if touch.effect not in (Effect.HIDE, Effect.REPLACE, Effect.REBUILD):
+        return False
+    names = touch.columns or table.column_names
+    columns = [column for name in names if (column := table.column(name))]
+    return any(column.identity in ("always", "by default") for column in columns)
+
+
+def _cannot_be_made_again(touch: Touch, found: Dependent, table: Table) -> bool:
+    """PostgreSQL lets no trigger that comes before a write look at the whole new row of a table
+    with generated columns; one that is older than these columns may stay."""
+    if touch.effect not in (Effect.RETYPE, Effect.REPLACE, Effect.REBUILD):
+        return False
+    name = found.name.partition(" on ")[0].strip('"')
+    trigger = next((item for item in table.triggers if item.name == name), None)
+    generated = any(column.generated for column in table.columns)
+    if trigger is None or not generated or " BEFORE " not in trigger.definition:
+        return False
+    if touch.effect is Effect.REBUILD:
+        return "new.*" in trigger.definition.lower()
+    read = any(mentions(trigger.definition, c, table.name.name) for c in touch.columns)
+    return read and "new.*" in trigger.definition.lower()
+
+
+def _named_in_text(touch: Touch, found: Dependent) -> Collision | None:
+    if touch.effect not in _UNSAID:
+        return None
+    named = [name for name in touch.columns if name in found.columns]
+    if touch.columns and not named:
+        return None
+    things = [f"{touch.table}.{name}" for name in named] or [str(touch.table)]
+    how = "runs in a trigger of the table and" if found.via == "trigger" else "may mean another; it"
+    what = f"{found.kind} {found.name} names {', '.join(things)} in its text ({how} is not changed)"
+    remedy = "look at it: it fails when it runs, if it means this one"
+    return Collision(what, remedy, found, blocked=False, reason="functions_name_it")
+
+
+# --- logical replication -------------------------------------------------------------------------
+
+
+def _replicated(touch: Touch, found: Dependent) -> Collision | None:
+    """A subscriber knows tables and columns by name. What Django's own form of the change would do
+    to it as well is shown; what only ours does is refused where a slot says that one is there."""
+    if touch.effect in (Effect.RETYPE, Effect.DROP_SEQUENCE, Effect.DROP_KEY):
+        return None
+    if touch.columns and found.columns and set(touch.columns).isdisjoint(found.columns):
+        return None
+    if found.via == "subscribed":
+        if touch.effect is Effect.REPLACE:
+            return None
+        what = f"subscription {found.name} writes to {_target(touch)}"
+        remedy = "it stops, or skips rows, until it is refreshed: ALTER SUBSCRIPTION"
+        blocked = touch.effect is Effect.REBUILD
+        return Collision(what, remedy, found, blocked, "stops_subscribers")
+    known = f" ({'; '.join(found.more)})" if found.more else " (no slot: no subscriber is known)"
+    what = f"publication {found.name} sends {_target(touch)} to subscribers{known}"
+    blocked = touch.effect in _OTHER_NAMES and bool(found.more)
+    if touch.effect is Effect.REBUILD and found.via == "published":
+        blocked = True
+    if touch.effect in (Effect.DROP_COLUMN, Effect.DROP_TABLE, Effect.HIDE_TABLE):
+        return None
+    return Collision(what, _for_subscribers(touch, blocked), found, blocked, "stops_subscribers")
+
+
+def _for_subscribers(touch: Touch, blocked: bool) -> str:
+    if not blocked:
+        return "they stop until their tables have the new names"
+    if touch.effect is Effect.HIDE:
+        return (
+            "they would stop at its hidden name: use archiveColumn (zanith_generate --drop "
+            "archive), or take the table out of the publication first"
+        )
+    return (
+        "they would stop at the names of the change: write in_place=True into the step, or take "
+        "the table out of the publication first"
+    )
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+_WORDS: Mapping[Effect, str] = {
+    Effect.RETYPE: "changes",
+    Effect.REPLACE: "changes",
+    Effect.HIDE: "hides",
+    Effect.DROP_COLUMN: "drops",
+    Effect.RENAME_COLUMN: "renames",
+    Effect.DROP_SEQUENCE: "takes the sequence from",
+    Effect.DROP_KEY: "drops a key of",
+    Effect.HIDE_TABLE: "moves away",
+    Effect.DROP_TABLE: "drops",
+    Effect.RENAME_TABLE: "renames",
+    Effect.REBUILD: "replaces",
+}
+
+_VIA: Mapping[str, str] = {
+    "": "depends on",
+    "row": "uses whole rows of",
+    "key": "needs a key of",
+    "sequence": "draws from the sequence of",
+    "heir": "inherits from",
+    "parent": "hands down",
+    "typed": "makes the columns of",
+}
+
+
+def _target(touch: Touch) -> str:
+    return ", ".join(f"{touch.table}.{name}" for name in touch.columns) or str(touch.table)
+
+
+def _words(touch: Touch, found: Dependent) -> str:
+    more = f" (and {', '.join(found.more)} on it)" if found.more else ""
+    of = f" of {found.holder}" if found.holder else ""
+    depends = f"{found.kind} {found.name}{of} {_VIA[found.via]} {_target(touch)}{more}"
+    return f"{depends}, which the step {_WORDS[touch.effect]}"
+
+
+def _remedy(touch: Touch, found: Dependent) -> str:
+    if found.via == "parent":
+        return f"change {found.name}: its children follow"
+    if found.via == "heir":
+        return f"end that first: ALTER TABLE {found.name} NO INHERIT …"
+    if found.via == "typed":
+        return f"end that first: ALTER TABLE {touch.table} NOT OF"
+    if found.kind in ("column", "type", "generated column", "partition key"):
+        return f"change or drop that {found.kind} first"
+    if found.kind == "publication":
+        return f"take the column out of it first: ALTER PUBLICATION {found.name} SET TABLE …"
+    changed = touch.effect in (Effect.RETYPE, Effect.REPLACE, Effect.REBUILD, Effect.DROP_KEY)
+    if changed and found.kind != "foreign key":
+        return "drop it in a rawSql step before this one, and create it again in one after it"
+    return f"change or drop that {found.kind} first"
