@@ -95,6 +95,8 @@ _COLUMNS: Mapping[Effect, frozenset[str]] = {
     Effect.REPLACE: _READERS | {"statistics"},
     Effect.HIDE: _READERS | _GENERATED | {"trigger", "foreign key"},
     Effect.DROP_COLUMN: _READERS | _GENERATED | {"trigger", "foreign key"},
+    Effect.ARCHIVE_COLUMN: _READERS | _GENERATED | {"trigger", "foreign key"},
+    Effect.RECREATE: _READERS | _GENERATED | {"trigger"},
 }
 """Kinds of objects that may not read a column for this to happen to it."""
 
@@ -107,6 +109,8 @@ _TABLES: Mapping[Effect, frozenset[str]] = {
 
 _ROWS: Mapping[Effect, frozenset[str]] = {
     Effect.RETYPE: frozenset(["column"]),
+    Effect.RECREATE: frozenset(["column"]),
+    Effect.REWRITE: frozenset(["column"]),
     Effect.REPLACE: _VIEWS | {"column"},
     Effect.HIDE: _VIEWS | {"column"},
     Effect.HIDE_TABLE: _READERS | {"column", "type"},
@@ -115,20 +119,21 @@ _ROWS: Mapping[Effect, frozenset[str]] = {
 }
 """Kinds of objects that may not use whole rows or the row type."""
 
-_COLUMN_CHANGES = frozenset(
-    [Effect.RETYPE, Effect.REPLACE, Effect.HIDE, Effect.DROP_COLUMN, Effect.RENAME_COLUMN]
-)
-_GONE = frozenset([Effect.DROP_COLUMN, Effect.DROP_TABLE, Effect.DROP_SEQUENCE])
-_UNSAID = frozenset(
-    [
-        Effect.HIDE,
-        Effect.DROP_COLUMN,
-        Effect.RENAME_COLUMN,
-        Effect.HIDE_TABLE,
-        Effect.DROP_TABLE,
-        Effect.RENAME_TABLE,
-    ]
-)
+_DROPS_COLUMN = frozenset([Effect.DROP_COLUMN, Effect.ARCHIVE_COLUMN])
+_COLUMN_CHANGES = _DROPS_COLUMN | {
+    Effect.RETYPE,
+    Effect.REPLACE,
+    Effect.HIDE,
+    Effect.RENAME_COLUMN,
+}
+_GONE = _DROPS_COLUMN | {Effect.DROP_TABLE, Effect.DROP_SEQUENCE}
+_UNSAID = _DROPS_COLUMN | {
+    Effect.HIDE,
+    Effect.RENAME_COLUMN,
+    Effect.HIDE_TABLE,
+    Effect.DROP_TABLE,
+    Effect.RENAME_TABLE,
+}
 """What makes a text fail that names the column or table."""
 
 _OTHER_NAMES = frozenset([Effect.REPLACE, Effect.HIDE, Effect.REBUILD])
@@ -147,7 +152,8 @@ def _collision(touch: Touch, found: Dependent, context: Context) -> Collision | 
 
 def _blocks(touch: Touch, found: Dependent, context: Context) -> bool:
     effect, table = touch.effect, must_have(context.graph, touch.table)
-    read = not found.columns or not set(touch.columns).isdisjoint(found.columns)
+    shared = not set(touch.columns).isdisjoint(found.columns)
+    read = shared or not found.columns or not touch.columns
     if found.via == "key":
         return effect is Effect.DROP_KEY and touch.key == found.through
     if found.via == "sequence":
@@ -157,17 +163,18 @@ def _blocks(touch: Touch, found: Dependent, context: Context) -> bool:
             return found.own and _cannot_be_made_again(touch, found, table)
         return found.kind in _ROWS.get(effect, ())
     if found.via == "heir":
-        return (found.kind == "table" and effect in _TABLES) or effect is Effect.REBUILD
+        alone = effect in _TABLES or effect is Effect.ARCHIVE_COLUMN
+        return effect is Effect.REBUILD or (found.kind == "table" and alone)
     if found.via == "parent":
         return effect is Effect.REBUILD or (effect in _COLUMN_CHANGES and read)
     if found.via == "typed":
         return effect in _COLUMN_CHANGES
     if touch.columns:
-        reads = not set(touch.columns).isdisjoint(found.columns)
-        return reads and _reading(touch, found)
+        return shared and _reading(touch, found)
     if effect is Effect.REBUILD and found.kind == "foreign key":
         return found.holder is None
-    return found.kind in _TABLES.get(effect, ()) and (not found.own or effect is Effect.REBUILD)
+    carried = found.own and (found.kind != "rule" or effect is not Effect.REBUILD)
+    return found.kind in _TABLES.get(effect, ()) and (not carried or found.kind == "statistics")
 
 
 def _reading(touch: Touch, found: Dependent) -> bool:
@@ -175,6 +182,8 @@ def _reading(touch: Touch, found: Dependent) -> bool:
     hangs on a partition is for nobody to carry over."""
     if found.kind == "trigger" and touch.effect in (Effect.RETYPE, Effect.REPLACE):
         return not found.own
+    if found.kind == "policy" and found.own:
+        return touch.effect is Effect.DROP_COLUMN
     if found.kind == "foreign key" and touch.effect is Effect.REPLACE:
         return found.holder is None
     return found.kind in _COLUMNS.get(touch.effect, ())
@@ -224,7 +233,7 @@ def _named_in_text(touch: Touch, found: Dependent) -> Collision | None:
 def _replicated(touch: Touch, found: Dependent) -> Collision | None:
     """A subscriber knows tables and columns by name. What Django's own form of the change would do
     to it as well is shown; what only ours does is refused where a slot says that one is there."""
-    if touch.effect in (Effect.RETYPE, Effect.DROP_SEQUENCE, Effect.DROP_KEY):
+    if touch.effect not in _OTHER_NAMES | {Effect.RENAME_COLUMN, Effect.RENAME_TABLE}:
         return None
     if touch.columns and found.columns and set(touch.columns).isdisjoint(found.columns):
         return None
@@ -240,8 +249,6 @@ def _replicated(touch: Touch, found: Dependent) -> Collision | None:
     blocked = touch.effect in _OTHER_NAMES and bool(found.more)
     if touch.effect is Effect.REBUILD and found.via == "published":
         blocked = True
-    if touch.effect in (Effect.DROP_COLUMN, Effect.DROP_TABLE, Effect.HIDE_TABLE):
-        return None
     return Collision(what, _for_subscribers(touch, blocked), found, blocked, "stops_subscribers")
 
 
@@ -266,6 +273,9 @@ _WORDS: Mapping[Effect, str] = {
     Effect.REPLACE: "changes",
     Effect.HIDE: "hides",
     Effect.DROP_COLUMN: "drops",
+    Effect.ARCHIVE_COLUMN: "drops",
+    Effect.RECREATE: "drops and adds again",
+    Effect.REWRITE: "rewrites",
     Effect.RENAME_COLUMN: "renames",
     Effect.DROP_SEQUENCE: "takes the sequence from",
     Effect.DROP_KEY: "drops a key of",
@@ -292,7 +302,7 @@ def _target(touch: Touch) -> str:
 
 def _words(touch: Touch, found: Dependent) -> str:
     more = f" (and {', '.join(found.more)} on it)" if found.more else ""
-    of = f" of {found.holder}" if found.holder else ""
+    of = f" of {found.holder}" if found.kind == "foreign key" and found.holder else ""
     depends = f"{found.kind} {found.name}{of} {_VIA[found.via]} {_target(touch)}{more}"
     return f"{depends}, which the step {_WORDS[touch.effect]}"
 
@@ -308,7 +318,7 @@ def _remedy(touch: Touch, found: Dependent) -> str:
         return f"change or drop that {found.kind} first"
     if found.kind == "publication":
         return f"take the column out of it first: ALTER PUBLICATION {found.name} SET TABLE …"
-    changed = touch.effect in (Effect.RETYPE, Effect.REPLACE, Effect.REBUILD, Effect.DROP_KEY)
-    if changed and found.kind != "foreign key":
+    stays = (Effect.RETYPE, Effect.REPLACE, Effect.REBUILD, Effect.DROP_KEY, Effect.RECREATE)
+    if touch.effect in stays and found.kind != "foreign key":
         return "drop it in a rawSql step before this one, and create it again in one after it"
     return f"change or drop that {found.kind} first"

@@ -519,7 +519,7 @@ class ArchiveColumn(OnColumn, _Archiving):
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
-        return (Touch(Effect.DROP_COLUMN, self.table, (self.column.name,)),)
+        return (Touch(Effect.ARCHIVE_COLUMN, self.table, (self.column.name,)),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_column_with_data", "breaks_running_code", "requires_backfill")

@@ -228,7 +228,7 @@ class AlterColumnType(OnTable):
         """Generated columns that go and come with the statement."""
         hanging = generated_from(must_have(context.graph, self.table), self.new.name)
         names = tuple(column.name for column in hanging)
-        return (Touch(Effect.DROP_COLUMN, self.table, names),) if names else ()
+        return (Touch(Effect.RECREATE, self.table, names),) if names else ()
 
     def refused(self, context: Context) -> str:
         way = self._retyping(context)
@@ -328,9 +328,10 @@ class AlterGenerated(OnTable):
         )
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
-        if self._keeps_column(context):
-            return ()
-        return (Touch(Effect.DROP_COLUMN, self.table, (self.new.name,)),)
+        if not self._keeps_column(context):
+            return (Touch(Effect.RECREATE, self.table, (self.new.name,)),)
+        rewrites = any(statement.rewrites for statement in self.statements(context))
+        return (Touch(Effect.REWRITE, self.table),) if rewrites else ()
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         rewrites = any(statement.rewrites for statement in self.statements(context))

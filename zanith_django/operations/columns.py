@@ -150,6 +150,10 @@ class AddColumn(OnTable):
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("columns", self.column))
 
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        at_once = volatile(self.column.default) and context.quiet(self.table)
+        return (Touch(Effect.REWRITE, self.table),) if self.column.identity or at_once else ()
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         if self._there(context) and not self.column.nullable:
             filled = ("requires_backfill",) if self.column.default is not None else ()
@@ -189,6 +193,9 @@ class AddGeneratedColumn(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("columns", self.column))
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return () if self.column.virtual else (Touch(Effect.REWRITE, self.table),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         rewritten = () if self.column.virtual else ("rewrites_table",)

@@ -12,13 +12,16 @@ class Effect(enum.Enum):
     """What happens to the columns of a touch, or to its whole table.
 
     `REPLACE` puts a new column in the place of the old one, which is kept under another name;
-    `REBUILD` does so with a table. `HIDE` and `HIDE_TABLE` are soft drops.
+    `REBUILD` does so with a table. `HIDE` and `HIDE_TABLE` are soft drops. `RECREATE` drops a
+    generated column and adds it again; `REWRITE` only writes the rows of the table again.
     """
 
     RETYPE = enum.auto()
     REPLACE = enum.auto()
     HIDE = enum.auto()
     DROP_COLUMN = enum.auto()
+    ARCHIVE_COLUMN = enum.auto()
+    RECREATE = enum.auto()
     RENAME_COLUMN = enum.auto()
     DROP_SEQUENCE = enum.auto()
     DROP_KEY = enum.auto()
@@ -26,6 +29,7 @@ class Effect(enum.Enum):
     DROP_TABLE = enum.auto()
     RENAME_TABLE = enum.auto()
     REBUILD = enum.auto()
+    REWRITE = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from zanith_django import sql
@@ -26,12 +27,20 @@ _STATE = """\
 SELECT 'done' FROM pg_catalog.pg_trigger
 WHERE tgrelid = to_regclass({table}) AND tgname = {name}"""
 
+_NAMED = re.compile(r'^CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")+"|\S+) ')
+
 _MODES = {"disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
 
 
 def triggers_on(table: Table, column: str) -> list[Trigger]:
     """Those that fire on an update of the column, or read it in their WHEN."""
-    return [item for item in table.triggers if mentions(item.definition, column, table.name.name)]
+    return [item for item in table.triggers if _fires_on(item.definition, column)]
+
+
+def _fires_on(definition: str, column: str) -> bool:
+    """Does it name the column after UPDATE OF, or as OLD's or NEW's in its WHEN?"""
+    told = _NAMED.sub("", definition)
+    return any(mentions(told, column, row) for row in ("old", "new"))
 
 
 def drop_trigger(table: TableName, name: str, context: Context) -> Statement:

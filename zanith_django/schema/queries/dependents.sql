@@ -136,7 +136,7 @@ things AS (
     SELECT f.root, f.relid, f.via, f.through, f.number, p.polrelid, '{}', 'policy',
            format('%I on %s', p.polname, p.polrelid::regclass)
     FROM found f JOIN pg_catalog.pg_policy p ON p.oid = f.objid
-    WHERE f.classid = 'pg_catalog.pg_policy'::regclass AND p.polrelid <> f.root
+    WHERE f.classid = 'pg_catalog.pg_policy'::regclass
     UNION ALL
     SELECT f.root, f.relid, f.via, f.through, f.number, t.tgrelid, '{}', 'trigger',
            format('%I on %s', t.tgname, t.tgrelid::regclass)
@@ -166,7 +166,6 @@ things AS (
     FROM tree t
     JOIN pg_catalog.pg_constraint k ON k.confrelid = t.relid AND k.contype = 'f' AND k.conparentid = 0
     JOIN pg_catalog.pg_class c ON c.oid = k.conindid
-    WHERE NOT EXISTS (SELECT FROM tree o WHERE o.root = t.root AND o.relid = k.conrelid)
     UNION ALL
     SELECT f.root, f.relid, f.via, f.through, f.number, d.adrelid, '{}', 'default',
            format('%s.%I', d.adrelid::regclass, a.attname)
