@@ -29,6 +29,7 @@ from zanith_django.ledger import (
 )
 from zanith_django.live_names import as_live
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
+from zanith_django.obstacles import Rows
 from zanith_django.operations import (
     AddCheck,
     AddColumn,
@@ -51,6 +52,7 @@ from zanith_django.operations import (
     SplitColumn,
 )
 from zanith_django.operations.base import Context, Statement
+from zanith_django.operations.completion import completion
 from zanith_django.operations.rebuild import SWAP
 from zanith_django.operations.restored import is_restored
 from zanith_django.operations.rewrites import volatile
@@ -290,7 +292,7 @@ class Planner:
             if artifact is None:
                 raise CannotUndo(name, "the ledger has no artifact of it")
             if self._back_already(artifact, inverse):
-                return UndoStep(row, operation, self._completing(inverse))
+                return UndoStep(row, operation, self._completing(name, inverse))
             place = self._place(name, artifact)
             inverse = definition(self.connection, artifact, place, self.graph)
             begun = row.status in (RUNNING, FAILED)
@@ -310,7 +312,7 @@ class Planner:
             raise CannotUndo(name, f"what {artifact.id} kept is not in the database")
         return place
 
-    def _completing(self, inverse: Restoring) -> Operation | None:
+    def _adopting(self, inverse: Restoring) -> Operation | None:
         """What a column lacks that zanith_recover brought back for code that did not know it."""
         if isinstance(inverse, RestoreTable):
             return None
@@ -412,6 +414,27 @@ class Planner:
                 artifact.id, "what it kept was purged", "Only a backup can bring it back."
             )
         return True
+
+    def _completing(self, name: str, inverse: Restoring) -> Operation | None:
+        """What zanith_recover left off when it brought this back, for rows or for running code."""
+        adopted, lacking = self._adopting(inverse), completion(inverse, self.graph)
+        if lacking is None:
+            self.graph = adopted.apply_to(self.graph) if adopted else self.graph
+            return adopted
+        live = self.graph.table(lacking.table)
+        key = live.primary_key.columns if live and live.primary_key else ()
+        source = sql.table(lacking.table, self.graph.default_schema)
+        rows = Rows(self.connection, source, self.graph.default_schema, key)
+        if obstacles := rows.against(lacking.demanded):
+            why = "it is not whole, and rows are in the way of what is missing; nothing was changed"
+            raise CannotUndo(
+                name,
+                "\n  ".join((why, *map(str, obstacles))),
+                "Fix these rows and run the same command again: it adds what is missing.",
+            )
+        whole = lacking.after(adopted)
+        self.graph = whole.apply_to(self.graph)
+        return whole
 
     def _refuse_dependents(self, name: str, inverse: Operation | None, context: Context) -> None:
         """What came to depend since on what going back changes or takes away, unless a step that

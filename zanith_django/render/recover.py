@@ -34,10 +34,10 @@ def left_off_text(left_off: Sequence[Obstacle], style: Style) -> Iterator[str]:
     """What the rows that came since the drop do not allow."""
     if not left_off:
         return
-    yield str(style.WARNING("Left off, because rows that came since do not allow it:"))
+    yield str(style.WARNING("Still missing, because rows that came since do not allow it:"))
     for obstacle in left_off:
         yield f"  {obstacle}"
-    yield "Mend these rows; zanith_recover inspect shows the SQL of what was left off."
+    yield "Fix these rows. zanith_rollback of the migration that dropped it adds what is missing."
 
 
 def restored_text(operation: RestoreColumn, field: str) -> Iterator[str]:

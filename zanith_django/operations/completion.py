@@ -1,0 +1,113 @@
+"""What a restore left off, because rows did not allow it, added afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django.operations.base import Context, OnTable, Operation, Statement
+from zanith_django.operations.columns import AlterColumnNullable
+from zanith_django.operations.constraints import (
+    AddCheck,
+    AddExclusion,
+    AddForeignKey,
+    AddUnique,
+    ValidateConstraint,
+)
+from zanith_django.operations.indexes import AddIndex
+from zanith_django.operations.policies import CreatePolicy
+from zanith_django.operations.restores import RestoreColumn, RestoreTable
+from zanith_django.schema.graph import SchemaGraph, Table, TableName
+
+_PARTS: dict[str, tuple[type[Operation], str]] = {
+    "checks": (AddCheck, "check"),
+    "foreign_keys": (AddForeignKey, "foreign_key"),
+    "uniques": (AddUnique, "unique"),
+    "exclusions": (AddExclusion, "exclusion"),
+    "indexes": (AddIndex, "index"),
+    "policies": (CreatePolicy, "policy"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion(OnTable):
+    """Several operations on one table as one. It is made when it runs and is in no file.
+
+    `demanded` is a table with no more than what they demand of the rows.
+    """
+
+    table: TableName
+    steps: tuple[Operation, ...]
+    demanded: Table
+
+    def describe(self) -> str:
+        return "; ".join(step.describe() for step in self.steps)
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        made: list[Statement] = []
+        for step in self.steps:
+            made += step.statements(context)
+            context = dataclasses.replace(context, graph=step.apply_to(context.graph))
+        return tuple(made)
+
+    def after(self, adopted: Operation | None) -> Completion:
+        """The same after an operation that makes the column itself whole."""
+        if adopted is None:
+            return self
+        others = (step for step in self.steps if not isinstance(step, AlterColumnNullable))
+        return dataclasses.replace(self, steps=(adopted, *others))
+
+    def inverse(self) -> None:
+        return None
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        for step in self.steps:
+            graph = step.apply_to(graph)
+        return graph
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return tuple(code for step in self.steps for code in step.reasons(context))
+
+
+def completion(restore: RestoreColumn | RestoreTable, graph: SchemaGraph) -> Completion | None:
+    """What a restored column or table still lacks; None where that is nothing."""
+    name = restore.table.name if isinstance(restore, RestoreTable) else restore.table
+    live = graph.table(name)
+    if live is None:
+        return None
+    holder: Any = restore.table if isinstance(restore, RestoreTable) else restore
+    found = [*_required(restore, live)] if isinstance(restore, RestoreColumn) else []
+    for part in _PARTS:
+        found += _missing(name, part, getattr(holder, part), getattr(live, part))
+    demanded = Table(name)
+    for part, item, _ in found:
+        demanded = demanded.with_item(part, item)
+    steps = tuple(step for _, _, step in found)
+    return Completion(table=name, steps=steps, demanded=demanded) if steps else None
+
+
+# (part of a table, the item as it is to be, the operation that makes it so)
+type_of_lack = tuple[str, Any, Operation]
+
+
+def _required(restore: RestoreColumn, live: Table) -> Iterator[type_of_lack]:
+    there = live.column(restore.column.name)
+    if there and there.nullable and not restore.column.nullable:
+        step = AlterColumnNullable(table=live.name, column=there.name, nullable=False)
+        yield "columns", dataclasses.replace(there, nullable=False), step
+
+
+def _missing(
+    name: TableName, part: str, wanted: Iterable[Any], there: Iterable[Any]
+) -> Iterator[type_of_lack]:
+    """What is not there, under another name neither, or not valid."""
+    kind, field = _PARTS[part]
+    known = {dataclasses.replace(item, name="") for item in there}
+    for item in wanted:
+        twin = next((each for each in there if each.name == item.name), None)
+        if twin is None and dataclasses.replace(item, name="") not in known:
+            yield part, item, kind(table=name, **{field: item})  # type: ignore[call-arg]
+        elif twin is not None and not getattr(twin, "valid", True) and item.valid:
+            yield part, item, ValidateConstraint(table=name, name=item.name)
