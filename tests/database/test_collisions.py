@@ -320,10 +320,12 @@ UNION ALL SELECT 'grant ' || c.oid::regclass || ' ' || a.attname || attacl::text
     AND NOT attisdropped AND attname !~ '^_zanith'
 UNION ALL SELECT 'grant ' || oid::regclass || ' ' || relacl::text FROM pg_class
   WHERE relnamespace = current_schema()::regnamespace AND relacl IS NOT NULL
-UNION ALL SELECT 'comment ' || objoid::regclass || ' ' || objsubid || description FROM pg_description
+UNION ALL SELECT 'comment ' || objoid::regclass || ' ' || objsubid || description
+  FROM pg_description
   JOIN pg_class c ON c.oid = objoid WHERE c.relnamespace = current_schema()::regnamespace
   AND classoid = 'pg_class'::regclass AND objsubid = 0
-UNION ALL SELECT 'constraint ' || conname || ' ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+UNION ALL SELECT 'constraint ' || conname || ' ' || conrelid::regclass || ' '
+  || pg_get_constraintdef(oid)
   FROM pg_constraint WHERE connamespace = current_schema()::regnamespace AND contype <> 'n'
 """
 
