@@ -78,7 +78,11 @@ def _class(module: str, name: str, found: Any) -> str:
 
 
 def _arguments(found: Any) -> Iterator[str]:
-    fields = [field for field in dataclasses.fields(found) if field.init]
+    fields = [
+        field
+        for field in dataclasses.fields(found)
+        if field.init and field.metadata.get("stored", True)
+    ]
     if any(field.kw_only for field in fields):
         yield "*"
     for field in fields:

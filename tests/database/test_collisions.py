@@ -16,7 +16,7 @@ from tests.servers import Database
 from zanith_django import operations as ops
 from zanith_django.collisions import Collision, collisions
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import PrimaryKey, SchemaGraph, TableName
+from zanith_django.schema.graph import PrimaryKey, SchemaGraph, Table, TableName
 from zanith_django.schema.unmodelled import with_dependents
 
 SETUP = """
@@ -44,12 +44,8 @@ STEPS: dict[str, Callable[[SchemaGraph], Operation]] = {
     "widen": retyped("40"),
     "retype": retyped("15"),
     "retype in place": retyped("15", in_place=True),
-    "soft-drop column": lambda g: ops.SoftDropColumn(
-        **fields(ops.SoftDropColumn.of(bare(g), column(g, "c")))
-    ),
-    "archive column": lambda g: ops.ArchiveColumn(
-        **fields(ops.ArchiveColumn.of(bare(g), column(g, "c")))
-    ),
+    "soft-drop column": lambda g: ops.SoftDropColumn.of(bare(g), column(g, "c")),
+    "archive column": lambda g: ops.ArchiveColumn.of(bare(g), column(g, "c")),
     "drop column": lambda g: ops.DropColumn(table=T, column=column(g, "c")),
     "rename column": lambda g: ops.RenameColumn(table=T, old="c", new="c2"),
     "soft-drop table": lambda g: ops.SoftDropTable(table=found(g)),
@@ -330,20 +326,16 @@ UNION ALL SELECT 'constraint ' || conname || ' ' || conrelid::regclass || ' '
 """
 
 
-def found(graph: SchemaGraph, name: TableName = T) -> ops.tables.Table:
+def found(graph: SchemaGraph, name: TableName = T) -> Table:
     table = graph.table(name)
     assert table is not None
     return table
 
 
-def bare(graph: SchemaGraph) -> ops.tables.Table:
+def bare(graph: SchemaGraph) -> Table:
     """t as models know it."""
     table = found(graph)
     return table.without_item("columns", "gc")
-
-
-def fields(operation: Operation) -> dict[str, object]:
-    return {f.name: getattr(operation, f.name) for f in dataclasses.fields(operation)}  # type: ignore[arg-type]
 
 
 def definitions(place: Place) -> list[str]:
