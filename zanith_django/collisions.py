@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.dependents import generated_from, mentions
 from zanith_django.operations.touches import Effect, Touch
+from zanith_django.operations.triggers import triggers_on, whole_row_triggers
 from zanith_django.schema.graph import Dependent, Table
 
 
@@ -199,19 +200,16 @@ def _owns_sequence(touch: Touch, table: Table) -> bool:
 
 
 def _cannot_be_made_again(touch: Touch, found: Dependent, table: Table) -> bool:
-    """PostgreSQL lets no trigger that comes before a write look at the whole new row of a table
-    with generated columns; one that is older than these columns may stay."""
-    if touch.effect not in (Effect.RETYPE, Effect.REPLACE, Effect.REBUILD):
-        return False
-    name = found.name.partition(" on ")[0].strip('"')
-    trigger = next((item for item in table.triggers if item.name == name), None)
-    generated = any(column.generated for column in table.columns)
-    if trigger is None or not generated or " BEFORE " not in trigger.definition:
-        return False
+    """A trigger of the table that goes with the column and that PostgreSQL would not make again. A
+    new table has it from before its generated columns, unless its key has one of these."""
+    late = [trigger for trigger in whole_row_triggers(table) if trigger.name == found.through]
     if touch.effect is Effect.REBUILD:
-        return "new.*" in trigger.definition.lower()
-    read = any(mentions(trigger.definition, c, table.name.name) for c in touch.columns)
-    return read and "new.*" in trigger.definition.lower()
+        keys = (*((table.primary_key,) if table.primary_key else ()), *table.uniques)
+        names = {name for key in keys for name in key.columns}
+        return bool(late) and any(c.generated and c.name in names for c in table.columns)
+    if touch.effect not in (Effect.RETYPE, Effect.REPLACE):
+        return False
+    return any(trigger in late for name in touch.columns for trigger in triggers_on(table, name))
 
 
 def _named_in_text(touch: Touch, found: Dependent) -> Collision | None:

@@ -23,7 +23,7 @@ from zanith_django.operations.base import (
     phased,
     to_data,
 )
-from zanith_django.operations.columns import AlterColumnIdentity
+from zanith_django.operations.columns import AddGeneratedColumn, AlterColumnIdentity
 from zanith_django.operations.constraint_clauses import drop_constraint, rename_constraint
 from zanith_django.operations.constraints import (
     AddCheck,
@@ -44,7 +44,12 @@ from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import hand_over_sequence
 from zanith_django.operations.tables import CreateTable
 from zanith_django.operations.touches import Effect, Touch
-from zanith_django.operations.triggers import make_triggers, triggers_on
+from zanith_django.operations.triggers import (
+    make_triggers,
+    switch_trigger,
+    triggers_on,
+    whole_row_triggers,
+)
 from zanith_django.schema.graph import (
     Column,
     Exclusion,
@@ -183,6 +188,25 @@ DO $zanith$ DECLARE one record; BEGIN
     DROP TRIGGER {trigger} ON {name};
     DROP FUNCTION {function}();
   END IF;
+END $zanith$"""
+
+# PostgreSQL refuses a BEFORE trigger whose WHEN reads the whole new row of a table with generated
+# columns, but keeps one that is older than they are: so it is made before they are added. It is
+# disabled until the swap.
+_CARRY_TRIGGERS = """\
+DO $zanith$ DECLARE one record; BEGIN
+  FOR one IN
+    SELECT t.tgname, pg_get_triggerdef(t.oid) AS definition,
+           format(' ON %I.%I ', n.nspname, c.relname) AS place
+    FROM pg_catalog.pg_trigger t
+    JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE t.tgrelid = {table}::regclass AND t.tgname IN ({names})
+  LOOP
+    EXECUTE overlay(one.definition PLACING format(' ON %s ', {copy}::regclass)
+      FROM position(one.place IN one.definition) FOR length(one.place));
+    EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', {copy}::regclass, one.tgname);
+  END LOOP;
 END $zanith$"""
 
 # The changed keys and their rows are read by one statement, so by one snapshot: the copy is
@@ -430,7 +454,7 @@ class _Rebuild:
         yield make_schema(SHADOW_SCHEMA)
         if self.operation.undo:
             yield self._keep()
-        first, *made = CreateTable(table=self._bare()).statements(self._new)
+        first, *made = self._made(names)
         probe = self._probe(_COPIED, copy=names["copy"])
         yield dataclasses.replace(first, probe=probe)
         yield from made
@@ -438,6 +462,25 @@ class _Rebuild:
         yield Statement(sql.compose(_COPY_GRANTS, **names), Lock.NONE)
         yield from self._copying.begin()
         yield self._images()
+
+    def _made(self, names: Mapping[str, sql.Composable]) -> Iterator[Statement]:
+        """The copy, without rows. Triggers that cannot be made later come before its generated
+        columns and what reads those."""
+        whole = bare = self._bare()
+        late = whole_row_triggers(self.after)
+        generated = [column for column in whole.columns if column.generated and late]
+        for column in generated:
+            bare = without_column(bare, column.name)
+        yield from CreateTable(table=bare).statements(self._new)
+        if not generated:
+            return
+        spelled = sql.join(sql.literal(trigger.name) for trigger in late)
+        yield Statement(sql.compose(_CARRY_TRIGGERS, names=spelled, **names), Lock.NONE)
+        for column in generated:
+            yield from AddGeneratedColumn(table=self.copy, column=column).statements(self._new)
+        for check in whole.checks:
+            if check not in bare.checks:
+                yield from AddCheck(table=self.copy, check=check).statements(self._new)
 
     @property
     def _carrier(self) -> dict[str, sql.Composable]:
@@ -736,7 +779,12 @@ class _Rebuild:
             mode = sql.keyword(self.after.replica_identity.upper())
             text = alter_table(context, name, "REPLICA IDENTITY {mode}", mode=mode)
             yield self._exclusively(text)
-        yield from make_triggers(name, self.after.triggers, context)
+        late = whole_row_triggers(self.after)
+        for trigger in late:
+            if trigger.enabled != "disabled":
+                yield switch_trigger(name, trigger.name, trigger.enabled, context)
+        others = [trigger for trigger in self.after.triggers if trigger not in late]
+        yield from make_triggers(name, others, context)
 
     @property
     def _noted(self) -> TableName:

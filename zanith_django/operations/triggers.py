@@ -29,12 +29,29 @@ WHERE tgrelid = to_regclass({table}) AND tgname = {name}"""
 
 _NAMED = re.compile(r'^CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")+"|\S+) ')
 
-_MODES = {"disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
+_MODES = {
+    "": "ENABLE",
+    "disabled": "DISABLE",
+    "replica": "ENABLE REPLICA",
+    "always": "ENABLE ALWAYS",
+}
 
 
 def triggers_on(table: Table, column: str) -> list[Trigger]:
     """Those that fire on an update of the column, or read it in their WHEN."""
     return [item for item in table.triggers if _fires_on(item.definition, column)]
+
+
+def whole_row_triggers(table: Table) -> list[Trigger]:
+    """Those that PostgreSQL would not make again: they come before a write, look at the whole new
+    row in their WHEN, and the table has generated columns by now."""
+    if not any(column.generated for column in table.columns):
+        return []
+    return [
+        item
+        for item in table.triggers
+        if " BEFORE " in item.definition and re.search(r"\bnew\.\*", item.definition)
+    ]
 
 
 def _fires_on(definition: str, column: str) -> bool:
@@ -63,7 +80,7 @@ def make_triggers(
 
 
 def switch_trigger(table: TableName, name: str, enabled: str, context: Context) -> Statement:
-    """`enabled` is "disabled", "replica" or "always"."""
+    """`enabled` is "" for as usual, "disabled", "replica" or "always"."""
     text = alter_table(
         context,
         table,

@@ -215,7 +215,7 @@ things AS (
                ELSE position(lower(r.relname) IN lower(s.prosrc)) > 0
                 AND s.prosrc ~* ('\m' || regexp_replace(r.relname, '(\W)', '\\\1', 'g') || '\M') END
     UNION ALL
-    SELECT t.tgrelid, t.tgrelid, 'row', '', 0, t.tgrelid, '{}', 'trigger',
+    SELECT t.tgrelid, t.tgrelid, 'row', t.tgname::text, 0, t.tgrelid, '{}', 'trigger',
            format('%I on %s', t.tgname, t.tgrelid::regclass)
     FROM roots r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.root
     WHERE NOT t.tgisinternal AND t.tgqual::text LIKE '%:varattno 0 %'
