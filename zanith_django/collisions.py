@@ -104,6 +104,7 @@ _COLUMNS: Mapping[Effect, frozenset[str]] = {
 _TABLES: Mapping[Effect, frozenset[str]] = {
     Effect.HIDE_TABLE: _READERS - {"publication"} | {"foreign key"},
     Effect.DROP_TABLE: _READERS - {"publication"} | {"foreign key"},
+    Effect.ARCHIVE_TABLE: _READERS - {"publication"} | {"foreign key"},
     Effect.REBUILD: _READERS | {"statistics"},
 }
 """Kinds of objects that may not read the table."""
@@ -116,6 +117,7 @@ _ROWS: Mapping[Effect, frozenset[str]] = {
     Effect.HIDE: _VIEWS | {"column"},
     Effect.HIDE_TABLE: _READERS | {"column", "type"},
     Effect.DROP_TABLE: _READERS | {"column", "type"},
+    Effect.ARCHIVE_TABLE: _READERS | {"column", "type"},
     Effect.REBUILD: _READERS | {"column", "type"},
 }
 """Kinds of objects that may not use whole rows or the row type."""
@@ -127,16 +129,19 @@ _COLUMN_CHANGES = _DROPS_COLUMN | {
     Effect.HIDE,
     Effect.RENAME_COLUMN,
 }
-_GONE = _DROPS_COLUMN | {Effect.DROP_TABLE, Effect.DROP_SEQUENCE}
+_GONE = _DROPS_COLUMN | {Effect.DROP_TABLE, Effect.ARCHIVE_TABLE, Effect.DROP_SEQUENCE}
 _UNSAID = _DROPS_COLUMN | {
     Effect.HIDE,
     Effect.RENAME_COLUMN,
     Effect.HIDE_TABLE,
     Effect.DROP_TABLE,
+    Effect.ARCHIVE_TABLE,
     Effect.RENAME_TABLE,
 }
 """What makes a text fail that names the column or table."""
 
+_RENAMES = frozenset([Effect.RENAME_COLUMN, Effect.RENAME_TABLE])
+_ARCHIVES = frozenset([Effect.ARCHIVE_COLUMN, Effect.ARCHIVE_TABLE])
 _OTHER_NAMES = frozenset([Effect.REPLACE, Effect.HIDE, Effect.REBUILD])
 """What brings names to the publisher that no subscriber knows, though Django's form would not."""
 
@@ -144,7 +149,7 @@ _OTHER_NAMES = frozenset([Effect.REPLACE, Effect.HIDE, Effect.REBUILD])
 def _collision(touch: Touch, found: Dependent, context: Context) -> Collision | None:
     if found.via in ("text", "trigger"):
         return _named_in_text(touch, found)
-    if found.via in ("published", "all published", "subscribed"):
+    if found.via.endswith(("published", "subscribed")):
         return _replicated(touch, found)
     if not _blocks(touch, found, context):
         return None
@@ -231,36 +236,51 @@ def _named_in_text(touch: Touch, found: Dependent) -> Collision | None:
 def _replicated(touch: Touch, found: Dependent) -> Collision | None:
     """A subscriber knows tables and columns by name. What Django's own form of the change would do
     to it as well is shown; what only ours does is refused where a slot says that one is there."""
-    if touch.effect not in _OTHER_NAMES | {Effect.RENAME_COLUMN, Effect.RENAME_TABLE}:
-        return None
     if touch.columns and found.columns and set(touch.columns).isdisjoint(found.columns):
         return None
     if found.via == "subscribed":
-        if touch.effect is Effect.REPLACE:
-            return None
-        what = f"subscription {found.name} writes to {_target(touch)}"
-        remedy = "it stops, or skips rows, until it is refreshed: ALTER SUBSCRIPTION"
-        blocked = touch.effect is Effect.REBUILD
-        return Collision(what, remedy, found, blocked, "stops_subscribers")
-    known = f" ({'; '.join(found.more)})" if found.more else " (no slot: no subscriber is known)"
-    what = f"publication {found.name} sends {_target(touch)} to subscribers{known}"
-    blocked = touch.effect in _OTHER_NAMES and bool(found.more)
-    if touch.effect is Effect.REBUILD and found.via == "published":
-        blocked = True
-    return Collision(what, _for_subscribers(touch, blocked), found, blocked, "stops_subscribers")
+        return _received(touch, found)
+    ours = touch.effect in _OTHER_NAMES
+    if found.via == "all published":  # so are the archive and the copy that others are kept in
+        ours = ours or touch.effect in _ARCHIVES
+    if not ours and touch.effect not in _RENAMES:
+        return None
+    known = "; ".join(found.more) or "no slot: no subscriber is known"
+    what = f"publication {found.name} sends {_target(touch)} to subscribers ({known})"
+    leaves = touch.effect is Effect.REBUILD and found.via == "published"
+    blocked = leaves or (ours and bool(found.more))
+    reason = "dependent_objects" if blocked else "stops_subscribers"
+    return Collision(what, _for_subscribers(touch, blocked), found, blocked, reason)
+
+
+def _received(touch: Touch, found: Dependent) -> Collision | None:
+    """The table of a subscriber: what it receives has the names of the publisher."""
+    if touch.effect not in _UNSAID | {Effect.REBUILD}:
+        return None
+    what = f"subscription {found.name} writes to {_target(touch)}"
+    if touch.effect is Effect.REBUILD:
+        remedy = "it would skip the new table: disable and drop the subscription first"
+        return Collision(what, remedy, found)
+    remedy = "it stops at the name that is missing, until the publisher has the same change"
+    return Collision(what, remedy, found, blocked=False, reason="stops_subscribers")
 
 
 def _for_subscribers(touch: Touch, blocked: bool) -> str:
     if not blocked:
-        return "they stop until their tables have the new names"
+        return "a subscriber stops until its table has the new names"
     if touch.effect is Effect.HIDE:
         return (
-            "they would stop at its hidden name: use archiveColumn (zanith_generate --drop "
-            "archive), or take the table out of the publication first"
+            "they would stop at its hidden name: write archiveColumn or dropColumn in its place "
+            "(zanith_generate --drop archive), or take the table out of the publication first"
+        )
+    if touch.effect in _ARCHIVES:
+        return (
+            "they would stop at the table of the archive, which it sends too: write dropColumn or "
+            "dropTable in its place, or end the publication of all tables first"
         )
     return (
-        "they would stop at the names of the change: write in_place=True into the step, or take "
-        "the table out of the publication first"
+        "they would stop at the names of the change: write in_place=True into an alterColumnType, "
+        "or take the table out of the publication first"
     )
 
 
@@ -279,6 +299,7 @@ _WORDS: Mapping[Effect, str] = {
     Effect.DROP_KEY: "drops a key of",
     Effect.HIDE_TABLE: "moves away",
     Effect.DROP_TABLE: "drops",
+    Effect.ARCHIVE_TABLE: "drops",
     Effect.RENAME_TABLE: "renames",
     Effect.REBUILD: "replaces",
 }

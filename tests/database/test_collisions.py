@@ -16,7 +16,7 @@ from tests.servers import Database
 from zanith_django import operations as ops
 from zanith_django.collisions import Collision, collisions
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import PrimaryKey, SchemaGraph, Table, TableName
+from zanith_django.schema.graph import Dependent, PrimaryKey, SchemaGraph, Table, TableName
 from zanith_django.schema.unmodelled import with_dependents
 
 SETUP = """
@@ -410,3 +410,32 @@ def tried(place: Place, name: str, operation: Operation, works: str) -> Iterator
             now, before = ([x for x in y if "t_pkey" not in x] for y in (now, before))
         yield from (f"now: {text}" for text in now if text not in before)
         yield from (f"gone: {text}" for text in before if text not in now)
+
+
+@pytest.mark.parametrize(
+    ("via", "refused"),
+    [
+        ("published", {"soft-drop column", "retype", "rebuild"}),
+        ("schema published", {"soft-drop column", "retype", "rebuild"}),
+        (
+            "all published",
+            {"soft-drop column", "retype", "rebuild", "archive column", "archive table"},
+        ),
+    ],
+)
+def test_a_subscriber_that_would_stop_is_named(place: Place, via: str, refused: set[str]) -> None:
+    place.execute("DROP TABLE t; DROP TABLE p")
+    place.execute(SETUP)
+    slot = "slot copy, subscriber app"
+    sent = Dependent("publication", "pub", via, more=(slot,))
+    graph = place.read()
+    graph = graph.changed(T, lambda table: dataclasses.replace(table, dependents=(sent,)))
+
+    found = {name: collisions(step(graph), place.context(graph)) for name, step in STEPS.items()}
+
+    assert {name for name, all in found.items() if any(c.blocked for c in all)} == refused
+    assert {name for name, all in found.items() if all} - refused == {
+        "rename column",
+        "rename table",
+    }
+    assert all(slot in str(collision) for name in refused for collision in found[name])

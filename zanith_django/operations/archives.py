@@ -586,7 +586,7 @@ class ArchiveTable(OnWholeTable, _Archiving):
         return graph.without_table(self.table.name)
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
-        return (Touch(Effect.DROP_TABLE, self.table.name),)
+        return (Touch(Effect.ARCHIVE_TABLE, self.table.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_table_with_data", "breaks_running_code", "requires_backfill")

@@ -27,6 +27,7 @@ class Effect(enum.Enum):
     DROP_KEY = enum.auto()
     HIDE_TABLE = enum.auto()
     DROP_TABLE = enum.auto()
+    ARCHIVE_TABLE = enum.auto()
     RENAME_TABLE = enum.auto()
     REBUILD = enum.auto()
     REWRITE = enum.auto()

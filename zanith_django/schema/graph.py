@@ -273,9 +273,9 @@ class Dependent:
     reads `columns` or the table; "row" whole rows or the row type; "key" it needs the constraint
     `through`; "sequence" the sequence of a column; "text" and "trigger" a function names the table
     or its columns in a text that PostgreSQL does not look into; "heir", "parent" and "typed" are
-    inheritance; "published", "all published" and "subscribed" logical replication. A trigger on
-    whole rows has its own name in `through`. `own` is on the table itself. `holder` is the table
-    of the graph that has it. `more` depends on it in turn.
+    inheritance; "published" (with "schema published" and "all published") and "subscribed" are
+    logical replication. A trigger on whole rows has its own name in `through`. `own` is on the
+    table itself. `holder` is the table of the graph that has it. `more` depends on it in turn.
     """
 
     kind: str

@@ -94,13 +94,14 @@ slots AS MATERIALIZED (
     WHERE s.slot_type = 'logical' AND s.database = current_database()
 ),
 published AS (
-    SELECT r.root, p.pubname, NULL::int2[] AS numbers, false AS single
+    SELECT r.root, p.pubname, NULL::int2[] AS numbers,
+           CASE WHEN p.puballtables THEN 'all published' ELSE 'schema published' END AS via
     FROM roots r
     JOIN pg_catalog.pg_publication p ON p.puballtables
       OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n
                  WHERE n.pnpubid = p.oid AND n.pnnspid = r.relnamespace)
     UNION ALL
-    SELECT r.root, p.pubname, l.prattrs::int2[], true
+    SELECT r.root, p.pubname, l.prattrs::int2[], 'published'
     FROM roots r
     JOIN pg_catalog.pg_publication_rel l
       ON l.prrelid IN (SELECT relid FROM tree WHERE tree.root = r.root
@@ -220,7 +221,7 @@ things AS (
     FROM roots r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.root
     WHERE NOT t.tgisinternal AND t.tgqual::text LIKE '%:varattno 0 %'
     UNION ALL
-    SELECT p.root, p.root, CASE WHEN p.single THEN 'published' ELSE 'all published' END, '',
+    SELECT p.root, p.root, p.via, '',
            coalesce(n, 0), NULL, coalesce(slots.names, '{}'), 'publication', quote_ident(p.pubname)
     FROM published p CROSS JOIN slots LEFT JOIN LATERAL unnest(p.numbers) AS n ON true
     UNION ALL
