@@ -75,7 +75,7 @@ above AS (
     JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
 ),
 sources AS MATERIALIZED (
-    SELECT p.oid, p.prosrc, p.prokind
+    SELECT p.oid, lower(p.prosrc) AS text, p.prokind
     FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -83,6 +83,19 @@ sources AS MATERIALIZED (
       AND p.proname !~ '^~?_zanith_'
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'
                       AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid)
+),
+-- Functions that name a table, as a word of its own, and functions of its triggers.
+naming AS MATERIALIZED (
+    SELECT r.root, s.oid, s.text, s.prokind, 'text' AS via
+    FROM roots r JOIN sources s ON position(lower(r.relname) IN s.text) > 0
+     AND s.text ~ ('\m' || regexp_replace(lower(r.relname), '(\W)', '\\\1', 'g') || '\M')
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                      WHERE t.tgrelid = r.root AND t.tgfoid = s.oid AND NOT t.tgisinternal)
+    UNION
+    SELECT t.tgrelid, s.oid, s.text, s.prokind, 'trigger'
+    FROM roots r
+    JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.root AND NOT t.tgisinternal
+    JOIN sources s ON s.oid = t.tgfoid
 ),
 slots AS MATERIALIZED (
     SELECT array_agg(concat('slot ', s.slot_name,
@@ -202,19 +215,13 @@ things AS (
     SELECT r.root, r.root, 'typed', '', 0, NULL, '{}', 'type', r.reloftype::regtype::text
     FROM roots r WHERE r.reloftype <> 0
     UNION ALL
-    SELECT r.root, r.root, CASE WHEN t.tgfoid IS NULL THEN 'text' ELSE 'trigger' END, '',
-           coalesce(a.attnum, 0), NULL, '{}',
-           CASE s.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, s.oid::regprocedure::text
-    FROM roots r
-    JOIN sources s ON true
-    LEFT JOIN (SELECT DISTINCT tgrelid, tgfoid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal) t
-           ON t.tgrelid = r.root AND t.tgfoid = s.oid
-    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = r.root AND a.attnum > 0
-      AND NOT a.attisdropped AND position(lower(a.attname) IN lower(s.prosrc)) > 0
-      AND s.prosrc ~* ('\m' || regexp_replace(a.attname, '(\W)', '\\\1', 'g') || '\M')
-    WHERE CASE WHEN t.tgfoid IS NOT NULL THEN a.attnum > 0
-               ELSE position(lower(r.relname) IN lower(s.prosrc)) > 0
-                AND s.prosrc ~* ('\m' || regexp_replace(r.relname, '(\W)', '\\\1', 'g') || '\M') END
+    SELECT n.root, n.root, n.via, '', coalesce(a.attnum, 0), NULL, '{}',
+           CASE n.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, n.oid::regprocedure::text
+    FROM naming n
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = n.root AND a.attnum > 0
+      AND NOT a.attisdropped AND position(lower(a.attname) IN n.text) > 0
+      AND n.text ~ ('\m' || regexp_replace(lower(a.attname), '(\W)', '\\\1', 'g') || '\M')
+    WHERE n.via = 'text' OR a.attnum > 0
     UNION ALL
     SELECT t.tgrelid, t.tgrelid, 'row', t.tgname::text, 0, t.tgrelid, '{}', 'trigger',
            format('%I on %s', t.tgname, t.tgrelid::regclass)
