@@ -93,7 +93,7 @@ _GENERATED = frozenset(["generated column", "partition key"])
 
 _COLUMNS: Mapping[Effect, frozenset[str]] = {
     Effect.RETYPE: _READERS,
-    Effect.REPLACE: _READERS | {"statistics"},
+    Effect.REPLACE: _READERS | {"statistics", "index", "constraint"},
     Effect.HIDE: _READERS | _GENERATED | {"trigger", "foreign key"},
     Effect.DROP_COLUMN: _READERS | _GENERATED | {"trigger", "foreign key"},
     Effect.ARCHIVE_COLUMN: _READERS | _GENERATED | {"trigger", "foreign key"},

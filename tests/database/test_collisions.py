@@ -285,6 +285,58 @@ DEPENDENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "publication of all tables": ("CREATE PUBLICATION pub FOR ALL TABLES", "SELECT 1", ()),
 }
 
+PARTITIONS = """
+CREATE TABLE t (
+    id bigint NOT NULL, c varchar(20), e integer NOT NULL, u integer NOT NULL,
+    CONSTRAINT t_pkey PRIMARY KEY (id, e)) PARTITION BY RANGE (e);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3);
+CREATE TABLE more PARTITION OF t FOR VALUES FROM (3) TO (30);
+INSERT INTO t SELECT n, 'c' || n, n, n FROM generate_series(1, 5) AS n;
+CREATE TABLE other (id integer PRIMARY KEY, t_id bigint, t_e integer);
+CREATE FUNCTION bump() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+"""
+# What depends on a partitioned t, with the steps that it blocks besides a rebuild.
+OF_PARTITIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "nothing": ("", ()),
+    "view": ("CREATE VIEW v AS SELECT id, c FROM t", (*RETYPE, *COLUMN, *TABLE)),
+    "view of a partition": ("CREATE VIEW v AS SELECT id, c FROM t1", (*RETYPE, *COLUMN, *TABLE)),
+    "view of other columns of a partition": ("CREATE VIEW v AS SELECT u FROM t1", TABLE),
+    "trigger": (
+        "CREATE TRIGGER tr BEFORE UPDATE OF c ON t FOR EACH ROW EXECUTE FUNCTION bump()",
+        COLUMN,
+    ),
+    "trigger of a partition": (
+        "CREATE TRIGGER tr BEFORE UPDATE OF c ON t1 FOR EACH ROW EXECUTE FUNCTION bump()",
+        (*RETYPE, *COLUMN),
+    ),
+    "policy of a partition": (
+        "CREATE POLICY p ON t1 USING (c > '')",
+        (*RETYPE, *COLUMN, *TABLE),
+    ),
+    "index of a partition": ("CREATE INDEX i ON t1 (c)", ("retype",)),
+    "check of a partition": ("ALTER TABLE t1 ADD CHECK (c <> 'zz')", ("retype",)),
+    "statistics of a partition": ("CREATE STATISTICS st ON c, u FROM t1", ("retype",)),
+    "row type of a partition": (
+        "ALTER TABLE other ADD r t1",
+        (*RETYPE, "soft-drop column", *TABLE),
+    ),
+    "foreign key": (
+        "ALTER TABLE other ADD CONSTRAINT fk FOREIGN KEY (t_id, t_e) REFERENCES t (id, e)",
+        TABLE,
+    ),
+    "publication of a partition": (
+        "CREATE PUBLICATION pub FOR TABLE t1 (id, e, c)",
+        (*RETYPE, *COLUMN),
+    ),
+}
+NOT_PARTITIONED = (
+    "archive table",
+    "change key",
+    "drop unique",
+    "drop identity",
+    "change generated",
+)
+
 # What each step leaves of the names of t and c.
 RENAMED = {"rename column": (r"\bc2 AS c\b|\bc2\b", "c"), "rename table": (r"\bt2\b", "t")}
 KEPT = (*RETYPE, "rename column", "rename table", "rebuild", "change key")
@@ -352,11 +404,13 @@ def colliding(place: Place, operation: Operation) -> list[Collision]:
 
 
 @contextmanager
-def another_place(database: Database, connection: Connection, text: str) -> Iterator[Place]:
+def another_place(
+    database: Database, connection: Connection, text: str, setup: str = SETUP
+) -> Iterator[Place]:
     place = Place(database, connection)
     try:
         place.execute("DROP PUBLICATION IF EXISTS pub")
-        place.execute(SETUP + text)
+        place.execute(setup + text)
         yield place
     finally:
         place.execute("DROP PUBLICATION IF EXISTS pub")
@@ -380,6 +434,24 @@ def test_a_step_that_is_not_refused_runs_and_what_depends_on_the_table_works(
                 wrong.append((name, "refused" if refused else "not refused", *map(str, refused)))
             elif not refused:
                 wrong += [(name, word) for word in tried(place, name, operation, works)]
+    assert not wrong, "\n".join(": ".join(line) for line in wrong)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", OF_PARTITIONS)
+def test_so_it_is_with_a_partitioned_table(
+    database: Database, shared_connection: Connection, kind: str
+) -> None:
+    text, blocked = OF_PARTITIONS[kind]
+    wrong = []
+    for name in [name for name in STEPS if name not in NOT_PARTITIONED]:
+        with another_place(database, shared_connection, text, PARTITIONS) as place:
+            operation = STEPS[name](place.read())
+            refused = colliding(place, operation)
+            if bool(refused) != (name in (*blocked, "rebuild")):
+                wrong.append((name, "refused" if refused else "not refused", *map(str, refused)))
+            elif not refused:
+                wrong += [(name, word) for word in tried(place, name, operation, "SELECT 1")]
     assert not wrong, "\n".join(": ".join(line) for line in wrong)
 
 

@@ -170,6 +170,21 @@ things AS (
     JOIN pg_catalog.pg_publication p ON p.oid = l.prpubid
     WHERE f.classid = 'pg_catalog.pg_publication_rel'::regclass AND f.number > 0
     UNION ALL
+    SELECT f.root, f.relid, f.via, f.through, f.number, i.indrelid, '{}', 'index',
+           format('%s on %s', c.oid::regclass, i.indrelid::regclass)
+    FROM found f
+    JOIN pg_catalog.pg_class c ON c.oid = f.objid AND c.relkind IN ('i', 'I')
+     AND NOT c.relispartition AND c.relname !~ '^_zanith_'
+    JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+    WHERE f.classid = 'pg_catalog.pg_class'::regclass AND f.relid <> f.root
+    UNION ALL
+    SELECT f.root, f.relid, f.via, f.through, f.number, k.conrelid, '{}', 'constraint',
+           format('%I of %s', k.conname, k.conrelid::regclass)
+    FROM found f
+    JOIN pg_catalog.pg_constraint k ON k.oid = f.objid AND k.conrelid = f.relid
+     AND k.coninhcount = 0 AND k.conparentid = 0 AND k.contype <> 'n'
+    WHERE f.classid = 'pg_catalog.pg_constraint'::regclass AND f.relid <> f.root AND f.via = ''
+    UNION ALL
     SELECT t.root, t.relid, '', '', n, k.conrelid, '{}', 'foreign key', k.conname::text
     FROM tree t
     JOIN pg_catalog.pg_constraint k ON k.confrelid = t.relid AND k.contype = 'f' AND k.conparentid = 0
