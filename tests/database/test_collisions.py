@@ -511,3 +511,20 @@ def test_a_subscriber_that_would_stop_is_named(place: Place, via: str, refused: 
         "rename table",
     }
     assert all(slot in str(collision) for name in refused for collision in found[name])
+
+
+def test_a_trigger_follows_what_the_same_migration_renames(place: Place) -> None:
+    place.execute("DROP TABLE t; DROP TABLE p")
+    place.execute(SETUP)
+    place.execute(
+        "CREATE TRIGGER c BEFORE UPDATE OF c ON t FOR EACH ROW WHEN (OLD.c <> NEW.c OR OLD.e > 0) "
+        "EXECUTE FUNCTION bump()"
+    )
+    moved = TableName("", "Moved")
+    renames = ops.RenameColumn(table=T, old="c", new="Name"), ops.RenameTable(old=T, new=moved)
+    graph = place.read()
+    for rename in renames:
+        place.apply(rename, place.context(graph))
+        graph = rename.apply_to(graph)
+
+    assert found(graph, moved).triggers == found(place.read(), moved).triggers

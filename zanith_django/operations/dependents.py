@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from zanith_django import sql
-from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table, TableName
+from zanith_django.schema.graph import (
+    Column,
+    ForeignKey,
+    SchemaGraph,
+    Table,
+    TableName,
+    Trigger,
+)
 
 DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
 
@@ -108,12 +115,44 @@ def mentions(expression: str, column: str, table: str = "") -> bool:
 
 def rename_in_text(text: str, old: str, new: str, table: str = "") -> str:
     """`text` with the column `old` spelled `new`, as PostgreSQL would print it."""
-    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", new) and new not in _QUOTED
-    spelled = new if plain else str(sql.ident(new))
+    spelled = _spelled(new)
     for match in reversed(list(_columns_in(text, table))):
         if _named(match[0]) == old:
             text = text[: match.start()] + spelled + text[match.end() :]
     return text
+
+
+# A trigger may be called as a column is.
+_TRIGGER = re.compile(r'CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")+"|\S+) ')
+_ROWS = ("old", "new")
+
+
+def fires_on(definition: str, column: str) -> bool:
+    """Does a trigger name the column after UPDATE OF, or as OLD's or NEW's in its WHEN?"""
+    told = _TRIGGER.sub("", definition, count=1)
+    return any(mentions(told, column, row) for row in _ROWS)
+
+
+def rename_in_trigger(definition: str, old: str, new: str) -> str:
+    """The definition of a trigger with the column `old` spelled `new`."""
+    head = _TRIGGER.match(definition)
+    start = head.end() if head else 0
+    told = definition[start:]
+    for row in _ROWS:
+        told = rename_in_text(told, old, new, row)
+    return definition[:start] + told
+
+
+def move_trigger(definition: str, old: TableName, new: TableName) -> str:
+    """The definition of a trigger of the table `old` for its name `new`, both with a schema."""
+    before, after = (f" ON {_spelled(name.schema)}.{_spelled(name.name)} " for name in (old, new))
+    return definition.replace(before, after, 1)
+
+
+def _spelled(name: str) -> str:
+    """As PostgreSQL prints a name."""
+    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _QUOTED
+    return name if plain else str(sql.ident(name))
 
 
 def _columns_in(text: str, table: str) -> Iterator[re.Match[str]]:
@@ -200,7 +239,12 @@ class _Renaming:
         if table.primary_key:
             changes["primary_key"] = self.item(table.primary_key)
         changes["partition_key"] = self.text(table.partition_key)
+        changes["triggers"] = tuple(map(self.trigger, table.triggers))
         return dataclasses.replace(table, **changes)
+
+    def trigger(self, trigger: Trigger) -> Trigger:
+        definition = rename_in_trigger(trigger.definition, self.old, self.new)
+        return dataclasses.replace(trigger, definition=definition)
 
     def item(self, item: Any) -> Any:
         changes = {

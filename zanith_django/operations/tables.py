@@ -31,6 +31,7 @@ from zanith_django.operations.constraint_clauses import (
     unique_clause,
 )
 from zanith_django.operations.constraints import AddCheck, AddExclusion, AddForeignKey, AddUnique
+from zanith_django.operations.dependents import move_trigger
 from zanith_django.operations.index_options import option_changes
 from zanith_django.operations.indexes import AddIndex, comment_on_index
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
@@ -201,9 +202,16 @@ class RenameTable(Operation):
         table = graph.table(self.old)
         if table is None:
             return graph
-        renamed = graph.without_table(self.old).with_table(
-            dataclasses.replace(table, name=self.new)
+        old, new = (
+            TableName(name.schema or graph.default_schema, name.name)
+            for name in (self.old, self.new)
         )
+        triggers = (
+            dataclasses.replace(item, definition=move_trigger(item.definition, old, new))
+            for item in table.triggers
+        )
+        moved = dataclasses.replace(table, name=self.new, triggers=tuple(triggers))
+        renamed = graph.without_table(self.old).with_table(moved)
         return dataclasses.replace(
             renamed, tables=tuple(self._follow(table) for table in renamed.tables)
         )

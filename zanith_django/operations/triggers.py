@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
-from zanith_django.operations.dependents import mentions
+from zanith_django.operations.dependents import fires_on
 from zanith_django.schema.graph import Table, TableName, Trigger
 
 # What decides how a text is read goes with the function, so that every client's values are made as
@@ -27,8 +27,6 @@ _STATE = """\
 SELECT 'done' FROM pg_catalog.pg_trigger
 WHERE tgrelid = to_regclass({table}) AND tgname = {name}"""
 
-_NAMED = re.compile(r'^CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")+"|\S+) ')
-
 _MODES = {
     "": "ENABLE",
     "disabled": "DISABLE",
@@ -39,7 +37,7 @@ _MODES = {
 
 def triggers_on(table: Table, column: str) -> list[Trigger]:
     """Those that fire on an update of the column, or read it in their WHEN."""
-    return [item for item in table.triggers if _fires_on(item.definition, column)]
+    return [item for item in table.triggers if fires_on(item.definition, column)]
 
 
 def whole_row_triggers(table: Table) -> list[Trigger]:
@@ -52,12 +50,6 @@ def whole_row_triggers(table: Table) -> list[Trigger]:
         for item in table.triggers
         if " BEFORE " in item.definition and re.search(r"\bnew\.\*", item.definition)
     ]
-
-
-def _fires_on(definition: str, column: str) -> bool:
-    """Does it name the column after UPDATE OF, or as OLD's or NEW's in its WHEN?"""
-    told = _NAMED.sub("", definition)
-    return any(mentions(told, column, row) for row in ("old", "new"))
 
 
 def drop_trigger(table: TableName, name: str, context: Context) -> Statement:
