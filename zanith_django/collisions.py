@@ -69,10 +69,13 @@ def _dependents(table: Table, touch: Touch, context: Context) -> Iterator[Depend
 
 
 def _still_there(found: Dependent, table: Table, context: Context) -> bool:
-    if found.kind != "foreign key" or found.holder is None:
+    """Of what operations drop too: foreign keys and policies of tables that the graph knows."""
+    if found.holder is None or found.kind not in ("foreign key", "policy"):
         return True
     holder = context.graph.table(found.holder)
     holders = [holder] if holder else context.graph.tables
+    if found.kind == "policy":
+        return any(policy.name == found.through for each in holders for policy in each.policies)
     keys = (key for each in holders for key in each.foreign_keys)
     return any(key.name == found.name and key.references == table.name for key in keys)
 

@@ -299,7 +299,7 @@ class Planner:
             self._refuse_blocked(name, artifact, place, inverse, begun=begun)
         live = as_live(inverse, self.graph)
         soft = self._softly(name, live) if isinstance(live, DropColumn | DropTable) else None
-        for undoing in (live, soft):
+        for undoing in dict.fromkeys((live, soft)):
             self._refuse_dependents(name, undoing, context)
         self.graph = live.apply_to(self.graph) if live else self.graph
         if soft and isinstance(live, DropColumn | DropTable):

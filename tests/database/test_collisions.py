@@ -528,3 +528,21 @@ def test_a_trigger_follows_what_the_same_migration_renames(place: Place) -> None
         graph = rename.apply_to(graph)
 
     assert found(graph, moved).triggers == found(place.read(), moved).triggers
+
+
+def test_what_an_earlier_step_drops_is_in_the_way_of_nothing(place: Place) -> None:
+    place.execute("DROP TABLE t; DROP TABLE p")
+    place.execute(SETUP)
+    place.execute("CREATE POLICY p ON t USING (c > '')")
+    place.execute("ALTER TABLE other ADD CONSTRAINT fk FOREIGN KEY (t_id) REFERENCES t (id)")
+    graph, other = read(place), TableName("", "other")
+    (policy,), (key,) = found(graph).policies, found(graph, other).foreign_keys
+    for drop in (
+        ops.DropPolicy(table=T, policy=policy),
+        ops.DropForeignKey(table=other, foreign_key=key),
+    ):
+        graph = drop.apply_to(graph)
+
+    context = place.context(graph)
+    drops = [STEPS[name](graph) for name in ("drop column", "soft-drop table", "drop table")]
+    assert [collisions(drop, context) for drop in drops] == [(), (), ()]

@@ -274,8 +274,9 @@ class Dependent:
     `through`; "sequence" the sequence of a column; "text" and "trigger" a function names the table
     or its columns in a text that PostgreSQL does not look into; "heir", "parent" and "typed" are
     inheritance; "published" (with "schema published" and "all published") and "subscribed" are
-    logical replication. A trigger on whole rows has its own name in `through`. `own` is on the
-    table itself. `holder` is the table of the graph that has it. `more` depends on it in turn.
+    logical replication. `through` of a policy, and of a trigger on whole rows, is its own name.
+    `own` is on the table itself. `holder` is the table of the graph that has it. `more` depends
+    on it in turn.
     """
 
     kind: str

@@ -147,7 +147,7 @@ things AS (
     WHERE f.classid = 'pg_catalog.pg_proc'::regclass AND f.via = ''
       AND p.prosqlbody::text LIKE '%:vartype ' || roots.reltype || ' %'
     UNION ALL
-    SELECT f.root, f.relid, f.via, f.through, f.number, p.polrelid, '{}', 'policy',
+    SELECT f.root, f.relid, f.via, p.polname::text, f.number, p.polrelid, '{}', 'policy',
            format('%I on %s', p.polname, p.polrelid::regclass)
     FROM found f JOIN pg_catalog.pg_policy p ON p.oid = f.objid
     WHERE f.classid = 'pg_catalog.pg_policy'::regclass
