@@ -192,10 +192,15 @@ def test_the_same_command_undoes_no_migration_more(copy_of: Copy) -> None:
         release(releases, name, AddColumn(table=USERS_TABLE, column=Column(name, "text")))
         for name in ("one", "two", "three")
     ]
-    run.sql("CREATE VIEW in_the_way AS SELECT two FROM users")
+    run.sql(
+        "CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
+        "SELECT FROM pg_event_trigger_dropped_objects() "
+        "WHERE object_identity = 'public.users.two') THEN RAISE 'not this one'; END IF; END $$"
+    )
+    run.sql("CREATE EVENT TRIGGER in_the_way ON sql_drop EXECUTE FUNCTION stop()")
     assert run.manage("zanith_rollback", "--steps", "2").returncode == 1
     assert releases.applied() == added[:2]
-    run.sql("DROP VIEW in_the_way")
+    run.sql("DROP EVENT TRIGGER in_the_way")
 
     said = run.manage("zanith_rollback", "--steps", "2", check=True).stdout
 
