@@ -17,7 +17,7 @@ from zanith_django.ledger import ArtifactRow, Ledger
 from zanith_django.obstacles import Obstacle, Rows
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.archives import content, pinned_spelling
-from zanith_django.operations.base import OWN_PREFIX, SHADOW_SCHEMA
+from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
 from zanith_django.operations.journal import same_key
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
 
@@ -318,7 +318,7 @@ def _refilled(
         value=value,
         name=name,
         live=sql.table(live, live.schema),
-        archive=sql.table(place.table, SHADOW_SCHEMA),
+        archive=sql.table(place.table, KEPT_SCHEMA),
         same=same_key("live", "kept", operation.key),
     )
 

@@ -20,7 +20,7 @@ from zanith_django import sql
 from zanith_django.exceptions import ArtifactForged, CannotRestore
 from zanith_django.ledger import ArtifactRow
 from zanith_django.operations import RestoreColumn, RestoreTable
-from zanith_django.operations.base import NOTE, SHADOW_SCHEMA, Artifact, dropped_name, from_data
+from zanith_django.operations.base import KEPT_SCHEMA, NOTE, Artifact, dropped_name, from_data
 from zanith_django.operations.kept import archive_name
 from zanith_django.operations.restored import restored_comment
 from zanith_django.schema.graph import SchemaGraph, TableName
@@ -80,7 +80,7 @@ class Place:
     @property
     def aside(self) -> bool:
         """Its whole table is hidden."""
-        return self.table.schema == SHADOW_SCHEMA
+        return self.table.schema == KEPT_SCHEMA
 
 
 def locate(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Place | None:
@@ -131,7 +131,7 @@ def _kept_name(artifact: ArtifactRow) -> str:
         "artifact_type": artifact.artifact_type == kind,
         "migration_id": match and f"{match[1]}:".startswith(f"{artifact.migration_id}:"),
         "physical_name": artifact.physical_name
-        == (name if in_table else str(TableName(SHADOW_SCHEMA, name))),
+        == (name if in_table else str(TableName(KEPT_SCHEMA, name))),
         "source_column": kind.endswith("column") is (artifact.source_column is not None),
         "source_table": artifact.target in _targets(artifact),
     }
@@ -169,7 +169,7 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
             column=sql.ident(artifact.physical_name),
         )
     else:
-        table = sql.table(TableName.of(artifact.physical_name), SHADOW_SCHEMA)
+        table = sql.table(TableName.of(artifact.physical_name), KEPT_SCHEMA)
         place = sql.clause("TABLE {table}", table=table)
         found = sql.compose(_COMMENT, table=sql.regclass(TableName.of(artifact.physical_name), ""))
         note |= _read(_rows(connection, found)[0][0] or "")

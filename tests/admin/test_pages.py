@@ -260,7 +260,7 @@ def test_an_archive_page_tells_its_checksum(history: Ledger, superuser: Client) 
         type="archive_table",
         table=TableName("", "orders"),
         column="",
-        physical_name="_zanith_shadow._zanith_archive_0123456789ab",
+        physical_name="_zanith_kept._zanith_archive_0123456789ab",
         recovery_sql="CREATE TABLE orders …",
         count="SELECT 7",
     )

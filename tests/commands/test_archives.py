@@ -104,7 +104,7 @@ def test_what_was_archived_comes_back_with_all_that_hung_on_it(done: Releases) -
     assert run.sql("SELECT email, legacy_uuid FROM users ORDER BY id") == VALUES
     assert run.sql("SELECT buyer_id, number FROM orders ORDER BY id") == [(1, "n1"), (2, "n2")]
     assert done.live() == accepting_null(before(done))
-    left = "SELECT count(*) FROM pg_class WHERE relnamespace = '_zanith_shadow'::regnamespace"
+    left = "SELECT count(*) FROM pg_class WHERE relnamespace = '_zanith_kept'::regnamespace"
     assert run.sql(left) == [(0,)]
 
 
@@ -164,7 +164,7 @@ def test_an_archive_is_purged_and_then_gone(done: Releases) -> None:
     run.sql("UPDATE _zanith_migration_artifacts SET created_at = now() - interval '31 days'")
     swept = run.manage("zanith_recover", "cleanup", "--older-than", "30d", "--yes", check=True)
     assert swept.stdout == "Purged orders.\n"
-    left = "SELECT count(*) FROM pg_class WHERE relnamespace = '_zanith_shadow'::regnamespace"
+    left = "SELECT count(*) FROM pg_class WHERE relnamespace = '_zanith_kept'::regnamespace"
     assert run.sql(left) == [(0,)]
     restored = run.manage("zanith_recover", "restore-table", "orders")
     assert restored.returncode == 1

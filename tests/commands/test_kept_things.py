@@ -348,4 +348,4 @@ def test_the_way_out_leaves_nothing_behind(copy_of: Copy) -> None:
     assert run.sql(HIDDEN) == []
     left = "SELECT relname FROM pg_class WHERE starts_with(relname, '_zanith_')"
     assert run.sql(left) == []
-    assert run.sql("SELECT to_regnamespace('_zanith_shadow')") == [(None,)]
+    assert run.sql("SELECT to_regnamespace('_zanith_kept')") == [(None,)]

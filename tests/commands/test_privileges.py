@@ -89,7 +89,7 @@ def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
         as_runner, as_reader = url_of(shop, runner), url_of(shop, reader)
 
         shop.manage("zanith_apply", "--steps", "1", check=True, env=as_runner)
-        shop.sql(f"CREATE SCHEMA _zanith_shadow AUTHORIZATION {runner}")
+        shop.sql(f"CREATE SCHEMA _zanith_kept AUTHORIZATION {runner}")
         shop.sql(grants(2, shop))
         shop.manage("zanith_plan", check=True, env=as_reader)
         refused = shop.manage("zanith_apply", env=as_reader)
@@ -145,7 +145,7 @@ def test_the_runner_keeps_what_it_drops_in_the_schema_that_was_made_for_it(copy_
     shop = closed(copy_of(nothing).project)
     with role(shop, "runner") as runner:
         shop.sql(grants(0, shop))
-        shop.sql(f"CREATE SCHEMA _zanith_shadow AUTHORIZATION {runner}")
+        shop.sql(f"CREATE SCHEMA _zanith_kept AUTHORIZATION {runner}")
         releases = Releases(seen_by(shop, runner))
         models = USERS.format(legacy=REQUIRED)
         releases.start(models)

@@ -15,7 +15,7 @@ from tests.servers import Database
 from zanith_django.execute import transactions
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    SHADOW_SCHEMA,
+    KEPT_SCHEMA,
     Batches,
     Context,
     Operation,
@@ -62,7 +62,7 @@ class Place:
         return rows[0][0] if rows else None
 
     def remove(self) -> None:
-        self.execute(f"DROP SCHEMA IF EXISTS {self.schema}, {MORE}, {SHADOW_SCHEMA} CASCADE")
+        self.execute(f"DROP SCHEMA IF EXISTS {self.schema}, {MORE}, {KEPT_SCHEMA} CASCADE")
 
     def read(self) -> SchemaGraph:
         return from_catalog(

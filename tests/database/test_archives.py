@@ -23,7 +23,7 @@ from zanith_django.exceptions import CannotDrop
 from zanith_django.execute import Executor, Finish, StepRun
 from zanith_django.ledger import ArtifactRow, Ledger
 from zanith_django.operations.archives import content, pinned_spelling
-from zanith_django.operations.base import SHADOW_SCHEMA, Context, Operation
+from zanith_django.operations.base import KEPT_SCHEMA, Context, Operation
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
@@ -129,7 +129,7 @@ def archive_table(connection: BaseDatabaseWrapper) -> Operation:
 
 def differing(connection: BaseDatabaseWrapper, columns: str, where: str = "true") -> int:
     archive = kept(connection).physical_name.partition(".")[2]
-    place = f'{SHADOW_SCHEMA}."{archive}"'
+    place = f'{KEPT_SCHEMA}."{archive}"'
     ((count,),) = execute(
         connection,
         f"WITH a AS (SELECT {columns} FROM {place}), b AS "
@@ -232,7 +232,7 @@ def test_a_checksum_tells_every_change_and_no_setting(ledgered: BaseDatabaseWrap
     execute(ledgered, MADE)
     run(ledgered, archive_table(ledgered))
     before = told(ledgered)
-    place = f"{SHADOW_SCHEMA}.{kept(ledgered).physical_name.partition('.')[2]}"
+    place = f"{KEPT_SCHEMA}.{kept(ledgered).physical_name.partition('.')[2]}"
     execute(ledgered, "SET TimeZone = 'Asia/Tokyo'; SET extra_float_digits = -9")
     assert told(ledgered) == before
     execute(ledgered, f"UPDATE {place} SET d = 1 - d WHERE id IN (1, 2)")
@@ -264,7 +264,7 @@ def test_a_writer_needs_no_right_to_our_schema(place: Place, role: str) -> None:
     place.execute("RESET ROLE")
     found = "SELECT relname FROM pg_class WHERE relname ~ '^_zanith_journal.{13}$'"
     journal = place.value(found)
-    assert place.value(f"SELECT count(*) FROM {SHADOW_SCHEMA}.{journal}") == 3
+    assert place.value(f"SELECT count(*) FROM {KEPT_SCHEMA}.{journal}") == 3
 
 
 def test_rows_that_a_policy_hides_from_us_stop_an_archive(place: Place, role: str) -> None:

@@ -474,7 +474,7 @@ def test_a_collation_that_is_not_deterministic_is_read(connection: type_of_conne
 
 def test_what_is_ours_or_an_extensions_is_left_out(connection: type_of_connection) -> None:
     connection.execute(
-        "CREATE SCHEMA _zanith_shadow; CREATE TABLE _zanith_shadow.old (a integer);"
+        "CREATE SCHEMA _zanith_kept; CREATE TABLE _zanith_kept.old (a integer);"
         "CREATE TABLE _zanith_ledger (a integer); CREATE TABLE django_migrations (a integer);"
         "CREATE VIEW v AS SELECT 1 AS a; CREATE MATERIALIZED VIEW m AS SELECT 1 AS a;"
         "CREATE TYPE pair AS (a integer);"

@@ -66,7 +66,7 @@ def test_what_clients_write_meanwhile_is_in_the_new_table(twin: Place) -> None:
         for statement in WRITES.format(n=number).split(";"):
             both(twin, statement)
     assert difference(twin) == []
-    assert twin.value("SELECT to_regclass('_zanith_shadow') IS NULL")
+    assert twin.value("SELECT to_regclass('_zanith_kept') IS NULL")
 
 
 def test_a_table_truncated_meanwhile_is_empty(twin: Place) -> None:
@@ -110,7 +110,7 @@ def test_clients_at_work_lose_nothing_and_fail_nowhere(twin: Place) -> None:
         for _ in range(3):
             for _ in between(twin, RebuildTable(table=T)):
                 pass
-            twin.execute("DROP SCHEMA _zanith_shadow CASCADE")
+            twin.execute("DROP SCHEMA _zanith_kept CASCADE")
     finally:
         stop.set()
         for client in clients:

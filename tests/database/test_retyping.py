@@ -126,7 +126,7 @@ def test_the_way_back_brings_the_old_values_where_nobody_wrote_others(
     assert (
         place.value("""
         SELECT count(*) FROM pg_class
-        WHERE relnamespace = '_zanith_shadow'::regnamespace AND relkind = 'r'""")
+        WHERE relnamespace = '_zanith_kept'::regnamespace AND relkind = 'r'""")
         == 0
     )
 

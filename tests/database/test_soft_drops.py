@@ -10,7 +10,7 @@ from tests.database.place import Place
 from tests.graphs import differences
 from zanith_django import operations as ops
 from zanith_django.exceptions import CannotDrop
-from zanith_django.operations.base import SHADOW_SCHEMA, Operation
+from zanith_django.operations.base import KEPT_SCHEMA, Operation
 from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
 
@@ -158,7 +158,7 @@ def test_a_table_of_the_same_name_can_be_made_and_dropped_again(place: Place) ->
     place.execute("CREATE INDEX t_b ON t (a)")
     drop_table(place, "m2")
     hidden = "SELECT count(*) FROM pg_tables WHERE schemaname = %L"
-    assert place.value(hidden.replace("%L", f"'{SHADOW_SCHEMA}'")) == 2
+    assert place.value(hidden.replace("%L", f"'{KEPT_SCHEMA}'")) == 2
     undo(place, first, "m1")
     assert differences(place.read(), before) == []
 

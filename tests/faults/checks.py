@@ -17,7 +17,7 @@ ROWS = """
 SELECT format('SELECT %%L, x.*::text FROM %%s x', c.oid::regclass, c.oid::regclass)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-  AND (n.nspname = '_zanith_shadow' OR NOT starts_with(c.relname, '_zanith_'))
+  AND (n.nspname = '_zanith_kept' OR NOT starts_with(c.relname, '_zanith_'))
   AND c.relname <> 'django_migrations' ORDER BY c.oid::regclass::text"""
 
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready"

@@ -28,7 +28,7 @@ VERBS: tuple[Verb, ...] = ("apply", "rollback", "restore", "purge")
 CASES = ("softDropColumn-1", "softDropTable-1", "archiveColumn-1", "archiveTable-1")
 
 # Values that would do harm if they were executed, or if what they name were believed.
-HOSTILE = ("x'); DROP TABLE p; --", "public.p", "p", "_zanith_shadow._zanith_dropped_0123456789ab")
+HOSTILE = ("x'); DROP TABLE p; --", "public.p", "p", "_zanith_kept._zanith_dropped_0123456789ab")
 JSON = (
     """regexp_replace({column}::text, '"(text|id|a|b|d)"', '"0; DROP TABLE p"', 'g')::jsonb""",
     "'{{}}'::jsonb",

@@ -15,8 +15,8 @@ from zanith_django import sql
 from zanith_django.exceptions import CannotDrop
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
+    KEPT_SCHEMA,
     NOTE,
-    SHADOW_SCHEMA,
     Artifact,
     Context,
     Operation,
@@ -181,7 +181,7 @@ def content(archive: TableName) -> str:
     return sql.compose(
         "SELECT told[1]::bigint, ({checksum}) FROM ({digest}) AS of_all (told)",
         checksum=sql.clause(_CHECKSUM, told=sql.clause("told::text")),
-        digest=digest(sql.table(archive, SHADOW_SCHEMA)),
+        digest=digest(sql.table(archive, KEPT_SCHEMA)),
     )
 
 
@@ -205,7 +205,7 @@ class _Archiving(Operation):
         """Only zanith_recover purge drops an archive whose values are nowhere else."""
         text = sql.compose(
             _ONLY_COPY,
-            archive=sql.regclass(archive_name(self.artifact_of(context)), SHADOW_SCHEMA),
+            archive=sql.regclass(archive_name(self.artifact_of(context)), KEPT_SCHEMA),
             there=self._is_there(context),
             target=sql.literal(self.target),
         )
@@ -270,7 +270,7 @@ class _Archive:
         text = sql.compose(
             _CARRY,
             table=sql.regclass(self.table, self.context.schema),
-            archive=sql.regclass(self.name, SHADOW_SCHEMA),
+            archive=sql.regclass(self.name, KEPT_SCHEMA),
             opening=sql.literal(NOTE),
         )
         return [Statement(text, Lock.NONE)]
@@ -291,11 +291,11 @@ class _Archive:
         )
         probe = sql.compose(
             "SELECT CASE WHEN to_regclass({it}) IS NOT NULL THEN 'done' END",
-            it=sql.regclass(self.name, SHADOW_SCHEMA),
+            it=sql.regclass(self.name, KEPT_SCHEMA),
         )
         tried = [] if rows else [self._tried()]
         return [
-            make_schema(SHADOW_SCHEMA),
+            make_schema(KEPT_SCHEMA),
             *tried,
             Statement(made, Lock.ACCESS_SHARE, (self.table,), scans=rows, probe=probe),
             Statement(keyed, Lock.NONE),
@@ -461,7 +461,7 @@ class ArchiveColumn(OnColumn, _Archiving):
         )
 
     def describe(self) -> str:
-        return f"archive column {self.target} (its values are kept in {SHADOW_SCHEMA})"
+        return f"archive column {self.target} (its values are kept in {KEPT_SCHEMA})"
 
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_column", self.target)
@@ -554,7 +554,7 @@ class ArchiveTable(OnWholeTable, _Archiving):
             )
 
     def describe(self) -> str:
-        return f"archive table {self.table.name} (its rows are kept in {SHADOW_SCHEMA})"
+        return f"archive table {self.table.name} (its rows are kept in {KEPT_SCHEMA})"
 
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_table", self.target)

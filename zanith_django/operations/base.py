@@ -15,7 +15,7 @@ from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, en
 
 KINDS: dict[str, type[Operation]] = {}
 
-SHADOW_SCHEMA = "_zanith_shadow"
+KEPT_SCHEMA = "_zanith_kept"
 OWN_PREFIX = "_zanith_"
 NOTE = "Kept by zanith. "
 """How the comment on something kept begins; JSON follows."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    SHADOW_SCHEMA,
+    KEPT_SCHEMA,
     Context,
     Copies,
     Rounds,
@@ -100,7 +100,7 @@ class Copying:
 
     @property
     def journal(self) -> TableName:
-        return TableName(SHADOW_SCHEMA, own_name("journal", self.name))
+        return TableName(KEPT_SCHEMA, own_name("journal", self.name))
 
     @property
     def _trigger(self) -> str:
@@ -256,7 +256,7 @@ class Copying:
 
     @property
     def _function(self) -> sql.Composable:
-        return sql.qualified(SHADOW_SCHEMA, own_name("journal", self.name))
+        return sql.qualified(KEPT_SCHEMA, own_name("journal", self.name))
 
     @property
     def _parts(self) -> dict[str, sql.Composable]:

@@ -9,7 +9,7 @@ from zanith_django import sql
 from zanith_django.exceptions import CannotDrop
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    SHADOW_SCHEMA,
+    KEPT_SCHEMA,
     Context,
     OnTable,
     Operation,
@@ -114,4 +114,4 @@ def renamed_indexes(
 
 def archive_name(artifact_id: str) -> TableName:
     """The table that holds an archive."""
-    return TableName(SHADOW_SCHEMA, own_name("archive", artifact_id))
+    return TableName(KEPT_SCHEMA, own_name("archive", artifact_id))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    SHADOW_SCHEMA,
+    KEPT_SCHEMA,
     Artifact,
     Context,
     OnTable,
@@ -384,7 +384,7 @@ class _Rebuild:
     def aside(self) -> TableName:
         """Where the old table is after the swap."""
         part = "undo" if self.operation.undo else ""
-        return TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id, part))
+        return TableName(KEPT_SCHEMA, dropped_name(self.artifact_id, part))
 
     @property
     def copy(self) -> TableName:
@@ -392,7 +392,7 @@ class _Rebuild:
 
     @property
     def _rows(self) -> TableName:
-        return TableName(SHADOW_SCHEMA, self.made("rows"))
+        return TableName(KEPT_SCHEMA, self.made("rows"))
 
     @property
     def _new(self) -> Context:
@@ -451,7 +451,7 @@ class _Rebuild:
         }
         guard = sql.compose(_GUARD, target=sql.literal(self.name), table=names["table"])
         yield Statement(guard, Lock.NONE)
-        yield make_schema(SHADOW_SCHEMA)
+        yield make_schema(KEPT_SCHEMA)
         if self.operation.undo:
             yield self._keep()
         first, *made = self._made(names)
@@ -485,7 +485,7 @@ class _Rebuild:
     @property
     def _carrier(self) -> dict[str, sql.Composable]:
         name = self.made("carry")
-        function = sql.qualified(SHADOW_SCHEMA, name)
+        function = sql.qualified(KEPT_SCHEMA, name)
         return {"function": function, "trigger": sql.ident(name)}
 
     def _carry(self, names: Mapping[str, sql.Composable]) -> Statement:
@@ -613,7 +613,7 @@ class _Rebuild:
     def _kept(self) -> TableName:
         """The table that a rebuild left, which its way back looks at; there may be none, if it
         was purged or never made."""
-        return TableName(SHADOW_SCHEMA, dropped_name(self.artifact_id))
+        return TableName(KEPT_SCHEMA, dropped_name(self.artifact_id))
 
     def _keep(self) -> Statement:
         columns = sql.join(
@@ -730,7 +730,7 @@ class _Rebuild:
         yield self._exclusively(
             alter_table(context, self.name, "RENAME TO {it}", it=sql.ident(aside.name))
         )
-        moved = alter_table(context, aside, "SET SCHEMA {it}", it=sql.ident(SHADOW_SCHEMA))
+        moved = alter_table(context, aside, "SET SCHEMA {it}", it=sql.ident(KEPT_SCHEMA))
         yield Statement(moved, Lock.ACCESS_EXCLUSIVE, (aside,))
 
     def _sequences(self) -> Iterator[Statement]:
@@ -790,7 +790,7 @@ class _Rebuild:
     def _noted(self) -> TableName:
         """The table with the foreign keys that are to be valid. Who resumes after the swap finds
         all of them NOT VALID."""
-        return TableName(SHADOW_SCHEMA, self.made("links"))
+        return TableName(KEPT_SCHEMA, self.made("links"))
 
     def _note_links(self) -> Iterator[Statement]:
         if not self._links():

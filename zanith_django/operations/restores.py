@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
+    KEPT_SCHEMA,
     KINDS,
     NOTE,
-    SHADOW_SCHEMA,
     Batches,
     Context,
     Operation,
@@ -293,7 +293,7 @@ def refill(
 
 def drop_archive(archive: TableName) -> Statement:
     """With the last of a restore: all that it held is back."""
-    text = sql.compose("DROP TABLE {archive}", archive=sql.table(archive, SHADOW_SCHEMA))
+    text = sql.compose("DROP TABLE {archive}", archive=sql.table(archive, KEPT_SCHEMA))
     return Statement(text, Lock.NONE)
 
 
@@ -339,7 +339,7 @@ class RestoreTable(OnWholeTable):
     def _moved_back(self, context: Context) -> list[Statement]:
         artifact_id = self.artifact_of(context)
         name = self.table.name
-        hidden = TableName(SHADOW_SCHEMA, dropped_name(artifact_id))
+        hidden = TableName(KEPT_SCHEMA, dropped_name(artifact_id))
         schema = sql.ident(name.schema or context.schema)
         moved = alter_table(context, hidden, "SET SCHEMA {schema}", schema=schema)
         back = TableName(name.schema, hidden.name)
@@ -371,10 +371,10 @@ class RestoreTable(OnWholeTable):
         fill = sql.compose(
             _FILL,
             table=sql.regclass(name, context.schema),
-            archive=sql.regclass(archive, SHADOW_SCHEMA),
+            archive=sql.regclass(archive, KEPT_SCHEMA),
         )
         also = sql.compose(
-            _ALSO, archive=sql.regclass(archive, SHADOW_SCHEMA), opening=sql.literal(NOTE)
+            _ALSO, archive=sql.regclass(archive, KEPT_SCHEMA), opening=sql.literal(NOTE)
         )
         more: list[Operation] = [AddIndex(table=name, index=index) for index in table.indexes]
         more += [CreatePolicy(table=name, policy=policy) for policy in table.policies]

@@ -8,7 +8,7 @@ from typing import Any
 from zanith_django import sql
 from zanith_django.locks import Lock
 from zanith_django.operations.base import (
-    SHADOW_SCHEMA,
+    KEPT_SCHEMA,
     Artifact,
     Context,
     Operation,
@@ -227,14 +227,14 @@ class SoftDropTable(OnWholeTable):
             ),
         ]
         renamed = alter_table(context, name, "RENAME TO {name}", name=sql.ident(hidden))
-        shadow = sql.ident(SHADOW_SCHEMA)
+        shadow = sql.ident(KEPT_SCHEMA)
         back = TableName(name.schema, hidden)
         moved = alter_table(context, back, "SET SCHEMA {schema}", schema=shadow)
         exclusive = (
             Statement(renamed, Lock.ACCESS_EXCLUSIVE, (name,)),
             Statement(moved, Lock.ACCESS_EXCLUSIVE, (back,)),
         )
-        return (make_schema(SHADOW_SCHEMA), *lifted, *aside, *exclusive)
+        return (make_schema(KEPT_SCHEMA), *lifted, *aside, *exclusive)
 
     def _aside_names(self, artifact_id: str) -> list[tuple[str, str]]:
         return [(name, dropped_name(artifact_id, name)) for name in self._index_names()]
@@ -254,7 +254,7 @@ class SoftDropTable(OnWholeTable):
     def artifact(self, context: Context) -> Artifact:
         artifact_id = self.artifact_of(context)
         restore = RestoreTable(table=self.table, artifact_id=artifact_id, model=self.model)
-        hidden = TableName(SHADOW_SCHEMA, dropped_name(artifact_id))
+        hidden = TableName(KEPT_SCHEMA, dropped_name(artifact_id))
         return Artifact(
             id=artifact_id,
             type="soft_drop_table",
