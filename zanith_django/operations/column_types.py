@@ -79,12 +79,12 @@ class AlterColumnType(OnTable):
     """Changes type, collation and the way values are stored; `old` and `new` are the whole column
     before and after.
 
-    Where PostgreSQL would write the table anew, a new column or a new table takes the old one's
-    place instead (`retyping.py`). Otherwise, with `in_place`, and on a table that nobody can be
-    using, what PostgreSQL refuses to carry over, generated columns that read this one and
-    policies, is made again in the same transaction. `policies` are (before, after) of those that
-    read the column and change with it: without a moment in which they are away. `undo` tells that
-    it takes an earlier change back.
+    If PostgreSQL would rewrite the table, a new column or a new table takes the old one's place
+    instead (`retyping.py`). Otherwise, with `in_place`, on a table that no session can be using,
+    and on one that a replication slot sends to a subscriber, what PostgreSQL refuses to carry over
+    (generated columns that read this one, and policies) is made again in the same transaction.
+    `policies` are (before, after) of those that read the column and change with it: without a
+    moment in which they are away. `undo` means that it reverses an earlier change.
     """
 
     kind = "alterColumnType"
@@ -137,7 +137,9 @@ class AlterColumnType(OnTable):
     def _retyping(self, context: Context) -> Retyping | None:
         """The way without a rewrite; None where there is no need of one."""
         table = must_have(context.graph, self.table)
-        if self.in_place or context.quiet(self.table) or not self._works_through(table):
+        # A subscriber would stop at a column of a name that it does not know.
+        in_place = self.in_place or table.replicated
+        if in_place or context.quiet(self.table) or not self._works_through(table):
             return None
         live = table.column(self.new.name) or self.old
         changes = {field: getattr(self.new, field) for field in _CHANGED}

@@ -7,6 +7,7 @@ from typing import Any
 
 from zanith_django import sql
 from zanith_django.locks import Lock
+from zanith_django.operations.archives import ArchiveColumn, key_of
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Artifact,
@@ -15,6 +16,7 @@ from zanith_django.operations.base import (
     Statement,
     alter_table,
     dropped_name,
+    must_have,
     to_data,
 )
 from zanith_django.operations.constraint_clauses import drop_constraint
@@ -66,7 +68,10 @@ END $zanith$"""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftDropColumn(OnColumn):
     """Hides a column under a name of ours and lifts all that would make inserts or deletes of
-    the new code fail; the values stay and `restoreColumn` brings everything back."""
+    the new code fail; the values stay and `restoreColumn` brings everything back.
+
+    A subscriber of the table would stop at the hidden name: if a replication slot sends the table,
+    the values go to an archive and the column is dropped."""
 
     kind = "softDropColumn"
     table: TableName
@@ -96,9 +101,26 @@ class SoftDropColumn(OnColumn):
     def describe(self) -> str:
         return f"soft-drop column {self.target} (its values are kept)"
 
+    def archived(self, context: Context) -> ArchiveColumn | None:
+        """What does the work if a replication slot sends the table. Without a key that identifies
+        its rows, values cannot be archived."""
+        table = must_have(context.graph, self.table)
+        key = key_of(table, self.column.name) if table.replicated else ()
+        if not key:
+            return None
+        return ArchiveColumn(
+            table=self.table, column=self.column, key=key, model=self.model, **self.dependents
+        )
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if archive := self.archived(context):
+            return archive.statements(context)
         artifact_id = self.artifact_of(context)
         return (*self._lift(context), *self._aside(context, artifact_id), *self._hide(context))
+
+    def retreat(self, context: Context) -> tuple[Statement, ...] | None:
+        archive = self.archived(context)
+        return archive.retreat(context) if archive else None
 
     def _lift(self, context: Context) -> list[Statement]:
         """Drops what new code would trip over: it does not know the column any more."""
@@ -156,12 +178,18 @@ class SoftDropColumn(OnColumn):
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
+        if archive := self.archived(context):
+            return archive.touches(context)
         return (Touch(Effect.HIDE, self.table, (self.column.name,)),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
+        if archive := self.archived(context):
+            return archive.reasons(context)
         return ("drops_column_with_data", "breaks_running_code")
 
     def artifact(self, context: Context) -> Artifact:
+        if archive := self.archived(context):
+            return archive.artifact(context)
         artifact_id = self.artifact_of(context)
         restore = RestoreColumn(
             table=self.table,

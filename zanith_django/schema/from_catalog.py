@@ -210,7 +210,7 @@ class _Reading:
         (
             oid, schema, name, comment, options, tablespace, unlogged,
             row_security, force_row_security, partition_key, partition, parents, bound,
-            replica_identity,
+            replica_identity, replicated,
         ) = row  # fmt: skip
         parts = self.parts[oid]
         keys = parts.pop("primary_key", [None])
@@ -229,6 +229,7 @@ class _Reading:
             partition_bound=bound,
             inherits=() if partition else above,
             replica_identity=_REPLICA_IDENTITIES[replica_identity],
+            replicated=replicated,
             **{part: tuple(items) for part, items in parts.items()},
         )
 

@@ -330,6 +330,8 @@ class Table:
     dependents: tuple[Dependent, ...] = field(
         default=(), compare=False, repr=False, metadata=UNSTORED
     )
+    # Whether a logical replication slot sends its rows to a subscriber; neither compared nor kept.
+    replicated: bool = field(default=False, compare=False, repr=False, metadata=UNSTORED)
     # What equality sees of the columns: all of them, in the order of their names.
     _by_name: tuple[Column, ...] = field(init=False, repr=False, default=())
 

@@ -37,7 +37,15 @@ SELECT c.oid,
        c.relispartition,
        parent.names,
        CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) ELSE '' END,
-       c.relreplident::text
+       c.relreplident::text,
+       -- A logical slot of this database sends its rows to a subscriber.
+       CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_replication_slots s
+                         WHERE s.slot_type = 'logical' AND s.database = current_database())
+            THEN (c.nspname, c.relname) IN (SELECT p.schemaname, p.tablename
+                                            FROM pg_catalog.pg_publication_tables p)
+              OR EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a(relid)
+                         JOIN pg_catalog.pg_publication_rel r ON r.prrelid = a.relid)
+            ELSE false END
 FROM chosen c
 CROSS JOIN told
 LEFT JOIN pg_catalog.pg_description comment
