@@ -1,8 +1,9 @@
 """Where the database has what a drop kept, and the note there that says how to bring it back.
 
-The note is the comment on the kept column or table. Only the owner can write it, it follows its
-table through renames, moves, later drops and a dump, and all that is executed comes from it: the
-rows of the ledger are data, and whoever may write them makes the runner run nothing.
+The note is the comment on the kept column, of a kept table on its first column. Only the owner can
+write it, it follows its table through renames, moves, later drops and a dump, and all that is
+executed comes from it: the rows of the ledger are data, and whoever may write them makes the runner
+run nothing. Comments in the place of the note are kept in it, those of the table too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zanith_django.exceptions import ArtifactForged, CannotRestore
 from zanith_django.ledger import ArtifactRow
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import KEPT_SCHEMA, NOTE, Artifact, dropped_name, from_data
-from zanith_django.operations.kept import archive_name
+from zanith_django.operations.kept import archive_name, note_column
 from zanith_django.operations.restored import restored_comment
 from zanith_django.schema.graph import SchemaGraph, TableName
 
@@ -39,7 +40,8 @@ LEFT JOIN pg_catalog.pg_attribute a
        ON {column} AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_description d
        ON d.classoid = 'pg_catalog.pg_class'::regclass AND d.objoid = c.oid
-      AND d.objsubid = coalesce(a.attnum, 0)
+      AND CASE WHEN {column} THEN d.objsubid = a.attnum
+               ELSE starts_with(d.description, {note}) END
 WHERE c.relkind IN ('r', 'p') AND coalesce(a.attinhcount, 0) = 0
   AND (starts_with(d.description, {note})
        OR CASE WHEN {column} THEN a.attname ELSE c.relname END = {name})
@@ -50,7 +52,21 @@ SELECT name, to_regclass(name)::oid,
        (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 FROM unnest({names}::text[]) AS name"""
 
-_COMMENT = "SELECT obj_description({table}::regclass, 'pg_class')"
+_COMMENTS = """\
+SELECT a.attname, col_description(c.oid, a.attnum), obj_description(c.oid, 'pg_class')
+FROM pg_catalog.pg_class c
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = {column}
+WHERE c.oid = {table}::regclass"""
+
+_NUMBER = """\
+(SELECT attnum FROM pg_catalog.pg_attribute
+ WHERE attrelid = {table}::regclass AND attname = {name})"""
+
+_NOTED = """\
+SELECT a.attname, d.description FROM pg_catalog.pg_description d
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
+WHERE d.classoid = 'pg_catalog.pg_class'::regclass AND d.objoid = {table}::regclass
+  AND starts_with(d.description, {note})"""
 
 _RENAMED = """\
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
@@ -150,7 +166,7 @@ def _targets(artifact: ArtifactRow) -> tuple[str, str]:
 
 
 def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str) -> None:
-    """The definition of what is kept, as the comment on it; in the transaction of the drop."""
+    """The definition of what is kept, as a comment on it; in the transaction of the drop."""
     restore = artifact.metadata["restore"]
     operation = from_data(restore)
     names = {str(name): str(sql.table(name, schema)) for name in operation.tables}
@@ -162,49 +178,62 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
         "database": rows[0][2],
         "tables": {name: oids[spelled] for name, spelled in names.items() if spelled in oids},
     }
-    if artifact.type == "soft_drop_column":
-        place = sql.clause(
-            "COLUMN {table}.{column}",
-            table=sql.table(artifact.table, schema),
-            column=sql.ident(artifact.physical_name),
-        )
-    else:
-        table = sql.table(TableName.of(artifact.physical_name), KEPT_SCHEMA)
-        place = sql.clause("TABLE {table}", table=table)
-        found = sql.compose(_COMMENT, table=sql.regclass(TableName.of(artifact.physical_name), ""))
-        note |= _read(_rows(connection, found)[0][0] or "")
-    text = sql.literal(f"{NOTE}{json.dumps(note)}")
-    _execute(connection, sql.compose("COMMENT ON {place} IS {text}", place=place, text=text))
+    in_table = artifact.type == "soft_drop_column"
+    table = artifact.table if in_table else TableName.of(artifact.physical_name)
+    regclass = sql.regclass(table, schema)
+    column = note_column(regclass)
+    if in_table:
+        name = sql.literal(artifact.physical_name)
+        column = sql.clause(_NUMBER, table=regclass, name=name)
+    text = sql.compose(_COMMENTS, table=regclass, column=column)
+    holder, own, of_table = _rows(connection, text)[0]
+    comments = {"column": own} if in_table else {"column": own, "table": of_table}
+    note |= _read(own or "") or {"comments": comments}  # an archive has a note of its making
+    if of_table and not in_table:
+        _comment(connection, table, "", None, schema)
+    _comment(connection, table, holder, f"{NOTE}{json.dumps(note)}", schema)
 
 
 def write_restored(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
     """A table gets the comment that it had; a column a note that no model may know it yet, and
     that the step which adds it takes it as it is. In the transaction that ends the restore."""
     if isinstance(operation, RestoreColumn):
-        required = not operation.column.nullable
-        _comment(connection, operation, restored_comment(required=required), schema)
+        text = restored_comment(required=not operation.column.nullable)
+        _comment(connection, operation.table, operation.column.name, text, schema)
     else:
         clear_note(connection, operation, schema)
 
 
 def clear_note(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
-    """The comment that it had; in the transaction that ends its restore."""
-    holder = operation.column if isinstance(operation, RestoreColumn) else operation.table
-    _comment(connection, operation, holder.comment, schema)
+    """The comments that it had; in the transaction that ends its restore. What was made again has
+    them already, and no note."""
+    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
+    noted = sql.compose(
+        _NOTED,
+        table=sql.regclass(name, schema),
+        note=sql.literal(_opening(operation.artifact_id)),
+    )
+    for column, text in _rows(connection, noted):
+        comments = _read(text).get("comments", {})
+        _comment(connection, name, column, comments.get("column"), schema)
+        if "table" in comments:
+            _comment(connection, name, "", comments["table"], schema)
 
 
 def _comment(
-    connection: BaseDatabaseWrapper, operation: Restoring, comment: str, schema: str
+    connection: BaseDatabaseWrapper,
+    table: TableName,
+    column: str | None,
+    text: str | None,
+    schema: str,
 ) -> None:
-    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
-    place = sql.clause("TABLE {table}", table=sql.table(name, schema))
-    if isinstance(operation, RestoreColumn):
-        place = sql.clause(
-            "COLUMN {table}.{column}",
-            table=sql.table(operation.table, schema),
-            column=sql.ident(operation.column.name),
-        )
-    said = sql.literal(comment or None)
+    """Comments on the column; without one, on the table."""
+    spelled = sql.table(table, schema)
+    place = sql.clause("TABLE {table}", table=spelled)
+    if column:
+        named = sql.ident(column)
+        place = sql.clause("COLUMN {table}.{column}", table=spelled, column=named)
+    said = sql.literal(text or None)
     _execute(connection, sql.compose("COMMENT ON {place} IS {said}", place=place, said=said))
 
 

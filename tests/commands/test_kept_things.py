@@ -15,6 +15,7 @@ from tests.commands.test_recover import (
     TARGET,
     USERS,
     graph_of,
+    nullable_column,
     nullable_column_dropped,
     required_column,
     without_column,
@@ -29,6 +30,7 @@ from zanith_django.operations import (
     Operation,
     RenameTable,
     SoftDropColumn,
+    SoftDropTable,
 )
 from zanith_django.schema.graph import Column, PrimaryKey, Table, TableName
 
@@ -144,6 +146,73 @@ def test_a_table_comes_back_with_a_column_that_was_hidden_in_it(
         assert run.sql("SELECT has_table_privilege('pg_monitor', 'orders', 'SELECT')") == [(True,)]
         assert run.sql("SELECT relreplident FROM pg_class WHERE relname = 'orders'") == [("f",)]
         assert run.sql("SELECT tablename FROM pg_publication_tables") == [("orders",)]
+
+
+COMMENTS = (
+    "SELECT c.relname, coalesce(a.attname, ''), d.description FROM pg_description d "
+    "JOIN pg_class c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass "
+    "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = NULLIF(d.objsubid, 0) "
+    "WHERE c.relkind IN ('r', 'p') AND c.relnamespace <> 'pg_catalog'::regnamespace ORDER BY 1, 2"
+)
+OF_TABLES = (
+    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384 "
+    "AND obj_description(oid, 'pg_class') IS NOT NULL"
+)
+COMMENTED = (
+    "COMMENT ON TABLE orders IS 'What was ordered'; COMMENT ON COLUMN orders.id IS 'Counted up';"
+    "COMMENT ON COLUMN orders.note IS 'By the buyer'"
+)
+BACK = {
+    "rollback": ("zanith_rollback", "--steps", "1"),
+    "recover": ("zanith_recover", "restore-table", "orders"),
+}
+
+
+@pytest.mark.parametrize("way", BACK)
+@pytest.mark.parametrize("archived", [False, True], ids=["soft", "archived"])
+def test_a_kept_table_has_no_comment_and_gets_its_own_back(
+    copy_of: Copy, archived: bool, way: str
+) -> None:
+    releases = copy_of(nullable_column_dropped)
+    run = releases.project
+    run.sql(COMMENTED)
+    before = run.sql(COMMENTS)
+    if archived:
+        orders = graph_of(releases).table(TableName("", "orders"))
+        assert orders is not None
+        release(releases, "archived", ArchiveTable(table=orders))
+    else:
+        without_orders(releases)
+    kept = run.sql(OF_TABLES)
+
+    run.manage(*BACK[way], check=True)
+
+    assert kept == []
+    assert run.sql(COMMENTS) == before
+
+
+def test_a_hidden_column_gets_the_comment_back_that_no_model_has(copy_of: Copy) -> None:
+    releases = copy_of(nullable_column)
+    run = releases.project
+    run.sql("COMMENT ON COLUMN users.legacy_uuid IS 'From the old system'")
+    before = run.sql(COMMENTS)
+    without_column(releases)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert run.sql(COMMENTS) == before
+
+
+def test_a_kept_table_without_columns_has_its_note_itself(copy_of: Copy) -> None:
+    releases = copy_of(nullable_column)
+    run = releases.project
+    run.sql("CREATE TABLE bare (); COMMENT ON TABLE bare IS 'Nothing'")
+    release(releases, "bare", SoftDropTable(table=Table(TableName("", "bare"))))
+
+    run.manage("zanith_recover", "restore-table", "bare", check=True)
+
+    assert run.sql(OF_TABLES) == [("bare",)]
+    assert run.sql("SELECT obj_description('bare'::regclass)") == [("Nothing",)]
 
 
 # --- rollbacks ------------------------------------------------------------------------------------

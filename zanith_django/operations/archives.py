@@ -33,6 +33,7 @@ from zanith_django.operations.kept import (
     OnColumn,
     OnWholeTable,
     archive_name,
+    note_column,
     refuse_dropping,
 )
 from zanith_django.operations.policies import DropPolicy
@@ -147,7 +148,9 @@ DO $zanith$ DECLARE it record; also jsonb; BEGIN
     FROM pg_catalog.pg_publication_rel r
     JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = of.oid
   ) AS told;
-  EXECUTE format('COMMENT ON TABLE %s IS %L', {archive}::regclass,
+  EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', {archive}::regclass,
+                 (SELECT attname FROM pg_catalog.pg_attribute
+                  WHERE attrelid = {archive}::regclass AND attnum = {column}),
                  {opening} || jsonb_build_object('also', also)::text);
 END $zanith$"""
 
@@ -267,10 +270,12 @@ class _Archive:
         """What goes with a whole table beside its rows."""
         if self.columns:
             return []
+        archive = sql.regclass(self.name, KEPT_SCHEMA)
         text = sql.compose(
             _CARRY,
             table=sql.regclass(self.table, self.context.schema),
-            archive=sql.regclass(self.name, KEPT_SCHEMA),
+            archive=archive,
+            column=note_column(archive),
             opening=sql.literal(NOTE),
         )
         return [Statement(text, Lock.NONE)]

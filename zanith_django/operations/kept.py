@@ -25,6 +25,12 @@ from zanith_django.operations.dependents import (
 from zanith_django.operations.indexes import rename_index
 from zanith_django.schema.graph import Column, ForeignKey, Table, TableName
 
+# Not the comment of the table: a kept table adds none to those that the database had.
+_NOTE_COLUMN = """\
+(SELECT min(attnum) FROM pg_catalog.pg_attribute
+ WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+   AND NOT starts_with(attname, '_zanith_dropped_'))"""
+
 
 class OnColumn(OnTable):
     """What drops of a column that keep its values, and its restore, have in common."""
@@ -110,6 +116,14 @@ def renamed_indexes(
     table: TableName, names: Iterable[tuple[str, str]], context: Context
 ) -> list[Statement]:
     return [rename_index(table, old, new, context) for old, new in names]
+
+
+def note_column(table: sql.Composable) -> sql.Composable:
+    """The number of the column whose comment is the note on a whole kept table; NULL without one.
+
+    `table` is a literal that `regclass` reads. Hidden columns have notes of their own.
+    """
+    return sql.clause(_NOTE_COLUMN, table=table)
 
 
 def archive_name(artifact_id: str) -> TableName:

@@ -40,6 +40,7 @@ from zanith_django.operations.kept import (
     OnColumn,
     OnWholeTable,
     archive_name,
+    note_column,
     renamed_indexes,
 )
 from zanith_django.operations.not_null import NotNull
@@ -102,9 +103,9 @@ BEGIN
 END $zanith$"""
 
 
-# What the comment on the archive lists: owner, grants, replica identity, publications.
+# What the note on the archive lists: owner, grants, replica identity, publications.
 _ALSO = """\
-DO $zanith$ DECLARE it text; note text := obj_description({archive}::regclass, 'pg_class');
+DO $zanith$ DECLARE it text; note text := col_description({archive}::regclass, {column});
 BEGIN
   IF starts_with(note, {opening}) THEN
     FOR it IN SELECT jsonb_array_elements_text(
@@ -368,14 +369,9 @@ class RestoreTable(OnWholeTable):
             force_row_security=False,
         )
         first, *rest = CreateTable(table=bare).statements(context)
-        fill = sql.compose(
-            _FILL,
-            table=sql.regclass(name, context.schema),
-            archive=sql.regclass(archive, KEPT_SCHEMA),
-        )
-        also = sql.compose(
-            _ALSO, archive=sql.regclass(archive, KEPT_SCHEMA), opening=sql.literal(NOTE)
-        )
+        copy = sql.regclass(archive, KEPT_SCHEMA)
+        fill = sql.compose(_FILL, table=sql.regclass(name, context.schema), archive=copy)
+        also = sql.compose(_ALSO, archive=copy, column=note_column(copy), opening=sql.literal(NOTE))
         more: list[Operation] = [AddIndex(table=name, index=index) for index in table.indexes]
         more += [CreatePolicy(table=name, policy=policy) for policy in table.policies]
         if table.row_security:
