@@ -10,7 +10,8 @@ _PIECE = re.compile(
     r"""
     (?P<comment>--[^\n]*|/\*.*?\*/)
     | (?P<whole>[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-      | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ | [\w$]+)
+      | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+    | (?P<word>[\w$]+)
     | (?P<end>;)
     | (?P<other>.)
     """,
@@ -37,15 +38,36 @@ _MORE = re.compile(
 
 
 def statements(text: str) -> Iterator[str]:
-    """The statements of a text, without comments and semicolons."""
+    """The statements of a text, without comments and the semicolons between them."""
     parts: list[str] = []
+    body = _Body()
     for piece in _PIECE.finditer(text):
-        if piece["end"]:
+        body.take(piece["word"])
+        if piece["end"] and not body.depth:
             yield from _whole(parts)
             parts = []
         else:
             parts.append(" " if piece["comment"] else piece[0])
     yield from _whole(parts)
+
+
+class _Body:
+    """The body of a function from BEGIN ATOMIC to its END: `depth` is 0 outside of it. In it only
+    CASE has an END too."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._last = ""
+
+    def take(self, word: str | None) -> None:
+        if not word:
+            return
+        word = word.upper()
+        if (self._last, word) == ("BEGIN", "ATOMIC"):
+            self.depth = 1
+        elif self.depth:
+            self.depth += {"CASE": 1, "END": -1}.get(word, 0)
+        self._last = word
 
 
 def _whole(parts: list[str]) -> Iterator[str]:

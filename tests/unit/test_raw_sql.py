@@ -17,6 +17,17 @@ TEXTS = {
         "SELECT $a$ $$; $a$",
     ],
     "SELECT 'C:\\'; SELECT 2": ["SELECT 'C:\\'", "SELECT 2"],
+    "CREATE FUNCTION f(a int) RETURNS int BEGIN /* ; */ ATOMIC SELECT 1; "
+    "SELECT CASE a WHEN 1 THEN 2 END; end; SELECT 2": [
+        "CREATE FUNCTION f(a int) RETURNS int BEGIN   ATOMIC SELECT 1; "
+        "SELECT CASE a WHEN 1 THEN 2 END; end",
+        "SELECT 2",
+    ],
+    "BEGIN; SELECT CASE WHEN true THEN 1 END; END": [
+        "BEGIN",
+        "SELECT CASE WHEN true THEN 1 END",
+        "END",
+    ],
     "": [],
 }
 
