@@ -21,7 +21,7 @@ ZanithError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -772,14 +772,17 @@ class UnknownGraphVersion(UnreadableGraph):
 class UnreadableModel(EnvironmentProblem):
     """PostgreSQL refused the DDL that Django writes for a model."""
 
-    def __init__(self, model: str, error: object) -> None:
-        self.model, self.error = model, error
+    def __init__(self, model: str, error: object, passed_over: Sequence[str] = ()) -> None:
+        """`passed_over`: statements of pending migrations that failed before, with their errors."""
+        self.model, self.error, self.passed_over = model, error, tuple(passed_over)
         self.hint = (
-            "Fix the model. If Python of a pending migration makes what it needs, create that "
-            'beforehand, or set ZANITH["SCRATCH"] to the alias or URL of a database that has it.'
+            "Fix the model, or the SQL that is to make what it needs. If a pending RunPython makes "
+            'it, set ZANITH["SCRATCH"] to the alias or URL of a database that has it, until '
+            "zanith_apply has run."
         )
         super().__init__(model)
 
     def __str__(self) -> str:
         reason = str(self.error).strip().splitlines() or ["no reason given"]
-        return f"PostgreSQL refuses the table of {self.model}: {reason[0]}"
+        table = f"PostgreSQL refuses the table of {self.model}: {reason[0]}"
+        return "\n".join((table, *(f"Failed before: {each}" for each in self.passed_over)))

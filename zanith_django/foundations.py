@@ -21,6 +21,7 @@ from zanith_django.migration import LoadedMigration
 from zanith_django.operations import Operation
 from zanith_django.raw_sql import makes_foundation, statements
 from zanith_django.schema.graph import Collation, Extension, TableName
+from zanith_django.schema.scratch import PASSED_OVER
 from zanith_django.timeline import django_order
 
 
@@ -67,16 +68,22 @@ def _collation_where_missing(collation: Collation) -> str:
 
 
 def raw_prelude_of(texts: Iterable[str]) -> list[str]:
-    """The same of SQL that an author wrote: statements that make something and touch no table. One
-    that fails is passed over; the table that needs it then shows what is missing."""
+    """The same of SQL that an author wrote: statements that make something and touch no table. What
+    exists already stays; any other error is left to the table that needs the object, which reports
+    it if it cannot be made."""
     found = (each for text in texts for each in statements(text) if makes_foundation(each))
     return [_attempted(statement) for statement in dict.fromkeys(found)]
 
 
 def _attempted(statement: str) -> str:
     body = sql.compose(
-        "BEGIN EXECUTE {statement}; EXCEPTION WHEN OTHERS THEN NULL; END",
+        "BEGIN EXECUTE {statement}; EXCEPTION "
+        "WHEN duplicate_object OR duplicate_function OR duplicate_schema OR duplicate_table "
+        "THEN NULL; "
+        "WHEN OTHERS THEN RAISE WARNING USING ERRCODE = {state}, MESSAGE = SQLERRM, "
+        "DETAIL = {statement}; END",
         statement=sql.literal(statement),
+        state=sql.literal(PASSED_OVER),
     )
     return sql.compose("DO {body}", body=sql.literal(body))
 

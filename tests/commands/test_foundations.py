@@ -97,6 +97,18 @@ def test_what_python_makes_is_named_with_a_way_out(project: BuildProject) -> Non
     assert 'set ZANITH["SCRATCH"]' in refused.stderr
 
 
+def test_sql_that_failed_is_named_with_the_table_that_needs_it(project: BuildProject) -> None:
+    shop = a_project(project, BEFORE)
+    shop.sql("CREATE COLLATION nat (provider = libc, locale = 'C')")
+    shop.write("shop/models.py", AFTER)
+    shop.write("shop/migrations/0002_change.py", MIGRATION.replace("IMMUTABLE", "FOR EVER"))
+    refused = shop.manage("zanith_generate").stderr.splitlines()
+    assert refused[0].startswith("CommandError: PostgreSQL refuses the table of shop.Thing: ")
+    assert refused[1].startswith("Failed before: CREATE FUNCTION fold(text) RETURNS text FOR EVER")
+    assert refused[1].endswith(': syntax error at or near "FOR"')
+    assert not refused[2].startswith("Failed before")  # what exists already stays, without a word
+
+
 SEVERAL = """
 from django.db import models
 

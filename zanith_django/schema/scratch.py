@@ -57,6 +57,13 @@ SELECT current_setting('server_version_num')::int,
        pg_is_in_recovery()
 """
 
+PASSED_OVER = "ZN001"
+"""SQLSTATE of the warning in which a statement of the prelude reports that it failed: its error is
+the message, the statement the detail."""
+
+SHOWN = 80
+"""How much of such a statement an error shows."""
+
 SCRATCH_HINT = (
     'Set ZANITH["SCRATCH"] to the alias or URL of a database where temporary tables may be made.'
 )
@@ -198,18 +205,36 @@ def _read_chunk(
     meanwhile: Callable[[], Meanwhile],
 ) -> tuple[Table, ...]:
     """Read a chunk in one transaction; smaller ones where the server refuses it."""
+    passed_over: list[str] = []
     try:
-        return _read_once(connection, tables, prelude, meanwhile)
+        with _noting(connection, passed_over):
+            return _read_once(connection, tables, prelude, meanwhile)
     except psycopg.Error as error:
         if connection.closed:
             raise
         if len(tables) == 1:
-            raise UnreadableModel(tables[0].label, error) from error
+            raise UnreadableModel(tables[0].label, error, passed_over) from error
         out_of_locks = isinstance(error, errors.OutOfMemory)
         size = (len(tables) + 1) // 2 if out_of_locks else 1
     parts = (tables[start : start + size] for start in range(0, len(tables), size))
     read = (_read_chunk(connection, part, prelude, meanwhile) for part in parts)
     return tuple(chain.from_iterable(read))
+
+
+@contextmanager
+def _noting(connection: Connection, passed_over: list[str]) -> Iterator[None]:
+    """Add the statements of the prelude that fail meanwhile, with their errors."""
+
+    def note(warning: errors.Diagnostic) -> None:
+        if warning.sqlstate == PASSED_OVER:
+            statement = " ".join((warning.message_detail or "").split())
+            passed_over.append(f"{statement[:SHOWN]}: {warning.message_primary}")
+
+    connection.add_notice_handler(note)
+    try:
+        yield
+    finally:
+        connection.remove_notice_handler(note)
 
 
 def _read_once(
