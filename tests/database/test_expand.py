@@ -58,6 +58,17 @@ def test_a_conversion_may_read_other_columns(place: Place) -> None:
     assert place.value("SELECT d FROM t WHERE a = 10") == "1010"
 
 
+@pytest.mark.parametrize(("kind", "value"), [("bigint", 7), ("text", "7"), ("boolean", True)])
+def test_a_default_that_the_change_does_not_name_stays(
+    place: Place, kind: str, value: object
+) -> None:
+    change = retyped(place, "d", kind)
+    place.execute("ALTER TABLE t ALTER d SET DEFAULT 7")
+    for _ in between(place, change):
+        pass
+    assert place.value("INSERT INTO t (a) VALUES (9) RETURNING d") == value
+
+
 def test_a_trigger_of_the_users_has_its_say_before_the_value_is_converted(place: Place) -> None:
     place.execute("""
         CREATE FUNCTION doubled() RETURNS trigger LANGUAGE plpgsql AS

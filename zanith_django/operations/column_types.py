@@ -142,9 +142,20 @@ class AlterColumnType(OnTable):
         if in_place or context.quiet(self.table) or not self._works_through(table):
             return None
         live = table.column(self.new.name) or self.old
-        changes = {field: getattr(self.new, field) for field in _CHANGED}
-        new = dataclasses.replace(live, **changes)
+        new = self._of(live)
         return retyping(table, live, new, self.using, self.policies, context, undo=self.undo)
+
+    def _of(self, live: Column) -> Column:
+        """The live column after the change. A default that the operation does not change stays,
+        one that no model declares too; an ALTER TYPE would keep it as well."""
+        new = dataclasses.replace(live, **{name: getattr(self.new, name) for name in _CHANGED})
+        if self.old.default != self.new.default:
+            return new
+        default = live.default
+        if default is not None and not assigns(live.type, new.type):
+            given, kind = sql.catalog_text(default), sql.catalog_text(new.type)
+            default = sql.compose("({given})::{kind}", given=given, kind=kind)
+        return dataclasses.replace(new, default=default)
 
     def _works_through(self, table: Table) -> bool:
         """Would PostgreSQL write the table anew, or its indexes? Another collation orders them,
@@ -213,7 +224,8 @@ class AlterColumnType(OnTable):
         return take_away(self.statements(context), self.tables, context)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        values = {field: getattr(self.new, field) for field in _CHANGED}
+        live = must_have(graph, self.table).column(self.new.name) or self.old
+        values = {field: getattr(self._of(live), field) for field in _CHANGED}
         graph = alter(graph, self.table, self.new.name, **values)
         for old, new in self.policies:
             graph = AlterPolicy(table=self.table, old=old, new=new).apply_to(graph)
