@@ -486,8 +486,10 @@ FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS looked_at"""
 def holds_nothing(
     connection: BaseDatabaseWrapper, drop: DropColumn | DropTable, schema: str
 ) -> bool:
-    """Is there nothing to keep: an empty table, or a column in which no row has a value other than
-    the default that it was added with?"""
+    """Is there nothing to keep: an empty table, a column in which no row has a value other than
+    the default that it was added with, or one that is generated from other columns?"""
+    if isinstance(drop, DropColumn) and drop.column.generated:
+        return True
     name = drop.table if isinstance(drop, DropColumn) else drop.table.name
     if empty_tables(connection, schema, [name]):
         return True

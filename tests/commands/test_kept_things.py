@@ -25,6 +25,7 @@ from tests.commands.test_rollback import USERS_TABLE, two_users
 from tests.project import REPOSITORY, Project
 from zanith_django.operations import (
     AddColumn,
+    AddGeneratedColumn,
     ArchiveTable,
     CreateTable,
     Operation,
@@ -301,6 +302,17 @@ def test_a_rollback_of_nothing_but_defaults_leaves_nothing_behind(copy_of: Copy)
     before = releases.live()
     column = Column("level", "integer", nullable=False, default="3")
     release(releases, "level", AddColumn(table=USERS_TABLE, column=column))
+
+    releases.project.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert releases.live() == before
+
+
+def test_a_generated_column_goes_without_consent(copy_of: Copy) -> None:
+    releases = copy_of(two_users)
+    before = releases.live()
+    column = Column("double", "integer", generated="(id * 2)")
+    release(releases, "double", AddGeneratedColumn(table=USERS_TABLE, column=column))
 
     releases.project.manage("zanith_rollback", "--steps", "1", check=True)
 
