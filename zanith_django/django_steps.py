@@ -354,6 +354,8 @@ def texts(migration: DjangoMigration, position: int) -> Iterator[str | None]:
 
 
 def _texts(operation: DjangoMigrationOperation) -> Iterator[str | None]:
+    if does_nothing(operation):
+        return
     if isinstance(operation, RunSQL):
         yield str(operation.sql)
     elif isinstance(operation, RunPython):

@@ -8,19 +8,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.apps import apps
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.operations.fields import AddField
-from django.db.migrations.operations.models import AlterModelTable, CreateModel
 from django.db.models import NOT_PROVIDED
 
 from zanith_django import sql
 from zanith_django.by_hand import added_by_hand
 from zanith_django.collisions import Collision, collisions
 from zanith_django.django_steps import can_go_back, does_nothing, has_own_apply, texts
+from zanith_django.django_tables import DjangoTables
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger import DONE, FINISHED, Ledger
 from zanith_django.live_names import as_live
@@ -29,7 +29,6 @@ from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.operations import RunPython as RunPythonStep
 from zanith_django.operations.base import Context, TableFacts, script
 from zanith_django.operations.data import RawSql
-from zanith_django.operations.tables import CreateTable
 from zanith_django.reasons import Level
 from zanith_django.risk import Assessment, assess
 from zanith_django.routing import is_for
@@ -38,6 +37,7 @@ from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.unmodelled import with_dependents
 from zanith_django.schema.values import replaced
 from zanith_django.search_path import SearchPath, found_elsewhere
+from zanith_django.table_facts import after
 from zanith_django.timeline import ADOPTED, Entry, Timeline, dotted, key_of
 from zanith_django.untouched import untouched
 
@@ -51,7 +51,7 @@ SKIPPED = "skipped"
 class PlannedStep:
     """One operation of a plan. `status` is "pending", "done" (by an earlier run that stopped
     later on), "skipped" (Django did its work already), or "elsewhere" (routers give its model to
-    another database)."""
+    another database). `texts` are what its author wrote, None what cannot be read."""
 
     number: int
     operation: Operation
@@ -61,6 +61,7 @@ class PlannedStep:
     approved: str = ""
     status: str = "pending"
     collisions: tuple[Collision, ...] = ()
+    texts: tuple[str | None, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -176,12 +177,10 @@ class _Planner:
 
     def __init__(self, database: str, context: Context, ledger: Ledger | None) -> None:
         self.database, self.context, self.ledger = database, context, ledger
-        # With a database to look at, a table that is not there can only be made by the plan.
-        self.there = frozenset(context.graph.table_names) if ledger else None
-        self.tables: dict[tuple[str, str], TableName] = {}
         self.path = SearchPath(context.elsewhere)
-        # Earlier steps whose effect only their authors know.
-        self.authors: list[RawSql | RunPythonStep | DjangoOperation] = []
+        # What authors wrote into earlier steps, whose effect only they know.
+        self.authored: list[str | None] = []
+        self.tables = _TablesOnTheWay(database, context.graph.default_schema)
 
     def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
         done = self._done(entry)
@@ -196,12 +195,13 @@ class _Planner:
                 steps.append(PlannedStep(number, operation, safe, (), status=ELSEWHERE))
                 continue
             is_done = entry.state == ADOPTED and number not in by_hand
-            context = self._seen_by(operation)
+            context = self.context
             live = as_live(operation, context.graph)
             statements = live.statements(context) if live else ()
             status = SKIPPED if is_done else done.get(number, "pending")
             waits = live is not None and status == "pending"
-            found = self._collisions(timeline, live, context) if live and waits else ()
+            found = self._collisions(live, context) if live and waits else ()
+            written_by = _texts(timeline, operation)
             step = PlannedStep(
                 number,
                 operation,
@@ -211,26 +211,25 @@ class _Planner:
                 approved=approved.get(f"{number:04d}", ""),
                 status=status,
                 collisions=found,
+                texts=written_by,
             )
             steps.append(step)
-            if waits and isinstance(operation, RawSql | RunPythonStep | DjangoOperation):
-                self.authors.append(operation)
+            if waits:
+                self.authored += written_by
             if not is_done:
-                self._fold(live or operation, fresh=fresh and step.waits)
+                runs = fresh and step.waits
+                self.context = after(context, live or operation, written_by, runs=runs)
         return PlannedMigration(entry, tuple(steps))
 
-    def _collisions(
-        self, timeline: Timeline, operation: Operation, context: Context
-    ) -> tuple[Collision, ...]:
+    def _collisions(self, operation: Operation, context: Context) -> tuple[Collision, ...]:
         """What is in the way of the step. An earlier step may take it away: then it is looked at
         again when the step is about to run."""
         found = collisions(operation, context)
-        if not self.authors or not any(collision.blocked for collision in found):
+        if not self.authored or not any(collision.blocked for collision in found):
             return found
-        texts = [text for author in self.authors for text in _texts(timeline, author)]
         return tuple(
             dataclasses.replace(collision, blocked=False, recheck=True, remedy=_LATER)
-            if collision.blocked and any(map(collision.may_go_by, texts))
+            if collision.blocked and any(map(collision.may_go_by, self.authored))
             else collision
             for collision in found
         )
@@ -246,14 +245,6 @@ class _Planner:
         graph = self.context.graph
         return added_by_hand([path.resolved(o, graph) for o in entry.migration.operations], live)
 
-    def _seen_by(self, operation: Operation) -> Context:
-        """The context, in which tables that are not there at all are fresh."""
-        there = self.there
-        absent = [name for name in operation.tables if there is not None and name not in there]
-        if not absent:
-            return self.context
-        return replaced(self.context, fresh=self.context.fresh.union(absent))
-
     def _done(self, entry: Entry) -> dict[int, str]:
         """{step: "done"} of a migration that an earlier run left half way."""
         if self.ledger is None or entry.taken_back:
@@ -268,37 +259,38 @@ class _Planner:
         migration = timeline.django(key)
         if has_own_apply(migration):
             return [_applying_itself(migration, key)]
+        tables = self.tables.before(timeline, entry)
         return [
-            django_operation(operation, key, number, self.tables)
+            django_operation(operation, key, number, tables)
             for number, operation in enumerate(migration.operations, 1)
         ]
 
-    def _fold(self, operation: Operation, *, fresh: bool) -> None:
-        """What the schema is after the operation, and which tables nobody can be using yet."""
-        graph = operation.apply_to(self.context.graph)
-        made = _made(operation) if fresh else None
-        known = self.context.fresh | {made} if made else self.context.fresh
-        self.context = replaced(self.context, graph=graph, fresh=known)
+
+class _TablesOnTheWay:
+    """The tables of Django's models just before an entry; asked in the order of the entries, and
+    only for those that Django runs."""
+
+    def __init__(self, database: str, schema: str) -> None:
+        longest = connections[database].ops.max_name_length()
+        self.tables, self.passed = DjangoTables(schema, longest), 0
+
+    def before(self, timeline: Timeline, entry: Entry) -> DjangoTables:
+        place = timeline.entries.index(entry)
+        for earlier in timeline.entries[self.passed : place]:
+            for migration in timeline.on_disk(earlier.covers):
+                self.tables.skip(migration)
+        self.passed = place + 1  # what asks moves past the entry itself
+        return self.tables
 
 
-def _texts(
-    timeline: Timeline, step: RawSql | RunPythonStep | DjangoOperation
-) -> Iterator[str | None]:
-    """What the author of a step wrote; None for what cannot be read."""
+def _texts(timeline: Timeline, step: Operation) -> tuple[str | None, ...]:
+    """What the author of a step wrote, None for what cannot be read; nothing for other steps."""
     if isinstance(step, RawSql):
-        yield step.sql
-        return
+        return (step.sql,)
+    if not isinstance(step, RunPythonStep | DjangoOperation):
+        return ()
     migration = timeline.loader.disk_migrations.get(key_of(step.migration))
-    yield from texts(migration, step.position) if migration else (None,)
-
-
-def _made(operation: Operation) -> TableName | None:
-    """The table that the operation makes, if any."""
-    if isinstance(operation, CreateTable):
-        return operation.table.name
-    if isinstance(operation, DjangoOperation) and operation.operation == "CreateModel":
-        return operation.table
-    return None
+    return tuple(texts(migration, step.position)) if migration else (None,)
 
 
 def _rows(operation: Operation, context: Context) -> int:
@@ -313,20 +305,24 @@ def django_operation(
     operation: DjangoMigrationOperation,
     key: tuple[str, str],
     position: int,
-    tables: dict[tuple[str, str], TableName],
+    tables: DjangoTables,
 ) -> DjangoOperation:
-    """An operation of a Django migration as a value; `tables` remembers names of tables."""
+    """An operation of a Django migration as a value; `tables` moves past it."""
     inner = _inner(operation)
+    name = "" if inner is None or isinstance(inner, RunPython | RunSQL) else _model_name(inner)
+    table = tables.table(key[0], name)
+    moves = tables.take(key[0], operation)
     return DjangoOperation(
         migration=dotted(key),
         position=position,
         operation=type(inner or operation).__name__,
         description=operation.describe(),
-        table=_table(inner, key[0], tables) if inner else None,
+        table=table or tables.table(key[0], name),
         required=isinstance(inner, AddField) and _required(inner),
         reversible=operation.reversible,
         state_only=inner is None or does_nothing(inner),
         model=_model(inner, key[0]) if inner else "",
+        moves=moves,
     )
 
 
@@ -367,33 +363,6 @@ def _model(operation: DjangoMigrationOperation, app_label: str) -> str:
         return ""
     name = _model_name(operation)
     return f"{app_label}.{name}" if name else ""
-
-
-def _table(
-    operation: DjangoMigrationOperation,
-    app_label: str,
-    tables: dict[tuple[str, str], TableName],
-) -> TableName | None:
-    """The table of the model that the operation names: as this plan named it, else as today."""
-    name = _model_name(operation)
-    if not name or isinstance(operation, RunPython | RunSQL):
-        return None
-    key = (app_label, name.lower())
-    if isinstance(operation, CreateModel):
-        given = operation.options.get("db_table") or f"{app_label}_{name.lower()}"
-        tables[key] = TableName("", given)
-    elif isinstance(operation, AlterModelTable) and operation.table:
-        old = tables.get(key)
-        tables[key] = TableName("", operation.table)
-        return old or tables[key]
-    return tables.get(key) or _table_today(app_label, name)
-
-
-def _table_today(app_label: str, name: str) -> TableName:
-    try:
-        return TableName("", apps.get_model(app_label, name)._meta.db_table)
-    except (LookupError, ValueError):
-        return TableName("", f"{app_label}_{name.lower()}")
 
 
 # --- what is known of the live database ----------------------------------------------------------

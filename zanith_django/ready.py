@@ -15,7 +15,6 @@ from zanith_django.execute import Executor, Finish, StepRun, Work
 from zanith_django.ledger import Ledger, StepRow, turning
 from zanith_django.live_names import as_live
 from zanith_django.operations.base import Context, Operation, Statement, script
-from zanith_django.operations.tables import CreateTable
 from zanith_django.plan import (
     PlannedMigration,
     PlannedStep,
@@ -24,6 +23,7 @@ from zanith_django.plan import (
 )
 from zanith_django.schema.graph import TableName
 from zanith_django.schema.values import replaced
+from zanith_django.table_facts import after
 from zanith_django.undo import stood_before
 
 # Steps that go to the server together, at most, and the seconds that they may take.
@@ -135,14 +135,12 @@ class Readier:
         )
         finish = self._finish(operation, statements, row, context, then)
         work = self.executor.ready(run, statements, finish)
+        if operation:  # what was seen under a name is not what has the name then
+            self.occupied.difference_update(*((m.old, m.new) for m in operation.moves))
         return Ready(
             work,
             quick=bool(work.text) and not any(_takes_time(s, context) for s in statements),
-            after=replaced(
-                context,
-                graph=operation.apply_to(context.graph) if operation else context.graph,
-                fresh=context.fresh | _made(step.operation),
-            ),
+            after=after(context, operation, step.texts) if operation else context,
         )
 
     def _finish(
@@ -190,12 +188,9 @@ class Readier:
         return dataclasses.replace(context, empty=empty)
 
     def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
-        known = (self.occupied, _made(operation), context.fresh)
+        created = {move.new for move in operation.moves if move.old is None}
+        known = (self.occupied, created, context.fresh)
         return [name for name in operation.tables if not any(name in these for these in known)]
-
-
-def _made(operation: Operation) -> frozenset[TableName]:
-    return frozenset([operation.table.name] if isinstance(operation, CreateTable) else [])
 
 
 def _takes_time(statement: Statement, context: Context) -> bool:

@@ -36,6 +36,7 @@ from zanith_django.operations.kept import (
     note_column,
     refuse_dropping,
 )
+from zanith_django.operations.moves import TableMove
 from zanith_django.operations.policies import DropPolicy
 from zanith_django.operations.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.scaffold import take_away
@@ -557,6 +558,10 @@ class ArchiveTable(OnWholeTable, _Archiving):
                 f"{table.name} has no primary key or unique NOT NULL columns",
                 "Add a primary key first, or soft-drop it: softDropTable needs no key.",
             )
+
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        return (TableMove(old=self.table.name),)
 
     def describe(self) -> str:
         return f"archive table {self.table.name} (its rows are kept in {KEPT_SCHEMA})"

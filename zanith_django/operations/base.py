@@ -10,6 +10,7 @@ from typing import Any, ClassVar, LiteralString
 
 from zanith_django import sql
 from zanith_django.locks import Lock
+from zanith_django.operations.moves import TableMove
 from zanith_django.operations.touches import Touch
 from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, encode
 
@@ -34,9 +35,11 @@ class TableFacts:
 class Context:
     """What an operation may know when it says its SQL and its reasons.
 
-    `graph` is the schema just before the operation. `fresh` holds tables that the same plan made,
-    `empty` those that hold no row now; everything else counts as populated and in use.
-    `elsewhere` are tables that an unqualified name finds in a later schema of the search path.
+    `graph` is the schema just before the operation. `fresh` holds tables that a step of the same
+    plan created and that no step has filled since, `empty` those that hold no row; everything else
+    counts as populated and in use. `labels` are the models of tables that steps created or renamed.
+    `table_facts.after` moves all of these along. `elsewhere` are tables that an unqualified name
+    finds in a later schema of the search path.
     """
 
     server_version: int = 150000
@@ -45,6 +48,7 @@ class Context:
     fresh: frozenset[TableName] = frozenset()
     empty: frozenset[TableName] = frozenset()
     facts: Mapping[TableName, TableFacts] = field(default_factory=dict)
+    labels: Mapping[TableName, str] = field(default_factory=dict)
     migration_id: str = ""
     elsewhere: Mapping[str, TableName] = field(default_factory=dict)
 
@@ -195,6 +199,11 @@ class Operation:
     def tables(self) -> tuple[TableName, ...]:
         """The tables whose data or definition it touches."""
         raise NotImplementedError
+
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        """The tables that it creates, renames or ends, in order."""
+        return ()
 
     def describe(self) -> str:
         """One line for people, without a full stop."""

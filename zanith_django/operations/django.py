@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Operation, Statement
+from zanith_django.operations.moves import TableMove
 from zanith_django.schema.graph import SchemaGraph, TableName
 
 # What Django's own SQL for an operation class does to a populated table.
@@ -45,7 +46,8 @@ _REASONS: dict[str, tuple[str, ...]] = {
 class DjangoOperation(Operation):
     """The operation at `position` of `migration` ("auth.0012_alter…"), run by Django.
 
-    `operation` is its class name; `table` the table of the model that it names, where it does.
+    `operation` is its class name; `table` the table of the model that it names, where it does;
+    `moves` the tables that it creates, renames or ends.
     """
 
     kind = "djangoOperation"
@@ -58,6 +60,7 @@ class DjangoOperation(Operation):
     reversible: bool = True
     state_only: bool = False
     model: str = ""
+    moves: tuple[TableMove, ...] = ()
 
     @property
     def target(self) -> str:

@@ -33,6 +33,7 @@ from zanith_django.operations.kept import (
     renamed_indexes,
     typed,
 )
+from zanith_django.operations.moves import TableMove
 from zanith_django.operations.policies import DropPolicy
 from zanith_django.operations.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.sequences import (
@@ -234,6 +235,10 @@ class SoftDropTable(OnWholeTable):
 
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("soft_drop_table", self.target)
+
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        return (TableMove(old=self.table.name),)
 
     def describe(self) -> str:
         return f"soft-drop table {self.table.name} (its rows are kept)"

@@ -34,6 +34,7 @@ from zanith_django.operations.constraints import AddCheck, AddExclusion, AddFore
 from zanith_django.operations.dependents import move_trigger
 from zanith_django.operations.index_options import option_changes
 from zanith_django.operations.indexes import AddIndex, comment_on_index
+from zanith_django.operations.moves import TableMove
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.schema.graph import (
@@ -62,6 +63,10 @@ class CreateTable(Operation):
     def tables(self) -> tuple[TableName, ...]:
         others = (key.references for key in self.table.foreign_keys)
         return tuple(dict.fromkeys((self.table.name, *others)))
+
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        return (TableMove(new=self.table.name),)
 
     def describe(self) -> str:
         table = self.table
@@ -137,6 +142,10 @@ class DropTable(Operation):
         others = (key.references for key in self.table.foreign_keys)
         return tuple(dict.fromkeys((self.table.name, *others)))
 
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        return (TableMove(old=self.table.name),)
+
     def describe(self) -> str:
         return f"drop table {self.table.name}"
 
@@ -177,6 +186,10 @@ class RenameTable(Operation):
     @property
     def tables(self) -> tuple[TableName, ...]:
         return (self.old,)
+
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        return (TableMove(self.old, self.new),)
 
     def describe(self) -> str:
         return f"rename table {self.old} to {self.new}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.apps.registry import apps as global_apps
 from django.conf import settings
-from django.db.backends.utils import truncate_name
+from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.migrations.state import ModelState, ProjectState, StateApps
 from django.db.migrations.utils import get_references, resolve_relation
 from django.db.models import Field, Model
@@ -134,6 +134,19 @@ def db_table_of(state: ModelState, longest: int | None) -> str:
     """`db_table`, or the name that Django gives in its place, of at most `longest` letters."""
     default = truncate_name(f"{state.app_label}_{state.name_lower}", longest)
     return str(state.options.get("db_table") or default)
+
+
+def tables_of(state: ModelState, longest: int | None) -> dict[str, str]:
+    """`db_table` of a model under "", of its automatic many-to-many tables under their fields."""
+    if not has_own_table(state):
+        return {}
+    own = db_table_of(state, longest)
+    automatic = {
+        name: str(field.db_table or truncate_name(f"{strip_quotes(own)}_{name}", longest))  # type: ignore[attr-defined]  # of many-to-many fields alone
+        for name, field in state.fields.items()
+        if field.many_to_many and not _has_through(field)
+    }
+    return {"": own, **automatic}
 
 
 # --- which models a render needs, and how much of each ----------------------------------------

@@ -1,0 +1,16 @@
+"""What an operation does to the names of tables: it creates, renames or ends them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zanith_django.schema.graph import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class TableMove:
+    """One table that gets another name. `old` is None for one that is created, `new` for one that
+    ends: a table that is kept under a name of ours has ended too."""
+
+    old: TableName | None = None
+    new: TableName | None = None
