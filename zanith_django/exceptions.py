@@ -4,9 +4,9 @@ ZanithError
 ├── Refusal              exit 1: the answer is no
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
-│   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotDrop,
-│   │   CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk, RenameUnanswered,
-│   │   DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
+│   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotAlter,
+│   │   CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
+│   │   RenameUnanswered, DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
 ├── UsageError           exit 2: what was typed is wrong
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
@@ -268,6 +268,22 @@ class CannotDrop(Refusal):
 
     def __str__(self) -> str:
         return f"{self.target} cannot be dropped: {self.why}."
+
+
+class CannotAlter(Refusal):
+    def __init__(self, field: str, migration: str) -> None:
+        self.field, self.migration = field, migration
+        self.hint = (
+            "Remove the field and add the new one in that migration; to keep the rows, create "
+            "the through model on the old table in state_operations."
+        )
+        super().__init__(field, migration)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.migration} alters {self.field} to or from a many-to-many field, or adds or "
+            "removes its through model: Django refuses to run that."
+        )
 
 
 class CannotRestore(Refusal):

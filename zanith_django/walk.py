@@ -48,7 +48,7 @@ from zanith_django.django_steps import (
     reaching_database,
     title,
 )
-from zanith_django.exceptions import CannotDrop
+from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
 from zanith_django.identities import Carried, Identities, own_fields
 from zanith_django.operations import Operation
@@ -64,6 +64,7 @@ from zanith_django.schema.states import (
     db_table_of,
     has_own_table,
     render,
+    storage_of,
     with_referrers,
 )
 from zanith_django.timeline import dotted
@@ -139,6 +140,8 @@ class Walk:
     def _move_tables(self, operation: DjangoOperation, app_label: str, work: _Work | None) -> None:
         if isinstance(operation, CreateModel):
             self._leave((app_label, operation.name_lower), work)
+        if isinstance(operation, AlterField) and work:
+            self._refuse_other_storage(operation, work.migration)
         try:
             self._forward(operation, app_label)
         except (KeyError, FieldDoesNotExist):
@@ -149,6 +152,14 @@ class Walk:
             self._forward(operation, app_label)
         if work:
             work.segment.note(app_label, operation)
+
+    def _refuse_other_storage(self, operation: AlterField, migration: DjangoMigration) -> None:
+        """Django's schema editor raises `ValueError` for it; the difference would drop a table."""
+        model = self.tables.models.get((migration.app_label, operation.model_name_lower))
+        old = model.fields.get(operation.name) if model else None
+        if old is not None and storage_of(old) is not storage_of(operation.field):
+            label = f"{migration.app_label}.{operation.model_name}.{operation.name}"
+            raise CannotAlter(label, dotted((migration.app_label, migration.name)))
 
     def _forward(self, operation: DjangoOperation, app_label: str) -> None:
         """Move the tables past an operation that reaches them."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, models
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.migration import Migration
+from django.db.migrations.operations import AddField, AlterField, CreateModel
 from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.migrations.state import ProjectState
+from django.db.models import Field
 from pytest_django import DjangoDbBlocker
 
 from tests.database.declared import connect
@@ -29,7 +32,7 @@ from tests.roundtrip.test_against_django import (
 )
 from tests.servers import Database, Server
 from zanith_django.diff import SOFT
-from zanith_django.exceptions import CannotDrop
+from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.schema.equality import as_declared
 from zanith_django.walk import Walk
@@ -143,3 +146,45 @@ def test_random_operations_do_what_they_do_in_django(
     check(
         connection, database, [changed("one", operations[:half]), changed("two", operations[half:])]
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (models.ManyToManyField(f"{APP}.Tag"), models.IntegerField(null=True)),
+        (models.IntegerField(null=True), models.ManyToManyField(f"{APP}.Tag")),
+        (
+            models.ManyToManyField(f"{APP}.Tag"),
+            models.ManyToManyField(f"{APP}.Tag", through=f"{APP}.Link"),
+        ),
+        (
+            models.ManyToManyField(f"{APP}.Tag", through=f"{APP}.Link"),
+            models.ManyToManyField(f"{APP}.Tag"),
+        ),
+    ],
+)
+def test_what_django_refuses_to_alter_is_refused_before_a_file_is_written(
+    connection: DatabaseWrapper, old: Field[Any, Any], new: Field[Any, Any]
+) -> None:
+    owner = f"{APP}.Owner"
+    walk = Walk(connection, SOFT)
+    walk.skip(
+        changed(
+            "0001_first",
+            [
+                CreateModel("Tag", [("id", models.BigAutoField(primary_key=True))]),
+                CreateModel("Owner", [("id", models.BigAutoField(primary_key=True))]),
+                CreateModel(
+                    "Link",
+                    [
+                        ("id", models.BigAutoField(primary_key=True)),
+                        ("tag", models.ForeignKey(f"{APP}.Tag", models.CASCADE)),
+                        ("owner", models.ForeignKey(owner, models.CASCADE)),
+                    ],
+                ),
+                AddField("Owner", "tags", old),
+            ],
+        )
+    )
+    with pytest.raises(CannotAlter, match=f"{owner}.tags"):
+        walk.operations(changed("0002_next", [AlterField("Owner", "tags", new)]))

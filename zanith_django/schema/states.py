@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from django.apps.registry import apps as global_apps
@@ -231,6 +232,20 @@ def _has_through(field: Field[Any, Any]) -> bool:
         return False
     through = getattr(field.remote_field, "through", None)
     return isinstance(through, str) or (through is not None and not through._meta.auto_created)
+
+
+class Storage(Enum):
+    """What holds the values of a field."""
+
+    COLUMN = "a column"
+    AUTOMATIC_TABLE = "a many-to-many table of its own"
+    THROUGH = "the table of a through model"
+
+
+def storage_of(field: Field[Any, Any]) -> Storage:
+    if not field.many_to_many:
+        return Storage.COLUMN
+    return Storage.THROUGH if _has_through(field) else Storage.AUTOMATIC_TABLE
 
 
 def _readable(model: ModelState) -> ModelState:
