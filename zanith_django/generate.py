@@ -110,7 +110,9 @@ def _walked(
         if key not in wanted:
             walk.skip(migration)
         names = walk.take_names()
-        if key not in timeline.loader.applied_migrations:
+        if key in timeline.loader.applied_migrations:
+            pending.happened(names)
+        else:
             pending.follow(key[0], names, strict=key in wanted)
         if key in wanted:
             yield key, operations
@@ -120,16 +122,23 @@ def _walked(
 
 
 class _PendingTables:
-    """Tables that pending migrations make: none of them may exist yet."""
+    """Tables that pending migrations make: none of them may exist yet, unless an applied migration
+    dropped it, and zanith_recover brought it back."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self._exist: dict[str, bool] = {}
+        self._dropped: set[str] = set()
+
+    def happened(self, names: Iterable[tuple[str, bool]]) -> None:
+        """In applied migrations."""
+        for db_table, comes in names:
+            (self._dropped.discard if comes else self._dropped.add)(db_table)
 
     def follow(self, app_label: str, names: Iterable[tuple[str, bool]], *, strict: bool) -> None:
         """`names` come (True) or go. Raises `NotAdopted` if `strict`."""
         for db_table, comes in names:
-            if strict and comes and self._exists(db_table):
+            if strict and comes and db_table not in self._dropped and self._exists(db_table):
                 raise NotAdopted(db_table, app_label)
             self._exist[db_table] = comes
 

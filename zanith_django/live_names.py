@@ -21,6 +21,7 @@ from zanith_django.operations import (
     AlterPrimaryKey,
     ArchiveColumn,
     ArchiveTable,
+    CreateTable,
     DropCheck,
     DropExclusion,
     DropForeignKey,
@@ -69,6 +70,8 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
     if isinstance(operation, SoftDropTable | ArchiveTable):
         table = graph.table(operation.table.name)
         return dataclasses.replace(operation, table=table) if table else operation
+    if isinstance(operation, CreateTable):
+        return None if _is_there(operation.table, graph) else operation
     found = graph.table(operation.table) if isinstance(operation, OnTable) else None
     if found is None:
         return operation
@@ -86,6 +89,20 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
     if isinstance(operation, AlterPrimaryKey) and operation.old:
         return dataclasses.replace(operation, old=found.primary_key)
     return operation
+
+
+def has_already(operation: Operation, graph: SchemaGraph) -> bool:
+    """What the operation adds is in this schema exactly so."""
+    return isinstance(operation, CreateTable | _Add) and as_live(operation, graph) is None
+
+
+def _is_there(wanted: Table, graph: SchemaGraph) -> bool:
+    """Exactly this table, as zanith_recover brought it back: it is taken with its rows."""
+    live = graph.table(wanted.name)
+    if live is None or {item.name for item in live.columns} != {c.name for c in wanted.columns}:
+        return False
+    alone, declared = SchemaGraph(tables=(live,)), SchemaGraph(tables=(wanted,))
+    return as_declared(alone, declared).live.tables == declared.tables
 
 
 def _whole_column(

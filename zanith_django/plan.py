@@ -217,7 +217,7 @@ class _Planner:
             if waits:
                 self.authored += written_by
             if not is_done:
-                runs = fresh and step.waits
+                runs = fresh and step.waits and live is not None
                 self.context = after(context, live or operation, written_by, runs=runs)
         return PlannedMigration(entry, tuple(steps))
 

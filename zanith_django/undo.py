@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,7 +28,7 @@ from zanith_django.ledger import (
     StepRow,
     step_id,
 )
-from zanith_django.live_names import as_live
+from zanith_django.live_names import as_live, has_already
 from zanith_django.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.obstacles import Rows
 from zanith_django.operations import (
@@ -51,8 +52,8 @@ from zanith_django.operations import (
     SoftDropTable,
     SplitColumn,
 )
-from zanith_django.operations.base import Context, Statement
-from zanith_django.operations.completion import completion
+from zanith_django.operations.base import Context, Statement, must_have
+from zanith_django.operations.completion import completion, returned
 from zanith_django.operations.rebuild import SWAP
 from zanith_django.operations.restored import is_restored
 from zanith_django.operations.rewrites import volatile
@@ -232,6 +233,7 @@ class Planner:
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
         self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
+        self._found: dict[str, tuple[SchemaGraph, ...]] = {}
 
     def plan(self, files: Sequence[LoadedMigration]) -> Iterator[UndoMigration]:
         applied = self.ledger.applied()
@@ -281,8 +283,11 @@ class Planner:
             return self._stopped(file, row, operation, context)
         inverse = operation.inverse()
         inverse = self.path.resolved(inverse, self.graph) if inverse else None
-        if operation.passed_over:
+        found = self._found_by(file, number)
+        if operation.passed_over or (found and has_already(operation, found)):
             return UndoStep(row, operation, None)
+        if found and isinstance(operation, AddColumn) and operation.adopts(found):
+            return UndoStep(row, operation, self._given_back(operation, found))
         if inverse is None or "irreversible" in operation.reasons(context):
             if not _goes_with(operation, file.operations[: number - 1]):
                 raise CannotUndo(name, *_why_not(operation))
@@ -305,6 +310,27 @@ class Planner:
         if soft and isinstance(live, DropColumn | DropTable):
             return UndoStep(row, operation, soft, artifact, hard=live)
         return UndoStep(row, operation, live, artifact)
+
+    def _found_by(self, file: LoadedMigration, number: int) -> SchemaGraph | None:
+        """The schema that the step of this number found when it ran."""
+        if file.id not in self._found:
+            data = self.ledger.snapshot(file.id, "before")
+            start = SchemaGraph.from_json(data) if data else None
+            self._found[file.id] = _folded(start, file.operations) if start else ()
+        graphs = self._found[file.id]
+        return graphs[number - 1] if graphs else None
+
+    def _given_back(self, operation: AddColumn, found: SchemaGraph) -> Operation:
+        """What makes a column that zanith_recover brought back, and the step took over, as it was
+        before the step: no model has it, and NULL is allowed if it was."""
+        before, now = (
+            must_have(g, operation.table).column(operation.column.name) for g in (found, self.graph)
+        )
+        if before is None or now is None:
+            raise CannotUndo(operation.target, "the column is gone", "Bring it back first.")
+        given = returned(operation.table, before, now)
+        self.graph = given.apply_to(self.graph)
+        return given
 
     def _place(self, name: str, artifact: ArtifactRow) -> Place:
         place = locate(self.connection, artifact)
@@ -512,6 +538,11 @@ def holds_nothing(
     with connection.cursor() as cursor:
         cursor.execute(text)
         return bool(cursor.fetchone()[0])
+
+
+def _folded(start: SchemaGraph, operations: Iterable[Operation]) -> tuple[SchemaGraph, ...]:
+    """The schema before each of the operations, and after the last."""
+    return tuple(accumulate(operations, lambda graph, each: each.apply_to(graph), initial=start))
 
 
 def _began(row: StepRow | None) -> bool:

@@ -76,9 +76,16 @@ class AddColumn(OnTable):
     def own_sql(self) -> bool:
         return self.default is None
 
+    def adopts(self, graph: SchemaGraph) -> bool:
+        """The column is in this schema, as zanith_recover brought it back."""
+        return self._restored(graph) is not None
+
     def _there(self, context: Context) -> Column | None:
+        return self._restored(context.graph)
+
+    def _restored(self, graph: SchemaGraph) -> Column | None:
         """The column that zanith_recover brought back before a model had it again."""
-        column = must_have(context.graph, self.table).column(self.column.name)
+        column = must_have(graph, self.table).column(self.column.name)
         return (
             column if column and is_restored(column) and column.type == self.column.type else None
         )

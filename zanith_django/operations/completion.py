@@ -1,4 +1,4 @@
-"""What a restore left off, because rows did not allow it, added afterwards."""
+"""What a restore left off, added afterwards; and a restored column that no model has any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.operations.base import Context, OnTable, Operation, Statement
-from zanith_django.operations.columns import AlterColumnNullable
+from zanith_django.operations.columns import AlterColumnDefault, AlterColumnNullable
 from zanith_django.operations.constraints import (
     AddCheck,
     AddExclusion,
@@ -19,7 +19,8 @@ from zanith_django.operations.constraints import (
 from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.policies import CreatePolicy
 from zanith_django.operations.restores import RestoreColumn, RestoreTable
-from zanith_django.schema.graph import SchemaGraph, Table, TableName
+from zanith_django.operations.tables import SetComment
+from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
 
 _PARTS: dict[str, tuple[type[Operation], str]] = {
     "checks": (AddCheck, "check"),
@@ -86,6 +87,20 @@ def completion(restore: RestoreColumn | RestoreTable, graph: SchemaGraph) -> Com
         demanded = demanded.with_item(part, item)
     steps = tuple(step for _, _, step in found)
     return Completion(table=name, steps=steps, demanded=demanded) if steps else None
+
+
+def returned(table: TableName, before: Column, now: Column) -> Completion:
+    """A column as it was before a model took it over: its values stay."""
+    steps: list[Operation] = []
+    if before.nullable != now.nullable:
+        steps.append(AlterColumnNullable(table=table, column=now.name, nullable=before.nullable))
+    if before.default != now.default:
+        change = AlterColumnDefault(
+            table=table, column=now.name, old=now.default, new=before.default
+        )
+        steps.append(change)
+    comment = SetComment(table=table, column=now.name, old=now.comment, new=before.comment)
+    return Completion(table=table, steps=(*steps, comment), demanded=Table(table))
 
 
 # (part of a table, the item as it is to be, the operation that makes it so)
