@@ -13,13 +13,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django import sql
 from zanith_django.exceptions import UnknownArtifact
 from zanith_django.keeping import Place, Restoring
-from zanith_django.ledger import ArtifactRow, Ledger
+from zanith_django.ledger import DONE, ArtifactRow, Ledger
+from zanith_django.migration import RECOVER_PREFIX
 from zanith_django.obstacles import Obstacle, Rows
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.archives import content, pinned_spelling
 from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
 from zanith_django.operations.journal import same_key
 from zanith_django.schema.graph import SchemaGraph, Table, TableName
+
+PURGE = "purge"
+"""The kind of the step that lets an artifact go."""
 
 
 def find(ledger: Ledger, name: str, *, column: bool | None = None) -> ArtifactRow:
@@ -45,6 +49,13 @@ def older_than(ledger: Ledger, age: timedelta) -> list[ArtifactRow]:
     oldest = datetime.now(UTC) - age
     rows = [row for row in ledger.artifacts() if row.expires_at is None]
     return [row for row in reversed(rows) if row.created_at < oldest]
+
+
+def was_purged(ledger: Ledger, artifact: ArtifactRow) -> bool:
+    """The last that zanith_recover did with it."""
+    latest = ledger.latest(f"{RECOVER_PREFIX}{artifact.id}")
+    last = latest[max(latest)] if latest else None
+    return last is not None and last.operation_kind == PURGE and last.status == DONE
 
 
 # --- what stands in the way ----------------------------------------------------------------------

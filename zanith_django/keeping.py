@@ -21,10 +21,18 @@ from zanith_django import sql
 from zanith_django.exceptions import ArtifactForged, CannotRestore
 from zanith_django.ledger import ArtifactRow
 from zanith_django.operations import RestoreColumn, RestoreTable
-from zanith_django.operations.base import KEPT_SCHEMA, NOTE, Artifact, dropped_name, from_data
+from zanith_django.operations.base import (
+    KEPT_SCHEMA,
+    NOTE,
+    Artifact,
+    dropped_name,
+    from_data,
+    own_name,
+)
+from zanith_django.operations.dependents import renamed_in
 from zanith_django.operations.kept import archive_name, note_column
 from zanith_django.operations.restored import restored_comment
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.schema.graph import ForeignKey, SchemaGraph, TableName
 
 Restoring = RestoreColumn | RestoreTable
 
@@ -67,6 +75,12 @@ SELECT a.attname, d.description FROM pg_catalog.pg_description d
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
 WHERE d.classoid = 'pg_catalog.pg_class'::regclass AND d.objoid = {table}::regclass
   AND starts_with(d.description, {note})"""
+
+_COLUMNS = """\
+SELECT attnum, attname FROM pg_catalog.pg_attribute
+WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped
+  AND NOT starts_with(attname, '_zanith_')
+  AND (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) = {database}"""
 
 _RENAMED = """\
 SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
@@ -172,11 +186,17 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
     names = {str(name): str(sql.table(name, schema)) for name in operation.tables}
     rows = _rows(connection, sql.compose(_TABLES, names=sql.literal([*names.values()])))
     oids = {spelled: oid for spelled, oid, _ in rows if oid}
+    here = rows[0][2]
     note = {
         "artifact": artifact.id,
         "restore": restore,
-        "database": rows[0][2],
+        "database": here,
         "tables": {name: oids[spelled] for name, spelled in names.items() if spelled in oids},
+        "columns": {
+            name: {column: number for number, column in _columns(connection, oids[spelled], here)}
+            for name, spelled in names.items()
+            if spelled in oids
+        },
     }
     in_table = artifact.type == "soft_drop_column"
     table = artifact.table if in_table else TableName.of(artifact.physical_name)
@@ -285,7 +305,8 @@ def definition(
     own = operation.table if isinstance(operation, RestoreColumn) else None
     if own and own not in graph and not artifact.archived and not place.aside:
         names[own] = _named(place.table, graph)
-    renamed = _with_tables(operation, names)
+    renamed = _with_columns(connection, operation, place, names, graph)
+    renamed = _with_tables(renamed, names)
     assert isinstance(renamed, RestoreColumn | RestoreTable)
     if isinstance(renamed, RestoreColumn) and not artifact.archived:
         return dataclasses.replace(renamed, lost=_lost_indexes(connection, renamed, place))
@@ -304,6 +325,71 @@ def _renamed(
     for schema, table in _rows(connection, text):
         return _named(TableName(schema, table), graph)
     return None
+
+
+def _with_columns(
+    connection: BaseDatabaseWrapper,
+    operation: Restoring,
+    place: Place,
+    names: Mapping[TableName, TableName],
+    graph: SchemaGraph,
+) -> Restoring:
+    """The same with columns that were renamed since by their present names in what depends on
+    them. `names` are those of renamed tables."""
+    for name in operation.tables:
+        live = graph.table(names.get(name, name))
+        known = place.note.get("columns", {}).get(str(name), {})
+        oid, database = place.note.get("tables", {}).get(str(name)), place.note.get("database")
+        if live is None or not isinstance(oid, int) or not isinstance(database, int):
+            continue
+        there = {column.name for column in live.columns}
+        found = dict(_columns(connection, oid, database))
+        # Of a rollback, the graph is what steps that are undone before will make of it.
+        exact = there == set(found.values())
+        moved = {
+            old: found[number]
+            for old, number in known.items()
+            if found.get(number, old) != old and (exact or old not in there)
+        }
+        for old, new in _one_by_one(moved):
+            operation = _with_column(operation, name, old, new)
+    return operation
+
+
+def _columns(connection: BaseDatabaseWrapper, oid: int, database: int) -> list[tuple[Any, ...]]:
+    """(number, name) of each column; of a table of another database none."""
+    text = sql.compose(_COLUMNS, oid=sql.literal(oid), database=sql.literal(database))
+    return _rows(connection, text)
+
+
+def _one_by_one(moved: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Renames by way of names that no column has: two columns may have swapped theirs."""
+    aside = {old: own_name("renamed", old) for old in moved}
+    return [*aside.items(), *((aside[old], new) for old, new in moved.items())]
+
+
+def _with_column(operation: Restoring, table: TableName, old: str, new: str) -> Restoring:
+    """The same with a column of `table` spelled `new` in what depends on it."""
+
+    def key(item: ForeignKey) -> ForeignKey:
+        if item.references != table:
+            return item
+        columns = tuple(new if name == old else name for name in item.referenced_columns)
+        return dataclasses.replace(item, referenced_columns=columns)
+
+    if isinstance(operation, RestoreTable):
+        keys = tuple(map(key, operation.table.foreign_keys))
+        return dataclasses.replace(
+            operation, table=dataclasses.replace(operation.table, foreign_keys=keys)
+        )
+    parts = operation.dependents
+    if operation.table == table:
+        parts = {
+            part: tuple(renamed_in(item, table.name, old, new) for item in items)
+            for part, items in parts.items()
+        }
+    parts["foreign_keys"] = tuple(map(key, parts["foreign_keys"]))
+    return dataclasses.replace(operation, **parts)
 
 
 def _named(table: TableName, graph: SchemaGraph) -> TableName:

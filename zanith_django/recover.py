@@ -15,12 +15,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import sql
 from zanith_django.artifacts import (
+    PURGE,
     archive_changed,
     as_rows_allow,
     blocked,
     find,
     older_than,
     rows_in_the_way,
+    was_purged,
 )
 from zanith_django.audit import INTERRUPTED, about, failing, mark_failed, working_session
 from zanith_django.backfill import Progress
@@ -67,7 +69,7 @@ from zanith_django.risk import assess
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.session import server_version
 
-PURGE, RESEED = "purge", "reseed"
+RESEED = "reseed"
 
 
 def silent(words: str) -> None:
@@ -377,8 +379,7 @@ class _Work:
         return row.source_table, f"{row.source_schema}.{row.source_table}"
 
     def refuse_purged(self) -> None:
-        last = self._last()
-        if last and last.operation_kind == PURGE and last.status == DONE:
+        if was_purged(self.ledger, self.artifact):
             when = f"{self.artifact.expires_at:%Y-%m-%d}"
             raise CannotRestore(
                 self.artifact.id, f"it was purged on {when}", "Only a backup can bring it back."

@@ -101,8 +101,11 @@ class Reporter:
     def staying(self, labels: Sequence[str]) -> None:
         """Of these apps Django ran newer migrations, which stay."""
 
-    def may_set_aside(self, targets: Sequence[str]) -> bool:
-        """These columns and tables are about to be hidden, with their values: is that meant?"""
+    def setting_aside(self, targets: Sequence[str]) -> None:
+        """These columns and tables are about to be hidden, with their values."""
+
+    def may_set_aside(self) -> bool:
+        """May they be hidden?"""
         return True
 
     def migration_started(self, migration: UndoMigration) -> None:
@@ -156,27 +159,40 @@ class _Run:
         refuse_needed(self.timeline, files)
         refuse_half_applied(self.ledger, files)
         graph = live_graph(self.connection)
-        softly = self.options.drop == SOFT
-        planner = Planner(self.connection, self.ledger, graph, softly=softly)
+        planner = self._planner(graph)
         undone = [*planner.plan(files)]
         self.reporter.staying(staying(self.timeline, self.ledger, files, to=self.options.to))
+        aside = [step.operation.target for step in self._keeping(undone, graph.default_schema)]
+        if aside:
+            self.reporter.setting_aside(aside)
         if self.options.dry_run:
             self._show(undone, graph)
             return Outcome(0, 0, 0)
         self._refuse_loss(undone, graph.default_schema)
-        aside = [step.operation.target for step in self._keeping(undone, graph.default_schema)]
-        if aside and not self.reporter.may_set_aside(aside):
+        if aside and not self.reporter.may_set_aside():
             raise InvalidArgument("Nothing was rolled back.", NOT_MEANT)
         signals = _Signals(self.connection, self.timeline, self.options.verbosity)
         if undone:
             if self.options.count:
                 self.ledger.plan_rollback(self.options.count, [file.id for file in files])
             signals.before(undone)
-        steps = sum(self._undo(migration, signals) for migration in undone)
+        steps = 0
+        for migration in undone:
+            # SQL and Python that were undone before it may have moved what it finds.
+            known = migration is undone[0] or not planner.texts
+            steps += self._undo(migration if known else self._as_now(migration), signals)
         if undone:
             signals.after(undone)
         self.ledger.end_rollback()
         return Outcome(len(undone), steps, time.monotonic() - started)
+
+    def _planner(self, graph: SchemaGraph) -> Planner:
+        softly = self.options.drop == SOFT
+        return Planner(self.connection, self.ledger, graph, softly=softly)
+
+    def _as_now(self, migration: UndoMigration) -> UndoMigration:
+        (now,) = self._planner(live_graph(self.connection)).plan([migration.file])
+        return now
 
     def _keeping(self, undone: Iterable[UndoMigration], schema: str) -> Iterator[UndoStep]:
         """Steps that will set something aside, as far as can be told before others are undone."""

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import gates, sql
-from zanith_django.artifacts import blocked, columns_of
+from zanith_django.artifacts import blocked, columns_of, was_purged
 from zanith_django.collisions import collisions
 from zanith_django.exceptions import CannotDrop, CannotUndo, FileEdited, InvalidArgument
 from zanith_django.execute import transactions
@@ -233,6 +233,7 @@ class Planner:
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
         self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
+        self.moved = False  # SQL or Python of a newer migration may have moved anything
         self._found: dict[str, tuple[SchemaGraph, ...]] = {}
 
     def plan(self, files: Sequence[LoadedMigration]) -> Iterator[UndoMigration]:
@@ -241,6 +242,7 @@ class Planner:
         inverses = [inverse for inverse in every if inverse]
         self.graph = with_known_dependents(self.connection, self.graph, inverses)
         for file in files:
+            self.moved = bool(self.texts)
             rows = self.ledger.latest(file.id)
             numbered = [*enumerate(file.operations, 1)]
             whole = file.id in applied
@@ -440,7 +442,7 @@ class Planner:
         else:
             table = self.graph.table(inverse.table)
             there = bool(table and table.column(inverse.column.name))
-        if not there:
+        if not there and (not self.moved or was_purged(self.ledger, artifact)):
             raise CannotUndo(
                 artifact.id, "what it kept was purged", "Only a backup can bring it back."
             )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +34,8 @@ from zanith_django.operations import (
     ArchiveTable,
     CreateTable,
     Operation,
+    RawSql,
+    RenameColumn,
     RenameTable,
     SoftDropColumn,
     SoftDropTable,
@@ -94,6 +100,42 @@ def test_a_rename_and_the_drop_before_it_go_back_together(renamed: Releases) -> 
 
     run.manage("zanith_rollback", "--steps", "2", check=True)
 
+    assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
+
+
+def test_a_restore_follows_a_column_that_was_renamed_since(copy_of: Copy) -> None:
+    releases = copy_of(nullable_column)
+    run = releases.project
+    run.sql(
+        "ALTER TABLE users ADD CONSTRAINT known CHECK (legacy_uuid IS NULL OR email <> ''); "
+        "CREATE INDEX both_of ON users (email, legacy_uuid)"
+    )
+    before = releases.live()
+    without_column(releases)
+    rename = RenameColumn(table=USERS_TABLE, old="email", new="mail")
+    release(releases, "mail", rename)
+
+    run.manage("zanith_recover", "restore-column", TARGET, check=True)
+
+    assert releases.live().splitlines() == sorted(before.replace("email", "mail").splitlines())
+    run.manage("zanith_rollback", "--steps", "2", check=True)
+    assert releases.live() == before
+
+
+def test_a_rollback_finds_what_undone_sql_moves_back(copy_of: Copy) -> None:
+    releases = copy_of(nullable_column)
+    run = releases.project
+    before = releases.live()
+    without_column(releases)
+    moved = RawSql(
+        sql="CREATE SCHEMA apart; ALTER TABLE users SET SCHEMA apart",
+        reverse_sql="ALTER TABLE apart.users SET SCHEMA public; DROP SCHEMA apart",
+    )
+    release(releases, "apart", moved)
+
+    run.manage("zanith_rollback", "--steps", "2", check=True)
+
+    assert releases.live() == before
     assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
 
 
@@ -254,6 +296,42 @@ def test_a_rollback_sets_aside_what_holds_anything(copy_of: Copy) -> None:
     run.manage("zanith_recover", "purge", "--all", "--yes", check=True)
     assert releases.live() == before
     assert run.manage("zanith_diff", "models", "live").returncode == 0
+
+
+def test_a_dry_run_shows_what_a_rollback_would_set_aside(copy_of: Copy) -> None:
+    releases = copy_of(two_users)
+    release(releases, "nick", NICK)
+    releases.project.sql("UPDATE users SET nick = 'x'")
+
+    shown = releases.project.manage("zanith_rollback", "--steps", "1", "--dry-run", check=True)
+
+    assert shown.stdout.startswith("-- Set aside with their values")
+    assert "--   users.nick" in shown.stdout
+    assert releases.project.sql("SELECT DISTINCT nick FROM users") == [("x",)]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 2), ("y", 0)])
+def test_a_rollback_on_a_terminal_asks_before_it_sets_anything_aside(
+    copy_of: Copy, answer: str, code: int
+) -> None:
+    releases = copy_of(two_users)
+    run = releases.project
+    release(releases, "nick", NICK)
+    run.sql("UPDATE users SET nick = 'x'")
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "manage.py", "zanith_rollback", "--steps", "1"]
+    with subprocess.Popen(
+        command, cwd=run.root, env=run.environment(), stdin=terminal, stdout=subprocess.PIPE
+    ) as asked:
+        os.write(ours, f"{answer}\n".encode())
+        said, _ = asked.communicate()
+    os.close(terminal)
+    os.close(ours)
+
+    assert asked.returncode == code
+    assert b"  users.nick" in said
+    hidden = [column for _, column in run.sql(HIDDEN)]
+    assert len(hidden) == (answer == "y")
 
 
 def test_the_same_command_undoes_no_migration_more(copy_of: Copy) -> None:

@@ -90,10 +90,13 @@ class _TerminalReporter(Reporter):
             self._say(f"{mark}Newer, and run by Django: migrations of {apps}. They stay;")
             self._say(f"{mark}manage.py migrate <app> <migration> takes them back.")
 
-    def may_set_aside(self, targets: Sequence[str]) -> bool:
-        self._say("Set aside with their values, for zanith_recover to bring back or purge:")
+    def setting_aside(self, targets: Sequence[str]) -> None:
+        mark = "-- " if self.options.dry_run else ""
+        self._say(f"{mark}Set aside with their values, for zanith_recover to bring back or purge:")
         for target in targets:
-            self._say(f"  {target}")
+            self._say(f"{mark}  {target}")
+
+    def may_set_aside(self) -> bool:
         return not self.asks or input("Roll back? [y/N] ").strip().lower() in ("y", "yes")
 
     def migration_started(self, migration: UndoMigration) -> None:
