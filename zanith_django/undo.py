@@ -230,6 +230,7 @@ class Planner:
         softly: bool = True,
     ) -> None:
         self.connection, self.ledger, self.graph, self.softly = connection, ledger, graph, softly
+        self.live = graph
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
         self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
@@ -437,16 +438,27 @@ class Planner:
         """zanith_recover brought it back before."""
         if artifact.expires_at is None:
             return False
-        if isinstance(inverse, RestoreTable):
-            there = inverse.table.name in self.graph
-        else:
-            table = self.graph.table(inverse.table)
-            there = bool(table and table.column(inverse.column.name))
+        there = _is_there(inverse, self.graph)
         if not there and (not self.moved or was_purged(self.ledger, artifact)):
-            raise CannotUndo(
-                artifact.id, "what it kept was purged", "Only a backup can bring it back."
-            )
+            raise self._taken_again(artifact, inverse)
         return True
+
+    def _taken_again(self, artifact: ArtifactRow, inverse: Restoring) -> CannotUndo:
+        """Why what an artifact kept is neither hidden nor there: a later step has set it aside
+        again, undoing one does, or it was purged."""
+        verb = "restore-table" if isinstance(inverse, RestoreTable) else "restore-column"
+        restore = f"zanith_recover {verb} {artifact.target}"
+        kept = (row for row in self.artifacts.values() if row.expires_at is None)
+        for other in kept:
+            if other.source == artifact.source:
+                why = f"what it kept was restored, and {other.id} keeps it now"
+                return CannotUndo(artifact.id, why, f"Run {restore}, then roll back again.")
+        if _is_there(inverse, self.live):
+            why = "what it kept was restored, and undoing a later migration sets it aside again"
+            hint = f"Roll back the later migrations alone, run {restore}, then roll back this one."
+            return CannotUndo(artifact.id, why, hint)
+        hint = "Only a backup can bring it back."
+        return CannotUndo(artifact.id, "what it kept was purged", hint)
 
     def _completing(self, name: str, inverse: Restoring) -> Operation | None:
         """What zanith_recover left off when it brought this back, for rows or for running code."""
@@ -587,6 +599,14 @@ def _names(graph: SchemaGraph, tables: Iterable[TableName]) -> set[str]:
                 owners: tuple[Any, ...] = (*table.uniques, *table.exclusions, *table.indexes)
                 names.update(item.name for item in owners)
     return names
+
+
+def _is_there(inverse: Restoring, graph: SchemaGraph) -> bool:
+    """Has the graph what this would bring back?"""
+    if isinstance(inverse, RestoreTable):
+        return inverse.table.name in graph
+    table = graph.table(inverse.table)
+    return bool(table and table.column(inverse.column.name))
 
 
 def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:
