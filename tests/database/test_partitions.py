@@ -19,6 +19,7 @@ from zanith_django.operations import (
     AlterColumnDefault,
     AlterColumnNullable,
     AlterColumnType,
+    AlterIndexOptions,
     AlterPrimaryKey,
     CreatePolicy,
     DropIndex,
@@ -106,6 +107,9 @@ CASES: dict[str, Operation] = {
     "another type of a foreign key": retyped("kind_id", "bigint", "integer"),
     "a new name": RenameColumn(table=T, old="s", new="code"),
     "a new name of an index": RenameIndex(table=T, old="old_index", new="new_index"),
+    "other options of an index": AlterIndexOptions(
+        table=T, index="old_index", method="btree", new=("fillfactor=70",)
+    ),
     "a comment": SetComment(table=T, new="about days"),
     "a policy": CreatePolicy(table=T, policy=Policy("p", using="(n > 0)")),
     "row security": EnableRls(table=T),

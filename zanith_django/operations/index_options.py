@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ from zanith_django.operations.base import (
     changed,
     must_have,
 )
-from zanith_django.operations.indexes import index_name
+from zanith_django.operations.indexes import AddIndex, DropIndex, index_name, rename_index
+from zanith_django.operations.scaffold import take_away_builds
 from zanith_django.operations.words import with_facts
 from zanith_django.schema.graph import SchemaGraph, TableName
 from zanith_django.schema.object_names import make_object_name
@@ -59,7 +61,8 @@ class AlterIndexOptions(OnTable):
     """Sets and resets the storage parameters of an index, such as fillfactor.
 
     Where PostgreSQL reads one of them only when it builds an index of this `method`, such as
-    pages_per_range, the index is rebuilt concurrently. Without `method` they are only set.
+    pages_per_range, the index is rebuilt concurrently. Without `method` they are only set. It sets
+    none of a partitioned table's index: another one is built in each partition and replaces it.
     """
 
     kind = "alterIndexOptions"
@@ -94,6 +97,8 @@ class AlterIndexOptions(OnTable):
         return {option.split("=")[0] for option in {*self.old} ^ {*self.new}}
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        if self._is_partitioned(context):
+            return self._replaced(context)
         if not self.rebuilds:
             return self._set(context)
         name = index_name(self.table, self.index, context)
@@ -103,6 +108,22 @@ class AlterIndexOptions(OnTable):
         first, *rest = self._set(context)
         first = dataclasses.replace(first, probe=self._has_options(context))
         return (first, *rest, self._reindexed(context), self._cleared("ccold", context))
+
+    def _is_partitioned(self, context: Context) -> bool:
+        return bool(must_have(context.graph, self.table).partition_key)
+
+    def _replaced(self, context: Context) -> tuple[Statement, ...]:
+        indexes = must_have(context.graph, self.table).indexes
+        old = next(index for index in indexes if index.name == self.index)
+        told = hashlib.sha256(repr(self.new).encode()).hexdigest()[:8]
+        name = make_object_name(self.index, told, "new")
+        new = dataclasses.replace(old, name=name, options=self.new)
+        (drop,) = DropIndex(table=self.table, index=old).statements(context)
+        return (
+            *AddIndex(table=self.table, index=new).statements(context),
+            dataclasses.replace(drop, separate=True),
+            rename_index(self.table, name, self.index, context),
+        )
 
     def _set(self, context: Context) -> tuple[Statement, ...]:
         index = index_name(self.table, self.index, context)
@@ -150,7 +171,10 @@ class AlterIndexOptions(OnTable):
         return dataclasses.replace(self, old=self.new, new=self.old)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """The index has the new options from the first statement on."""
+        """The index has the new options from the first statement on; that of a partitioned table
+        has them from the last one on."""
+        if self._is_partitioned(context):
+            return take_away_builds(self.statements(context))
         if not self.rebuilds:
             return self.inverse().statements(context)
         left = [self._cleared(label, context) for label in ("ccnew", "ccold")]
@@ -164,7 +188,7 @@ class AlterIndexOptions(OnTable):
         return changed(graph, self.table, indexes=indexes)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("adds_index",) if self.rebuilds else ()
+        return ("adds_index",) if self.rebuilds or self._is_partitioned(context) else ()
 
 
 def option_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[sql.Composable]:
