@@ -50,7 +50,7 @@ from zanith_django.operations.policies import (
     exchanged,
 )
 from zanith_django.operations.retyping import Retyping, retyping
-from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed
+from zanith_django.operations.rewrites import assigns, coerces, narrows, rewrite_needed
 from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.touches import Effect, Touch
@@ -152,7 +152,7 @@ class AlterColumnType(OnTable):
         if self.old.default != self.new.default:
             return new
         default = live.default
-        if default is not None and not assigns(live.type, new.type):
+        if default is not None and not coerces(live.type, new.type):
             given, kind = sql.catalog_text(default), sql.catalog_text(new.type)
             default = sql.compose("({given})::{kind}", given=given, kind=kind)
         return dataclasses.replace(new, default=default)

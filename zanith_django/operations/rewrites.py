@@ -97,6 +97,7 @@ def _is_widest(base: str, size: int) -> bool:
 
 _INTEGERS = ("smallint", "integer", "bigint")
 INTEGERS = frozenset(_INTEGERS)
+_FRACTIONS = ("numeric", "real", "double precision")
 
 
 def narrows(old: str, new: str) -> bool:
@@ -118,3 +119,9 @@ def assigns(old: str, new: str) -> bool:
     """
     strings = (*_STRINGS, "character")
     return _spelled(old)[0] in strings and _spelled(new)[0] in strings
+
+
+def coerces(old: str, new: str) -> bool:
+    """Does PostgreSQL take an expression of the old type as a default of the new one, as it is?"""
+    kind, other = _spelled(old)[0], _spelled(new)[0]
+    return other in (*_STRINGS, "character", kind) or {kind, other} <= {*_INTEGERS, *_FRACTIONS}
