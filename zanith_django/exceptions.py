@@ -122,7 +122,7 @@ class StepFailed(Refusal):
     ) -> None:
         self.step_id, self.description, self.error = step_id, description, error
         self.hint = (
-            f"Mend the cause, then run {again} again: it resumes at this step. "
+            f"Fix the cause, then run {again} again: it resumes at this step. "
             "zanith_history --verbose shows what ran."
         )
         if sqlstate == INSUFFICIENT_PRIVILEGE:
@@ -406,7 +406,7 @@ class CannotAdopt(Refusal):
     def __init__(self, nearest: str, differences: Iterable[str], told: str) -> None:
         self.nearest, self.differences = nearest, tuple(differences)
         self.hint = (
-            f"Mend the tables first, or say how far they have come: zanith_baseline --at {told}"
+            f"Fix the tables first, or say how far they have come: zanith_baseline --at {told}"
         )
         super().__init__(nearest)
 
@@ -597,7 +597,7 @@ class ConnectionLost(EnvironmentProblem):
 class BadSetting(EnvironmentProblem):
     def __init__(self, name: str, why: str) -> None:
         self.name, self.why = name, why
-        self.hint = "Mend the ZANITH setting; manage.py check tests it."
+        self.hint = "Fix the ZANITH setting; manage.py check tests it."
         super().__init__(name, why)
 
     def __str__(self) -> str:
@@ -624,7 +624,7 @@ class NoManagedApps(EnvironmentProblem):
 class BrokenFile(EnvironmentProblem):
     def __init__(self, path: object, why: object, line: int | None = None, hint: str = "") -> None:
         self.path, self.why, self.line = path, why, line
-        self.hint = hint or "Mend the file, or delete it and run zanith_generate."
+        self.hint = hint or "Fix the file, or delete it and run zanith_generate."
         super().__init__(path, why)
 
     def __str__(self) -> str:

@@ -40,7 +40,7 @@ REASONS = _reasons(
     Reason(
         "adds_nullable_column",
         Level.SAFE,
-        "Adds a column that may be NULL: no scan and no rewrite, a brief exclusive lock.",
+        "Adds a column, NULL or with a value for all rows: no scan and no rewrite, a brief lock.",
         "Nothing: this is the safe form.",
     ),
     Reason(
@@ -243,7 +243,7 @@ REASONS = _reasons(
         "will_fail_on_data",
         Level.BLOCKED,
         "The data that is there now makes this step fail for certain.",
-        "Mend the rows that zanith_plan --preflight shows.",
+        "Fix the rows that zanith_plan --preflight shows.",
     ),
     Reason(
         "irreversible",

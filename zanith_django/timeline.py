@@ -186,7 +186,7 @@ def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     return loader
 
 
-_OF_DJANGO = "Mend it: migrate and showmigrations stop there as well."
+_OF_DJANGO = "Fix it: migrate and showmigrations stop there as well."
 
 
 def _broken(error: BaseException) -> BrokenFile:

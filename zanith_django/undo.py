@@ -205,7 +205,7 @@ def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> Non
                 raise CannotUndo(
                     name,
                     "it is not atomic, stopped half way, and Django has no way back from there",
-                    "Mend the cause and run zanith_apply to finish it first.",
+                    "Fix the cause and run zanith_apply to finish it first.",
                 )
         elif name not in undone:
             raise CannotUndo(
@@ -385,7 +385,7 @@ class Planner:
         raise CannotUndo(
             name,
             f"it stopped in the middle ({operation.describe()})",
-            "Mend the cause and run zanith_apply, which finishes it; then roll back.",
+            "Fix the cause and run zanith_apply, which finishes it; then roll back.",
         )
 
     def _past_return(self, statements: Iterable[Statement]) -> bool:

@@ -224,7 +224,7 @@ def test_a_broken_file_of_django_is_named(shop: Project, old: str, new: str, say
     text = path.read_text().replace("'", '"')
     assert old in text
     path.write_text(text.replace(old, new))
-    assert_refused(shop, "zanith_plan", code=NO, says="\nMend it: migrate and showmigrations stop")
+    assert_refused(shop, "zanith_plan", code=NO, says="\nFix it: migrate and showmigrations stop")
     assert_refused(shop, "zanith_apply", code=NO, says=says)
 
 
