@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.diff import HARD, diff
-from zanith_django.operations import Operation, RenameTable
+from zanith_django.operations import Operation, RenameColumn, RenameTable
 from zanith_django.operations.base import to_data
 from zanith_django.schema.equality import as_declared
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.schema.graph import SchemaGraph
 from zanith_django.search_path import found_elsewhere, unqualified
 from zanith_django.timeline import Timeline, django_order
 from zanith_django.walk import Walk
@@ -33,10 +32,9 @@ def origins(
     the database had it then too, compared with the models as they were at the migrations that are
     applied: what a later migration asks for is no difference yet.
     """
-    moved = _moved(timeline)
-    known = [_plain(each, moved) for each in _there_before(connection, timeline, before)]
+    known = [_plain(each) for each in _there_before(connection, timeline, before)]
     for operation in differences:
-        yield operation, BEFORE if _plain(operation, {}) in known else PLAN
+        yield operation, BEFORE if _plain(operation) in known else PLAN
 
 
 def _there_before(
@@ -49,24 +47,19 @@ def _there_before(
     wanted = walk.declared(sorted(walk.tables.models))
     found = unqualified(before, found_elsewhere(connection))
     live = as_declared(found.only(wanted.graph.table_names), wanted.graph, wanted.facts).live
-    return diff(live, wanted.graph, drop=HARD)
+    return diff(_renamed(live, timeline), _renamed(wanted.graph, timeline), drop=HARD)
 
 
-def _moved(timeline: Timeline) -> dict[TableName, TableName]:
-    """{name before the plan: name after it} of the tables that pending files rename."""
-    moved: dict[TableName, TableName] = {}
+def _renamed(graph: SchemaGraph, timeline: Timeline) -> SchemaGraph:
+    """The graph under the names that pending files give to tables and columns."""
     for entry in timeline.pending:
         for operation in entry.migration.operations if entry.migration else ():
-            if isinstance(operation, RenameTable):
-                first = next((old for old, new in moved.items() if new == operation.old), None)
-                moved[first or operation.old] = operation.new
-    return moved
+            renames = isinstance(operation, RenameTable | RenameColumn)
+            if renames and all(name in graph for name in operation.tables):
+                graph = operation.apply_to(graph)
+    return graph
 
 
-def _plain(operation: Operation, moved: Mapping[TableName, TableName]) -> dict[str, Any]:
+def _plain(operation: Operation) -> dict[str, Any]:
     """The operation as data, without the model, which a migration may have renamed."""
-    table = getattr(operation, "table", None)
-    if isinstance(table, TableName) and table in moved:
-        changes: dict[str, Any] = {"table": moved[table]}
-        operation = dataclasses.replace(operation, **changes)  # type: ignore[type-var]
     return {**to_data(operation), "model": ""}

@@ -48,6 +48,33 @@ def test_a_correct_release_passes_over_drift_that_was_there_before(copy_of: Copy
     assert refused.returncode == 1
 
 
+RENAMES = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("people", "0001_first")]
+    operations = [
+        migrations.RenameField("book", "pages", "leaves"),
+        migrations.RenameModel("Book", "Tome"),
+    ]
+"""
+
+
+def test_drift_of_what_the_plan_renames_was_there_before(copy_of: Copy) -> None:
+    releases = copy_of(lambda given: given.start(MODELS))
+    shop = releases.project
+    shop.write("people/migrations/0002_renames.py", RENAMES)
+    shop.write(
+        "people/models.py",
+        MODELS.replace("    pages", "    leaves")
+        .replace('"pages"', '"leaves"')
+        .replace("class Book", "class Tome"),
+    )
+    shop.manage("zanith_generate", check=True)
+    shop.sql("ALTER TABLE people_book ALTER pages SET DEFAULT 7")
+    assert verdict(shop) == (0, [("alterColumnDefault", "before")])
+
+
 def test_what_a_file_forgets_is_refused(copy_of: Copy) -> None:
     shop = copy_of(with_a_release).project
     (file,) = (shop.root / "people/zanith_migrations").glob("2*.py")
