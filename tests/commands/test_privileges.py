@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from psycopg import errors
 
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
@@ -161,3 +165,56 @@ def test_the_runner_keeps_what_it_drops_in_the_schema_that_was_made_for_it(copy_
         releases.apply()
 
         assert shop.sql("SELECT to_regclass('users'), to_regclass('orders')") == [(None, None)]
+
+
+# What a role might do to a table of ours, "{t}".
+ATTEMPTS = (
+    "INSERT INTO {t} SELECT * FROM {t}",
+    "UPDATE {t} SET {c} = {c}",
+    "DELETE FROM {t}",
+    "TRUNCATE {t}",
+    "SELECT {c} FROM {t} FOR UPDATE",
+    "BEGIN; LOCK TABLE {t} IN ROW EXCLUSIVE MODE",
+    "ALTER TABLE {t} ADD mine text",
+    "ALTER TABLE {t} RENAME TO mine",
+    "ALTER TABLE {t} SET SCHEMA public",
+    "COMMENT ON TABLE {t} IS 'mine'",
+    "COMMENT ON COLUMN {t}.{c} IS 'mine'",
+    "CREATE INDEX ON {t} ({c})",
+    "CREATE TRIGGER mine BEFORE UPDATE ON {t} "
+    "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "CREATE RULE mine AS ON DELETE TO {t} DO INSTEAD NOTHING",
+    "ALTER TABLE {t} OWNER TO CURRENT_USER",
+    "DROP TABLE {t}",
+)
+
+
+def test_the_application_changes_nothing_of_the_ledger_and_of_what_is_kept(copy_of: Copy) -> None:
+    shop = closed(copy_of(nothing).project)
+    with role(shop, "runner") as runner, role(shop, "app") as app:
+        shop.sql(grants(0, shop))
+        shop.sql(grants(1, shop))
+        shop.sql(f"CREATE SCHEMA _zanith_kept AUTHORIZATION {runner}")
+        shop.sql(f"GRANT CONNECT, TEMPORARY ON DATABASE {name_of(shop)} TO {app}")
+        shop.sql(f"GRANT USAGE ON SCHEMA public TO {app}")
+        releases = Releases(seen_by(shop, runner))
+        models = USERS.format(legacy=REQUIRED)
+        releases.start(models)
+        without_orders = models.partition("class Order")[0]
+        drop = SoftDropTable(table=table_of(releases, "orders"))
+        releases.write("dropped", without_orders, [drop])
+        releases.apply()
+        application = seen_by(shop, app)
+        application.sql("UPDATE users SET id = id")  # it works on the tables of the project
+
+        ours = shop.sql(
+            "SELECT c.oid::regclass::text, quote_ident(a.attname) FROM pg_class c "
+            "JOIN pg_attribute a ON a.attrelid = c.oid AND attnum = 1 WHERE relkind = 'r' AND "
+            "(starts_with(relname, '_zanith_') OR relnamespace = '_zanith_kept'::regnamespace)"
+        )
+        assert len(ours) == 6
+        for (table, column), attempt in itertools.product(ours, ATTEMPTS):
+            with pytest.raises(errors.InsufficientPrivilege):
+                application.sql(attempt.format(t=table, c=column))
+        with pytest.raises(errors.InsufficientPrivilege):
+            application.sql("CREATE TABLE _zanith_kept.mine ()")
