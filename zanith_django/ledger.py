@@ -31,6 +31,7 @@ from zanith_django.step_rows import PENDING as PENDING
 from zanith_django.step_rows import ROLLED_BACK as ROLLED_BACK
 from zanith_django.step_rows import RUNNING as RUNNING
 from zanith_django.step_rows import SKIPPED as SKIPPED
+from zanith_django.step_rows import readable_time
 from zanith_django.step_rows import split_step_id as split_step_id
 from zanith_django.step_rows import step_id as step_id
 
@@ -258,7 +259,10 @@ class Ledger:
         """{migration id: applied_at}, in the order in which they were applied."""
         if not self.exists():
             return {}
-        rows = self._rows("SELECT id, applied_at FROM _zanith_migrations ORDER BY applied_at, id")
+        rows = self._rows(
+            f"SELECT id, {readable_time('applied_at')} FROM _zanith_migrations "
+            "ORDER BY applied_at, id"
+        )
         return dict(rows)
 
     def record(self, migration_id: str) -> None:
@@ -307,7 +311,7 @@ class Ledger:
 
     def _steps(self, where: str, params: Sequence[Any] = ()) -> list[StepRow]:
         *stored, _ = (field.name for field in dataclasses.fields(StepRow))
-        columns = ", ".join((*stored, f"id IN ({_UNDONE})"))
+        columns = ", ".join((*map(_read_as, stored), f"id IN ({_UNDONE})"))
         steps = f"WITH steps AS (SELECT * FROM _zanith_migration_steps {where})"
         rows = self._rows(f"{steps} SELECT {columns} FROM steps", params)
         found = [StepRow(*row) for row in rows]
@@ -645,10 +649,7 @@ class Ledger:
         """Newest first."""
         if not self.exists():
             return []
-        columns = ", ".join(
-            "metadata::text" if field.name == "metadata" else field.name
-            for field in dataclasses.fields(ArtifactRow)
-        )
+        columns = ", ".join(_read_as(field.name) for field in dataclasses.fields(ArtifactRow))
         rows = self._rows(
             f"SELECT {columns} FROM _zanith_migration_artifacts ORDER BY created_at DESC, id"
         )
@@ -783,6 +784,13 @@ class Ledger:
 
     def _value(self, text: str, params: Sequence[Any] | None = None) -> Any:
         return self._rows(text, params)[0][0]
+
+
+def _read_as(column: str) -> str:
+    """How a column is read: JSON as text, and times that Python can hold."""
+    if column == "metadata":
+        return f"{column}::text"
+    return readable_time(column) if column.endswith("_at") else column
 
 
 def _object(text: str | None) -> dict[str, Any]:

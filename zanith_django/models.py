@@ -6,7 +6,7 @@ None has a foreign key: a migration that failed has steps and snapshots but no r
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
@@ -14,6 +14,17 @@ from zanith_django import step_rows
 from zanith_django.reasons import Level
 
 DJANGO_PREFIX = "django:"
+
+
+class LedgerTime(models.DateTimeField):  # type: ignore[type-arg]  # none at run time
+    """A time that no value of a row makes unreadable. To migrations it is Django's own."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        return step_rows.readable_time(sql), [*params] * 5
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateTimeField", [*args], kwargs
 
 
 class Status(models.TextChoices):
@@ -60,7 +71,7 @@ class Migration(models.Model):
     """A migration that ran to its end; one that failed has steps, but no row here."""
 
     id = models.TextField("migration", primary_key=True)
-    applied_at = models.DateTimeField("applied")
+    applied_at = LedgerTime("applied")
 
     class Meta:
         managed = False
@@ -89,8 +100,8 @@ class MigrationStep(models.Model):
     risk_level = models.TextField("risk level", choices=RiskLevel)
     risk_score = models.IntegerField("risk score")
     error = models.TextField("error", null=True)  # noqa: DJ001  # as the table has it
-    started_at = models.DateTimeField("started", null=True)
-    finished_at = models.DateTimeField("finished", null=True)
+    started_at = LedgerTime("started", null=True)
+    finished_at = LedgerTime("finished", null=True)
 
     class Meta:
         managed = False
@@ -118,7 +129,8 @@ class MigrationStep(models.Model):
     def duration(self) -> timedelta | None:
         if self.started_at is None or self.finished_at is None:
             return None
-        return self.finished_at - self.started_at
+        took: timedelta = self.finished_at - self.started_at
+        return took
 
     @property
     def took(self) -> str:
@@ -132,7 +144,7 @@ class SchemaSnapshot(models.Model):
     migration_id = models.TextField("migration")
     phase = models.TextField("phase", choices=Phase)
     graph = models.JSONField("schema")
-    captured_at = models.DateTimeField("captured")
+    captured_at = LedgerTime("captured")
 
     class Meta:
         managed = False
@@ -159,8 +171,8 @@ class MigrationArtifact(models.Model):
     checksum = models.TextField("checksum", null=True)  # noqa: DJ001  # as the table has it
     recovery_sql = models.TextField("recovery SQL")
     metadata = models.JSONField("metadata")
-    created_at = models.DateTimeField("created")
-    expires_at = models.DateTimeField("restored or purged", null=True)
+    created_at = LedgerTime("created")
+    expires_at = LedgerTime("restored or purged", null=True)
 
     class Meta:
         managed = False
@@ -196,7 +208,7 @@ class MigrationCheckpoint(models.Model):
     processed_rows = models.BigIntegerField("rows done")
     total_rows = models.BigIntegerField("rows in all", null=True)
     status = models.TextField("status", choices=Status)
-    updated_at = models.DateTimeField("updated")
+    updated_at = LedgerTime("updated")
 
     class Meta:
         managed = False

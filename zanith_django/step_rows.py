@@ -9,6 +9,8 @@ PENDING, RUNNING, DONE = "pending", "running", "done"
 FAILED, SKIPPED, ROLLED_BACK = "failed", "skipped", "rolled_back"
 FINISHED = (DONE, SKIPPED)
 
+_FIRST, _LAST = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9999-12-29 00:00+00'"
+
 _STEP_ID = re.compile(r"(.*)::(\d{4,})(?:\.(\d+))?", re.DOTALL)
 
 
@@ -16,6 +18,14 @@ def step_id(migration_id: str, step: int, attempt: int = 1) -> str:
     """`<migration>::0003`, and `.2` after it from the second attempt on."""
     name = f"{migration_id}::{step:04d}"
     return name if attempt == 1 else f"{name}.{attempt}"
+
+
+def readable_time(column: str) -> str:
+    """SQL for a time that Python can hold in every time zone: PostgreSQL also has infinity."""
+    return (
+        f"CASE WHEN {column} < {_FIRST} THEN {_FIRST} "
+        f"WHEN {column} > {_LAST} THEN {_LAST} ELSE {column} END"
+    )
 
 
 @functools.lru_cache(maxsize=10_000)

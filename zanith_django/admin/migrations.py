@@ -79,7 +79,6 @@ class MigrationAdmin(LedgerAdmin):
     list_filter = (SourceFilter, "applied_at")
     search_fields = ("id",)
     search_help_text = "Part of a migration's name"
-    date_hierarchy = "applied_at"
     ordering = ("-applied_at",)
     about_steps: ClassVar = ("steps", "worst_risk", "time")
 

@@ -157,6 +157,9 @@ def list_url(model: type[models.Model]) -> str:
 
 
 def detail_url(model: type[models.Model], *keys: str) -> str:
+    """The address of a row; "" for a row without a name, which has no page."""
+    if not all(keys):
+        return ""
     name = f"admin:zanith_django_{model._meta.model_name}_change"
     return reverse(name, args=[quote(key) for key in keys])
 

@@ -1,0 +1,79 @@
+"""Rows that another user wrote: every page shows them as text, whatever they hold."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from tests.admin.urls import MODELS, list_url
+from zanith_django.ledger import Ledger
+from zanith_django.ledger_tables import TABLES, LedgerTable
+
+SCRIPT = "<script>alert(1)</script>"
+TEXTS = (
+    SCRIPT,
+    "\"'></a><img src=x onerror=alert(1)>{{ 7|add:7 }}",
+    "javascript:alert(1)",
+    "",
+    "\x1b[2J\x07",
+    "../../logout/?next=//example.org",
+)
+JSON = (
+    "5",
+    "[]",
+    f'{{"tables": "{SCRIPT}", "run": 7}}',
+    f'{{"tables": [{{"name": "{SCRIPT}", "columns": 5}}], "run": {{"user": "{SCRIPT}"}}}}',
+    f'{{"restore": "{SCRIPT}", "column": {{"type": "{SCRIPT}"}}}}',
+)
+VALUES = {
+    "jsonb": JSON,
+    "timestamp with time zone": ("-infinity", "infinity", "0044-03-15 BC"),
+    "bigint": ("-1", str(2**63 - 1)),
+    "integer": ("-1", str(2**31 - 1)),
+}
+OBEYED = ("<script>alert", "<img src=x", 'href="javascript:', 'href="//')
+
+
+def changes(table: LedgerTable) -> Iterator[tuple[str, str]]:
+    """Each column with each hostile value of its type."""
+    for column in table.columns:
+        kind = column.type.partition(" COLLATE")[0]
+        for value in VALUES.get(kind, TEXTS):
+            yield column.name, value
+
+
+def reached(client: Client) -> Iterator[tuple[str, int, str]]:
+    """(address, status, page) of the lists and of all that they lead to."""
+    waiting = [list_url(model) for model in MODELS]
+    seen = set(waiting)
+    while waiting:
+        url = waiting.pop()
+        answer = client.get(url)
+        page = answer.content.decode()
+        yield url, answer.status_code, page
+        links = {html.unescape(link) for link in re.findall(r'href="(/[^"#?]*)', page)}
+        new = {link for link in links - seen if "/zanith_django/" in link}
+        seen |= new
+        waiting += sorted(new)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_no_page_fails_or_obeys_what_a_row_holds(
+    history: Ledger, superuser: Client, table: LedgerTable
+) -> None:
+    one = f"WHERE ctid = (SELECT min(ctid) FROM {table.name})"
+    for column, value in changes(table):
+        with transaction.atomic(), connection.cursor() as cursor:
+            try:
+                cursor.execute(f"UPDATE {table.name} SET {column} = %s {one}", [value])
+            except DatabaseError:
+                continue  # no such value can be there
+            for url, status, page in reached(superuser):
+                assert status in (200, 301, 404), (column, value, url)
+                assert not any(part in page for part in OBEYED), (column, value, url)
+            transaction.set_rollback(True)
