@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import psycopg
-from django.db import connection, connections
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, connections
 from psycopg.pq import TransactionStatus
 
+from zanith_django.exceptions import ZanithError
 from zanith_django.ledger import Ledger
 
 # How a run is cut: its process killed, its backend ended; before, inside or after a statement.
@@ -57,13 +60,25 @@ class Cut:
         return statement == self.statement if self.held else number == self.number
 
 
+# A command ends with exit 3 and what the server says; a cut run and the next one may not.
+REFUSED = 97
+
+
 class Cutter:
     """A wrapper around every statement of the connection; counts, and cuts."""
 
-    def __init__(self, url: str, cut: Cut | None, note: Counted, world: object = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        cut: Cut | None,
+        note: Counted,
+        world: object = None,
+        *,
+        reading: bool = False,
+    ) -> None:
         self.url, self.cut, self.note, self.world = url, cut, note, world
         self.number = 0
-        self.writing = False
+        self.writing = reading
 
     def __call__(self, execute: Any, text: Any, params: Any, many: bool, context: Any) -> Any:
         self.writing = self.writing or "INSERT INTO _zanith_" in str(text)
@@ -157,11 +172,15 @@ def _die() -> None:
 Verb = Literal["apply", "rollback", "restore", "reseed", "purge"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
+# Commands that only read: nothing of them can be cut, but what they send may follow the ledger.
+Reading = Literal["export", "history", "status", "plan"]
+READING: tuple[Reading, ...] = get_args(Reading)
+
 
 def run_in_child(
     url: str,
     parameters: dict[str, Any],
-    verb: Verb = "apply",
+    verb: Verb | Reading = "apply",
     cut: Cut | None = None,
     note: Path | None = None,
     world: object = None,
@@ -183,17 +202,15 @@ def run_in_child(
 def _run(
     url: str,
     parameters: dict[str, Any],
-    verb: Verb,
+    verb: Verb | Reading,
     cut: Cut | None,
     note: Path | None,
     world: object,
 ) -> int:
-    from zanith_django.exceptions import ZanithError
-
     connections.databases["default"].update(parameters)
     connections["default"].settings_dict.update(parameters)
     lines: list[str] = []
-    cutter = Cutter(url, cut, lines.append, world)
+    cutter = Cutter(url, cut, lines.append, world, reading=verb in READING)
     before = _timeouts()
     try:
         with connection.execute_wrapper(cutter):
@@ -202,15 +219,23 @@ def _run(
         if cut is None:
             print(f"    {error}", file=sys.stderr, flush=True)
         return error.returncode
+    except DatabaseError as error:
+        if cut is not None:
+            raise
+        print(f"    {error}", file=sys.stderr, flush=True)
+        return REFUSED
     finally:
         if note:
             note.write_text("\n".join(lines))
     return 0 if cut or _timeouts() == before else 98
 
 
-def _command(verb: Verb) -> None:
+def _command(verb: Verb | Reading) -> None:
     from zanith_django import apply, recover, rollback
 
+    if verb in READING:
+        _read(verb)
+        return
     if verb == "apply":
         everything = apply.Options(max_risk=100, allow_destructive=True, lock_wait=20)
         apply.apply(connection, everything)
@@ -227,6 +252,19 @@ def _command(verb: Verb) -> None:
         recover.reseed(connection, kept.id, session)
     else:
         recover.purge(connection, kept.id, session)
+
+
+def _read(verb: str) -> None:
+    arguments = {"export": ["recover", "export"], "history": ["history", "--verbose"]}
+    command, *more = arguments.get(verb, [verb])
+    if verb == "export":
+        kept = Ledger(connection).artifacts()[0]
+        more.append(kept.target)
+    try:
+        call_command(f"zanith_{command}", *more, stdout=io.StringIO())
+    except CommandError as error:
+        if not isinstance(error.__cause__, ZanithError | DatabaseError):
+            raise
 
 
 def _timeouts() -> list[tuple[Any, ...]]:

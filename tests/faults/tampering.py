@@ -2,7 +2,9 @@
 
     python -m tests.faults.tampering [case …] [--verbs VERB …] [--every N]
 
-Exit 1 where a statement is sent that the same command does not send on an untouched ledger.
+Exit 1 if a statement is sent that the same command does not send on an untouched ledger, or if a
+command ends with an error that is not one of ours. The verb `resume` is an apply after one that was
+killed: at a backfill's third batch, or before the deferred SQL of a Django migration.
 """
 
 from __future__ import annotations
@@ -12,20 +14,37 @@ import itertools
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 import psycopg
 
 from tests.faults.cases import Case, cases
-from tests.faults.matrix import Matrix, configure
-from tests.faults.runs import Verb, run_in_child
-from tests.servers import shared_server
+from tests.faults.everything import Everything
+from tests.faults.matrix import AnyCase, Matrix, configure
+from tests.faults.runs import READING, REFUSED, Cut, Reading, Verb, run_in_child
+from tests.servers import Server, shared_server
 from zanith_django.ledger_tables import TABLES
 
-VERBS: tuple[Verb, ...] = ("apply", "rollback", "restore", "purge")
+Tampered = Verb | Reading | Literal["resume"]
+VERBS: tuple[Tampered, ...] = (
+    "apply",
+    "rollback",
+    "restore",
+    "reseed",
+    "purge",
+    *READING,
+    "resume",
+)
 CASES = ("softDropColumn-1", "softDropTable-1", "archiveColumn-1", "archiveTable-1")
+
+# Cases of `resume`: a part of the statement before which the run is killed, and which one of them.
+STOPPED = {
+    "backfill-batches": ('UPDATE "public"."t"', 2),
+    "django": ('ALTER TABLE "faults_reply" ADD', 1),
+}
 
 # Values that would do harm if they were executed, or if what they name were believed.
 HOSTILE = ("x'); DROP TABLE p; --", "public.p", "p", "_zanith_kept._zanith_dropped_0123456789ab")
@@ -47,6 +66,9 @@ _HARMLESS = re.compile(
     r"(?:SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT|SET LOCAL|SET|RESET|PREPARE) ",
     re.DOTALL,
 )
+
+
+_VALUE = re.compile(r"'(?:[^']|'')*'|\d+")
 
 
 @dataclass(frozen=True)
@@ -77,14 +99,33 @@ def _quoted(text: str) -> str:
 class Ledgers(Matrix):
     """Runs a command on copies of a database whose ledgers were changed."""
 
-    def tampered(self, case: Case, every: int) -> Iterator[tuple[Tampering, list[str]]]:
-        """(what was changed, what was sent that should not have been)."""
+    def __init__(self, server: Server, folder: Path, verb: Tampered) -> None:
+        self.resumes = verb == "resume"
+        self.tampered_verb: Verb | Reading = "apply" if verb == "resume" else verb
+        super().__init__(server, folder, verb=_earlier(verb))
+
+    def tampered(self, case: AnyCase, every: int) -> Iterator[tuple[Tampering, list[str]]]:
+        """(what was changed, what was wrong with the run)."""
         with self._database() as original:
             self._prepare(case, original)
-            usual = set(self._sent(original, None))
+            usual: set[str] = set()
+            if self.resumes:  # without its checkpoint a backfill begins again
+                usual |= {*self._sent(original, None)}
+                self._stop(original, *STOPPED[case.name])
+            usual |= {*self._sent(original, None)}
             for change in itertools.islice(tamperings(), 0, None, every):
                 more = [text for text in self._sent(original, change) if text not in usual]
                 yield change, more
+
+    def _stop(self, database: str, part: str, count: int) -> None:
+        """Kill an apply before a statement."""
+        with self._database(database) as name:
+            run_in_child(self.server.url(name), self._parameters(name), note=self.notes)
+        statements = list(enumerate(self.notes.read_text().splitlines(), 1))
+        found = [(number, text) for number, text in statements if part in text]
+        number, text = found[count - 1]
+        cut = Cut(number, "kill before", text)
+        run_in_child(self.server.url(database), self._parameters(database), cut=cut)
 
     def _sent(self, original: str, change: Tampering | None) -> list[str]:
         with self._database(original) as name:
@@ -95,14 +136,30 @@ class Ledgers(Matrix):
                     except psycopg.Error:
                         return []  # no such value can be there
             self.notes.write_text("")
-            run_in_child(self.server.url(name), self._parameters(name), self.verb, note=self.notes)
+            url, parameters = self.server.url(name), self._parameters(name)
+            code = run_in_child(url, parameters, self.tampered_verb, note=self.notes)
             lines = re.sub(r'"database": \d+', "", self.notes.read_text()).splitlines()
-            return [text for text in lines if not _HARMLESS.match(text)]
+            sent = [text for text in lines if not _is_harmless(text)]
+            if self.resumes:  # batches are as large as the machine is quick
+                sent = [_VALUE.sub("?", text) for text in sent]
+            return sent if code in (0, 1, 2, 3, REFUSED) else [*sent, f"it ended with {code}"]
+
+
+def _is_harmless(statement: str) -> bool:
+    """One statement of ours about the ledger or the catalog, whatever its values are."""
+    return bool(_HARMLESS.match(statement)) and ";" not in _VALUE.sub("?", statement)
+
+
+def _earlier(verb: Tampered) -> Verb:
+    """A verb of the matrix that prepares what this one needs."""
+    if verb == "resume":
+        return "apply"
+    return "purge" if verb in READING else cast("Verb", verb)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("cases", nargs="*", default=CASES)
+    parser.add_argument("cases", nargs="*")
     parser.add_argument("--verbs", nargs="+", choices=VERBS, default=VERBS)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth change")
     given = parser.parse_args()
@@ -111,14 +168,27 @@ def main() -> int:
         configure(Path(folder), server)
         with psycopg.connect(server.maintenance_url) as connection:
             version = connection.info.server_version
-        for name, verb in itertools.product(given.cases, given.verbs):
-            ledgers = Ledgers(server, Path(folder), verb=verb)
-            for case in cases(version, name):
-                assert isinstance(case, Case)
+        for verb in given.verbs:
+            ledgers = Ledgers(server, Path(folder), verb)
+            for case in _cases(version, given.cases, verb):
                 wrong += sum(told(found) for found in ledgers.tampered(case, given.every))
                 print(f"{case.name:<20}{verb}", flush=True)
     print(f"{wrong} changes of the ledger made a command send something else")
     return 1 if wrong else 0
+
+
+def _cases(version: int, names: Sequence[str], verb: Tampered) -> Iterator[AnyCase]:
+    if verb == "resume":
+        yield from cases(version, "backfill-batches")
+        yield Everything(name="django", kinds=False)
+        return
+    for name in names or CASES:
+        yield from (case for case in cases(version, name) if _has(case, verb))
+
+
+def _has(case: Case, verb: Tampered) -> bool:
+    """A table cannot be filled again from what is kept of it."""
+    return verb != "reseed" or "Column" in case.name
 
 
 def told(found: tuple[Tampering, list[str]]) -> bool:
