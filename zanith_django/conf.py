@@ -9,6 +9,7 @@ from django.apps import apps
 from django.conf import settings
 
 from zanith_django.exceptions import BadSetting, InvalidName
+from zanith_django.masking import quotable
 from zanith_django.reasons import REASONS
 
 SHADOW_SHAPES = ("auto", "ephemeral", "schema")
@@ -48,6 +49,9 @@ _HIGHEST: Mapping[str, int] = {
     "STATEMENT_TIMEOUT": LONGEST_TIMEOUT,
     "RETENTION_DAYS": LONGEST_RETENTION,
 }
+
+# What names a database: a value that is no alias may hold a password and is never quoted.
+_PLACES = ("DIRECT", "SCRATCH", "SHADOW")
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "MODE": tuple(CAPS),
@@ -178,7 +182,7 @@ def problem_with(key: str, value: object) -> str:
         return f"is unknown; known are {', '.join(KINDS)}"
     types, words = KINDS[key]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        return f"must be {words}, not {value!r}"
+        return f"must be {words}, not {type(value).__name__ if key in _PLACES else repr(value)}"
     if key in _CHOICES and value not in _CHOICES[key]:
         return f"must be {words}, not {value!r}"
     if isinstance(value, list | tuple):
@@ -233,7 +237,11 @@ def _unknown_names() -> Iterator[tuple[str, str]]:
             if label not in installed:
                 yield key, f"names {label!r}, which is not an installed app"
     shadow = "" if conf.shadow in SHADOW_SHAPES else conf.shadow
-    for key, alias in (("DIRECT", conf.direct), ("SCRATCH", conf.scratch), ("SHADOW", shadow)):
+    for key, alias in zip(_PLACES, (conf.direct, conf.scratch, shadow), strict=True):
         url = "://" in alias and key != "DIRECT"
-        if alias and not url and alias not in settings.DATABASES:
-            yield key, f"names {alias!r}, which DATABASES does not have"
+        if not alias or url or alias in settings.DATABASES:
+            continue
+        if quoted := quotable(alias):
+            yield key, f"names {quoted.rstrip()}, which DATABASES does not have"
+        else:
+            yield key, f"must be {KINDS[key][1]}"

@@ -595,9 +595,9 @@ class ConnectionLost(EnvironmentProblem):
 
 
 class BadSetting(EnvironmentProblem):
-    def __init__(self, name: str, why: str) -> None:
+    def __init__(self, name: str, why: str, hint: str = "") -> None:
         self.name, self.why = name, why
-        self.hint = "Fix the ZANITH setting; manage.py check tests it."
+        self.hint = hint or "Fix the ZANITH setting; manage.py check tests it."
         super().__init__(name, why)
 
     def __str__(self) -> str:

@@ -1,7 +1,8 @@
 """Hides passwords: the only place that knows what one looks like in a text.
 
-Every line that a command prints passes through `masked`, and so does every error. Connection
-parameters are never printed as they are: `place_of` names the database without its credentials.
+Every error and every traceback that a command prints passes through `masked`. The schema that a
+command prints does not: it must stay exact. Connection parameters are never printed as they are:
+`place_of` names the database without its credentials, and `database_urls` quotes no part of a URL.
 """
 
 from __future__ import annotations
@@ -36,3 +37,8 @@ def place_of(settings: Mapping[str, Any]) -> str:
     if port := settings.get("PORT"):
         place = f"[{place}]:{port}" if ":" in place else f"{place}:{port}"
     return f"{settings.get('NAME')} on {place}"
+
+
+def quotable(name: str) -> str:
+    """A mistyped name in quotes, with a space after it; "" if it may be a URL or its parameters."""
+    return f"{name!r} " if re.fullmatch(r"[\w.-]+", name) else ""

@@ -14,12 +14,12 @@ from typing import Any, LiteralString
 import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.conninfo import conninfo_to_dict
 
 from zanith_django import sql
-from zanith_django.conf import conf
+from zanith_django.conf import SHADOW_SHAPES, conf
+from zanith_django.database_urls import NO_URL, URL_HINT, parameters_of_url
 from zanith_django.exceptions import InvalidArgument, ShadowUnreachable
-from zanith_django.masking import place_of
+from zanith_django.masking import place_of, quotable
 from zanith_django.project import ONLY_SCHEMA
 from zanith_django.run_lock import POLL_SECONDS
 from zanith_django.shadow_names import (
@@ -32,9 +32,6 @@ from zanith_django.shadow_names import (
 )
 
 EPHEMERAL, SCHEMA, AUTO = "ephemeral", "schema", "auto"
-
-# How Django and django-environ spell the scheme of a PostgreSQL URL.
-_SCHEMES = ("postgres", "postgresql", "psql", "pgsql", "postgis")
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -214,33 +211,27 @@ def given(
         yield shadow
 
 
+def name_of(connection: BaseDatabaseWrapper, target: str) -> str:
+    """A shape, or the database that a URL or an alias names, without credentials."""
+    return target if target in SHADOW_SHAPES else place_of(_settings_of(connection, target))
+
+
 def _settings_of(connection: BaseDatabaseWrapper, target: str) -> dict[str, Any]:
     if "://" in target:
         return _settings_of_url(connection, target)
     if target not in connections:
         raise InvalidArgument(
-            f"--shadow {target!r} is neither a shape nor an alias of DATABASES.",
+            f"--shadow {quotable(target)}is neither a shape nor an alias of DATABASES.",
             "Write auto, ephemeral, schema, an alias or postgres://….",
         )
     return _plain(connections[target].settings_dict)
 
 
 def _settings_of_url(connection: BaseDatabaseWrapper, url: str) -> dict[str, Any]:
-    """As libpq reads the URL, so that hosts, ports and options are those that psql accepts. What
-    is wrong with it is not quoted: that may be a part of the password."""
-    scheme, rest = url.split("://", 1)
     try:
-        if scheme not in _SCHEMES:
-            raise ValueError(scheme)
-        given = {key: str(value) for key, value in conninfo_to_dict(f"postgres://{rest}").items()}
-        _refuse_misread(given)
-    except (psycopg.Error, ValueError):
-        raise InvalidArgument(
-            "--shadow is not the URL of a PostgreSQL database: its scheme, host, port or one of "
-            "its options is invalid.",
-            "Write postgres://user:password@host:5432/name, an IPv6 host in brackets, and special "
-            "characters of the password percent-encoded.",
-        ) from None
+        given = parameters_of_url(url)
+    except ValueError:
+        raise InvalidArgument(f"--shadow {NO_URL}", URL_HINT) from None
     return {
         **_plain(connection.settings_dict),
         "NAME": given.pop("dbname", ""),
@@ -250,15 +241,6 @@ def _settings_of_url(connection: BaseDatabaseWrapper, url: str) -> dict[str, Any
         "PORT": given.pop("port", ""),
         "OPTIONS": given,
     }
-
-
-def _refuse_misread(given: Mapping[str, str]) -> None:
-    """Raises `ValueError` where a part of an unencoded password was taken for something else."""
-    if not given.get("dbname") or "@" in given["dbname"] + given.get("host", ""):
-        raise ValueError("host or name")
-    for port in given.get("port", "5432").split(","):
-        if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError("port")
 
 
 _IDENTITY = "SELECT system_identifier, current_database() FROM pg_control_system()"

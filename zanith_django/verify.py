@@ -26,7 +26,16 @@ from zanith_django.plan import Plan, live_context, plan
 from zanith_django.project import declared, live_graph, read_timeline
 from zanith_django.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.shadow import AUTO, EPHEMERAL, SCHEMA, Shadow, ephemeral, given, in_schema
+from zanith_django.shadow import (
+    AUTO,
+    EPHEMERAL,
+    SCHEMA,
+    Shadow,
+    ephemeral,
+    given,
+    in_schema,
+    name_of,
+)
 from zanith_django.shadow_child import run_in_child
 from zanith_django.shadow_fit import refuse_what_leaves
 from zanith_django.shadow_rows import copy_rows, write_history
@@ -90,7 +99,7 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
     refuse_transaction_pooling(connection)
     live = _read(connection)
     if not options.source and (refused := gates.dependents(live.plan)):
-        shape = options.shape or conf.shadow
+        shape = name_of(connection, options.shape or conf.shadow)
         return _blocked(refused, shape, time.monotonic() - started)
     shape, loaded, result = _on_first(live, options)
     operations = tuple(result.get("operations", ()))

@@ -7,10 +7,13 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
+import traceback
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, TextIO, cast
 
 import psycopg
@@ -112,6 +115,10 @@ class ZanithCommand(BaseCommand):
             options["no_color"] = True
         super().__init__(*args, **options)
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        sys.excepthook = print_masked  # of --traceback, and of an error that none of us expected
+        super().run_from_argv(argv)
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.__class__ = HelpfulParser  # Django lets nobody choose; parsers of verbs follow it
         parser.add_argument(
@@ -154,9 +161,9 @@ class ZanithCommand(BaseCommand):
         except ZanithError as error:
             raise command_error(error) from error
         except SystemCheckError as error:
-            raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
+            raise plain_error(str(error)) from error
         except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=EnvironmentProblem.returncode) from error
+            raise plain_error(str(error)) from error
         except (DatabaseError, psycopg.Error) as error:
             raise command_error(RefusedByServer(error, sqlstate(error))) from error
         finally:
@@ -235,5 +242,19 @@ class _UnknownDatabase(UsageError):
 
 def command_error(error: ZanithError) -> CommandError:
     """The error in words, with the command to type next and its exit code."""
-    text = masked(f"{error}\n{error.hint}" if error.hint else str(error))
-    return CommandError(visible(text), returncode=error.returncode)
+    text = f"{error}\n{error.hint}" if error.hint else str(error)
+    return plain_error(text, error.returncode)
+
+
+def plain_error(text: str, returncode: int = EnvironmentProblem.returncode) -> CommandError:
+    """For people: without passwords, and nothing that a terminal would obey."""
+    return CommandError(visible(masked(text)), returncode=returncode)
+
+
+def print_masked(
+    kind: type[BaseException], error: BaseException, where: TracebackType | None
+) -> None:
+    """A traceback as Python prints it, also without passwords: it quotes the errors that led to
+    this one."""
+    for line in traceback.format_exception(kind, error, where):
+        sys.stderr.write(visible(masked(line)))

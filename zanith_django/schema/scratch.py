@@ -17,7 +17,14 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors
 
-from zanith_django.exceptions import ConnectionFailed, MissingRight, NotPostgreSQL, UnreadableModel
+from zanith_django.database_urls import NO_URL, URL_HINT, parameters_of_url
+from zanith_django.exceptions import (
+    BadSetting,
+    ConnectionFailed,
+    MissingRight,
+    NotPostgreSQL,
+    UnreadableModel,
+)
 from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import Table, TableName
 from zanith_django.sending import Meanwhile, send_raw
@@ -97,13 +104,20 @@ def scratch_connection(
     """The connection for the scratch: that of `connection`, of another alias, or to a URL."""
     if scratch and "://" in scratch:
         try:
-            own = psycopg.connect(scratch, autocommit=True)
+            own = psycopg.connect(**_parameters(scratch), autocommit=True)
         except psycopg.Error as error:
             raise ConnectionFailed("SCRATCH", error) from None  # it may quote a password
         with closing(own):
             yield own
     else:
         yield raw_connection(connections[scratch] if scratch else connection)
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    try:
+        return {**parameters_of_url(url)}
+    except ValueError:
+        raise BadSetting("SCRATCH", NO_URL.rstrip("."), URL_HINT) from None
 
 
 def raw_connection(connection: BaseDatabaseWrapper) -> Connection:
