@@ -116,11 +116,6 @@ class ArtifactRow:
     expires_at: datetime | None
 
     @property
-    def source(self) -> tuple[str, str, str | None]:
-        """Schema, table and column that it was kept of."""
-        return self.source_schema, self.source_table, self.source_column
-
-    @property
     def target(self) -> str:
         """`users` or `users.legacy_uuid`, as in the artifact's id."""
         return self.id.rsplit("::", 1)[-1]

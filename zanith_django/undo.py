@@ -230,7 +230,6 @@ class Planner:
         softly: bool = True,
     ) -> None:
         self.connection, self.ledger, self.graph, self.softly = connection, ledger, graph, softly
-        self.live = graph
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
         self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
@@ -440,25 +439,10 @@ class Planner:
             return False
         there = _is_there(inverse, self.graph)
         if not there and (not self.moved or was_purged(self.ledger, artifact)):
-            raise self._taken_again(artifact, inverse)
+            raise CannotUndo(
+                artifact.id, "what it kept was purged", "Only a backup can bring it back."
+            )
         return True
-
-    def _taken_again(self, artifact: ArtifactRow, inverse: Restoring) -> CannotUndo:
-        """Why what an artifact kept is neither hidden nor there: a later step has set it aside
-        again, undoing one does, or it was purged."""
-        verb = "restore-table" if isinstance(inverse, RestoreTable) else "restore-column"
-        restore = f"zanith_recover {verb} {artifact.target}"
-        kept = (row for row in self.artifacts.values() if row.expires_at is None)
-        for other in kept:
-            if other.source == artifact.source:
-                why = f"what it kept was restored, and {other.id} keeps it now"
-                return CannotUndo(artifact.id, why, f"Run {restore}, then roll back again.")
-        if _is_there(inverse, self.live):
-            why = "what it kept was restored, and undoing a later migration sets it aside again"
-            hint = f"Roll back the later migrations alone, run {restore}, then roll back this one."
-            return CannotUndo(artifact.id, why, hint)
-        hint = "Only a backup can bring it back."
-        return CannotUndo(artifact.id, "what it kept was purged", hint)
 
     def _completing(self, name: str, inverse: Restoring) -> Operation | None:
         """What zanith_recover left off when it brought this back, for rows or for running code."""

@@ -387,31 +387,6 @@ def test_a_rollback_of_nothing_but_defaults_leaves_nothing_behind(copy_of: Copy)
     assert releases.live() == before
 
 
-def test_a_restored_column_that_a_rollback_set_aside_again_is_named_with_the_way_back(
-    copy_of: Copy,
-) -> None:
-    releases = copy_of(required_column)
-    run = releases.project
-    without_column(releases)
-    run.manage("zanith_recover", "restore-column", TARGET, check=True)
-    run.sql("UPDATE users SET legacy_uuid = id WHERE legacy_uuid IS NULL")
-    field = "legacy_uuid = models.IntegerField(unique=True, default=7)"
-    run.write("people/models.py", USERS.format(legacy=field))
-    run.manage("zanith_generate", "--name", "back", check=True)
-    run.manage("zanith_apply", "--allow-destructive", "--max-risk", "100", check=True)
-
-    both = run.manage("zanith_rollback", "--steps", "2")
-    assert both.returncode == 1
-    assert "undoing a later migration sets it aside again" in both.stderr
-    run.manage("zanith_rollback", "--steps", "1", check=True)
-    refused = run.manage("zanith_rollback", "--steps", "1")
-    assert f"Run zanith_recover restore-column {TARGET}, then roll back again." in refused.stderr
-    run.manage("zanith_recover", "restore-column", TARGET, check=True)
-    run.manage("zanith_rollback", "--steps", "1", check=True)
-
-    assert run.sql("SELECT legacy_uuid FROM users ORDER BY id") == [(1,), (2,)]
-
-
 def test_a_generated_column_goes_without_consent(copy_of: Copy) -> None:
     releases = copy_of(two_users)
     before = releases.live()
