@@ -202,6 +202,15 @@ def test_a_relation_that_leads_nowhere_is_named() -> None:
         render(state, [("made", "thing")])
 
 
+def test_a_base_that_does_not_exist_is_named() -> None:
+    heir = ModelState(
+        "shop", "Heir", [("base_ptr", parent_link("shop.heir"))], bases=("shop.base",)
+    )
+
+    with pytest.raises(UnreadableModel, match=r"shop\.heir.*base shop\.base does not exist"):
+        render(state_of(heir), [("shop", "heir")])
+
+
 # --- recording --------------------------------------------------------------------------------
 
 BEFORE = (

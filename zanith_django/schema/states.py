@@ -84,7 +84,7 @@ def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
     """The models of `keys` as classes, such that their DDL is that of a full render.
 
     Their bases come in full, models they point at as stubs. Swapped models and keys that the state
-    does not have are left out. Raises `UnreadableModel` where a relation leads nowhere.
+    does not have are left out. Raises `UnreadableModel` if a relation or base does not exist.
     """
     wanted = [key for key in dict.fromkeys(keys) if key in state.models]
     wanted = [key for key in wanted if not is_swapped(state.models[key])]
@@ -173,9 +173,14 @@ class _Parts:
         model = self.whole[key] = self.model(key)
         for base in model.bases:
             if isinstance(base, str):
-                self.need_whole(resolve_relation(base, *key))
+                self.need_base(key, resolve_relation(base, *key))
         for field in _fields(model):
             self.need_target(key, field)
+
+    def need_base(self, heir: Key, base: Key) -> None:
+        if not self.exists(base):
+            raise UnreadableModel(".".join(heir), f"its base {'.'.join(base)} does not exist")
+        self.need_whole(base)
 
     def need_target(self, source: Key, field: Field[Any, Any]) -> None:
         """What a relation points at, as far as a column that points at it must know."""
