@@ -212,9 +212,12 @@ class _Run:
         if self._django_operations(planned) != known:  # receivers may add some
             planned = self._plan(context)
         self.reporter.planned(planned)
+        if planned.migrations:
+            self.ledger.begin_run(planned.migrations[0].id)
         with collector.frozen():
             steps = self._migrations(planned, injected)
             self._check_replacements()
+            self.ledger.end_run()
             verbosity = self.options.verbosity
             send_post_migrate(self.connection.alias, planned, self.states, self.final, verbosity)
         return Outcome(len(planned.migrations), steps, time.monotonic() - started)

@@ -236,7 +236,7 @@ class _Search:
         graph = compared(wanted.graph)
         live = self.live.only(graph.table_names)
         comparison = as_declared(live, graph, wanted.facts)
-        differences = tuple(diff(comparison.live, graph, drop=HARD))
+        differences = tuple(diff(comparison.live, graph, drop=HARD, overlapping=False))
         return _State(key, differences, frozenset(live.table_names), frozenset(comparison.extras))
 
 

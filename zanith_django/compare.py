@@ -79,14 +79,16 @@ class Sources:
         as Django would: what it calls equal is equal, what no model names is extra."""
         if (before == MODELS) == (after == MODELS):
             graphs = compared(self.graph(before)), compared(self.graph(after))
-            return Difference(diff(*graphs, drop=HARD), tuple(beyond_operations(*graphs)))
+            return Difference(
+                diff(*graphs, drop=HARD, overlapping=False), tuple(beyond_operations(*graphs))
+            )
         other = after if before == MODELS else before
         wanted = self.declared
         found = compared(unqualified(self.graph(other), found_elsewhere(self.connection)))
         comparison = as_declared(found, wanted.graph, wanted.facts)
         pair = (wanted.graph, comparison.live)
         ends = pair if before == MODELS else pair[::-1]
-        operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD)
+        operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD, overlapping=False)
         extras = (*comparison.extras, *beyond_operations(*ends))
         return Difference(operations, extras, comparison.notes)
 

@@ -24,6 +24,9 @@ from zanith_django.operations.base import Default
 from zanith_django.schema.states import render
 from zanith_django.timeline import Key, dotted
 
+_CONSTANTS = (bool, bytes, dict, float, int, list, str, tuple)
+"""Callables that give the same value whenever they are called."""
+
 Filling = AddField | AlterField | AlterOrderWithRespectTo
 """Operations of Django that give existing rows a value."""
 
@@ -143,7 +146,8 @@ def _is_called(field: Any) -> bool:
     """Does the default come from code, in place of being a constant?"""
     if field.has_default():
         own = type(field).get_default
-        return callable(field.default) or not own.__module__.startswith("django.")
+        made = callable(field.default) and field.default not in _CONSTANTS
+        return made or not own.__module__.startswith("django.")
     return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
 
 

@@ -79,15 +79,22 @@ class Hints:
 
 
 def diff(
-    before: SchemaGraph, after: SchemaGraph, hints: Hints | None = None, *, drop: str = SOFT
+    before: SchemaGraph,
+    after: SchemaGraph,
+    hints: Hints | None = None,
+    *,
+    drop: str = SOFT,
+    overlapping: bool = True,
 ) -> tuple[Operation, ...]:
     """The operations that turn `before` into `after`, in an order that never breaks.
 
     Everything that `before` has and `after` lacks is dropped: restrict the graphs to what is
     owned first. `drop` is how columns and tables go: "soft" (kept aside), "archive" or "hard".
+    An `overlapping` difference builds what replaces an index or constraint before that goes; one
+    that only tells people what differs drops it first.
     Triggers, tablespaces, partitioning and whether a table is logged are not compared.
     """
-    differ = _Differ(before, after, hints or Hints(), drop)
+    differ = _Differ(before, after, hints or Hints(), drop, overlapping=overlapping)
     with collector.paused():
         for phase in _PHASES:
             for operation in phase(differ):
@@ -98,8 +105,17 @@ def diff(
 class _Differ:
     """The graph as it stands after the operations found so far, and where it is to arrive."""
 
-    def __init__(self, before: SchemaGraph, after: SchemaGraph, hints: Hints, drop: str) -> None:
+    def __init__(
+        self,
+        before: SchemaGraph,
+        after: SchemaGraph,
+        hints: Hints,
+        drop: str,
+        *,
+        overlapping: bool,
+    ) -> None:
         self.now, self.after, self.hints, self.drop = before, after, hints, drop
+        self.overlapping = overlapping
         self.operations: list[Operation] = []
         self._differing: set[TableName] | None = None
         self._pairs: dict[TableName, Pair] = {}
@@ -182,7 +198,8 @@ def _ended_columns(d: _Differ) -> Iterator[Operation]:
 
 def _towards(d: _Differ, graph: SchemaGraph) -> tuple[Operation, ...]:
     """The operations up to a graph that lacks what is in the way."""
-    return diff(d.now, graph, Hints(labels=d.hints.labels), drop=d.drop)
+    hints = Hints(labels=d.hints.labels)
+    return diff(d.now, graph, hints, drop=d.drop, overlapping=d.overlapping)
 
 
 def _without_column(graph: SchemaGraph, name: TableName, column: str) -> SchemaGraph:
@@ -352,6 +369,8 @@ def _dropped_parts(d: _Differ) -> Iterator[Operation]:
 def _outlasting(d: _Differ, pair: Pair, part: str) -> set[str]:
     """Names of what goes after its replacement exists, so that a replacement that fails leaves it
     in force."""
+    if not d.overlapping:
+        return set()
     names = pair.outlasting(part) - _ends(d, pair, part) - _given_names(d, pair, part)
     if part == "foreign_keys":
         names -= {key.name for key in pair.current.foreign_keys if _end_changes(d, key)}

@@ -47,7 +47,8 @@ def _there_before(
     wanted = walk.declared(sorted(walk.tables.models))
     found = unqualified(before, found_elsewhere(connection))
     live = as_declared(found.only(wanted.graph.table_names), wanted.graph, wanted.facts).live
-    return diff(_renamed(live, timeline), _renamed(wanted.graph, timeline), drop=HARD)
+    ends = _renamed(live, timeline), _renamed(wanted.graph, timeline)
+    return diff(*ends, drop=HARD, overlapping=False)
 
 
 def _renamed(graph: SchemaGraph, timeline: Timeline) -> SchemaGraph:

@@ -44,6 +44,7 @@ REFUSED_PLAIN = "refused - "
 # The checkpoint of a step that is undone, by the step's id; and that of a whole rollback.
 _BACKWARDS = "undo:"
 _ROLLBACK = "rollback"
+_APPLY = "apply"
 _UNDONE = (
     f"SELECT substr(id, {len(_BACKWARDS) + 1}) FROM _zanith_migration_checkpoints "
     f"WHERE starts_with(id, '{_BACKWARDS}')"
@@ -581,15 +582,17 @@ class Ledger:
         found = json.loads(rows[0][0] or "[]") if rows else []
         return found if isinstance(found, list) else []
 
-    def first_tables(self) -> frozenset[str] | None:
-        """The tables that were there before any run, by their names with schema; None if no
-        snapshot says so."""
-        if not self.exists():
+    def tables_before_run(self) -> frozenset[str] | None:
+        """The tables that were there before the run that was interrupted, by their names with
+        schema; None if the last run came to its end."""
+        known = self.checkpoint(_APPLY) if self.exists() else None
+        if known is None or not isinstance(known.cursor, dict):
             return None
         rows = self._rows(
             "SELECT ARRAY(SELECT jsonb_object_keys(graph->'tables')) "
-            "FROM (SELECT graph FROM _zanith_schema_snapshots ORDER BY captured_at LIMIT 1) AS s "
-            "WHERE jsonb_typeof(graph->'tables') = 'object'"
+            "FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = 'before' "
+            "AND jsonb_typeof(graph->'tables') = 'object'",
+            [str(known.cursor.get("first"))],
         )
         return frozenset(rows[0][0]) if rows else None
 
@@ -738,6 +741,16 @@ class Ledger:
             f"DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s AND {_IS_VALUE}",
             [migration_id],
         )
+
+    # --- a run of apply ------------------------------------------------------------------------
+
+    def begin_run(self, first: str) -> None:
+        """A run begins with this migration; one that resumes another belongs to that."""
+        if self.checkpoint(_APPLY) is None:
+            self.save_checkpoint(Checkpoint(_APPLY, _APPLY, {"first": first}))
+
+    def end_run(self) -> None:
+        self.forget_checkpoints(_APPLY)
 
     # --- a rollback that was asked for ---------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Tables that runs of ours made and that never held a row: as fresh as in the run that made them.
+"""Tables that an interrupted run made and that never held a row: as fresh as they were in it.
 
 A first installation that was killed goes on in a database with tables. To change or drop those is
 no more than it was in the plan that made them, as long as nothing is in them.
@@ -25,8 +25,8 @@ WHERE pg_relation_size(to_regclass(name)) = 0 AND NOT EXISTS (
 def untouched(
     ledger: Ledger, timeline: Timeline, graph: SchemaGraph, empty: Collection[TableName]
 ) -> frozenset[TableName]:
-    """Those of the `empty` tables of `graph` that the ledger knows to be ours, and new."""
-    before = ledger.first_tables() if empty else None
+    """Those of the `empty` tables of `graph` that the run made which the next one resumes."""
+    before = ledger.tables_before_run() if empty else None
     if before is None or _ran_elsewhere(ledger, timeline):
         return frozenset()
     adopted = _adopted(ledger, timeline)

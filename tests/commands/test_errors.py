@@ -336,7 +336,7 @@ def test_a_mistyped_argument_is_named(shop: Project, command: str, says: str) ->
         ("zanith_apply --max-rsik 35", "arguments: --max-rsik 35\nDid you mean --max-risk? Run "),
         ("zanith_plan --format=xml", "(choose from "),
         ("zanith_recover inspekt", "invalid choice: 'inspekt'"),
-        ("zanith_recover purge", "required: ARTIFACT"),
+        ("zanith_recover purge", "Name an artifact, or add --all."),
         ("zanith_apply --max-risk 500", "argument --max-risk: 500 is not from 0 to 100"),
         ("zanith_plan --max-risk -1", "argument --max-risk: -1 is not from 0 to 100"),
         ("zanith_apply --lock-wait -1", "argument --lock-wait: -1 is no time"),
@@ -570,7 +570,7 @@ def test_a_type_that_cannot_change_beside_its_clients_is_refused(shop: Project) 
 
     failed = shop.manage("zanith_apply", "--max-risk", "100")
     assert failed.returncode == 1
-    assert "cannot change the type of shop_book.pages to bigint" in failed.stderr
+    assert "change type of shop_book.pages from integer to bigint" in failed.stderr
     assert "the table heir inherits from it" in failed.stderr
     assert "in_place=True" in failed.stderr
 

@@ -356,7 +356,7 @@ INDEXES = [
         "another operator class of a GIN index",
         index_again("book_data", "INDEX book_data ON made_book USING gin (data jsonb_path_ops)"),
         "dropIndex book_data",
-        "addIndex made_book(data)",
+        "addIndex made_book(data jsonb_path_ops)",
     ),
     case(
         "another predicate",
@@ -607,7 +607,7 @@ CONSTRAINTS = [
             " WHERE id > 0",
         ),
         "dropIndex made_genre_name_b5bd6a82_like",
-        "addIndex made_genre(name)",
+        "addIndex made_genre(name varchar_pattern_ops)",
     ),
     case(
         "drop a foreign key",

@@ -56,7 +56,7 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "recoverable": step.operation.recoverable,
         "reversible": step.reversible,
         "rows": step.rows,
-        "dependents": [_collision(collision) for collision in step.collisions],
+        **({"dependents": list(map(_collision, step.collisions))} if step.collisions else {}),
         "statements": [_statement(statement) for statement in step.statements],
     }
 

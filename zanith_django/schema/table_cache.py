@@ -79,19 +79,19 @@ class TableCache:
         with suppress(OSError, ImproperlyConfigured):
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_private(os.lstat(self.file.parent), stat.S_ISDIR):
-                _replace(self.file, f"{_seal(text)}\n{text}")
+                _replace(self.file, f"{seal_of(text)}\n{text}")
 
     def _load(self) -> dict[str, Any]:
         if self.file is None:
             return {}
         with suppress(OSError, ValueError, TypeError, ImproperlyConfigured):
             seal, _, text = _read_private(self.file).partition("\n")
-            if constant_time_compare(seal, _seal(text)):
+            if constant_time_compare(seal, seal_of(text)):
                 return dict(json.loads(text))
         return {}
 
 
-def _seal(text: str) -> str:
+def seal_of(text: str) -> str:
     """Nobody without the SECRET_KEY can make it."""
     return salted_hmac(f"{__name__}.{FORMAT}", text, algorithm="sha256").hexdigest()
 

@@ -171,7 +171,10 @@ class Command(ZanithCommand):
 
     def _purge(self, options: dict[str, Any]) -> None:
         if options["all"] is bool(options["artifact"]):
-            raise InvalidArgument("Name an artifact, or add --all.")
+            raise InvalidArgument(
+                "Name an artifact, or add --all.",
+                "Run manage.py zanith_recover purge --help to see what there is.",
+            )
         if options["all"]:
             self._purge_all(options)
             return
