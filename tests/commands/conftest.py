@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def copy_of(
     yield copy
     for database in copies:
         server.drop_database(database.name)
+
+
+@pytest.fixture
+def heeding_interruptions() -> Iterator[None]:
+    """A shell starts what runs in its background deaf to Ctrl-C, and its children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _new(folder: Path, server: Server) -> Releases:

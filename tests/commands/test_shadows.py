@@ -114,6 +114,7 @@ def shadow_database(server: Server) -> Iterator[Database]:
 # --- nothing stays behind ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("heeding_interruptions")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )

@@ -400,14 +400,6 @@ def test_a_killed_run_is_finished_by_the_next(copy_of: Copy) -> None:
     shop.manage("zanith_diff", "models", "live", check=True)
 
 
-@pytest.fixture
-def heeding_interruptions() -> Iterator[None]:
-    """A shell starts what runs in its background deaf to Ctrl-C, and its children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("heeding_interruptions")
 def test_an_interrupted_run_says_so_and_exits_130(copy_of: Copy) -> None:
     shop = copy_of(a_napping_release).project
