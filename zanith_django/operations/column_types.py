@@ -146,10 +146,10 @@ class AlterColumnType(OnTable):
         return retyping(table, live, new, self.using, self.policies, context, undo=self.undo)
 
     def _of(self, live: Column) -> Column:
-        """The live column after the change. A default that the operation does not change stays,
+        """The live column after the change. A default that the operation does not name stays,
         one that no model declares too; an ALTER TYPE would keep it as well."""
         new = dataclasses.replace(live, **{name: getattr(self.new, name) for name in _CHANGED})
-        if self.old.default != self.new.default:
+        if (self.old.default, self.new.default) != (None, None):
             return new
         default = live.default
         if default is not None and not coerces(live.type, new.type):
