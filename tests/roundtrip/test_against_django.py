@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.migration import Migration
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
-from pytest_django import DjangoDbBlocker
 
-from tests.database.declared import connect
 from tests.database.place import Place
 from tests.graphs import differences
 from tests.roundtrip.django_changes import CHANGES, Change, State
-from tests.servers import Database, Server
+from tests.servers import Database
 from zanith_django.diff import HARD
 from zanith_django.live_names import as_live
 from zanith_django.operations import Operation
@@ -30,22 +26,6 @@ from zanith_django.schema.states import RecordingState, render
 from zanith_django.walk import Walk
 
 NAMES = ("renameConstraint", "renameIndex")
-
-
-@pytest.fixture(scope="module")
-def database(server: Server) -> Iterator[Database]:
-    name = server.create_database()
-    yield Database(name, server.url(name))
-    server.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def connection(database: Database, django_db_blocker: DjangoDbBlocker) -> Iterator[DatabaseWrapper]:
-    with django_db_blocker.unblock():
-        wrapper = connect(database.url, "round")
-        yield wrapper
-        wrapper.close()
-    del connections["round"]
 
 
 class Answers(MigrationQuestioner):

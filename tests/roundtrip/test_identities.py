@@ -4,21 +4,18 @@ schema, the same rows, and back."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connections, models
+from django.db import DatabaseError, models
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations import AddField, AlterField, CreateModel
 from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.migrations.state import ProjectState
 from django.db.models import Field
-from pytest_django import DjangoDbBlocker
 
-from tests.database.declared import connect
 from tests.database.place import Place
 from tests.graphs import differences
 from tests.roundtrip.django_operations import APP, Sequence, first
@@ -30,7 +27,7 @@ from tests.roundtrip.test_against_django import (
     performed,
     rows,
 )
-from tests.servers import Database, Server
+from tests.servers import Database
 from zanith_django.diff import SOFT
 from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
@@ -38,22 +35,6 @@ from zanith_django.schema.equality import as_declared
 from zanith_django.walk import Walk
 
 SEEDS = range(int(os.environ.get("ZANITH_IDENTITY_SEEDS", "40")))
-
-
-@pytest.fixture(scope="module")
-def database(server: Server) -> Iterator[Database]:
-    name = server.create_database()
-    yield Database(name, server.url(name))
-    server.drop_database(name)
-
-
-@pytest.fixture(scope="module")
-def connection(database: Database, django_db_blocker: DjangoDbBlocker) -> Iterator[DatabaseWrapper]:
-    with django_db_blocker.unblock():
-        wrapper = connect(database.url, "identities")
-        yield wrapper
-        wrapper.close()
-    del connections["identities"]
 
 
 def changed(name: str, operations: list[DjangoOperation]) -> Migration:
