@@ -36,12 +36,12 @@ from django.db import connection
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from zanith_django import sql
-from zanith_django.backfill import Progress, backfill
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Context
 from zanith_django.operations.columns import update_in_batches
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.run.backfill import Progress, backfill
 
 SCHEMA = "_zanith_benchmark"
 REST = 3.0  # seconds in which the clients are alone

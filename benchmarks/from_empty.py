@@ -67,7 +67,7 @@ def in_folder(folder: Path) -> Iterator[None]:
 
 def generate() -> tuple[float, int]:
     """(seconds, operations of all files)."""
-    from zanith_django.files import load_all
+    from zanith_django.files.files import load_all
 
     with database():
         seconds = timed(lambda: run("zanith_generate", "--from", "empty"))

@@ -29,8 +29,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from zanith_django.apply import Options, apply
-from zanith_django.ledger import Ledger
+from zanith_django.apply.apply import Options, apply
+from zanith_django.ledger.ledger import Ledger
 
 NAME = "_zanith_benchmark"
 TABLES = 10
@@ -70,10 +70,10 @@ def configure(folder: Path, database: dict[str, Any]) -> None:
 
 def write_migration(folder: Path, steps: int) -> None:
     """Defaults set again and again: each step changes one row of the catalog."""
-    from zanith_django.files import render_migration
+    from zanith_django.files.files import render_migration
     from zanith_django.operations import AlterColumnDefault, Operation
     from zanith_django.operations.base import Context
-    from zanith_django.schema.graph import TableName
+    from zanith_django.postgres.names import TableName
 
     operations: list[Operation] = []
     for number in range(steps):

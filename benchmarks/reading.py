@@ -35,12 +35,13 @@ from django.db.models import Model
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from zanith_django.diff import diff
-from zanith_django.project import live_graph
-from zanith_django.schema import from_catalog as reader
-from zanith_django.schema.from_models import from_models, project_models, with_many_to_many
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.diff.differ import diff
+from zanith_django.postgres.names import TableName
+from zanith_django.schema import catalog as reader
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.models import from_models, project_models, with_many_to_many
 from zanith_django.schema.scratch import raw_connection
+from zanith_django.timeline.project import live_graph
 
 SCHEMA = "_zanith_benchmark"
 BATCH = 50

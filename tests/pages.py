@@ -16,12 +16,12 @@ from pathlib import Path
 from tests.database.examples import PAGES, SETUP, Example
 from tests.database.place import Connection, Place
 from tests.servers import Database, shared_server
-from zanith_django import files
-from zanith_django.execute import transactions
-from zanith_django.locks import Lock
+from zanith_django.files import files
 from zanith_django.operations import KINDS, Context, Operation, Statement
 from zanith_django.operations.base import Batches, PythonCall, Rounds
-from zanith_django.risk import assess
+from zanith_django.plan.risk import assess
+from zanith_django.postgres.locks import Lock
+from zanith_django.run.executor import transactions
 from zanith_django.schema.graph import SchemaGraph
 
 FOLDER = Path(__file__).parent.parent / "docs" / "operations"

@@ -33,9 +33,9 @@ IMPORTED = (
     "django.db.backends.postgresql.base",
     "django.db.migrations.executor",
     "environ",
-    "zanith_django.diff",
-    "zanith_django.execute",
-    "zanith_django.schema.from_models",
+    "zanith_django.diff.differ",
+    "zanith_django.run.executor",
+    "zanith_django.schema.models",
 )
 
 

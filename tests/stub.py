@@ -21,12 +21,12 @@ STUB = REPOSITORY / "zanith_django" / "__init__.pyi"
 
 GRAPH = (
     "Check", "Collation", "Column", "Exclusion", "Extension", "ForeignKey", "Index", "IndexKey",
-    "Policy", "PrimaryKey", "Table", "TableName", "Unique",
+    "Policy", "PrimaryKey", "Table", "Unique",
 )  # fmt: skip
 
 # {type of a field: what its argument may be}
 LENIENT = {
-    "TableName": "_graph.TableName | str",
+    "TableName": "TableName | str",
     "tuple[IndexKey, ...]": "tuple[_graph.IndexKey | str, ...]",
 }
 
@@ -34,7 +34,8 @@ HEAD = '''\
 """Written by `python -m tests.stub`: the language of migration files, for type checkers."""
 
 from zanith_django import operations as _operations
-from zanith_django.migration import Migration as Migration
+from zanith_django.files.migration import Migration as Migration
+from zanith_django.postgres.names import TableName as TableName
 '''
 
 
@@ -99,7 +100,7 @@ def _spelled(kind: str) -> str:
 
 
 def _qualified(name: re.Match[str]) -> str:
-    if name[0] in ("None", "PolicyPairs"):
+    if name[0] in ("None", "PolicyPairs", "TableName"):
         return name[0].replace("Policy", "_Policy")
     return f"_graph.{name[0]}" if hasattr(graph, name[0]) else f"_operations.{name[0]}"
 

@@ -13,28 +13,28 @@ from typing import Any
 __version__ = "0.1.0"
 
 _OPERATIONS = "zanith_django.operations"
-_OF_GRAPH = (
-    "Check",
-    "Collation",
-    "Column",
-    "Exclusion",
-    "Extension",
-    "ForeignKey",
-    "Index",
-    "IndexKey",
-    "Policy",
-    "PrimaryKey",
-    "Table",
-    "TableName",
-    "Unique",
-)
+_GRAPH = "zanith_django.schema.graph"
+_MODULES = {
+    "Migration": "zanith_django.files.migration",
+    "TableName": "zanith_django.postgres.names",
+    "Check": _GRAPH,
+    "Collation": _GRAPH,
+    "Column": _GRAPH,
+    "Exclusion": _GRAPH,
+    "Extension": _GRAPH,
+    "ForeignKey": _GRAPH,
+    "Index": _GRAPH,
+    "IndexKey": _GRAPH,
+    "Policy": _GRAPH,
+    "PrimaryKey": _GRAPH,
+    "Table": _GRAPH,
+    "Unique": _GRAPH,
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Migration":
-        found = import_module("zanith_django.migration").Migration
-    elif name in _OF_GRAPH:
-        found = getattr(import_module("zanith_django.schema.graph"), name)
+    if module_name := _MODULES.get(name):
+        found = getattr(import_module(module_name), name)
     elif name[:1].isupper() and name in (module := import_module(_OPERATIONS)).__all__:
         found = getattr(module, name)
     else:  # Python asks for modules too, whose names are in small letters

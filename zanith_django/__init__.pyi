@@ -1,7 +1,7 @@
 """Written by `python -m tests.stub`: the language of migration files, for type checkers."""
 
 from zanith_django import operations as _operations
-from zanith_django.migration import Migration as Migration
+from zanith_django.files.migration import Migration as Migration
 from zanith_django.operations import KINDS as KINDS
 from zanith_django.operations import ArchiveTable as ArchiveTable
 from zanith_django.operations import Context as Context
@@ -22,6 +22,7 @@ from zanith_django.operations import RunPython as RunPython
 from zanith_django.operations import SoftDropTable as SoftDropTable
 from zanith_django.operations import Statement as Statement
 from zanith_django.operations.policies import PolicyPairs as _PolicyPairs
+from zanith_django.postgres.names import TableName as TableName
 from zanith_django.schema import graph as _graph
 from zanith_django.schema.graph import Check as Check
 from zanith_django.schema.graph import Column as Column
@@ -30,21 +31,20 @@ from zanith_django.schema.graph import Extension as Extension
 from zanith_django.schema.graph import IndexKey as IndexKey
 from zanith_django.schema.graph import Policy as Policy
 from zanith_django.schema.graph import PrimaryKey as PrimaryKey
-from zanith_django.schema.graph import TableName as TableName
 from zanith_django.schema.graph import Unique as Unique
 
 __version__: str
 
 class AddCheck(_operations.AddCheck):
     def __init__(
-        self, *, table: _graph.TableName | str, check: _graph.Check, model: str = ...
+        self, *, table: TableName | str, check: _graph.Check, model: str = ...
     ) -> None: ...
 
 class AddColumn(_operations.AddColumn):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: _graph.Column,
         default: _operations.Default | None = ...,
         model: str = ...,
@@ -52,34 +52,34 @@ class AddColumn(_operations.AddColumn):
 
 class AddExclusion(_operations.AddExclusion):
     def __init__(
-        self, *, table: _graph.TableName | str, exclusion: _graph.Exclusion, model: str = ...
+        self, *, table: TableName | str, exclusion: _graph.Exclusion, model: str = ...
     ) -> None: ...
 
 class AddForeignKey(_operations.AddForeignKey):
     def __init__(
-        self, *, table: _graph.TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
+        self, *, table: TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
     ) -> None: ...
 
 class AddGeneratedColumn(_operations.AddGeneratedColumn):
     def __init__(
-        self, *, table: _graph.TableName | str, column: _graph.Column, model: str = ...
+        self, *, table: TableName | str, column: _graph.Column, model: str = ...
     ) -> None: ...
 
 class AddIndex(_operations.AddIndex):
     def __init__(
-        self, *, table: _graph.TableName | str, index: _graph.Index, model: str = ...
+        self, *, table: TableName | str, index: _graph.Index, model: str = ...
     ) -> None: ...
 
 class AddUnique(_operations.AddUnique):
     def __init__(
-        self, *, table: _graph.TableName | str, unique: _graph.Unique, model: str = ...
+        self, *, table: TableName | str, unique: _graph.Unique, model: str = ...
     ) -> None: ...
 
 class AlterColumnDefault(_operations.AlterColumnDefault):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: str,
         old: str | None = ...,
         new: str | None = ...,
@@ -90,7 +90,7 @@ class AlterColumnIdentity(_operations.AlterColumnIdentity):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: str,
         old: str = ...,
         new: str = ...,
@@ -101,7 +101,7 @@ class AlterColumnNullable(_operations.AlterColumnNullable):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: str,
         nullable: bool,
         fill: str = ...,
@@ -113,7 +113,7 @@ class AlterColumnType(_operations.AlterColumnType):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: _graph.Column,
         new: _graph.Column,
         using: str = ...,
@@ -127,7 +127,7 @@ class AlterForeignKey(_operations.AlterForeignKey):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         name: str,
         old: str = ...,
         new: str = ...,
@@ -137,19 +137,14 @@ class AlterForeignKey(_operations.AlterForeignKey):
 
 class AlterGenerated(_operations.AlterGenerated):
     def __init__(
-        self,
-        *,
-        table: _graph.TableName | str,
-        old: _graph.Column,
-        new: _graph.Column,
-        model: str = ...,
+        self, *, table: TableName | str, old: _graph.Column, new: _graph.Column, model: str = ...
     ) -> None: ...
 
 class AlterIndexOptions(_operations.AlterIndexOptions):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         index: str,
         method: str = ...,
         old: tuple[str, ...] = ...,
@@ -159,19 +154,14 @@ class AlterIndexOptions(_operations.AlterIndexOptions):
 
 class AlterPolicy(_operations.AlterPolicy):
     def __init__(
-        self,
-        *,
-        table: _graph.TableName | str,
-        old: _graph.Policy,
-        new: _graph.Policy,
-        model: str = ...,
+        self, *, table: TableName | str, old: _graph.Policy, new: _graph.Policy, model: str = ...
     ) -> None: ...
 
 class AlterPrimaryKey(_operations.AlterPrimaryKey):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: _graph.PrimaryKey | None = ...,
         new: _graph.PrimaryKey | None = ...,
         model: str = ...,
@@ -181,7 +171,7 @@ class AlterTableOptions(_operations.AlterTableOptions):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: tuple[str, ...] = ...,
         new: tuple[str, ...] = ...,
         model: str = ...,
@@ -191,7 +181,7 @@ class ArchiveColumn(_operations.ArchiveColumn):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: _graph.Column,
         key: tuple[str, ...],
         uniques: tuple[_graph.Unique, ...] = ...,
@@ -207,7 +197,7 @@ class Backfill(_operations.Backfill):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: str,
         value: str = ...,
         once: bool = ...,
@@ -219,64 +209,57 @@ class Backfill(_operations.Backfill):
 
 class CreatePolicy(_operations.CreatePolicy):
     def __init__(
-        self, *, table: _graph.TableName | str, policy: _graph.Policy, model: str = ...
+        self, *, table: TableName | str, policy: _graph.Policy, model: str = ...
     ) -> None: ...
 
 class DisableRls(_operations.DisableRls):
-    def __init__(
-        self, *, table: _graph.TableName | str, force: bool = ..., model: str = ...
-    ) -> None: ...
+    def __init__(self, *, table: TableName | str, force: bool = ..., model: str = ...) -> None: ...
 
 class DropCheck(_operations.DropCheck):
     def __init__(
-        self, *, table: _graph.TableName | str, check: _graph.Check, model: str = ...
+        self, *, table: TableName | str, check: _graph.Check, model: str = ...
     ) -> None: ...
 
 class DropColumn(_operations.DropColumn):
     def __init__(
-        self, *, table: _graph.TableName | str, column: _graph.Column, model: str = ...
+        self, *, table: TableName | str, column: _graph.Column, model: str = ...
     ) -> None: ...
 
 class DropExclusion(_operations.DropExclusion):
     def __init__(
-        self, *, table: _graph.TableName | str, exclusion: _graph.Exclusion, model: str = ...
+        self, *, table: TableName | str, exclusion: _graph.Exclusion, model: str = ...
     ) -> None: ...
 
 class DropForeignKey(_operations.DropForeignKey):
     def __init__(
-        self, *, table: _graph.TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
+        self, *, table: TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
     ) -> None: ...
 
 class DropIndex(_operations.DropIndex):
     def __init__(
-        self, *, table: _graph.TableName | str, index: _graph.Index, model: str = ...
+        self, *, table: TableName | str, index: _graph.Index, model: str = ...
     ) -> None: ...
 
 class DropPolicy(_operations.DropPolicy):
     def __init__(
-        self, *, table: _graph.TableName | str, policy: _graph.Policy, model: str = ...
+        self, *, table: TableName | str, policy: _graph.Policy, model: str = ...
     ) -> None: ...
 
 class DropUnique(_operations.DropUnique):
     def __init__(
-        self, *, table: _graph.TableName | str, unique: _graph.Unique, model: str = ...
+        self, *, table: TableName | str, unique: _graph.Unique, model: str = ...
     ) -> None: ...
 
 class EnableRls(_operations.EnableRls):
     def __init__(
-        self,
-        *,
-        table: _graph.TableName | str,
-        force: bool = ...,
-        already: bool = ...,
-        model: str = ...,
+        self, *, table: TableName | str, force: bool = ..., already: bool = ..., model: str = ...
     ) -> None: ...
 
 class EndDualWrite(_operations.EndDualWrite):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: tuple[_operations.Derived, ...],
         new: tuple[_operations.Derived, ...],
         keeps: str = ...,
@@ -287,7 +270,7 @@ class MergeColumns(_operations.MergeColumns):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         sources: tuple[_operations.Derived, ...],
         into: _operations.Derived,
         resumed: bool = ...,
@@ -298,7 +281,7 @@ class RebuildTable(_operations.RebuildTable):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: tuple[_graph.Column, ...] = ...,
         new: tuple[_graph.Column, ...] = ...,
         values: tuple[tuple[str, str], ...] = ...,
@@ -307,15 +290,13 @@ class RebuildTable(_operations.RebuildTable):
     ) -> None: ...
 
 class RenameColumn(_operations.RenameColumn):
-    def __init__(
-        self, *, table: _graph.TableName | str, old: str, new: str, model: str = ...
-    ) -> None: ...
+    def __init__(self, *, table: TableName | str, old: str, new: str, model: str = ...) -> None: ...
 
 class RenameConstraint(_operations.RenameConstraint):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: str,
         new: str,
         unique: _graph.Unique | None = ...,
@@ -329,7 +310,7 @@ class RenameIndex(_operations.RenameIndex):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         old: str,
         new: str,
         index: _graph.Index | None = ...,
@@ -337,15 +318,13 @@ class RenameIndex(_operations.RenameIndex):
     ) -> None: ...
 
 class RenameTable(_operations.RenameTable):
-    def __init__(
-        self, *, old: _graph.TableName | str, new: _graph.TableName | str, model: str = ...
-    ) -> None: ...
+    def __init__(self, *, old: TableName | str, new: TableName | str, model: str = ...) -> None: ...
 
 class RestoreColumn(_operations.RestoreColumn):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: _graph.Column,
         artifact_id: str = ...,
         key: tuple[str, ...] = ...,
@@ -363,7 +342,7 @@ class SetComment(_operations.SetComment):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: str = ...,
         constraint: str = ...,
         index: str = ...,
@@ -377,7 +356,7 @@ class SoftDropColumn(_operations.SoftDropColumn):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         column: _graph.Column,
         uniques: tuple[_graph.Unique, ...] = ...,
         foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
@@ -392,7 +371,7 @@ class SplitColumn(_operations.SplitColumn):
     def __init__(
         self,
         *,
-        table: _graph.TableName | str,
+        table: TableName | str,
         source: _operations.Derived,
         into: tuple[_operations.Derived, ...],
         resumed: bool = ...,
@@ -400,11 +379,11 @@ class SplitColumn(_operations.SplitColumn):
     ) -> None: ...
 
 class ValidateConstraint(_operations.ValidateConstraint):
-    def __init__(self, *, table: _graph.TableName | str, name: str, model: str = ...) -> None: ...
+    def __init__(self, *, table: TableName | str, name: str, model: str = ...) -> None: ...
 
 class Collation(_graph.Collation):  # type: ignore[misc]  # final
     def __init__(
-        self, name: _graph.TableName | str, provider: str, locale: str, deterministic: bool = ...
+        self, name: TableName | str, provider: str, locale: str, deterministic: bool = ...
     ) -> None: ...
 
 class ForeignKey(_graph.ForeignKey):  # type: ignore[misc]  # final
@@ -412,7 +391,7 @@ class ForeignKey(_graph.ForeignKey):  # type: ignore[misc]  # final
         self,
         name: str,
         columns: tuple[str, ...],
-        references: _graph.TableName | str,
+        references: TableName | str,
         referenced_columns: tuple[str, ...],
         on_delete: str = ...,
         on_update: str = ...,
@@ -444,7 +423,7 @@ class Index(_graph.Index):  # type: ignore[misc]  # final
 class Table(_graph.Table):  # type: ignore[misc]  # final
     def __init__(
         self,
-        name: _graph.TableName | str,
+        name: TableName | str,
         columns: tuple[_graph.Column, ...] = ...,
         primary_key: _graph.PrimaryKey | None = ...,
         uniques: tuple[_graph.Unique, ...] = ...,
@@ -463,8 +442,8 @@ class Table(_graph.Table):  # type: ignore[misc]  # final
         tablespace: str = ...,
         unlogged: bool = ...,
         partition_key: str = ...,
-        partition_of: _graph.TableName | None = ...,
+        partition_of: TableName | None = ...,
         partition_bound: str = ...,
-        inherits: tuple[_graph.TableName, ...] = ...,
+        inherits: tuple[TableName, ...] = ...,
         replica_identity: str = ...,
     ) -> None: ...

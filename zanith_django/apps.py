@@ -19,7 +19,7 @@ class ZanithConfig(AppConfig):
 
 def _before_migrate(**kwargs: Any) -> None:
     """Imports the ledger only for `migrate`: every process of the project starts with this app."""
-    from zanith_django.migrate_guard import refuse_plain_migrate, report_leaving
+    from zanith_django.timeline.migrate_guard import refuse_plain_migrate, report_leaving
 
     refuse_plain_migrate(**kwargs)
     report_leaving(**kwargs)

@@ -15,22 +15,23 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from zanith_django.audit import about, working_session
-from zanith_django.diff import HARD, diff
-from zanith_django.django_steps import record_applied
+from zanith_django.diff.differ import HARD, diff
 from zanith_django.exceptions import CannotAdopt, UnknownMigration
-from zanith_django.files import NewFile, folder_of, managed_apps, render_init
-from zanith_django.gates import missing_files
-from zanith_django.ignored import compared
-from zanith_django.ledger import BASELINE, Ledger
+from zanith_django.files.files import NewFile, folder_of, managed_apps, render_init
+from zanith_django.ledger.ledger import BASELINE, Ledger
 from zanith_django.operations import Operation
-from zanith_django.project import live_graph, read_timeline
+from zanith_django.plan.gates import missing_files
+from zanith_django.plan.search_path import found_elsewhere, unqualified
+from zanith_django.postgres.names import TableName
+from zanith_django.run.audit import about, working_session
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.equality import Extra, as_declared
-from zanith_django.schema.graph import SchemaGraph, TableName
-from zanith_django.search_path import found_elsewhere, unqualified
-from zanith_django.timeline import Key, Timeline, django_order, dotted, key_of
-from zanith_django.walk import Walk, works_on_data
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.django_steps import record_applied
+from zanith_django.timeline.ignored import compared
+from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted, key_of
+from zanith_django.timeline.walk import Walk, works_on_data
 
 Unseen = tuple[Key, Key]
 """A migration, and the one before it in its app."""

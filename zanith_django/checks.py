@@ -20,14 +20,29 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         found = problems()
     except BadSetting as error:
         return [Error(str(error), id="zanith_django.E001")]
-    return [
-        Error(
-            f"Setting ZANITH[{key!r}] {problem}.",
-            hint="The README lists every setting.",
-            id="zanith_django.E001",
-        )
-        for key, problem in found
-    ]
+    return [_bad_setting(key, problem) for key, problem in found]
+
+
+def _bad_setting(key: str, problem: str) -> CheckMessage:
+    return Error(
+        f"Setting ZANITH[{key!r}] {problem}.",
+        hint="The README lists every setting.",
+        id="zanith_django.E001",
+    )
+
+
+@register("zanith")
+def check_fail_on(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Every code in FAIL_ON is a reason."""
+    # Imported here: django.setup() is to stay quick.
+    from zanith_django.plan.reasons import REASONS
+
+    try:
+        unknown = [code for code in conf.fail_on if code not in REASONS]
+    except BadSetting:  # check_settings reports it
+        return []
+    problem = f"names no reason: {', '.join(unknown)}"
+    return [_bad_setting("FAIL_ON", problem)] if unknown else []
 
 
 @register("zanith")
@@ -42,7 +57,7 @@ def check_ignored(
     if not names:
         return []
     # Imported here: django.setup() is to stay quick.
-    from zanith_django.ignored import is_table
+    from zanith_django.timeline.ignored import is_table
 
     return [
         Warning(
@@ -81,7 +96,7 @@ def check_ledger_grants(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Only the owner of the ledger writes it."""
-    from zanith_django.ledger_tables import TABLES  # not in every process of the project
+    from zanith_django.ledger.tables import TABLES  # not in every process of the project
 
     found: list[CheckMessage] = []
     for alias in databases or ():

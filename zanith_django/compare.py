@@ -1,117 +1,41 @@
-"""Compare any two schemas: models, live, nothing, a snapshot of the ledger, a file."""
+"""Compare any two schemas, or print one with what a plan must know of it elsewhere."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from zanith_django.diff import HARD, Hints, diff
-from zanith_django.exceptions import UnknownSchema, UnreadableGraph
-from zanith_django.ignored import compared
-from zanith_django.ledger import Ledger
-from zanith_django.operations import Operation
-from zanith_django.plan import live_context
-from zanith_django.project import declared, live_graph
-from zanith_django.schema.equality import Extra, Note, as_declared, beyond_operations
-from zanith_django.schema.from_models import Declared
-from zanith_django.schema.graph import SchemaGraph, TableName
-from zanith_django.search_path import found_elsewhere, unqualified
-
-MODELS, LIVE, EMPTY = "models", "live", "empty"
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.plan.comparison import LIVE, Difference, Sources
+from zanith_django.plan.planner import live_context
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What turns one schema into another. Extras are what no model names, or no operation
-    changes; notes come only where one of the two is models."""
-
-    operations: tuple[Operation, ...]
-    extras: tuple[Extra, ...] = ()
-    notes: tuple[Note, ...] = ()
+def compare(connection: BaseDatabaseWrapper, before: str, after: str) -> Difference:
+    """What turns schema `before` into `after`. Raises `UnknownSchema` and `UnreadableGraph`."""
+    return Sources(connection).compare(before, after)
 
 
-class Sources:
-    """Finds schemas by the names that people type; `models` are the project's unless given."""
-
-    def __init__(self, connection: BaseDatabaseWrapper, models: Declared | None = None) -> None:
-        self.connection = connection
-        self._declared = models
-
-    @property
-    def declared(self) -> Declared:
-        if self._declared is None:
-            self._declared = declared(self.connection)
-        return self._declared
-
-    def graph(self, name: str) -> SchemaGraph:
-        """The schema of that name. Raises `UnknownSchema` and `UnreadableGraph`."""
-        if name == MODELS:
-            return self.declared.graph
-        if name == LIVE:
-            return live_graph(self.connection)
-        if name == EMPTY:
-            return SchemaGraph()
-        return SchemaGraph.from_json(self._stored(name))
-
-    def _stored(self, name: str) -> dict[str, Any]:
-        migration_id, _, phase = name.rpartition(":")
-        if phase not in ("before", "after", "baseline") or not migration_id:
-            migration_id, phase = name, "after"
-        found = Ledger(self.connection).snapshot(migration_id, phase)
-        if found is not None:
-            return found
-        path = Path(name)
-        if not path.is_file():
-            known = (MODELS, LIVE, EMPTY, *Ledger(self.connection).applied())
-            raise UnknownSchema(name, known)
-        try:
-            return dict(json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
-            raise UnreadableGraph(f"{path}: {error}") from error
-
-    def compare(self, before: str, after: str) -> Difference:
-        """The operations from one to the other. Where exactly one is `models`, the other is read
-        as Django would: what it calls equal is equal, what no model names is extra."""
-        if (before == MODELS) == (after == MODELS):
-            graphs = compared(self.graph(before)), compared(self.graph(after))
-            return Difference(
-                diff(*graphs, drop=HARD, overlapping=False), tuple(beyond_operations(*graphs))
-            )
-        other = after if before == MODELS else before
-        wanted = self.declared
-        found = compared(unqualified(self.graph(other), found_elsewhere(self.connection)))
-        comparison = as_declared(found, wanted.graph, wanted.facts)
-        pair = (wanted.graph, comparison.live)
-        ends = pair if before == MODELS else pair[::-1]
-        operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD, overlapping=False)
-        extras = (*comparison.extras, *beyond_operations(*ends))
-        return Difference(operations, extras, comparison.notes)
-
-    def with_sizes(self, name: str) -> dict[str, Any]:
-        """The graph as JSON; of the live database with the sizes of its tables and the migrations
-        that are applied, so that CI can plan and verify without it."""
-        graph = self.graph(name)
-        data = graph.to_json()
-        if name == LIVE:
-            facts = live_context(self.connection, graph).facts
-            data["rows"] = {
-                _spell(table, graph): {"rows": fact.rows, "bytes": fact.bytes}
-                for table, fact in sorted(facts.items())
-                if table in graph
-            }
-            data["history"] = {
-                "django": [".".join(key) for key in self._recorded()],
-                "zanith": list(Ledger(self.connection).applied()),
-            }
-        return data
-
-    def _recorded(self) -> list[tuple[str, str]]:
-        return list(MigrationRecorder(self.connection).applied_migrations())
+def with_sizes(connection: BaseDatabaseWrapper, name: str) -> dict[str, Any]:
+    """The graph as JSON; of the live database with the sizes of its tables and the migrations
+    that are applied, so that CI can plan and verify without it."""
+    graph = Sources(connection).graph(name)
+    data = graph.to_json()
+    if name == LIVE:
+        facts = live_context(connection, graph).facts
+        data["rows"] = {
+            _spell(table, graph): {"rows": fact.rows, "bytes": fact.bytes}
+            for table, fact in sorted(facts.items())
+            if table in graph
+        }
+        data["history"] = {
+            "django": [".".join(key) for key in MigrationRecorder(connection).applied_migrations()],
+            "zanith": list(Ledger(connection).applied()),
+        }
+    return data
 
 
 def _spell(name: TableName, graph: SchemaGraph) -> str:

@@ -9,8 +9,8 @@ from django.apps import apps
 from django.conf import settings
 
 from zanith_django.exceptions import BadSetting, InvalidName
-from zanith_django.masking import quotable
-from zanith_django.reasons import REASONS
+from zanith_django.exceptions.masking import quotable
+from zanith_django.postgres.names import TableName
 
 SHADOW_SHAPES = ("auto", "ephemeral", "schema")
 CAPS = {"development": 100, "staging": 80, "production": 60}
@@ -193,10 +193,6 @@ def problem_with(key: str, value: object) -> str:
         strangers = [repr(item) for pair in value.items() for item in pair if type(item) is not str]
         if strangers:
             return f"must be {words}, not of {', '.join(strangers)}"
-    if key == "FAIL_ON" and isinstance(value, list | tuple):
-        unknown = [str(code) for code in value if code not in REASONS]
-        if unknown:
-            return f"names no reason: {', '.join(unknown)}"
     if key == "IGNORE" and isinstance(value, list | tuple):
         wrong = [repr(name) for name in value if not _is_table_name(name)]
         if wrong:
@@ -214,9 +210,6 @@ def problem_with(key: str, value: object) -> str:
 
 
 def _is_table_name(name: object) -> bool:
-    # Imported here: django.setup() is to stay quick.
-    from zanith_django.schema.graph import TableName
-
     try:
         return isinstance(name, str) and bool(TableName.of(name).name)
     except InvalidName:

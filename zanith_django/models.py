@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from django.db import models
 
-from zanith_django import step_rows
-from zanith_django.reasons import Level
+from zanith_django.ledger import step_rows
+from zanith_django.plan.reasons import Level
 
 DJANGO_PREFIX = "django:"
 

@@ -9,8 +9,9 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from zanith_django.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
+from zanith_django.ledger.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
 from zanith_django.operations.base import Artifact
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -21,7 +22,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

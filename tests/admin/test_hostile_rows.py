@@ -11,8 +11,8 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from tests.admin.urls import MODELS, list_url
-from zanith_django.ledger import Ledger
-from zanith_django.ledger_tables import TABLES, LedgerTable
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.tables import TABLES, LedgerTable
 
 SCRIPT = "<script>alert(1)</script>"
 TEXTS = (

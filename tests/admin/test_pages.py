@@ -11,10 +11,10 @@ from django.urls import reverse
 
 from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN, DJANGO
 from tests.admin.urls import MODELS, detail_url, list_url, pages
-from zanith_django.ledger import DONE, ROLLED_BACK, Ledger, NewStep
+from zanith_django.ledger.ledger import DONE, ROLLED_BACK, Ledger, NewStep
 from zanith_django.models import MigrationCheckpoint, spoken
 from zanith_django.operations.base import Artifact
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
 
 
 def get(client: Client, url: str) -> str:

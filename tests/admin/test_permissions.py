@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from tests.admin.conftest import APPLIED, BROKEN
 from tests.admin.urls import MODELS, detail_url, list_url, pages
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 
 Login = Callable[..., Client]
 

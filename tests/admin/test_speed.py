@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.admin.conftest import APPLIED
 from tests.admin.urls import MODELS, detail_url, list_url
 from zanith_django.admin.pages import CappedPaginator
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 
 # Session and user, whether the tables are there, and then the page's own.
 MOST = {

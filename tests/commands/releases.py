@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.project import Project
-from zanith_django.files import render_init, render_migration
+from zanith_django.files.files import render_init, render_migration
 from zanith_django.operations import Operation
 
 

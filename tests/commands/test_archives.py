@@ -11,7 +11,7 @@ from tests.commands.releases import Releases
 from tests.commands.test_errors import in_shell
 from tests.commands.test_recover import REQUIRED, TARGET, USERS, accepting_null, graph_of
 from zanith_django.operations import ArchiveColumn, ArchiveTable
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
 
 VALUES = [("a", 1), ("b", 2)]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.project import SETTINGS, Project
-from zanith_django.run_lock import CLASS_ID, OBJECT_ID
+from zanith_django.postgres.run_lock import CLASS_ID, OBJECT_ID
 
 BOOK = """
 from django.db import models

@@ -20,7 +20,8 @@ from zanith_django.operations import (
     RenameTable,
     SoftDropColumn,
 )
-from zanith_django.schema.graph import Column, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column
 
 T = TableName("", "people_t")
 MODEL = """

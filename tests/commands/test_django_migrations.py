@@ -9,7 +9,7 @@ from tests.commands.test_timeline import agrees, steps
 from tests.project import SETTINGS, BuildProject, Project
 from tests.servers import Database, Server
 from zanith_django import operations as ops
-from zanith_django.files import render_migration
+from zanith_django.files.files import render_migration
 
 MODELS = """
 from django.db import models

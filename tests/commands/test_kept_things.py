@@ -40,7 +40,8 @@ from zanith_django.operations import (
     SoftDropColumn,
     SoftDropTable,
 )
-from zanith_django.schema.graph import Column, PrimaryKey, Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, PrimaryKey, Table
 
 HIDDEN = (
     "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "

@@ -10,7 +10,8 @@ from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.project import Project
 from zanith_django.operations import AddColumn, RunPython
-from zanith_django.schema.graph import Column, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column
 
 USERS = """
 from django.db import models

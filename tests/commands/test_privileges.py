@@ -19,7 +19,8 @@ from tests.commands.test_recover import REQUIRED, USERS, graph_of
 from tests.project import REPOSITORY, SETTINGS, Project
 from tests.servers import Database
 from zanith_django.operations import ArchiveTable, RebuildTable, SoftDropTable
-from zanith_django.schema.graph import Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Table
 
 PAGE = REPOSITORY / "docs" / "privileges.md"
 

@@ -15,8 +15,9 @@ from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.project import Project
 from zanith_django.operations import SoftDropColumn, SoftDropTable
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.graph import SchemaGraph
 
 USERS = """
 from django.db import models

@@ -28,6 +28,7 @@ from zanith_django.operations import (
     SoftDropColumn,
     ValidateConstraint,
 )
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -36,7 +37,6 @@ from zanith_django.schema.graph import (
     IndexKey,
     PrimaryKey,
     Table,
-    TableName,
     Unique,
 )
 

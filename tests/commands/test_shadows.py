@@ -18,7 +18,7 @@ from tests.commands.conftest import Copy
 from tests.commands.releases import Releases
 from tests.project import Project
 from tests.servers import Database, Server
-from zanith_django.shadow_names import new_name
+from zanith_django.verify.shadow_names import new_name
 
 MODELS = """
 from django.db import models

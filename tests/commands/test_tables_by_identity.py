@@ -14,8 +14,8 @@ from tests.commands.test_django_migrations import KEY, write
 from tests.project import SETTINGS, BuildProject, Project
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
+from zanith_django.postgres.names import TableName as Name
 from zanith_django.schema.graph import Column, Index, IndexKey, Table
-from zanith_django.schema.graph import TableName as Name
 
 MODELS = """
 from django.db import models

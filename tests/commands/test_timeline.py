@@ -7,8 +7,9 @@ from tests.commands.test_generate import WITH_PAGES, a_shop, files
 from tests.project import SETTINGS, BuildProject, Project
 from tests.servers import Database, Server
 from zanith_django import operations as ops
-from zanith_django.files import render_migration
-from zanith_django.schema.graph import Column, TableName
+from zanith_django.files.files import render_migration
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column
 
 BOOK = TableName("", "shop_book")
 ALLOWED = ("--max-risk", "100", "--allow-destructive")

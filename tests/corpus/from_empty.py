@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db.models.signals import post_migrate, pre_migrate
 from django.test.utils import override_settings
 
-from zanith_django.files import load_all
+from zanith_django.files.files import load_all
 
 folder = Path(os.environ["ZANITH_FILES"])
 sys.path.insert(0, str(folder))

@@ -13,9 +13,9 @@ from django.db.migrations.state import ModelState
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database, Server
-from zanith_django.audit import working_session
-from zanith_django.ledger import Ledger
-from zanith_django.schema.states import RecordingState, render
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.run.audit import working_session
+from zanith_django.timeline.states import RecordingState, render
 
 EXTENSIONS = ("hstore", "citext", "btree_gist", "btree_gin", "pg_trgm", "bloom")
 

@@ -10,6 +10,7 @@ from typing import Any
 from tests.database.place import MORE
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Collation,
@@ -23,7 +24,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tests.servers import Database
-from zanith_django.execute import transactions
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Batches,
@@ -22,8 +20,11 @@ from zanith_django.operations.base import (
     Rounds,
     Statement,
 )
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.run.executor import transactions
+from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.graph import SchemaGraph
 
 MORE = "place_more"
 """Another schema beside every place."""

@@ -15,17 +15,18 @@ from tests.database.examples import T, column, table
 from tests.database.place import Place
 from tests.graphs import differences
 from tests.servers import Database
-from zanith_django import backfill
 from zanith_django import operations as ops
-from zanith_django.audit import keep
-from zanith_django.backfill import Progress
 from zanith_django.exceptions import CannotDrop
-from zanith_django.execute import Executor, Finish, StepRun
-from zanith_django.ledger import ArtifactRow, Ledger
-from zanith_django.operations.archives import content, pinned_spelling
+from zanith_django.ledger.ledger import ArtifactRow, Ledger
 from zanith_django.operations.base import KEPT_SCHEMA, Context, Operation
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.operations.keep.archives import content, pinned_spelling
+from zanith_django.postgres.names import TableName
+from zanith_django.run import backfill
+from zanith_django.run.audit import keep
+from zanith_django.run.backfill import Progress
+from zanith_django.run.executor import Executor, Finish, StepRun
+from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 ROWS = 3_000
 

@@ -21,15 +21,15 @@ from psycopg.conninfo import conninfo_to_dict
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database, lone_server
-from zanith_django import backfill as module
-from zanith_django import sql
-from zanith_django.backfill import Progress, backfill, next_size
 from zanith_django.exceptions import RowsHidden, RowsLeft
-from zanith_django.ledger import DONE, RUNNING, Ledger
+from zanith_django.ledger.ledger import DONE, RUNNING, Ledger
 from zanith_django.operations.base import Batches, Context, Default
 from zanith_django.operations.columns import default_in_batches, update_in_batches
 from zanith_django.operations.data import Backfill
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.run import backfill as module
+from zanith_django.run.backfill import Progress, backfill, next_size
 
 CHECKPOINT = "20260501_113022_fill::0001"
 

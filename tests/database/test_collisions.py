@@ -14,9 +14,10 @@ from tests.database.examples import T, column, item
 from tests.database.place import Connection, Place
 from tests.servers import Database
 from zanith_django import operations as ops
-from zanith_django.collisions import Collision, collisions
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import Dependent, PrimaryKey, SchemaGraph, Table, TableName
+from zanith_django.plan.collisions import Collision, collisions
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Dependent, PrimaryKey, SchemaGraph, Table
 from zanith_django.schema.unmodelled import with_dependents
 
 SETUP = """

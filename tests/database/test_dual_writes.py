@@ -10,9 +10,9 @@ import pytest
 
 from tests.database.examples import MERGES, T, column
 from tests.database.place import Place
-from zanith_django import files
 from zanith_django import operations as ops
 from zanith_django.exceptions import BrokenFile
+from zanith_django.files import files
 from zanith_django.operations import Derived, EndDualWrite, MergeColumns, Operation, SplitColumn
 from zanith_django.schema.graph import Column
 

@@ -10,10 +10,10 @@ import pytest
 
 from tests.database.examples import column
 from tests.database.place import Place
-from zanith_django.execute import transactions
 from zanith_django.operations import AlterColumnType, Operation, Statement
-from zanith_django.operations.expand import SWAP
-from zanith_django.schema.graph import TableName
+from zanith_django.operations.online.expand import SWAP
+from zanith_django.postgres.names import TableName
+from zanith_django.run.executor import transactions
 
 T = TableName("", "t")
 

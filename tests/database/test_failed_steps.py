@@ -19,10 +19,10 @@ from tests.database.test_operations import begin
 from tests.database.test_retreats import CASES, returnable
 from tests.graphs import differences
 from tests.servers import Database
-from zanith_django.execute import Executor, Finish, StepRun, transactions
-from zanith_django.ledger import Ledger
-from zanith_django.locks import Lock
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Statement
+from zanith_django.postgres.locks import Lock
+from zanith_django.run.executor import Executor, Finish, StepRun, transactions
 
 BROKEN = Statement("SELECT 1 / 0", Lock.NONE, separate=True)
 

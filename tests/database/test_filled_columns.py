@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 
 from tests.database.place import Place
-from zanith_django.diff import Fill, Hints, diff
-from zanith_django.execute import transactions
+from zanith_django.diff.differ import Fill, Hints, diff
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import Column, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.run.executor import transactions
+from zanith_django.schema.graph import Column
 
 T = TableName("", "t")
 

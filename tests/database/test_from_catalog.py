@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from tests.servers import Database
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.equality import as_declared
-from zanith_django.schema.from_catalog import from_catalog
 from zanith_django.schema.graph import (
     Check,
     Collation,
@@ -25,7 +26,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Trigger,
     Unique,
 )

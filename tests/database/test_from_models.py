@@ -35,11 +35,12 @@ from pytest_django import DjangoDbBlocker
 from tests.database.declared import connect, group, model, rendered, text
 from tests.servers import Database, Server
 from zanith_django.exceptions import MissingRight, UnreadableModel
+from zanith_django.postgres.names import TableName
 from zanith_django.schema import ddl, scratch
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.ddl import CollectingEditor
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.from_models import Declared, from_models, with_many_to_many
-from zanith_django.schema.graph import ForeignKey, SchemaGraph, TableName
+from zanith_django.schema.graph import ForeignKey, SchemaGraph
+from zanith_django.schema.models import Declared, from_models, with_many_to_many
 from zanith_django.schema.table_cache import seal_of
 
 

@@ -13,8 +13,8 @@ from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
 from zanith_django.exceptions import LedgerHeld, LedgerKeyLost
-from zanith_django.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
-from zanith_django.ledger_tables import TABLES
+from zanith_django.ledger.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
+from zanith_django.ledger.tables import TABLES
 
 # As a first version might have had them, with a view of somebody's own beside them.
 OLDER = """

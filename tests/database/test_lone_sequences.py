@@ -8,8 +8,8 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.models.expressions import RawSQL
 
 from tests.database.declared import Models, model, rendered, text
-from zanith_django.compare import LIVE, MODELS, Sources
-from zanith_django.schema.from_models import from_models
+from zanith_django.plan.comparison import LIVE, MODELS, Sources
+from zanith_django.schema.models import from_models
 
 
 def meter(*, primary_key: bool) -> Models:

@@ -14,7 +14,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
-from zanith_django.lookout import Lookout
+from zanith_django.run.lookout import Lookout
 
 SESSIONS = """
 SELECT count(*) FROM pg_stat_activity

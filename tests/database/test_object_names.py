@@ -6,8 +6,8 @@ import pytest
 from psycopg import sql
 
 from tests.servers import Database
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.object_names import clip, unquote, with_real_name
 
 NEUTRAL = "_zs_0001"

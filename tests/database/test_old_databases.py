@@ -12,8 +12,8 @@ from django.db.migrations.state import ModelState
 from django.test import override_settings
 
 from tests.database.declared import Models, model, rendered, text
-from zanith_django.compare import LIVE, MODELS, Difference, Sources
-from zanith_django.schema.from_models import from_models
+from zanith_django.plan.comparison import LIVE, MODELS, Difference, Sources
+from zanith_django.schema.models import from_models
 
 
 class Caseless(models.TextField):

@@ -12,11 +12,11 @@ from tests.database.examples import EXAMPLES, SETUP, Example, examples
 from tests.database.place import Connection, Place
 from tests.graphs import differences
 from tests.servers import Database
-from zanith_django import files
-from zanith_django.execute import transactions
+from zanith_django.files import files
 from zanith_django.operations import KINDS, Operation
 from zanith_django.operations.base import Context, from_data, to_data
-from zanith_django.reasons import REASONS
+from zanith_django.plan.reasons import REASONS
+from zanith_django.run.executor import transactions
 from zanith_django.schema.graph import SchemaGraph
 
 NOT_OURS = {"djangoOperation", "runPython"}

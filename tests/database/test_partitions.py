@@ -9,7 +9,6 @@ import pytest
 from tests.database.place import Connection, Place
 from tests.graphs import differences
 from tests.servers import Database
-from zanith_django.execute import transactions
 from zanith_django.operations import (
     AddCheck,
     AddColumn,
@@ -30,6 +29,8 @@ from zanith_django.operations import (
     RenameIndex,
     SetComment,
 )
+from zanith_django.postgres.names import TableName
+from zanith_django.run.executor import transactions
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -38,7 +39,6 @@ from zanith_django.schema.graph import (
     IndexKey,
     Policy,
     PrimaryKey,
-    TableName,
     Unique,
 )
 

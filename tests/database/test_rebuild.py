@@ -11,11 +11,12 @@ import pytest
 
 from tests.database.examples import table
 from tests.database.place import Place
-from zanith_django.execute import transactions
 from zanith_django.operations import RebuildTable, RestoreTable, SoftDropColumn, Statement
 from zanith_django.operations.base import from_data
-from zanith_django.operations.rebuild import SWAP
-from zanith_django.schema.graph import Column, TableName
+from zanith_django.operations.online.rebuild import SWAP
+from zanith_django.postgres.names import TableName
+from zanith_django.run.executor import transactions
+from zanith_django.schema.graph import Column
 
 T = TableName("", "t")
 

@@ -14,9 +14,9 @@ from tests.database.examples import Example, examples
 from tests.database.place import Place
 from tests.database.test_operations import begin
 from tests.graphs import differences
-from zanith_django.execute import transactions
 from zanith_django.operations.base import Statement
-from zanith_django.operations.rebuild import SWAP
+from zanith_django.operations.online.rebuild import SWAP
+from zanith_django.run.executor import transactions
 
 # What brings something back can only be finished: half of it may be in use already.
 ONWARD = ("restoreColumn", "restoreTable")

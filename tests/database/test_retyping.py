@@ -11,9 +11,9 @@ import pytest
 
 from tests.database.examples import column
 from tests.database.place import Place
-from zanith_django.execute import transactions
 from zanith_django.operations import AlterColumnType, Operation, Statement
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.run.executor import transactions
 
 T = TableName("", "t")
 EXCLUDED = "ALTER TABLE t ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&) WHERE (d > 0)"

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.database.place import Place
-from zanith_django.operations.rewrites import assigns, narrows, rewrite_needed, volatile
+from zanith_django.operations.online.rewrites import assigns, narrows, rewrite_needed, volatile
 from zanith_django.schema.graph import Column
 
 FILE = "SELECT pg_relation_filenode('t'::regclass)"

@@ -13,9 +13,9 @@ from django.db.transaction import atomic
 from tests.database.declared import django_connection, model, rendered, within
 from tests.graphs import differences
 from zanith_django.constraints import Policy, RowSecurity
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.from_models import Declared, from_models
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.models import Declared, from_models
 
 __all__ = ["django_connection", "within"]
 

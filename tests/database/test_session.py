@@ -12,8 +12,8 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
-from zanith_django.audit import working_session
-from zanith_django.run_lock import CLASS_ID, OBJECT_ID, holder
+from zanith_django.postgres.run_lock import CLASS_ID, OBJECT_ID, holder
+from zanith_django.run.audit import working_session
 
 SETTINGS = "SELECT name, current_setting(name) FROM pg_settings ORDER BY name"
 

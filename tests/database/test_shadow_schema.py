@@ -17,17 +17,17 @@ from tests.database.place import Connection, Place
 from tests.database.test_operations import begin
 from tests.graphs import differences
 from tests.servers import Database
-from zanith_django.audit import working_session
 from zanith_django.exceptions import ShadowUnsuited
-from zanith_django.execute import Executor, Finish, StepRun
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Context, Operation
-from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.postgres.session import server_version
+from zanith_django.run.audit import working_session
+from zanith_django.run.executor import Executor, Finish, StepRun
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.session import server_version
-from zanith_django.shadow import Shadow, in_schema
-from zanith_django.shadow_fit import refuse_operation
-from zanith_django.shadow_structure import load_live
+from zanith_django.verify.shadow import Shadow, in_schema
+from zanith_django.verify.shadow_fit import refuse_operation
+from zanith_django.verify.shadow_structure import load_live
 
 ALL = list(examples())
 EVERY_EXAMPLE = pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
-from zanith_django import shadow_structure
 from zanith_django.exceptions import ShadowUnreachable, ShadowUnsuited
-from zanith_django.project import live_graph
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.shadow import ephemeral, in_schema
-from zanith_django.shadow_structure import load_live
+from zanith_django.schema.catalog import from_catalog
+from zanith_django.timeline.project import live_graph
+from zanith_django.verify import shadow_structure
+from zanith_django.verify.shadow import ephemeral, in_schema
+from zanith_django.verify.shadow_structure import load_live
 
 SETUP = """
 CREATE TABLE t (id bigint PRIMARY KEY, a integer, b text);

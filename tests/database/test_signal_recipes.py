@@ -17,9 +17,10 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django import signals
-from zanith_django.events import Events, StepEvent, run_log
 from zanith_django.operations import AddIndex
-from zanith_django.schema.graph import Index, IndexKey, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.run.events import Events, StepEvent, run_log
+from zanith_django.schema.graph import Index, IndexKey
 
 PAGE = Path(__file__).parents[2] / "docs" / "signals.md"
 SIGNALS = ("step_started", "step_finished", "migration_applied", "run_failed")

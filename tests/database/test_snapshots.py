@@ -13,11 +13,11 @@ from tests.database.library import library
 from tests.graphs import differences
 from tests.project import BuildProject
 from tests.unit.test_graph import graph as full_graph
-from zanith_django.compare import Sources
 from zanith_django.exceptions import UnreadableGraph
-from zanith_django.ledger import Ledger
-from zanith_django.project import live_graph
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.plan.comparison import Sources
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.project import live_graph
 
 DATA = Path(__file__).parent.parent / "data"
 

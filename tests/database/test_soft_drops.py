@@ -11,7 +11,8 @@ from tests.graphs import differences
 from zanith_django import operations as ops
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations.base import KEPT_SCHEMA, Operation
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 
 def table(graph: SchemaGraph, name: TableName = T) -> Table:

@@ -17,8 +17,8 @@ from django.test import override_settings
 from tests.database.declared import group, model, text
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.schema.ddl import TableDDL, collect
-from zanith_django.schema.from_models import with_many_to_many
-from zanith_django.schema.states import Key, RecordingState, render, with_referrers
+from zanith_django.schema.models import with_many_to_many
+from zanith_django.timeline.states import Key, RecordingState, render, with_referrers
 
 
 def state_of(*made: ModelState, real_apps: set[str] | None = None) -> RecordingState:

@@ -13,11 +13,11 @@ from django.db.utils import OperationalError, ProgrammingError
 
 from tests.servers import Database
 from zanith_django.exceptions import LockLost
-from zanith_django.execute import Executor, Finish, StepRun, Work
-from zanith_django.ledger import Ledger, NewStep, turning
+from zanith_django.ledger.ledger import Ledger, NewStep, turning
 from zanith_django.operations.base import Statement
-from zanith_django.run_lock import _TRY, CLASS_ID, OBJECT_ID
-from zanith_django.sending import send
+from zanith_django.postgres.pipeline import send
+from zanith_django.postgres.run_lock import _TRY, CLASS_ID, OBJECT_ID
+from zanith_django.run.executor import Executor, Finish, StepRun, Work
 
 STEP = StepRun("m1::0001", "m1", "public")
 

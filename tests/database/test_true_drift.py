@@ -16,9 +16,9 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from tests.database.library import library
 from tests.project import BuildProject
 from tests.servers import Server
-from zanith_django.compare import LIVE, MODELS, Difference, Sources
-from zanith_django.project import live_graph
-from zanith_django.schema.from_models import Declared, from_models
+from zanith_django.plan.comparison import LIVE, MODELS, Difference, Sources
+from zanith_django.schema.models import Declared, from_models
+from zanith_django.timeline.project import live_graph
 
 
 class Case(NamedTuple):

@@ -13,7 +13,7 @@ from tests.database.examples import SETUP, examples
 from tests.database.place import Connection, Place
 from tests.database.test_operations import begin
 from tests.servers import Database
-from zanith_django.files import render_init, render_migration
+from zanith_django.files.files import render_init, render_migration
 from zanith_django.operations import RunPython
 
 REPOSITORY = Path(__file__).parent.parent.parent

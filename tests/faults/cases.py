@@ -10,9 +10,9 @@ from psycopg import Connection
 from tests.database.examples import EXAMPLES, SETUP, Example, T, add
 from tests.database.place import MORE
 from zanith_django import operations as ops
-from zanith_django.execute import transactions
 from zanith_django.operations.base import Batches, Context
-from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.run.executor import transactions
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import Check, Column, Index, IndexKey, SchemaGraph, Unique
 
 # The migration of a case. What it restores, it finds by its own name.

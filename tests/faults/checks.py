@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from tests.graphs import differences
-from zanith_django.schema.from_catalog import from_catalog
+from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
 
 ROWS = """

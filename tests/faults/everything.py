@@ -14,8 +14,8 @@ from tests.database.examples import EXAMPLES, SETUP, Example
 from tests.database.place import MORE
 from tests.faults.cases import FIRST, LAST, MARKS, OWN, run_undone
 from zanith_django import operations as ops
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.catalog import from_catalog
 
 # The first example of a kind, or one with all the parts that it can have. Left out are kinds of
 # which a database can hold one thing only, and that others stand on: `rawSql` is in FIRST and LAST.

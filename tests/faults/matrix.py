@@ -88,7 +88,7 @@ class Matrix:
                     yield Result(case.name, cut, problems)
 
     def _prepare(self, case: AnyCase, database: str) -> None:
-        from zanith_django.files import render_migration
+        from zanith_django.files.files import render_migration
 
         with self._connect(database) as connection:
             operations = case.prepare(connection)

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection, connections
 from psycopg.pq import TransactionStatus
 
 from zanith_django.exceptions import ZanithError
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 
 # How a run is cut: its process killed, its backend ended; before, inside or after a statement.
 # "held" waits until a concurrent build waits for others.
@@ -231,7 +231,9 @@ def _run(
 
 
 def _command(verb: Verb | Reading) -> None:
-    from zanith_django import apply, recover, rollback
+    from zanith_django.apply import apply
+    from zanith_django.recover import recover
+    from zanith_django.rollback import rollback
 
     if verb in READING:
         _read(verb)

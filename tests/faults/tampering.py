@@ -26,7 +26,7 @@ from tests.faults.everything import Everything
 from tests.faults.matrix import AnyCase, Matrix, configure
 from tests.faults.runs import READING, REFUSED, Cut, Reading, Verb, run_in_child
 from tests.servers import Server, shared_server
-from zanith_django.ledger_tables import TABLES
+from zanith_django.ledger.tables import TABLES
 
 Tampered = Verb | Reading | Literal["resume"]
 VERBS: tuple[Tampered, ...] = (

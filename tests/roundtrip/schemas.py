@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from zanith_django.operations.dependents import mentions
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -25,7 +26,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

@@ -16,14 +16,15 @@ from tests.database.place import Place
 from tests.graphs import differences
 from tests.roundtrip.django_changes import CHANGES, Change, State
 from tests.servers import Database
-from zanith_django.diff import HARD
-from zanith_django.live_names import as_live
+from zanith_django.diff.differ import HARD
 from zanith_django.operations import Operation
+from zanith_django.plan.live_names import as_live
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.equality import as_declared
-from zanith_django.schema.from_models import Declared, from_models
-from zanith_django.schema.graph import Column, SchemaGraph, TableName
-from zanith_django.schema.states import RecordingState, render
-from zanith_django.walk import Walk
+from zanith_django.schema.graph import Column, SchemaGraph
+from zanith_django.schema.models import Declared, from_models
+from zanith_django.timeline.states import RecordingState, render
+from zanith_django.timeline.walk import Walk
 
 NAMES = ("renameConstraint", "renameIndex")
 

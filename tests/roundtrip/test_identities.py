@@ -28,11 +28,11 @@ from tests.roundtrip.test_against_django import (
     rows,
 )
 from tests.servers import Database
-from zanith_django.diff import SOFT
+from zanith_django.diff.differ import SOFT
 from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.schema.equality import as_declared
-from zanith_django.walk import Walk
+from zanith_django.timeline.walk import Walk
 
 SEEDS = range(int(os.environ.get("ZANITH_IDENTITY_SEEDS", "40")))
 

@@ -16,9 +16,10 @@ from tests.database.place import Connection, Place
 from tests.graphs import differences
 from tests.roundtrip.schemas import Change, changes
 from tests.servers import Database, Server
-from zanith_django.diff import ARCHIVE, diff
+from zanith_django.diff.differ import ARCHIVE, diff
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations import AlterColumnType, Context, Operation
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -30,7 +31,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

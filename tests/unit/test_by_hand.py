@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from zanith_django import operations as ops
-from zanith_django.by_hand import added_by_hand
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import Check, Column, Index, IndexKey, SchemaGraph, Table, TableName
+from zanith_django.plan.by_hand import added_by_hand
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Check, Column, Index, IndexKey, SchemaGraph, Table
 
 T, N = TableName("", "t"), TableName("", "n")
 A, B = Column("a", "integer"), Column("b", "integer")

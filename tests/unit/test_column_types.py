@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zanith_django.operations import AlterColumnType
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 T = TableName("", "t")
 

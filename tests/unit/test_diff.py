@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from zanith_django.diff import ARCHIVE, HARD, SOFT, Fill, Hints, diff
+from zanith_django.diff.differ import ARCHIVE, HARD, SOFT, Fill, Hints, diff
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations import Operation
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Collation,
@@ -25,7 +26,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.equality import (
     Comparison,
     DeclaredFacts,
@@ -28,7 +29,6 @@ from zanith_django.schema.graph import (
     SchemaGraph,
     Statistics,
     Table,
-    TableName,
     Trigger,
     Unique,
 )

@@ -7,9 +7,9 @@ from django.apps.registry import Apps
 from django.db.migrations.state import ModelState, ProjectState
 from django.test import override_settings
 
-from zanith_django.django_signals import FinalModels
-from zanith_django.django_steps import States
-from zanith_django.timeline import build, load_django
+from zanith_django.run.django_signals import FinalModels
+from zanith_django.timeline.django_steps import States
+from zanith_django.timeline.timeline import build, load_django
 
 
 def as_migrate_gives(state: ProjectState) -> Apps:

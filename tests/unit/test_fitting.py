@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from zanith_django import operations as ops
-from zanith_django.schema.fitting import misfits
-from zanith_django.schema.graph import Column, ForeignKey, Index, IndexKey, Table, TableName
+from zanith_django.files.fitting import misfits
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, ForeignKey, Index, IndexKey, Table
 
 ANY: Any = None
 T = TableName("", "t")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from zanith_django import operations as ops
-from zanith_django.generate import LONGEST_NAME, name_of
+from zanith_django.generate.generate import LONGEST_NAME, name_of
 from zanith_django.operations import Operation
-from zanith_django.schema.graph import Column, Index, IndexKey, Table, TableName, Unique
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, Index, IndexKey, Table, Unique
 
 T = TableName("", "shop_order")
 MODEL = "shop.Order"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
+from zanith_django.postgres.names import TableName
 from zanith_django.schema import graph as language
 from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.graph import (
@@ -20,7 +21,6 @@ from zanith_django.schema.graph import (
     IndexKey,
     SchemaGraph,
     Table,
-    TableName,
     decode,
     encode,
 )

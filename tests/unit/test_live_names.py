@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 
 from zanith_django import operations as ops
-from zanith_django.live_names import as_live
 from zanith_django.operations import Operation
+from zanith_django.plan.live_names import as_live
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -18,7 +19,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zanith_django.locks import Lock
+from zanith_django.postgres.locks import Lock
 
 
 def test_modes_are_spelled_as_the_catalog_does() -> None:

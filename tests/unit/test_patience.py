@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from zanith_django import patience
-from zanith_django.patience import WINDOW, Budget, length
+from zanith_django.postgres import patience
+from zanith_django.postgres.patience import WINDOW, Budget, length
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock whose only item is the time."""
     now = [100.0]
-    monkeypatch.setattr("zanith_django.patience.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("zanith_django.postgres.patience.time.monotonic", lambda: now[0])
     return now
 
 

@@ -9,9 +9,9 @@ import pytest
 from django.core.management.base import OutputWrapper
 from django.core.management.color import no_style
 
-from zanith_django.backfill import Progress
 from zanith_django.management.progress import TerminalReporter
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.run.backfill import Progress
 
 
 class Terminal(io.StringIO):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zanith_django.raw_sql import makes_foundation, statements
+from zanith_django.postgres.raw_sql import makes_foundation, statements
 
 TEXTS = {
     "SELECT 1; ; SELECT 2;": ["SELECT 1", "SELECT 2"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zanith_django import sql
+from zanith_django.postgres import sql
 
 
 def test_a_block_is_quoted_with_a_tag_that_no_value_contains() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from zanith_django.project import cache_folder
-from zanith_django.schema.graph import Table, TableName, encode
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Table, encode
 from zanith_django.schema.table_cache import FILE, TableCache
+from zanith_django.timeline.project import cache_folder
 
 THING = Table(name=TableName("", "thing"))
 

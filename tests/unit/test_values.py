@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from zanith_django.schema.graph import Column, Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, Table
 from zanith_django.schema.values import replaced
 
 COLUMN = Column("a", "integer", default="0")

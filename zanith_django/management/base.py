@@ -31,7 +31,6 @@ from django.db.utils import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
 from zanith_django.conf import conf, problems
-from zanith_django.drift import ANY, BEFORE, PLAN
 from zanith_django.exceptions import (
     BadSetting,
     EnvironmentProblem,
@@ -40,10 +39,11 @@ from zanith_django.exceptions import (
     ZanithError,
     did_you_mean,
 )
+from zanith_django.exceptions.masking import masked
 from zanith_django.management.output import Output, visible
-from zanith_django.masking import masked
+from zanith_django.plan.drift import ANY, BEFORE, PLAN
+from zanith_django.postgres.session import connect, sqlstate
 from zanith_django.schema import collector
-from zanith_django.session import connect, sqlstate
 
 INTERRUPTED = 130
 

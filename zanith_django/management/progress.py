@@ -10,11 +10,9 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
-from zanith_django.apply import Reporter
-from zanith_django.audit import Outcome
-from zanith_django.backfill import Progress
-from zanith_django.ledger import DONE, FAILED
-from zanith_django.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.apply.apply import Reporter
+from zanith_django.ledger.ledger import DONE, FAILED
+from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
 from zanith_django.render.text import (
     SIGILS,
     counted,
@@ -23,6 +21,8 @@ from zanith_django.render.text import (
     status_style,
     waiting,
 )
+from zanith_django.run.audit import Outcome
+from zanith_django.run.backfill import Progress
 
 BAR_WIDTH = 24
 LINE_SECONDS = 10  # between two lines of a backfill, at least

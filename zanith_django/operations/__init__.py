@@ -1,6 +1,5 @@
 """The language of migrations: one frozen class per kind of change."""
 
-from zanith_django.operations.archives import ArchiveColumn, ArchiveTable
 from zanith_django.operations.base import KINDS, Context, Default, Operation, Statement
 from zanith_django.operations.column_types import AlterColumnType, AlterGenerated
 from zanith_django.operations.columns import (
@@ -28,12 +27,6 @@ from zanith_django.operations.constraints import (
 from zanith_django.operations.data import Backfill, RawSql, RunPython
 from zanith_django.operations.deferrability import AlterForeignKey
 from zanith_django.operations.django import DjangoOperation
-from zanith_django.operations.dual_writes import (
-    Derived,
-    EndDualWrite,
-    MergeColumns,
-    SplitColumn,
-)
 from zanith_django.operations.extensions import (
     CreateCollation,
     CreateExtension,
@@ -43,6 +36,16 @@ from zanith_django.operations.extensions import (
 )
 from zanith_django.operations.index_options import AlterIndexOptions
 from zanith_django.operations.indexes import AddIndex, DropIndex, RenameIndex
+from zanith_django.operations.keep.archives import ArchiveColumn, ArchiveTable
+from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
+from zanith_django.operations.keep.soft_drops import SoftDropColumn, SoftDropTable
+from zanith_django.operations.online.dual_writes import (
+    Derived,
+    EndDualWrite,
+    MergeColumns,
+    SplitColumn,
+)
+from zanith_django.operations.online.rebuild import RebuildTable
 from zanith_django.operations.policies import (
     AlterPolicy,
     CreatePolicy,
@@ -50,9 +53,6 @@ from zanith_django.operations.policies import (
     DropPolicy,
     EnableRls,
 )
-from zanith_django.operations.rebuild import RebuildTable
-from zanith_django.operations.restores import RestoreColumn, RestoreTable
-from zanith_django.operations.soft_drops import SoftDropColumn, SoftDropTable
 from zanith_django.operations.tables import (
     AlterTableOptions,
     CreateTable,

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.touches import Touch
-from zanith_django.schema.graph import SchemaGraph, Table, TableName, decode, encode
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph, Table, decode, encode
 
 KINDS: dict[str, type[Operation]] = {}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 from zanith_django.schema.values import replaced
 
 

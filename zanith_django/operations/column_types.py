@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Artifact,
     Context,
@@ -42,6 +40,9 @@ from zanith_django.operations.dependents import (
     what_contains,
 )
 from zanith_django.operations.indexes import AddIndex
+from zanith_django.operations.online.retyping import Retyping, retyping
+from zanith_django.operations.online.rewrites import assigns, coerces, narrows, rewrite_needed
+from zanith_django.operations.online.scaffold import take_away
 from zanith_django.operations.policies import (
     AlterPolicy,
     CreatePolicy,
@@ -49,21 +50,14 @@ from zanith_django.operations.policies import (
     PolicyPairs,
     exchanged,
 )
-from zanith_django.operations.retyping import Retyping, retyping
-from zanith_django.operations.rewrites import assigns, coerces, narrows, rewrite_needed
-from zanith_django.operations.scaffold import take_away
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
 from zanith_django.operations.words import with_facts
-from zanith_django.schema.graph import (
-    Column,
-    ForeignKey,
-    PrimaryKey,
-    SchemaGraph,
-    Table,
-    TableName,
-)
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, ForeignKey, PrimaryKey, SchemaGraph, Table
 
 _CHANGED = ("type", "collation", "default", "storage", "compression")
 

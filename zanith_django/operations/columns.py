@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import LiteralString
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Batches,
     Context,
@@ -29,10 +27,10 @@ from zanith_django.operations.column_clauses import (
     spell_column,
 )
 from zanith_django.operations.dependents import rename_column, without_column
+from zanith_django.operations.keep.restored import is_restored
 from zanith_django.operations.not_null import NotNull, set_not_null
-from zanith_django.operations.restored import is_restored
-from zanith_django.operations.rewrites import volatile
-from zanith_django.operations.scaffold import drop_column_if_there, take_away
+from zanith_django.operations.online.rewrites import volatile
+from zanith_django.operations.online.scaffold import drop_column_if_there, take_away
 from zanith_django.operations.sequences import drop_serial, make_serial, reseed
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import (
@@ -42,7 +40,10 @@ from zanith_django.operations.triggers import (
     own_trigger,
     trigger_state,
 )
-from zanith_django.schema.graph import Column, SchemaGraph, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, SchemaGraph
 
 _COLUMN_STATE = """\
 SELECT 'done' FROM pg_catalog.pg_attribute

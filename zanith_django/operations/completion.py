@@ -17,10 +17,11 @@ from zanith_django.operations.constraints import (
     ValidateConstraint,
 )
 from zanith_django.operations.indexes import AddIndex
+from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.policies import CreatePolicy
-from zanith_django.operations.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.tables import SetComment
-from zanith_django.schema.graph import Column, SchemaGraph, Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 _PARTS: dict[str, tuple[type[Operation], str]] = {
     "checks": (AddCheck, "check"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
     Exclusion,
@@ -14,7 +15,6 @@ from zanith_django.schema.graph import (
     Index,
     IndexKey,
     PrimaryKey,
-    TableName,
     Unique,
 )
 

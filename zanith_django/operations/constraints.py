@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -33,12 +31,12 @@ from zanith_django.operations.constraint_clauses import (
     validate,
 )
 from zanith_django.operations.indexes import build_concurrently
-from zanith_django.operations.partition_keys import (
+from zanith_django.operations.online.partition_keys import (
     PartitionedKey,
     foreign_key_in_partitions,
     foreign_keys_in_partitions,
 )
-from zanith_django.operations.scaffold import drop_constraint_if_there, take_away_builds
+from zanith_django.operations.online.scaffold import drop_constraint_if_there, take_away_builds
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import (
     check_facts,
@@ -47,15 +45,10 @@ from zanith_django.operations.words import (
     unique_facts,
     with_facts,
 )
-from zanith_django.schema.graph import (
-    Check,
-    Exclusion,
-    ForeignKey,
-    PrimaryKey,
-    SchemaGraph,
-    TableName,
-    Unique,
-)
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Check, Exclusion, ForeignKey, PrimaryKey, SchemaGraph, Unique
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

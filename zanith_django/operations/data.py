@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Batches,
     Context,
@@ -17,7 +18,10 @@ from zanith_django.operations.base import (
     Statement,
 )
 from zanith_django.operations.columns import default_in_batches, update_in_batches
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
 
 WHOLE = 0
 """The position of a step that is a whole Django migration, one with an `apply()` of its own."""
@@ -205,3 +209,11 @@ class RunPython(_Opaque):
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("requires_backfill",) if self.reversible else ("requires_backfill", "irreversible")
+
+
+def callable_at(path: str) -> Callable[..., Any]:
+    """The callable at a dotted path. Raises ImportError, AttributeError or ValueError."""
+    found = pkgutil.resolve_name(path)
+    if not callable(found):
+        raise ValueError(f"{path} cannot be called")
+    return found  # type: ignore[no-any-return]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, OnTable, Operation, Statement, alter_table
 from zanith_django.operations.constraint_clauses import deferrable_clause
-from zanith_django.schema.graph import ForeignKey, SchemaGraph, Table, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import ForeignKey, SchemaGraph, Table
 
 _WORDS = {
     "": "at once",

@@ -7,15 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from zanith_django import sql
-from zanith_django.schema.graph import (
-    Column,
-    ForeignKey,
-    SchemaGraph,
-    Table,
-    TableName,
-    Trigger,
-)
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table, Trigger
 
 DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.operations.moves import TableMove
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
 
 # What Django's own SQL for an operation class does to a populated table.
 _REASONS: dict[str, tuple[str, ...]] = {

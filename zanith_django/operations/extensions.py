@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Operation, Statement
-from zanith_django.schema.graph import Collation, Extension, SchemaGraph, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Collation, Extension, SchemaGraph
 
 # PostgreSQL asks for CREATE on the database before it looks at IF NOT EXISTS.
 _MAKE_SCHEMA = """\

@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -18,9 +16,12 @@ from zanith_django.operations.base import (
     must_have,
 )
 from zanith_django.operations.indexes import AddIndex, DropIndex, index_name, rename_index
-from zanith_django.operations.scaffold import take_away_builds
+from zanith_django.operations.online.scaffold import take_away_builds
 from zanith_django.operations.words import with_facts
-from zanith_django.schema.graph import SchemaGraph, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import make_object_name
 
 # What the server reads whenever it uses the index; any other parameter, of any other method too, is

@@ -6,8 +6,6 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -16,10 +14,13 @@ from zanith_django.operations.base import (
     changed,
     must_have,
 )
-from zanith_django.operations.scaffold import take_away_builds
+from zanith_django.operations.online.scaffold import take_away_builds
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import index_facts, with_facts
-from zanith_django.schema.graph import Index, IndexKey, SchemaGraph, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Index, IndexKey, SchemaGraph
 from zanith_django.schema.object_names import make_object_name
 
 # Of the index of that name: "done" when it is valid, "leftover" when a build failed on it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
 
 
 @dataclass(frozen=True, slots=True)

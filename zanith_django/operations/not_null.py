@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table, own_name
 from zanith_django.operations.constraint_clauses import constraint_state, drop_constraint, validate
-from zanith_django.operations.scaffold import drop_constraint_if_there
-from zanith_django.schema.graph import TableName
+from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.object_names import make_object_name
 
 

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -17,7 +15,10 @@ from zanith_django.operations.base import (
     changed,
 )
 from zanith_django.operations.words import policy_facts, with_facts
-from zanith_django.schema.graph import Policy, SchemaGraph, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Policy, SchemaGraph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
 from zanith_django.schema.graph import Table
 
 _KEPT = "zanith.replica_identity"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
-from zanith_django.schema.graph import Column, TableName
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column
 from zanith_django.schema.object_names import make_object_name
 
 _CHANGE = """\

@@ -6,8 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -37,14 +35,10 @@ from zanith_django.operations.indexes import AddIndex, comment_on_index
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
 from zanith_django.operations.touches import Effect, Touch
-from zanith_django.schema.graph import (
-    Check,
-    Exclusion,
-    ForeignKey,
-    SchemaGraph,
-    Table,
-    TableName,
-)
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Check, Exclusion, ForeignKey, SchemaGraph, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

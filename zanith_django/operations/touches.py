@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from zanith_django.schema.graph import TableName
+from zanith_django.postgres.names import TableName
 
 
 class Effect(enum.Enum):

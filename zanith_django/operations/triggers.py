@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from zanith_django import sql
-from zanith_django.locks import Lock
 from zanith_django.operations.base import Context, Statement, alter_table
 from zanith_django.operations.dependents import fires_on
-from zanith_django.schema.graph import Table, TableName, Trigger
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Table, Trigger
 
 # What decides how a text is read goes with the function, so that every client's values are made as
 # the migration makes them.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zanith_django.collisions import Collision
-from zanith_django.gates import Refusal
-from zanith_django.ledger import StepRow
+from zanith_django.ledger.ledger import StepRow
 from zanith_django.operations import Operation, Statement
-from zanith_django.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.collisions import Collision
+from zanith_django.plan.gates import Refusal
+from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
 from zanith_django.schema.equality import Extra
-from zanith_django.timeline import dotted
+from zanith_django.timeline.timeline import dotted
 
 
 def plan_data(plan: Plan, refusals: Iterable[Refusal], mode: str, max_risk: int) -> dict[str, Any]:

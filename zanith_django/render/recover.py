@@ -9,11 +9,11 @@ from typing import Any
 
 from django.core.management.color import Style
 
-from zanith_django.keeping import without_demand
-from zanith_django.ledger import ArtifactRow
-from zanith_django.obstacles import Obstacle
+from zanith_django.ledger.ledger import ArtifactRow
 from zanith_django.operations import RestoreColumn
+from zanith_django.plan.obstacles import Obstacle
 from zanith_django.render.text import counted
+from zanith_django.run.keeping import without_demand
 
 
 def artifacts_text(rows: Sequence[ArtifactRow], style: Style, *, every: bool) -> Iterator[str]:

@@ -11,16 +11,24 @@ from typing import Any
 
 from django.core.management.color import Style
 
-from zanith_django.drift import BEFORE, PLAN
-from zanith_django.gates import Refusal
-from zanith_django.ledger import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED, StepRow
-from zanith_django.locks import Lock
+from zanith_django.ledger.ledger import (
+    DONE,
+    FAILED,
+    PENDING,
+    ROLLED_BACK,
+    RUNNING,
+    SKIPPED,
+    StepRow,
+)
 from zanith_django.operations import DjangoOperation, Operation, Statement
-from zanith_django.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.reasons import REASONS, Level
+from zanith_django.plan.drift import BEFORE, PLAN
+from zanith_django.plan.gates import Refusal
+from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.reasons import REASONS, Level
+from zanith_django.postgres.locks import Lock
 from zanith_django.schema.equality import Extra, Note
-from zanith_django.timeline import ADOPTED, Timeline, dotted, key_of
-from zanith_django.verify import OK, Verdict
+from zanith_django.timeline.timeline import ADOPTED, Timeline, dotted, key_of
+from zanith_django.verify.verify import OK, Verdict
 
 WIDTH = 80
 

@@ -18,9 +18,10 @@ from django.db.models import Field, Model
 from django.db.models import ForeignKey as ModelForeignKey
 
 from zanith_django.exceptions import UnreadableModel
-from zanith_django.schema.graph import ForeignKey, Index, IndexKey, Table, TableName
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.sql import NAME_BYTES
+from zanith_django.schema.graph import ForeignKey, Index, IndexKey, Table
 from zanith_django.schema.object_names import unquote
-from zanith_django.sql import NAME_BYTES
 
 # The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
 NEUTRAL = "_zs_table_"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     LONE_SEQUENCE,
     NAMED_PARTS,
@@ -20,7 +21,6 @@ from zanith_django.schema.graph import (
     IndexKey,
     SchemaGraph,
     Table,
-    TableName,
     Unique,
 )
 

@@ -12,16 +12,9 @@ from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
-from zanith_django.schema.graph import (
-    Check,
-    Exclusion,
-    Index,
-    PrimaryKey,
-    Table,
-    TableName,
-    Unique,
-)
-from zanith_django.sql import NAME_BYTES
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.sql import NAME_BYTES
+from zanith_django.schema.graph import Check, Exclusion, Index, PrimaryKey, Table, Unique
 
 Named = TypeVar("Named", PrimaryKey, Unique, Check, Exclusion, Index)
 

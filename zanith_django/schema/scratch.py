@@ -17,7 +17,6 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors
 
-from zanith_django.database_urls import NO_URL, URL_HINT, parameters_of_url
 from zanith_django.exceptions import (
     BadSetting,
     ConnectionFailed,
@@ -25,9 +24,11 @@ from zanith_django.exceptions import (
     NotPostgreSQL,
     UnreadableModel,
 )
-from zanith_django.schema.from_catalog import from_catalog
-from zanith_django.schema.graph import Table, TableName
-from zanith_django.sending import Meanwhile, send_raw
+from zanith_django.postgres.database_urls import NO_URL, URL_HINT, parameters_of_url
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.pipeline import Meanwhile, send_raw
+from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.graph import Table
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

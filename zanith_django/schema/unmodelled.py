@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
+from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
-from zanith_django.schema.from_catalog import query_rows, query_text
-from zanith_django.schema.graph import Dependent, SchemaGraph, TableName
+from zanith_django.schema.catalog import query_rows, query_text
+from zanith_django.schema.graph import Dependent, SchemaGraph
 from zanith_django.schema.values import replaced
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from zanith_django.baseline import Baseline, Options, baseline
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.render.text import near, waiting
-from zanith_django.timeline import dotted
+from zanith_django.timeline.timeline import dotted
 
 
 class Command(ZanithCommand):

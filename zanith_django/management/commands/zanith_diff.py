@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from zanith_django.compare import Sources
+from zanith_django.compare import compare, with_sizes
 from zanith_django.exceptions import Differs, InvalidArgument
 from zanith_django.management.base import ZanithCommand
 from zanith_django.render.data import diff_data
@@ -24,16 +24,16 @@ class Command(ZanithCommand):
         parser.add_argument("--format", choices=("text", "json", "graph"), default="text")
 
     def run(self, **options: Any) -> None:
-        sources = Sources(self.connect(options["database"]))
+        connection = self.connect(options["database"])
         before, after = options["a"], options["b"]
         if options["format"] == "graph":
             if after is not None:
                 raise InvalidArgument("--format graph takes one argument.", "Leave B out.")
-            self.print_json(sources.with_sizes(before))
+            self.print_json(with_sizes(connection, before))
             return
         if after is None:
             raise InvalidArgument("Two schemas are compared.", "For instance: models live.")
-        result = sources.compare(before, after)
+        result = compare(connection, before, after)
         if options["format"] == "json":
             self.print_json(diff_data(before, after, result.operations, result.extras))
         else:

@@ -14,8 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import ChangesFound, InvalidArgument, UnreadableModel
-from zanith_django.files import other_apps, select_apps
-from zanith_django.generate import (
+from zanith_django.files.files import other_apps, select_apps
+from zanith_django.generate.generate import (
     STAMP,
     Generated,
     Request,
@@ -24,14 +24,14 @@ from zanith_django.generate import (
     pending_changes,
     without_migrations,
 )
-from zanith_django.makemigrations import make_django_migrations, missing_django_migrations
-from zanith_django.management.base import ZanithCommand
-from zanith_django.render.text import kind_width, near, unexplained_text
-from zanith_django.unexplained import (
+from zanith_django.generate.makemigrations import make_django_migrations, missing_django_migrations
+from zanith_django.generate.unexplained import (
     generate_from_diff,
     generate_from_empty,
     without_django_migrations,
 )
+from zanith_django.management.base import ZanithCommand
+from zanith_django.render.text import kind_width, near, unexplained_text
 
 
 class Command(ZanithCommand):

@@ -9,7 +9,7 @@ from typing import Any
 
 from zanith_django.conf import LONGEST_RETENTION
 from zanith_django.exceptions import InvalidArgument, UnknownMigration
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.render.data import history_data
 from zanith_django.render.text import history_text

@@ -7,20 +7,20 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any, cast
 
-from zanith_django import gates
 from zanith_django.conf import conf
 from zanith_django.exceptions import Blocked, InvalidArgument
-from zanith_django.files import managed_apps, select_apps
-from zanith_django.gates import Refusal
-from zanith_django.ledger import Ledger
+from zanith_django.files.files import managed_apps, select_apps
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.output import Output
-from zanith_django.plan import Plan, changed_since, live_context, offline_context, plan
-from zanith_django.project import live_graph, offline_timeline, read_timeline
-from zanith_django.reasons import reason
+from zanith_django.plan import gates
+from zanith_django.plan.gates import Refusal
+from zanith_django.plan.planner import Plan, changed_since, live_context, offline_context, plan
+from zanith_django.plan.reasons import reason
 from zanith_django.render.data import plan_data
 from zanith_django.render.text import newer_text, plan_text
-from zanith_django.timeline import Timeline
+from zanith_django.timeline.project import live_graph, offline_timeline, read_timeline
+from zanith_django.timeline.timeline import Timeline
 
 
 class Command(ZanithCommand):

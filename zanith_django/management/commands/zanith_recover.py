@@ -10,16 +10,15 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TextIO, cast
 
-from zanith_django.artifacts import find, older_than
 from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument, NotPurged
-from zanith_django.export import FORMATS, export
-from zanith_django.fields import field_of
-from zanith_django.ledger import ArtifactRow, Ledger
+from zanith_django.ledger.ledger import ArtifactRow, Ledger
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_history import period
 from zanith_django.operations import RestoreColumn
-from zanith_django.recover import Session, cleanup, purge, reseed, restore
+from zanith_django.recover.export import FORMATS, export
+from zanith_django.recover.fields import field_of
+from zanith_django.recover.recover import Session, cleanup, purge, reseed, restore
 from zanith_django.render.recover import (
     artifact_data,
     artifact_text,
@@ -28,6 +27,7 @@ from zanith_django.render.recover import (
     restored_text,
 )
 from zanith_django.render.text import counted
+from zanith_django.run.artifacts import find, older_than
 
 _WHAT = "An artifact's id, or its target (users.legacy_uuid): then the newest of it."
 

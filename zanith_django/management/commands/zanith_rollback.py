@@ -10,14 +10,14 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
-from zanith_django.audit import Outcome
-from zanith_django.diff import HARD, SOFT
-from zanith_django.ledger import ROLLED_BACK
+from zanith_django.diff.differ import HARD, SOFT
+from zanith_django.ledger.ledger import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS, counted, waiting
-from zanith_django.rollback import Options, Reporter, rollback
-from zanith_django.undo import UndoMigration, UndoStep
+from zanith_django.rollback.rollback import Options, Reporter, rollback
+from zanith_django.rollback.undo import UndoMigration, UndoStep
+from zanith_django.run.audit import Outcome
 
 
 class Command(ZanithCommand):

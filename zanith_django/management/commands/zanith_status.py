@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from zanith_django.gates import missing_files, newer_than_files
-from zanith_django.ledger import Ledger
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
-from zanith_django.project import read_timeline
+from zanith_django.plan.gates import missing_files, newer_than_files
 from zanith_django.render.text import Standing, status_text
+from zanith_django.timeline.project import read_timeline
 
 
 class Command(ZanithCommand):

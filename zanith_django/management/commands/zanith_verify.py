@@ -9,7 +9,7 @@ from typing import Any
 from zanith_django.exceptions import NotVerified
 from zanith_django.management.base import ZanithCommand, add_refuse_drift, interrupted_by_signals
 from zanith_django.render.text import verdict_text, waiting
-from zanith_django.verify import OK, Options, verify
+from zanith_django.verify.verify import OK, Options, verify
 
 
 class Command(ZanithCommand):

@@ -1,0 +1,1 @@
+"""Migration files: what one is, where they are, how they are read and written."""

@@ -1,0 +1,1 @@
+"""Migration files from Django's migrations, from a difference, or from nothing."""

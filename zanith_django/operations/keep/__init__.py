@@ -1,0 +1,1 @@
+"""Drops that keep what they drop, and the way back."""

@@ -1,0 +1,132 @@
+"""What the kinds that take a column or table away, and those that bring it back, have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, LiteralString
+
+from zanith_django.exceptions import CannotDrop
+from zanith_django.operations.base import (
+    KEPT_SCHEMA,
+    Context,
+    OnTable,
+    Operation,
+    Statement,
+    own_name,
+)
+from zanith_django.operations.dependents import (
+    DEPENDENT_PARTS,
+    generated_from,
+    in_primary_key,
+    mentions,
+)
+from zanith_django.operations.indexes import rename_index
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, ForeignKey, Table
+
+# Not the comment of the table: a kept table adds none to those that the database had.
+_NOTE_COLUMN = """\
+(SELECT min(attnum) FROM pg_catalog.pg_attribute
+ WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+   AND NOT starts_with(attname, '_zanith_dropped_'))"""
+
+
+class OnColumn(OnTable):
+    """What drops of a column that keep its values, and its restore, have in common."""
+
+    __slots__ = ()
+    column: Column
+    foreign_keys: tuple[ForeignKey, ...]
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.column.name}"
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        others = (key.references for key in self.foreign_keys)
+        return tuple(dict.fromkeys((self.table, *others)))
+
+    @property
+    def dependents(self) -> dict[str, Any]:
+        return {part: getattr(self, part) for part in DEPENDENT_PARTS}
+
+    def _exclusively(self, text: str, probe: str = "") -> Statement:
+        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
+
+    def _typed(self, template: LiteralString, context: Context) -> list[Statement]:
+        return typed(template, self.table, self.column, self.column.name, context)
+
+
+class OnWholeTable(Operation):
+    """What drops of a table that keep its rows, and its restore, have in common."""
+
+    __slots__ = ()
+    table: Table
+
+    @property
+    def target(self) -> str:
+        return str(self.table.name)
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        others = (key.references for key in self.table.foreign_keys)
+        return tuple(dict.fromkeys((self.table.name, *others)))
+
+    def _index_names(self) -> list[str]:
+        """Names of all indexes of the table, constraints' own ones too."""
+        table = self.table
+        owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
+        key = [table.primary_key.name] if table.primary_key else []
+        return [*key, *(owner.name for owner in owners)]
+
+    def _sequences(self) -> list[str]:
+        return [column.name for column in self.table.columns if column.identity]
+
+
+def refuse_dropping(table: Table, column: Column) -> None:
+    """Raises `CannotDrop` for a column that nothing can lift out of its table."""
+    target = f"{table.name}.{column.name}"
+    if in_primary_key(table, column.name):
+        raise CannotDrop(target, "it is part of the primary key")
+    if mentions(table.partition_key, column.name):
+        raise CannotDrop(target, "it is part of the partition key")
+    for generated in generated_from(table, column.name):
+        raise CannotDrop(target, f"the column {generated.name} is generated from it")
+
+
+def typed(
+    template: LiteralString, table: TableName, column: Column, name: str, context: Context
+) -> list[Statement]:
+    """Changes between a domain and its base type; a type of PostgreSQL's own is none, and
+    any other type is left as it is."""
+    if "." not in column.type or column.type.endswith("]"):
+        return []
+    text = sql.compose(
+        template,
+        table=sql.regclass(table, context.schema),
+        column=sql.literal(name),
+        type=sql.literal(column.type),
+    )
+    return [Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))]
+
+
+def renamed_indexes(
+    table: TableName, names: Iterable[tuple[str, str]], context: Context
+) -> list[Statement]:
+    return [rename_index(table, old, new, context) for old, new in names]
+
+
+def note_column(table: sql.Composable) -> sql.Composable:
+    """The number of the column whose comment is the note on a whole kept table; NULL without one.
+
+    `table` is a literal that `regclass` reads. Hidden columns have notes of their own.
+    """
+    return sql.clause(_NOTE_COLUMN, table=table)
+
+
+def archive_name(artifact_id: str) -> TableName:
+    """The table that holds an archive."""
+    return TableName(KEPT_SCHEMA, own_name("archive", artifact_id))

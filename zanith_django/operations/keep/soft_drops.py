@@ -1,0 +1,308 @@
+"""Columns and tables taken away with their values kept where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django.operations.base import (
+    KEPT_SCHEMA,
+    Artifact,
+    Context,
+    Operation,
+    Statement,
+    alter_table,
+    dropped_name,
+    must_have,
+    to_data,
+)
+from zanith_django.operations.constraint_clauses import drop_constraint
+from zanith_django.operations.dependents import (
+    what_contains,
+    without_column,
+)
+from zanith_django.operations.extensions import make_schema
+from zanith_django.operations.indexes import rename_index
+from zanith_django.operations.keep.archives import ArchiveColumn, key_of
+from zanith_django.operations.keep.kept import (
+    OnColumn,
+    OnWholeTable,
+    refuse_dropping,
+    renamed_indexes,
+    typed,
+)
+from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
+from zanith_django.operations.moves import TableMove
+from zanith_django.operations.policies import DropPolicy
+from zanith_django.operations.sequences import (
+    rename_sequence,
+)
+from zanith_django.operations.touches import Effect, Touch
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import (
+    Check,
+    Column,
+    Exclusion,
+    ForeignKey,
+    Index,
+    Policy,
+    SchemaGraph,
+    Table,
+    Unique,
+)
+
+# A domain may forbid NULL, and DROP NOT NULL does not lift that. Domains may stand on domains.
+_TO_BASE_TYPE = """\
+DO $zanith$ DECLARE base text; BEGIN
+  LOOP
+    SELECT format_type(t.typbasetype, t.typtypmod) INTO base
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = {table}::regclass AND a.attname = {column} AND t.typtype = 'd';
+    EXIT WHEN NOT FOUND;
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', {table}::regclass, {column}, base);
+  END LOOP;
+END $zanith$"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftDropColumn(OnColumn):
+    """Hides a column under a name of ours and lifts all that would make inserts or deletes of
+    the new code fail; the values stay and `restoreColumn` brings everything back.
+
+    A subscriber of the table would stop at the hidden name: if a replication slot sends the table,
+    the values go to an archive and the column is dropped."""
+
+    kind = "softDropColumn"
+    table: TableName
+    column: Column
+    uniques: tuple[Unique, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    model: str = ""
+
+    @classmethod
+    def of(cls, table: Table, column: Column, model: str = "") -> SoftDropColumn:
+        """The soft drop of `column` with everything on `table` that contains it.
+
+        Raises `CannotDrop` for what cannot be lifted.
+        """
+        refuse_dropping(table, column)
+        return cls(
+            table=table.name, column=column, model=model, **what_contains(table, column.name)
+        )
+
+    def artifact_of(self, context: Context) -> str:
+        return context.artifact_id("soft_drop_column", self.target)
+
+    def describe(self) -> str:
+        return f"soft-drop column {self.target} (its values are kept)"
+
+    def archived(self, context: Context) -> ArchiveColumn | None:
+        """What does the work if a replication slot sends the table. Without a key that identifies
+        its rows, values cannot be archived."""
+        table = must_have(context.graph, self.table)
+        key = key_of(table, self.column.name) if table.replicated else ()
+        if not key:
+            return None
+        return ArchiveColumn(
+            table=self.table, column=self.column, key=key, model=self.model, **self.dependents
+        )
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        if archive := self.archived(context):
+            return archive.statements(context)
+        artifact_id = self.artifact_of(context)
+        return (*self._lift(context), *self._aside(context, artifact_id), *self._hide(context))
+
+    def retreat(self, context: Context) -> tuple[Statement, ...] | None:
+        archive = self.archived(context)
+        return archive.retreat(context) if archive else None
+
+    def _lift(self, context: Context) -> list[Statement]:
+        """Drops what new code would trip over: it does not know the column any more."""
+        table = self.table
+        lifted = [
+            drop_constraint(table, key.name, context, (table, key.references))
+            for key in self.foreign_keys
+        ]
+        constraints: list[Any] = [*self.uniques, *self.checks, *self.exclusions]
+        lifted += [drop_constraint(table, item.name, context) for item in constraints]
+        for policy in self.policies:
+            lifted += DropPolicy(table=table, policy=policy).statements(context)
+        for index in self.indexes:
+            if index.unique:
+                name = sql.qualified(table.schema or context.schema, index.name)
+                lifted.append(self._exclusively(sql.compose("DROP INDEX {name}", name=name)))
+        return lifted
+
+    def _aside(self, context: Context, artifact_id: str) -> list[Statement]:
+        """Renames plain indexes, so that a column of the same name can be made again."""
+        return [
+            rename_index(self.table, index.name, dropped_name(artifact_id, index.name), context)
+            for index in self.indexes
+            if not index.unique
+        ]
+
+    def _hide(self, context: Context) -> list[Statement]:
+        column = sql.ident(self.column.name)
+        changes = []
+        if self.column.identity in ("always", "by default"):
+            changes.append(sql.clause("ALTER COLUMN {column} DROP IDENTITY", column=column))
+        if self.column.default is not None or self.column.identity == "serial":
+            changes.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
+        if not self.column.nullable:
+            changes.append(sql.clause("ALTER COLUMN {column} DROP NOT NULL", column=column))
+        texts = []
+        if changes:
+            texts.append(alter_table(context, self.table, "{all}", all=sql.join(changes)))
+        renamed = alter_table(
+            context,
+            self.table,
+            "RENAME COLUMN {column} TO {hidden}",
+            column=column,
+            hidden=sql.ident(dropped_name(self.artifact_of(context))),
+        )
+        lifted = [self._exclusively(text) for text in texts]
+        return [*lifted, *self._typed(_TO_BASE_TYPE, context), self._exclusively(renamed)]
+
+    def inverse(self) -> Operation:
+        return RestoreColumn(
+            table=self.table, column=self.column, model=self.model, **self.dependents
+        )
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.changed(self.table, lambda t: without_column(t, self.column.name))
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        if archive := self.archived(context):
+            return archive.touches(context)
+        return (Touch(Effect.HIDE, self.table, (self.column.name,)),)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        if archive := self.archived(context):
+            return archive.reasons(context)
+        return ("drops_column_with_data", "breaks_running_code")
+
+    def artifact(self, context: Context) -> Artifact:
+        if archive := self.archived(context):
+            return archive.artifact(context)
+        artifact_id = self.artifact_of(context)
+        restore = RestoreColumn(
+            table=self.table,
+            column=self.column,
+            artifact_id=artifact_id,
+            model=self.model,
+            **self.dependents,
+        )
+        hidden = dropped_name(artifact_id)
+        return Artifact(
+            id=artifact_id,
+            type="soft_drop_column",
+            table=self.table,
+            column=self.column.name,
+            physical_name=hidden,
+            recovery_sql=";\n".join(s.sql for s in restore.statements(context)) + ";",
+            count=sql.compose(
+                "SELECT count({column}) FROM {table}",
+                column=sql.ident(hidden),
+                table=context.table(self.table),
+            ),
+            metadata={"restore": to_data(restore)},
+        )
+
+    @property
+    def recoverable(self) -> bool:
+        return True
+
+
+def to_base_type(table: TableName, column: Column, name: str, context: Context) -> list[Statement]:
+    """Lifts the domain that may forbid NULL from the column, which is called `name` now."""
+    return typed(_TO_BASE_TYPE, table, column, name, context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftDropTable(OnWholeTable):
+    """Moves a table with all its rows to the schema of ours; `restoreTable` brings it back."""
+
+    kind = "softDropTable"
+    table: Table
+    model: str = ""
+
+    def artifact_of(self, context: Context) -> str:
+        return context.artifact_id("soft_drop_table", self.target)
+
+    @property
+    def moves(self) -> tuple[TableMove, ...]:
+        return (TableMove(old=self.table.name),)
+
+    def describe(self) -> str:
+        return f"soft-drop table {self.table.name} (its rows are kept)"
+
+    def statements(self, context: Context) -> tuple[Statement, ...]:
+        """Foreign keys are lifted, for they would hinder deletes in the tables they point at;
+        names of indexes and sequences are set aside, for a later soft drop of the same name."""
+        artifact_id = self.artifact_of(context)
+        name, hidden = self.table.name, dropped_name(artifact_id)
+        lifted = [
+            drop_constraint(name, key.name, context, (name, key.references))
+            for key in self.table.foreign_keys
+        ]
+        aside = [
+            *renamed_indexes(name, self._aside_names(artifact_id), context),
+            *(
+                rename_sequence(name, column, dropped_name(artifact_id, f"{column} seq"), context)
+                for column in self._sequences()
+            ),
+        ]
+        renamed = alter_table(context, name, "RENAME TO {name}", name=sql.ident(hidden))
+        shadow = sql.ident(KEPT_SCHEMA)
+        back = TableName(name.schema, hidden)
+        moved = alter_table(context, back, "SET SCHEMA {schema}", schema=shadow)
+        exclusive = (
+            Statement(renamed, Lock.ACCESS_EXCLUSIVE, (name,)),
+            Statement(moved, Lock.ACCESS_EXCLUSIVE, (back,)),
+        )
+        return (make_schema(KEPT_SCHEMA), *lifted, *aside, *exclusive)
+
+    def _aside_names(self, artifact_id: str) -> list[tuple[str, str]]:
+        return [(name, dropped_name(artifact_id, name)) for name in self._index_names()]
+
+    def inverse(self) -> Operation:
+        return RestoreTable(table=self.table, model=self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        return graph.without_table(self.table.name)
+
+    def touches(self, context: Context) -> tuple[Touch, ...]:
+        return (Touch(Effect.HIDE_TABLE, self.table.name),)
+
+    def reasons(self, context: Context) -> tuple[str, ...]:
+        return ("drops_table_with_data", "breaks_running_code")
+
+    def artifact(self, context: Context) -> Artifact:
+        artifact_id = self.artifact_of(context)
+        restore = RestoreTable(table=self.table, artifact_id=artifact_id, model=self.model)
+        hidden = TableName(KEPT_SCHEMA, dropped_name(artifact_id))
+        return Artifact(
+            id=artifact_id,
+            type="soft_drop_table",
+            table=self.table.name,
+            column="",
+            physical_name=str(hidden),
+            recovery_sql=";\n".join(s.sql for s in restore.statements(context)) + ";",
+            count=sql.compose("SELECT count(*) FROM {table}", table=context.table(hidden)),
+            metadata={"restore": to_data(restore)},
+        )
+
+    @property
+    def own_sql(self) -> bool:
+        return False  # it moves into a schema that every shadow of the database shares
+
+    @property
+    def recoverable(self) -> bool:
+        return True

@@ -1,0 +1,1 @@
+"""Changes of a table while other sessions read and write it."""

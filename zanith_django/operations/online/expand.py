@@ -1,0 +1,535 @@
+"""A column's type changed without a rewrite: a new column is filled beside the old one, kept in
+step by a trigger, and takes its place in one short transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django.operations.base import (
+    Artifact,
+    Context,
+    Operation,
+    Statement,
+    alter_table,
+    dropped_name,
+    phased,
+    to_data,
+)
+from zanith_django.operations.column_clauses import column_clause, column_settings, spell_type
+from zanith_django.operations.columns import column_state, set_default, update_in_batches
+from zanith_django.operations.constraint_clauses import (
+    constraint_comment,
+    deferrable_clause,
+    drop_constraint,
+    index_of,
+    rename_constraint,
+)
+from zanith_django.operations.constraints import AddCheck, AddForeignKey
+from zanith_django.operations.dependents import (
+    in_primary_key,
+    mentions,
+    referrers_of,
+    renamed_in,
+    what_contains,
+)
+from zanith_django.operations.indexes import (
+    build_concurrently,
+    build_in_partitions,
+    index_comment,
+    index_name,
+    rename_index,
+)
+from zanith_django.operations.keep.restores import RestoreColumn
+from zanith_django.operations.keep.soft_drops import to_base_type
+from zanith_django.operations.not_null import NotNull
+from zanith_django.operations.online.partition_keys import PartitionedKey
+from zanith_django.operations.online.rewrites import assigns
+from zanith_django.operations.online.scaffold import felt_as_a_whole, take_away
+from zanith_django.operations.policies import CreatePolicy, DropPolicy, PolicyPairs, exchanged
+from zanith_django.operations.replica_identity import around
+from zanith_django.operations.sequences import hand_over_sequence
+from zanith_django.operations.triggers import (
+    drop_trigger,
+    keep_no_longer,
+    keep_right,
+    make_triggers,
+    of_new_row,
+    own_trigger,
+    trigger_state,
+    triggers_on,
+)
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, ForeignKey, Index, Table, Trigger
+from zanith_django.schema.object_names import make_object_name
+
+EXPAND = "expand: a new column, and a trigger that keeps it in step"
+FILL = "fill: the rows that are there, in batches"
+PREPARE = "prepare: indexes and constraints of the new column, while everybody works"
+SWAP = "swap: one short transaction"
+KEPT = "; the old column stays, hidden"
+
+# What PostgreSQL would let follow the old column under its hidden name, or takes for a reason to
+# refuse ALTER TYPE. The parts that the swap makes anew are not looked for, but for those that a
+# partition has by itself.
+_GUARD = """\
+DO $zanith$ DECLARE found text; BEGIN
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO found
+  FROM (SELECT {table}::regclass AS relid
+        UNION SELECT relid FROM pg_catalog.pg_partition_tree({table}::regclass)) AS t
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relid AND a.attname = {column}
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.refobjid = t.relid AND d.refobjsubid = a.attnum
+  LEFT JOIN pg_catalog.pg_policy p
+    ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
+  WHERE d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass,
+                      'pg_catalog.pg_publication_rel'::regclass,
+                      'pg_catalog.pg_statistic_ext'::regclass)
+    OR p.polrelid <> {table}::regclass
+    OR t.relid <> {table}::regclass AND (
+      EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = d.objid
+        AND d.classid = 'pg_catalog.pg_class'::regclass AND relkind IN ('i', 'I')
+        AND NOT relispartition)
+      OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE oid = d.objid
+        AND d.classid = 'pg_catalog.pg_constraint'::regclass AND coninhcount = 0
+        AND contype <> 'n')
+      OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE oid = d.objid
+        AND d.classid = 'pg_catalog.pg_trigger'::regclass AND tgparentid = 0));
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot change the type of %: % depends on it', {target}, found
+      USING ERRCODE = 'dependent_objects_still_exist';
+  END IF;
+  IF row_security_active({table}::regclass) THEN
+    RAISE EXCEPTION 'cannot change the type of %: row security hides rows from %', {target},
+      current_user USING ERRCODE = 'insufficient_privilege';
+  END IF;
+END $zanith$"""
+
+# Grants on the column and its statistics target: no graph holds them.
+_COPY_SETTINGS = """\
+DO $zanith$ DECLARE old record; one record; BEGIN
+  SELECT * INTO old FROM pg_catalog.pg_attribute
+  WHERE attrelid = {table}::regclass AND attname = {column};
+  FOR one IN SELECT * FROM aclexplode(old.attacl) LOOP
+    EXECUTE format('GRANT %s (%I) ON %s TO %s%s', one.privilege_type, {fresh},
+      {table}::regclass,
+      CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END,
+      CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+  END LOOP;
+  IF old.attstattarget >= 0 THEN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', {table}::regclass,
+      {fresh}, old.attstattarget);
+  END IF;
+END $zanith$"""
+
+_TOLERANT = """\
+BEGIN
+    NEW.{fresh} := {value};
+  EXCEPTION WHEN OTHERS THEN  -- the backfill, not this client, is told what does not fit
+    NEW.{fresh} := NULL;
+  END;"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The change of one column of `table` from `old` to `new`, both whole columns as they live.
+
+    `using` converts a value, "" by the plain cast. `policies` change with it. The old column is
+    kept under the name `hidden`; with `undo` it goes, for it is what an earlier such change made.
+    """
+
+    table: Table
+    old: Column
+    new: Column
+    using: str
+    context: Context
+    undo: bool = False
+    policies: PolicyPairs = ()
+
+    # --- names of ours -------------------------------------------------------------------------
+
+    @property
+    def name(self) -> TableName:
+        return self.table.name
+
+    @property
+    def _partitioned(self) -> bool:
+        return bool(self.table.partition_key)
+
+    @property
+    def target(self) -> str:
+        return f"{self.name}.{self.old.name}"
+
+    @property
+    def artifact_id(self) -> str:
+        return self.context.artifact_id("soft_drop_column", self.target)
+
+    @property
+    def hidden(self) -> str:
+        return dropped_name(self.artifact_id)
+
+    def made(self, part: str = "") -> str:
+        """The name that something new has until the swap."""
+        way = "undo" if self.undo else ""
+        return dropped_name(self.artifact_id, f"new{way} {part}").replace("dropped", "new")
+
+    @property
+    def fresh(self) -> str:
+        return self.made()
+
+    # --- the phases ----------------------------------------------------------------------------
+
+    def statements(self) -> tuple[Statement, ...]:
+        keys = [*self._new_keys()]
+        checks = [s for check in self._checks() for s in check.statements(self.context)]
+        links = [s for key in keys for s in _apart(key.statements(self.context))]
+        claimed = [] if self._partitioned else _brief(links)  # a partitioned table claims last
+        required = self._required()
+        looking = [*required.check, *_long(checks), *(s for s in links if s not in claimed)]
+        prepare = [*self._indexes(), *_apart([*required.claim, *_brief(checks)]), *claimed]
+        exchange = [*self._take_down(), *self._exchange(required), *self._put_up()]
+        swap = around(self.table, exchange, self.context)
+        staged = (
+            *phased(EXPAND, self._expand()),
+            *phased(FILL, [self._fill()]),
+            *phased(PREPARE, [*prepare, *looking]),
+            *phased(SWAP if self.undo else SWAP + KEPT, _apart(swap)),
+        )
+        return felt_as_a_whole(staged, take_away(staged, (self.name,), self.context))
+
+    # --- 1: the new column ---------------------------------------------------------------------
+
+    def _expand(self) -> Iterator[Statement]:
+        yield self._guard()
+        yield self._add_column()
+        bare = dataclasses.replace(self._bare(), storage=self.new.storage, comment=self.old.comment)
+        yield from column_settings(self.name, bare, self.context)
+        settings = sql.compose(_COPY_SETTINGS, fresh=sql.literal(self.fresh), **self._names)
+        yield Statement(settings, Lock.NONE)
+        yield from self._sync()
+
+    @property
+    def _names(self) -> dict[str, sql.Composable]:
+        return {
+            "table": sql.regclass(self.name, self.context.schema),
+            "column": sql.literal(self.old.name),
+        }
+
+    def _guard(self) -> Statement:
+        text = sql.compose(_GUARD, target=sql.literal(self.target), **self._names)
+        return Statement(text, Lock.NONE)
+
+    def _bare(self) -> Column:
+        """The new column without all that only the swap gives it."""
+        new = self.new
+        return Column(self.fresh, new.type, collation=new.collation, compression=new.compression)
+
+    def _add_column(self) -> Statement:
+        """What a change kept that was rolled back since makes room for what this one keeps. The
+        way back looks at what was kept; there may be none, if it was purged or never made."""
+        changes = [sql.clause("ADD COLUMN {it}", it=column_clause(self._bare()))]
+        hidden = sql.ident(self.hidden)
+        if not self.undo:
+            changes.insert(0, sql.clause("DROP COLUMN IF EXISTS {hidden}", hidden=hidden))
+        elif not self.using:
+            kind = sql.catalog_text(self.new.type)
+            kept = sql.clause("ADD COLUMN IF NOT EXISTS {it} {kind}", it=hidden, kind=kind)
+            changes.append(kept)
+        text = alter_table(self.context, self.name, "{all}", all=sql.join(changes))
+        return self._exclusively(text, column_state(self.name, self.fresh, self.context))
+
+    def _sync(self) -> list[Statement]:
+        """An expression of the user's may fail on a value of running code; a plain cast does not,
+        and its trigger may stay as long as the step is not done."""
+        name = self.made("sync")
+        *made, last = keep_right(
+            self.name, name, self._convert(), self.context, changed=self._changed()
+        )
+        if self.using:
+            last = dataclasses.replace(
+                last,
+                probe=trigger_state(self.name, name, self.context),
+                felt=f"trigger {own_trigger(name)} of {self.name}",
+            )
+        return [*made, last]
+
+    def _changed(self) -> sql.Composable:
+        """Has a column that the value is made of changed? If not, the row keeps what the backfill
+        wrote or will write. Compared byte by byte: not every type has an equality."""
+        read = [
+            sql.ident(column.name)
+            for column in self.table.columns or (self.old,)
+            if column.name == self.old.name or mentions(self.using, column.name, self.name.name)
+        ]
+        rows = [
+            sql.join((sql.clause("{row}.{it}", row=row, it=column) for column in read), ", ")
+            for row in (sql.keyword("NEW"), sql.keyword("OLD"))
+        ]
+        return sql.clause("record_image_ne(ROW({new}), ROW({old}))", new=rows[0], old=rows[1])
+
+    def _convert(self) -> sql.Composable:
+        fresh = sql.ident(self.fresh)
+        if not self.using:
+            row = sql.clause("NEW.{old}", old=sql.ident(self.old.name))
+            return sql.clause(_TOLERANT, fresh=fresh, value=self._cast(row))
+        using = of_new_row(self.using, self.name)
+        return sql.clause("NEW.{fresh} := {using};", fresh=fresh, using=using)
+
+    def _cast(self, value: sql.Composable) -> sql.Composable:
+        """As an assignment where there is one: an explicit cast cuts what is too long."""
+        old, new = self.old.type, self.new.type
+        if assigns(old, new) or old == new:
+            return value
+        return sql.clause("{value}::{type}", value=value, type=sql.catalog_text(new))
+
+    # --- 2: the rows that are there ------------------------------------------------------------
+
+    def _fill(self) -> Statement:
+        old, fresh = sql.ident(self.old.name), sql.ident(self.fresh)
+        value = sql.catalog_text(self.using) if self.using else self._cast(old)
+        if self.undo and not self.using:
+            value = self._kept_or(value)
+        where = sql.clause("{fresh} IS NULL", fresh=fresh)
+        if not self.using:
+            where = sql.clause("{where} AND {old} IS NOT NULL", where=where, old=old)
+        assignment = sql.clause("{fresh} = {value}", fresh=fresh, value=value)
+        return update_in_batches(self.name, assignment, where, self.context)
+
+    def _kept_or(self, value: sql.Composable) -> sql.Composable:
+        """The value that the change was made of, where nobody wrote another since."""
+        return sql.clause(
+            "CASE WHEN record_image_eq(ROW({kept}::{kind}), ROW({old})) THEN {kept} "
+            "ELSE {value} END",
+            kept=sql.ident(self.hidden),
+            kind=sql.catalog_text(self.old.type),
+            old=sql.ident(self.old.name),
+            value=value,
+        )
+
+    # --- 3: what hangs on it, made for the new column while everybody works ---------------------
+
+    def _renamed(self, item: Any) -> Any:
+        """An index, constraint or key of the table as it is for the new column until the swap."""
+        item = renamed_in(item, self.name.name, self.old.name, self.fresh)
+        return dataclasses.replace(item, name=self.made(item.name))
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return what_contains(self.table, self.old.name)
+
+    @property
+    def _key(self) -> Any:
+        return self.table.primary_key if in_primary_key(self.table, self.old.name) else None
+
+    @property
+    def _uniques(self) -> list[Any]:
+        return [*([self._key] if self._key else []), *self._parts["uniques"]]
+
+    def _indexes(self) -> Iterator[Statement]:
+        made: list[Index] = [self._renamed(item) for item in self._parts["indexes"]]
+        if self._partitioned:
+            yield from self._in_partitions(made)
+        else:
+            keys = [index_of(self._renamed(key)) for key in self._uniques]
+            for index in (*made, *keys):
+                yield build_concurrently(self.name, index, self.context)
+        for index in made:
+            yield from index_comment(self.name, index, self.context)
+
+    def _in_partitions(self, indexes: Iterable[Index]) -> Iterator[Statement]:
+        """There a constraint is one from its beginning; two primary keys no table can have."""
+        for index in indexes:
+            yield from build_in_partitions(self.name, index, self.context)
+        for key in self._uniques:
+            made = self._partitioned_key(key, self._renamed(key))
+            yield from made.builds()
+            if key is not self._key:
+                yield from made.brief()
+
+    def _partitioned_key(self, key: Any, now: Any) -> PartitionedKey:
+        """What is to be `key`, as it is `now`."""
+        return PartitionedKey(self.name, now, self.context, of=self.made(key.name))
+
+    def _checks(self) -> list[Operation]:
+        return [
+            AddCheck(table=self.name, check=self._renamed(check)) for check in self._parts["checks"]
+        ]
+
+    def _foreign_keys(self) -> list[tuple[TableName, ForeignKey]]:
+        """(the table, its foreign key) of all that leave this column or arrive at it."""
+        arriving = referrers_of(self.context.graph, self.name, self.old.name)
+        own = [(self.name, key) for key in self._parts["foreign_keys"]]
+        return [*own, *(pair for pair in arriving if pair not in own)]
+
+    def _new_keys(self) -> Iterator[AddForeignKey]:
+        for table, key in self._foreign_keys():
+            new = renamed_in(key, "", self.old.name, self.fresh) if table == self.name else key
+            if key.references == self.name:
+                names = (self.fresh if c == self.old.name else c for c in key.referenced_columns)
+                new = dataclasses.replace(new, referenced_columns=tuple(names))
+            new = dataclasses.replace(new, name=self.made(key.name))
+            yield AddForeignKey(table=table, foreign_key=new)
+
+    def _required(self) -> NotNull:
+        """The proof that the new column may be NOT NULL, or that no value was left behind."""
+        if not self.old.nullable:
+            return NotNull.of(self.name, self.fresh, self.context)
+        if self.using:
+            return NotNull()
+        proof = sql.clause(
+            "CHECK ({old} IS NULL OR {fresh} IS NOT NULL)",
+            old=sql.ident(self.old.name),
+            fresh=sql.ident(self.fresh),
+        )
+        name = self.made("complete")
+        claimed = NotNull.claimed(self.name, name, proof, self.context)
+        drop = drop_constraint(self.name, name, self.context)
+        return dataclasses.replace(claimed, end=(drop,))
+
+    # --- 4: the swap ---------------------------------------------------------------------------
+
+    def _take_down(self) -> Iterator[Statement]:
+        """All that keeps the columns in step or hangs on the old one; once more it is looked
+        whether something reads the column by now that would stay with it."""
+        context = self.context
+        yield self._guard()
+        yield from keep_no_longer(self.name, self.made("sync"), context, changed=True)
+        for trigger in self._triggers:
+            yield drop_trigger(self.name, trigger.name, context)
+        for policy, _ in self._policies:
+            yield from DropPolicy(table=self.name, policy=policy).statements(context)
+        for holder, key in self._foreign_keys():
+            locked = tuple(dict.fromkeys((holder, key.references)))
+            yield drop_constraint(holder, key.name, context, locked)
+        for item in (*self._uniques, *self._parts["checks"]):
+            yield drop_constraint(self.name, item.name, context)
+        for index in self._parts["indexes"]:
+            name = index_name(self.name, index.name, context)
+            yield self._exclusively(sql.compose("DROP INDEX {name}", name=name))
+
+    @property
+    def _policies(self) -> PolicyPairs:
+        return exchanged(self._parts["policies"], self.policies)
+
+    @property
+    def _triggers(self) -> list[Trigger]:
+        return triggers_on(self.table, self.old.name)
+
+    def _exchange(self, required: NotNull) -> Iterator[Statement]:
+        """The old column steps aside and the new one into its place."""
+        name, old, hidden = self.old.name, self.old, sql.ident(self.hidden)
+        column = sql.ident(name)
+        changes = []
+        if old.default is not None and old.identity != "serial":
+            changes.append(sql.clause("ALTER COLUMN {column} DROP DEFAULT", column=column))
+        if not old.nullable and not old.identity:
+            changes.append(sql.clause("ALTER COLUMN {column} DROP NOT NULL", column=column))
+        if changes and not self.undo:
+            yield self._altered(sql.join(changes))
+        yield from (dataclasses.replace(item, separate=False) for item in required.end)
+        aside = dropped_name(self.artifact_id, "undone") if self.undo else self.hidden
+        hidden = sql.ident(aside)
+        yield self._altered(sql.clause("RENAME COLUMN {it} TO {to}", it=column, to=hidden))
+        fresh = sql.ident(self.fresh)
+        yield self._altered(sql.clause("RENAME COLUMN {it} TO {to}", it=fresh, to=column))
+        if old.identity:
+            yield hand_over_sequence(self.name, aside, self.name, self.new, self.context)
+            if not old.nullable and not self.undo:
+                yield self._altered(sql.clause("ALTER COLUMN {it} DROP NOT NULL", it=hidden))
+        if self.new.default is not None:
+            yield set_default(self.name, self.new, self.context)
+        if self.undo:
+            kept = sql.ident(self.hidden)
+            drops = "DROP COLUMN {it}, DROP COLUMN IF EXISTS {kept}"
+            yield self._altered(sql.clause(drops, it=hidden, kept=kept))
+        else:
+            yield from to_base_type(self.name, old, aside, self.context)
+
+    def _put_up(self) -> Iterator[Statement]:
+        """What was made for the new column takes the names of what hung on the old one."""
+        name, context = self.name, self.context
+        if not self.old.nullable and context.server_version >= 180000:
+            usual = make_object_name(name.name, self.old.name, "not_null")
+            made = make_object_name(name.name, self.fresh, "not_null")
+            yield rename_constraint(name, made, usual, context)
+        for key in self._uniques:
+            yield from self._attach(key)
+            yield from constraint_comment(name, key.name, key.comment, context)
+        for index in self._parts["indexes"]:
+            yield rename_index(name, self.made(index.name), index.name, context)
+        for check in self._parts["checks"]:
+            yield rename_constraint(name, self.made(check.name), check.name, context)
+        for holder, key in self._foreign_keys():
+            yield rename_constraint(holder, self.made(key.name), key.name, context)
+        for _, policy in self._policies:
+            yield from CreatePolicy(table=name, policy=policy).statements(context)
+        yield from make_triggers(name, self._triggers, context)
+
+    def _attach(self, key: Any) -> Iterator[Statement]:
+        if self._partitioned and key is self._key:
+            for statement in self._partitioned_key(key, key).brief():
+                yield dataclasses.replace(statement, separate=False, probe="")
+            return
+        if self._partitioned:
+            yield rename_constraint(self.name, self.made(key.name), key.name, self.context)
+            return
+        what = sql.keyword("PRIMARY KEY" if key is self._key else "UNIQUE")
+        yield self._altered(
+            sql.clause(
+                "ADD CONSTRAINT {name} {what} USING INDEX {index}{deferrable}",
+                name=sql.ident(key.name),
+                what=what,
+                index=sql.ident(self.made(key.name)),
+                deferrable=deferrable_clause(key.deferrable),
+            )
+        )
+
+    def _altered(self, change: sql.Composable, lock: Lock = Lock.ACCESS_EXCLUSIVE) -> Statement:
+        text = alter_table(self.context, self.name, "{change}", change=change)
+        return Statement(text, lock, (self.name,))
+
+    def _exclusively(self, text: str, probe: str = "") -> Statement:
+        return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.name,), probe=probe)
+
+    # --- what it keeps -------------------------------------------------------------------------
+
+    def artifact(self) -> Artifact | None:
+        """The old column with its values, as a soft drop leaves one."""
+        if self.undo:
+            return None
+        plain = dataclasses.replace(self.old, nullable=True, default=None, identity="", sequence="")
+        restore = RestoreColumn(table=self.name, column=plain, artifact_id=self.artifact_id)
+        return Artifact(
+            id=self.artifact_id,
+            type="soft_drop_column",
+            table=self.name,
+            column=self.old.name,
+            physical_name=self.hidden,
+            recovery_sql=";\n".join(s.sql for s in restore.statements(self.context)) + ";",
+            count=sql.compose(
+                "SELECT count({column}) FROM {table}",
+                column=sql.ident(self.hidden),
+                table=self.context.table(self.name),
+            ),
+            metadata={"restore": to_data(restore), "replaced_by": spell_type(self.new)},
+        )
+
+
+def _long(statements: Iterable[Statement]) -> list[Statement]:
+    return [item for item in statements if item.scans]
+
+
+def _brief(statements: Iterable[Statement]) -> list[Statement]:
+    return [item for item in statements if not item.scans]
+
+
+def _apart(statements: Iterable[Statement]) -> list[Statement]:
+    """The same in a transaction of their own."""
+    return [
+        dataclasses.replace(item, separate=n == 0 or item.separate)
+        for n, item in enumerate(statements)
+    ]

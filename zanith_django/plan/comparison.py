@@ -1,0 +1,92 @@
+"""Schemas by the names that people type (models, live, empty, a snapshot of the ledger, a file) and
+what turns one into another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.diff.differ import HARD, Hints, diff
+from zanith_django.exceptions import UnknownSchema, UnreadableGraph
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.operations import Operation
+from zanith_django.plan.search_path import found_elsewhere, unqualified
+from zanith_django.schema.equality import Extra, Note, as_declared, beyond_operations
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.models import Declared
+from zanith_django.timeline.ignored import compared
+from zanith_django.timeline.project import declared, live_graph
+
+MODELS, LIVE, EMPTY = "models", "live", "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What turns one schema into another. Extras are what no model names, or no operation
+    changes; notes come only where one of the two is models."""
+
+    operations: tuple[Operation, ...]
+    extras: tuple[Extra, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+class Sources:
+    """Finds schemas by the names that people type; `models` are the project's unless given."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, models: Declared | None = None) -> None:
+        self.connection = connection
+        self._declared = models
+
+    @property
+    def declared(self) -> Declared:
+        if self._declared is None:
+            self._declared = declared(self.connection)
+        return self._declared
+
+    def graph(self, name: str) -> SchemaGraph:
+        """The schema of that name. Raises `UnknownSchema` and `UnreadableGraph`."""
+        if name == MODELS:
+            return self.declared.graph
+        if name == LIVE:
+            return live_graph(self.connection)
+        if name == EMPTY:
+            return SchemaGraph()
+        return SchemaGraph.from_json(self._stored(name))
+
+    def _stored(self, name: str) -> dict[str, Any]:
+        migration_id, _, phase = name.rpartition(":")
+        if phase not in ("before", "after", "baseline") or not migration_id:
+            migration_id, phase = name, "after"
+        found = Ledger(self.connection).snapshot(migration_id, phase)
+        if found is not None:
+            return found
+        path = Path(name)
+        if not path.is_file():
+            known = (MODELS, LIVE, EMPTY, *Ledger(self.connection).applied())
+            raise UnknownSchema(name, known)
+        try:
+            return dict(json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise UnreadableGraph(f"{path}: {error}") from error
+
+    def compare(self, before: str, after: str) -> Difference:
+        """The operations from one to the other. Where exactly one is `models`, the other is read
+        as Django would: what it calls equal is equal, what no model names is extra."""
+        if (before == MODELS) == (after == MODELS):
+            graphs = compared(self.graph(before)), compared(self.graph(after))
+            return Difference(
+                diff(*graphs, drop=HARD, overlapping=False), tuple(beyond_operations(*graphs))
+            )
+        other = after if before == MODELS else before
+        wanted = self.declared
+        found = compared(unqualified(self.graph(other), found_elsewhere(self.connection)))
+        comparison = as_declared(found, wanted.graph, wanted.facts)
+        pair = (wanted.graph, comparison.live)
+        ends = pair if before == MODELS else pair[::-1]
+        operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD, overlapping=False)
+        extras = (*comparison.extras, *beyond_operations(*ends))
+        return Difference(operations, extras, comparison.notes)

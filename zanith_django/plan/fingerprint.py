@@ -1,0 +1,22 @@
+"""The fingerprint that zanith_verify gives and zanith_apply --verified asks for."""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.plan.planner import Plan
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.project import declared
+
+
+def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> str:
+    """Of the files, of what the models ask for, and of the touched tables as they are before."""
+    touched = {name for _, step in planned.steps for name in step.operation.tables}
+    parts = [
+        *(m.entry.migration.checksum if m.entry.migration else m.id for m in planned.migrations),
+        declared(connection).graph.fingerprint(),
+        graph.only(sorted(name for name in touched if name in graph)).fingerprint(),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

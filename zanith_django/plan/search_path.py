@@ -1,0 +1,98 @@
+"""Tables that an unqualified name finds in a later schema of the search path.
+
+A file of ours and the models name tables without a schema. A new table goes to the current schema;
+one that exists is wherever the server finds it first: tenants have a schema of their own, and
+`"$user"` comes to exist when an administrator makes a schema for a role. What runs, and the facts
+behind a verdict, are in the names of the server; what is compared is in the names of the files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.operations import CreateTable, DjangoOperation, Operation, RenameTable
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
+
+_ELSEWHERE = """\
+SELECT c.relname, n.nspname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (current_schemas(false))
+  AND n.nspname <> current_schema() AND pg_catalog.pg_table_is_visible(c.oid)"""
+
+_T = TypeVar("_T")
+
+
+def found_elsewhere(connection: BaseDatabaseWrapper) -> dict[str, TableName]:
+    """{unqualified name: the table that it finds outside the current schema}."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ELSEWHERE)
+        return {name: TableName(schema, name) for name, schema in cursor.fetchall()}
+
+
+def unqualified(graph: SchemaGraph, elsewhere: Mapping[str, TableName]) -> SchemaGraph:
+    """The graph in the names that find its tables, for a comparison with the models."""
+    if not elsewhere:
+        return graph
+    return _renamed(
+        graph, lambda name: TableName("", name.name) if elsewhere.get(name.name) == name else name
+    )
+
+
+class SearchPath:
+    """Gives operations the names of the server, in the order in which they run: it follows tables
+    that are renamed."""
+
+    def __init__(self, elsewhere: Mapping[str, TableName]) -> None:
+        self.elsewhere = dict(elsewhere)
+
+    def resolved(self, operation: Operation, graph: SchemaGraph) -> Operation:
+        """The operation on the tables that its names find; `graph` is the schema just before."""
+        if not self.elsewhere:
+            return operation
+
+        def found(name: TableName) -> TableName:
+            known = bool(name.schema) or name in graph
+            return name if known else self.elsewhere.get(name.name, name)
+
+        if isinstance(operation, CreateTable):  # a new one is made in the current schema
+            table = dataclasses.replace(_renamed(operation.table, found), name=operation.table.name)
+            return dataclasses.replace(operation, table=table)
+        if isinstance(operation, DjangoOperation) and operation.operation == "CreateModel":
+            return operation
+        if isinstance(operation, RenameTable):
+            return self._rename(operation, found)
+        return _renamed(operation, found)
+
+    def _rename(
+        self, operation: RenameTable, found: Callable[[TableName], TableName]
+    ) -> RenameTable:
+        """Both names are in the schema of the table, before and after."""
+        old, new = found(operation.old), found(operation.new)
+        schema = old.schema or new.schema
+        if not schema or operation.old.schema or operation.new.schema:
+            return operation
+        old, new = TableName(schema, old.name), TableName(schema, new.name)
+        self.elsewhere[old.name], self.elsewhere[new.name] = old, new
+        return dataclasses.replace(operation, old=old, new=new)
+
+
+def _renamed(value: _T, change: Callable[[TableName], TableName]) -> _T:
+    """The frozen value with every table's name in it changed; itself where none is."""
+    found: Any = value
+    if isinstance(value, TableName):
+        found = change(value)
+    elif isinstance(value, tuple):
+        items = tuple(_renamed(item, change) for item in value)
+        same = all(new is old for new, old in zip(items, value, strict=True))
+        found = value if same else items
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [field.name for field in dataclasses.fields(value) if field.init]
+        changes = {name: _renamed(getattr(value, name), change) for name in fields}
+        changes = {name: new for name, new in changes.items() if new is not getattr(value, name)}
+        found = dataclasses.replace(value, **changes) if changes else value
+    return found  # type: ignore[no-any-return]  # of the type of `value`

@@ -1,0 +1,99 @@
+"""What is known of each table, as operations create, rename, fill and end tables.
+
+Rows, sizes, whether a table is empty and whether the plan created it belong to the table and not
+to its name. What is unknown counts as populated and in use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+from zanith_django.operations.base import Context, Operation
+from zanith_django.operations.moves import TableMove
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.values import replaced
+
+V = TypeVar("V")
+
+_HEAD = re.compile(r"^\s*(@.*\s+)*def \w+\([^)]*\)")
+# Code that hands the models on: what it does with them is written somewhere else.
+_HANDED_ON = re.compile(r"\bapps\b(?!\.get_model\b)")
+
+
+def after(
+    context: Context,
+    operation: Operation,
+    texts: Collection[str | None] = (),
+    *,
+    runs: bool = True,
+) -> Context:
+    """What is known after the operation.
+
+    `texts` are what its author wrote in SQL or Python, None what cannot be read. An operation that
+    ran already, so not `runs`, changes the graph alone: the facts were read after it.
+    """
+    context = replaced(context, graph=operation.apply_to(context.graph))
+    if not runs:
+        return context
+    if texts:
+        context = _filled(context, texts)
+    for move in operation.moves:
+        context = _moved(context, move, str(getattr(operation, "model", "")))
+    return context
+
+
+def _moved(context: Context, move: TableMove, model: str) -> Context:
+    """The facts of the old name become those of the new one."""
+    fresh, labels = _followed(context.fresh, move), _carried(context.labels, move)
+    if move.new and move.old is None:
+        fresh |= {move.new}
+    if move.new and model:
+        labels[move.new] = model
+    return replaced(
+        context,
+        fresh=fresh,
+        empty=_followed(context.empty, move),
+        facts=_carried(context.facts, move),
+        labels=labels,
+    )
+
+
+def _followed(names: frozenset[TableName], move: TableMove) -> frozenset[TableName]:
+    rest = names - {move.old, move.new}
+    return rest | {move.new} if move.new and move.old in names else rest
+
+
+def _carried(values: Mapping[TableName, V], move: TableMove) -> dict[TableName, V]:
+    rest = {name: value for name, value in values.items() if name not in (move.old, move.new)}
+    if move.old and move.new and move.old in values:
+        rest[move.new] = values[move.old]
+    return rest
+
+
+def _filled(context: Context, texts: Collection[str | None]) -> Context:
+    """New or empty tables that the texts may insert into are so no longer."""
+
+    def unfilled(names: frozenset[TableName]) -> frozenset[TableName]:
+        return frozenset(n for n in names if not _may_fill(n, context.labels, texts))
+
+    return replaced(context, fresh=unfilled(context.fresh), empty=unfilled(context.empty))
+
+
+def _may_fill(
+    name: TableName, labels: Mapping[TableName, str], texts: Collection[str | None]
+) -> bool:
+    """Does a text name the table or its model? A many-to-many table belongs to the model whose
+    name its own begins with."""
+    words = [name.name, labels.get(name, "").rpartition(".")[2].partition("_")[0]]
+    pattern = "|".join(rf"(?<!\w){re.escape(word)}" for word in words if word)
+    return any(
+        text is None or _HANDED_ON.search(_body(text)) or re.search(pattern, text, re.IGNORECASE)
+        for text in texts
+    )
+
+
+def _body(text: str) -> str:
+    """A Python function without its parameters; SQL as it is."""
+    return _HEAD.sub("", text, count=1)

@@ -1,0 +1,1 @@
+"""The server: SQL, locks, the working session, and how statements are sent."""

@@ -1,0 +1,217 @@
+"""One run at a time: a session advisory lock on the working connection, taken by polling.
+
+A session that waits in the blocking `pg_advisory_lock()` deadlocks the concurrent index builds of
+the holder, so nobody ever waits in it. It is held twice over: to give back one of two and take it
+again asks the server whether it is held, at a tenth of the price of reading `pg_locks`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
+from zanith_django.postgres.session import giving_back, set_settings
+from zanith_django.postgres.sql import Prepared, literal
+
+# Two arbitrary halves of one key: "zani", "th" and the number of the ledger's layout.
+CLASS_ID, OBJECT_ID = 0x7A616E69, 0x74680001
+
+POLL_SECONDS = 0.25
+
+# How long the other side may be silent, in seconds, and how many times it is asked after that.
+IDLE, INTERVAL, COUNT = 30, 10, 3
+SILENCE = IDLE + INTERVAL * COUNT
+
+# `DateStyle`: psycopg reads times in ISO only. The order of day and month stays.
+_SETTINGS = {
+    "client_connection_check_interval": "500ms",
+    "tcp_keepalives_idle": f"{IDLE}s",
+    "tcp_keepalives_interval": f"{INTERVAL}s",
+    "tcp_keepalives_count": str(COUNT),
+    "DateStyle": "ISO",
+    "application_name": "",
+}
+
+_TRY = "SELECT pg_try_advisory_lock(%s, %s)"
+_RELEASE = "SELECT pg_advisory_unlock(%s, %s), pg_advisory_unlock(%s, %s)"
+# Lost, it gives a warning and false. Nobody else can have it in between.
+_STILL = f"""\
+CASE WHEN pg_advisory_unlock({CLASS_ID}, {OBJECT_ID})
+THEN pg_try_advisory_lock({CLASS_ID}, {OBJECT_ID}) ELSE false END"""
+# A session has locks of this kind in its own database only.
+_HELD = f"""\
+EXISTS (SELECT FROM pg_locks
+WHERE locktype = 'advisory' AND classid = {CLASS_ID} AND objid = {OBJECT_ID}
+  AND pid = pg_backend_pid() AND granted)"""
+LOST = "zanith lost the run lock"
+_HOLDER = """\
+SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
+       date_trunc('second', clock_timestamp() - a.backend_start)::text
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+@contextmanager
+def run_lock(
+    connection: BaseDatabaseWrapper,
+    *,
+    wait: float,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the run lock. Raises `LockNotHad` after `wait` seconds, `PooledConnection` where the
+    lock would be worthless. `on_wait` is told once who holds it."""
+    refuse_transaction_pooling(connection)
+    with giving_back(connection, _SETTINGS):
+        _announce(connection)
+        _take(connection, wait, on_wait)
+        try:
+            yield
+        finally:
+            _release(connection)
+
+
+def check_held(connection: BaseDatabaseWrapper) -> None:
+    """Raises `LockLost` where the lock is gone, for instance with a connection that was closed."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_HELD}")
+        if not cursor.fetchone()[0]:
+            raise LockLost
+
+
+# The commit of the transaction does not wait for the disk
+# (https://www.postgresql.org/docs/current/wal-async-commit.html).
+NOT_DURABLE = "set_config('synchronous_commit', 'off', true)"
+
+
+def _guard(lock_timeout: str, durable: str) -> str:
+    """One value that no server accepts saves a round trip: the error names `LOST`."""
+    return (
+        f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN {lock_timeout} "
+        f"ELSE '{LOST}' END, true), CASE WHEN {durable} THEN '' ELSE {NOT_DURABLE} END"
+    )
+
+
+GUARD = Prepared("_zanith_guard", "text, boolean", _guard("$1", "$2"))
+
+
+def guard(lock_timeout: str, *, durable: bool = True, prepared: bool = False) -> str:
+    """A statement that sets the transaction's lock timeout, or stops it where the lock is gone.
+
+    `prepared` needs `GUARD` to be.
+    """
+    if prepared:
+        return GUARD.execute(lock_timeout, durable)
+    return _guard(literal(lock_timeout), literal(durable))
+
+
+def _announce(connection: BaseDatabaseWrapper) -> None:
+    """Tells other sessions who this is, and lets a dead runner's backend end soon: also where the
+    network between the two swallows everything, which either side then learns by keepalives."""
+    _keep_alive(connection.connection)
+    name = f"zanith {os.getpid()}@{socket.gethostname()}"[:63]
+    set_settings(connection, {**_SETTINGS, "application_name": name})
+
+
+def _keep_alive(raw: Any) -> None:
+    """A client that waits for a long statement sends nothing, and would never learn that the
+    server is gone. Not every system has each of the options; Unix sockets need none."""
+    given = (("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", INTERVAL), ("TCP_KEEPCNT", COUNT))
+    with socket.socket(fileno=os.dup(raw.fileno())) as one:
+        if one.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (*given, ("TCP_USER_TIMEOUT", SILENCE * 1000)):
+            if hasattr(socket, option):
+                one.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _take(
+    connection: BaseDatabaseWrapper, wait: float, on_wait: Callable[[str], None] | None
+) -> None:
+    started = time.monotonic()
+    told = False
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_TRY, [CLASS_ID, OBJECT_ID])
+            if cursor.fetchone()[0]:
+                cursor.execute(_TRY, [CLASS_ID, OBJECT_ID])
+                return
+        waited = time.monotonic() - started
+        if waited >= wait:
+            raise LockNotHad(holder(connection), waited)
+        if on_wait and not told:
+            on_wait(holder(connection))
+            told = True
+        time.sleep(min(POLL_SECONDS, max(wait - waited, 0.01)))
+
+
+def _release(connection: BaseDatabaseWrapper) -> None:
+    if connection.connection is None or connection.connection.closed:
+        return
+    if connection.in_atomic_block or connection.connection.broken:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASE, [CLASS_ID, OBJECT_ID] * 2)
+
+
+def is_running(connection: BaseDatabaseWrapper) -> bool:
+    """Does a session, this one or another, hold the lock?"""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
+        return cursor.fetchone() is not None
+
+
+def holder(connection: BaseDatabaseWrapper) -> str:
+    """Who holds the lock and since when, for people."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
+        row = cursor.fetchone()
+    if row is None:
+        return "nobody any more"
+    pid, name, address, since = row
+    if since is None:  # the role may not ask about others
+        return f"{name or 'unnamed'}, backend {pid}"
+    return f"{name or 'unnamed'} from {address}, backend {pid}, connected for {since}"
+
+
+def refuse_transaction_pooling(connection: BaseDatabaseWrapper) -> None:
+    """Behind a transaction-pooling proxy two sessions share a backend, and both get the lock.
+
+    A proxy shows in that the backend is not the one that the client was told of; then two
+    connections tell whether one keeps its backend while the other holds a transaction.
+    """
+    connection.ensure_connection()
+    raw = connection.connection
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend = cursor.fetchone()[0]
+    if raw.info.backend_pid == backend:
+        return
+    if _shares_backends(connection):
+        raise PooledConnection
+
+
+def _shares_backends(connection: BaseDatabaseWrapper) -> bool:
+    first, second = connection.copy(), connection.copy()
+    try:
+        before = _pid(first)
+        second.set_autocommit(False)
+        other = _pid(second)
+        return _pid(first) != before or other == before
+    finally:
+        first.close()
+        second.close()
+
+
+def _pid(connection: BaseDatabaseWrapper) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])

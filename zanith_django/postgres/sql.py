@@ -1,0 +1,137 @@
+"""The only module that composes SQL.
+
+Templates are literals with `{placeholders}`; every value goes in through `ident`, `table`,
+`literal` or `catalog_text`. `catalog_text` is for text that PostgreSQL itself printed, or that
+stands in a migration's file: it is the whole attack surface, so grep for it.
+
+Every piece is finished text as soon as it is made: a plan of a thousand steps is composed twice.
+psycopg quotes names and values.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+from zanith_django.exceptions import NameTooLong
+from zanith_django.postgres.names import TableName
+
+NAME_BYTES = 63
+TAG = "$zanith$"
+ROOM = 100_000
+"""Names that are remembered, at most: a large schema is spelled for its plan, then for its run."""
+
+
+class Composable(str):
+    """A piece of SQL, finished: only this module makes any."""
+
+    __slots__ = ()
+
+
+@functools.lru_cache(maxsize=ROOM)
+def ident(name: str) -> Composable:
+    """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""
+    if len(name.encode()) > NAME_BYTES:
+        raise NameTooLong(name)
+    return Composable(sql.Identifier(name).as_string(None))
+
+
+def idents(names: Iterable[str]) -> Composable:
+    return join(map(ident, names))
+
+
+def qualified(schema: str, name: str) -> Composable:
+    return join([ident(schema), ident(name)], ".")
+
+
+@functools.lru_cache(maxsize=ROOM)
+def table(name: TableName, default_schema: str) -> Composable:
+    """The table with its schema spelled out, so that no search_path matters."""
+    return qualified(name.schema or default_schema, name.name)
+
+
+def literal(value: Any) -> Composable:
+    """A value in SQL; of a piece of SQL, or of a table's name, its text."""
+    if isinstance(value, Composable | TableName):
+        value = str(value)
+    plain = value is None or type(value) in (str, bool)
+    return _plain_literal(value) if plain else Composable(sql.Literal(value).as_string(None))
+
+
+@functools.lru_cache(maxsize=1_000)
+def _plain_literal(value: str | bool | None) -> Composable:
+    """The row of a step is named when it begins and when it ends."""
+    return Composable(sql.Literal(value).as_string(None))
+
+
+def regclass(name: TableName, default_schema: str) -> Composable:
+    """A text literal that `::regclass` and `to_regclass()` read as this table."""
+    return literal(table(name, default_schema))
+
+
+def catalog_text(text: str) -> Composable:
+    """Text that PostgreSQL printed, or an author wrote: a type, a default, an expression. A comment
+    in it ends with it, and does not swallow what comes behind."""
+    return Composable(f"{text}\n" if "--" in text else text)
+
+
+def composed(text: str) -> Composable:
+    """A statement that `compose` made, inside another one."""
+    return Composable(text)
+
+
+def keyword(word: str) -> Composable:
+    """A word of SQL such as CASCADE; letters, blanks and underscores only."""
+    if not word.replace(" ", "").replace("_", "").isalpha():
+        raise ValueError(f"not a keyword: {word!r}")
+    return Composable(word)
+
+
+def join(parts: Iterable[Composable], between: LiteralString = ", ") -> Composable:
+    return Composable(between.join(parts))
+
+
+def clause(template: LiteralString, **parts: Composable) -> Composable:
+    """A piece of a statement."""
+    return Composable(compose(template, **parts))
+
+
+def compose(template: LiteralString, **parts: Composable) -> str:
+    """A whole statement as text, to be executed without parameters. A block in a template is
+    quoted with `TAG`, which becomes a tag that none of the parts contains."""
+    text: str = template
+    if TAG in text:
+        text = text.replace(TAG, _free_tag(parts.values()))
+    return text.format(**parts)
+
+
+def _free_tag(parts: Iterable[str]) -> str:
+    inside = "".join(parts)
+    tags = itertools.chain([TAG], (f"$zanith{number}$" for number in itertools.count(1)))
+    return next(tag for tag in tags if tag not in inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement that the server plans once in a session: its name, the types of its parameters
+    and the text that PREPARE takes."""
+
+    name: str
+    types: str
+    text: str
+
+    @property
+    def prepare(self) -> str:
+        return f"PREPARE {self.name} ({self.types}) AS {self.text}"
+
+    def execute(self, *values: Any) -> str:
+        """Runs it with these values."""
+        return f"EXECUTE {self.name} ({join(map(literal, values))})"
+
+
+EMPTY = Composable("")

@@ -1,0 +1,1 @@
+"""Recover: what a drop kept is restored, exported or purged."""

@@ -1,0 +1,1 @@
+"""Rollback: the newest migrations undone by the inverses of their operations."""

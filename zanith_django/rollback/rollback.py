@@ -1,0 +1,457 @@
+"""Rollback: the newest migrations undone, step by step, by the inverses of their operations."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.apps import apps as registry
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
+
+from zanith_django.conf import conf
+from zanith_django.diff.differ import SOFT
+from zanith_django.exceptions import GateRefused, InvalidArgument
+from zanith_django.ledger.ledger import FAILED, ROLLED_BACK, RUNNING, Ledger, step_id
+from zanith_django.ledger.tables import UNDONE_BY
+from zanith_django.operations import (
+    DropColumn,
+    DropTable,
+    Operation,
+    RestoreColumn,
+    RestoreTable,
+)
+from zanith_django.operations.base import Artifact, Context, PythonCall, script
+from zanith_django.plan.planner import empty_tables
+from zanith_django.postgres.session import server_version
+from zanith_django.rollback.undo import (
+    Planner,
+    UndoMigration,
+    UndoStep,
+    chosen,
+    holds_nothing,
+    refuse_edited,
+    refuse_half_applied,
+    refuse_needed,
+    staying,
+)
+from zanith_django.run.audit import (
+    Outcome,
+    about,
+    count_kept,
+    failing,
+    keep,
+    mark_failed,
+    working_session,
+)
+from zanith_django.run.backfill import Progress
+from zanith_django.run.django_signals import FinalModels
+from zanith_django.run.events import Events, StepEvent, told_of_failure
+from zanith_django.run.executor import Executor, Finish, StepRun
+from zanith_django.run.keeping import clear_note
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.django_steps import States, run_python
+from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.timeline.timeline import Key, Timeline, key_of
+
+NOT_MEANT = "Run it again and answer yes, or add --no-input."
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
+    "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
+    where that holds anything."""
+
+    count: int | None = None
+    to: str = ""
+    drop: str = SOFT
+    allow_destructive: bool | None = None
+    dry_run: bool = False
+    lock_wait: float | None = None
+    verbosity: int = 0
+
+
+class Reporter:
+    """Hears what happens while it happens. This one keeps silent; faces override it."""
+
+    def waiting(self, holder: str) -> None:
+        """Another run holds the lock."""
+
+    def retrying(self, words: str) -> None:
+        """A lock was not had in time."""
+
+    def progress(self, progress: Progress) -> None:
+        """A batch of rows is written."""
+
+    def staying(self, labels: Sequence[str]) -> None:
+        """Of these apps Django ran newer migrations, which stay."""
+
+    def setting_aside(self, targets: Sequence[str]) -> None:
+        """These columns and tables are about to be hidden, with their values."""
+
+    def may_set_aside(self) -> bool:
+        """May they be hidden?"""
+        return True
+
+    def migration_started(self, migration: UndoMigration) -> None:
+        """Its last step is about to be undone."""
+
+    def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
+        """The step is `rolled_back`; in a dry run, it would be."""
+
+
+def rollback(
+    connection: BaseDatabaseWrapper, options: Options, reporter: Reporter | None = None
+) -> Outcome:
+    """Undo migrations of ours, newest first. What cannot be undone is refused before anything
+    runs; after a failure or a kill the same call goes on where it stopped.
+
+    Raises `CannotUndo`, `FileEdited`, `InvalidArgument`, `UnknownMigration`, `StepFailed`.
+    """
+    told = reporter or Reporter()
+    if (options.count is None) == (not options.to):
+        raise InvalidArgument("Say how far to go back.", "Give --steps N or --to ID.")
+    if options.count is not None and options.count < 1:
+        raise InvalidArgument("--steps takes a number of migrations from 1 on.")
+    events = Events(connection)
+    with (
+        told_of_failure(events),
+        working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
+    ):
+        return _Run(connection, options, told, events).run()
+
+
+class _Run:
+    """One rollback, with the lock held."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        options: Options,
+        reporter: Reporter,
+        events: Events,
+    ) -> None:
+        self.connection, self.options, self.events = connection, options, events
+        self.reporter = reporter
+        self.ledger = Ledger(connection)
+        self.timeline = read_timeline(connection)
+        self.states = States(self.timeline)
+
+    def run(self) -> Outcome:
+        started = time.monotonic()
+        files = chosen(self.timeline, self.ledger, count=self.options.count, to=self.options.to)
+        refuse_edited(self.ledger, files)
+        refuse_needed(self.timeline, files)
+        refuse_half_applied(self.ledger, files)
+        graph = live_graph(self.connection)
+        planner = self._planner(graph)
+        undone = [*planner.plan(files)]
+        self.reporter.staying(staying(self.timeline, self.ledger, files, to=self.options.to))
+        aside = [step.operation.target for step in self._keeping(undone, graph.default_schema)]
+        if aside:
+            self.reporter.setting_aside(aside)
+        if self.options.dry_run:
+            self._show(undone, graph)
+            return Outcome(0, 0, 0)
+        self._refuse_loss(undone, graph.default_schema)
+        if aside and not self.reporter.may_set_aside():
+            raise InvalidArgument("Nothing was rolled back.", NOT_MEANT)
+        signals = _Signals(self.connection, self.timeline, self.options.verbosity)
+        if undone:
+            if self.options.count:
+                self.ledger.plan_rollback(self.options.count, [file.id for file in files])
+            signals.before(undone)
+        steps = 0
+        for migration in undone:
+            # SQL and Python that were undone before it may have moved what it finds.
+            known = migration is undone[0] or not planner.texts
+            steps += self._undo(migration if known else self._as_now(migration), signals)
+        if undone:
+            signals.after(undone)
+        self.ledger.end_rollback()
+        return Outcome(len(undone), steps, time.monotonic() - started)
+
+    def _planner(self, graph: SchemaGraph) -> Planner:
+        softly = self.options.drop == SOFT
+        return Planner(self.connection, self.ledger, graph, softly=softly)
+
+    def _as_now(self, migration: UndoMigration) -> UndoMigration:
+        (now,) = self._planner(live_graph(self.connection)).plan([migration.file])
+        return now
+
+    def _keeping(self, undone: Iterable[UndoMigration], schema: str) -> Iterator[UndoStep]:
+        """Steps that will set something aside, as far as can be told before others are undone."""
+        for migration in undone:
+            for step in migration.steps:
+                if step.hard and not holds_nothing(self.connection, step.hard, schema):
+                    yield step
+
+    def _refuse_loss(self, undone: Iterable[UndoMigration], schema: str) -> None:
+        """What is dropped for good needs the same consent as in zanith_apply."""
+        allowed = self.options.allow_destructive
+        if conf.allow_destructive if allowed is None else allowed:
+            return
+        refused = [
+            f"{migration.id}: undoing step {step.row.step:02d} drops {step.operation.target} for "
+            "good · needs --allow-destructive"
+            for migration in undone
+            for step in migration.steps
+            if isinstance(step.inverse, DropColumn | DropTable)
+            and not holds_nothing(self.connection, step.inverse, schema)
+        ]
+        if refused:
+            raise GateRefused(refused)
+
+    def _show(self, undone: Iterable[UndoMigration], graph: SchemaGraph) -> None:
+        for migration in undone:
+            self.reporter.migration_started(migration)
+            context = self._context(migration, graph)
+            for step in migration.steps:
+                seen, inverse = self._form(step, context)
+                statements = inverse.statements(seen) if inverse else step.retreat
+                self.reporter.step_undone(step, script(statements), 0)
+                if step.inverse:
+                    graph = step.inverse.apply_to(graph)
+                    context = dataclasses.replace(context, graph=graph)
+
+    # --- one migration -------------------------------------------------------------------------
+
+    def _undo(self, migration: UndoMigration, signals: _Signals) -> int:
+        started = time.monotonic()
+        self.reporter.migration_started(migration)
+        context = self._context(migration, live_graph(self.connection))
+        executor = Executor(
+            self.connection,
+            self.ledger,
+            call_python=self._call_python,
+            on_progress=self.reporter.progress,
+            on_retry=self.reporter.retrying,
+        )
+        left = [step for step in migration.steps if step.row.status != ROLLED_BACK]
+        for step in left:
+            if step.stopped:
+                self._retreat(migration, step, executor, context)
+                context = self._context(migration, live_graph(self.connection))
+            else:
+                context = self._step(migration, step, executor, context)
+        self._complete(migration, signals)
+        seconds = time.monotonic() - started
+        self.events.migration_applied(migration.id, len(left), seconds, backwards=True)
+        return len(left)
+
+    def _context(self, migration: UndoMigration, graph: SchemaGraph) -> Context:
+        return Context(
+            server_version=server_version(self.connection),
+            schema=graph.default_schema,
+            graph=graph,
+            migration_id=migration.id,
+        )
+
+    def _form(self, step: UndoStep, context: Context) -> tuple[Context, Operation | None]:
+        """What undoes the step, as things are now. What it keeps has a name of this attempt."""
+        inverse = step.inverse
+        if step.hard and holds_nothing(self.connection, step.hard, context.schema):
+            inverse = step.hard
+        if inverse:
+            empty = empty_tables(self.connection, context.schema, inverse.tables)
+            context = dataclasses.replace(context, empty=empty)
+            if inverse.artifact(context):
+                name = step.row.id.replace("::", ":")
+                context = dataclasses.replace(context, migration_id=name)
+        return context, inverse
+
+    def _retreat(
+        self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
+    ) -> None:
+        """Take away what a step left that stopped in the middle. Its row stays as it is until
+        nothing is left: it may as well be finished, by apply, as long as something is."""
+        started = time.monotonic()
+        row = step.row
+        event = _event(migration, step)
+        self.events.step_started(event)
+        text = script(step.retreat)
+
+        def mark(error: str) -> str:
+            self.ledger.finish(row.id, FAILED, error=error)
+            return row.id
+
+        describe = f"undo: {step.operation.describe()}"
+        with failing(self.connection, mark, lambda: describe, "zanith_rollback"):
+            run = StepRun(row.id, migration.id, context.schema, resumed=True)
+            done = Finish(call=lambda: self._rolled_back(step, text, error=row.error))
+            executor.run(run, step.retreat, done)
+        seconds = time.monotonic() - started
+        self.reporter.step_undone(step, text, seconds)
+        self.events.step_finished(event, seconds)
+
+    def _rolled_back(self, step: UndoStep, text: str, error: str | None = None) -> None:
+        ran = f"{step.row.sql.partition(UNDONE_BY)[0]}{UNDONE_BY}{text}"
+        self.ledger.finish_undoing(step.row, ran, error)
+
+    def _step(
+        self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
+    ) -> Context:
+        """Undo one step; returns what the next one may know."""
+        started = time.monotonic()
+        row = step.row
+        self.ledger.start_undoing(row)
+        event = _event(migration, step)
+        self.events.step_started(event)
+        text = ""
+        mark = mark_failed(self.ledger, row.id)
+        with failing(
+            self.connection,
+            mark,
+            lambda: f"undo: {step.operation.describe()}",
+            "zanith_rollback",
+        ):
+            seen, inverse = self._form(step, context)
+            statements = inverse.statements(seen) if inverse else ()
+            text = script(statements)
+            run = StepRun(
+                # Backfills of the way back count for themselves.
+                step_id(f"{migration.id}:rollback", row.step),
+                migration.id,
+                context.schema,
+                resumed=row.status in (RUNNING, FAILED),
+            )
+            made = inverse.artifact(seen) if inverse else None
+            finish = Finish(
+                call=lambda: self._finish(migration, step, made, context, text),
+                after=lambda: count_kept(self.ledger, made) if made else None,
+            )
+            executor.run(run, statements, finish)
+        seconds = time.monotonic() - started
+        self.reporter.step_undone(step, text, seconds)
+        self.events.step_finished(event, seconds)
+        graph = inverse.apply_to(context.graph) if inverse else context.graph
+        return dataclasses.replace(context, graph=graph)
+
+    def _finish(
+        self,
+        migration: UndoMigration,
+        step: UndoStep,
+        made: Artifact | None,
+        context: Context,
+        text: str,
+    ) -> None:
+        """In the transaction of the last statements: the step, and artifacts that come and go."""
+        if step.artifact and step.inverse:
+            self.ledger.expire_artifacts([step.artifact.id])
+        if step.artifact and isinstance(step.inverse, RestoreColumn | RestoreTable):
+            clear_note(self.connection, step.inverse, context.schema)
+        if made:
+            keep(self.ledger, migration.id, made, context.schema)
+        self._rolled_back(step, text)
+
+    def _complete(self, migration: UndoMigration, signals: _Signals) -> None:
+        """One transaction: our record and Django's go; the schema of now is the one before."""
+        graph = live_graph(self.connection)
+        with transaction.atomic(using=self.connection.alias):
+            signals.undo_injected(migration)
+            self.ledger.forget(migration.id)
+            if migration.whole:
+                self.ledger.forget_checkpoints(migration.id)
+            else:  # the rest of a column is to get the value that rows of it have
+                self.ledger.forget_progress(migration.id)
+            self.ledger.forget_snapshot(migration.id, "after")
+            run = about(self.connection) | {"rolled_back": True}
+            self.ledger.write_snapshot(migration.id, "before", graph, run)
+            for key in reversed(migration.covers) if migration.whole else ():
+                self._unrecord(key)
+
+    def _unrecord(self, key: Key) -> None:
+        """Django's record of a migration; with it that of a squash that is no longer whole."""
+        recorder = MigrationRecorder(self.connection)
+        recorder.record_unapplied(*key)
+        for replaced in self.timeline.replaced(key):
+            recorder.record_unapplied(*replaced)
+        for name in self.timeline.loader.replacements:
+            if key in self.timeline.replaced(name):
+                recorder.record_unapplied(*name)
+
+    def _call_python(self, call: PythonCall) -> None:
+        key = key_of(call.migration)
+        state = _past_state(self.timeline, key)
+        run_python(self.connection, self.timeline.django(key), state, call)
+
+
+def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
+    row = step.row
+    return StepEvent(
+        migration.id, row.step, step.operation, row.risk_level, row.risk_score, backwards=True
+    )
+
+
+def _past_state(timeline: Timeline, key: Key) -> ProjectState:
+    """The project state as it was just before one migration."""
+    loader = timeline.loader
+    state = ProjectState(real_apps=loader.unmigrated_apps)
+    for earlier in timeline.before(key):
+        if earlier in loader.applied_migrations and earlier in loader.disk_migrations:
+            state = timeline.django(earlier).mutate_state(state, preserve=False)
+    return state
+
+
+# --- Django's signals ----------------------------------------------------------------------------
+
+
+class _Signals:
+    """pre_migrate and post_migrate, sent as `migrate` sends them when it goes back."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, timeline: Timeline, verbosity: int) -> None:
+        self.connection, self.timeline, self.verbosity = connection, timeline, verbosity
+        self.states = States(timeline)
+        self.injected: dict[str, list[DjangoMigrationOperation]] = {}
+
+    def before(self, undone: Sequence[UndoMigration]) -> None:
+        """Receivers may add operations to what they are shown: such as the renaming of a content
+        type with its model."""
+        shown: list[tuple[str, DjangoMigration, DjangoMigration]] = []
+        for migration in undone:
+            for original in self._known(migration):
+                copied = copy.copy(original)
+                copied.operations = list(original.operations)  # type: ignore[misc]  # as Django does
+                shown.append((migration.id, original, copied))
+        emit_pre_migrate_signal(
+            self.verbosity,
+            False,
+            self.connection.alias,
+            apps=self.states.current.apps if shown else registry,
+            plan=[(copied, True) for _, _, copied in shown],
+        )
+        for migration_id, original, copied in shown:
+            known = set(map(id, original.operations))
+            new = [operation for operation in copied.operations if id(operation) not in known]
+            self.injected.setdefault(migration_id, []).extend(new)
+
+    def undo_injected(self, migration: UndoMigration) -> None:
+        for operation in reversed(self.injected.get(migration.id, [])):
+            with self.connection.schema_editor(atomic=False) as editor:
+                state = self.states.current
+                label = migration.covers[-1][0]
+                operation.database_backwards(label, editor, state, state)
+
+    def after(self, undone: Sequence[UndoMigration]) -> None:
+        """With all models as they are now."""
+        plan = [(m, True) for migration in undone for m in self._known(migration)]
+        models = FinalModels(States(read_timeline(self.connection))).whole() if plan else registry
+        emit_post_migrate_signal(
+            self.verbosity, False, self.connection.alias, apps=models, plan=plan
+        )
+
+    def _known(self, migration: UndoMigration) -> list[DjangoMigration]:
+        """Those that still exist, newest first: a squash may have taken the place of some. Django
+        knows nothing of one that stopped half way."""
+        if not migration.whole:
+            return []
+        return self.timeline.on_disk(reversed(migration.covers))

@@ -1,0 +1,572 @@
+"""Which migrations a rollback undoes and how, or why one of them cannot be undone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import CannotDrop, CannotUndo, FileEdited, InvalidArgument
+from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
+from zanith_django.ledger.ledger import (
+    DONE,
+    FAILED,
+    PENDING,
+    ROLLED_BACK,
+    RUNNING,
+    SKIPPED,
+    ArtifactRow,
+    Ledger,
+    StepRow,
+    step_id,
+)
+from zanith_django.operations import (
+    AddColumn,
+    AddGeneratedColumn,
+    Backfill,
+    CreateTable,
+    DropColumn,
+    DropTable,
+    Operation,
+    RawSql,
+    RestoreColumn,
+    RestoreTable,
+    RunPython,
+    SoftDropColumn,
+    SoftDropTable,
+)
+from zanith_django.operations.base import Context, Statement, must_have
+from zanith_django.operations.completion import completion, returned
+from zanith_django.operations.keep.restored import is_restored
+from zanith_django.operations.online.rebuild import SWAP
+from zanith_django.operations.online.rewrites import volatile
+from zanith_django.plan import gates
+from zanith_django.plan.collisions import collisions
+from zanith_django.plan.live_names import as_live, has_already
+from zanith_django.plan.obstacles import Rows
+from zanith_django.plan.planner import empty_tables, with_known_dependents
+from zanith_django.plan.search_path import SearchPath, found_elsewhere
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.session import server_version
+from zanith_django.run.artifacts import blocked, columns_of, was_purged
+from zanith_django.run.executor import transactions
+from zanith_django.run.keeping import Place, Restoring, definition, locate
+from zanith_django.run.taken_names import stood_before
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.routing import is_for
+from zanith_django.timeline.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class UndoStep:
+    """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
+    or table of the same migration, or was brought back already, or holds before as well. Of a step
+    that stopped in the middle, `retreat` takes away what is there. `inverse` keeps what it takes
+    away; `hard` takes the same away where there is nothing in it to keep."""
+
+    row: StepRow
+    operation: Operation
+    inverse: Operation | None
+    artifact: ArtifactRow | None = None
+    stopped: bool = False
+    retreat: tuple[Statement, ...] = ()
+    hard: DropColumn | DropTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoMigration:
+    """One migration to undo, its steps from the last to the first; `whole` tells that it is
+    recorded, and did not stop half way."""
+
+    file: LoadedMigration
+    steps: tuple[UndoStep, ...]
+    whole: bool = True
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def covers(self) -> tuple[Key, ...]:
+        return tuple(map(key_of, self.file.covers))
+
+
+# --- which migrations ----------------------------------------------------------------------------
+
+
+def chosen(
+    timeline: Timeline, ledger: Ledger, *, count: int | None, to: str
+) -> list[LoadedMigration]:
+    """The files to undo, newest first, by the time when they were applied, but none before what
+    depends on it. One that stopped half way is newer than all that are applied."""
+    back = {entry.id for entry in timeline.entries if entry.taken_back}
+    applied = timeline.ordered(name for name in ledger.applied() if name not in back)
+    if to:
+        wanted = timeline.find(to)
+        if wanted.state != APPLIED:
+            raise InvalidArgument(
+                f"{wanted.id} is not applied.", "Run zanith_status --all to see what is."
+            )
+        if wanted.id not in applied:
+            raise InvalidArgument(
+                f"{wanted.id} was applied by Django before zanith took over.",
+                "Name a migration that zanith applied: zanith_history lists them.",
+            )
+        applied = applied[applied.index(wanted.id) + 1 :]
+    ours = [
+        name
+        for name in (*ledger.half_applied(), *reversed(applied))
+        if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
+    ]
+    planned = ledger.planned_rollback(count) if count else None
+    if planned is not None:  # the same command was cut off before
+        ours = [name for name in ours if name in planned]
+    known = {entry.id: entry.migration for entry in timeline.entries if entry.migration}
+    files = []
+    for name in ours[:count]:
+        file = known.get(name)
+        if file is None:
+            raise CannotUndo(
+                name, "its file is gone", "Bring the file back from version control first."
+            )
+        files.append(file)
+    return files
+
+
+def staying(
+    timeline: Timeline, ledger: Ledger, files: Iterable[LoadedMigration], *, to: str
+) -> list[str]:
+    """Apps with migrations that Django ran behind the oldest of these, or behind `to`."""
+    applied = timeline.ordered(ledger.applied())
+    places = [applied.index(file.id) for file in files if file.id in applied]
+    if to:
+        places = [applied.index(timeline.find(to).id) + 1]
+    newer = set(applied[min(places) :]) if places else set()
+    known = [entry for entry in timeline.entries if entry.state == APPLIED and not entry.migration]
+    return sorted({entry.app_label for entry in known if entry.id in newer})
+
+
+def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
+    """The inverses come from the files: they must be what ran."""
+    for refusal in gates.edited(ledger, files):
+        raise FileEdited(refusal.migration, refusal.message)
+
+
+def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
+    """Nothing that stays applied may stand on what is undone."""
+    undone = {file.id for file in files}
+    keys = {key_of(name) for file in files for name in file.covers}
+    standing = {
+        key: entry
+        for entry in timeline.entries
+        if entry.state == APPLIED and entry.id not in undone
+        for key in entry.covers
+    }
+    for key in sorted(set(timeline.resolved(keys))):
+        for other in timeline.loader.graph.backwards_plan(key):
+            label, name = other[0], other[1]
+            if (label, name) != key and (label, name) in standing:
+                raise _needed(key, (label, name), standing[label, name])
+    names = undone | set(map(dotted, keys))
+    for entry in timeline.entries:
+        if entry.migration and entry.state == APPLIED and entry.id not in undone:
+            needs = names.intersection(entry.migration.requires)
+            if needs:
+                raise _still(needs.pop(), entry.id, f"zanith_rollback --to {entry.id} undoes less.")
+
+
+def _needed(key: Key, other: Key, entry: Entry) -> CannotUndo:
+    if entry.migration:
+        hint = "Roll it back as well: count it in with --steps, or go further back with --to."
+        return _still(dotted(key), entry.id, hint)
+    previous = f"manage.py migrate {other[0]} <the one before {other[1]}>"
+    return _still(dotted(key), entry.id, f"Undo that one first, with Django: {previous}.")
+
+
+def _still(name: str, other: str, hint: str) -> CannotUndo:
+    return CannotUndo(name, f"{other}, which is applied, stands on it", hint)
+
+
+def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
+    """A migration that stopped half way stands on all that is applied, and goes first."""
+    undone = {file.id for file in files}
+    for name in ledger.half_applied():
+        done = any(row.status == DONE for row in ledger.latest(name).values())
+        if name.startswith(DJANGO_PREFIX):  # an atomic one left nothing
+            if done:
+                raise CannotUndo(
+                    name,
+                    "it is not atomic, stopped half way, and Django has no way back from there",
+                    "Fix the cause and run zanith_apply to finish it first.",
+                )
+        elif name not in undone:
+            raise CannotUndo(
+                "What is applied",
+                f"{name} stopped half way and stands on it",
+                "Count it in with --steps, or run zanith_apply to finish it first.",
+            )
+
+
+# --- what undoes them ----------------------------------------------------------------------------
+
+
+class Planner:
+    """Finds the inverse of every step, or refuses; keeps what the schema will be by then."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        graph: SchemaGraph,
+        *,
+        softly: bool = True,
+    ) -> None:
+        self.connection, self.ledger, self.graph, self.softly = connection, ledger, graph, softly
+        self.artifacts = {row.id: row for row in ledger.artifacts()}
+        self.path = SearchPath(found_elsewhere(connection))
+        self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
+        self.moved = False  # SQL or Python of a newer migration may have moved anything
+        self._found: dict[str, tuple[SchemaGraph, ...]] = {}
+
+    def plan(self, files: Sequence[LoadedMigration]) -> Iterator[UndoMigration]:
+        applied = self.ledger.applied()
+        every = (operation.inverse() for file in files for operation in file.operations)
+        inverses = [inverse for inverse in every if inverse]
+        self.graph = with_known_dependents(self.connection, self.graph, inverses)
+        for file in files:
+            self.moved = bool(self.texts)
+            rows = self.ledger.latest(file.id)
+            numbered = [*enumerate(file.operations, 1)]
+            whole = file.id in applied
+            if not whole:
+                numbered = [item for item in numbered if _began(rows.get(item[0]))]
+            steps = [
+                self._step(file, rows, n, operation, whole=whole)
+                for n, operation in reversed(numbered)
+            ]
+            yield UndoMigration(file, tuple(steps), whole)
+
+    def _step(
+        self,
+        file: LoadedMigration,
+        rows: Mapping[int, StepRow],
+        number: int,
+        operation: Operation,
+        *,
+        whole: bool,
+    ) -> UndoStep:
+        """Of a migration that is recorded, every step was done."""
+        row = rows.get(number)
+        name = step_id(file.id, number)
+        operation = self.path.resolved(operation, self.graph)
+        if row is None:
+            raise CannotUndo(name, "the ledger has no record of it")
+        if not is_for(self.ledger.connection.alias, operation, file.app_label):
+            return UndoStep(row, operation, None)
+        if row.status == SKIPPED:
+            raise self._adopted(file, name)
+        if row.status == ROLLED_BACK:
+            return UndoStep(row, operation, None)
+        context = Context(
+            server_version=server_version(self.connection),
+            schema=self.graph.default_schema,
+            graph=self.graph,
+            migration_id=file.id,
+        )
+        if row.stopped and not row.undoing and not whole:
+            return self._stopped(file, row, operation, context)
+        inverse = operation.inverse()
+        inverse = self.path.resolved(inverse, self.graph) if inverse else None
+        found = self._found_by(file, number)
+        if operation.passed_over or (found and has_already(operation, found)):
+            return UndoStep(row, operation, None)
+        if found and isinstance(operation, AddColumn) and operation.adopts(found):
+            return UndoStep(row, operation, self._given_back(operation, found))
+        if inverse is None or "irreversible" in operation.reasons(context):
+            if not _goes_with(operation, file.operations[: number - 1]):
+                raise CannotUndo(name, *_why_not(operation))
+            return UndoStep(row, operation, None)
+        artifact = self._artifact(operation, context)
+        if isinstance(inverse, RestoreColumn | RestoreTable):
+            if artifact is None:
+                raise CannotUndo(name, "the ledger has no artifact of it")
+            if self._back_already(artifact, inverse):
+                return UndoStep(row, operation, self._completing(name, inverse))
+            place = self._place(name, artifact)
+            inverse = definition(self.connection, artifact, place, self.graph)
+            begun = row.status in (RUNNING, FAILED)
+            self._refuse_blocked(name, artifact, place, inverse, begun=begun)
+        live = as_live(inverse, self.graph)
+        soft = self._softly(name, live) if isinstance(live, DropColumn | DropTable) else None
+        for undoing in dict.fromkeys((live, soft)):
+            self._refuse_dependents(name, undoing, context)
+        self.graph = live.apply_to(self.graph) if live else self.graph
+        if soft and isinstance(live, DropColumn | DropTable):
+            return UndoStep(row, operation, soft, artifact, hard=live)
+        return UndoStep(row, operation, live, artifact)
+
+    def _found_by(self, file: LoadedMigration, number: int) -> SchemaGraph | None:
+        """The schema that the step of this number found when it ran."""
+        if file.id not in self._found:
+            data = self.ledger.snapshot(file.id, "before")
+            start = SchemaGraph.from_json(data) if data else None
+            self._found[file.id] = _folded(start, file.operations) if start else ()
+        graphs = self._found[file.id]
+        return graphs[number - 1] if graphs else None
+
+    def _given_back(self, operation: AddColumn, found: SchemaGraph) -> Operation:
+        """What makes a column that zanith_recover brought back, and the step took over, as it was
+        before the step: no model has it, and NULL is allowed if it was."""
+        before, now = (
+            must_have(g, operation.table).column(operation.column.name) for g in (found, self.graph)
+        )
+        if before is None or now is None:
+            raise CannotUndo(operation.target, "the column is gone", "Bring it back first.")
+        given = returned(operation.table, before, now)
+        self.graph = given.apply_to(self.graph)
+        return given
+
+    def _place(self, name: str, artifact: ArtifactRow) -> Place:
+        place = locate(self.connection, artifact)
+        if place is None:
+            raise CannotUndo(name, f"what {artifact.id} kept is not in the database")
+        return place
+
+    def _adopting(self, inverse: Restoring) -> Operation | None:
+        """What a column lacks that zanith_recover brought back for code that did not know it."""
+        if isinstance(inverse, RestoreTable):
+            return None
+        table = self.graph.table(inverse.table)
+        if table is None or not is_restored(table.column(inverse.column.name)):
+            return None
+        return AddColumn(table=inverse.table, column=inverse.column, model=inverse.model)
+
+    def _softly(self, name: str, drop: DropColumn | DropTable) -> Operation | None:
+        """The drop that keeps what it takes away; what is generated can be made again."""
+        if not self.softly or (isinstance(drop, DropColumn) and drop.column.generated):
+            return None
+        try:
+            if isinstance(drop, DropTable):
+                table = self.graph.table(drop.table.name) or drop.table
+                return SoftDropTable(table=table, model=drop.model)
+            there = self.graph.table(drop.table)
+            column = there.column(drop.column.name) if there else None
+            return SoftDropColumn.of(there, column, drop.model) if there and column else None
+        except CannotDrop as error:
+            hint = "zanith_rollback --drop hard --allow-destructive drops it for good."
+            raise CannotUndo(name, f"{error.target} cannot be kept: {error.why}", hint) from error
+
+    # --- a step that stopped in the middle -----------------------------------------------------
+
+    def _stopped(
+        self, file: LoadedMigration, row: StepRow, operation: Operation, context: Context
+    ) -> UndoStep:
+        """Of one transaction nothing is left; of several, what the operation knows to take away."""
+        name = step_id(file.id, row.step)
+        statements = operation.statements(context)
+        groups = list(transactions(statements))
+        if all(group[0].transactional for group in groups) and len(groups) < 2:
+            return UndoStep(row, operation, None, stopped=True)
+        retreat = None if self._past_return(statements) else operation.retreat(context)
+        if retreat is not None:
+            self._refuse_what_was_there(file, name, operation)
+            return UndoStep(row, operation, None, stopped=True, retreat=retreat)
+        if not self._wrote(row) or _goes_with(operation, file.operations[: row.step - 1]):
+            return UndoStep(row, operation, None, stopped=True)
+        raise CannotUndo(
+            name,
+            f"it stopped in the middle ({operation.describe()})",
+            "Fix the cause and run zanith_apply, which finishes it; then roll back.",
+        )
+
+    def _past_return(self, statements: Iterable[Statement]) -> bool:
+        """A table has been swapped with its copy already."""
+        swaps = [item.probe for item in statements if item.probe and item.phase == SWAP]
+        return any(self._probe(probe) == "done" for probe in swaps)
+
+    def _probe(self, text: str) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute(text)
+            row = cursor.fetchone()
+        return str(row[0]) if row and row[0] else ""
+
+    def _wrote(self, row: StepRow) -> bool:
+        """Rows, or nobody knows what: SQL and Python that run outside a transaction."""
+        if row.operation_kind != Backfill.kind:
+            return True
+        checkpoint = self.ledger.checkpoint(f"{step_id(row.migration_id, row.step)}#1")
+        return bool(checkpoint and checkpoint.processed_rows)
+
+    def _refuse_what_was_there(
+        self, file: LoadedMigration, name: str, operation: Operation
+    ) -> None:
+        """It may have failed because something of that name stood there before."""
+        for item in stood_before(self.ledger, file.id, operation):
+            raise CannotUndo(
+                name,
+                f"something named {item} was there before it began",
+                "Rename that, then run zanith_apply to finish the step, or put it right by hand.",
+            )
+
+    def _adopted(self, file: LoadedMigration, name: str) -> CannotUndo:
+        label = file.app_label
+        return CannotUndo(
+            name,
+            "Django's own migrate did its work, and zanith only recorded that",
+            f"Undo it with Django: manage.py migrate {label} <the one before>.",
+        )
+
+    def _artifact(self, operation: Operation, context: Context) -> ArtifactRow | None:
+        made = operation.artifact(context)
+        if made is None:
+            return None
+        # A soft drop archives its column while a replication slot sends the table.
+        types = dict.fromkeys((made.type, *_OTHER_TYPE.get(made.type, ())))
+        ids = (made.id, *(context.artifact_id(each, operation.target) for each in types))
+        return next((self.artifacts[each] for each in ids if each in self.artifacts), None)
+
+    def _back_already(self, artifact: ArtifactRow, inverse: Restoring) -> bool:
+        """zanith_recover brought it back before."""
+        if artifact.expires_at is None:
+            return False
+        there = _is_there(inverse, self.graph)
+        if not there and (not self.moved or was_purged(self.ledger, artifact)):
+            raise CannotUndo(
+                artifact.id, "what it kept was purged", "Only a backup can bring it back."
+            )
+        return True
+
+    def _completing(self, name: str, inverse: Restoring) -> Operation | None:
+        """What zanith_recover left off when it brought this back, for rows or for running code."""
+        adopted, lacking = self._adopting(inverse), completion(inverse, self.graph)
+        if lacking is None:
+            self.graph = adopted.apply_to(self.graph) if adopted else self.graph
+            return adopted
+        live = self.graph.table(lacking.table)
+        key = live.primary_key.columns if live and live.primary_key else ()
+        source = sql.table(lacking.table, self.graph.default_schema)
+        rows = Rows(self.connection, source, self.graph.default_schema, key)
+        if obstacles := rows.against(lacking.demanded):
+            why = "it is not whole, and rows are in the way of what is missing; nothing was changed"
+            raise CannotUndo(
+                name,
+                "\n  ".join((why, *map(str, obstacles))),
+                "Fix these rows and run the same command again: it adds what is missing.",
+            )
+        whole = lacking.after(adopted)
+        self.graph = whole.apply_to(self.graph)
+        return whole
+
+    def _refuse_dependents(self, name: str, inverse: Operation | None, context: Context) -> None:
+        """What came to depend since on what going back changes or takes away, unless a step that
+        is undone before may take it away."""
+        if isinstance(inverse, RawSql | RunPython):
+            self.texts.append(inverse.sql if isinstance(inverse, RawSql) else None)
+        here = dataclasses.replace(context, graph=self.graph)
+        for found in collisions(inverse, here) if inverse else ():
+            if found.blocked and not any(map(found.may_go_by, self.texts)):
+                remedy = f"{found.remedy[:1].upper()}{found.remedy[1:]}."
+                raise CannotUndo(name, found.what, remedy)
+
+    def _refuse_blocked(
+        self,
+        name: str,
+        artifact: ArtifactRow,
+        place: Place,
+        inverse: Restoring,
+        *,
+        begun: bool,
+    ) -> None:
+        why = blocked(self.connection, artifact, place, inverse, self.graph, begun=begun)
+        if why:
+            raise CannotUndo(
+                name,
+                why,
+                f"zanith_recover inspect {artifact.target} shows what is kept, "
+                f"zanith_recover export {artifact.target} saves it.",
+            )
+
+
+# A column that has no value in a table of at most so many rows is looked at, others are kept.
+LOOKED_AT = 10_000
+
+_OTHER_TYPE = {
+    "soft_drop_column": ("archive_column",),
+}
+
+_NO_VALUE = """\
+SELECT count(*) <= {most} AND count(*) FILTER (WHERE {holds}) = 0
+FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS looked_at"""
+
+
+def holds_nothing(
+    connection: BaseDatabaseWrapper, drop: DropColumn | DropTable, schema: str
+) -> bool:
+    """Is there nothing to keep: an empty table, a column in which no row has a value other than
+    the default that it was added with, or one that is generated from other columns?"""
+    if isinstance(drop, DropColumn) and drop.column.generated:
+        return True
+    name = drop.table if isinstance(drop, DropColumn) else drop.table.name
+    if empty_tables(connection, schema, [name]):
+        return True
+    if isinstance(drop, DropTable) or drop.column.name not in columns_of(connection, name, schema):
+        return False
+    holds, column = sql.clause("value IS NOT NULL"), drop.column
+    if column.default is not None and not volatile(column.default):
+        holds = sql.clause(
+            "value::text IS DISTINCT FROM (({default})::{type})::text",
+            default=sql.catalog_text(column.default),
+            type=sql.catalog_text(column.type),
+        )
+    text = sql.compose(
+        _NO_VALUE,
+        most=sql.literal(LOOKED_AT),
+        holds=holds,
+        column=sql.ident(column.name),
+        table=sql.table(name, schema),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return bool(cursor.fetchone()[0])
+
+
+def _folded(start: SchemaGraph, operations: Iterable[Operation]) -> tuple[SchemaGraph, ...]:
+    """The schema before each of the operations, and after the last."""
+    return tuple(accumulate(operations, lambda graph, each: each.apply_to(graph), initial=start))
+
+
+def _began(row: StepRow | None) -> bool:
+    return row is not None and (row.stopped or row.status not in (PENDING, FAILED))
+
+
+def _is_there(inverse: Restoring, graph: SchemaGraph) -> bool:
+    """Has the graph what this would bring back?"""
+    if isinstance(inverse, RestoreTable):
+        return inverse.table.name in graph
+    table = graph.table(inverse.table)
+    return bool(table and table.column(inverse.column.name))
+
+
+def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:
+    """Does what it wrote go with a column or table that the same migration made?"""
+    made: set[TableName] = {item.table.name for item in earlier if isinstance(item, CreateTable)}
+    columns = {item.target for item in earlier if isinstance(item, AddColumn | AddGeneratedColumn)}
+    in_new_tables = bool(operation.tables) and made.issuperset(operation.tables)
+    return operation.target in columns or in_new_tables
+
+
+def _why_not(operation: Operation) -> tuple[str, str]:
+    """(why, what to do instead)."""
+    if isinstance(operation, RunPython):
+        return f"{operation.description or 'its code'} has no reverse", (
+            f"Give the operation of {operation.migration} a reverse, or write a new migration."
+        )
+    if operation.inverse() is None:
+        return f"{operation.kind} has no opposite", "Write a new migration that puts it right."
+    return f"{operation.kind} took its data away for good", (
+        "Restore the data from a backup; zanith_recover list shows what soft drops keep."
+    )

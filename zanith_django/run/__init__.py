@@ -1,0 +1,1 @@
+"""The engine that apply, rollback and recover share."""

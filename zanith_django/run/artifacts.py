@@ -1,0 +1,364 @@
+"""What an artifact stands for, and what stands in the way of bringing it back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import UnknownArtifact
+from zanith_django.files.migration import RECOVER_PREFIX
+from zanith_django.ledger.ledger import DONE, ArtifactRow, Ledger
+from zanith_django.operations import RestoreColumn, RestoreTable
+from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
+from zanith_django.operations.keep.archives import content, pinned_spelling
+from zanith_django.operations.online.journal import same_key
+from zanith_django.plan.obstacles import Obstacle, Rows
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.run.keeping import Place, Restoring
+from zanith_django.schema.graph import SchemaGraph, Table
+
+PURGE = "purge"
+"""The kind of the step that lets an artifact go."""
+
+
+def find(ledger: Ledger, name: str, *, column: bool | None = None) -> ArtifactRow:
+    """The artifact of that id, or the newest of that target: live ones first.
+
+    `column` narrows a target to columns or to tables. Raises `UnknownArtifact`.
+    """
+    rows = ledger.artifacts()
+    for row in rows:
+        if row.id == name:
+            return row
+    named = [row for row in rows if name in (row.target, f"{row.source_schema}.{row.target}")]
+    if column is not None:
+        named = [row for row in named if bool(row.source_column) is column] or named
+    live = [row for row in named if row.expires_at is None]
+    for row in (*live, *named):
+        return row
+    raise UnknownArtifact(name)
+
+
+def older_than(ledger: Ledger, age: timedelta) -> list[ArtifactRow]:
+    """Live artifacts that were made longer ago than `age`, oldest first."""
+    oldest = datetime.now(UTC) - age
+    rows = [row for row in ledger.artifacts() if row.expires_at is None]
+    return [row for row in reversed(rows) if row.created_at < oldest]
+
+
+def was_purged(ledger: Ledger, artifact: ArtifactRow) -> bool:
+    """The last that zanith_recover did with it."""
+    latest = ledger.latest(f"{RECOVER_PREFIX}{artifact.id}")
+    last = latest[max(latest)] if latest else None
+    return last is not None and last.operation_kind == PURGE and last.status == DONE
+
+
+# --- what stands in the way ----------------------------------------------------------------------
+
+
+def blocked(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    place: Place,
+    operation: Restoring,
+    graph: SchemaGraph,
+    *,
+    begun: bool = False,
+    strict: bool = True,
+) -> str:
+    """Why the restore would fail or bring back something else; "" where nothing is in the way.
+
+    `graph` is the schema before the restore. `begun` tells that an earlier run got a part of it
+    done: then only rows can be in the way. Not `strict`, rows are never in the way.
+    """
+    if not begun:
+        changed = (
+            archive_changed(connection, artifact, place, operation, graph)
+            if artifact.archived
+            else _changed(connection, artifact, place, operation)
+        )
+        taken = _taken(operation, graph)
+        if changed or taken:
+            return changed or taken
+    rows = rows_in_the_way(connection, artifact, place, operation, graph) if strict else []
+    if not rows:
+        return ""
+    intro = f"rows stand in its way (its values are in {place}); nothing was changed"
+    return "\n  ".join((intro, *map(str, rows)))
+
+
+def as_rows_allow(operation: Restoring, obstacles: Iterable[Obstacle]) -> Restoring:
+    """The restore without what these rows forbid: a column without its NOT NULL, checks and
+    foreign keys that hold for new rows only, no unique and no exclusion."""
+    for obstacle in obstacles:
+        operation = _without(operation, obstacle)
+    return operation
+
+
+def _without(operation: Restoring, obstacle: Obstacle) -> Restoring:
+    if obstacle.part == "columns" and isinstance(operation, RestoreColumn):
+        nullable = dataclasses.replace(operation.column, nullable=True)
+        return dataclasses.replace(operation, column=nullable)
+    holder = operation.table if isinstance(operation, RestoreTable) else operation
+    items = [item for item in getattr(holder, obstacle.part) if item.name != obstacle.name]
+    if obstacle.part in ("checks", "foreign_keys") and not obstacle.missing:
+        items = [
+            item if item in items else dataclasses.replace(item, valid=False)
+            for item in getattr(holder, obstacle.part)
+        ]
+    changes: dict[str, Any] = {obstacle.part: tuple(items)}
+    if isinstance(operation, RestoreTable):
+        table = dataclasses.replace(operation.table, **changes)
+        return dataclasses.replace(operation, table=table)
+    return dataclasses.replace(operation, **changes)
+
+
+def _changed(
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, operation: Restoring
+) -> str:
+    """How the hidden thing differs from what the drop left."""
+    table = place.table
+    found = columns_of(connection, table)
+    if isinstance(operation, RestoreColumn):
+        was, now = operation.column.type, found[place.column]
+        # A domain is kept as its base type: only that one may forbid NULL.
+        if was != now and "." not in was:
+            return f"its type changed since it was dropped: it was {was} and is {now}"
+        return ""
+    # Columns that were soft-dropped before the table come back with it, hidden as they were.
+    shown = {name: kind for name, kind in found.items() if not name.startswith(OWN_PREFIX)}
+    if shown != {item.name: item.type for item in operation.table.columns}:
+        return f"the columns of the hidden table {table} changed since it was dropped"
+    rows = _count(connection, table)
+    if artifact.row_count is not None and rows != artifact.row_count:
+        return (
+            f"the hidden table {table} changed since it was dropped: "
+            f"it had {artifact.row_count:,} rows and has {rows:,}"
+        )
+    return ""
+
+
+def archive_changed(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    place: Place,
+    operation: Restoring,
+    graph: SchemaGraph,
+) -> str:
+    """How an archive differs from what its artifact tells of it."""
+    table = place.table
+    found = columns_of(connection, table)
+    if isinstance(operation, RestoreColumn):
+        wanted = {operation.column.name: operation.column.type}
+        why = _key_changed(operation, found, graph)
+        if why:
+            return why
+    else:
+        wanted = {item.name: item.type for item in operation.table.columns}
+    if any(found.get(name) != kind for name, kind in wanted.items()):
+        return f"the columns of the archive {table} changed since it was made"
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(pinned_spelling())
+        cursor.execute(content(table))
+        rows, checksum = cursor.fetchone()
+    if rows != artifact.row_count:
+        return (
+            f"the archive {table} changed since it was made: "
+            f"it had {artifact.row_count:,} rows and has {rows:,}"
+        )
+    if checksum != artifact.checksum:
+        return f"the archive {table} changed since it was made: its checksum is another"
+    return ""
+
+
+def _key_changed(operation: RestoreColumn, kept: Mapping[str, str], graph: SchemaGraph) -> str:
+    """Archived values find their rows by the key."""
+    live = graph.table(operation.table)
+    for name in operation.key if live else ():
+        column = live.column(name) if live else None
+        if column is None or not _alike(column.type, kept.get(name, "")):
+            now = f"is {column.type} now" if column else "is gone"
+            return (
+                f"{operation.table}.{name}, by which its values find their rows, "
+                f"was {kept.get(name, 'another')} and {now}"
+            )
+    return ""
+
+
+def _alike(one: str, other: str) -> bool:
+    integers = {"smallint", "integer", "bigint"}
+    return one == other or {one, other} <= integers
+
+
+def _taken(operation: Restoring, graph: SchemaGraph) -> str:
+    """A name that something else has by now."""
+    if isinstance(operation, RestoreTable):
+        if operation.table.name in graph:
+            return f"there is a table {operation.target} again"
+        return _index_taken(operation.table, graph)
+    live = graph.table(operation.table)
+    if live is None:
+        return f"the table {operation.table} is gone"
+    if live.column(operation.column.name):
+        return (
+            f"there is a column {operation.target} again "
+            f"(zanith_recover reseed {operation.target} fills it with the old values)"
+        )
+    constraints: list[Any] = [*live.checks, *live.foreign_keys]
+    known = {item.name for item in constraints}
+    wanted: list[Any] = [*operation.checks, *operation.foreign_keys]
+    for name in (item.name for item in wanted):
+        if name in known:
+            return f"{operation.table} has a constraint {name} again"
+    return _index_taken(Table(operation.table, **operation.dependents), graph)
+
+
+def _index_taken(wanted: Table, graph: SchemaGraph) -> str:
+    """An index lives in the schema of its table."""
+    schema = wanted.name.schema
+    known = {
+        name
+        for table in graph.tables
+        if table.name.schema == schema
+        for name in _index_names(table)
+    }
+    again = sorted(known.intersection(_index_names(wanted)))
+    return f"there is an index {again[0]} again" if again else ""
+
+
+def _index_names(table: Table) -> list[str]:
+    owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
+    key = [table.primary_key.name] if table.primary_key else []
+    return [*key, *(owner.name for owner in owners)]
+
+
+def rows_in_the_way(
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    place: Place,
+    operation: Restoring,
+    graph: SchemaGraph,
+) -> list[Obstacle]:
+    """What would fail on the rows that are there by now."""
+    archived = artifact.archived and isinstance(operation, RestoreColumn)
+    source = place.table
+    if isinstance(operation, RestoreColumn):
+        if archived:
+            source = _schema_spelled(operation.table, graph)
+        wanted = Table(operation.table, (operation.column,), **operation.dependents)
+        primary = (graph.table(operation.table) or wanted).primary_key
+        key = primary.columns if primary else ()
+    else:
+        wanted = Table(operation.table.name, foreign_keys=operation.table.foreign_keys)
+        key = operation.table.primary_key.columns if operation.table.primary_key else ()
+    needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
+    here = columns_of(connection, source)
+    if not needed - {artifact.source_column} <= set(here):
+        return []  # of a rollback: other steps will bring these columns first
+    if archived and isinstance(operation, RestoreColumn):
+        live = graph.table(operation.table)
+        begun = bool(live and live.column(operation.column.name))
+        query = _refilled(source, place, operation, here, begun=begun)
+    else:
+        hidden = place.column if place.hidden else ""
+        query = _as_it_was(source, hidden, artifact, here)
+    rows = Rows(connection, query, graph.default_schema, key)
+    own = _keys_to_itself(wanted, source) if source.name != wanted.name.name else wanted
+    return rows.against(own)
+
+
+def _schema_spelled(table: TableName, graph: SchemaGraph) -> TableName:
+    return TableName(table.schema or graph.default_schema, table.name)
+
+
+def _constraints(table: Table) -> list[Any]:
+    return [
+        *table.uniques,
+        *table.foreign_keys,
+        *table.checks,
+        *table.exclusions,
+        *(index for index in table.indexes if index.unique),
+    ]
+
+
+def _keys_to_itself(table: Table, place: TableName) -> Table:
+    """A foreign key of a hidden table to itself looks in the hidden table."""
+    keys = tuple(
+        dataclasses.replace(key, references=place) if key.references == table.name else key
+        for key in table.foreign_keys
+    )
+    return dataclasses.replace(table, foreign_keys=keys)
+
+
+def _as_it_was(
+    table: TableName, hidden: str, artifact: ArtifactRow, here: Iterable[str]
+) -> sql.Composable:
+    """The table, or a query in which the hidden column has its name back; a column that has the
+    name now goes before that."""
+    spelled = sql.table(table, table.schema)
+    if not hidden:
+        return spelled
+    return sql.clause(
+        "(SELECT {others}, {hidden} AS {column} FROM {table})",
+        others=sql.join(sql.ident(name) for name in here if name != artifact.source_column),
+        hidden=sql.ident(hidden),
+        column=sql.ident(artifact.source_column or ""),
+        table=spelled,
+    )
+
+
+def _refilled(
+    live: TableName, place: Place, operation: RestoreColumn, here: Iterable[str], *, begun: bool
+) -> sql.Composable:
+    """A query of the rows as they will be once they have their archived values again; `begun`
+    says that a column of an earlier run has some of them."""
+    name = sql.ident(operation.column.name)
+    value = sql.clause("kept.{name}", name=name)
+    if begun:
+        value = sql.clause("coalesce(live.{name}, kept.{name})", name=name)
+    others = [sql.ident(column) for column in here if column != operation.column.name]
+    return sql.clause(
+        "(SELECT {others}, {value} AS {name} FROM {live} AS live LEFT JOIN {archive} AS kept "
+        "ON {same})",
+        others=sql.join(sql.clause("live.{column}", column=column) for column in others),
+        value=value,
+        name=name,
+        live=sql.table(live, live.schema),
+        archive=sql.table(place.table, KEPT_SCHEMA),
+        same=same_key("live", "kept", operation.key),
+    )
+
+
+_COLUMNS = """\
+SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod)
+FROM pg_catalog.pg_attribute
+WHERE attrelid = to_regclass({table}) AND attnum > 0 AND NOT attisdropped"""
+
+
+def columns_of(
+    connection: BaseDatabaseWrapper, table: TableName, schema: str = ""
+) -> dict[str, str]:
+    """{column: its type as the graph spells it}; empty where there is no such table. `schema` is
+    that of a name without one."""
+    text = sql.compose(_COLUMNS, table=sql.regclass(table, schema or table.schema))
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = pg_catalog")
+        cursor.execute("SET LOCAL quote_all_identifiers = off")
+        cursor.execute(text)
+        found = dict(cursor.fetchall())
+        transaction.set_rollback(True, using=connection.alias)
+    return found
+
+
+def _count(connection: BaseDatabaseWrapper, table: TableName) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.compose("SELECT count(*) FROM {table}", table=sql.table(table, table.schema))
+        )
+        return int(cursor.fetchone()[0])

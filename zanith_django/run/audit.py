@@ -1,0 +1,199 @@
+"""What every run that changes a database shares: its session, who ran it, how a step fails."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import django
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError, InterfaceError, OperationalError
+
+from zanith_django import __version__
+from zanith_django.conf import conf
+from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost, StepFailed
+from zanith_django.ledger.ledger import Ledger, split_step_id
+from zanith_django.operations.base import Artifact
+from zanith_django.postgres.run_lock import check_held, run_lock
+from zanith_django.postgres.session import (
+    is_open,
+    own_timeouts,
+    server_version,
+    sqlstate,
+    unprepared,
+)
+from zanith_django.run.keeping import count_of, locate, write_note
+from zanith_django.timeline.migrate_guard import own_run
+
+INTERRUPTED = "interrupted: the run ended here without a word"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did."""
+
+    migrations: int
+    steps: int
+    seconds: float
+
+
+@contextmanager
+def working_session(
+    connection: BaseDatabaseWrapper,
+    *,
+    wait: float | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """The run lock and our timeouts. `wait` None takes the setting. A connection that is lost
+    becomes `ConnectionLost`, or `ConnectionFailed` before the lock was had."""
+    seconds = conf.lock_wait if wait is None else wait
+    try:
+        with (
+            run_lock(connection, wait=seconds, on_wait=on_wait),
+            own_run(),
+            unprepared(connection),
+            own_timeouts(connection, conf.statement_timeout),
+            _lost_between_steps(connection),
+        ):
+            yield
+    except (OperationalError, InterfaceError) as error:
+        if not is_open(connection):
+            raise ConnectionFailed(connection.alias, error) from error
+        raise
+
+
+@contextmanager
+def _lost_between_steps(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if is_ours(connection):
+            raise
+        place = "the work between two steps"
+        raise ConnectionLost(connection.alias, place, error_text(error), "the command") from error
+
+
+def about(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Who runs it, where, with which versions; kept beside a snapshot's graph."""
+    return {
+        "user": user_name(),
+        "host": socket.gethostname(),
+        "database_user": connection.settings_dict.get("USER") or "",
+        "versions": versions(connection),
+    }
+
+
+@contextmanager
+def failing(
+    connection: BaseDatabaseWrapper,
+    mark: Callable[[str], str],
+    describe: Callable[[], str],
+    again: str,
+) -> Iterator[None]:
+    """Turns whatever goes wrong in a step into `StepFailed`, or `ConnectionLost`.
+
+    `mark(error)` writes it into the ledger and returns the id of the step's row; `again` is the
+    command that resumes.
+    """
+    try:
+        yield
+    except BaseException as error:
+        text = error_text(error)
+        if isinstance(error, LockLost):
+            raise  # whoever has it now owns the ledger's rows as well
+        if not is_ours(connection):
+            if not isinstance(error, Exception):
+                raise
+            raise ConnectionLost(connection.alias, describe(), text, again) from error
+        row_id = mark(text)
+        if not isinstance(error, Exception):
+            raise
+        raise StepFailed(row_id, describe(), text, again, sqlstate(error)) from error
+
+
+def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
+    """The `mark` of a step that has one row: it fails where it runs, what is done stays done."""
+
+    def mark(error: str) -> str:
+        ledger.fail_running(split_step_id(row_id)[0], error)
+        return row_id
+
+    return mark
+
+
+def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> None:
+    """The artifact's row, in the transaction of the drop itself. What is not summed up already is
+    counted later: everybody waits for the lock that is held here."""
+    rows, checksum = None, ""
+    if artifact.checksum:
+        rows = int(_told(ledger, artifact.count))
+        checksum = _told(ledger, artifact.checksum)
+    ledger.write_artifact(migration_id, artifact, schema, rows, checksum)
+    write_note(ledger.connection, artifact, schema)
+
+
+def count_kept(ledger: Ledger, artifact: Artifact) -> None:
+    """The rows of an artifact, once its drop is committed."""
+    if not artifact.checksum:
+        ledger.count_artifact(artifact.id, int(_told(ledger, artifact.count)))
+
+
+def count_uncounted(ledger: Ledger, migration_id: str) -> None:
+    """The rows of what a run kept that was killed before it counted them.
+
+    What is not where it was kept any more stays uncounted.
+    """
+    for row in ledger.artifacts():
+        if row.migration_id != migration_id or row.row_count is not None or row.expires_at:
+            continue
+        place = locate(ledger.connection, row)
+        if place and place.hidden:
+            ledger.count_artifact(row.id, count_of(ledger.connection, place))
+
+
+def _told(ledger: Ledger, text: str) -> str:
+    with ledger.connection.cursor() as cursor:
+        cursor.execute(text)
+        return str(cursor.fetchone()[0])
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says, or what stopped the run; and what was done about it since."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    text = "interrupted by the user" if interrupted else str(error).strip()
+    notes = getattr(error, "__notes__", ())
+    return "\n".join([*(text.splitlines() or [type(error).__name__]), *notes])
+
+
+def is_ours(connection: BaseDatabaseWrapper) -> bool:
+    """The connection is the one with the run lock: Django may have opened another in its place,
+    as it leaves a transaction whose connection was lost."""
+    if not is_open(connection):
+        return False
+    try:
+        check_held(connection)
+    except (LockLost, DatabaseError, InterfaceError):
+        return False
+    return True
+
+
+def user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Of everything that had a say in a run."""
+    return {
+        "zanith_django": __version__,
+        "django": django.get_version(),
+        "python": platform.python_version(),
+        "postgresql": str(server_version(connection)),
+    }

@@ -1,0 +1,475 @@
+"""Backfills: writes or copies the rows that a predicate selects, in small batches, resumable.
+
+Each batch commits together with its checkpoint, and does not wait for the disk: a server that
+crashes forgets the last of both, and the end of the backfill takes all along
+(https://www.postgresql.org/docs/current/wal-async-commit.html).
+
+A batch that meets a row which another session has locked gives its own rows back after a moment,
+writes the rows that are free, and comes back to the others until they are written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import OperationalError
+
+from zanith_django.exceptions import RowsHidden, RowsLeft
+from zanith_django.ledger.ledger import DONE, RUNNING, Checkpoint, Ledger
+from zanith_django.operations.base import Batches, Copies
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
+from zanith_django.postgres.run_lock import NOT_DURABLE
+from zanith_django.postgres.session import milliseconds, sqlstate
+from zanith_django.run.blockers import LOCKING_ROWS, blockers, named
+from zanith_django.run.row_values import MakeDefault, OnceValue, RowValues
+
+_T = TypeVar("_T")
+
+FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
+
+# Batches that write little are quick, but the next one may meet nothing but rows to write.
+LARGEST_SPARSE = 10_000
+
+# Rows that appear behind the cursor are fetched by further passes, so many at most: clients who
+# go on inserting such rows cannot keep a backfill from its end.
+PASSES = 5
+
+TRIES = 6
+_PASSING = ("40001", "40P01")  # serialization failure, deadlock
+_LOCK_NOT_AVAILABLE = "55P03"
+
+# Seconds that a batch, which has locked rows itself, waits for the rows of others; seconds between
+# two tries to write what is locked; and of how many ranges some rows may be left for later.
+ROW_WAIT = 0.25
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
+MOST_POSTPONED = 16
+NAME_AGAIN = 10.0  # seconds between two lines about the same sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a backfill stands; `total_rows` is an estimate of the whole table, and the rate and
+    the time left are those of this run."""
+
+    table: TableName
+    processed_rows: int
+    total_rows: int
+    rows_per_second: float
+    seconds_left: float | None
+
+
+def backfill(
+    connection: BaseDatabaseWrapper,
+    batches: Batches,
+    *,
+    ledger: Ledger,
+    checkpoint_id: str,
+    migration_id: str,
+    schema: str,
+    batch_seconds: float,
+    pause: float = 0.0,
+    progress: Callable[[Progress], None] | None = None,
+    before_batch: Callable[[], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    make_default: MakeDefault | None = None,
+) -> int:
+    """Writes every row that `batches.where` selects; returns the rows written, counted over all
+    runs of this checkpoint. One that is done already writes only rows that came since.
+
+    Rows that others insert meanwhile are for a default or a trigger to keep right; those that
+    come behind the cursor without are written too, as long as that is not an endless chase.
+    Raises `RowsHidden` where row security hides rows, and `RowsLeft` where rows that stood there
+    all the time cannot be written.
+    The connection is in autocommit, the ledger on the same one. Rows that others have locked are
+    waited for without end, and `say` is given a line that names them; no batch holds its own rows
+    meanwhile. A deadlock or serialization failure is retried.
+    """
+    run = _Run(
+        connection,
+        batches,
+        ledger=ledger,
+        schema=schema,
+        checkpoint=ledger.checkpoint(checkpoint_id) or Checkpoint(checkpoint_id, migration_id),
+        batch_seconds=batch_seconds,
+        pause=pause,
+        progress=progress,
+        before_batch=before_batch,
+        say=say,
+        make_default=make_default,
+    )
+    return run.run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Postponed:
+    """A range of which some rows were locked; `written` are the transactions that wrote others."""
+
+    range: Range
+    written: tuple[str, ...] = ()
+
+
+class _Run:
+    """One run of a backfill: the checkpoint as it stands, and the pace."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        batches: Batches,
+        *,
+        ledger: Ledger,
+        schema: str,
+        checkpoint: Checkpoint,
+        batch_seconds: float,
+        pause: float,
+        progress: Callable[[Progress], None] | None,
+        before_batch: Callable[[], None] | None,
+        say: Callable[[str], None] | None,
+        make_default: MakeDefault | None,
+    ) -> None:
+        self.connection, self.ledger, self.checkpoint = connection, ledger, checkpoint
+        self.name, self.table = batches.table, sql.table(batches.table, schema)
+        self.regclass = sql.regclass(batches.table, schema)
+        self.assignments = sql.catalog_text(batches.assignments)
+        self.where = sql.catalog_text(batches.where)
+        self.copies = batches if isinstance(batches, Copies) else None
+        each = batches.python or (batches.default and batches.default.each)
+        self.values = RowValues(connection, batches, self.table, make_default) if each else None
+        self.once = (
+            OnceValue(
+                connection,
+                batches,
+                self.table,
+                ledger=ledger,
+                place=checkpoint.id.partition("#")[0],
+                make=make_default,
+            )
+            if batches.once or (batches.default and not each)
+            else None
+        )
+        self.batch_seconds, self.pause = batch_seconds, pause
+        self.progress, self.before_batch, self.say = progress, before_batch, say
+        self.postponed: list[_Postponed] = []
+        self.left, self.named = 0, (set[int](), 0.0)
+        self.size, self.in_turns, self.visited = FIRST_SIZE, False, 0
+        self.own_transactions: list[str] = []
+        self.skipped: sql.Composable = sql.EMPTY
+        self.processed_before = checkpoint.processed_rows
+        self.started = time.monotonic()
+
+    def run(self) -> int:
+        self._refuse_hidden_rows()
+        if self._is_left():
+            self._save(status=RUNNING, total_rows=self._estimate())
+            self._walk_until_none_is_missed()
+            self._save(status=DONE, total_rows=self.checkpoint.processed_rows)
+        return self.checkpoint.processed_rows
+
+    def _is_left(self) -> bool:
+        """Its step was begun again after it was done: old code may have inserted rows since. What
+        a copy lacks is in its journal; the copy itself may have another name by now."""
+        if self.checkpoint.status != DONE:
+            return True
+        if self.copies or not self._missed()[0]:
+            return False
+        self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
+        return True
+
+    def _refuse_hidden_rows(self) -> None:
+        text = sql.compose(
+            "SELECT row_security_active({it}::regclass), current_user", it=self.regclass
+        )
+        hidden, role = rows_of(self.connection, text)[0]
+        if hidden:
+            raise RowsHidden(str(self.name), role)
+
+    def _walk_until_none_is_missed(self) -> None:
+        allowed: float = float("inf")
+        for _ in range(PASSES):
+            ranges = ranges_of(self.connection, self.table, self.regclass)
+            if self._reached and not ranges.fits(self._reached):
+                self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
+            since, before = self._snapshot(), self.checkpoint.processed_rows
+            self._pass(ranges)
+            missed, stuck = (0, 0) if self.copies else self._missed(since)
+            nothing_written = self.checkpoint.processed_rows == before
+            if not 0 < missed <= allowed or (stuck and nothing_written):
+                break
+            allowed = 2 * missed + FIRST_SIZE  # more than that: they come faster than we write
+            self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
+        if stuck:
+            raise RowsLeft(str(self.name), stuck, str(self.where).strip())
+
+    def _snapshot(self) -> str | None:
+        """The transactions that are over as a pass begins: what they wrote, the whole pass sees.
+        None where only the rest of a pass is left."""
+        if self.checkpoint.cursor:
+            return None
+        return str(rows_of(self.connection, "SELECT pg_current_snapshot()::text")[0][0])
+
+    def _pass(self, ranges: Ranges) -> None:
+        first = True
+        while found := ranges.after(self._reached, self.size, in_turns=self.in_turns):
+            if self.pause and not first:
+                time.sleep(self.pause)
+            if self.before_batch:
+                self.before_batch()
+            seconds, written = self._write(found)
+            if not found.later_turn:
+                sparse = 2 * written < found.rows
+                self.size = next_size(self.size, seconds, sparse, self.batch_seconds)
+                self.in_turns = not (sparse or self.copies)
+            self.visited += found.rows
+            self._tell()
+            first = False
+            self._come_back(MOST_POSTPONED)
+        self._come_back(0)
+
+    # --- one batch -----------------------------------------------------------------------------
+
+    def _write(self, found: Range) -> tuple[float, int]:
+        """(seconds, rows written) of the try that went through."""
+        try:
+            return self._trying(found)
+        except OperationalError as error:
+            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                raise
+        self._name_blockers(found)
+        if self.copies:
+            return self._patiently(found, lambda: self._trying(found))
+        return self._patiently(found, lambda: self._free_rows(_Postponed(found), found.reached))
+
+    def _patiently(self, found: Range, attempt: Callable[[], _T]) -> _T:
+        """Something other than a row of the table is locked: nothing is written meanwhile."""
+        for number in itertools.count(1):
+            try:
+                return attempt()
+            except OperationalError as error:
+                if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                    raise
+            self._name_blockers(found)
+            self._rest(number)
+        raise AssertionError
+
+    def _come_back(self, most: int) -> None:
+        """Write what was locked, until rows of no more than so many ranges are left."""
+        number = 1
+        while len(self.postponed) > most:
+            self._rest(number)
+            number += 1
+            again, self.postponed = self.postponed, []
+            for each in again:
+                self._patiently(each.range, partial(self._free_rows, each, self._reached))
+            if len(self.postponed) == len(again):
+                self._name_blockers(self.postponed[0].range)
+            self._tell()
+
+    def _rest(self, number: int) -> None:
+        pause = min(FIRST_PAUSE * 2 ** (number - 1), LONGEST_PAUSE)
+        time.sleep(pause * random.uniform(0.8, 1.2))
+        if self.before_batch:
+            self.before_batch()
+
+    def _free_rows(self, postponed: _Postponed, reached: Cursor | None) -> tuple[float, int]:
+        """Write the rows of a range that no other session has locked; the others are postponed."""
+        own = sql.clause(
+            " AND NOT xmin::text = ANY ({ids}::text[])", ids=sql.literal(list(postponed.written))
+        )
+        found, skipped = postponed.range, sql.clause("{a}{b}", a=self.skipped, b=own)
+        before = len(self.own_transactions)
+        left = sql.compose(
+            "SELECT count(*) FROM {table} WHERE {condition} AND ({where}){skipped} "
+            "AND xmin::text <> pg_current_xact_id()::xid::text",
+            table=found.table,
+            condition=found.condition,
+            where=self.where,
+            skipped=skipped,
+        )
+        seconds, written = self._trying(found, reached, skipped, left)
+        if self.left:
+            now = (*postponed.written, *self.own_transactions[before:])
+            self.postponed.append(_Postponed(found, now))
+        return seconds, written
+
+    def _trying(self, found: Range, *how: Any) -> tuple[float, int]:
+        for number in range(1, TRIES):
+            try:
+                return self._try(found, *how)
+            except OperationalError as error:
+                if sqlstate(error) not in _PASSING:
+                    raise
+            time.sleep(0.05 * 2**number * random.uniform(0.5, 1.5))
+        return self._try(found, *how)
+
+    def _try(
+        self,
+        found: Range,
+        reached: Cursor | None = None,
+        skipped: sql.Composable | None = None,
+        left: str = "",
+    ) -> tuple[float, int]:
+        """With `left`, a query for the number of rows that are not written by then, those that
+        are locked are passed over."""
+        started = time.monotonic()
+        with transaction.atomic(using=self.connection.alias, durable=True):
+            value = self.once.of(found, self.where) if self.once else None
+            if self.once and value is not None:
+                self.assignments = self.once.assignments(value)
+            self.left = written = 0
+            if self.once is None or value is not None:
+                written = self._written(found, self.skipped if skipped is None else skipped, left)
+            moved = dataclasses.replace(
+                self.checkpoint,
+                cursor=list(reached or found.reached),
+                processed_rows=self.checkpoint.processed_rows + written,
+            )
+            own = self.ledger.save_checkpoint(moved)
+            if self.once and value is not None and written:
+                self.once.keep(value, self.checkpoint.migration_id)
+        if self.once and value is not None and written:
+            self.once.known = value
+        if written:
+            self.own_transactions.append(own)
+        self.checkpoint = moved
+        return time.monotonic() - started, written
+
+    def _written(self, found: Range, skipped: sql.Composable, left: str) -> int:
+        update = self._update(found, skipped, free=bool(left))
+        waits = f"set_config('lock_timeout', '{milliseconds(ROW_WAIT)}', true)"
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {NOT_DURABLE}, {waits};\n{update}")
+            cursor.nextset()
+            written = self.values.write(cursor, found) if self.values else int(cursor.rowcount)
+        self.left = rows_of(self.connection, left)[0][0] if left else 0
+        return written
+
+    def _update(self, found: Range, skipped: sql.Composable, *, free: bool) -> str:
+        locked = sql.keyword(" SKIP LOCKED") if free else sql.EMPTY
+        if self.values:
+            return self.values.reading(found, self.where, skipped, locked)
+        if self.copies:
+            return sql.compose(
+                "{insert} FROM {table} AS {alias} WHERE {condition} AND ({where}) {ending}",
+                insert=sql.catalog_text(self.copies.insert),
+                table=found.table,
+                alias=sql.ident(self.copies.alias),
+                condition=found.condition,
+                where=self.where,
+                ending=sql.catalog_text(self.copies.ending),
+            )
+        wanted = sql.clause(
+            "{condition} AND ({where}){skipped}",
+            condition=found.condition,
+            where=self.where,
+            skipped=skipped,
+        )
+        if free:
+            wanted = sql.clause(
+                "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} WHERE {wanted} "
+                "FOR NO KEY UPDATE{locked}) AND {wanted}",
+                table=found.table,
+                wanted=wanted,
+                locked=locked,
+            )
+        return sql.compose(
+            "UPDATE {table} SET {assignments} WHERE {wanted}",
+            table=found.table,
+            assignments=self.assignments,
+            wanted=wanted,
+        )
+
+    def _name_blockers(self, found: Range) -> None:
+        """Who has locked rows of the range, once in a while."""
+        pids, at = self.named
+        text = sql.compose(
+            LOCKING_ROWS, table=found.table, condition=found.condition, where=self.where
+        )
+        sessions = () if self.copies else blockers(rows_of(self.connection, text))
+        now = {each.pid for each in sessions}
+        if self.say and (now - pids or time.monotonic() - at > NAME_AGAIN):
+            self.named = now, time.monotonic()
+            who = named(sessions) or "another session"
+            self.say(f"waiting for rows of {self.name}; locked by {who}")
+
+    # --- the checkpoint ------------------------------------------------------------------------
+
+    @property
+    def _reached(self) -> Cursor | None:
+        return tuple(self.checkpoint.cursor) if self.checkpoint.cursor else None
+
+    def _save(self, **fields: Any) -> None:
+        self.checkpoint = dataclasses.replace(self.checkpoint, **fields)
+        self.ledger.save_checkpoint(self.checkpoint)
+
+    def _missed(self, since: str | None = None) -> tuple[int, int]:
+        """How many rows are still to be written, by one snapshot of the whole table, and how many
+        of them stood there when the pass began, by the snapshot `since`.
+
+        A row that this run wrote and that matches still (its value was NULL, say) is told by the
+        transaction that wrote it, and not written again.
+        """
+        own = sql.clause("xmin::text = ANY ({ids}::text[])", ids=sql.literal(self.own_transactions))
+        begun, running = _unseen(since) if since else (None, [])
+        text = sql.compose(
+            "SELECT count(*), count(*) FILTER (WHERE {own}), "
+            "count(*) FILTER (WHERE NOT ({own} OR age(xmin) BETWEEN 0 AND age({begun}::xid) "
+            "OR xmin::text = ANY ({running}::text[]))) "
+            "FROM {table} WHERE {where}",
+            own=own,
+            begun=sql.literal(begun),
+            running=sql.literal(running),
+            table=self.table,
+            where=self.where,
+        )
+        matching, written, stuck = rows_of(self.connection, text)[0]
+        self.skipped = sql.clause(" AND NOT {own}", own=own) if written else sql.EMPTY
+        return matching - written, stuck
+
+    # --- progress ------------------------------------------------------------------------------
+
+    def _estimate(self) -> int:
+        return max(estimated_rows(self.connection, self.table), self.checkpoint.processed_rows)
+
+    def _tell(self) -> None:
+        if self.progress is None:
+            return
+        processed, total = self.checkpoint.processed_rows, self.checkpoint.total_rows or 0
+        elapsed = max(time.monotonic() - self.started, 1e-6)
+        left = max(total - self.processed_before - self.visited, 0)
+        self.progress(
+            Progress(
+                table=self.name,
+                processed_rows=processed,
+                total_rows=max(total, processed),
+                rows_per_second=(processed - self.processed_before) / elapsed,
+                seconds_left=left * elapsed / self.visited if self.visited else None,
+            )
+        )
+
+
+def _unseen(snapshot: str) -> tuple[str, list[str]]:
+    """(the first transaction that had not begun, those that ran) of `xmin:xmax:xip,…`, as rows
+    have them: without the epoch."""
+    _, begun, running = snapshot.split(":")
+    short = [str(int(number) % 2**32) for number in (begun, *filter(None, running.split(",")))]
+    return short[0], short[1:]
+
+
+def next_size(size: int, seconds: float, sparse: bool, wanted_seconds: float) -> int:
+    """The size of the batch after one of `size` keys; at most twice or half of it. A sparse batch
+    wrote less than half of its rows."""
+    factor = min(max(wanted_seconds / max(seconds, 1e-6), 0.5), 2.0)
+    wanted = int(size * factor)
+    if sparse:
+        wanted = min(wanted, max(size, LARGEST_SPARSE))
+    return min(max(wanted, SMALLEST), LARGEST)

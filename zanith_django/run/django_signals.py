@@ -1,0 +1,109 @@
+"""Django's pre_migrate and post_migrate, sent as `migrate` sends them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+from django.apps import apps as registry
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db.migrations.exceptions import InvalidBasesError
+from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.state import AppConfigStub, ModelState
+
+from zanith_django.plan.planner import Plan
+from zanith_django.schema import collector
+from zanith_django.timeline.django_steps import RenderedApps, States
+from zanith_django.timeline.timeline import Key
+
+Injected = dict[str, list[DjangoMigrationOperation]]
+
+
+def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> Injected:
+    """Send pre_migrate. Receivers may add operations to the migrations that they are shown, such
+    as the renaming of a content type with its model: what they add to migrations that a file of
+    ours covers comes back, by id, to be run at the end of that file."""
+    pairs = []
+    for migration in plan.migrations:
+        for original in (
+            states.timeline.on_disk(migration.entry.covers) if not migration.adopted else ()
+        ):
+            shown = original
+            if migration.entry.migration:
+                shown = copy.copy(original)
+                vars(shown)["operations"] = list(original.operations)
+            pairs.append((migration.id, original, shown))
+    emit_pre_migrate_signal(
+        verbosity,
+        False,
+        alias,
+        apps=states.rendered() if pairs else registry,
+        plan=[(shown, False) for _, _, shown in pairs],
+    )
+    injected: Injected = {}
+    for migration_id, original, shown in pairs:
+        known = set(map(id, original.operations))
+        new = [operation for operation in shown.operations if id(operation) not in known]
+        injected.setdefault(migration_id, []).extend(new)
+    return injected
+
+
+def send_post_migrate(
+    alias: str, plan: Plan, states: States, final: FinalModels | None, verbosity: int
+) -> None:
+    """Send post_migrate, with all models in their final state where anything ran; `final` are
+    those, if somebody has begun to render them."""
+    ran = [
+        (original, False)
+        for migration in plan.migrations
+        for original in states.timeline.on_disk(migration.entry.covers)
+    ]
+    models = (final or FinalModels(states)).whole() if ran else registry
+    with collector.frozen():
+        emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
+
+
+class FinalModels(Iterator[None]):
+    """The models behind some more migrations, those of apps without migrations as they are today,
+    so that relations between the two are whole.
+
+    To render a thousand takes seconds. Each step of the iterator renders one, for who has time to
+    spare; `whole` renders the rest.
+    """
+
+    def __init__(self, states: States, keys: Sequence[Key] = ()) -> None:
+        self.apps = RenderedApps([], {})
+        self._pieces = self._rendering(states, keys)
+
+    def __next__(self) -> None:
+        return next(self._pieces)
+
+    @collector.paused()
+    def whole(self) -> RenderedApps:
+        for _ in self:
+            pass
+        return self.apps
+
+    def _rendering(self, states: States, keys: Sequence[Key]) -> Iterator[None]:
+        state = states.after(keys)
+        left = list(state.models.values())
+        for label in sorted({*state.real_apps, *(label for label, _ in state.models)}):
+            stub = self.apps.app_configs[label] = AppConfigStub(label)  # also where it has no model
+            stub.apps = self.apps
+            stub.import_models()
+            if label in state.real_apps:
+                for model in registry.get_app_config(label).get_models():
+                    left.append(ModelState.from_model(model))
+                    yield
+        with self.apps.bulk_update():
+            while left:
+                behind = []
+                for each in left:
+                    try:
+                        each.render(self.apps)
+                    except InvalidBasesError:
+                        behind.append(each)
+                    yield
+                if len(behind) == len(left):
+                    self.apps.render_multiple(behind)  # tells what is missing
+                left = behind

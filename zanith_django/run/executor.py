@@ -1,0 +1,501 @@
+"""Runs the statements of one step: in as few transactions as SQL allows, resumable after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
+
+from zanith_django.conf import conf
+from zanith_django.exceptions import LockLost
+from zanith_django.ledger.ledger import TURN, Ledger, split_step_id, step_id
+from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement, WithDefault
+from zanith_django.operations.online.scaffold import removal
+from zanith_django.postgres import patience
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.pipeline import Meanwhile, send
+from zanith_django.postgres.run_lock import GUARD, LOST, check_held, guard
+from zanith_django.postgres.session import is_open, milliseconds, prepare, set_timeouts, sqlstate
+from zanith_django.run import blockers as blocking
+from zanith_django.run.backfill import Progress, backfill
+from zanith_django.run.blockers import Blocker, blockers, named
+from zanith_django.run.lookout import Lookout
+from zanith_django.run.row_values import MakeDefault
+
+# Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
+ROUNDS = 100
+
+LOCK_NOT_AVAILABLE = "55P03"
+DEADLOCK = "40P01"
+DUPLICATE = "42P07"
+NOT_PREPARED = "26000"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """One step as the executor needs it. `resumed` means that an earlier attempt began it; with
+    `keeps`, a failure takes nothing down, because it may be somebody else's."""
+
+    row_id: str
+    migration_id: str
+    schema: str
+    resumed: bool = False
+    keeps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What commits together with a step's last statements: `call` first, then `sql`. `after` is
+    called when all of it is committed and no lock is held any more.
+
+    Where there is no `call`, the statements, their end and the beginning of the next step go to
+    the server as one text, in one round trip and one commit. Where another step follows, it does
+    not wait for the disk (`durable`): a server that crashes right behind it forgets the step and
+    its `done` together, and what is committed later, by anybody, takes both to the disk along.
+    """
+
+    sql: str = ""
+    durable: bool = True
+    call: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Transaction:
+    """Statements that commit together, and with them `finish`, if they are the last of a step.
+
+    `seconds` is how long others may wait for its locks; `begin` what the transaction begins with;
+    `text` all of it, where it can go as one text.
+    """
+
+    statements: Sequence[Statement]
+    finish: Finish
+    seconds: float
+    begin: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One step with its statements, made ready to run."""
+
+    step: StepRun
+    transactions: Sequence[_Transaction]
+
+    @property
+    def text(self) -> str:
+        """All of it, where it is one transaction that can go as one text."""
+        return self.transactions[0].text if len(self.transactions) == 1 else ""
+
+    @property
+    def statements(self) -> Iterator[Statement]:
+        return (statement for part in self.transactions for statement in part.statements)
+
+
+class Executor:
+    """Executes statements on the working connection.
+
+    `call_python` runs a PythonCall inside the open transaction, `make_default` calls the default of
+    a field there; `on_progress` hears of backfills, `on_retry` of locks that are waited for, at
+    times from another thread. Before each transaction it is made sure that the run lock is still
+    held.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        *,
+        call_python: Callable[[PythonCall], None] | None = None,
+        make_default: MakeDefault | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_retry: Callable[[str], None] | None = None,
+    ) -> None:
+        self.connection, self.ledger = connection, ledger
+        self.call_python, self.make_default = call_python, make_default
+        self.on_progress, self.on_retry = on_progress, on_retry
+        self.budget, self.lock_retries = patience.Budget(conf.lock_timeout), conf.lock_retries
+        self.lookout = Lookout(connection, self._say)
+        self.meanwhile: Meanwhile | None = None
+        self.prepared = False
+
+    def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
+        """Run the statements and then `finish`, which commits together with the last ones."""
+        self.carry_out(self.ready(step, statements, finish))
+
+    def ready(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> Work:
+        """All that can be known of a step before it runs: `carry_out` runs it."""
+        groups = list(transactions(statements))
+        if not groups or not groups[-1][0].transactional:
+            groups.append([])
+        before = [self._transaction(group, Finish()) for group in groups[:-1]]
+        return Work(step, (*before, self._transaction(groups[-1], finish)))
+
+    def _transaction(
+        self, group: Sequence[Statement], finish: Finish, seconds: float | None = None
+    ) -> _Transaction:
+        if seconds is None:
+            seconds = patience.length(1, self.budget, costly=_is_costly(group))
+        fused = not finish.call and all(_is_plain(statement) for statement in group)
+        timeout = milliseconds(_lock_timeout(group, seconds))
+        begin = guard(timeout, durable=finish.durable, prepared=fused)
+        texts = [begin, *(statement.sql for statement in group), finish.sql]
+        text = ";\n".join(filter(None, texts)) if fused else ""
+        return _Transaction(group, finish, seconds, begin, text)
+
+    def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
+        """Run what `ready` made ready. `meanwhile` may be taken on while the server is at work, and
+        must not ask it anything. What a failure leaves that others feel is taken down."""
+        self.meanwhile = meanwhile
+        begun = 0
+        try:
+            for begun, part in enumerate(work.transactions, 1):
+                if part is not work.transactions[-1]:
+                    self._one_part(work.step, part, begun)
+                else:
+                    # It commits together with `done`: had an earlier attempt finished it, so were
+                    # the step.
+                    self._in_transaction(part)
+        except LockLost:
+            raise  # whoever has it now owns what is there
+        except BaseException as error:
+            self._take_down_parts(work, begun, error)
+            raise
+        if any(map(_is_foreign, work.statements)):
+            set_timeouts(self.connection, conf.statement_timeout)
+        if work.transactions[-1].finish.after:
+            work.transactions[-1].finish.after()
+
+    def _one_part(self, step: StepRun, part: _Transaction, number: int) -> None:
+        if self._finished(step, part.statements):
+            return
+        if part.statements[0].transactional:
+            self._in_transaction(part)
+        else:
+            check_held(self.connection)
+            self._alone(step, part.statements[0], number)
+
+    def together(self, works: Sequence[Work], meanwhile: Meanwhile) -> bool:
+        """Run steps that are one text each in a single round trip, each in a transaction of its
+        own. False where the server stopped at one of them: the ledger tells which are done."""
+        if not self.prepared:
+            self._prepare()
+        text = ";\nCOMMIT AND CHAIN;\n".join(work.text for work in works)
+        try:
+            send(self.connection, f"BEGIN;\n{text};\nCOMMIT", meanwhile)
+        except BaseException as error:
+            try:
+                self.connection.connection.rollback()
+            except psycopg.Error:
+                raise error from None  # the connection is lost
+            if not isinstance(error, DatabaseError):
+                raise
+            if sqlstate(error) == LOCK_NOT_AVAILABLE:
+                self.budget.spend(max(work.transactions[0].seconds for work in works))
+            return False
+        return True
+
+    # --- what an earlier attempt left ----------------------------------------------------------
+
+    def _finished(self, step: StepRun, group: Sequence[Statement]) -> bool:
+        """Did an earlier attempt finish this group? What an invalid index left is removed."""
+        if group[0].transactional and not step.resumed:
+            return False
+        states = [self._probe(statement) for statement in group if statement.probe]
+        if "leftover" in states:
+            for statement in group:
+                if statement.cleanup:
+                    self._execute(statement.cleanup)
+        return bool(states) and all(state == "done" for state in states)
+
+    def _probe(self, statement: Statement) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement.probe)
+            row = cursor.fetchone()
+        return str(row[0]) if row and row[0] else ""
+
+    # --- what a failure leaves -----------------------------------------------------------------
+
+    def _take_down_parts(self, work: Work, begun: int, error: BaseException) -> None:
+        """Of one that an earlier attempt began, anything may be there. What fails in a transaction
+        leaves nothing: of a name that was taken, what is there is somebody else's."""
+        if work.step.keeps:
+            return
+        parts = work.transactions if work.step.resumed else work.transactions[:begun]
+        if not work.step.resumed and parts and _is_transactional(parts[-1].statements):
+            parts = parts[:-1]
+        made = [statement for part in parts for statement in part.statements]
+        for line in self.take_down(made):
+            error.add_note(line)
+
+    def take_down(self, made: Iterable[Statement]) -> list[str]:
+        """Of what these statements made and did not finish, what others feel goes, as long as the
+        server answers; a line for people of each."""
+        lines = []
+        for statement in made:
+            if not statement.felt or not is_open(self.connection):
+                continue
+            try:
+                if self._probe(statement):
+                    self._remove(removal(statement))
+                    lines.append(f"took down {statement.felt}: other sessions would feel it")
+            except DatabaseError as error:
+                lines.append(f"{statement.felt} is still there: {_first_line(error)}")
+        return lines
+
+    def _remove(self, gone: Statement) -> None:
+        if gone.transactional:
+            self._in_transaction(self._transaction([gone], Finish()))
+        else:
+            with self.lookout.watching():
+                self._execute(gone.sql)
+
+    # --- running -------------------------------------------------------------------------------
+
+    def _in_transaction(self, part: _Transaction) -> None:
+        def attempt(seconds: float) -> None:
+            now = part
+            if seconds != part.seconds:
+                now = self._transaction(part.statements, part.finish, seconds)
+            if now.text:
+                self._fused(now.text)
+                return
+            with transaction.atomic(using=self.connection.alias, durable=True):
+                self._execute(now.begin)
+                for statement in now.statements:
+                    self._one(statement)
+                if now.finish.call:
+                    now.finish.call()
+                if now.finish.sql:
+                    self._prepare()  # somebody's code may have deallocated it
+                    self._execute(now.finish.sql)
+
+        try:
+            with self._watched(part.statements):
+                self.retrying(part.statements, attempt, costly=_is_costly(part.statements))
+        except DatabaseError as error:
+            if LOST in str(error):
+                raise LockLost from error
+            raise
+
+    def _watched(self, group: Sequence[Statement]) -> AbstractContextManager[None]:
+        """What may wait without end names whom it waits for."""
+        unbounded = not _lock_timeout(group, 1) and any(s.scans or s.rewrites for s in group)
+        return self.lookout.watching() if unbounded else nullcontext()
+
+    def _one(self, statement: Statement) -> None:
+        if isinstance(statement, PythonCall):
+            if self.call_python is None:
+                raise NotImplementedError("no Python runs here")
+            self.call_python(statement)
+            return
+        if isinstance(statement, WithDefault):
+            if self.make_default is None:
+                raise NotImplementedError("no Python runs here")
+            self._execute(statement.given(self.make_default(statement.default)))
+            return
+        self._execute(statement.sql)
+
+    def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
+        with self.lookout.watching():
+            if isinstance(statement, Batches):
+                self._backfill(step, statement, number)
+            elif isinstance(statement, PythonCall):
+                self._one(statement)
+            elif isinstance(statement, Rounds):
+                self._in_rounds(statement)
+            else:
+                self._concurrently(statement)
+
+    def _concurrently(self, statement: Statement) -> None:
+        """Without a lock timeout: it would kill a concurrent build whenever any old snapshot is
+        open, and leave an invalid index each time."""
+
+        def attempt(seconds: float) -> None:
+            try:
+                self._execute(statement.sql)
+            except DatabaseError as error:
+                # Of a name that is taken, what is there is somebody's.
+                if statement.cleanup and sqlstate(error) != DUPLICATE:
+                    self._execute(statement.cleanup)
+                raise
+
+        self.retrying([statement], attempt)
+
+    def _execute(self, text: str) -> None:
+        """Without parameters: several statements of one text are one transaction by themselves."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(text)
+
+    def _fused(self, text: str) -> None:
+        if not self.prepared:
+            self._prepare()
+        meanwhile, self.meanwhile = self.meanwhile, None
+        try:
+            send(self.connection, text, meanwhile)
+        except DatabaseError as error:
+            if sqlstate(error) != NOT_PREPARED:
+                raise
+            self._prepare()  # somebody's code deallocated it
+            send(self.connection, text)
+
+    def _prepare(self) -> None:
+        """Makes what the text of a step executes known to the session."""
+        prepare(self.connection, GUARD, TURN)
+        self.prepared = True
+
+    def _in_rounds(self, statement: Rounds) -> None:
+        for _ in range(ROUNDS):
+            check_held(self.connection)
+            with transaction.atomic(using=self.connection.alias, durable=True):
+                self._execute(statement.sql)
+            with self.connection.cursor() as cursor:
+                cursor.execute(statement.left)
+                if cursor.fetchone()[0] <= statement.enough:
+                    return
+
+    def _backfill(self, step: StepRun, statement: Batches, number: int) -> None:
+        backfill(
+            self.connection,
+            statement,
+            ledger=self.ledger,
+            checkpoint_id=_checkpoint(step, number),
+            migration_id=step.migration_id,
+            schema=step.schema,
+            batch_seconds=conf.batch_seconds,
+            pause=conf.batch_pause,
+            progress=self.on_progress,
+            before_batch=lambda: check_held(self.connection),
+            say=self._say,
+            make_default=self.make_default,
+        )
+
+    def retrying(
+        self,
+        statements: Sequence[Statement],
+        attempt: Callable[[float], None],
+        *,
+        costly: bool = False,
+    ) -> None:
+        """A step is retried, never a file: after a lock timeout, as `patience` says. `attempt` is
+        given the seconds that it may make others wait. As long as the sessions that were in the
+        way are in the same transactions, no try but the last is made: nobody queues for nothing."""
+        tries, found = self.lock_retries + 1, tuple[Blocker, ...]()
+        for number in range(1, tries + 1):
+            if number > 1 and self._in_vain(number - 1, found) and number < tries:
+                self._say(f"waiting (attempt {number} of {tries}); still blocked by {named(found)}")
+                continue
+            seconds = patience.length(number, self.budget, costly=costly)
+            time.sleep(self.budget.seconds_until(seconds))
+            try:
+                with self.lookout.watching(seconds / 4, silent=True) if costly else nullcontext():
+                    attempt(seconds)
+                return
+            except DatabaseError as error:
+                if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
+                    raise
+                self.budget.spend(seconds)
+                found = self._blockers(statements)
+                words = _in_the_way(found, statements)
+                if number == tries:
+                    raise type(error)(f"{_first_line(error)}; {words}") from error
+                self._say(f"could not acquire lock (attempt {number} of {tries}); {words}")
+
+    def _in_vain(self, number: int, found: tuple[Blocker, ...]) -> bool:
+        """Pause after a try. Is it known that the next one would fail as well?"""
+        if not found:
+            time.sleep(patience.pause(number))
+            return False
+        known = [each.pid for each in found], [each.since for each in found]
+        return patience.wait(
+            patience.pause(number), lambda: bool(self._sessions(blocking.STILL_THERE, *known))
+        )
+
+    def _blockers(self, statements: Sequence[Statement]) -> tuple[Blocker, ...]:
+        """Who holds locks that conflict with those of the statements, or was seen in the way."""
+        found = self._sessions(blocking.CONFLICTING, *blocking.wanted(statements))
+        return found or self.lookout.seen
+
+    def _sessions(self, query: str, *params: Any) -> tuple[Blocker, ...]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(query, params)
+            return blockers(cursor.fetchall())
+
+    def _say(self, words: str) -> None:
+        if self.on_retry:
+            self.on_retry(words)
+
+
+def _in_the_way(found: tuple[Blocker, ...], statements: Iterable[Statement]) -> str:
+    if found:
+        return f"blocked by {named(found)}"
+    unknown = any(map(_is_foreign, statements))
+    return "who holds it is not known" if unknown else "the blocker is gone already"
+
+
+def _lock_timeout(group: Sequence[Statement], seconds: float) -> float:
+    """Bounds locks that block readers or writers; a scan that blocks neither may wait. Who is
+    held up by the first lock of a transaction waits for all of them: they share the time."""
+    if any(isinstance(statement, PythonCall) for statement in group):
+        return seconds
+    strong = [s for s in group if s.lock >= Lock.SHARE]
+    return max(seconds / max(len(_tables(strong)), 1), 0.01) if strong else 0
+
+
+def _tables(statements: Iterable[Statement]) -> set[TableName]:
+    return {name for statement in statements for name in statement.tables}
+
+
+def _is_transactional(group: Sequence[Statement]) -> bool:
+    return not group or group[0].transactional
+
+
+def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
+    """Statements grouped by the transaction that they share."""
+    group: list[Statement] = []
+    for statement in statements:
+        if group and (not statement.transactional or statement.separate):
+            yield group
+            group = []
+        if statement.transactional:
+            group.append(statement)
+        else:
+            yield [statement]
+    if group:
+        yield group
+
+
+def _is_plain(statement: Statement) -> bool:
+    """One text that is one statement, as our own operations compose it, and goes with others; raw
+    SQL may be anything."""
+    return type(statement) is Statement and statement.transactional and not statement.raw
+
+
+def _is_costly(group: Sequence[Statement]) -> bool:
+    """To run it again may take long: nobody knows how much work somebody's code does."""
+    return any(map(_is_foreign, group))
+
+
+def _is_foreign(statement: Statement) -> bool:
+    """The author's code, which may leave the session in another state."""
+    if isinstance(statement, Batches):
+        return bool(statement.python or statement.default)
+    return statement.raw or isinstance(statement, PythonCall | WithDefault)
+
+
+def _checkpoint(step: StepRun, number: int) -> str:
+    """One checkpoint for all attempts of a step; `number` tells its backfills apart."""
+    migration_id, numbered, _ = split_step_id(step.row_id)
+    return f"{step_id(migration_id, numbered)}#{number}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

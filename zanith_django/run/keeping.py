@@ -1,0 +1,438 @@
+"""Where the database has what a drop kept, and the note there that says how to bring it back.
+
+The note is the comment on the kept column, of a kept table on its first column. Only the owner can
+write it, it follows its table through renames, moves, later drops and a dump, and all that is
+executed comes from it: the rows of the ledger are data, and whoever may write them makes the runner
+run nothing. Comments in the place of the note are kept in it, those of the table too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import ArtifactForged, CannotRestore
+from zanith_django.ledger.ledger import ArtifactRow
+from zanith_django.operations import RestoreColumn, RestoreTable
+from zanith_django.operations.base import (
+    KEPT_SCHEMA,
+    NOTE,
+    Artifact,
+    dropped_name,
+    from_data,
+    own_name,
+)
+from zanith_django.operations.dependents import renamed_in
+from zanith_django.operations.keep.kept import archive_name, note_column
+from zanith_django.operations.keep.restored import restored_comment
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import ForeignKey, SchemaGraph
+
+Restoring = RestoreColumn | RestoreTable
+
+_ID = re.compile(r"(.+?)::((?:soft_drop|archive|rebuild)_(?:column|table))::(.+)", re.DOTALL)
+
+# By its note, wherever and under whichever name it is; else by the name that only its id makes.
+_FIND = """\
+SELECT n.nspname, c.relname, coalesce(a.attname, ''), c.oid, d.description,
+       c.relowner::regrole::text
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute a
+       ON {column} AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_description d
+       ON d.classoid = 'pg_catalog.pg_class'::regclass AND d.objoid = c.oid
+      AND CASE WHEN {column} THEN d.objsubid = a.attnum
+               ELSE starts_with(d.description, {note}) END
+WHERE c.relkind IN ('r', 'p') AND coalesce(a.attinhcount, 0) = 0
+  AND (starts_with(d.description, {note})
+       OR CASE WHEN {column} THEN a.attname ELSE c.relname END = {name})
+ORDER BY starts_with(d.description, {note}) DESC NULLS LAST"""
+
+_TABLES = """\
+SELECT name, to_regclass(name)::oid,
+       (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+FROM unnest({names}::text[]) AS name"""
+
+_COMMENTS = """\
+SELECT a.attname, col_description(c.oid, a.attnum), obj_description(c.oid, 'pg_class')
+FROM pg_catalog.pg_class c
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = {column}
+WHERE c.oid = {table}::regclass"""
+
+_NUMBER = """\
+(SELECT attnum FROM pg_catalog.pg_attribute
+ WHERE attrelid = {table}::regclass AND attname = {name})"""
+
+_NOTED = """\
+SELECT a.attname, d.description FROM pg_catalog.pg_description d
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
+WHERE d.classoid = 'pg_catalog.pg_class'::regclass AND d.objoid = {table}::regclass
+  AND starts_with(d.description, {note})"""
+
+_COLUMNS = """\
+SELECT attnum, attname FROM pg_catalog.pg_attribute
+WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped
+  AND NOT starts_with(attname, '_zanith_')
+  AND (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) = {database}"""
+
+_RENAMED = """\
+SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = {oid} AND (SELECT oid FROM pg_catalog.pg_database
+                         WHERE datname = current_database()) = {database}"""
+
+_INDEXES = """\
+SELECT c.relname FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {oid}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the database has something kept: a table, and the column in it ("" for a table).
+    `hidden` tells that it has the name of ours still: a restore that began gave it another."""
+
+    table: TableName
+    column: str
+    oid: int
+    hidden: bool
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}" if self.column else str(self.table)
+
+    @property
+    def aside(self) -> bool:
+        """Its whole table is hidden."""
+        return self.table.schema == KEPT_SCHEMA
+
+
+def locate(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Place | None:
+    """Where what the artifact stands for is now; None where the database has it no more.
+
+    Raises `ArtifactForged` for a row of the ledger that does not fit its own id, and where more
+    than one thing has the name.
+    """
+    name = _kept_name(artifact)
+    in_table = artifact.source_column is not None and not artifact.archived
+    found = _rows(
+        connection,
+        sql.compose(
+            _FIND,
+            column=sql.literal(in_table),
+            note=sql.literal(_opening(artifact.id)),
+            name=sql.literal(name),
+        ),
+    )
+    noted = [row for row in found if (row[4] or "").startswith(_opening(artifact.id))]
+    for rows in (noted, found):
+        if len(rows) > 1:
+            places = ", ".join(f"{row[0]}.{row[1]} of {row[5]}" for row in rows)
+            raise ArtifactForged(artifact.id, f"several tables claim to hold it: {places}")
+        for schema, table, column, oid, text, _ in rows:
+            place = column if in_table else artifact.source_column or ""
+            hidden = name == (column if in_table else table)
+            return Place(TableName(schema, table), place, oid, hidden, _read(text or ""))
+    return None
+
+
+def count_of(connection: BaseDatabaseWrapper, place: Place) -> int:
+    """The rows, or the values of the column."""
+    counted = sql.ident(place.column) if place.column else sql.clause("*")
+    table = sql.table(place.table, place.table.schema)
+    text = sql.compose("SELECT count({it}) FROM {table}", it=counted, table=table)
+    return int(_rows(connection, text)[0][0])
+
+
+def _kept_name(artifact: ArtifactRow) -> str:
+    """The name under which it is kept, which its id alone makes. Raises `ArtifactForged`."""
+    match = _ID.fullmatch(artifact.id)
+    kind = match[2] if match else ""
+    table = archive_name(artifact.id) if artifact.archived else None
+    name = table.name if table else dropped_name(artifact.id)
+    in_table = kind == "soft_drop_column"
+    told = {
+        "artifact_type": artifact.artifact_type == kind,
+        "migration_id": match and f"{match[1]}:".startswith(f"{artifact.migration_id}:"),
+        "physical_name": artifact.physical_name
+        == (name if in_table else str(TableName(KEPT_SCHEMA, name))),
+        "source_column": kind.endswith("column") is (artifact.source_column is not None),
+        "source_table": artifact.target in _targets(artifact),
+    }
+    for column, right in told.items():
+        if not right:
+            raise ArtifactForged(artifact.id, f"its {column} is not what its id says")
+    return name
+
+
+def _targets(artifact: ArtifactRow) -> tuple[str, str]:
+    parts = [artifact.source_table, *filter(None, [artifact.source_column])]
+    return ".".join(parts), ".".join((artifact.source_schema, *parts))
+
+
+# --- the note ------------------------------------------------------------------------------------
+
+
+def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str) -> None:
+    """The definition of what is kept, as a comment on it; in the transaction of the drop."""
+    restore = artifact.metadata["restore"]
+    operation = from_data(restore)
+    names = {str(name): str(sql.table(name, schema)) for name in operation.tables}
+    rows = _rows(connection, sql.compose(_TABLES, names=sql.literal([*names.values()])))
+    oids = {spelled: oid for spelled, oid, _ in rows if oid}
+    here = rows[0][2]
+    note = {
+        "artifact": artifact.id,
+        "restore": restore,
+        "database": here,
+        "tables": {name: oids[spelled] for name, spelled in names.items() if spelled in oids},
+        "columns": {
+            name: {column: number for number, column in _columns(connection, oids[spelled], here)}
+            for name, spelled in names.items()
+            if spelled in oids
+        },
+    }
+    in_table = artifact.type == "soft_drop_column"
+    table = artifact.table if in_table else TableName.of(artifact.physical_name)
+    regclass = sql.regclass(table, schema)
+    column = note_column(regclass)
+    if in_table:
+        name = sql.literal(artifact.physical_name)
+        column = sql.clause(_NUMBER, table=regclass, name=name)
+    text = sql.compose(_COMMENTS, table=regclass, column=column)
+    holder, own, of_table = _rows(connection, text)[0]
+    comments = {"column": own} if in_table else {"column": own, "table": of_table}
+    note |= _read(own or "") or {"comments": comments}  # an archive has a note of its making
+    if of_table and not in_table:
+        _comment(connection, table, "", None, schema)
+    _comment(connection, table, holder, f"{NOTE}{json.dumps(note)}", schema)
+
+
+def write_restored(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
+    """A table gets the comment that it had; a column a note that no model may know it yet, and
+    that the step which adds it takes it as it is. In the transaction that ends the restore."""
+    if isinstance(operation, RestoreColumn):
+        text = restored_comment(required=not operation.column.nullable)
+        _comment(connection, operation.table, operation.column.name, text, schema)
+    else:
+        clear_note(connection, operation, schema)
+
+
+def clear_note(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
+    """The comments that it had; in the transaction that ends its restore. What was made again has
+    them already, and no note."""
+    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
+    noted = sql.compose(
+        _NOTED,
+        table=sql.regclass(name, schema),
+        note=sql.literal(_opening(operation.artifact_id)),
+    )
+    for column, text in _rows(connection, noted):
+        comments = _read(text).get("comments", {})
+        _comment(connection, name, column, comments.get("column"), schema)
+        if "table" in comments:
+            _comment(connection, name, "", comments["table"], schema)
+
+
+def _comment(
+    connection: BaseDatabaseWrapper,
+    table: TableName,
+    column: str | None,
+    text: str | None,
+    schema: str,
+) -> None:
+    """Comments on the column; without one, on the table."""
+    spelled = sql.table(table, schema)
+    place = sql.clause("TABLE {table}", table=spelled)
+    if column:
+        named = sql.ident(column)
+        place = sql.clause("COLUMN {table}.{column}", table=spelled, column=named)
+    said = sql.literal(text or None)
+    _execute(connection, sql.compose("COMMENT ON {place} IS {said}", place=place, said=said))
+
+
+def without_demand(operation: Restoring) -> Restoring:
+    """The restore of a column that code may leave out which does not know it: NULL is allowed
+    unless a default or a sequence makes a value."""
+    if not isinstance(operation, RestoreColumn):
+        return operation
+    column = operation.column
+    if column.nullable or column.default is not None or column.identity or column.generated:
+        return operation
+    return dataclasses.replace(operation, column=dataclasses.replace(column, nullable=True))
+
+
+def _opening(artifact_id: str) -> str:
+    """How the note of an artifact begins, and no other."""
+    return f'{NOTE}{{"artifact": {json.dumps(artifact_id)},'
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text.removeprefix(NOTE)) if text.startswith(NOTE) else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+# --- what brings it back -------------------------------------------------------------------------
+
+
+def definition(
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, graph: SchemaGraph
+) -> Restoring:
+    """The operation that the drop wrote down, with tables that were renamed since by the names
+    that they have in `graph`. Raises `CannotRestore` where the note is gone."""
+    data = place.note.get("restore")
+    operation = from_data(data) if isinstance(data, dict) else None
+    if not isinstance(operation, RestoreColumn | RestoreTable):
+        raise CannotRestore(
+            artifact.id,
+            f"the comment on {place} that said how to bring it back is gone",
+            f"Its values are there: zanith_recover export {artifact.target} saves them.",
+        )
+    names = {
+        name: now
+        for name in operation.tables
+        if name not in graph and (now := _renamed(connection, place, name, graph))
+    }
+    own = operation.table if isinstance(operation, RestoreColumn) else None
+    if own and own not in graph and not artifact.archived and not place.aside:
+        names[own] = _named(place.table, graph)
+    renamed = _with_columns(connection, operation, place, names, graph)
+    renamed = _with_tables(renamed, names)
+    assert isinstance(renamed, RestoreColumn | RestoreTable)
+    if isinstance(renamed, RestoreColumn) and not artifact.archived:
+        return dataclasses.replace(renamed, lost=_lost_indexes(connection, renamed, place))
+    return renamed
+
+
+def _renamed(
+    connection: BaseDatabaseWrapper, place: Place, name: TableName, graph: SchemaGraph
+) -> TableName | None:
+    """The present name of a table that was called otherwise; a number of another database, from
+    which this one was loaded, says nothing."""
+    oid, database = place.note.get("tables", {}).get(str(name)), place.note.get("database")
+    if not isinstance(oid, int) or not isinstance(database, int):
+        return None
+    text = sql.compose(_RENAMED, oid=sql.literal(oid), database=sql.literal(database))
+    for schema, table in _rows(connection, text):
+        return _named(TableName(schema, table), graph)
+    return None
+
+
+def _with_columns(
+    connection: BaseDatabaseWrapper,
+    operation: Restoring,
+    place: Place,
+    names: Mapping[TableName, TableName],
+    graph: SchemaGraph,
+) -> Restoring:
+    """The same with columns that were renamed since by their present names in what depends on
+    them. `names` are those of renamed tables."""
+    for name in operation.tables:
+        live = graph.table(names.get(name, name))
+        known = place.note.get("columns", {}).get(str(name), {})
+        oid, database = place.note.get("tables", {}).get(str(name)), place.note.get("database")
+        if live is None or not isinstance(oid, int) or not isinstance(database, int):
+            continue
+        there = {column.name for column in live.columns}
+        found = dict(_columns(connection, oid, database))
+        # Of a rollback, the graph is what steps that are undone before will make of it.
+        exact = there == set(found.values())
+        moved = {
+            old: found[number]
+            for old, number in known.items()
+            if found.get(number, old) != old and (exact or old not in there)
+        }
+        for old, new in _one_by_one(moved):
+            operation = _with_column(operation, name, old, new)
+    return operation
+
+
+def _columns(connection: BaseDatabaseWrapper, oid: int, database: int) -> list[tuple[Any, ...]]:
+    """(number, name) of each column; of a table of another database none."""
+    text = sql.compose(_COLUMNS, oid=sql.literal(oid), database=sql.literal(database))
+    return _rows(connection, text)
+
+
+def _one_by_one(moved: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Renames by way of names that no column has: two columns may have swapped theirs."""
+    aside = {old: own_name("renamed", old) for old in moved}
+    return [*aside.items(), *((aside[old], new) for old, new in moved.items())]
+
+
+def _with_column(operation: Restoring, table: TableName, old: str, new: str) -> Restoring:
+    """The same with a column of `table` spelled `new` in what depends on it."""
+
+    def key(item: ForeignKey) -> ForeignKey:
+        if item.references != table:
+            return item
+        columns = tuple(new if name == old else name for name in item.referenced_columns)
+        return dataclasses.replace(item, referenced_columns=columns)
+
+    if isinstance(operation, RestoreTable):
+        keys = tuple(map(key, operation.table.foreign_keys))
+        return dataclasses.replace(
+            operation, table=dataclasses.replace(operation.table, foreign_keys=keys)
+        )
+    parts = operation.dependents
+    if operation.table == table:
+        parts = {
+            part: tuple(renamed_in(item, table.name, old, new) for item in items)
+            for part, items in parts.items()
+        }
+    parts["foreign_keys"] = tuple(map(key, parts["foreign_keys"]))
+    return dataclasses.replace(operation, **parts)
+
+
+def _named(table: TableName, graph: SchemaGraph) -> TableName:
+    """As the graph names it."""
+    return TableName("", table.name) if table.schema == graph.default_schema else table
+
+
+def _with_tables(value: Any, names: Mapping[TableName, TableName]) -> Any:
+    """The same value with other names of tables in it."""
+    if isinstance(value, TableName):
+        return names.get(value, value)
+    if isinstance(value, tuple):
+        return tuple(_with_tables(item, names) for item in value)
+    if names and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(
+            value, **{name: _with_tables(item, names) for name, item in fields.items()}
+        )
+    return value
+
+
+def _lost_indexes(
+    connection: BaseDatabaseWrapper, operation: RestoreColumn, place: Place
+) -> tuple[str, ...]:
+    """Indexes that did not come along when the table was archived and made again."""
+    there = {
+        name for (name,) in _rows(connection, sql.compose(_INDEXES, oid=sql.literal(place.oid)))
+    }
+    return tuple(
+        index.name
+        for index in operation.indexes
+        if not index.unique
+        and there.isdisjoint((index.name, dropped_name(operation.artifact_id, index.name)))
+    )
+
+
+def _rows(connection: BaseDatabaseWrapper, text: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return list(cursor.fetchall())
+
+
+def _execute(connection: BaseDatabaseWrapper, text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(text)

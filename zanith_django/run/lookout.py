@@ -1,0 +1,90 @@
+"""A second connection, which looks whom the working session waits for while that one is waiting.
+
+It is opened once a statement takes longer than a moment, and closed when the statement is over. A
+server that has no connection to spare refuses it: then nothing is looked at, and nothing fails.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.run.blockers import WAITED_FOR, Blocker, blockers, named
+
+EVERY = 1.0  # seconds between two looks
+AGAIN = 30.0  # seconds between two lines about the same sessions
+CONNECT_SECONDS = 3
+
+
+class Lookout:
+    """Looks from outside at the session of `connection`. `say` is given a line for people, from
+    another thread; `seen` are the sessions that were waited for last."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, say: Callable[[str], None]) -> None:
+        self.connection, self.say = connection, say
+        self.seen: tuple[Blocker, ...] = ()
+        self._refused = False
+        self._backend: tuple[Any, int] | None = None
+
+    @contextmanager
+    def watching(self, every: float = EVERY, *, silent: bool = False) -> Iterator[None]:
+        """While this lasts, looks every so many seconds whom the session waits for."""
+        self.seen = ()
+        if self._refused:
+            yield
+            return
+        over = threading.Event()
+        given = (over, every, silent, self._pid(), self._address())
+        thread = threading.Thread(target=self._watch, args=given, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(CONNECT_SECONDS)
+
+    def _pid(self) -> int:
+        """The backend behind the session: a pooler tells its clients of another one."""
+        raw = self.connection.connection
+        if self._backend is None or self._backend[0] is not raw:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                self._backend = raw, int(cursor.fetchone()[0])
+        return self._backend[1]
+
+    def _address(self) -> dict[str, Any]:
+        """A connection of its own, also where Django takes its connections from a pool."""
+        given = {"connect_timeout": CONNECT_SECONDS, **self.connection.get_connection_params()}
+        return given | {"autocommit": True, "application_name": "zanith lookout"}
+
+    def _watch(
+        self, over: threading.Event, every: float, silent: bool, pid: int, address: dict[str, Any]
+    ) -> None:
+        if over.wait(every):
+            return
+        try:
+            with psycopg.connect(**address) as side:
+                self._look_on(side, over, every, silent, pid)
+        except psycopg.Error:
+            self._refused = True
+
+    def _look_on(
+        self, side: Any, over: threading.Event, every: float, silent: bool, pid: int
+    ) -> None:
+        named_at, named_pids = 0.0, set[int]()
+        while not over.is_set():
+            found = blockers(side.execute(WAITED_FOR, [pid]).fetchall())
+            self.seen = found or self.seen
+            pids, now = {each.pid for each in found}, time.monotonic()
+            fresh = not pids <= named_pids or now - named_at >= AGAIN
+            if found and fresh and not silent and not over.is_set():
+                named_at, named_pids = now, pids
+                with suppress(Exception):  # a closed terminal stops the run itself, not this
+                    self.say(f"waiting for {named(found)}")
+            over.wait(every)

@@ -1,0 +1,199 @@
+"""Makes the steps of a migration of ours ready to run: their SQL, and what is known behind them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import InTheWay
+from zanith_django.ledger.ledger import Ledger, StepRow, turning
+from zanith_django.operations.base import Context, Operation, Statement, script
+from zanith_django.plan.collisions import collisions
+from zanith_django.plan.live_names import as_live
+from zanith_django.plan.planner import (
+    PlannedMigration,
+    PlannedStep,
+    empty_tables,
+    with_known_dependents,
+)
+from zanith_django.plan.table_facts import after
+from zanith_django.postgres.names import TableName
+from zanith_django.run.audit import count_kept, keep
+from zanith_django.run.executor import Executor, Finish, StepRun, Work
+from zanith_django.run.taken_names import stood_before
+from zanith_django.schema.values import replaced
+
+# Steps that go to the server together, at most, and the seconds that they may take.
+TOGETHER = 16
+BLINK = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """The steps of a migration that are left, and the rows of all. What an earlier attempt left of
+    those of the numbers `anew` was of another operation, and goes first."""
+
+    migration: PlannedMigration
+    steps: Sequence[PlannedStep]
+    rows: Mapping[int, StepRow]
+    anew: frozenset[int] = frozenset()
+
+    def row_of(self, place: int) -> StepRow:
+        return self.rows[self.steps[place].number]
+
+    def row_after(self, place: int) -> str | None:
+        """The row of the step after this place; None for the last."""
+        return self.row_of(place + 1).id if place + 1 < len(self.steps) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One step about to run, and what is known after it. A `quick` one is a single text that reads
+    no rows of a table in use."""
+
+    work: Work
+    after: Context
+    quick: bool
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many quick steps go to the server together: twice as many each time, at most `most`, as
+    long as they take no longer than a person sees; nobody is told of one before all are done."""
+
+    most: int
+    size: int = 1
+
+    def took(self, seconds: float) -> None:
+        if seconds > BLINK:
+            self.size = max(self.size // 2, 1)
+        elif seconds < BLINK / 2:
+            self.size = min(self.size * 2, self.most)
+
+
+class Readier:
+    """Makes steps ready, and remembers which tables were seen with rows."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        executor: Executor,
+        occupied: Iterable[TableName] = (),
+    ) -> None:
+        self.connection, self.ledger, self.executor = connection, ledger, executor
+        self.occupied = set(occupied)
+
+    def now(self, todo: Todo, place: int, context: Context) -> Ready:
+        """The step whose turn it is; which of its tables are empty is asked here."""
+        return self._ready(todo, place, self._looked(todo, place, context))
+
+    def ahead(self, todo: Todo, place: int, context: Context, most: int) -> list[Ready]:
+        """The step at this place, if nothing has to be asked for it, and where it is quick, those
+        behind it that are."""
+        found: list[Ready] = []
+        while len(found) < most and (not found or found[-1].quick):
+            ready = self._unasked(todo, place + len(found), context)
+            if ready is None or (found and not ready.quick):
+                break
+            found.append(ready)
+            context = ready.after
+        return found
+
+    def _unasked(self, todo: Todo, place: int, context: Context) -> Ready | None:
+        """What is wrong with a step is told when it is its turn."""
+        if place == len(todo.steps) or context.empty:
+            return None
+        step = todo.steps[place]
+        if step.collisions or self._unsure(step.operation, context):
+            return None
+        try:
+            return self._ready(todo, place, context)
+        except Exception:
+            return None
+
+    def _ready(self, todo: Todo, place: int, context: Context) -> Ready:
+        """What a step runs, and what is known after it."""
+        step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
+        operation = as_live(step.operation, context.graph)
+        if operation and any(collision.recheck for collision in step.collisions):
+            self._refuse_collisions(operation, context)
+        statements = operation.statements(context) if operation else ()
+        anew = step.number in todo.anew
+        if anew and operation:
+            statements = (*(operation.retreat(context) or ()), *statements)
+        resumed = row.attempt > 1 and not anew
+        run = StepRun(
+            row.id,
+            row.migration_id,
+            context.schema,
+            resumed=resumed,
+            keeps=resumed and bool(stood_before(self.ledger, row.migration_id, step.operation)),
+        )
+        finish = self._finish(operation, statements, row, context, then)
+        work = self.executor.ready(run, statements, finish)
+        if operation:  # what was seen under a name is not what has the name then
+            self.occupied.difference_update(*((m.old, m.new) for m in operation.moves))
+        return Ready(
+            work,
+            quick=bool(work.text) and not any(_takes_time(s, context) for s in statements),
+            after=after(context, operation, step.texts) if operation else context,
+        )
+
+    def _finish(
+        self,
+        operation: Operation | None,
+        statements: Sequence[Statement],
+        row: StepRow,
+        context: Context,
+        then: str | None,
+    ) -> Finish:
+        """`done`, and the next step's `running`; with what a drop leaves behind."""
+        artifact = operation.artifact(context) if operation else None
+        ran = script(statements)
+        text = turning(row.id, ran if ran != row.sql else None, then)
+        if artifact is None:
+            return Finish(text, durable=then is None)
+        kept = artifact
+        return Finish(
+            text,
+            call=lambda: keep(self.ledger, row.migration_id, kept, context.schema),
+            after=lambda: count_kept(self.ledger, kept),
+        )
+
+    def _refuse_collisions(self, operation: Operation, context: Context) -> None:
+        """What an earlier step of the plan might have taken away."""
+        graph = with_known_dependents(self.connection, context.graph, [operation])
+        found = collisions(operation, replaced(context, graph=graph))
+        if blocked := [collision for collision in found if collision.blocked]:
+            raise InTheWay(map(str, blocked))
+
+    # --- which tables are empty ----------------------------------------------------------------
+
+    def _looked(self, todo: Todo, place: int, context: Context) -> Context:
+        """Which tables are empty right now. One that was seen with rows is not looked at again:
+        to take it for one in use is never wrong."""
+        operation = todo.steps[place].operation
+        if todo.row_of(place).attempt > 1:
+            # What began on rows goes on in the same way, if they are gone too.
+            self.occupied.update(operation.tables)
+        unsure = self._unsure(operation, context)
+        if not unsure and not context.empty:
+            return context
+        empty = empty_tables(self.connection, context.schema, unsure)
+        self.occupied.update(name for name in unsure if name not in empty)
+        return dataclasses.replace(context, empty=empty)
+
+    def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
+        created = {move.new for move in operation.moves if move.old is None}
+        known = (self.occupied, created, context.fresh)
+        return [name for name in operation.tables if not any(name in these for these in known)]
+
+
+def _takes_time(statement: Statement, context: Context) -> bool:
+    """It works through the rows of a table that may have many."""
+    new = statement.tables and all(map(context.quiet, statement.tables))
+    return (statement.scans or statement.rewrites) and not new

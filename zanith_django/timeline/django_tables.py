@@ -1,0 +1,97 @@
+"""Which tables an operation of a Django migration creates, renames and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation as DjangoOperation
+
+from zanith_django.operations.moves import TableMove
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.ddl import table_of
+from zanith_django.timeline.django_steps import is_data_step
+from zanith_django.timeline.identities import Identities
+from zanith_django.timeline.states import Key, RecordingState, db_table_of, tables_of
+
+Part = tuple[Key, str]
+"""A model and "", or one of its many-to-many fields."""
+
+
+class DjangoTables:
+    """The tables of the models, as their state moves along Django's migrations."""
+
+    def __init__(self, schema: str, longest: int | None) -> None:
+        self.schema, self.longest = schema, longest
+        self.state = RecordingState()
+
+    def skip(self, migration: DjangoMigration) -> None:
+        for operation in migration.operations:
+            operation.state_forwards(migration.app_label, self.state)
+
+    def table(self, app_label: str, model: str) -> TableName | None:
+        """The table of a model at this point."""
+        known = self.state.models.get((app_label, model.lower()))
+        return table_of(db_table_of(known, self.longest), self.schema) if known else None
+
+    def take(self, app_label: str, operation: DjangoOperation) -> tuple[TableMove, ...]:
+        """What the operation does to tables; the state moves past it.
+
+        A `SeparateDatabaseAndState` does what its `database_operations` do. What a step of its
+        author does is unknown, whatever the operation says to the state.
+        """
+        if not isinstance(operation, SeparateDatabaseAndState):
+            return self._moved(app_label, operation, self.state)
+        state = self.state.clone()
+        moves: list[TableMove] = []
+        for inner in operation.database_operations:
+            if isinstance(inner, SeparateDatabaseAndState | RunSQL | RunPython):
+                continue
+            try:
+                moves += self._moved(app_label, inner, state)
+            except KeyError:  # of a model that state_operations made
+                break
+        operation.state_forwards(app_label, self.state)
+        return tuple(moves)
+
+    def _moved(
+        self, app_label: str, operation: DjangoOperation, state: RecordingState
+    ) -> tuple[TableMove, ...]:
+        before = dict(self._parts(app_label, state))
+        operation.state_forwards(app_label, state)
+        if is_data_step(operation):
+            return ()
+        after = dict(self._parts(app_label, state))
+        if before == after:
+            return ()
+        return tuple(_moves(app_label, operation, before, after))
+
+    def _parts(self, app_label: str, state: RecordingState) -> Iterator[tuple[Part, TableName]]:
+        for key, model in state.models.items():
+            if key[0] == app_label:
+                for field, name in tables_of(model, self.longest).items():
+                    yield (key, field), table_of(name, self.schema)
+
+
+def _moves(
+    app_label: str,
+    operation: DjangoOperation,
+    before: dict[Part, TableName],
+    after: dict[Part, TableName],
+) -> Iterator[TableMove]:
+    """By identity: what ends first, then renames, then what is new."""
+    identities = Identities()
+    identities.follow(app_label, operation)
+    found = [(before.get(_origin(identities, part)), name) for part, name in after.items()]
+    kept = {old for old, _ in found}
+    yield from (TableMove(old=name) for name in before.values() if name not in kept)
+    yield from (TableMove(old, name) for old, name in found if old and old != name)
+    yield from (TableMove(new=name) for old, name in found if old is None)
+
+
+def _origin(identities: Identities, part: Part) -> Part:
+    """The same model or field before the operation; of a new one, what no state has."""
+    key, field = part
+    name = identities.field(key, field) if field else ""
+    return identities.model(key) or ("", ""), "?" if name is None else name

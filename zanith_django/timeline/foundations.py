@@ -1,0 +1,112 @@
+"""What tables stand on: extensions, collations, types and functions, which migrations make and no
+model declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.contrib.postgres.operations import (
+    CollationOperation,
+    CreateCollation,
+    CreateExtension,
+    RemoveCollation,
+)
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation as DjangoOperation
+
+from zanith_django import operations as ops
+from zanith_django.files.migration import LoadedMigration
+from zanith_django.operations import Operation
+from zanith_django.postgres import sql
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.raw_sql import makes_foundation, statements
+from zanith_django.schema.graph import Collation, Extension
+from zanith_django.schema.scratch import PASSED_OVER
+from zanith_django.timeline.timeline import django_order
+
+
+def foundations(operation: DjangoOperation) -> tuple[Operation, ...]:
+    """The operation in ours, where it makes or removes an extension or a collation."""
+    if isinstance(operation, CreateExtension):
+        return (ops.CreateExtension(extension=Extension(operation.name)),)
+    if isinstance(operation, CreateCollation):
+        return (ops.CreateCollation(collation=_collation(operation)),)
+    if isinstance(operation, RemoveCollation):
+        return (ops.DropCollation(collation=_collation(operation)),)
+    return ()
+
+
+def _collation(operation: CollationOperation) -> Collation:
+    name = TableName("", operation.name)
+    return Collation(name, operation.provider, operation.locale, operation.deterministic)
+
+
+def prelude_of(operations: Iterable[DjangoOperation]) -> list[str]:
+    """SQL that makes in a scratch what these operations make, where it is not there already."""
+    return _where_missing(found for operation in operations for found in foundations(operation))
+
+
+def _where_missing(operations: Iterable[Operation]) -> list[str]:
+    texts = []
+    for operation in operations:
+        if isinstance(operation, ops.CreateExtension | ops.CreateSchema):
+            texts.append(operation.statements(ops.Context())[0].sql)
+        elif isinstance(operation, ops.CreateCollation):
+            texts.append(_collation_where_missing(operation.collation))
+    return texts
+
+
+def _collation_where_missing(collation: Collation) -> str:
+    return sql.compose(
+        "CREATE COLLATION IF NOT EXISTS {name} (provider = {provider}, locale = {locale}, "
+        "deterministic = {deterministic})",
+        name=sql.ident(collation.name.name),
+        provider=sql.ident(collation.provider),
+        locale=sql.literal(collation.locale),
+        deterministic=sql.literal(collation.deterministic),
+    )
+
+
+def raw_prelude_of(texts: Iterable[str]) -> list[str]:
+    """The same of SQL that an author wrote: statements that make something and touch no table. What
+    exists already stays; any other error is left to the table that needs the object, which reports
+    it if it cannot be made."""
+    found = (each for text in texts for each in statements(text) if makes_foundation(each))
+    return [_attempted(statement) for statement in dict.fromkeys(found)]
+
+
+def _attempted(statement: str) -> str:
+    body = sql.compose(
+        "BEGIN EXECUTE {statement}; EXCEPTION "
+        "WHEN duplicate_object OR duplicate_function OR duplicate_schema OR duplicate_table "
+        "THEN NULL; "
+        "WHEN OTHERS THEN RAISE WARNING USING ERRCODE = {state}, MESSAGE = SQLERRM, "
+        "DETAIL = {statement}; END",
+        statement=sql.literal(statement),
+        state=sql.literal(PASSED_OVER),
+    )
+    return sql.compose("DO {body}", body=sql.literal(body))
+
+
+def raw_sql_of(operations: Iterable[DjangoOperation]) -> Iterator[str]:
+    """The SQL of each RunSQL that takes no parameters."""
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from raw_sql_of(operation.database_operations)
+        elif isinstance(operation, RunSQL):
+            given = [operation.sql] if isinstance(operation.sql, str) else operation.sql
+            parts = (part if isinstance(part, list | tuple) else (part, None) for part in given)
+            yield from (text for text, parameters in parts if not parameters)
+
+
+def preludes_of_migrations(files: Iterable[LoadedMigration]) -> tuple[list[str], list[str]]:
+    """What every migration on disk makes, and what our own `files` make: of operations, and of SQL
+    that an author wrote. Pending ones are about to make theirs."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    migrations = [loader.graph.nodes[key] for key in django_order(loader)]
+    operations = [operation for migration in migrations for operation in migration.operations]
+    steps = [operation for file in files for operation in file.operations]
+    texts = (step.sql for step in steps if isinstance(step, ops.RawSql))
+    made = dict.fromkeys((*prelude_of(operations), *_where_missing(steps)))
+    return list(made), raw_prelude_of((*raw_sql_of(operations), *texts))

@@ -1,0 +1,387 @@
+"""Django's migrations and zanith's on one line, in the order in which they run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import heapq
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import NodeNotFoundError
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.utils import Error as DatabaseFailure
+
+from zanith_django.exceptions import BrokenFile, PartlyApplied, SeveralEnds, UnknownMigration
+from zanith_django.files.migration import DJANGO_PREFIX, LoadedMigration
+
+Key = tuple[str, str]
+
+PENDING, APPLIED, ADOPTED = "pending", "applied", "adopted"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing on the timeline: a zanith migration, or a Django migration nobody covers.
+
+    `state` is "pending", "applied", or "adopted": Django has applied what the file covers by the
+    time of its turn, so its derived steps have nothing to do. `taken_back` tells of a pending one
+    that the ledger has as applied: `migrate` went back since. `late` marks a pending file that is
+    older than the newest applied one.
+    """
+
+    id: str
+    covers: tuple[Key, ...] = ()
+    migration: LoadedMigration | None = None
+    state: str = PENDING
+    taken_back: bool = False
+    late: bool = False
+
+    @property
+    def source(self) -> str:
+        return "zanith" if self.migration else "django"
+
+    @property
+    def app_label(self) -> str:
+        return self.migration.app_label if self.migration else self.covers[0][0]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Everything to run and everything that ran, in order."""
+
+    entries: tuple[Entry, ...]
+    loader: MigrationLoader
+
+    @property
+    def pending(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.state != APPLIED)
+
+    def find(self, name: str) -> Entry:
+        """The entry of that id, of that Django migration, or of that unique beginning."""
+        for entry in self.entries:
+            if name == entry.id or name in map(dotted, entry.covers):
+                return entry
+        begun = [entry for entry in self.entries if entry.id.startswith(name)]
+        if len(begun) != 1:
+            raise UnknownMigration(name, [entry.id for entry in self.entries])
+        return begun[0]
+
+    def django(self, key: Key) -> DjangoMigration:
+        """Also one that a squash stands for, as long as its file is there."""
+        if key not in self.loader.disk_migrations:
+            raise UnknownMigration(dotted(key))
+        return self.loader.disk_migrations[key]
+
+    def on_disk(self, keys: Iterable[Key]) -> list[DjangoMigration]:
+        """Those that still have a file: a squash may have taken the place of some."""
+        disk = self.loader.disk_migrations
+        return [disk[key] for key in keys if key in disk]
+
+    def is_applied(self, key: Key) -> bool:
+        """As Django's record has it."""
+        return _is_applied(key, self.loader)
+
+    def behind(self, key: Key) -> DjangoMigration | None:
+        """What is at work for this migration: itself, or the squash that took its file's place."""
+        disk = self.loader.disk_migrations
+        if key in disk:
+            return disk[key]
+        (place,) = self.resolved([key])
+        return disk.get(place)
+
+    def before(self, key: Key) -> list[Key]:
+        """The migrations that stand before this one; within a squash those that it replaces."""
+        order = django_order(self.loader)
+        (place,) = self.resolved([key])
+        inside = self.replaced(place) if place != key else [key]
+        return order[: order.index(place)] + inside[: inside.index(key)]
+
+    def ordered(self, applied: Iterable[str]) -> list[str]:
+        """These ids, given by the time when they were applied, with each after what it depends on:
+        times are out of order where the clock was set back."""
+        names = list(applied)
+        places = {name: place for place, name in enumerate(names)}
+        waiting = {name: self._dependencies(name) & places.keys() for name in names}
+        dependents: dict[str, list[str]] = {}
+        for name, needed in waiting.items():
+            for other in needed:
+                dependents.setdefault(other, []).append(name)
+        free = [place for place, name in enumerate(names) if not waiting[name]]
+        found = []
+        while free:
+            name = names[heapq.heappop(free)]
+            found.append(name)
+            for other in dependents.get(name, ()):
+                waiting[other].discard(name)
+                if not waiting[other]:
+                    heapq.heappush(free, places[other])
+        return [*found, *(name for name in names if waiting[name])]
+
+    def _dependencies(self, name: str) -> set[str]:
+        """Ids that this one depends on directly; of an id without a file none."""
+        entry = self._by_id.get(name)
+        if entry is None:
+            return set()
+        nodes = self.loader.graph.node_map
+        keys = self.resolved(entry.covers)
+        needed = {(each[0], each[1]) for key in keys if key in nodes for each in nodes[key].parents}
+        needed |= {key_of(each) for each in entry.migration.requires} if entry.migration else set()
+        ids = {self._by_key[key] for key in needed if key in self._by_key}
+        ids |= set(entry.migration.requires) if entry.migration else set()
+        return ids - {name}
+
+    @functools.cached_property
+    def _by_id(self) -> dict[str, Entry]:
+        return {entry.id: entry for entry in self.entries}
+
+    @functools.cached_property
+    def _by_key(self) -> dict[Key, str]:
+        """{Django migration: id of the entry that does its work}."""
+        found = ((key, entry.id) for entry in self.entries for key in entry.covers)
+        return {place: name for key, name in found for place in (key, *self.resolved([key]))}
+
+    def replaced(self, key: Key) -> list[Key]:
+        """What a squash replaces, in order; nothing for what is none."""
+        return _replaced(self.loader, key) if key in self.loader.replacements else []
+
+    def resolved(self, keys: Iterable[Key]) -> list[Key]:
+        """These migrations, or the squashes that stand for them."""
+        squashes = _replacements(self.loader)
+        return [squashes.get(key, key) for key in keys]
+
+
+def dotted(key: Key) -> str:
+    """("auth", "0001_initial") → "auth.0001_initial"."""
+    return f"{key[0]}.{key[1]}"
+
+
+def key_of(name: str) -> Key:
+    label, _, migration = name.partition(".")
+    return label, migration
+
+
+def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
+    """Django's migrations; `connection` None reads files only.
+
+    Raises `BrokenFile`, and `SeveralEnds` where two branches of an app were not merged.
+    """
+    try:
+        # Standard output belongs to the answer of the command.
+        with contextlib.redirect_stdout(sys.stderr):
+            loader = MigrationLoader(connection, ignore_no_migrations=True)
+    except NodeNotFoundError as error:
+        raise BrokenFile(f"{error.origin or error.node}", error, hint=_OF_DJANGO) from error
+    except (DatabaseFailure, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise _broken(error) from error
+    for label, names in sorted(loader.detect_conflicts().items()):
+        raise SeveralEnds(label, names)
+    return loader
+
+
+_OF_DJANGO = "Fix it: migrate and showmigrations stop there as well."
+
+
+def _broken(error: BaseException) -> BrokenFile:
+    """What is wrong in a file of Django's, with its line; what is wrong between files has none."""
+    if isinstance(error, SyntaxError):
+        return BrokenFile(error.filename, error.msg, error.lineno, _OF_DJANGO)
+    frames = traceback.extract_tb(error.__traceback__)
+    imported = [frame.filename for frame in frames if frame.name == "<module>"]
+    why = f"{type(error).__name__}: {error}"
+    if not imported:
+        return BrokenFile("of Django", why, hint=_OF_DJANGO)
+    lines = [frame.lineno for frame in frames if frame.filename == imported[-1]]
+    return BrokenFile(imported[-1], why, lines[-1], _OF_DJANGO)
+
+
+def build(
+    loader: MigrationLoader, files: Sequence[LoadedMigration], applied: Iterable[str] = ()
+) -> Timeline:
+    """The timeline of these files; `applied` are the ids that the ledger records.
+
+    Raises `BrokenFile` where a file covers or requires what does not exist or cannot stand in one
+    place, and `PartlyApplied`.
+    """
+    recorded = set(applied)
+    order = django_order(loader)
+    places = {key: place for place, key in enumerate(order)}
+    resolve = _replacements(loader)
+    parted = _partly_covered(files, resolve, loader)
+    by_key: dict[Key, list[LoadedMigration]] = {}
+    loose: list[LoadedMigration] = []
+    for file in files:
+        keys = _resolved(file, resolve, places)
+        _check_contiguous(file, keys, order, places)
+        if keys:
+            by_key.setdefault(max(keys, key=places.__getitem__), []).append(file)
+        else:
+            loose.append(file)
+    covered = {key for file in files for key in _resolved(file, resolve, places)} - parted
+    _check_covered_once(by_key)
+    entries: list[Entry] = []
+    for key in order:
+        if key not in covered:
+            entries.append(_django_entry(key, loader, recorded))
+        found = [_entry(file, loader, recorded) for file in by_key.get(key, ())]
+        if key in parted and entries[-1].state == PENDING:
+            found = [dataclasses.replace(entry, state=ADOPTED) for entry in found]
+        entries += found
+    while loose:
+        known = _places(entries)
+        ready = (file for file in loose if known.keys() >= set(file.requires))
+        file = next(ready, loose[0])
+        _place(entries, _entry(file, loader, recorded), file)
+        loose.remove(file)
+    _check_order(entries)
+    return Timeline(tuple(_mark_late(entries)), loader)
+
+
+def django_order(loader: MigrationLoader) -> list[Key]:
+    """Every Django migration in the order of Django's own plan for an empty database."""
+    order: dict[Key, None] = {}
+    for leaf in sorted(loader.graph.leaf_nodes()):
+        for key in loader.graph.forwards_plan(leaf):
+            order.setdefault((key[0], key[1]))
+    return list(order)
+
+
+def _replacements(loader: MigrationLoader) -> Mapping[Key, Key]:
+    """{replaced migration: the squash that stands for it}, where the graph holds the squash; of
+    squashes of squashes the outermost."""
+    nodes = loader.graph.nodes
+    found = ((each, key) for key in loader.replacements for each in _replaced(loader, key))
+    return {replaced: key for replaced, key in found if key in nodes and replaced not in nodes}
+
+
+def _replaced(loader: MigrationLoader, squash: Key) -> list[Key]:
+    """What a squash replaces, with what was squashed into that, in order."""
+    keys: list[Key] = []
+    for label, name in loader.replacements[squash].replaces:
+        inner = (label, name)
+        keys += [*(_replaced(loader, inner) if inner in loader.replacements else ()), inner]
+    return keys
+
+
+def _partly_covered(
+    files: Sequence[LoadedMigration], resolve: Mapping[Key, Key], loader: MigrationLoader
+) -> frozenset[Key]:
+    """Squashes of which some parts have files and others none: Django runs them as a whole, and
+    that does the work of the files."""
+    named = {key_of(name) for file in files for name in file.covers}
+    reached = {resolve[key] for key in named & resolve.keys()} - named
+    bare = resolve.keys() - named - loader.replacements.keys()
+    return frozenset(resolve[key] for key in bare) & reached
+
+
+def _resolved(
+    file: LoadedMigration, resolve: Mapping[Key, Key], places: Mapping[Key, int]
+) -> list[Key]:
+    keys = dict.fromkeys(resolve.get(key_of(name), key_of(name)) for name in file.covers)
+    for key in keys:
+        if key not in places:
+            raise BrokenFile(file.path, f"covers {dotted(key)}, which does not exist")
+    return list(keys)
+
+
+def _check_contiguous(
+    file: LoadedMigration, keys: Sequence[Key], order: Sequence[Key], places: Mapping[Key, int]
+) -> None:
+    if len(keys) < 2:
+        return
+    numbers = sorted(places[key] for key in keys)
+    between = [key for key in order[numbers[0] : numbers[-1] + 1] if key not in keys]
+    if between:
+        names = ", ".join(map(dotted, between))
+        raise BrokenFile(file.path, f"covers migrations between which others lie: {names}")
+
+
+def _check_covered_once(by_key: Mapping[Key, Sequence[LoadedMigration]]) -> None:
+    """Several files may stand at one squash, each for a part that it replaced."""
+    for files in by_key.values():
+        seen: dict[str, LoadedMigration] = {}
+        for file in files:
+            for name in file.covers:
+                if name in seen:
+                    raise BrokenFile(file.path, f"covers {name}, as {seen[name].path} does")
+                seen[name] = file
+
+
+def _entry(file: LoadedMigration, loader: MigrationLoader, recorded: set[str]) -> Entry:
+    keys = tuple(key_of(name) for name in file.covers)
+    applied = [key for key in keys if _is_applied(key, loader)]
+    if file.id in recorded and len(applied) == len(keys):
+        return Entry(file.id, keys, file, APPLIED)
+    if applied and len(applied) < len(keys):
+        missing = [key for key in keys if key not in applied]
+        raise PartlyApplied(file.id, map(dotted, applied), map(dotted, missing))
+    state = ADOPTED if applied else PENDING
+    return Entry(file.id, keys, file, state, taken_back=file.id in recorded)
+
+
+def _django_entry(key: Key, loader: MigrationLoader, recorded: set[str]) -> Entry:
+    name = DJANGO_PREFIX + dotted(key)
+    if key in loader.applied_migrations:
+        return Entry(name, (key,), state=APPLIED)
+    return Entry(name, (key,), taken_back=name in recorded)
+
+
+def _is_applied(key: Key, loader: MigrationLoader) -> bool:
+    """Applied itself, or by way of the squash that replaced it."""
+    if key in loader.applied_migrations:
+        return True
+    return any(
+        name in loader.applied_migrations and key in _replaced(loader, name)
+        for name in loader.replacements
+    )
+
+
+def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
+    """A file that covers nothing stands right after what it requires, or last in its app; in any
+    case before what requires it."""
+    known = _places(entries)
+    needed = []
+    for name in file.requires:
+        if name not in known:
+            raise BrokenFile(file.path, f"requires {name}, which does not exist")
+        needed.append(known[name])
+    older = [n for n, e in enumerate(entries) if e.migration and e.app_label == file.app_label]
+    older = [n for n in older if entries[n].id < file.id]
+    place = max([*needed, *older], default=len(entries) - 1) + 1
+    asking = (n for n, e in enumerate(entries) if e.migration and file.id in e.migration.requires)
+    entries.insert(min(place, next(asking, place)), entry)
+
+
+def _check_order(entries: Sequence[Entry]) -> None:
+    """Every file that is to run stands behind all that it requires."""
+    known = _places(entries)
+    for number, entry in enumerate(entries):
+        file = entry.migration if entry.state != APPLIED else None
+        for name in file.requires if file else ():
+            if file and known.get(name, number) >= number:
+                why = "stands behind it" if name in known else "does not exist"
+                raise BrokenFile(file.path, f"requires {name}, which {why}")
+
+
+def _places(entries: Iterable[Entry]) -> dict[str, int]:
+    """{id, or name of what it covers: place}."""
+    return {name: n for n, e in enumerate(entries) for name in (e.id, *map(dotted, e.covers))}
+
+
+def _mark_late(entries: Iterable[Entry]) -> list[Entry]:
+    listed = list(entries)
+    applied = [e.id for e in listed if e.migration and e.state == APPLIED]
+    newest = max(applied, default="")
+    return [
+        dataclasses.replace(e, late=True)
+        if e.migration and e.state == PENDING and e.id < newest
+        else e
+        for e in listed
+    ]

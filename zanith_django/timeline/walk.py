@@ -1,0 +1,458 @@
+"""Walks one Django migration in two states and says it in operations of ours.
+
+The model state is what Python knows, the database state what the tables are: an ordinary
+operation moves both, `state_operations` only the first, `database_operations` only the second.
+The walk is cut at every step that works on data: difference up to it, the step, difference after.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid,
+    ValidateConstraint,
+)
+from django.core.exceptions import FieldDoesNotExist
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import (
+    AddField,
+    AlterField,
+    AlterModelOptions,
+    AlterModelTable,
+    AlterOrderWithRespectTo,
+    CreateModel,
+    DeleteModel,
+    RemoveField,
+    RenameField,
+    RenameModel,
+    SeparateDatabaseAndState,
+)
+from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.models import Model
+
+from zanith_django import operations as ops
+from zanith_django.diff.differ import Fill, Hints, diff
+from zanith_django.exceptions import CannotAlter, CannotDrop
+from zanith_django.operations import Operation
+from zanith_django.operations.data import WHOLE
+from zanith_django.operations.online.rewrites import rewrite_needed
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.ddl import table_name
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.models import Declared
+from zanith_django.timeline.defaults import Filling, fill_of
+from zanith_django.timeline.django_steps import (
+    can_go_back,
+    does_nothing,
+    has_own_apply,
+    is_data_step,
+    reaching_database,
+    title,
+)
+from zanith_django.timeline.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
+from zanith_django.timeline.identities import Carried, Identities, own_fields
+from zanith_django.timeline.project import read_models
+from zanith_django.timeline.states import (
+    Key,
+    RecordingState,
+    db_table_of,
+    has_own_table,
+    render,
+    storage_of,
+    with_referrers,
+)
+from zanith_django.timeline.timeline import dotted
+
+
+class Walk:
+    """The two states as they move along Django's migrations."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, drop: str) -> None:
+        self.connection, self.drop = connection, drop
+        self.models = RecordingState()
+        self.tables = RecordingState()
+        self.prelude: dict[str, None] = {}
+        self.raw: list[str] = []
+        self.not_valid: set[tuple[TableName, str]] = set()
+        self._names: list[tuple[str, bool]] = []
+
+    def skip(self, migration: DjangoMigration) -> None:
+        """Move past a migration that needs no operations of ours."""
+        for operation in migration.operations:
+            self._learn(operation)
+            self._move(operation, migration.app_label)
+        self.models.take_touched()
+        self.tables.take_touched()
+
+    def operations(self, migration: DjangoMigration) -> list[Operation]:
+        """What this migration does to the database, in operations of ours. Of one that applies
+        itself nobody else knows; its author says that the tables are then what the models say."""
+        if has_own_apply(migration):
+            self.skip(migration)
+            return [_itself(migration)]
+        work = _Work(self, migration)
+        for position, operation in enumerate(migration.operations, 1):
+            self._learn(operation)
+            if self._cuts(operation, migration.app_label):
+                work.cut()
+                work.made += self._step(migration, operation, position)
+                self._move(operation, migration.app_label)
+                work.begin()
+            else:
+                self._move(operation, migration.app_label, work)
+        work.cut()
+        _refuse_keeping_twice(migration, work.made)
+        return work.made
+
+    def take_names(self) -> list[tuple[str, bool]]:
+        """(`db_table`, whether it comes or goes) of tables since this was last asked."""
+        names, self._names = self._names, []
+        return names
+
+    def declared(self, keys: Sequence[Key]) -> Declared:
+        """What these models ask for at this point, as tables."""
+        return self._read(self.tables, keys).declared
+
+    # --- moving the states ---------------------------------------------------------------------
+
+    def _move(self, operation: DjangoOperation, app_label: str, work: _Work | None = None) -> None:
+        if not isinstance(operation, SeparateDatabaseAndState):
+            self._move_tables(operation, app_label, work)
+            operation.state_forwards(app_label, self.models)
+            return
+        opaque = is_data_step(operation)
+        for inner in operation.state_operations:
+            if self._changes_hands(inner, app_label):
+                inner.state_forwards(app_label, self.tables)
+            inner.state_forwards(app_label, self.models)
+        if opaque:  # its author says that the tables are now what the models say
+            self._sync(self.models.take_touched())
+            return
+        for inner in operation.database_operations:
+            self._move_tables(inner, app_label, work)
+
+    def _move_tables(self, operation: DjangoOperation, app_label: str, work: _Work | None) -> None:
+        if isinstance(operation, CreateModel):
+            self._leave((app_label, operation.name_lower), work)
+        if isinstance(operation, AlterField) and work:
+            self._refuse_other_storage(operation, work.migration)
+        try:
+            self._forward(operation, app_label)
+        except (KeyError, FieldDoesNotExist):
+            # The model was made or changed by state_operations alone: from here on the table is
+            # what the models say.
+            with _between(work):
+                self._sync(key for key in self.models.models if key[0] == app_label)
+            self._forward(operation, app_label)
+        if work:
+            work.segment.note(app_label, operation)
+
+    def _refuse_other_storage(self, operation: AlterField, migration: DjangoMigration) -> None:
+        """Django's schema editor raises `ValueError` for it; the difference would drop a table."""
+        model = self.tables.models.get((migration.app_label, operation.model_name_lower))
+        old = model.fields.get(operation.name) if model else None
+        if old is not None and storage_of(old) is not storage_of(operation.field):
+            label = f"{migration.app_label}.{operation.model_name}.{operation.name}"
+            raise CannotAlter(label, dotted((migration.app_label, migration.name)))
+
+    def _forward(self, operation: DjangoOperation, app_label: str) -> None:
+        """Move the tables past an operation that reaches them."""
+        naming = isinstance(operation, CreateModel | DeleteModel | RenameModel | AlterModelTable)
+        before = self._named_in(app_label) if naming else set()
+        operation.state_forwards(app_label, self.tables)
+        after = self._named_in(app_label) if naming else set()
+        self._names += [(name, False) for name in sorted(before - after)]
+        self._names += [(name, True) for name in sorted(after - before)]
+
+    def _named_in(self, app_label: str) -> set[str]:
+        """`db_table` of the models of an app."""
+        longest = self.connection.ops.max_name_length()
+        models = (model for key, model in self.tables.models.items() if key[0] == app_label)
+        return {db_table_of(model, longest) for model in models if has_own_table(model)}
+
+    def _leave(self, key: Key, work: _Work | None) -> None:
+        """A model that only state_operations deleted: its table stays, and is nobody's."""
+        if key in self.tables.models:
+            with _between(work):
+                self.tables.remove_model(*key)
+
+    def _sync(self, keys: Iterable[Key]) -> None:
+        """These tables are what the models say."""
+        for key in list(keys):
+            known = self.models.models.get(key)
+            if known is not None:
+                self.tables.models[key] = known.clone()
+            else:
+                self.tables.models.pop(key, None)
+        for key in [key for key in self.tables.models if key not in self.models.models]:
+            del self.tables.models[key]
+        self.tables._relations = None
+        self.tables.take_touched()
+
+    def _learn(self, operation: DjangoOperation) -> None:
+        """What later tables stand on is made in their scratch too."""
+        self.prelude |= dict.fromkeys(prelude_of([operation]))
+        self.raw += raw_sql_of([operation])
+
+    def _with_raw(self) -> Iterator[list[str]]:
+        yield [*self.prelude, *raw_prelude_of(self.raw)]
+
+    # --- steps that are no difference of tables ------------------------------------------------
+
+    def _cuts(self, operation: DjangoOperation, app_label: str) -> bool:
+        """It is no difference of tables: it works on data, or on what tables stand on."""
+        if foundations(operation):
+            return True
+        if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
+            return True
+        if self._changes_hands(operation, app_label):
+            return True
+        return is_data_step(operation)
+
+    def _changes_hands(self, operation: DjangoOperation, app_label: str) -> bool:
+        """It says who looks after a table, Django or somebody else: the table stays as it is."""
+        if isinstance(operation, SeparateDatabaseAndState):
+            inner = operation.state_operations
+            return any(self._changes_hands(each, app_label) for each in inner)
+        if not isinstance(operation, AlterModelOptions):
+            return False
+        known = self.tables.models.get((app_label, operation.name_lower))
+        now = known.options.get("managed", True) if known else True
+        return bool(operation.options.get("managed", True) != now)
+
+    def _step(
+        self, migration: DjangoMigration, operation: DjangoOperation, position: int
+    ) -> list[Operation]:
+        """Operations of ours for one that cuts the walk."""
+        made = foundations(operation)
+        if made:
+            return list(made)
+        if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
+            return self._validity(migration, operation)
+        if all(_is_noop(item) for item in reaching_database(operation)):
+            return []
+        return [
+            ops.RunPython(
+                migration=dotted((migration.app_label, migration.name)),
+                position=position,
+                description=title(operation),
+                reversible=operation.reversible,
+                atomic=migration.atomic or bool(operation.atomic),
+            )
+        ]
+
+    def _validity(
+        self,
+        migration: DjangoMigration,
+        operation: AddConstraintNotValid | ValidateConstraint,
+    ) -> list[Operation]:
+        """A check that is added without looking at the rows, or looked at later."""
+        key = (migration.app_label, operation.model_name.lower())
+        table = table_name(render(self.tables, [key])[0], self._default_schema())
+        label = f"{key[0]}.{self.tables.models[key].name}"
+        if isinstance(operation, ValidateConstraint):
+            self.not_valid.discard((table, operation.name))
+            return [ops.ValidateConstraint(table=table, name=operation.name, model=label)]
+        after = self.tables.clone()
+        operation.state_forwards(migration.app_label, after)
+        wanted = self._read(after, [key]).graph.table(table)
+        name = operation.constraint.name
+        self.not_valid.add((table, name))
+        checks = wanted.checks if wanted else ()
+        return [
+            ops.AddCheck(table=table, check=dataclasses.replace(c, valid=False), model=label)
+            for c in checks
+            if c.name == name
+        ]
+
+    def _default_schema(self) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT current_schema()")
+            return str(cursor.fetchone()[0])
+
+    # --- differences ---------------------------------------------------------------------------
+
+    def _difference(self, segment: _Segment) -> list[Operation]:
+        touched = self.tables.take_touched()
+        if not touched:
+            return []
+        keys = sorted(with_referrers(segment.before, self.tables, touched))
+        before, after = self._read(segment.before, keys), self._read(self.tables, keys)
+        hints = segment.hints(self.connection, before, after)
+        return list(diff(before.graph, after.graph, hints, drop=self.drop))
+
+    def _read(self, state: RecordingState, keys: Sequence[Key]) -> _Rendered:
+        models = render(state, keys)
+        declared = read_models(
+            self.connection, models, prelude=list(self.prelude), more=self._with_raw()
+        )
+        graph = declared.graph
+        for table, name in self.not_valid:
+            graph = graph.changed(table, partial(_unvalidated, name=name))
+        return _Rendered(graph, declared, {_key(model): model for model in models})
+
+
+class _Work:
+    """Operations found so far, and the segment since the last cut."""
+
+    def __init__(self, walk: Walk, migration: DjangoMigration) -> None:
+        self._walk, self.migration = walk, migration
+        self.made: list[Operation] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self._walk.tables.take_touched()
+        self.segment = _Segment(self._walk.tables.clone(), self.migration)
+
+    def cut(self) -> None:
+        self.made += self._walk._difference(self.segment)
+
+
+@contextmanager
+def _between(work: _Work | None) -> Iterator[None]:
+    """Changes what is known of the tables without an operation for it."""
+    if work:
+        work.cut()
+    yield
+    if work:
+        work.begin()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """Models of one state, rendered, and the graph that they ask for."""
+
+    graph: SchemaGraph
+    declared: Declared
+    models: dict[Key, type[Model]]
+
+
+@dataclass(slots=True)
+class _Segment:
+    """Operations between two cuts, and what only they know: which thing is which of before, and
+    which value existing rows get."""
+
+    before: RecordingState
+    migration: DjangoMigration
+    identities: Identities = field(default_factory=Identities)
+    values: dict[tuple[Key, str], list[Filling]] = field(default_factory=dict)
+
+    def note(self, app_label: str, operation: DjangoOperation) -> None:
+        self.identities.follow(app_label, operation)
+        if isinstance(operation, RenameModel):
+            self._rename_model(
+                (app_label, operation.old_name_lower), (app_label, operation.new_name_lower)
+            )
+        elif isinstance(operation, RenameField):
+            key = (app_label, operation.model_name_lower)
+            old, new = operation.old_name.lower(), operation.new_name.lower()
+            if (key, old) in self.values:
+                self.values[key, new] = self.values.pop((key, old))
+        elif isinstance(operation, RemoveField):
+            key = (app_label, operation.model_name_lower)
+            self.values.pop((key, operation.name.lower()), None)
+        elif isinstance(operation, AddField):
+            key = (app_label, operation.model_name_lower)
+            self.values[key, operation.name.lower()] = [operation]
+        elif isinstance(operation, AlterField):
+            key = (app_label, operation.model_name_lower)
+            self.values.setdefault((key, operation.name.lower()), []).append(operation)
+        elif isinstance(operation, AlterOrderWithRespectTo):
+            self.values[(app_label, operation.name_lower), "_order"] = [operation]
+        elif isinstance(operation, DeleteModel):
+            self._take_values((app_label, operation.name_lower))
+
+    def _rename_model(self, old: Key, new: Key) -> None:
+        self.values |= {(new, name): given for name, given in self._take_values(old).items()}
+
+    def _take_values(self, key: Key) -> dict[str, list[Filling]]:
+        names = [name for known, name in self.values if known == key]
+        return {name: self.values.pop((key, name)) for name in names}
+
+    def hints(self, connection: BaseDatabaseWrapper, before: _Rendered, after: _Rendered) -> Hints:
+        carried = Carried.between(self.identities, before.models, after.models, before.graph)
+        return Hints(
+            tables=carried.renamed_tables(),
+            columns=carried.renamed_columns(),
+            ended_tables=carried.ended_tables(),
+            ended_columns=carried.ended_columns(),
+            fills=dict(self._fills(connection, after, after.graph.default_schema)),
+            labels={**before.declared.labels, **after.declared.labels},
+        )
+
+    def _fills(
+        self, connection: BaseDatabaseWrapper, after: _Rendered, schema: str
+    ) -> Iterator[tuple[tuple[TableName, str], Fill]]:
+        for (key, name), operations in self.values.items():
+            model = after.models.get(key)
+            bound = _field(model, name) if model else None
+            if model is None or bound is None or not bound.column or bound.many_to_many:
+                continue
+            fills = (fill_of(connection, self.migration, each, bound) for each in operations)
+            if fill := next(filter(None, fills), None):  # then no row is NULL any more
+                yield (table_name(model, schema), bound.column), fill
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return next((f for f in own_fields(model) if f.name.lower() == name), None)
+
+
+def _key(model: type[Model]) -> Key:
+    return model._meta.app_label, str(model._meta.model_name)
+
+
+def _unvalidated(table: Any, name: str) -> Any:
+    checks = tuple(
+        dataclasses.replace(c, valid=False) if c.name == name else c for c in table.checks
+    )
+    return dataclasses.replace(table, checks=checks)
+
+
+def _refuse_keeping_twice(migration: DjangoMigration, made: Iterable[Operation]) -> None:
+    """What a migration keeps of a column or table is found by its name."""
+    known = set()
+    for operation in made:
+        if not _keeps(operation):
+            continue
+        if operation.target in known:
+            name = dotted((migration.app_label, migration.name))
+            hint = "Split that Django migration at the data step in between."
+            raise CannotDrop(operation.target, f"{name} drops or rewrites it twice", hint)
+        known.add(operation.target)
+
+
+def _keeps(operation: Operation) -> bool:
+    if isinstance(operation, ops.AlterColumnType):
+        return rewrite_needed(operation.old, operation.new)
+    drops = ops.SoftDropColumn | ops.SoftDropTable | ops.ArchiveColumn | ops.ArchiveTable
+    return isinstance(operation, drops)
+
+
+# --- kinds of Django's operations ----------------------------------------------------------------
+
+
+def _itself(migration: DjangoMigration) -> Operation:
+    return ops.RunPython(
+        migration=dotted((migration.app_label, migration.name)),
+        position=WHOLE,
+        description="apply() of its own",
+        reversible=can_go_back(migration),
+        atomic=migration.atomic,
+    )
+
+
+def works_on_data(migration: DjangoMigration) -> bool:
+    """Does it do what no state of the models tells?"""
+    parts = (part for operation in migration.operations for part in reaching_database(operation))
+    return has_own_apply(migration) or any(is_data_step(p) and not _is_noop(p) for p in parts)
+
+
+def _is_noop(operation: DjangoOperation) -> bool:
+    return isinstance(operation, AlterModelOptions) or does_nothing(operation)

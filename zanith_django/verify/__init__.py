@@ -1,0 +1,1 @@
+"""Verify: the plan runs on a throwaway shadow first."""

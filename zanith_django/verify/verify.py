@@ -1,0 +1,220 @@
+"""Verify: a throwaway shadow takes the plan first, and the result must equal the models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.conf import conf
+from zanith_django.exceptions import (
+    EnvironmentProblem,
+    FileMissing,
+    ShadowUnreachable,
+    ShadowUnsuited,
+    UnreadableModel,
+)
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.plan import gates
+from zanith_django.plan.drift import ANY, BEFORE, PLAN
+from zanith_django.plan.fingerprint import fingerprint
+from zanith_django.plan.planner import Plan, live_context, plan
+from zanith_django.postgres.run_lock import refuse_transaction_pooling
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.verify.shadow import (
+    AUTO,
+    EPHEMERAL,
+    SCHEMA,
+    Shadow,
+    ephemeral,
+    given,
+    in_schema,
+    name_of,
+)
+from zanith_django.verify.shadow_child import run_in_child
+from zanith_django.verify.shadow_fit import refuse_what_leaves
+from zanith_django.verify.shadow_rows import copy_rows, write_history
+from zanith_django.verify.shadow_structure import load_graph, load_live, read_snapshot_file
+
+OK, DRIFT, APPLY_FAILED = "ok", "drift", "apply-failed"
+
+EMPTY = "empty"
+
+OnWait = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to verify. `shape` is auto, ephemeral, schema, a URL or an alias, "" the setting;
+    `source` is "" for the live structure, "empty", or a snapshot file. `refuse` says which drift
+    is refused: that which the plan makes ("plan"), that which was there before it ("before"), or
+    both ("any").
+    """
+
+    shape: str = ""
+    source: str = ""
+    keep: bool = False
+    refuse: str = PLAN
+    on_wait: OnWait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of a run on the shadow. `operations` are what is still missing afterwards; the
+    `origin` of each says whether the difference was there before the plan."""
+
+    verdict: str
+    shadow: str
+    seconds: float = 0.0
+    operations: tuple[dict[str, str], ...] = ()
+    extra: tuple[str, ...] = ()
+    error: str = ""
+    step: str = ""
+    fingerprint: str = ""
+    loaded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What the live database is before, and what is to run on it."""
+
+    connection: BaseDatabaseWrapper
+    graph: SchemaGraph
+    plan: Plan
+    occupied: tuple[str, ...]
+
+
+def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
+    """Run the pending plan on a shadow and compare the result with the models.
+
+    Raises `ShadowUnreachable`, `ShadowUnsuited`, `ShadowFailed` and `PooledConnection`. The live
+    database is read, never written, but for the shadow itself.
+    """
+    started = time.monotonic()
+    refuse_transaction_pooling(connection)
+    live = _read(connection)
+    if not options.source and (refused := gates.dependents(live.plan)):
+        shape = name_of(connection, options.shape or conf.shadow)
+        return _blocked(refused, shape, time.monotonic() - started)
+    shape, loaded, result = _on_first(live, options)
+    operations = tuple(result.get("operations", ()))
+    verdict = result["verdict"] or _judged(operations, options.refuse)
+    return Verdict(
+        verdict=verdict,
+        shadow=shape,
+        seconds=time.monotonic() - started,
+        operations=operations,
+        extra=tuple(result.get("extra", ())),
+        error=result.get("error", ""),
+        step=result.get("step", ""),
+        fingerprint=_mark(live) if verdict == OK else "",
+        loaded=loaded,
+    )
+
+
+def _read(connection: BaseDatabaseWrapper) -> _Live:
+    timeline, ledger = read_timeline(connection), Ledger(connection)
+    for name, words in gates.missing_files(ledger, timeline).items():
+        raise FileMissing(name, words)
+    graph = live_graph(connection)
+    context = live_context(connection, graph, timeline)
+    planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
+    occupied = tuple(str(name) for name in graph.table_names if name not in context.empty)
+    return _Live(connection, graph, planned, occupied)
+
+
+def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
+    refused = (PLAN, BEFORE) if refuse == ANY else (refuse,)
+    return DRIFT if any(each["origin"] in refused for each in operations) else OK
+
+
+def _mark(live: _Live) -> str:
+    """The fingerprint; "" if only the shadow could read the models, after the plan had run."""
+    try:
+        return fingerprint(live.connection, live.plan, live.graph)
+    except UnreadableModel:
+        return ""
+
+
+def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> Verdict:
+    """What is in the way in the live database need not be in the shadow."""
+    first = refused[0]
+    return Verdict(
+        APPLY_FAILED,
+        shadow,
+        seconds,
+        error="\n".join(refusal.message for refusal in refused),
+        step=f"{first.migration}::{first.step:04d}",
+    )
+
+
+# --- on which shadow -----------------------------------------------------------------------------
+
+
+def _on_first(live: _Live, options: Options) -> tuple[str, str, dict[str, Any]]:
+    """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
+    may not make a database has a schema, where that holds all that matters."""
+    wanted = options.shape or conf.shadow
+    if wanted != AUTO:
+        return _on(wanted, live, options)
+    try:
+        return _on(EPHEMERAL, live, options)
+    except (ShadowUnreachable, ShadowUnsuited) as error:
+        try:
+            return _on(SCHEMA, live, options)
+        except (ShadowUnreachable, ShadowUnsuited) as other:
+            raise _NoShape(error, other) from error
+
+
+class _NoShape(EnvironmentProblem):
+    """No shape that needs no setting can serve."""
+
+    hint = (
+        "Grant the role CREATEDB, or name an empty database in ZANITH['SHADOW'] or --shadow: a "
+        "URL, or an alias of DATABASES."
+    )
+
+    def __init__(self, *errors: EnvironmentProblem) -> None:
+        self.errors = errors
+        super().__init__(*errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+def _on(wanted: str, live: _Live, options: Options) -> tuple[str, str, dict[str, Any]]:
+    """(The shadow, where its structure came from, the result), in words for people."""
+    if wanted == SCHEMA:
+        refuse_what_leaves(live.plan, live.graph, options.source)
+    with _made(wanted, live.connection, options) as shadow:
+        loaded = _load(live, shadow, options.source)
+        return shadow.name, loaded, run_in_child(live.connection, shadow, live.occupied)
+
+
+def _made(
+    wanted: str, connection: BaseDatabaseWrapper, options: Options
+) -> AbstractContextManager[Shadow]:
+    if wanted == EPHEMERAL:
+        return ephemeral(connection, keep=options.keep)
+    if wanted == SCHEMA:
+        return in_schema(connection, keep=options.keep)
+    return given(connection, wanted, options.on_wait)
+
+
+def _load(live: _Live, shadow: Shadow, source: str) -> str:
+    """Fill the shadow; returns where its structure came from, for people."""
+    if source == EMPTY:
+        return "the timeline from its beginning"
+    if source:
+        data = read_snapshot_file(source)
+        load_graph(SchemaGraph.from_json(data), shadow)
+        write_history(shadow, data.get("history") or {})
+        return source
+    how = load_live(live.connection, live.graph, shadow)
+    copy_rows(live.connection, shadow, conf.shadow_data)
+    return f"the live structure by {how}"
