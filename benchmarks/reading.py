@@ -35,7 +35,7 @@ from django.db.models import Model
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from zanith_django.diff.differ import diff
+from zanith_django.diff.diff import diff
 from zanith_django.postgres.names import TableName
 from zanith_django.schema import catalog as reader
 from zanith_django.schema.graph import SchemaGraph

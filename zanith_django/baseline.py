@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from zanith_django.diff.differ import HARD, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import HARD
 from zanith_django.exceptions import CannotAdopt, UnknownMigration
 from zanith_django.files.files import NewFile, folder_of, managed_apps, render_init
 from zanith_django.ledger.ledger import BASELINE, Ledger

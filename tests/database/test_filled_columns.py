@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from tests.database.place import Place
-from zanith_django.diff.differ import Fill, Hints, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import Fill, Hints
 from zanith_django.operations import Operation
 from zanith_django.postgres.names import TableName
 from zanith_django.run.executor import transactions

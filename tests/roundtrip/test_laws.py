@@ -16,7 +16,8 @@ from tests.database.place import Connection, Place
 from tests.graphs import differences
 from tests.roundtrip.schemas import Change, changes
 from tests.servers import Database, Server
-from zanith_django.diff.differ import ARCHIVE, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import ARCHIVE
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations import AlterColumnType, Context, Operation
 from zanith_django.postgres.names import TableName

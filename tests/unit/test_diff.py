@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from zanith_django.diff.differ import ARCHIVE, HARD, SOFT, Fill, Hints, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import ARCHIVE, HARD, SOFT, Fill, Hints
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.postgres.names import TableName

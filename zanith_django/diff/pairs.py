@@ -297,9 +297,6 @@ def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[
             yield index.name, index.include
 
 
-# --- names that only one thing of a schema, or of a table, can have ------------------------------
-
-
 def index_names(table: Table) -> set[str]:
     """Names of the indexes of a table, constraints' own ones too."""
     owners = [item.name for part in OWNERS_OF_INDEXES for item in getattr(table, part)]

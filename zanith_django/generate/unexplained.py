@@ -12,7 +12,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.diff.differ import Hints, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import Hints
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.files.files import NewFile, folder_of, render_migration
 from zanith_django.generate.generate import (

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.diff.differ import HARD, Hints, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import HARD, Hints
 from zanith_django.exceptions import UnknownSchema, UnreadableGraph
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations import Operation

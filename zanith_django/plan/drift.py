@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.diff.differ import HARD, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import HARD
 from zanith_django.operations import Operation, RenameColumn, RenameTable
 from zanith_django.operations.base import to_data
 from zanith_django.plan.search_path import found_elsewhere, unqualified

@@ -38,7 +38,8 @@ from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.models import Model
 
 from zanith_django import operations as ops
-from zanith_django.diff.differ import Fill, Hints, diff
+from zanith_django.diff.diff import diff
+from zanith_django.diff.differ import Fill, Hints
 from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE

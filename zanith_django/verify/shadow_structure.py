@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import Conninfo
 
 from zanith_django.conf import conf
-from zanith_django.diff.differ import diff
+from zanith_django.diff.diff import diff
 from zanith_django.exceptions import InvalidArgument, ShadowUnreachable, ShadowUnsuited
 from zanith_django.operations.base import Context
 from zanith_django.operations.extensions import make_schema

@@ -1,0 +1,224 @@
+"""What goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from zanith_django import operations as ops
+from zanith_django.diff.additions import by_dependency
+from zanith_django.diff.differ import ARCHIVE, HARD, SOFT, Differ
+from zanith_django.diff.pairs import (
+    CONSTRAINTS,
+    OWNERS_OF_INDEXES,
+    Pair,
+    constraint_names,
+    index_names,
+    key_names,
+    same_key,
+)
+from zanith_django.diff.renames import name_aside
+from zanith_django.diff.row_security import altered_policies
+from zanith_django.operations.base import Operation
+from zanith_django.operations.dependents import (
+    in_primary_key,
+)
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, ForeignKey, Table
+
+_DROPS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
+    "foreign_keys": lambda t, i, m: ops.DropForeignKey(table=t, foreign_key=i, model=m),
+    "policies": lambda t, i, m: ops.DropPolicy(table=t, policy=i, model=m),
+    "exclusions": lambda t, i, m: ops.DropExclusion(table=t, exclusion=i, model=m),
+    "checks": lambda t, i, m: ops.DropCheck(table=t, check=i, model=m),
+    "uniques": lambda t, i, m: ops.DropUnique(table=t, unique=i, model=m),
+    "indexes": lambda t, i, m: ops.DropIndex(table=t, index=i, model=m),
+}
+
+
+def dropped_foreign_keys(d: Differ) -> Iterator[Operation]:
+    """Those that cannot wait for a replacement, and those that need a key or type that changes."""
+    pairs = {pair.name: pair for pair in d.pairs()}
+    early = set(_tables_in_the_way(d))
+    if not pairs and not early:
+        return
+    for table in d.now.tables:
+        early_here = early if table.name in d.after else set()
+        pair = pairs.get(table.name)
+        leaving = _leaving_foreign_keys(d, pair) if pair else set()
+        for key in table.foreign_keys:
+            hangs = _hangs(key, pair, pairs.get(key.references)) or key.references in early_here
+            if hangs or key.name in leaving:
+                yield _DROPS["foreign_keys"](table.name, key, d.label(table.name))
+
+
+def _leaving_foreign_keys(d: Differ, pair: Pair) -> set[str]:
+    leaving = {key.name for key in pair.leaving("foreign_keys")}
+    carried = pair.carried("foreign_keys") - _needed_names(d, pair, "foreign_keys")
+    return leaving - carried - _outlasting(d, pair, "foreign_keys")
+
+
+def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
+    """Does the foreign key stand in the way of a change at one of its ends?"""
+    if own and own.breaks_comparison(key.columns):
+        return True
+    columns = key.referenced_columns
+    return target is not None and (target.loses_key(columns) or target.breaks_comparison(columns))
+
+
+def dropped_parts(d: Differ) -> Iterator[Operation]:
+    """What is in the way of a change or of a name."""
+    for pair in d.pairs():
+        for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
+            carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
+            if part == "policies":
+                stays = carried | altered_policies(pair)
+            else:
+                stays = carried | _outlasting(d, pair, part)
+            for item in pair.leaving(part):
+                if item.name not in stays:
+                    yield _DROPS[part](pair.name, item, d.label(pair.name))
+
+
+def _outlasting(d: Differ, pair: Pair, part: str) -> set[str]:
+    """Names of what goes after its replacement exists, so that a replacement that fails leaves it
+    in force."""
+    if not d.overlapping:
+        return set()
+    names = pair.outlasting(part) - _ends(d, pair, part) - _given_names(d, pair, part)
+    if part == "foreign_keys":
+        names -= {key.name for key in pair.current.foreign_keys if _end_changes(d, key)}
+    return names
+
+
+def _given_names(d: Differ, pair: Pair, part: str) -> set[str]:
+    """Names that a part of another table, a renamed one or the primary key is to have; only what
+    is built in this table can be renamed once it is there."""
+    parts = (*CONSTRAINTS, "indexes", "primary_key")
+    given = {new.name for each in parts for _, new in pair.renamed(each)}
+    if pair.wanted.primary_key:
+        given.add(pair.wanted.primary_key.name)
+    if part in OWNERS_OF_INDEXES:
+        own = index_names(pair.wanted)
+        given |= {
+            item.name
+            for item in getattr(pair.current, part)
+            if TableName(pair.name.schema, item.name) in d.names_to_be and item.name not in own
+        }
+    return given
+
+
+def _end_changes(d: Differ, key: ForeignKey) -> bool:
+    """Is what the foreign key points at no longer to be the same?"""
+    current, wanted = d.now.table(key.references), d.after.table(key.references)
+    if current is None or wanted is None:
+        return False
+    return any(current.column(c) != wanted.column(c) for c in key.referenced_columns)
+
+
+def replaced_parts(d: Differ) -> Iterator[Operation]:
+    yield from _replaced(d, ("exclusions", "checks", "uniques", "indexes"))
+
+
+def replaced_foreign_keys(d: Differ) -> Iterator[Operation]:
+    yield from _replaced(d, ("foreign_keys",))
+
+
+def _replaced(d: Differ, parts: Iterable[str]) -> Iterator[Operation]:
+    """What has stayed until its replacement exists."""
+    for pair in d.pairs():
+        for part in parts:
+            carried = pair.carried(part) - _needed_names(d, pair, part)
+            for item in pair.leaving(part):
+                if item.name not in carried and item.name != name_aside(item.name):
+                    yield _DROPS[part](pair.name, item, d.label(pair.name))
+
+
+def _ends(d: Differ, pair: Pair, part: str) -> set[str]:
+    """Names of the keys that a foreign key would come to rest on, were they to stay a while."""
+    if part not in ("uniques", "indexes"):
+        return set()
+    ends = d.ends.get(pair.name, ())
+    return {name for end in ends for name in key_names(pair.current, end)}
+
+
+def primary_keys_in_the_way(d: Differ) -> Iterator[Operation]:
+    """Those whose name something else is to have, and those that a generated column, soon to be
+    dropped, would take along."""
+    for pair in d.pairs():
+        old, new = pair.current.primary_key, pair.wanted.primary_key
+        if old is None:
+            continue
+        named = {TableName(pair.name.schema, old.name)} & d.names_to_be or (
+            {old.name} & constraint_names(pair.wanted)
+        )
+        renamed = not same_key(old, new) and (new is None or new.name != old.name)
+        lost = any(c.generated and in_primary_key(pair.current, c.name) for c in pair.hard_gone)
+        if lost or (renamed and named):
+            yield ops.AlterPrimaryKey(table=pair.name, old=old, model=d.label(pair.name))
+
+
+def _needed_names(d: Differ, pair: Pair, part: str) -> set[str]:
+    """Names of a table's items that something else is to have: a soft drop comes too late."""
+    names = {item.name for item in getattr(pair.current, part)}
+    needed = set()
+    if part in CONSTRAINTS:
+        needed |= names & constraint_names(pair.wanted)
+    if part in OWNERS_OF_INDEXES:
+        needed |= {name for name in names if TableName(pair.name.schema, name) in d.names_to_be}
+    if part == "policies":
+        needed |= names & {policy.name for policy in pair.wanted.policies}
+    return needed
+
+
+def dropped_generated(d: Differ) -> Iterator[Operation]:
+    """What is generated goes early: it hangs on other columns, and can be generated again."""
+    for pair in d.pairs():
+        for column in pair.hard_gone:
+            if column.generated:
+                yield ops.DropColumn(table=pair.name, column=column, model=d.label(pair.name))
+
+
+def _tables_in_the_way(d: Differ) -> list[TableName]:
+    """Tables that go, when one of them has a name that something else is to have."""
+    gone = d.gone_tables()
+    names = (
+        TableName(table.name.schema, name)
+        for table in gone
+        for name in (table.name.name, *index_names(table))
+    )
+    return [table.name for table in gone] if any(n in d.names_to_be for n in names) else []
+
+
+def tables_dropped_early(d: Differ) -> Iterator[Operation]:
+    if _tables_in_the_way(d):
+        yield from dropped_tables(d)
+
+
+def dropped_columns(d: Differ) -> Iterator[Operation]:
+    for pair in d.pairs():
+        for column in pair.gone_columns:
+            yield drop_column(d, d.current(pair.name), column)
+
+
+def drop_column(d: Differ, table: Table, column: Column) -> Operation:
+    label = d.label(table.name)
+    if d.drop == SOFT:
+        return ops.SoftDropColumn.of(table, column, label)
+    if d.drop == ARCHIVE:
+        return ops.ArchiveColumn.of(table, column, label)
+    return ops.DropColumn(table=table.name, column=column, model=label)
+
+
+def dropped_tables(d: Differ) -> Iterator[Operation]:
+    """Those that point at others first; a key that closes a circle is dropped before."""
+    ordered = list(reversed(by_dependency(d.gone_tables())))
+    earlier: set[TableName] = set()
+    for table in ordered:
+        for key in table.foreign_keys:
+            if key.references in earlier:
+                yield ops.DropForeignKey(table=table.name, foreign_key=key)
+        earlier.add(table.name)
+    kinds = {SOFT: ops.SoftDropTable, ARCHIVE: ops.ArchiveTable, HARD: ops.DropTable}
+    for table in ordered:
+        yield kinds[d.drop](table=d.current(table.name), model=d.label(table.name))
