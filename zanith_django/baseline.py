@@ -19,7 +19,8 @@ from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import HARD
 from zanith_django.exceptions import CannotAdopt, UnknownMigration
 from zanith_django.files.files import NewFile, folder_of, managed_apps, render_init
-from zanith_django.ledger.ledger import BASELINE, Ledger
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.snapshots import BASELINE
 from zanith_django.operations import Operation
 from zanith_django.plan.gates import missing_files
 from zanith_django.plan.search_path import found_elsewhere, unqualified

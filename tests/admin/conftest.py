@@ -9,7 +9,10 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from zanith_django.ledger.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
+from zanith_django.ledger.checkpoints import Checkpoint
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, FAILED, RUNNING
+from zanith_django.ledger.steps import NewStep
 from zanith_django.operations.base import Artifact
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (

@@ -11,7 +11,9 @@ from django.urls import reverse
 
 from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN, DJANGO
 from tests.admin.urls import MODELS, detail_url, list_url, pages
-from zanith_django.ledger.ledger import DONE, ROLLED_BACK, Ledger, NewStep
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, ROLLED_BACK
+from zanith_django.ledger.steps import NewStep
 from zanith_django.models import MigrationCheckpoint, spoken
 from zanith_django.operations.base import Artifact
 from zanith_django.postgres.names import TableName

@@ -17,7 +17,8 @@ from tests.graphs import differences
 from tests.servers import Database
 from zanith_django import operations as ops
 from zanith_django.exceptions import CannotDrop
-from zanith_django.ledger.ledger import ArtifactRow, Ledger
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import KEPT_SCHEMA, Context, Operation
 from zanith_django.operations.keep.archives import content, pinned_spelling
 from zanith_django.postgres.names import TableName

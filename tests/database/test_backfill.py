@@ -22,7 +22,8 @@ from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database, lone_server
 from zanith_django.exceptions import RowsHidden, RowsLeft
-from zanith_django.ledger.ledger import DONE, RUNNING, Ledger
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Context, Default
 from zanith_django.operations.columns import default_in_batches, update_in_batches
 from zanith_django.operations.data import Backfill

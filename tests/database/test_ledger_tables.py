@@ -13,7 +13,10 @@ from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
 from zanith_django.exceptions import LedgerHeld, LedgerKeyLost
-from zanith_django.ledger.ledger import DONE, FAILED, RUNNING, Checkpoint, Ledger, NewStep
+from zanith_django.ledger.checkpoints import Checkpoint
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, FAILED, RUNNING
+from zanith_django.ledger.steps import NewStep
 from zanith_django.ledger.tables import TABLES
 
 # As a first version might have had them, with a view of somebody's own beside them.

@@ -13,7 +13,8 @@ from django.db.utils import OperationalError, ProgrammingError
 
 from tests.servers import Database
 from zanith_django.exceptions import LockLost
-from zanith_django.ledger.ledger import Ledger, NewStep, turning
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.steps import NewStep, turning
 from zanith_django.operations.base import Statement
 from zanith_django.postgres.pipeline import send
 from zanith_django.postgres.run_lock import _TRY, CLASS_ID, OBJECT_ID

@@ -25,7 +25,8 @@ from zanith_django.exceptions import (
 )
 from zanith_django.files.files import managed_apps
 from zanith_django.files.migration import DJANGO_PREFIX
-from zanith_django.ledger.ledger import (
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import (
     DONE,
     FAILED,
     FINISHED,
@@ -33,12 +34,10 @@ from zanith_django.ledger.ledger import (
     ROLLED_BACK,
     RUNNING,
     SKIPPED,
-    Ledger,
-    NewStep,
-    StepRow,
     split_step_id,
     step_id,
 )
+from zanith_django.ledger.steps import NewStep, StepRow
 from zanith_django.operations import AddCheck, AddForeignKey
 from zanith_django.operations.base import Context, Default, Operation, PythonCall
 from zanith_django.plan import gates

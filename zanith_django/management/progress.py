@@ -11,7 +11,7 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
 from zanith_django.apply.apply import Reporter
-from zanith_django.ledger.ledger import DONE, FAILED
+from zanith_django.ledger.step_rows import DONE, FAILED
 from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
 from zanith_django.render.text import (
     SIGILS,

@@ -12,7 +12,9 @@ from django.apps import AppConfig
 from zanith_django.exceptions import BrokenFile, DefaultGone
 from zanith_django.files.files import covered_after, folder_of
 from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
-from zanith_django.ledger.ledger import FINISHED, REFUSED, Ledger
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import FINISHED
+from zanith_django.ledger.steps import REFUSED
 from zanith_django.operations import Operation, RunPython
 from zanith_django.operations.base import Default
 from zanith_django.operations.data import WHOLE, Backfill, callable_at

@@ -18,7 +18,8 @@ from django.db.models import NOT_PROVIDED
 
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.files.migration import LoadedMigration
-from zanith_django.ledger.ledger import DONE, FINISHED, Ledger
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, FINISHED
 from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.operations import RunPython as RunPythonStep
 from zanith_django.operations.base import Context, TableFacts, script

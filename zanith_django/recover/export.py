@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import InvalidArgument
-from zanith_django.ledger.ledger import ArtifactRow
+from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.postgres import sql
 from zanith_django.run.artifacts import columns_of
 from zanith_django.run.keeping import locate

@@ -6,7 +6,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.writer import MigrationWriter
 
 from zanith_django.exceptions import ZanithError
-from zanith_django.ledger.ledger import ArtifactRow
+from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.operations import RestoreColumn
 from zanith_django.timeline.project import read_timeline
 from zanith_django.timeline.timeline import key_of

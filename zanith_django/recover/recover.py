@@ -23,16 +23,10 @@ from zanith_django.exceptions import (
     StepFailed,
 )
 from zanith_django.files.migration import RECOVER_PREFIX
-from zanith_django.ledger.ledger import (
-    DONE,
-    FAILED,
-    FINISHED,
-    RUNNING,
-    ArtifactRow,
-    Ledger,
-    NewStep,
-    StepRow,
-)
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, FAILED, FINISHED, RUNNING
+from zanith_django.ledger.steps import NewStep, StepRow
 from zanith_django.operations import RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Batches, Context, script
 from zanith_django.operations.columns import update_in_batches

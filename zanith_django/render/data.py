@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zanith_django.ledger.ledger import StepRow
+from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import Operation, Statement
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.gates import Refusal

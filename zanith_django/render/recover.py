@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.color import Style
 
-from zanith_django.ledger.ledger import ArtifactRow
+from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.operations import RestoreColumn
 from zanith_django.plan.obstacles import Obstacle
 from zanith_django.render.text import counted

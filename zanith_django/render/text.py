@@ -11,15 +11,8 @@ from typing import Any
 
 from django.core.management.color import Style
 
-from zanith_django.ledger.ledger import (
-    DONE,
-    FAILED,
-    PENDING,
-    ROLLED_BACK,
-    RUNNING,
-    SKIPPED,
-    StepRow,
-)
+from zanith_django.ledger.step_rows import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED
+from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.plan.drift import BEFORE, PLAN
 from zanith_django.plan.gates import Refusal

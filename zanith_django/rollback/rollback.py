@@ -20,7 +20,8 @@ from django.db.migrations.state import ProjectState
 from zanith_django.conf import conf
 from zanith_django.diff.differ import SOFT
 from zanith_django.exceptions import GateRefused, InvalidArgument
-from zanith_django.ledger.ledger import FAILED, ROLLED_BACK, RUNNING, Ledger, step_id
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import FAILED, ROLLED_BACK, RUNNING, step_id
 from zanith_django.ledger.tables import UNDONE_BY
 from zanith_django.operations import (
     DropColumn,

@@ -11,18 +11,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import CannotDrop, CannotUndo, FileEdited, InvalidArgument
 from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
-from zanith_django.ledger.ledger import (
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import (
     DONE,
     FAILED,
     PENDING,
     ROLLED_BACK,
     RUNNING,
     SKIPPED,
-    ArtifactRow,
-    Ledger,
-    StepRow,
     step_id,
 )
+from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
     AddColumn,
     AddGeneratedColumn,

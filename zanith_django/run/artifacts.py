@@ -12,7 +12,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import UnknownArtifact
 from zanith_django.files.migration import RECOVER_PREFIX
-from zanith_django.ledger.ledger import DONE, ArtifactRow, Ledger
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
 from zanith_django.operations.keep.archives import content, pinned_spelling

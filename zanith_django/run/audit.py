@@ -17,7 +17,8 @@ from django.db.utils import DatabaseError, InterfaceError, OperationalError
 from zanith_django import __version__
 from zanith_django.conf import conf
 from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost, StepFailed
-from zanith_django.ledger.ledger import Ledger, split_step_id
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import split_step_id
 from zanith_django.operations.base import Artifact
 from zanith_django.postgres.run_lock import check_held, run_lock
 from zanith_django.postgres.session import (

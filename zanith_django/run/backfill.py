@@ -24,7 +24,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
 from zanith_django.exceptions import RowsHidden, RowsLeft
-from zanith_django.ledger.ledger import DONE, RUNNING, Checkpoint, Ledger
+from zanith_django.ledger.checkpoints import Checkpoint
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName

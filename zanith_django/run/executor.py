@@ -15,7 +15,9 @@ from django.db.utils import DatabaseError
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import LockLost
-from zanith_django.ledger.ledger import TURN, Ledger, split_step_id, step_id
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import split_step_id, step_id
+from zanith_django.ledger.steps import TURN
 from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement, WithDefault
 from zanith_django.operations.online.scaffold import removal
 from zanith_django.postgres import patience

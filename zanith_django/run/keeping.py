@@ -18,7 +18,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import ArtifactForged, CannotRestore
-from zanith_django.ledger.ledger import ArtifactRow
+from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import (
     KEPT_SCHEMA,

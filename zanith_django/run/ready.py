@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import InTheWay
-from zanith_django.ledger.ledger import Ledger, StepRow, turning
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.steps import StepRow, turning
 from zanith_django.operations.base import Context, Operation, Statement, script
 from zanith_django.plan.collisions import collisions
 from zanith_django.plan.live_names import as_live

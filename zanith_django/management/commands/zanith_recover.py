@@ -12,7 +12,8 @@ from typing import Any, TextIO, cast
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument, NotPurged
-from zanith_django.ledger.ledger import ArtifactRow, Ledger
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_history import period
 from zanith_django.operations import RestoreColumn

@@ -11,7 +11,7 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
 from zanith_django.diff.differ import HARD, SOFT
-from zanith_django.ledger.ledger import ROLLED_BACK
+from zanith_django.ledger.step_rows import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS, counted, waiting

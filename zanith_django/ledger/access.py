@@ -1,0 +1,108 @@
+"""The ledger on one connection: its tables made and mended, statements run, rows read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import NotSupportedError, ProgrammingError
+
+from zanith_django.exceptions import LedgerDamaged, LedgerHeld, LedgerKeyLost
+from zanith_django.ledger.step_rows import (
+    readable_time,
+)
+from zanith_django.ledger.tables import INDEXES, TABLES, THERE, There, lost_keys, mending
+from zanith_django.postgres.session import sqlstate
+
+_OWN_TABLE = re.compile(r"_zanith_\w+")
+
+
+UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
+
+
+# Tables of ours are made beside Django's own record: the current schema may be another one, made
+# since for the role.
+_BESIDE_DJANGO = """\
+SELECT set_config('search_path', concat_ws(
+    ', ', quote_ident(n.nspname), nullif(current_setting('search_path'), '')), true)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = coalesce(to_regclass('_zanith_migrations'), to_regclass('django_migrations'))"""
+
+
+class Access:
+    """Reads and writes on one connection, inside whatever transaction is open; makes the tables."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self._there = False
+
+    def exists(self) -> bool:
+        if not self._there:
+            asked = "SELECT to_regclass('_zanith_migrations') IS NOT NULL"
+            self._there = bool(self._value(asked))
+        return self._there
+
+    def ensure(self) -> None:
+        """Makes what is missing and mends what differs, in one transaction; does nothing and takes
+        no lock where all is there. Raises `LedgerKeyLost`, `LedgerHeld`."""
+        names = [table.name for table in TABLES]
+        there = [There(*row) for row in self._rows(THERE, [names, list(INDEXES)])]
+        for table, column, others in lost_keys(there):
+            if others or self._value(f"SELECT EXISTS (SELECT FROM {table})"):
+                raise LedgerKeyLost(table, column, others)
+        statements = list(mending(there))
+        if not statements:
+            return
+        with transaction.atomic(using=self.connection.alias):
+            self._run(_BESIDE_DJANGO)
+            for statement in statements:
+                try:
+                    self._run(statement)
+                except NotSupportedError as error:
+                    raise LedgerHeld(statement, error) from error
+
+    def _run(self, text: str, params: Sequence[Any] | None = None) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(text, params)
+
+    def _rows(self, text: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute(text, params)
+            except ProgrammingError as error:
+                if sqlstate(error) in (UNDEFINED_TABLE, UNDEFINED_COLUMN):
+                    raise LedgerDamaged(_OWN_TABLE.findall(text)[0], error) from error
+                raise
+            rows = list(cursor.fetchall())
+        if settings.USE_TZ:
+            return rows
+        # Then Django takes the zone off, which is that of the session.
+        zone = ZoneInfo(self.connection.timezone_name)
+        return [tuple(_in_zone(value, zone) for value in row) for row in rows]
+
+    def _value(self, text: str, params: Sequence[Any] | None = None) -> Any:
+        return self._rows(text, params)[0][0]
+
+
+def _in_zone(value: Any, zone: ZoneInfo) -> Any:
+    return value.replace(tzinfo=zone) if isinstance(value, datetime) else value
+
+
+def read_as(column: str) -> str:
+    """How a column is read: JSON as text, and times that Python can hold."""
+    if column == "metadata":
+        return f"{column}::text"
+    return readable_time(column) if column.endswith("_at") else column
+
+
+def json_object(text: str | None) -> dict[str, Any]:
+    """The JSON object of this text; empty for anything else, which is not from us."""
+    found = json.loads(text or "{}")
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,150 @@
+"""How far a step is, what it once computed, and which run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django.ledger.access import Access
+from zanith_django.ledger.step_rows import (
+    RUNNING,
+    split_step_id,
+)
+
+# The checkpoint of a step that is undone, by the step's id; and that of a whole rollback.
+BACKWARDS = "undo:"
+
+
+_ROLLBACK = "rollback"
+
+
+APPLY = "apply"
+
+
+UNDONE = (
+    f"SELECT substr(id, {len(BACKWARDS) + 1}) FROM _zanith_migration_checkpoints "
+    f"WHERE starts_with(id, '{BACKWARDS}')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a backfill came; `cursor` is the key up to which every row is written, or tells the
+    turn that comes next in a stretch of keys."""
+
+    id: str
+    migration_id: str
+    cursor: Any = None
+    processed_rows: int = 0
+    total_rows: int | None = None
+    status: str = RUNNING
+
+
+# What the id of a checkpoint ends with that holds a value, and no progress.
+VALUE = "#value"
+
+
+_IS_VALUE = f"right(id, {len(VALUE)}) = '{VALUE}'"
+
+
+class Checkpoints(Access):
+    """`_zanith_migration_checkpoints`: how far a step is, which run goes on."""
+
+    def checkpoint(self, row_id: str) -> Checkpoint | None:
+        rows = self._rows(
+            "SELECT id, migration_id, cursor::text, processed_rows, total_rows, status "
+            "FROM _zanith_migration_checkpoints WHERE id = %s",
+            [row_id],
+        )
+        if not rows:
+            return None
+        name, migration_id, cursor, *rest = rows[0]
+        return Checkpoint(name, migration_id, json.loads(cursor) if cursor else None, *rest)
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> str:
+        """Returns the transaction that did it, as `xmin` of the rows that it wrote shows it."""
+        own: str = self._value(
+            "INSERT INTO _zanith_migration_checkpoints AS c "
+            "(id, migration_id, cursor, processed_rows, total_rows, status, updated_at) "
+            "VALUES (%s, %s, %s::jsonb, %s, %s, %s, clock_timestamp()) "
+            "ON CONFLICT (id) DO UPDATE SET cursor = excluded.cursor, "
+            "processed_rows = excluded.processed_rows, total_rows = excluded.total_rows, "
+            "status = excluded.status, updated_at = excluded.updated_at "
+            "RETURNING pg_current_xact_id()::xid::text",
+            [
+                checkpoint.id,
+                checkpoint.migration_id,
+                json.dumps(checkpoint.cursor),
+                checkpoint.processed_rows,
+                checkpoint.total_rows,
+                checkpoint.status,
+            ],
+        )
+        return own
+
+    def checkpointed(self, migration_id: str) -> set[int]:
+        """The steps of which a backfill has a checkpoint."""
+        rows = self._rows(
+            "SELECT id FROM _zanith_migration_checkpoints WHERE migration_id = %s "
+            "AND NOT starts_with(id, %s)",
+            [migration_id, BACKWARDS],
+        )
+        return {split_step_id(row[0].rpartition("#")[0])[1] for row in rows}
+
+    def forget_checkpoints(self, migration_id: str) -> None:
+        self._run(
+            "DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s", [migration_id]
+        )
+
+    def forget_progress(self, migration_id: str) -> None:
+        """All checkpoints but the values that rows of an unfinished column have already."""
+        self._run(
+            "DELETE FROM _zanith_migration_checkpoints "
+            f"WHERE migration_id = %s AND NOT {_IS_VALUE}",
+            [migration_id],
+        )
+
+    def value(self, place: str) -> str | None:
+        """A value that was made once for all rows, if rows have it, as PostgreSQL prints it."""
+        known = self.checkpoint(f"{place}{VALUE}")
+        return str(known.cursor["value"]) if known else None
+
+    def keep_value(self, place: str, migration_id: str, value: str) -> None:
+        """Until the migration is recorded: by then every row has it."""
+        name = f"{place}{VALUE}"
+        self.save_checkpoint(Checkpoint(name, migration_id, {"value": value}))
+
+    def forget_values(self, migration_id: str) -> None:
+        self._run(
+            f"DELETE FROM _zanith_migration_checkpoints WHERE migration_id = %s AND {_IS_VALUE}",
+            [migration_id],
+        )
+
+    # --- a run of apply ------------------------------------------------------------------------
+
+    def begin_run(self, first: str) -> None:
+        """A run begins with this migration; one that resumes another belongs to that."""
+        if self.checkpoint(APPLY) is None:
+            self.save_checkpoint(Checkpoint(APPLY, APPLY, {"first": first}))
+
+    def end_run(self) -> None:
+        self.forget_checkpoints(APPLY)
+
+    # --- a rollback that was asked for ---------------------------------------------------------
+
+    def plan_rollback(self, count: int, migrations: Sequence[str]) -> None:
+        """What `--steps count` undoes: the same command goes on with these, should it be cut."""
+        told = {"steps": count, "migrations": list(migrations)}
+        self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, told, total_rows=len(migrations)))
+
+    def planned_rollback(self, count: int) -> list[str] | None:
+        """What a run of `--steps count` was to undo that did not come to its end."""
+        known = self.checkpoint(_ROLLBACK)
+        told = known.cursor if known and isinstance(known.cursor, dict) else {}
+        names = told.get("migrations")
+        return [*map(str, names)] if told.get("steps") == count and names else None
+
+    def end_rollback(self) -> None:
+        self.forget_checkpoints(_ROLLBACK)

@@ -1,0 +1,60 @@
+"""Which migrations are applied."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from zanith_django.files.migration import RECOVER_PREFIX
+from zanith_django.ledger.step_rows import (
+    readable_time,
+)
+from zanith_django.ledger.steps import TAKEN_BACK, Steps
+
+
+class Migrations(Steps):
+    """`_zanith_migrations`: what is applied."""
+
+    def applied(self) -> dict[str, datetime]:
+        """{migration id: applied_at}, in the order in which they were applied."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            f"SELECT id, {readable_time('applied_at')} FROM _zanith_migrations "
+            "ORDER BY applied_at, id"
+        )
+        return dict(rows)
+
+    def record(self, migration_id: str) -> None:
+        """Applied now, and later than all others: a clock that was set back changes no order. A
+        rollback that was cut off before is over: other migrations are the newest ones."""
+        if not migration_id.startswith(RECOVER_PREFIX):
+            self.end_rollback()
+        self._run(
+            "INSERT INTO _zanith_migrations (id, applied_at) "
+            "SELECT %s, greatest(clock_timestamp(), max(applied_at) + interval '1 microsecond') "
+            "FROM _zanith_migrations ON CONFLICT DO NOTHING",
+            [migration_id],
+        )
+
+    def forget(self, migration_id: str) -> None:
+        self._run("DELETE FROM _zanith_migrations WHERE id = %s", [migration_id])
+
+    def take_back(self, migration_id: str) -> None:
+        """Django's `migrate` undid it: it is applied no more, nor are its steps done."""
+        self.forget(migration_id)
+        self.forget_checkpoints(migration_id)
+        self.forget_snapshot(migration_id, "after")
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'rolled_back', error = %s "
+            "WHERE migration_id = %s AND status IN ('done', 'skipped')",
+            [TAKEN_BACK, migration_id],
+        )
+
+    def give_up(self, migration_id: str) -> None:
+        """It failed, was rolled back as a whole, and will not be tried again."""
+        self.forget_pending([row.id for row in self.steps(migration_id)])
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'rolled_back' "
+            "WHERE migration_id = %s AND status IN ('running', 'failed')",
+            [migration_id],
+        )

@@ -1,0 +1,161 @@
+"""The schema before and after each migration, and how it was run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.ledger.access import json_object
+from zanith_django.ledger.checkpoints import APPLY, Checkpoints
+from zanith_django.ledger.step_rows import (
+    step_id,
+)
+from zanith_django.schema.graph import SchemaGraph
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """A graph as JSON text, with its fingerprint."""
+
+    graph: SchemaGraph
+    text: str
+    checksum: str
+
+
+class Snapshots(Checkpoints):
+    """`_zanith_schema_snapshots`: the schema before and after a migration, and who ran it."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection)
+        self._last: _Spelled | None = None
+
+    def write_snapshot(
+        self, migration_id: str, phase: str, graph: SchemaGraph, run: Mapping[str, Any]
+    ) -> None:
+        """Stores the graph, and beside it in the same JSON who made it and from which file."""
+        spelled = self._spelled(graph)
+        beside = json.dumps({**run, "checksum": spelled.checksum})
+        self._run(
+            "INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at) "
+            "VALUES (%s, %s, %s::jsonb || jsonb_build_object('run', %s::jsonb), clock_timestamp()) "
+            "ON CONFLICT (migration_id, phase) DO UPDATE "
+            "SET graph = excluded.graph, captured_at = excluded.captured_at",
+            [migration_id, phase, spelled.text, beside],
+        )
+
+    def _spelled(self, graph: SchemaGraph) -> _Spelled:
+        """What is `after` one migration is `before` the next: the last graph is kept."""
+        if self._last is None or self._last.graph is not graph:
+            self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
+        return self._last
+
+    def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
+        """From now on the steps of an unfinished migration are these. A checkpoint is of one
+        operation: that of another goes."""
+        known = self._rows(
+            "SELECT (graph #> '{run,steps}')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = 'before'",
+            [migration_id],
+        )
+        before = json.loads(known[0][0] or "null") if known else None
+        if not isinstance(before, list):
+            return
+        pairs = enumerate(itertools.zip_longest(before, digests), 1)
+        edited = {number for number, (old, new) in pairs if old != new}
+        if not edited:
+            return
+        for step in self.checkpointed(migration_id) & edited:
+            name = f"{step_id(migration_id, step)}#"
+            table = "_zanith_migration_checkpoints"
+            self._run(f"DELETE FROM {table} WHERE starts_with(id, %s)", [name])
+        self._run(
+            "UPDATE _zanith_schema_snapshots SET graph = jsonb_set(graph, '{run,steps}', %s) "
+            "WHERE migration_id = %s AND phase = 'before'",
+            [json.dumps(digests), migration_id],
+        )
+
+    def forget_snapshot(self, migration_id: str, phase: str) -> None:
+        self._run(
+            "DELETE FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = %s",
+            [migration_id, phase],
+        )
+
+    def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
+        """The stored JSON, graph and run; None where there is none."""
+        if not self.exists():
+            return None
+        rows = self._rows(
+            "SELECT graph::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s",
+            [migration_id, phase],
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def run_of(self, migration_id: str, phase: str = "after") -> dict[str, Any]:
+        """What is stored beside the graph of a snapshot; empty without one."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            "SELECT (graph->'run')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s",
+            [migration_id, phase],
+        )
+        return json_object(rows[0][0]) if rows else {}
+
+    def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """{(migration, phase): what stands beside the graph}, without reading the graphs."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            "SELECT migration_id, phase, (graph->'run')::text FROM _zanith_schema_snapshots"
+        )
+        return {(row[0], row[1]): json_object(row[2]) for row in rows}
+
+    def accepted(self) -> list[str]:
+        """Migrations, applied or half way, that need no file any more, as zanith_baseline said."""
+        if not self.exists():
+            return []
+        rows = self._rows(
+            "SELECT (graph #> '{run,accepted}')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s",
+            [BASELINE, BASELINE],
+        )
+        found = json.loads(rows[0][0] or "[]") if rows else []
+        return found if isinstance(found, list) else []
+
+    def tables_before_run(self) -> frozenset[str] | None:
+        """The tables that were there before the run that was interrupted, by their names with
+        schema; None if the last run came to its end."""
+        known = self.checkpoint(APPLY) if self.exists() else None
+        if known is None or not isinstance(known.cursor, dict):
+            return None
+        rows = self._rows(
+            "SELECT ARRAY(SELECT jsonb_object_keys(graph->'tables')) "
+            "FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = 'before' "
+            "AND jsonb_typeof(graph->'tables') = 'object'",
+            [str(known.cursor.get("first"))],
+        )
+        return frozenset(rows[0][0]) if rows else None
+
+    def table_counts(self) -> dict[str, int]:
+        """{migration: number of tables in its snapshot}; `before` is that of another migration."""
+        if not self.exists():
+            return {}
+        rows = self._rows(
+            "SELECT migration_id, CASE jsonb_typeof(graph->'tables') WHEN 'object' "
+            "THEN (SELECT count(*) FROM jsonb_object_keys(graph->'tables')) ELSE 0 END "
+            "FROM _zanith_schema_snapshots WHERE phase <> 'before' "
+            "ORDER BY migration_id, phase = 'after'"
+        )
+        return dict(rows)

@@ -1,0 +1,325 @@
+"""The rows of steps: one for each attempt."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from zanith_django.files.migration import RECOVER_PREFIX
+from zanith_django.ledger.access import read_as
+from zanith_django.ledger.checkpoints import BACKWARDS, UNDONE, Checkpoint
+from zanith_django.ledger.snapshots import LONG_AGO, Snapshots
+from zanith_django.ledger.step_rows import (
+    DONE,
+    FAILED,
+    FINISHED,
+    PENDING,
+    ROLLED_BACK,
+    RUNNING,
+    split_step_id,
+    step_id,
+)
+from zanith_django.postgres import sql
+
+TAKEN_BACK = "undone by Django's migrate"
+
+
+REFUSED = "refused — "
+
+
+# In a database of which the encoding lacks that dash.
+REFUSED_PLAIN = "refused - "
+
+
+# {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
+_ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One row of `_zanith_migration_steps`, with step and attempt taken from its id."""
+
+    id: str
+    migration_id: str
+    operation_kind: str
+    status: str
+    sql: str
+    risk_level: str
+    risk_score: int
+    error: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    undoing: bool = False
+    """A rollback began to undo it: a fact that is stored, and goes when the rollback is over."""
+
+    @property
+    def step(self) -> int:
+        return split_step_id(self.id)[1]
+
+    @property
+    def attempt(self) -> int:
+        return split_step_id(self.id)[2]
+
+    @property
+    def stopped(self) -> bool:
+        """It began and did not come to its end; what a gate refused never began."""
+        refused = (self.error or "").startswith((REFUSED, REFUSED_PLAIN))
+        return self.status in (RUNNING, FAILED) and not refused
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step about to be recorded as pending."""
+
+    step: int
+    kind: str
+    sql: str
+    level: str
+    score: int
+
+
+# --- the two statements of a step, as text that can go along with its own SQL ---------------------
+
+
+def starting(row_id: str) -> str:
+    """The step is `running`."""
+    return sql.compose(
+        "UPDATE _zanith_migration_steps SET status = 'running', "
+        "started_at = clock_timestamp(), finished_at = NULL, error = NULL WHERE id = {id}",
+        id=sql.literal(row_id),
+    )
+
+
+def finishing(row_id: str, status: str, *, ran: str | None = None, error: str | None = None) -> str:
+    """The step has come to an end; `ran` is the SQL that did it, None leaves what was planned."""
+    return sql.compose(
+        "UPDATE _zanith_migration_steps SET status = {status}, error = {error}, "
+        "sql = coalesce({ran}, sql), started_at = coalesce(started_at, clock_timestamp()), "
+        "finished_at = clock_timestamp() WHERE id = {id}",
+        status=sql.literal(status),
+        error=sql.literal(error),
+        ran=sql.literal(ran),
+        id=sql.literal(row_id),
+    )
+
+
+TURN = sql.Prepared(
+    "_zanith_turn",
+    "text, text, text",
+    """\
+UPDATE _zanith_migration_steps
+SET status = CASE id WHEN $1 THEN 'done' ELSE 'running' END,
+    sql = CASE id WHEN $1 THEN coalesce($2, sql) ELSE sql END,
+    error = NULL,
+    started_at = CASE id WHEN $1 THEN coalesce(started_at, clock_timestamp())
+                 ELSE clock_timestamp() END,
+    finished_at = CASE id WHEN $1 THEN clock_timestamp() END
+WHERE id IN ($1, $3)""",
+)
+"""One step is `done` and the next one `running`, in one statement that is planned once."""
+
+
+def turning(row_id: str, ran: str | None, following: str | None) -> str:
+    """`row_id` is done, by the SQL `ran` (None: as planned), and `following` runs, if there is one.
+
+    Needs `TURN` to be prepared.
+    """
+    return TURN.execute(row_id, ran, following)
+
+
+class Steps(Snapshots):
+    """`_zanith_migration_steps`: one row for each attempt of each step."""
+
+    def steps(self, migration_id: str | None = None) -> list[StepRow]:
+        """Every attempt of every step, of one migration or all, in order."""
+        if not self.exists():
+            return []
+        where, params = ("WHERE migration_id = %s", [migration_id]) if migration_id else ("", [])
+        return self._steps(where, params)
+
+    def _steps(self, where: str, params: Sequence[Any] = ()) -> list[StepRow]:
+        *stored, _ = (field.name for field in dataclasses.fields(StepRow))
+        columns = ", ".join((*map(read_as, stored), f"id IN ({UNDONE})"))
+        steps = f"WITH steps AS (SELECT * FROM _zanith_migration_steps {where})"
+        rows = self._rows(f"{steps} SELECT {columns} FROM steps", params)
+        found = [StepRow(*row) for row in rows]
+        return sorted(found, key=lambda row: (row.migration_id, row.step, row.attempt))
+
+    def latest(self, migration_id: str) -> dict[int, StepRow]:
+        """{step: its newest attempt}."""
+        return {row.step: row for row in self.steps(migration_id)}
+
+    def skipped(self) -> list[StepRow]:
+        """Every step whose work was there already, or is for another database."""
+        return self._steps("WHERE status = 'skipped'")
+
+    def unfinished(self) -> list[StepRow]:
+        """Newest attempts that run or failed, of migrations that are not recorded as applied and
+        began to run: what a gate refused never began."""
+        return [row for rows in self._unrecorded().values() for row in rows if row.stopped]
+
+    def half_applied(self) -> list[str]:
+        """Migrations that began and are not recorded, the newest first; those too of which a
+        rollback undid every step and was cut off before it said so."""
+        undone = set(self.half_rolled_back())
+        begun = {
+            name: max((row.started_at for row in rows if row.started_at), default=LONG_AGO)
+            for name, rows in self._unrecorded().items()
+            if name in undone or any(row.stopped or row.status == DONE for row in rows)
+        }
+        return sorted(begun, key=begun.__getitem__, reverse=True)
+
+    def _unrecorded(self) -> dict[str, list[StepRow]]:
+        """{migration: the newest attempts of its steps}, of those not recorded as applied. What
+        was accepted without a file counts as over: nobody can finish it. Work on an artifact is
+        no migration, and only the same command goes on with it."""
+        if not self.exists():
+            return {}
+        accepted = set(self.accepted())
+        where = (
+            "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id) "
+            "AND NOT starts_with(migration_id, %s)"
+        )
+        newest = {(row.migration_id, row.step): row for row in self._steps(where, [RECOVER_PREFIX])}
+        found: dict[str, list[StepRow]] = {}
+        for row in newest.values():
+            if row.migration_id not in accepted:
+                found.setdefault(row.migration_id, []).append(row)
+        return found
+
+    def half_rolled_back(self) -> list[str]:
+        """Migrations of which a rollback began to undo a step, and did not come to its end."""
+        if not self.exists():
+            return []
+        rows = self._rows(
+            "SELECT migration_id FROM _zanith_migration_checkpoints WHERE starts_with(id, %s) "
+            "GROUP BY migration_id ORDER BY max(updated_at) DESC",
+            [BACKWARDS],
+        )
+        return [name for (name,) in rows]
+
+    def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
+        """A pending row for each step whose newest attempt is not pending or finished already."""
+        latest = self.latest(migration_id)
+        rows = []
+        for new in steps:
+            known = latest.get(new.step)
+            if known and known.status == PENDING:
+                self.describe(known.id, new)
+            elif not known or known.status not in FINISHED:
+                attempt = known.attempt + 1 if known else 1
+                rows.append((step_id(migration_id, new.step, attempt), migration_id, new))
+        self._insert_steps(rows)
+
+    def describe(self, row_id: str, new: NewStep) -> None:
+        """A step that has not come to its end may have been edited in its file."""
+        self._run(
+            "UPDATE _zanith_migration_steps SET operation_kind = %s, sql = %s, risk_level = %s, "
+            "risk_score = %s WHERE id = %s",
+            [new.kind, new.sql, new.level, new.score, row_id],
+        )
+
+    def _insert_steps(self, rows: Sequence[tuple[str, str, NewStep]]) -> None:
+        if not rows:
+            return
+        values = [
+            (row_id, migration_id, new.kind, new.sql, new.level, new.score)
+            for row_id, migration_id, new in rows
+        ]
+        self._run(
+            "INSERT INTO _zanith_migration_steps "
+            "(status, id, migration_id, operation_kind, sql, risk_level, risk_score) "
+            "SELECT 'pending', v->>0, v->>1, v->>2, v->>3, v->>4, (v->>5)::int "
+            "FROM json_array_elements(%s::json) AS given(v)",
+            [json.dumps(values)],
+        )
+
+    def forget_pending(self, row_ids: Sequence[str]) -> None:
+        """Those of these steps that never ran."""
+        self._run(
+            "DELETE FROM _zanith_migration_steps WHERE id = ANY (%s) AND status = 'pending'",
+            [list(row_ids)],
+        )
+
+    def start(self, row_id: str) -> None:
+        self._run(starting(row_id))
+
+    def start_undoing(self, row: StepRow) -> None:
+        """`running` once more, and backwards: both are so together."""
+        with transaction.atomic(using=self.connection.alias):
+            self._backwards(row)
+            self._run(starting(row.id))
+
+    def finish_undoing(self, row: StepRow, ran: str, error: str | None = None) -> None:
+        """`rolled_back`, in the transaction of the last statement that undid it."""
+        self._backwards(row)
+        self.finish(row.id, ROLLED_BACK, ran=ran, error=error)
+
+    def _backwards(self, row: StepRow) -> None:
+        self.save_checkpoint(
+            Checkpoint(f"{BACKWARDS}{row.id}", row.migration_id, {"direction": "backwards"})
+        )
+
+    def finish(
+        self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None
+    ) -> None:
+        """`done`, `failed`, `skipped` or `rolled_back`, with what ran and what went wrong."""
+        storable = None if error is None else self._storable(error)
+        self._run(finishing(row_id, status, ran=ran, error=storable))
+
+    def _storable(self, text: str) -> str:
+        """The text of an error in characters that the database can store: Python's may have others,
+        and the step would stay `running`."""
+        self.connection.ensure_connection()
+        server = self.connection.connection.info.parameter_status("server_encoding") or "UTF8"
+        encoding = _ENCODINGS.get(server, "ascii")
+        return text.replace("\0", "\\x00").encode(encoding, "backslashreplace").decode(encoding)
+
+    def fail_running(self, migration_id: str, error: str) -> list[str]:
+        """Marks what runs of a migration as failed; returns the ids. What is done stays done."""
+        return [
+            row_id
+            for (row_id,) in self._rows(
+                "UPDATE _zanith_migration_steps SET status = 'failed', error = %s, "
+                "finished_at = clock_timestamp() "
+                "WHERE migration_id = %s AND status = 'running' RETURNING id",
+                [self._storable(error), migration_id],
+            )
+        ]
+
+    def durations(self, row_ids: Sequence[str]) -> dict[str, float]:
+        """{row: seconds that it took}, of those that are done."""
+        rows = self._rows(
+            "SELECT id, coalesce(extract(epoch FROM finished_at - started_at), 0)::float8 "
+            "FROM _zanith_migration_steps WHERE status = 'done' AND id = ANY (%s)",
+            [list(row_ids)],
+        )
+        return dict(rows)
+
+    def reset(self, row_id: str) -> None:
+        """Back to pending: its transaction was rolled back because of a later step."""
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'pending', started_at = NULL, "
+            "finished_at = NULL, error = NULL WHERE id = %s",
+            [row_id],
+        )
+
+    def refuse(self, migration_id: str, new: NewStep, error: str) -> None:
+        """A failed row for a step that a gate refused; nothing ran. `error` begins with REFUSED."""
+        if self._value("SHOW server_encoding") != "UTF8":
+            error = error.replace(REFUSED, REFUSED_PLAIN, 1)
+        known = self.latest(migration_id).get(new.step)
+        if known and known.status == PENDING:  # of a run that was killed before it came here
+            self.describe(known.id, new)
+            self.finish(known.id, FAILED, error=error)
+            return
+        attempt = known.attempt + 1 if known else 1
+        row_id = step_id(migration_id, new.step, attempt)
+        self._insert_steps([(row_id, migration_id, new)])
+        self.finish(row_id, FAILED, error=error)
