@@ -41,7 +41,8 @@ from zanith_django.operations.base import Context
 from zanith_django.operations.columns import update_in_batches
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
-from zanith_django.run.backfill import Progress, backfill
+from zanith_django.run.backfill import backfill
+from zanith_django.run.progress import Progress
 
 SCHEMA = "_zanith_benchmark"
 REST = 3.0  # seconds in which the clients are alone

@@ -21,7 +21,7 @@ from zanith_django.operations import KINDS, Context, Operation, Statement
 from zanith_django.operations.base import Batches, PythonCall, Rounds
 from zanith_django.plan.risk import assess
 from zanith_django.postgres.locks import Lock
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
 
 FOLDER = Path(__file__).parent.parent / "docs" / "operations"

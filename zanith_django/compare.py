@@ -9,7 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.plan.comparison import LIVE, Difference, Sources
-from zanith_django.plan.planner import live_context
+from zanith_django.plan.live_facts import live_context
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 

@@ -22,7 +22,7 @@ from zanith_django.operations.base import (
 )
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
 

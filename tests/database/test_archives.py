@@ -22,10 +22,11 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import KEPT_SCHEMA, Context, Operation
 from zanith_django.operations.keep.archives import content, pinned_spelling
 from zanith_django.postgres.names import TableName
-from zanith_django.run import backfill
+from zanith_django.run import backfill, progress
 from zanith_django.run.audit import keep
-from zanith_django.run.backfill import Progress
-from zanith_django.run.executor import Executor, Finish, StepRun
+from zanith_django.run.executor import Executor
+from zanith_django.run.progress import Progress
+from zanith_django.run.work import Finish, StepRun
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 
@@ -64,7 +65,7 @@ class Stopped(Exception):
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "FIRST_SIZE", 100)
-    monkeypatch.setattr(backfill, "LARGEST", 100)
+    monkeypatch.setattr(progress, "LARGEST", 100)
 
 
 def execute(connection: BaseDatabaseWrapper, text: str) -> list[tuple[object, ...]]:

@@ -30,7 +30,9 @@ from zanith_django.operations.data import Backfill
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.run import backfill as module
-from zanith_django.run.backfill import Progress, backfill, next_size
+from zanith_django.run import progress
+from zanith_django.run.backfill import backfill
+from zanith_django.run.progress import Progress, next_size
 
 CHECKPOINT = "20260501_113022_fill::0001"
 
@@ -77,7 +79,7 @@ def connected(url: str) -> Iterator[DatabaseWrapper]:
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 100 keys, so that some hundred rows are many batches."""
     monkeypatch.setattr(module, "FIRST_SIZE", 100)
-    monkeypatch.setattr(module, "LARGEST", 100)
+    monkeypatch.setattr(progress, "LARGEST", 100)
 
 
 def execute(connection: BaseDatabaseWrapper, text: str) -> None:
@@ -692,7 +694,7 @@ def test_where_few_rows_are_to_be_written_no_turns_are_taken(connection: Databas
 def test_a_quick_turn_does_not_make_the_next_stretch_longer(
     connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LARGEST", 1_000)
+    monkeypatch.setattr(progress, "LARGEST", 1_000)
     make(connection, BIGINT[0], "SELECT generate_series(1, 650)")
     slow_at_first = filling("v = 'x' || (SELECT pg_sleep(0.001) WHERE id & 1 = 0)")
     told: list[Progress] = []
@@ -705,7 +707,7 @@ def test_what_one_turn_leaves_behind_makes_room_for_the_next(
 ) -> None:
     """A table whose rows are all updated at once has twice its pages; batches of less than a page
     would make room for each other without turns."""
-    monkeypatch.setattr(module, "LARGEST", 1_000)
+    monkeypatch.setattr(progress, "LARGEST", 1_000)
     columns = "id bigint PRIMARY KEY, name text"
     make(lone_connection, columns, "SELECT g, 'customer ' || g FROM generate_series(1, 20000) g")
     execute(lone_connection, "VACUUM ANALYZE t")
@@ -929,5 +931,5 @@ SIZES = [
 def test_the_size_follows_the_time_that_a_batch_took(
     monkeypatch: pytest.MonkeyPatch, batch: tuple[int, float, bool], size: int
 ) -> None:
-    monkeypatch.setattr(module, "LARGEST", 1_000_000)
+    monkeypatch.setattr(progress, "LARGEST", 1_000_000)
     assert next_size(*batch, wanted_seconds=0.1) == size

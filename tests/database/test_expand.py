@@ -13,7 +13,7 @@ from tests.database.place import Place
 from zanith_django.operations import AlterColumnType, Operation, Statement
 from zanith_django.operations.online.expand import SWAP
 from zanith_django.postgres.names import TableName
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 
 T = TableName("", "t")
 

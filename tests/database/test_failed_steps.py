@@ -22,7 +22,8 @@ from tests.servers import Database
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Statement
 from zanith_django.postgres.locks import Lock
-from zanith_django.run.executor import Executor, Finish, StepRun, transactions
+from zanith_django.run.executor import Executor
+from zanith_django.run.work import Finish, StepRun, transactions
 
 BROKEN = Statement("SELECT 1 / 0", Lock.NONE, separate=True)
 

@@ -10,7 +10,7 @@ from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import Fill, Hints
 from zanith_django.operations import Operation
 from zanith_django.postgres.names import TableName
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.graph import Column
 
 T = TableName("", "t")

@@ -16,7 +16,7 @@ from zanith_django.files import files
 from zanith_django.operations import KINDS, Operation
 from zanith_django.operations.base import Context, from_data, to_data
 from zanith_django.plan.reasons import REASONS
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
 
 NOT_OURS = {"djangoOperation", "runPython"}

@@ -30,7 +30,7 @@ from zanith_django.operations import (
     SetComment,
 )
 from zanith_django.postgres.names import TableName
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.graph import (
     Check,
     Column,

@@ -15,7 +15,7 @@ from zanith_django.operations import RebuildTable, RestoreTable, SoftDropColumn,
 from zanith_django.operations.base import from_data
 from zanith_django.operations.online.rebuild import SWAP
 from zanith_django.postgres.names import TableName
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.graph import Column
 
 T = TableName("", "t")

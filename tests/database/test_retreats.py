@@ -16,7 +16,7 @@ from tests.database.test_operations import begin
 from tests.graphs import differences
 from zanith_django.operations.base import Statement
 from zanith_django.operations.online.rebuild import SWAP
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 
 # What brings something back can only be finished: half of it may be in use already.
 ONWARD = ("restoreColumn", "restoreTable")

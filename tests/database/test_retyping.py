@@ -13,7 +13,7 @@ from tests.database.examples import column
 from tests.database.place import Place
 from zanith_django.operations import AlterColumnType, Operation, Statement
 from zanith_django.postgres.names import TableName
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 
 T = TableName("", "t")
 EXCLUDED = "ALTER TABLE t ADD CONSTRAINT t_x EXCLUDE USING gist (r WITH &&) WHERE (d > 0)"

@@ -22,7 +22,8 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Context, Operation
 from zanith_django.postgres.session import server_version
 from zanith_django.run.audit import working_session
-from zanith_django.run.executor import Executor, Finish, StepRun
+from zanith_django.run.executor import Executor
+from zanith_django.run.work import Finish, StepRun
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.verify.shadow import Shadow, in_schema

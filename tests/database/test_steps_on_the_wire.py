@@ -18,7 +18,8 @@ from zanith_django.ledger.steps import NewStep, turning
 from zanith_django.operations.base import Statement
 from zanith_django.postgres.pipeline import send
 from zanith_django.postgres.run_lock import _TRY, CLASS_ID, OBJECT_ID
-from zanith_django.run.executor import Executor, Finish, StepRun, Work
+from zanith_django.run.executor import Executor
+from zanith_django.run.work import Finish, StepRun, Work
 
 STEP = StepRun("m1::0001", "m1", "public")
 

@@ -11,7 +11,7 @@ from tests.database.examples import EXAMPLES, SETUP, Example, T, add
 from tests.database.place import MORE
 from zanith_django import operations as ops
 from zanith_django.operations.base import Batches, Context
-from zanith_django.run.executor import transactions
+from zanith_django.run.work import transactions
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import Check, Column, Index, IndexKey, SchemaGraph, Unique
 

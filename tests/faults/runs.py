@@ -233,7 +233,9 @@ def _run(
 def _command(verb: Verb | Reading) -> None:
     from zanith_django.apply import apply
     from zanith_django.recover import recover
+    from zanith_django.recover.session import Session
     from zanith_django.rollback import rollback
+    from zanith_django.rollback.reporter import Options
 
     if verb in READING:
         _read(verb)
@@ -243,10 +245,10 @@ def _command(verb: Verb | Reading) -> None:
         apply.apply(connection, everything)
         return
     if verb == "rollback":
-        rollback.rollback(connection, rollback.Options(count=1, lock_wait=20))
+        rollback.rollback(connection, Options(count=1, lock_wait=20))
         return
     kept = Ledger(connection).artifacts()[0]
-    session = recover.Session(20)
+    session = Session(20)
     if verb == "restore":
         column = bool(kept.source_column)
         recover.restore(connection, kept.id, column=column, session=session)

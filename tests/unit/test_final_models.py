@@ -8,7 +8,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.test import override_settings
 
 from zanith_django.run.django_signals import FinalModels
-from zanith_django.timeline.django_steps import States
+from zanith_django.timeline.historical import States
 from zanith_django.timeline.timeline import build, load_django
 
 

@@ -8,7 +8,7 @@ from django.core.management.color import no_style
 
 from zanith_django.operations import AddColumn, AlterColumnDefault, AlterColumnType
 from zanith_django.operations.base import Context
-from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.risk import assess
 from zanith_django.postgres.names import TableName
 from zanith_django.render.text import near, plan_text

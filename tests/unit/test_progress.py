@@ -11,7 +11,7 @@ from django.core.management.color import no_style
 
 from zanith_django.management.progress import TerminalReporter
 from zanith_django.postgres.names import TableName
-from zanith_django.run.backfill import Progress
+from zanith_django.run.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -15,6 +15,17 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
+from zanith_django.apply.reporter import Reporter
+from zanith_django.apply.rows import (
+    DEFERRED,
+    LEFT,
+    deferred_step,
+    edit_mark,
+    event,
+    has_left,
+    new_step,
+    refuse_other_operations,
+)
 from zanith_django.conf import conf
 from zanith_django.exceptions import (
     FileEdited,
@@ -37,21 +48,16 @@ from zanith_django.ledger.step_rows import (
     split_step_id,
     step_id,
 )
-from zanith_django.ledger.steps import NewStep, StepRow
+from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import AddCheck, AddForeignKey
 from zanith_django.operations.base import Context, Default, Operation, PythonCall
 from zanith_django.plan import gates
 from zanith_django.plan.fingerprint import fingerprint
 from zanith_django.plan.gates import Refusal
+from zanith_django.plan.live_facts import live_context
 from zanith_django.plan.live_names import as_live
-from zanith_django.plan.planner import (
-    ELSEWHERE,
-    Plan,
-    PlannedMigration,
-    PlannedStep,
-    live_context,
-    plan,
-)
+from zanith_django.plan.plan import ELSEWHERE, Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.planner import plan
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.pipeline import Meanwhile
 from zanith_django.postgres.run_lock import check_held
@@ -65,31 +71,22 @@ from zanith_django.run.audit import (
     is_ours,
     working_session,
 )
-from zanith_django.run.backfill import Progress
 from zanith_django.run.django_signals import (
     FinalModels,
     Injected,
     send_post_migrate,
     send_pre_migrate,
 )
-from zanith_django.run.events import Events, StepEvent, told_of_failure
+from zanith_django.run.events import Events, told_of_failure
 from zanith_django.run.executor import Executor
 from zanith_django.run.ready import BLINK, TOGETHER, Pace, Readier, Ready, Todo
 from zanith_django.run.taken_names import stood_before
 from zanith_django.schema import collector
 from zanith_django.timeline.defaults import maker
-from zanith_django.timeline.django_steps import (
-    States,
-    record_applied,
-    run_django_migration,
-    run_python,
-)
+from zanith_django.timeline.django_steps import record_applied, run_django_migration, run_python
+from zanith_django.timeline.historical import States
 from zanith_django.timeline.project import live_graph, read_timeline
 from zanith_django.timeline.timeline import Key, key_of
-
-DEFERRED = "deferred"
-
-_LEFT = (PENDING, RUNNING, FAILED)
 
 _T = TypeVar("_T")
 
@@ -112,40 +109,6 @@ class Options:
     gated: bool = True
     verbosity: int = 1
     occupied: tuple[str, ...] = ()
-
-
-class Reporter:
-    """Hears what happens while it happens. This one keeps silent; faces override it."""
-
-    def waiting(self, holder: str) -> None:
-        """Another run holds the lock."""
-
-    def newer(self, names: Sequence[str]) -> None:
-        """These applied migrations are newer than every file here."""
-
-    def planned(self, plan: Plan) -> None:
-        """The plan passed the gates and is about to run."""
-
-    def migration_started(self, migration: PlannedMigration) -> None:
-        """Its first step is about to run."""
-
-    def step_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
-        """The step is `running`."""
-
-    def step_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
-        """The step is `done`."""
-
-    def step_failed(self, migration: PlannedMigration, number: int, error: str) -> None:
-        """The step is `failed`; the run ends."""
-
-    def migration_finished(self, migration: PlannedMigration, seconds: float) -> None:
-        """The migration is recorded."""
-
-    def retrying(self, words: str) -> None:
-        """A lock is waited for, or something that a stopped step had put up was taken down."""
-
-    def progress(self, progress: Progress) -> None:
-        """A batch of a backfill is written."""
 
 
 def apply(
@@ -310,7 +273,7 @@ class _Run:
                 first.setdefault((refusal.migration, refusal.step), refusal)
         with transaction.atomic(using=self.connection.alias):
             for (migration_id, number), refusal in first.items():
-                new = _new_step(steps[migration_id, number])
+                new = new_step(steps[migration_id, number])
                 self.ledger.refuse(migration_id, new, refusal.record)
 
     def _take_down(self, stopped: Sequence[StepRow]) -> None:
@@ -369,11 +332,11 @@ class _Run:
 
     def tell_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
         self.reporter.step_started(migration, step)
-        self.events.step_started(_event(migration, step))
+        self.events.step_started(event(migration, step))
 
     def tell_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         self.reporter.step_finished(migration, step, seconds)
-        self.events.step_finished(_event(migration, step), seconds)
+        self.events.step_finished(event(migration, step), seconds)
 
     @collector.paused()
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
@@ -381,11 +344,11 @@ class _Run:
         with transaction.atomic(using=self.connection.alias):
             self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
             known = self.ledger.latest(migration.id)
-            _refuse_other_operations(migration, known)
+            refuse_other_operations(migration, known)
             begun = any(row.status != PENDING for row in known.values())
             if begun and (file := migration.entry.migration):
                 self.ledger.follow_edits(migration.id, file.digests)
-            if snapshot and not any(_has_left(row, migration) for row in known.values()):
+            if snapshot and not any(has_left(row, migration) for row in known.values()):
                 self._snapshot(migration, "before")
             self._add_pending(migration, known)
             rows = self.ledger.latest(migration.id)
@@ -408,11 +371,11 @@ class _Run:
         what Django deferred moves behind the last one."""
         last = len(migration.steps)
         deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
-        moved = [row for row in deferred if row.status in _LEFT and row.step != last + 1]
+        moved = [row for row in deferred if row.status in LEFT and row.step != last + 1]
         gone = [row for row in known.values() if row.step > last and row not in deferred]
         self.ledger.forget_pending([row.id for row in (*moved, *gone)])
-        again = [_deferred_step(migration, row.sql) for row in moved]
-        self.ledger.add_pending(migration.id, [*map(_new_step, migration.steps), *again])
+        again = [deferred_step(migration, row.sql) for row in moved]
+        self.ledger.add_pending(migration.id, [*map(new_step, migration.steps), *again])
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
         rows = self._prepare(migration, snapshot=True)
@@ -613,7 +576,7 @@ class _Run:
                 if row.step != number:
                     self.ledger.reset(row.id)
             if number > len(migration.steps) and number not in latest:  # rolled back with its row
-                self.ledger.add_pending(migration.id, [_deferred_step(migration, "")])
+                self.ledger.add_pending(migration.id, [deferred_step(migration, "")])
                 latest = self.ledger.latest(migration.id)
             running = [row for row in latest.values() if row.step == number]
         for row in running:
@@ -700,7 +663,7 @@ class _DjangoWork:
 
     def finish(self, number: int, text: str) -> None:
         if not self.atomic:
-            text = f"{text}\n{_mark(self.steps[number])}".lstrip()
+            text = f"{text}\n{edit_mark(self.steps[number])}".lstrip()
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         seconds = time.monotonic() - self.clock
         if number not in self.ended:
@@ -709,11 +672,11 @@ class _DjangoWork:
 
     def kept(self) -> str | None:
         row = self._deferred()
-        return "" if row is None else row.sql if row.status in _LEFT else None
+        return "" if row is None else row.sql if row.status in LEFT else None
 
     def keep(self, text: str) -> None:
         row = self._deferred()
-        new = _deferred_step(self.migration, text)
+        new = deferred_step(self.migration, text)
         if row and row.status in (PENDING, RUNNING):
             self._run.ledger.describe(row.id, new)
         elif text:
@@ -747,39 +710,3 @@ class _DjangoWork:
 def _with_next(items: Sequence[_T]) -> Iterator[tuple[_T, _T | None]]:
     following: tuple[_T | None, ...] = (*items, None)
     return zip(items, following[1:], strict=True)
-
-
-def _has_left(row: StepRow, migration: PlannedMigration) -> bool:
-    """The schema may be another one since: a migration of ours that stopped left what it had put
-    up, one of Django's nothing of the operation that failed."""
-    return row.status in FINISHED or (row.stopped and migration.entry.migration is not None)
-
-
-def _event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
-    return StepEvent(migration.id, step.number, step.operation, step.level, step.score)
-
-
-def _new_step(step: PlannedStep) -> NewStep:
-    return NewStep(step.number, step.kind, step.sql, str(step.level), step.score)
-
-
-def _deferred_step(migration: PlannedMigration, text: str) -> NewStep:
-    """What Django's schema editor leaves for the end: a step behind the last operation."""
-    return NewStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
-
-
-def _mark(step: PlannedStep) -> str:
-    """Stands behind the SQL of an operation that is done, of a migration that is not atomic."""
-    return f"-- {step.operation.describe()}"
-
-
-def _refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:
-    """A Django migration that stopped half way may have been edited behind what is done only."""
-    steps = {step.number: step for step in migration.steps}
-    for row in known.values() if migration.entry.migration is None else ():
-        done = row.sql.splitlines()[-1:] if row.status == DONE else []
-        if not done or not done[0].startswith("-- Django: "):
-            continue
-        if row.step not in steps or done[0] != _mark(steps[row.step]):
-            what = f"Step {row.step:02d} of {migration.id} was edited after it was done"
-            raise FileEdited(migration.id, what)

@@ -16,8 +16,6 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 SOFT, ARCHIVE, HARD = "soft", "archive", "hard"
-
-
 ColumnName = tuple[TableName, str]
 
 

@@ -19,8 +19,6 @@ from zanith_django.operations.base import Operation
 from zanith_django.postgres.names import TableName
 
 ASIDE = "_zanith_renamed_"
-
-
 Name = TypeVar("Name", bound=Hashable)
 
 

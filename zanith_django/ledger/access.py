@@ -22,10 +22,7 @@ from zanith_django.ledger.tables import INDEXES, TABLES, THERE, There, lost_keys
 from zanith_django.postgres.session import sqlstate
 
 _OWN_TABLE = re.compile(r"_zanith_\w+")
-
-
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
-
 
 # Tables of ours are made beside Django's own record: the current schema may be another one, made
 # since for the role.

@@ -15,13 +15,8 @@ from zanith_django.ledger.step_rows import (
 
 # The checkpoint of a step that is undone, by the step's id; and that of a whole rollback.
 BACKWARDS = "undo:"
-
-
 _ROLLBACK = "rollback"
-
-
 APPLY = "apply"
-
 
 UNDONE = (
     f"SELECT substr(id, {len(BACKWARDS) + 1}) FROM _zanith_migration_checkpoints "
@@ -44,8 +39,6 @@ class Checkpoint:
 
 # What the id of a checkpoint ends with that holds a value, and no progress.
 VALUE = "#value"
-
-
 _IS_VALUE = f"right(id, {len(VALUE)}) = '{VALUE}'"
 
 

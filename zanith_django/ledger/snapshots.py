@@ -19,8 +19,6 @@ from zanith_django.ledger.step_rows import (
 from zanith_django.schema.graph import SchemaGraph
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 BASELINE = "baseline"
 
 

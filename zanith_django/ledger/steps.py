@@ -28,14 +28,10 @@ from zanith_django.ledger.step_rows import (
 from zanith_django.postgres import sql
 
 TAKEN_BACK = "undone by Django's migrate"
-
-
 REFUSED = "refused — "
-
 
 # In a database of which the encoding lacks that dash.
 REFUSED_PLAIN = "refused - "
-
 
 # {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
 _ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}

@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
-from zanith_django.apply.apply import Reporter
+from zanith_django.apply.reporter import Reporter
 from zanith_django.ledger.step_rows import DONE, FAILED
-from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.render.text import (
     SIGILS,
     counted,
@@ -22,7 +22,7 @@ from zanith_django.render.text import (
     waiting,
 )
 from zanith_django.run.audit import Outcome
-from zanith_django.run.backfill import Progress
+from zanith_django.run.progress import Progress
 
 BAR_WIDTH = 24
 LINE_SECONDS = 10  # between two lines of a backfill, at least

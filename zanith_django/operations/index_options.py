@@ -46,7 +46,6 @@ SELECT 'done' FROM pg_catalog.pg_class
 WHERE oid = to_regclass({index}) AND coalesce(reloptions, '{{}}') @> {options}::text[]
   AND coalesce(reloptions, '{{}}') <@ {options}::text[]"""
 
-
 # Right after SET its row in pg_class is newer than that in pg_index; REINDEX CONCURRENTLY exchanges
 # the index for another one, which gets both rows in one transaction.
 # https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY

@@ -6,7 +6,7 @@ import hashlib
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.plan.planner import Plan
+from zanith_django.plan.plan import Plan
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.project import declared
 

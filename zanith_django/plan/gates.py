@@ -18,10 +18,10 @@ from zanith_django.ledger.steps import REFUSED
 from zanith_django.operations import Operation, RunPython
 from zanith_django.operations.base import Default
 from zanith_django.operations.data import WHOLE, Backfill, callable_at
-from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import Level, reason
 from zanith_django.timeline.defaults import filling_at
-from zanith_django.timeline.django_steps import is_data_step, title
+from zanith_django.timeline.django_kinds import is_data_step, title
 from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted, key_of
 
 

@@ -48,7 +48,6 @@ _DROPS: Final[dict[type[Operation], tuple[str, str]]] = {
     DropIndex: ("indexes", "index"),
 }
 
-
 _Add = AddUnique | AddForeignKey | AddCheck | AddIndex
 
 # {kind: (the part of a table it adds to, its field with what it adds)}. What is there exactly so

@@ -16,7 +16,7 @@ from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.plan.drift import BEFORE, PLAN
 from zanith_django.plan.gates import Refusal
-from zanith_django.plan.planner import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.locks import Lock
 from zanith_django.schema.equality import Extra, Note

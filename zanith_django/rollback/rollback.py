@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from django.apps import apps as registry
-from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
@@ -31,19 +25,21 @@ from zanith_django.operations import (
     RestoreTable,
 )
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
-from zanith_django.plan.planner import empty_tables
+from zanith_django.plan.live_facts import empty_tables
 from zanith_django.postgres.session import server_version
-from zanith_django.rollback.undo import (
-    Planner,
+from zanith_django.rollback.losses import holds_nothing
+from zanith_django.rollback.reporter import Options, Reporter
+from zanith_django.rollback.selection import (
     UndoMigration,
     UndoStep,
     chosen,
-    holds_nothing,
     refuse_edited,
     refuse_half_applied,
     refuse_needed,
     staying,
 )
+from zanith_django.rollback.signals import Signals
+from zanith_django.rollback.undo import Planner
 from zanith_django.run.audit import (
     Outcome,
     about,
@@ -53,61 +49,17 @@ from zanith_django.run.audit import (
     mark_failed,
     working_session,
 )
-from zanith_django.run.backfill import Progress
-from zanith_django.run.django_signals import FinalModels
 from zanith_django.run.events import Events, StepEvent, told_of_failure
-from zanith_django.run.executor import Executor, Finish, StepRun
+from zanith_django.run.executor import Executor
 from zanith_django.run.keeping import clear_note
+from zanith_django.run.work import Finish, StepRun
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.timeline.django_steps import States, run_python
+from zanith_django.timeline.django_steps import run_python
+from zanith_django.timeline.historical import States
 from zanith_django.timeline.project import live_graph, read_timeline
 from zanith_django.timeline.timeline import Key, Timeline, key_of
 
 NOT_MEANT = "Run it again and answer yes, or add --no-input."
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
-    "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
-    where that holds anything."""
-
-    count: int | None = None
-    to: str = ""
-    drop: str = SOFT
-    allow_destructive: bool | None = None
-    dry_run: bool = False
-    lock_wait: float | None = None
-    verbosity: int = 0
-
-
-class Reporter:
-    """Hears what happens while it happens. This one keeps silent; faces override it."""
-
-    def waiting(self, holder: str) -> None:
-        """Another run holds the lock."""
-
-    def retrying(self, words: str) -> None:
-        """A lock was not had in time."""
-
-    def progress(self, progress: Progress) -> None:
-        """A batch of rows is written."""
-
-    def staying(self, labels: Sequence[str]) -> None:
-        """Of these apps Django ran newer migrations, which stay."""
-
-    def setting_aside(self, targets: Sequence[str]) -> None:
-        """These columns and tables are about to be hidden, with their values."""
-
-    def may_set_aside(self) -> bool:
-        """May they be hidden?"""
-        return True
-
-    def migration_started(self, migration: UndoMigration) -> None:
-        """Its last step is about to be undone."""
-
-    def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
-        """The step is `rolled_back`; in a dry run, it would be."""
 
 
 def rollback(
@@ -166,7 +118,7 @@ class _Run:
         self._refuse_loss(undone, graph.default_schema)
         if aside and not self.reporter.may_set_aside():
             raise InvalidArgument("Nothing was rolled back.", NOT_MEANT)
-        signals = _Signals(self.connection, self.timeline, self.options.verbosity)
+        signals = Signals(self.connection, self.timeline, self.options.verbosity)
         if undone:
             if self.options.count:
                 self.ledger.plan_rollback(self.options.count, [file.id for file in files])
@@ -226,7 +178,7 @@ class _Run:
 
     # --- one migration -------------------------------------------------------------------------
 
-    def _undo(self, migration: UndoMigration, signals: _Signals) -> int:
+    def _undo(self, migration: UndoMigration, signals: Signals) -> int:
         started = time.monotonic()
         self.reporter.migration_started(migration)
         context = self._context(migration, live_graph(self.connection))
@@ -354,7 +306,7 @@ class _Run:
             keep(self.ledger, migration.id, made, context.schema)
         self._rolled_back(step, text)
 
-    def _complete(self, migration: UndoMigration, signals: _Signals) -> None:
+    def _complete(self, migration: UndoMigration, signals: Signals) -> None:
         """One transaction: our record and Django's go; the schema of now is the one before."""
         graph = live_graph(self.connection)
         with transaction.atomic(using=self.connection.alias):
@@ -401,58 +353,3 @@ def _past_state(timeline: Timeline, key: Key) -> ProjectState:
         if earlier in loader.applied_migrations and earlier in loader.disk_migrations:
             state = timeline.django(earlier).mutate_state(state, preserve=False)
     return state
-
-
-# --- Django's signals ----------------------------------------------------------------------------
-
-
-class _Signals:
-    """pre_migrate and post_migrate, sent as `migrate` sends them when it goes back."""
-
-    def __init__(self, connection: BaseDatabaseWrapper, timeline: Timeline, verbosity: int) -> None:
-        self.connection, self.timeline, self.verbosity = connection, timeline, verbosity
-        self.states = States(timeline)
-        self.injected: dict[str, list[DjangoMigrationOperation]] = {}
-
-    def before(self, undone: Sequence[UndoMigration]) -> None:
-        """Receivers may add operations to what they are shown: such as the renaming of a content
-        type with its model."""
-        shown: list[tuple[str, DjangoMigration, DjangoMigration]] = []
-        for migration in undone:
-            for original in self._known(migration):
-                copied = copy.copy(original)
-                copied.operations = list(original.operations)  # type: ignore[misc]  # as Django does
-                shown.append((migration.id, original, copied))
-        emit_pre_migrate_signal(
-            self.verbosity,
-            False,
-            self.connection.alias,
-            apps=self.states.current.apps if shown else registry,
-            plan=[(copied, True) for _, _, copied in shown],
-        )
-        for migration_id, original, copied in shown:
-            known = set(map(id, original.operations))
-            new = [operation for operation in copied.operations if id(operation) not in known]
-            self.injected.setdefault(migration_id, []).extend(new)
-
-    def undo_injected(self, migration: UndoMigration) -> None:
-        for operation in reversed(self.injected.get(migration.id, [])):
-            with self.connection.schema_editor(atomic=False) as editor:
-                state = self.states.current
-                label = migration.covers[-1][0]
-                operation.database_backwards(label, editor, state, state)
-
-    def after(self, undone: Sequence[UndoMigration]) -> None:
-        """With all models as they are now."""
-        plan = [(m, True) for migration in undone for m in self._known(migration)]
-        models = FinalModels(States(read_timeline(self.connection))).whole() if plan else registry
-        emit_post_migrate_signal(
-            self.verbosity, False, self.connection.alias, apps=models, plan=plan
-        )
-
-    def _known(self, migration: UndoMigration) -> list[DjangoMigration]:
-        """Those that still exist, newest first: a squash may have taken the place of some. Django
-        knows nothing of one that stopped half way."""
-        if not migration.whole:
-            return []
-        return self.timeline.on_disk(reversed(migration.covers))

@@ -15,7 +15,6 @@ import itertools
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,24 +28,24 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.postgres import sql
-from zanith_django.postgres.names import TableName
 from zanith_django.postgres.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
 from zanith_django.postgres.run_lock import NOT_DURABLE
 from zanith_django.postgres.session import milliseconds, sqlstate
 from zanith_django.run.blockers import LOCKING_ROWS, blockers, named
+from zanith_django.run.progress import (
+    FIRST_SIZE,
+    Postponed,
+    Progress,
+    next_size,
+    unseen,
+)
 from zanith_django.run.row_values import MakeDefault, OnceValue, RowValues
 
 _T = TypeVar("_T")
 
-FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
-
-# Batches that write little are quick, but the next one may meet nothing but rows to write.
-LARGEST_SPARSE = 10_000
-
 # Rows that appear behind the cursor are fetched by further passes, so many at most: clients who
 # go on inserting such rows cannot keep a backfill from its end.
 PASSES = 5
-
 TRIES = 6
 _PASSING = ("40001", "40P01")  # serialization failure, deadlock
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -57,18 +56,6 @@ ROW_WAIT = 0.25
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 MOST_POSTPONED = 16
 NAME_AGAIN = 10.0  # seconds between two lines about the same sessions
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a backfill stands; `total_rows` is an estimate of the whole table, and the rate and
-    the time left are those of this run."""
-
-    table: TableName
-    processed_rows: int
-    total_rows: int
-    rows_per_second: float
-    seconds_left: float | None
 
 
 def backfill(
@@ -113,14 +100,6 @@ def backfill(
     return run.run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Postponed:
-    """A range of which some rows were locked; `written` are the transactions that wrote others."""
-
-    range: Range
-    written: tuple[str, ...] = ()
-
-
 class _Run:
     """One run of a backfill: the checkpoint as it stands, and the pace."""
 
@@ -161,7 +140,7 @@ class _Run:
         )
         self.batch_seconds, self.pause = batch_seconds, pause
         self.progress, self.before_batch, self.say = progress, before_batch, say
-        self.postponed: list[_Postponed] = []
+        self.postponed: list[Postponed] = []
         self.left, self.named = 0, (set[int](), 0.0)
         self.size, self.in_turns, self.visited = FIRST_SIZE, False, 0
         self.own_transactions: list[str] = []
@@ -249,7 +228,7 @@ class _Run:
         self._name_blockers(found)
         if self.copies:
             return self._patiently(found, lambda: self._trying(found))
-        return self._patiently(found, lambda: self._free_rows(_Postponed(found), found.reached))
+        return self._patiently(found, lambda: self._free_rows(Postponed(found), found.reached))
 
     def _patiently(self, found: Range, attempt: Callable[[], _T]) -> _T:
         """Something other than a row of the table is locked: nothing is written meanwhile."""
@@ -282,7 +261,7 @@ class _Run:
         if self.before_batch:
             self.before_batch()
 
-    def _free_rows(self, postponed: _Postponed, reached: Cursor | None) -> tuple[float, int]:
+    def _free_rows(self, postponed: Postponed, reached: Cursor | None) -> tuple[float, int]:
         """Write the rows of a range that no other session has locked; the others are postponed."""
         own = sql.clause(
             " AND NOT xmin::text = ANY ({ids}::text[])", ids=sql.literal(list(postponed.written))
@@ -300,7 +279,7 @@ class _Run:
         seconds, written = self._trying(found, reached, skipped, left)
         if self.left:
             now = (*postponed.written, *self.own_transactions[before:])
-            self.postponed.append(_Postponed(found, now))
+            self.postponed.append(Postponed(found, now))
         return seconds, written
 
     def _trying(self, found: Range, *how: Any) -> tuple[float, int]:
@@ -421,7 +400,7 @@ class _Run:
         transaction that wrote it, and not written again.
         """
         own = sql.clause("xmin::text = ANY ({ids}::text[])", ids=sql.literal(self.own_transactions))
-        begun, running = _unseen(since) if since else (None, [])
+        begun, running = unseen(since) if since else (None, [])
         text = sql.compose(
             "SELECT count(*), count(*) FILTER (WHERE {own}), "
             "count(*) FILTER (WHERE NOT ({own} OR age(xmin) BETWEEN 0 AND age({begun}::xid) "
@@ -457,21 +436,3 @@ class _Run:
                 seconds_left=left * elapsed / self.visited if self.visited else None,
             )
         )
-
-
-def _unseen(snapshot: str) -> tuple[str, list[str]]:
-    """(the first transaction that had not begun, those that ran) of `xmin:xmax:xip,…`, as rows
-    have them: without the epoch."""
-    _, begun, running = snapshot.split(":")
-    short = [str(int(number) % 2**32) for number in (begun, *filter(None, running.split(",")))]
-    return short[0], short[1:]
-
-
-def next_size(size: int, seconds: float, sparse: bool, wanted_seconds: float) -> int:
-    """The size of the batch after one of `size` keys; at most twice or half of it. A sparse batch
-    wrote less than half of its rows."""
-    factor = min(max(wanted_seconds / max(seconds, 1e-6), 0.5), 2.0)
-    wanted = int(size * factor)
-    if sparse:
-        wanted = min(wanted, max(size, LARGEST_SPARSE))
-    return min(max(wanted, SMALLEST), LARGEST)

@@ -11,9 +11,9 @@ from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 from django.db.migrations.state import AppConfigStub, ModelState
 
-from zanith_django.plan.planner import Plan
+from zanith_django.plan.plan import Plan
 from zanith_django.schema import collector
-from zanith_django.timeline.django_steps import RenderedApps, States
+from zanith_django.timeline.historical import RenderedApps, States
 from zanith_django.timeline.timeline import Key
 
 Injected = dict[str, list[DjangoMigrationOperation]]

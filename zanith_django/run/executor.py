@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -27,79 +26,29 @@ from zanith_django.postgres.pipeline import Meanwhile, send
 from zanith_django.postgres.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.postgres.session import is_open, milliseconds, prepare, set_timeouts, sqlstate
 from zanith_django.run import blockers as blocking
-from zanith_django.run.backfill import Progress, backfill
+from zanith_django.run.backfill import backfill
 from zanith_django.run.blockers import Blocker, blockers, named
 from zanith_django.run.lookout import Lookout
+from zanith_django.run.progress import Progress
 from zanith_django.run.row_values import MakeDefault
+from zanith_django.run.work import (
+    Finish,
+    StepRun,
+    Transaction,
+    Work,
+    is_costly,
+    is_foreign,
+    is_plain,
+    is_transactional,
+    transactions,
+)
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
 ROUNDS = 100
-
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
 DUPLICATE = "42P07"
 NOT_PREPARED = "26000"
-
-
-@dataclass(frozen=True, slots=True)
-class StepRun:
-    """One step as the executor needs it. `resumed` means that an earlier attempt began it; with
-    `keeps`, a failure takes nothing down, because it may be somebody else's."""
-
-    row_id: str
-    migration_id: str
-    schema: str
-    resumed: bool = False
-    keeps: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """What commits together with a step's last statements: `call` first, then `sql`. `after` is
-    called when all of it is committed and no lock is held any more.
-
-    Where there is no `call`, the statements, their end and the beginning of the next step go to
-    the server as one text, in one round trip and one commit. Where another step follows, it does
-    not wait for the disk (`durable`): a server that crashes right behind it forgets the step and
-    its `done` together, and what is committed later, by anybody, takes both to the disk along.
-    """
-
-    sql: str = ""
-    durable: bool = True
-    call: Callable[[], None] | None = None
-    after: Callable[[], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Transaction:
-    """Statements that commit together, and with them `finish`, if they are the last of a step.
-
-    `seconds` is how long others may wait for its locks; `begin` what the transaction begins with;
-    `text` all of it, where it can go as one text.
-    """
-
-    statements: Sequence[Statement]
-    finish: Finish
-    seconds: float
-    begin: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One step with its statements, made ready to run."""
-
-    step: StepRun
-    transactions: Sequence[_Transaction]
-
-    @property
-    def text(self) -> str:
-        """All of it, where it is one transaction that can go as one text."""
-        return self.transactions[0].text if len(self.transactions) == 1 else ""
-
-    @property
-    def statements(self) -> Iterator[Statement]:
-        return (statement for part in self.transactions for statement in part.statements)
 
 
 class Executor:
@@ -143,15 +92,15 @@ class Executor:
 
     def _transaction(
         self, group: Sequence[Statement], finish: Finish, seconds: float | None = None
-    ) -> _Transaction:
+    ) -> Transaction:
         if seconds is None:
-            seconds = patience.length(1, self.budget, costly=_is_costly(group))
-        fused = not finish.call and all(_is_plain(statement) for statement in group)
+            seconds = patience.length(1, self.budget, costly=is_costly(group))
+        fused = not finish.call and all(is_plain(statement) for statement in group)
         timeout = milliseconds(_lock_timeout(group, seconds))
         begin = guard(timeout, durable=finish.durable, prepared=fused)
         texts = [begin, *(statement.sql for statement in group), finish.sql]
         text = ";\n".join(filter(None, texts)) if fused else ""
-        return _Transaction(group, finish, seconds, begin, text)
+        return Transaction(group, finish, seconds, begin, text)
 
     def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
         """Run what `ready` made ready. `meanwhile` may be taken on while the server is at work, and
@@ -171,12 +120,12 @@ class Executor:
         except BaseException as error:
             self._take_down_parts(work, begun, error)
             raise
-        if any(map(_is_foreign, work.statements)):
+        if any(map(is_foreign, work.statements)):
             set_timeouts(self.connection, conf.statement_timeout)
         if work.transactions[-1].finish.after:
             work.transactions[-1].finish.after()
 
-    def _one_part(self, step: StepRun, part: _Transaction, number: int) -> None:
+    def _one_part(self, step: StepRun, part: Transaction, number: int) -> None:
         if self._finished(step, part.statements):
             return
         if part.statements[0].transactional:
@@ -232,7 +181,7 @@ class Executor:
         if work.step.keeps:
             return
         parts = work.transactions if work.step.resumed else work.transactions[:begun]
-        if not work.step.resumed and parts and _is_transactional(parts[-1].statements):
+        if not work.step.resumed and parts and is_transactional(parts[-1].statements):
             parts = parts[:-1]
         made = [statement for part in parts for statement in part.statements]
         for line in self.take_down(made):
@@ -262,7 +211,7 @@ class Executor:
 
     # --- running -------------------------------------------------------------------------------
 
-    def _in_transaction(self, part: _Transaction) -> None:
+    def _in_transaction(self, part: Transaction) -> None:
         def attempt(seconds: float) -> None:
             now = part
             if seconds != part.seconds:
@@ -282,7 +231,7 @@ class Executor:
 
         try:
             with self._watched(part.statements):
-                self.retrying(part.statements, attempt, costly=_is_costly(part.statements))
+                self.retrying(part.statements, attempt, costly=is_costly(part.statements))
         except DatabaseError as error:
             if LOST in str(error):
                 raise LockLost from error
@@ -439,7 +388,7 @@ class Executor:
 def _in_the_way(found: tuple[Blocker, ...], statements: Iterable[Statement]) -> str:
     if found:
         return f"blocked by {named(found)}"
-    unknown = any(map(_is_foreign, statements))
+    unknown = any(map(is_foreign, statements))
     return "who holds it is not known" if unknown else "the blocker is gone already"
 
 
@@ -454,43 +403,6 @@ def _lock_timeout(group: Sequence[Statement], seconds: float) -> float:
 
 def _tables(statements: Iterable[Statement]) -> set[TableName]:
     return {name for statement in statements for name in statement.tables}
-
-
-def _is_transactional(group: Sequence[Statement]) -> bool:
-    return not group or group[0].transactional
-
-
-def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
-    """Statements grouped by the transaction that they share."""
-    group: list[Statement] = []
-    for statement in statements:
-        if group and (not statement.transactional or statement.separate):
-            yield group
-            group = []
-        if statement.transactional:
-            group.append(statement)
-        else:
-            yield [statement]
-    if group:
-        yield group
-
-
-def _is_plain(statement: Statement) -> bool:
-    """One text that is one statement, as our own operations compose it, and goes with others; raw
-    SQL may be anything."""
-    return type(statement) is Statement and statement.transactional and not statement.raw
-
-
-def _is_costly(group: Sequence[Statement]) -> bool:
-    """To run it again may take long: nobody knows how much work somebody's code does."""
-    return any(map(_is_foreign, group))
-
-
-def _is_foreign(statement: Statement) -> bool:
-    """The author's code, which may leave the session in another state."""
-    if isinstance(statement, Batches):
-        return bool(statement.python or statement.default)
-    return statement.raw or isinstance(statement, PythonCall | WithDefault)
 
 
 def _checkpoint(step: StepRun, number: int) -> str:

@@ -13,18 +13,15 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.steps import StepRow, turning
 from zanith_django.operations.base import Context, Operation, Statement, script
 from zanith_django.plan.collisions import collisions
+from zanith_django.plan.live_facts import empty_tables, with_known_dependents
 from zanith_django.plan.live_names import as_live
-from zanith_django.plan.planner import (
-    PlannedMigration,
-    PlannedStep,
-    empty_tables,
-    with_known_dependents,
-)
+from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.plan.table_facts import after
 from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import count_kept, keep
-from zanith_django.run.executor import Executor, Finish, StepRun, Work
+from zanith_django.run.executor import Executor
 from zanith_django.run.taken_names import stood_before
+from zanith_django.run.work import Finish, StepRun, Work
 from zanith_django.schema.values import replaced
 
 # Steps that go to the server together, at most, and the seconds that they may take.

@@ -20,7 +20,6 @@ _TYPE = """\
 SELECT format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
 WHERE attrelid = {table}::regclass AND attname = {column} AND NOT attisdropped"""
 
-
 MakeDefault = Callable[[Default], str]
 """Calls the default of a Django field; its value as SQL."""
 

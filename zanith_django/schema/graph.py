@@ -18,8 +18,6 @@ from zanith_django.schema.encoding import UNSTORED, Reader, Writer
 from zanith_django.schema.values import replaced
 
 JSON_VERSION = 1
-
-
 LONE_SEQUENCE = "OWNED BY NONE"
 
 
@@ -247,8 +245,6 @@ class Dependent:
 
 
 _name_of = operator.attrgetter("name")
-
-
 type_of_constraint = Unique | ForeignKey | Check | Exclusion
 
 

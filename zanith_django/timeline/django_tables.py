@@ -11,7 +11,7 @@ from django.db.migrations.operations.base import Operation as DjangoOperation
 from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
-from zanith_django.timeline.django_steps import is_data_step
+from zanith_django.timeline.django_kinds import is_data_step
 from zanith_django.timeline.identities import Identities
 from zanith_django.timeline.states import Key, RecordingState, db_table_of, tables_of
 

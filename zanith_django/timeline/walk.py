@@ -10,9 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from django.contrib.postgres.operations import (
     AddConstraintNotValid,
@@ -22,34 +20,26 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import (
-    AddField,
     AlterField,
     AlterModelOptions,
     AlterModelTable,
-    AlterOrderWithRespectTo,
     CreateModel,
     DeleteModel,
-    RemoveField,
-    RenameField,
     RenameModel,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation as DjangoOperation
-from django.db.models import Model
 
 from zanith_django import operations as ops
 from zanith_django.diff.diff import diff
-from zanith_django.diff.differ import Fill, Hints
 from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
 from zanith_django.operations.online.rewrites import rewrite_needed
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_name
-from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.models import Declared
-from zanith_django.timeline.defaults import Filling, fill_of
-from zanith_django.timeline.django_steps import (
+from zanith_django.timeline.django_kinds import (
     can_go_back,
     does_nothing,
     has_own_apply,
@@ -58,8 +48,8 @@ from zanith_django.timeline.django_steps import (
     title,
 )
 from zanith_django.timeline.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
-from zanith_django.timeline.identities import Carried, Identities, own_fields
 from zanith_django.timeline.project import read_models
+from zanith_django.timeline.segments import Rendered, Segment, key_of_model, unvalidated
 from zanith_django.timeline.states import (
     Key,
     RecordingState,
@@ -280,7 +270,7 @@ class Walk:
 
     # --- differences ---------------------------------------------------------------------------
 
-    def _difference(self, segment: _Segment) -> list[Operation]:
+    def _difference(self, segment: Segment) -> list[Operation]:
         touched = self.tables.take_touched()
         if not touched:
             return []
@@ -289,15 +279,15 @@ class Walk:
         hints = segment.hints(self.connection, before, after)
         return list(diff(before.graph, after.graph, hints, drop=self.drop))
 
-    def _read(self, state: RecordingState, keys: Sequence[Key]) -> _Rendered:
+    def _read(self, state: RecordingState, keys: Sequence[Key]) -> Rendered:
         models = render(state, keys)
         declared = read_models(
             self.connection, models, prelude=list(self.prelude), more=self._with_raw()
         )
         graph = declared.graph
         for table, name in self.not_valid:
-            graph = graph.changed(table, partial(_unvalidated, name=name))
-        return _Rendered(graph, declared, {_key(model): model for model in models})
+            graph = graph.changed(table, partial(unvalidated, name=name))
+        return Rendered(graph, declared, {key_of_model(model): model for model in models})
 
 
 class _Work:
@@ -310,7 +300,7 @@ class _Work:
 
     def begin(self) -> None:
         self._walk.tables.take_touched()
-        self.segment = _Segment(self._walk.tables.clone(), self.migration)
+        self.segment = Segment(self._walk.tables.clone(), self.migration)
 
     def cut(self) -> None:
         self.made += self._walk._difference(self.segment)
@@ -324,96 +314,6 @@ def _between(work: _Work | None) -> Iterator[None]:
     yield
     if work:
         work.begin()
-
-
-@dataclass(frozen=True, slots=True)
-class _Rendered:
-    """Models of one state, rendered, and the graph that they ask for."""
-
-    graph: SchemaGraph
-    declared: Declared
-    models: dict[Key, type[Model]]
-
-
-@dataclass(slots=True)
-class _Segment:
-    """Operations between two cuts, and what only they know: which thing is which of before, and
-    which value existing rows get."""
-
-    before: RecordingState
-    migration: DjangoMigration
-    identities: Identities = field(default_factory=Identities)
-    values: dict[tuple[Key, str], list[Filling]] = field(default_factory=dict)
-
-    def note(self, app_label: str, operation: DjangoOperation) -> None:
-        self.identities.follow(app_label, operation)
-        if isinstance(operation, RenameModel):
-            self._rename_model(
-                (app_label, operation.old_name_lower), (app_label, operation.new_name_lower)
-            )
-        elif isinstance(operation, RenameField):
-            key = (app_label, operation.model_name_lower)
-            old, new = operation.old_name.lower(), operation.new_name.lower()
-            if (key, old) in self.values:
-                self.values[key, new] = self.values.pop((key, old))
-        elif isinstance(operation, RemoveField):
-            key = (app_label, operation.model_name_lower)
-            self.values.pop((key, operation.name.lower()), None)
-        elif isinstance(operation, AddField):
-            key = (app_label, operation.model_name_lower)
-            self.values[key, operation.name.lower()] = [operation]
-        elif isinstance(operation, AlterField):
-            key = (app_label, operation.model_name_lower)
-            self.values.setdefault((key, operation.name.lower()), []).append(operation)
-        elif isinstance(operation, AlterOrderWithRespectTo):
-            self.values[(app_label, operation.name_lower), "_order"] = [operation]
-        elif isinstance(operation, DeleteModel):
-            self._take_values((app_label, operation.name_lower))
-
-    def _rename_model(self, old: Key, new: Key) -> None:
-        self.values |= {(new, name): given for name, given in self._take_values(old).items()}
-
-    def _take_values(self, key: Key) -> dict[str, list[Filling]]:
-        names = [name for known, name in self.values if known == key]
-        return {name: self.values.pop((key, name)) for name in names}
-
-    def hints(self, connection: BaseDatabaseWrapper, before: _Rendered, after: _Rendered) -> Hints:
-        carried = Carried.between(self.identities, before.models, after.models, before.graph)
-        return Hints(
-            tables=carried.renamed_tables(),
-            columns=carried.renamed_columns(),
-            ended_tables=carried.ended_tables(),
-            ended_columns=carried.ended_columns(),
-            fills=dict(self._fills(connection, after, after.graph.default_schema)),
-            labels={**before.declared.labels, **after.declared.labels},
-        )
-
-    def _fills(
-        self, connection: BaseDatabaseWrapper, after: _Rendered, schema: str
-    ) -> Iterator[tuple[tuple[TableName, str], Fill]]:
-        for (key, name), operations in self.values.items():
-            model = after.models.get(key)
-            bound = _field(model, name) if model else None
-            if model is None or bound is None or not bound.column or bound.many_to_many:
-                continue
-            fills = (fill_of(connection, self.migration, each, bound) for each in operations)
-            if fill := next(filter(None, fills), None):  # then no row is NULL any more
-                yield (table_name(model, schema), bound.column), fill
-
-
-def _field(model: type[Model], name: str) -> Any:
-    return next((f for f in own_fields(model) if f.name.lower() == name), None)
-
-
-def _key(model: type[Model]) -> Key:
-    return model._meta.app_label, str(model._meta.model_name)
-
-
-def _unvalidated(table: Any, name: str) -> Any:
-    checks = tuple(
-        dataclasses.replace(c, valid=False) if c.name == name else c for c in table.checks
-    )
-    return dataclasses.replace(table, checks=checks)
 
 
 def _refuse_keeping_twice(migration: DjangoMigration, made: Iterable[Operation]) -> None:

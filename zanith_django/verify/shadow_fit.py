@@ -8,7 +8,7 @@ from typing import Any
 
 from zanith_django.exceptions import ShadowUnsuited
 from zanith_django.operations import Operation
-from zanith_django.plan.planner import Plan
+from zanith_django.plan.plan import Plan
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.verify.shadow import SCHEMA

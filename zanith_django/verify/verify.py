@@ -22,7 +22,9 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.plan import gates
 from zanith_django.plan.drift import ANY, BEFORE, PLAN
 from zanith_django.plan.fingerprint import fingerprint
-from zanith_django.plan.planner import Plan, live_context, plan
+from zanith_django.plan.live_facts import live_context
+from zanith_django.plan.plan import Plan
+from zanith_django.plan.planner import plan
 from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.project import live_graph, read_timeline

@@ -15,8 +15,11 @@ from zanith_django.management.base import ZanithCommand
 from zanith_django.management.output import Output
 from zanith_django.plan import gates
 from zanith_django.plan.gates import Refusal
-from zanith_django.plan.planner import Plan, changed_since, live_context, offline_context, plan
+from zanith_django.plan.live_facts import live_context, offline_context
+from zanith_django.plan.plan import Plan
+from zanith_django.plan.planner import plan
 from zanith_django.plan.reasons import reason
+from zanith_django.plan.since import changed_since
 from zanith_django.render.data import plan_data
 from zanith_django.render.text import newer_text, plan_text
 from zanith_django.timeline.project import live_graph, offline_timeline, read_timeline

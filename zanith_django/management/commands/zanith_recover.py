@@ -19,7 +19,8 @@ from zanith_django.management.commands.zanith_history import period
 from zanith_django.operations import RestoreColumn
 from zanith_django.recover.export import FORMATS, export
 from zanith_django.recover.fields import field_of
-from zanith_django.recover.recover import Session, cleanup, purge, reseed, restore
+from zanith_django.recover.recover import cleanup, purge, reseed, restore
+from zanith_django.recover.session import Session
 from zanith_django.render.recover import (
     artifact_data,
     artifact_text,

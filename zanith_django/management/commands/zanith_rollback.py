@@ -15,8 +15,9 @@ from zanith_django.ledger.step_rows import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS, counted, waiting
-from zanith_django.rollback.rollback import Options, Reporter, rollback
-from zanith_django.rollback.undo import UndoMigration, UndoStep
+from zanith_django.rollback.reporter import Options, Reporter
+from zanith_django.rollback.rollback import rollback
+from zanith_django.rollback.selection import UndoMigration, UndoStep
 from zanith_django.run.audit import Outcome
 
 

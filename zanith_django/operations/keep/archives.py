@@ -98,7 +98,6 @@ DO $zanith$ BEGIN
   END;
 END $zanith$"""
 
-
 # Columns that were soft-dropped before take along the notes that say how to bring them back; and
 # the archive has a list of what no graph tells of a table, for the day on which it is made again.
 _CARRY = """\

@@ -102,7 +102,6 @@ BEGIN
                  {table}::regclass, {archive}::regclass, names);
 END $zanith$"""
 
-
 # What the note on the archive lists: owner, grants, replica identity, publications.
 _ALSO = """\
 DO $zanith$ DECLARE it text; note text := col_description({archive}::regclass, {column});

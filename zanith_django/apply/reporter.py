@@ -1,0 +1,42 @@
+"""What apply reports while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.run.progress import Progress
+
+
+class Reporter:
+    """Hears what happens while it happens. This one keeps silent; faces override it."""
+
+    def waiting(self, holder: str) -> None:
+        """Another run holds the lock."""
+
+    def newer(self, names: Sequence[str]) -> None:
+        """These applied migrations are newer than every file here."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan passed the gates and is about to run."""
+
+    def migration_started(self, migration: PlannedMigration) -> None:
+        """Its first step is about to run."""
+
+    def step_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
+        """The step is `running`."""
+
+    def step_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
+        """The step is `done`."""
+
+    def step_failed(self, migration: PlannedMigration, number: int, error: str) -> None:
+        """The step is `failed`; the run ends."""
+
+    def migration_finished(self, migration: PlannedMigration, seconds: float) -> None:
+        """The migration is recorded."""
+
+    def retrying(self, words: str) -> None:
+        """A lock is waited for, or something that a stopped step had put up was taken down."""
+
+    def progress(self, progress: Progress) -> None:
+        """A batch of a backfill is written."""

@@ -1,0 +1,56 @@
+"""Steps of a plan as rows of the ledger."""
+
+from __future__ import annotations
+
+from zanith_django.exceptions import (
+    FileEdited,
+)
+from zanith_django.ledger.step_rows import (
+    DONE,
+    FAILED,
+    FINISHED,
+    PENDING,
+    RUNNING,
+)
+from zanith_django.ledger.steps import NewStep, StepRow
+from zanith_django.plan.plan import PlannedMigration, PlannedStep
+from zanith_django.run.events import StepEvent
+
+DEFERRED = "deferred"
+LEFT = (PENDING, RUNNING, FAILED)
+
+
+def has_left(row: StepRow, migration: PlannedMigration) -> bool:
+    """The schema may be another one since: a migration of ours that stopped left what it had put
+    up, one of Django's nothing of the operation that failed."""
+    return row.status in FINISHED or (row.stopped and migration.entry.migration is not None)
+
+
+def event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
+    return StepEvent(migration.id, step.number, step.operation, step.level, step.score)
+
+
+def new_step(step: PlannedStep) -> NewStep:
+    return NewStep(step.number, step.kind, step.sql, str(step.level), step.score)
+
+
+def deferred_step(migration: PlannedMigration, text: str) -> NewStep:
+    """What Django's schema editor leaves for the end: a step behind the last operation."""
+    return NewStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
+
+
+def edit_mark(step: PlannedStep) -> str:
+    """Stands behind the SQL of an operation that is done, of a migration that is not atomic."""
+    return f"-- {step.operation.describe()}"
+
+
+def refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:
+    """A Django migration that stopped half way may have been edited behind what is done only."""
+    steps = {step.number: step for step in migration.steps}
+    for row in known.values() if migration.entry.migration is None else ():
+        done = row.sql.splitlines()[-1:] if row.status == DONE else []
+        if not done or not done[0].startswith("-- Django: "):
+            continue
+        if row.step not in steps or done[0] != edit_mark(steps[row.step]):
+            what = f"Step {row.step:02d} of {migration.id} was edited after it was done"
+            raise FileEdited(migration.id, what)

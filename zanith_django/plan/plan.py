@@ -1,0 +1,116 @@
+"""What a plan is: steps with their verdict, in migrations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zanith_django.operations import DjangoOperation, Operation, Statement
+from zanith_django.operations.base import script
+from zanith_django.plan.collisions import Collision
+from zanith_django.plan.reasons import Level
+from zanith_django.plan.risk import Assessment
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.timeline import ADOPTED, Entry
+
+ELSEWHERE = "elsewhere"
+SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One operation of a plan. `status` is "pending", "done" (by an earlier run that stopped
+    later on), "skipped" (Django did its work already), or "elsewhere" (routers give its model to
+    another database). `texts` are what its author wrote, None what cannot be read."""
+
+    number: int
+    operation: Operation
+    assessment: Assessment
+    statements: tuple[Statement, ...]
+    rows: int = 0
+    approved: str = ""
+    status: str = "pending"
+    collisions: tuple[Collision, ...] = ()
+    texts: tuple[str | None, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.operation.kind
+
+    @property
+    def level(self) -> Level:
+        return self.assessment.level
+
+    @property
+    def score(self) -> int:
+        return self.assessment.score
+
+    @property
+    def reversible(self) -> bool:
+        if isinstance(self.operation, DjangoOperation):
+            return self.operation.reversible
+        return self.operation.passed_over or (
+            self.operation.inverse() is not None and "irreversible" not in self.assessment.reasons
+        )
+
+    @property
+    def sql(self) -> str:
+        return script(self.statements)
+
+    @property
+    def waits(self) -> bool:
+        return self.status == "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMigration:
+    """One entry of the timeline with its steps."""
+
+    entry: Entry
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
+
+    @property
+    def adopted(self) -> bool:
+        return self.entry.state == ADOPTED
+
+    @property
+    def nothing_left(self) -> bool:
+        """Django did all of its work."""
+        return self.adopted and all(step.status == SKIPPED for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would run, in order. Making one leaves nothing behind in the database."""
+
+    database: str
+    migrations: tuple[PlannedMigration, ...]
+    graph: SchemaGraph = dataclasses.field(default_factory=SchemaGraph)
+
+    @property
+    def steps(self) -> Iterator[tuple[PlannedMigration, PlannedStep]]:
+        """Every step that still waits, with its migration."""
+        for migration in self.migrations:
+            for step in migration.steps:
+                if step.waits:
+                    yield migration, step
+
+    @property
+    def worst(self) -> Level | None:
+        return max((step.level for _, step in self.steps), default=None)
+
+    @property
+    def total_score(self) -> int:
+        return sum(step.score for _, step in self.steps)
+
+    @property
+    def by_level(self) -> dict[str, int]:
+        counts = {str(level): 0 for level in Level}
+        for _, step in self.steps:
+            counts[str(step.level)] += 1
+        return counts

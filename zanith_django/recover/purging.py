@@ -1,0 +1,83 @@
+"""What a purge drops, and what it must leave."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import (
+    ArtifactMissing,
+    CannotPurge,
+)
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.operations import Statement
+from zanith_django.operations.base import script
+from zanith_django.plan.reasons import Level
+from zanith_django.postgres import sql
+from zanith_django.postgres.locks import Lock
+from zanith_django.recover.session import Session
+from zanith_django.recover.work import ArtifactWork, recover_step
+from zanith_django.run.artifacts import (
+    PURGE,
+)
+from zanith_django.run.keeping import (
+    Place,
+    locate,
+)
+
+
+def purge_artifact(
+    connection: BaseDatabaseWrapper,
+    ledger: Ledger,
+    artifact: ArtifactRow,
+    session: Session,
+    *,
+    missing: bool = False,
+) -> list[ArtifactRow]:
+    work = ArtifactWork(connection, ledger, artifact, session)
+    if artifact.expires_at:
+        work.complete_if_killed()
+        return []
+    place = locate(connection, artifact)
+    if place is None and not missing:
+        raise ArtifactMissing(artifact.id, artifact.target)
+    if place and work.half_restored(place):
+        raise CannotPurge(
+            artifact.target,
+            "a restore of it is half done",
+            f"Run zanith_recover restore-{'column' if artifact.source_column else 'table'} "
+            f"{artifact.target}.",
+        )
+    gone = [artifact, *(_hidden_in(connection, ledger, place) if place else ())]
+    drop = (_drop(artifact, place),) if place else ()
+    work.audited(
+        recover_step(PURGE, script(drop), Level.DESTRUCTIVE),
+        f"purge {artifact.target}",
+        drop,
+        lambda: ledger.expire_artifacts([row.id for row in gone]),
+    )
+    return gone
+
+
+def _drop(artifact: ArtifactRow, place: Place) -> Statement:
+    spelled = sql.table(place.table, place.table.schema)
+    if artifact.source_column and not artifact.archived:
+        column = sql.ident(place.column)
+        template = sql.compose(
+            "ALTER TABLE {table} DROP COLUMN {column}", table=spelled, column=column
+        )
+        return Statement(template, Lock.ACCESS_EXCLUSIVE, (place.table,))
+    text = sql.compose("DROP TABLE {table}", table=spelled)
+    return Statement(text, Lock.ACCESS_EXCLUSIVE, (place.table,))
+
+
+def _hidden_in(connection: BaseDatabaseWrapper, ledger: Ledger, place: Place) -> list[ArtifactRow]:
+    """Columns that were soft-dropped before their table was."""
+    if place.column:
+        return []
+    columns = [
+        row
+        for row in ledger.artifacts()
+        if row.artifact_type == "soft_drop_column" and row.expires_at is None
+    ]
+    return [row for row in columns if (found := locate(connection, row)) and found.oid == place.oid]

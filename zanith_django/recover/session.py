@@ -1,0 +1,50 @@
+"""What each verb of recover has at hand, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zanith_django.exceptions import (
+    Refusal,
+)
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.plan.obstacles import Obstacle
+from zanith_django.run.keeping import (
+    Restoring,
+)
+
+
+def silent(words: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How long to wait for another run (None: as the setting says), and who hears of waiting."""
+
+    wait: float | None = None
+    say: Callable[[str], None] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored, and how many rows or values it has; `before` tells that an earlier run
+    had done it."""
+
+    artifact: ArtifactRow
+    operation: Restoring | None = None
+    count: int = 0
+    left_off: tuple[Obstacle, ...] = ()
+
+    @property
+    def before(self) -> bool:
+        return self.operation is None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What a cleanup let go, and what went wrong with the rest of it."""
+
+    gone: tuple[ArtifactRow, ...] = ()
+    failed: tuple[Refusal, ...] = ()

@@ -1,0 +1,218 @@
+"""One verb on one artifact, as an audited step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import (
+    CannotRestore,
+)
+from zanith_django.files.migration import RECOVER_PREFIX
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import DONE, FAILED, FINISHED, RUNNING
+from zanith_django.ledger.steps import NewStep, StepRow
+from zanith_django.operations import RestoreColumn, RestoreTable, Statement
+from zanith_django.operations.base import Batches, Context, script
+from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.keep.restores import refill
+from zanith_django.plan.live_facts import empty_tables
+from zanith_django.plan.reasons import Level
+from zanith_django.plan.risk import assess
+from zanith_django.postgres import sql
+from zanith_django.postgres.session import server_version
+from zanith_django.recover.session import Session
+from zanith_django.run.artifacts import (
+    was_purged,
+)
+from zanith_django.run.audit import INTERRUPTED, about, failing, mark_failed
+from zanith_django.run.executor import Executor
+from zanith_django.run.keeping import (
+    Place,
+    Restoring,
+    definition,
+    locate,
+    without_demand,
+    write_restored,
+)
+from zanith_django.run.progress import Progress
+from zanith_django.run.work import Finish, StepRun
+from zanith_django.timeline.project import live_graph
+
+RESEED = "reseed"
+
+
+def recover_step(kind: str, text: str, level: Level) -> NewStep:
+    return NewStep(0, kind, text, str(level), int(level))
+
+
+class ArtifactWork:
+    """Work on one artifact, with the run lock held."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        ledger: Ledger,
+        artifact: ArtifactRow,
+        session: Session,
+    ) -> None:
+        self.connection, self.ledger, self.artifact = connection, ledger, artifact
+        self.session = session
+        self.migration_id = f"{RECOVER_PREFIX}{artifact.id}"
+        self.graph = live_graph(connection)
+        self.refilled = 0
+
+    def kept(self) -> tuple[Place, Restoring]:
+        """Where it is, and what brings it back. Raises `CannotRestore`, `ArtifactForged`."""
+        place = locate(self.connection, self.artifact)
+        if place is None:
+            raise CannotRestore(self.artifact.id, "the database does not have it any more")
+        return place, definition(self.connection, self.artifact, place, self.graph)
+
+    # --- what earlier runs did -----------------------------------------------------------------
+
+    def _last(self) -> StepRow | None:
+        latest = self.ledger.latest(self.migration_id)
+        return latest[max(latest)] if latest else None
+
+    def begun(self, kind: str) -> StepRow | None:
+        """The step of this kind that an earlier run left unfinished."""
+        last = self._last()
+        if last and last.operation_kind == kind and last.status not in FINISHED:
+            return last
+        return None
+
+    def half_restored(self, place: Place) -> bool:
+        """A restore put a part of it back: it is shown under its own name, or, of an archive, the
+        column that is being filled from it is there."""
+        if not place.hidden:
+            return True
+        begun = self.begun(RestoreColumn.kind) or self.begun(RestoreTable.kind)
+        if begun is None or not self.artifact.archived:
+            return False
+        live = [table for table in self.graph.tables if str(table.name) in self._names]
+        return any(table.column(place.column) or not place.column for table in live)
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        row = self.artifact
+        return row.source_table, f"{row.source_schema}.{row.source_table}"
+
+    def refuse_purged(self) -> None:
+        if was_purged(self.ledger, self.artifact):
+            when = f"{self.artifact.expires_at:%Y-%m-%d}"
+            raise CannotRestore(
+                self.artifact.id, f"it was purged on {when}", "Only a backup can bring it back."
+            )
+
+    def complete_if_killed(self) -> None:
+        """A run that was killed after its step was done left the record to write."""
+        last = self._last()
+        if last and last.status == DONE and self.migration_id not in self.ledger.applied():
+            self._complete()
+
+    # --- work ----------------------------------------------------------------------------------
+
+    def restore(self, operation: Restoring) -> None:
+        """Run the restore as a step."""
+        withheld = without_demand(operation)
+        context = self._context(withheld)
+        statements = withheld.statements(context)
+        judged = assess(withheld, context, statements)
+        text = script(statements)
+        new = NewStep(0, withheld.kind, text, str(judged.level), judged.score)
+
+        def finish() -> None:
+            self.ledger.expire_artifacts([self.artifact.id])
+            write_restored(self.connection, operation, context.schema)
+
+        self.audited(new, withheld.describe(), statements, finish)
+
+    def refill(self, operation: RestoreColumn, place: Place) -> int:
+        """Write the old values where the column is NULL; the number of rows."""
+        context = self._context(operation)
+        batches = self._refilling(operation, place, context)
+        new = recover_step(RESEED, f"{batches.sql};", Level.MEDIUM)
+        self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
+        return self.refilled
+
+    def _refilling(self, operation: RestoreColumn, place: Place, context: Context) -> Batches:
+        name = operation.column.name
+        if self.artifact.archived:
+            return refill(operation.table, name, operation.key, place.table, context)
+        parts = {"column": sql.ident(name), "hidden": sql.ident(place.column)}
+        return update_in_batches(
+            operation.table,
+            sql.clause("{column} = {hidden}", **parts),
+            sql.clause("{column} IS NULL AND {hidden} IS NOT NULL", **parts),
+            context,
+        )
+
+    def audited(
+        self,
+        new: NewStep,
+        description: str,
+        statements: Sequence[Statement],
+        finish: Callable[[], None],
+    ) -> StepRow:
+        """Run statements as the next step, or as another attempt at one that did not finish."""
+        row = self._prepare(new)
+        self.ledger.start(row.id)
+
+        def done() -> None:
+            finish()
+            self.ledger.finish(row.id, DONE)
+
+        executor = Executor(
+            self.connection,
+            self.ledger,
+            on_progress=self._progress,
+            on_retry=self.session.say,
+        )
+        run = StepRun(row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1)
+        mark = mark_failed(self.ledger, row.id)
+        with failing(self.connection, mark, lambda: description, "the same command"):
+            executor.run(run, statements, Finish(call=done))
+        self._complete()
+        return row
+
+    def _prepare(self, new: NewStep) -> StepRow:
+        """One transaction: the `before` snapshot and the step as pending."""
+        begun, last = self.begun(new.kind), self._last()
+        number = begun.step if begun else (last.step + 1 if last else 1)
+        with transaction.atomic(using=self.connection.alias):
+            if begun and begun.status == RUNNING:  # of a run that was killed
+                self.ledger.finish(begun.id, FAILED, error=INTERRUPTED)
+            if not begun:
+                self._snapshot("before")
+            self.ledger.add_pending(self.migration_id, [dataclasses.replace(new, step=number)])
+        return self.ledger.latest(self.migration_id)[number]
+
+    def _complete(self) -> None:
+        """One transaction: the `after` snapshot and the record, new again if there is an old."""
+        self.graph = live_graph(self.connection)
+        with transaction.atomic(using=self.connection.alias):
+            self._snapshot("after")
+            self.ledger.forget(self.migration_id)
+            self.ledger.record(self.migration_id)
+
+    def _snapshot(self, phase: str) -> None:
+        self.ledger.write_snapshot(self.migration_id, phase, self.graph, about(self.connection))
+
+    def _context(self, operation: Restoring) -> Context:
+        schema = self.graph.default_schema
+        return Context(
+            server_version=server_version(self.connection),
+            schema=schema,
+            graph=self.graph,
+            empty=empty_tables(self.connection, schema, operation.tables),
+            migration_id=self.migration_id,
+        )
+
+    def _progress(self, progress: Progress) -> None:
+        self.refilled = progress.processed_rows
+        self.session.say(f"{progress.processed_rows:,} rows written")

@@ -1,0 +1,52 @@
+"""What would be lost for good if a step were undone."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.operations import (
+    DropColumn,
+    DropTable,
+)
+from zanith_django.operations.online.rewrites import volatile
+from zanith_django.plan.live_facts import empty_tables
+from zanith_django.postgres import sql
+from zanith_django.run.artifacts import columns_of
+
+# A column that has no value in a table of at most so many rows is looked at, others are kept.
+LOOKED_AT = 10_000
+
+_NO_VALUE = """\
+SELECT count(*) <= {most} AND count(*) FILTER (WHERE {holds}) = 0
+FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS looked_at"""
+
+
+def holds_nothing(
+    connection: BaseDatabaseWrapper, drop: DropColumn | DropTable, schema: str
+) -> bool:
+    """Is there nothing to keep: an empty table, a column in which no row has a value other than
+    the default that it was added with, or one that is generated from other columns?"""
+    if isinstance(drop, DropColumn) and drop.column.generated:
+        return True
+    name = drop.table if isinstance(drop, DropColumn) else drop.table.name
+    if empty_tables(connection, schema, [name]):
+        return True
+    if isinstance(drop, DropTable) or drop.column.name not in columns_of(connection, name, schema):
+        return False
+    holds, column = sql.clause("value IS NOT NULL"), drop.column
+    if column.default is not None and not volatile(column.default):
+        holds = sql.clause(
+            "value::text IS DISTINCT FROM (({default})::{type})::text",
+            default=sql.catalog_text(column.default),
+            type=sql.catalog_text(column.type),
+        )
+    text = sql.compose(
+        _NO_VALUE,
+        most=sql.literal(LOOKED_AT),
+        holds=holds,
+        column=sql.ident(column.name),
+        table=sql.table(name, schema),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        return bool(cursor.fetchone()[0])

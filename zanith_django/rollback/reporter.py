@@ -1,0 +1,57 @@
+"""What a rollback reports while it runs, and what it may be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zanith_django.diff.differ import SOFT
+from zanith_django.rollback.selection import (
+    UndoMigration,
+    UndoStep,
+)
+from zanith_django.run.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
+    "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
+    where that holds anything."""
+
+    count: int | None = None
+    to: str = ""
+    drop: str = SOFT
+    allow_destructive: bool | None = None
+    dry_run: bool = False
+    lock_wait: float | None = None
+    verbosity: int = 0
+
+
+class Reporter:
+    """Hears what happens while it happens. This one keeps silent; faces override it."""
+
+    def waiting(self, holder: str) -> None:
+        """Another run holds the lock."""
+
+    def retrying(self, words: str) -> None:
+        """A lock was not had in time."""
+
+    def progress(self, progress: Progress) -> None:
+        """A batch of rows is written."""
+
+    def staying(self, labels: Sequence[str]) -> None:
+        """Of these apps Django ran newer migrations, which stay."""
+
+    def setting_aside(self, targets: Sequence[str]) -> None:
+        """These columns and tables are about to be hidden, with their values."""
+
+    def may_set_aside(self) -> bool:
+        """May they be hidden?"""
+        return True
+
+    def migration_started(self, migration: UndoMigration) -> None:
+        """Its last step is about to be undone."""
+
+    def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
+        """The step is `rolled_back`; in a dry run, it would be."""

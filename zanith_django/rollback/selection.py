@@ -1,0 +1,179 @@
+"""Which migrations a rollback takes back, and which it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from zanith_django.exceptions import CannotUndo, FileEdited, InvalidArgument
+from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
+from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import (
+    DONE,
+    FAILED,
+    PENDING,
+)
+from zanith_django.ledger.steps import StepRow
+from zanith_django.operations import (
+    DropColumn,
+    DropTable,
+    Operation,
+)
+from zanith_django.operations.base import Statement
+from zanith_django.plan import gates
+from zanith_django.timeline.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class UndoStep:
+    """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
+    or table of the same migration, or was brought back already, or holds before as well. Of a step
+    that stopped in the middle, `retreat` takes away what is there. `inverse` keeps what it takes
+    away; `hard` takes the same away where there is nothing in it to keep."""
+
+    row: StepRow
+    operation: Operation
+    inverse: Operation | None
+    artifact: ArtifactRow | None = None
+    stopped: bool = False
+    retreat: tuple[Statement, ...] = ()
+    hard: DropColumn | DropTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoMigration:
+    """One migration to undo, its steps from the last to the first; `whole` tells that it is
+    recorded, and did not stop half way."""
+
+    file: LoadedMigration
+    steps: tuple[UndoStep, ...]
+    whole: bool = True
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def covers(self) -> tuple[Key, ...]:
+        return tuple(map(key_of, self.file.covers))
+
+
+# --- which migrations ----------------------------------------------------------------------------
+
+
+def chosen(
+    timeline: Timeline, ledger: Ledger, *, count: int | None, to: str
+) -> list[LoadedMigration]:
+    """The files to undo, newest first, by the time when they were applied, but none before what
+    depends on it. One that stopped half way is newer than all that are applied."""
+    back = {entry.id for entry in timeline.entries if entry.taken_back}
+    applied = timeline.ordered(name for name in ledger.applied() if name not in back)
+    if to:
+        wanted = timeline.find(to)
+        if wanted.state != APPLIED:
+            raise InvalidArgument(
+                f"{wanted.id} is not applied.", "Run zanith_status --all to see what is."
+            )
+        if wanted.id not in applied:
+            raise InvalidArgument(
+                f"{wanted.id} was applied by Django before zanith took over.",
+                "Name a migration that zanith applied: zanith_history lists them.",
+            )
+        applied = applied[applied.index(wanted.id) + 1 :]
+    ours = [
+        name
+        for name in (*ledger.half_applied(), *reversed(applied))
+        if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
+    ]
+    planned = ledger.planned_rollback(count) if count else None
+    if planned is not None:  # the same command was cut off before
+        ours = [name for name in ours if name in planned]
+    known = {entry.id: entry.migration for entry in timeline.entries if entry.migration}
+    files = []
+    for name in ours[:count]:
+        file = known.get(name)
+        if file is None:
+            raise CannotUndo(
+                name, "its file is gone", "Bring the file back from version control first."
+            )
+        files.append(file)
+    return files
+
+
+def staying(
+    timeline: Timeline, ledger: Ledger, files: Iterable[LoadedMigration], *, to: str
+) -> list[str]:
+    """Apps with migrations that Django ran behind the oldest of these, or behind `to`."""
+    applied = timeline.ordered(ledger.applied())
+    places = [applied.index(file.id) for file in files if file.id in applied]
+    if to:
+        places = [applied.index(timeline.find(to).id) + 1]
+    newer = set(applied[min(places) :]) if places else set()
+    known = [entry for entry in timeline.entries if entry.state == APPLIED and not entry.migration]
+    return sorted({entry.app_label for entry in known if entry.id in newer})
+
+
+def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
+    """The inverses come from the files: they must be what ran."""
+    for refusal in gates.edited(ledger, files):
+        raise FileEdited(refusal.migration, refusal.message)
+
+
+def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
+    """Nothing that stays applied may stand on what is undone."""
+    undone = {file.id for file in files}
+    keys = {key_of(name) for file in files for name in file.covers}
+    standing = {
+        key: entry
+        for entry in timeline.entries
+        if entry.state == APPLIED and entry.id not in undone
+        for key in entry.covers
+    }
+    for key in sorted(set(timeline.resolved(keys))):
+        for other in timeline.loader.graph.backwards_plan(key):
+            label, name = other[0], other[1]
+            if (label, name) != key and (label, name) in standing:
+                raise _needed(key, (label, name), standing[label, name])
+    names = undone | set(map(dotted, keys))
+    for entry in timeline.entries:
+        if entry.migration and entry.state == APPLIED and entry.id not in undone:
+            needs = names.intersection(entry.migration.requires)
+            if needs:
+                raise _still(needs.pop(), entry.id, f"zanith_rollback --to {entry.id} undoes less.")
+
+
+def _needed(key: Key, other: Key, entry: Entry) -> CannotUndo:
+    if entry.migration:
+        hint = "Roll it back as well: count it in with --steps, or go further back with --to."
+        return _still(dotted(key), entry.id, hint)
+    previous = f"manage.py migrate {other[0]} <the one before {other[1]}>"
+    return _still(dotted(key), entry.id, f"Undo that one first, with Django: {previous}.")
+
+
+def _still(name: str, other: str, hint: str) -> CannotUndo:
+    return CannotUndo(name, f"{other}, which is applied, stands on it", hint)
+
+
+def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
+    """A migration that stopped half way stands on all that is applied, and goes first."""
+    undone = {file.id for file in files}
+    for name in ledger.half_applied():
+        done = any(row.status == DONE for row in ledger.latest(name).values())
+        if name.startswith(DJANGO_PREFIX):  # an atomic one left nothing
+            if done:
+                raise CannotUndo(
+                    name,
+                    "it is not atomic, stopped half way, and Django has no way back from there",
+                    "Fix the cause and run zanith_apply to finish it first.",
+                )
+        elif name not in undone:
+            raise CannotUndo(
+                "What is applied",
+                f"{name} stopped half way and stands on it",
+                "Count it in with --steps, or run zanith_apply to finish it first.",
+            )
+
+
+def has_begun(row: StepRow | None) -> bool:
+    return row is not None and (row.stopped or row.status not in (PENDING, FAILED))

@@ -1,0 +1,106 @@
+"""A step as it is carried out: its statements in transactions, and how the last one ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from zanith_django.operations.base import Batches, PythonCall, Statement, WithDefault
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """One step as the executor needs it. `resumed` means that an earlier attempt began it; with
+    `keeps`, a failure takes nothing down, because it may be somebody else's."""
+
+    row_id: str
+    migration_id: str
+    schema: str
+    resumed: bool = False
+    keeps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What commits together with a step's last statements: `call` first, then `sql`. `after` is
+    called when all of it is committed and no lock is held any more.
+
+    Where there is no `call`, the statements, their end and the beginning of the next step go to
+    the server as one text, in one round trip and one commit. Where another step follows, it does
+    not wait for the disk (`durable`): a server that crashes right behind it forgets the step and
+    its `done` together, and what is committed later, by anybody, takes both to the disk along.
+    """
+
+    sql: str = ""
+    durable: bool = True
+    call: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Statements that commit together, and with them `finish`, if they are the last of a step.
+
+    `seconds` is how long others may wait for its locks; `begin` what the transaction begins with;
+    `text` all of it, where it can go as one text.
+    """
+
+    statements: Sequence[Statement]
+    finish: Finish
+    seconds: float
+    begin: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One step with its statements, made ready to run."""
+
+    step: StepRun
+    transactions: Sequence[Transaction]
+
+    @property
+    def text(self) -> str:
+        """All of it, where it is one transaction that can go as one text."""
+        return self.transactions[0].text if len(self.transactions) == 1 else ""
+
+    @property
+    def statements(self) -> Iterator[Statement]:
+        return (statement for part in self.transactions for statement in part.statements)
+
+
+def is_transactional(group: Sequence[Statement]) -> bool:
+    return not group or group[0].transactional
+
+
+def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
+    """Statements grouped by the transaction that they share."""
+    group: list[Statement] = []
+    for statement in statements:
+        if group and (not statement.transactional or statement.separate):
+            yield group
+            group = []
+        if statement.transactional:
+            group.append(statement)
+        else:
+            yield [statement]
+    if group:
+        yield group
+
+
+def is_plain(statement: Statement) -> bool:
+    """One text that is one statement, as our own operations compose it, and goes with others; raw
+    SQL may be anything."""
+    return type(statement) is Statement and statement.transactional and not statement.raw
+
+
+def is_costly(group: Sequence[Statement]) -> bool:
+    """To run it again may take long: nobody knows how much work somebody's code does."""
+    return any(map(is_foreign, group))
+
+
+def is_foreign(statement: Statement) -> bool:
+    """The author's code, which may leave the session in another state."""
+    if isinstance(statement, Batches):
+        return bool(statement.python or statement.default)
+    return statement.raw or isinstance(statement, PythonCall | WithDefault)

@@ -1,0 +1,96 @@
+"""What kinds of operations Django's migrations have: data steps, SQL, no effect."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+
+
+def has_own_apply(migration: DjangoMigration) -> bool:
+    """Does its class say what applying it means? Its operations may never run."""
+    return type(migration).apply is not DjangoMigration.apply
+
+
+def can_go_back(migration: DjangoMigration) -> bool:
+    """Of a migration that applies itself: is there a way back?"""
+    own = type(migration).unapply is not DjangoMigration.unapply
+    return own or all(operation.reversible for operation in migration.operations)
+
+
+def reaching_database(operation: DjangoMigrationOperation) -> list[DjangoMigrationOperation]:
+    """What of it reaches the database."""
+    if isinstance(operation, SeparateDatabaseAndState):
+        return list(operation.database_operations)
+    return [operation]
+
+
+def is_data_step(operation: DjangoMigrationOperation) -> bool:
+    """Works on data, or is of a class that only its author knows."""
+    return any(
+        isinstance(inner, RunPython | RunSQL)
+        or not type(inner).__module__.startswith(_KNOWN_MODULES)
+        for inner in reaching_database(operation)
+    )
+
+
+_KNOWN_MODULES = ("django.db.migrations.operations", "django.contrib.postgres.operations")
+
+
+def title(operation: DjangoMigrationOperation) -> str:
+    """What a data step is called: RunPython by its function."""
+    named = getattr(operation.code, "__name__", "") if isinstance(operation, RunPython) else ""
+    return named or operation.describe()
+
+
+def texts(migration: DjangoMigration, position: int) -> Iterator[str | None]:
+    """What code of its author the operation at `position` runs (0: the whole migration), as far as
+    it can be read: SQL, or the source of Python; None for what cannot be read."""
+    if has_own_apply(migration):
+        yield None
+    for number, operation in enumerate(migration.operations, 1):
+        if position in (number, 0):
+            for inner in reaching_database(operation):
+                yield from _texts(inner)
+
+
+def _texts(operation: DjangoMigrationOperation) -> Iterator[str | None]:
+    if does_nothing(operation):
+        return
+    if isinstance(operation, RunSQL):
+        yield str(operation.sql)
+    elif isinstance(operation, RunPython):
+        try:
+            yield inspect.getsource(operation.code)
+        except (OSError, TypeError):
+            yield None
+    elif is_data_step(operation):
+        yield None
+
+
+def does_nothing(operation: DjangoMigrationOperation) -> bool:
+    """Is it a `noop`? Django renders all models for that of RunPython, too."""
+    if isinstance(operation, RunPython):
+        return operation.code is RunPython.noop
+    return isinstance(operation, RunSQL) and not operation.sql
+
+
+# Those of django.contrib.postgres are others: some of them build indexes concurrently.
+_PLAIN_OPERATIONS = "django.db.migrations.operations."
+OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
+
+
+def has_own_transaction(migration: DjangoMigration, operation: DjangoMigrationOperation) -> bool:
+    """Of a migration that is not atomic: does this operation run in a transaction? It may ask for
+    one; and those of Django that only change tables have one from us, so that none is half done
+    when a runner is killed."""
+    return not migration.atomic and bool(
+        operation.atomic or (is_plain(operation) and not isinstance(operation, OPAQUE))
+    )
+
+
+def is_plain(operation: DjangoMigrationOperation) -> bool:
+    return type(operation).__module__.startswith(_PLAIN_OPERATIONS)
