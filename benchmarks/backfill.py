@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Context
-from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.column_sql import update_in_batches
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.run.backfill import backfill

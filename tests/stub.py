@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.project import REPOSITORY
 from zanith_django import operations
-from zanith_django.schema import graph
+from zanith_django.schema import dependents, graph
 
 STUB = REPOSITORY / "zanith_django" / "__init__.pyi"
 
@@ -54,6 +54,7 @@ def written() -> str:
             HEAD.rstrip("\n"),
             *plain,
             "from zanith_django.operations.policies import PolicyPairs as _PolicyPairs",
+            "from zanith_django.schema import dependents as _dependents",
             "from zanith_django.schema import graph as _graph",
             "",
             "__version__: str",
@@ -102,7 +103,9 @@ def _spelled(kind: str) -> str:
 def _qualified(name: re.Match[str]) -> str:
     if name[0] in ("None", "PolicyPairs", "TableName"):
         return name[0].replace("Policy", "_Policy")
-    return f"_graph.{name[0]}" if hasattr(graph, name[0]) else f"_operations.{name[0]}"
+    homes = {"_dependents": dependents, "_graph": graph}
+    home = next((home for home, module in homes.items() if hasattr(module, name[0])), "_operations")
+    return f"{home}.{name[0]}"
 
 
 def _formatted(text: str) -> str:

@@ -23,6 +23,7 @@ from zanith_django.operations import SoftDropTable as SoftDropTable
 from zanith_django.operations import Statement as Statement
 from zanith_django.operations.policies import PolicyPairs as _PolicyPairs
 from zanith_django.postgres.names import TableName as TableName
+from zanith_django.schema import dependents as _dependents
 from zanith_django.schema import graph as _graph
 from zanith_django.schema.graph import Check as Check
 from zanith_django.schema.graph import Column as Column
@@ -432,9 +433,9 @@ class Table(_graph.Table):  # type: ignore[misc]  # final
         exclusions: tuple[_graph.Exclusion, ...] = ...,
         indexes: tuple[_graph.Index, ...] = ...,
         policies: tuple[_graph.Policy, ...] = ...,
-        triggers: tuple[_graph.Trigger, ...] = ...,
-        rules: tuple[_graph.Rule, ...] = ...,
-        statistics: tuple[_graph.Statistics, ...] = ...,
+        triggers: tuple[_dependents.Trigger, ...] = ...,
+        rules: tuple[_dependents.Rule, ...] = ...,
+        statistics: tuple[_dependents.Statistics, ...] = ...,
         row_security: bool = ...,
         force_row_security: bool = ...,
         comment: str = ...,

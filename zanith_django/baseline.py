@@ -27,7 +27,8 @@ from zanith_django.plan.search_path import found_elsewhere, unqualified
 from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import about, working_session
 from zanith_django.schema.ddl import table_of
-from zanith_django.schema.equality import Extra, as_declared
+from zanith_django.schema.equality import as_declared
+from zanith_django.schema.findings import Extra
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.django_steps import record_applied
 from zanith_django.timeline.ignored import compared

@@ -20,7 +20,7 @@ from zanith_django.exceptions import CannotDrop
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import KEPT_SCHEMA, Context, Operation
-from zanith_django.operations.keep.archives import content, pinned_spelling
+from zanith_django.operations.keep.archive import content, pinned_spelling
 from zanith_django.postgres.names import TableName
 from zanith_django.run import backfill, progress
 from zanith_django.run.audit import keep

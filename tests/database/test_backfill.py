@@ -25,7 +25,7 @@ from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Context, Default
-from zanith_django.operations.columns import default_in_batches, update_in_batches
+from zanith_django.operations.column_sql import default_in_batches, update_in_batches
 from zanith_django.operations.data import Backfill
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName

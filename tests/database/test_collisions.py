@@ -17,7 +17,8 @@ from zanith_django import operations as ops
 from zanith_django.operations import Operation
 from zanith_django.plan.collisions import Collision, collisions
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Dependent, PrimaryKey, SchemaGraph, Table
+from zanith_django.schema.dependents import Dependent
+from zanith_django.schema.graph import PrimaryKey, SchemaGraph, Table
 from zanith_django.schema.unmodelled import with_dependents
 
 SETUP = """

@@ -12,6 +12,7 @@ import pytest
 from tests.servers import Database
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.dependents import Trigger
 from zanith_django.schema.equality import as_declared
 from zanith_django.schema.graph import (
     Check,
@@ -26,7 +27,6 @@ from zanith_django.schema.graph import (
     PrimaryKey,
     SchemaGraph,
     Table,
-    Trigger,
     Unique,
 )
 

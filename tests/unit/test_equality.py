@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.equality import (
-    Comparison,
-    DeclaredFacts,
-    as_declared,
-    beyond_operations,
-)
+from zanith_django.schema.dependents import Rule, Statistics, Trigger
+from zanith_django.schema.equality import DeclaredFacts, as_declared, beyond_operations
+from zanith_django.schema.findings import Comparison
 from zanith_django.schema.graph import (
     Check,
     Collation,
@@ -25,11 +22,8 @@ from zanith_django.schema.graph import (
     IndexKey,
     Policy,
     PrimaryKey,
-    Rule,
     SchemaGraph,
-    Statistics,
     Table,
-    Trigger,
     Unique,
 )
 

@@ -12,18 +12,11 @@ import pytest
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.postgres.names import TableName
+from zanith_django.schema import dependents
 from zanith_django.schema import graph as language
 from zanith_django.schema.encoding import stored_fields
-from zanith_django.schema.graph import (
-    Column,
-    Extension,
-    Index,
-    IndexKey,
-    SchemaGraph,
-    Table,
-    decode,
-    encode,
-)
+from zanith_django.schema.graph import Column, Extension, Index, IndexKey, SchemaGraph, Table
+from zanith_django.schema.stored import decode, encode
 
 KINDS = [
     language.Column,
@@ -35,9 +28,9 @@ KINDS = [
     language.IndexKey,
     language.Index,
     language.Policy,
-    language.Trigger,
-    language.Rule,
-    language.Statistics,
+    dependents.Trigger,
+    dependents.Rule,
+    dependents.Statistics,
     language.Table,
     language.Extension,
     language.Collation,

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Table, encode
+from zanith_django.schema.graph import Table
+from zanith_django.schema.stored import encode
 from zanith_django.schema.table_cache import FILE, TableCache
 from zanith_django.timeline.project import cache_folder
 

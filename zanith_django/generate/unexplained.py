@@ -29,7 +29,8 @@ from zanith_django.generate.generate import (
 from zanith_django.operations import Operation
 from zanith_django.plan.search_path import found_elsewhere, unqualified
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.equality import Extra, as_declared
+from zanith_django.schema.equality import as_declared
+from zanith_django.schema.findings import Extra
 from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.models import Declared, project_models
 from zanith_django.timeline.ignored import compared

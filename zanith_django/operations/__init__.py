@@ -2,25 +2,17 @@
 
 from zanith_django.operations.base import KINDS, Context, Default, Operation, Statement
 from zanith_django.operations.column_types import AlterColumnType, AlterGenerated
-from zanith_django.operations.columns import (
-    AddColumn,
-    AddGeneratedColumn,
+from zanith_django.operations.column_values import (
     AlterColumnDefault,
     AlterColumnIdentity,
     AlterColumnNullable,
-    DropColumn,
-    RenameColumn,
 )
+from zanith_django.operations.columns import AddColumn, AddGeneratedColumn, DropColumn, RenameColumn
 from zanith_django.operations.constraints import (
     AddCheck,
     AddExclusion,
-    AddForeignKey,
-    AddUnique,
-    AlterPrimaryKey,
     DropCheck,
     DropExclusion,
-    DropForeignKey,
-    DropUnique,
     RenameConstraint,
     ValidateConstraint,
 )
@@ -34,17 +26,14 @@ from zanith_django.operations.extensions import (
     DropCollation,
     DropExtension,
 )
+from zanith_django.operations.foreign_keys import AddForeignKey, DropForeignKey
 from zanith_django.operations.index_options import AlterIndexOptions
 from zanith_django.operations.indexes import AddIndex, DropIndex, RenameIndex
 from zanith_django.operations.keep.archives import ArchiveColumn, ArchiveTable
 from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.keep.soft_drops import SoftDropColumn, SoftDropTable
-from zanith_django.operations.online.dual_writes import (
-    Derived,
-    EndDualWrite,
-    MergeColumns,
-    SplitColumn,
-)
+from zanith_django.operations.online.dual_writes import EndDualWrite, MergeColumns, SplitColumn
+from zanith_django.operations.online.forms import Derived
 from zanith_django.operations.online.rebuild import RebuildTable
 from zanith_django.operations.policies import (
     AlterPolicy,
@@ -60,6 +49,7 @@ from zanith_django.operations.tables import (
     RenameTable,
     SetComment,
 )
+from zanith_django.operations.uniques import AddUnique, AlterPrimaryKey, DropUnique
 
 __all__ = [
     "KINDS",

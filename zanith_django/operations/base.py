@@ -13,7 +13,8 @@ from zanith_django.operations.touches import Touch
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import SchemaGraph, Table, decode, encode
+from zanith_django.schema.graph import SchemaGraph, Table
+from zanith_django.schema.stored import decode, encode
 
 KINDS: dict[str, type[Operation]] = {}
 

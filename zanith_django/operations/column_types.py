@@ -24,14 +24,7 @@ from zanith_django.operations.column_clauses import (
     spell_type,
     storage_changes,
 )
-from zanith_django.operations.constraints import (
-    AddCheck,
-    AddExclusion,
-    AddForeignKey,
-    AddUnique,
-    AlterPrimaryKey,
-    DropForeignKey,
-)
+from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import (
     DEPENDENT_PARTS,
     generated_from,
@@ -39,6 +32,7 @@ from zanith_django.operations.dependents import (
     referrers_to,
     what_contains,
 )
+from zanith_django.operations.foreign_keys import AddForeignKey, DropForeignKey
 from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.online.retyping import Retyping, retyping
 from zanith_django.operations.online.rewrites import assigns, coerces, narrows, rewrite_needed
@@ -53,6 +47,7 @@ from zanith_django.operations.policies import (
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
+from zanith_django.operations.uniques import AddUnique, AlterPrimaryKey
 from zanith_django.operations.words import with_facts
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.operations.base import Context, OnTable, Operation, Statement
-from zanith_django.operations.columns import AlterColumnDefault, AlterColumnNullable
-from zanith_django.operations.constraints import (
-    AddCheck,
-    AddExclusion,
-    AddForeignKey,
-    AddUnique,
-    ValidateConstraint,
-)
+from zanith_django.operations.column_values import AlterColumnDefault, AlterColumnNullable
+from zanith_django.operations.constraints import AddCheck, AddExclusion, ValidateConstraint
+from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.policies import CreatePolicy
 from zanith_django.operations.tables import SetComment
+from zanith_django.operations.uniques import AddUnique
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 

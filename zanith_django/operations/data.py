@@ -17,7 +17,7 @@ from zanith_django.operations.base import (
     PythonCall,
     Statement,
 )
-from zanith_django.operations.columns import default_in_batches, update_in_batches
+from zanith_django.operations.column_sql import default_in_batches, update_in_batches
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName

@@ -9,7 +9,8 @@ from typing import Any
 
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table, Trigger
+from zanith_django.schema.dependents import Trigger
+from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table
 
 DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
 

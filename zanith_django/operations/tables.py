@@ -28,13 +28,15 @@ from zanith_django.operations.constraint_clauses import (
     primary_key_clause,
     unique_clause,
 )
-from zanith_django.operations.constraints import AddCheck, AddExclusion, AddForeignKey, AddUnique
+from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import move_trigger
+from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.index_options import option_changes
 from zanith_django.operations.indexes import AddIndex, comment_on_index
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
 from zanith_django.operations.touches import Effect, Touch
+from zanith_django.operations.uniques import AddUnique
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName

@@ -10,7 +10,8 @@ from zanith_django.operations.dependents import fires_on
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Table, Trigger
+from zanith_django.schema.dependents import Trigger
+from zanith_django.schema.graph import Table
 
 # What decides how a text is read goes with the function, so that every client's values are made as
 # the migration makes them.

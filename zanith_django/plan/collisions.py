@@ -14,7 +14,8 @@ from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.dependents import generated_from, mentions
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import triggers_on, whole_row_triggers
-from zanith_django.schema.graph import Dependent, Table
+from zanith_django.schema.dependents import Dependent
+from zanith_django.schema.graph import Table
 
 
 @dataclass(frozen=True, slots=True)

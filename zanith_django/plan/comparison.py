@@ -16,7 +16,8 @@ from zanith_django.exceptions import UnknownSchema, UnreadableGraph
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations import Operation
 from zanith_django.plan.search_path import found_elsewhere, unqualified
-from zanith_django.schema.equality import Extra, Note, as_declared, beyond_operations
+from zanith_django.schema.equality import as_declared, beyond_operations
+from zanith_django.schema.findings import Extra, Note
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.models import Declared
 from zanith_django.timeline.ignored import compared

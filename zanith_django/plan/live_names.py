@@ -34,7 +34,8 @@ from zanith_django.operations import (
 )
 from zanith_django.operations.base import OnTable, Operation
 from zanith_django.operations.dependents import what_contains
-from zanith_django.schema.equality import Comparison, DeclaredFacts, as_declared
+from zanith_django.schema.equality import DeclaredFacts, as_declared
+from zanith_django.schema.findings import Comparison
 from zanith_django.schema.graph import SchemaGraph, Table
 
 _Drop = DropUnique | DropForeignKey | DropCheck | DropExclusion | DropIndex

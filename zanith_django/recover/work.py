@@ -18,7 +18,7 @@ from zanith_django.ledger.step_rows import DONE, FAILED, FINISHED, RUNNING
 from zanith_django.ledger.steps import NewStep, StepRow
 from zanith_django.operations import RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Batches, Context, script
-from zanith_django.operations.columns import update_in_batches
+from zanith_django.operations.column_sql import update_in_batches
 from zanith_django.operations.keep.restores import refill
 from zanith_django.plan.live_facts import empty_tables
 from zanith_django.plan.reasons import Level

@@ -10,7 +10,7 @@ from zanith_django.operations import Operation, Statement
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.schema.equality import Extra
+from zanith_django.schema.findings import Extra
 from zanith_django.timeline.timeline import dotted
 
 

@@ -19,7 +19,7 @@ from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.locks import Lock
-from zanith_django.schema.equality import Extra, Note
+from zanith_django.schema.findings import Extra, Note
 from zanith_django.timeline.timeline import ADOPTED, Timeline, dotted, key_of
 from zanith_django.verify.verify import OK, Verdict
 

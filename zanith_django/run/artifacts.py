@@ -17,7 +17,7 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE
 from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
-from zanith_django.operations.keep.archives import content, pinned_spelling
+from zanith_django.operations.keep.archive import content, pinned_spelling
 from zanith_django.operations.online.journal import same_key
 from zanith_django.plan.obstacles import Obstacle, Rows
 from zanith_django.postgres import sql

@@ -13,10 +13,12 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
+from zanith_django.schema.catalog_rows import ConstraintRow, IndexKeyRow
+from zanith_django.schema.dependents import Rule, Statistics, Trigger
 from zanith_django.schema.encoding import shared
 from zanith_django.schema.graph import (
     LONE_SEQUENCE,
@@ -30,11 +32,8 @@ from zanith_django.schema.graph import (
     IndexKey,
     Policy,
     PrimaryKey,
-    Rule,
     SchemaGraph,
-    Statistics,
     Table,
-    Trigger,
     Unique,
 )
 
@@ -47,6 +46,7 @@ _ACTIONS: Final = {
     "n": "SET NULL",
     "d": "SET DEFAULT",
 }
+
 _MATCHES: Final = {"s": "SIMPLE", "f": "FULL", "p": "PARTIAL"}
 _IDENTITIES: Final = {"": "", "a": "always", "d": "by default"}
 _STORAGES: Final = {"": "", "p": "plain", "e": "external", "m": "main", "x": "extended"}
@@ -58,7 +58,6 @@ _PROVIDERS: Final = {"d": "default", "i": "icu", "c": "libc", "b": "builtin"}
 
 # pg_index.indoption: bit 1 is descending, bit 2 nulls first, which descending implies.
 _ORDERS: Final = {0: ("", ""), 1: ("DESC", "LAST"), 2: ("", "FIRST"), 3: ("DESC", "")}
-
 type_of_row = tuple[Any, ...]
 type_of_query = Callable[[str], list[type_of_row]]
 
@@ -103,63 +102,8 @@ def query_rows(cursor: Any, query: str) -> list[type_of_row]:
     return rows
 
 
-class _ConstraintRow(NamedTuple):
-    """A row of `constraints.sql`. Columns are told as their numbers, with blanks between."""
-
-    table: int
-    kind: str
-    name: str
-    columns: str | None
-    reads: list[int] | None
-    include: str | None
-    nulls_not_distinct: bool
-    deferrable: str
-    valid: bool
-    enforced: bool
-    no_inherit: bool
-    referenced_schema: str
-    referenced_table: str
-    referenced: int
-    referenced_columns: str
-    referenced_names: list[str] | None
-    on_delete: str
-    set_columns: str | None
-    on_update: str
-    match: str
-    period: bool
-    expression: str
-    comment: str
-    options: list[str] | None
-    tablespace: str
-
-
-class _IndexKeyRow(NamedTuple):
-    """A row of `indexes.sql`: one key of an index; those of one index stand together."""
-
-    table: int
-    oid: int
-    name: str
-    method: str
-    unique: bool
-    valid: bool
-    nulls_not_distinct: bool
-    options: list[str] | None
-    tablespace: str
-    predicate: str | None
-    reads: list[int] | None
-    comment: str
-    included: bool
-    column: int
-    expression: str | None
-    opclass: str | None
-    parameters: list[str] | None
-    collation: str | None
-    option: int
-
-
 # The end of the row of a key that is a column and nothing else.
 _PLAIN_KEY: Final = (None, None, None, None, 0)
-
 _index_of = operator.itemgetter(1)
 
 
@@ -182,9 +126,9 @@ class _Reading:
         tables, columns, constraints = query("tables"), query("columns"), query("constraints")
         self.name_columns(columns)
         self.add_columns(columns, {(row[0], int(row[3])) for row in constraints if row[1] == "n"})
-        for row in map(_ConstraintRow._make, constraints):
+        for row in map(ConstraintRow._make, constraints):
             self.add_constraint(row)
-        self.add_indexes(map(_IndexKeyRow._make, query("indexes")))
+        self.add_indexes(map(IndexKeyRow._make, query("indexes")))
         self.add_policies(query("policies"))
         self.add_triggers("triggers", Trigger, query("triggers"))
         self.add_triggers("rules", Rule, query("rules"))
@@ -279,7 +223,7 @@ class _Reading:
                 column = known[row[2:]] = shared(_column(*row[2:]))
             self.parts[row[0]]["columns"].append(column)
 
-    def add_constraint(self, row: _ConstraintRow) -> None:
+    def add_constraint(self, row: ConstraintRow) -> None:
         columns = self.named(row.table, row.columns)
         # PostgreSQL 18: a key WITHOUT OVERLAPS is an exclusion by another name.
         if row.kind == "x" or (row.kind in "pu" and row.expression):
@@ -291,7 +235,7 @@ class _Reading:
         elif row.kind in "pu":
             self.add_key(row, columns)
 
-    def add_key(self, row: _ConstraintRow, columns: tuple[str, ...]) -> None:
+    def add_key(self, row: ConstraintRow, columns: tuple[str, ...]) -> None:
         include = self.named(row.table, row.include)
         reads, options = columns + include, _sorted(row.options)
         if row.kind == "p":
@@ -312,7 +256,7 @@ class _Reading:
             )
             self.add(row.table, "uniques", unique, reads)
 
-    def add_foreign_key(self, row: _ConstraintRow, columns: tuple[str, ...]) -> None:
+    def add_foreign_key(self, row: ConstraintRow, columns: tuple[str, ...]) -> None:
         on_delete = _ACTIONS[row.on_delete]
         if row.set_columns:
             only = ", ".join(map(_quoted, self.named(row.table, row.set_columns)))
@@ -333,7 +277,7 @@ class _Reading:
         )
         self.add(row.table, "foreign_keys", key, columns)
 
-    def add_check(self, row: _ConstraintRow, columns: tuple[str, ...]) -> None:
+    def add_check(self, row: ConstraintRow, columns: tuple[str, ...]) -> None:
         check = Check(
             row.name,
             row.expression,
@@ -345,17 +289,17 @@ class _Reading:
         )
         self.add(row.table, "checks", check, columns)
 
-    def add_exclusion(self, row: _ConstraintRow, columns: tuple[str, ...]) -> None:
+    def add_exclusion(self, row: ConstraintRow, columns: tuple[str, ...]) -> None:
         reads = self.read(row.table, row.reads, *columns)
         exclusion = Exclusion(row.name, row.expression, reads, row.comment)
         self.add(row.table, "exclusions", exclusion, reads)
 
-    def add_indexes(self, rows: Iterable[_IndexKeyRow]) -> None:
+    def add_indexes(self, rows: Iterable[IndexKeyRow]) -> None:
         """One index from each run of rows with the same oid: its keys, then what it includes."""
         for _, keys in itertools.groupby(rows, key=_index_of):
             self.add_index(list(keys))
 
-    def add_index(self, rows: list[_IndexKeyRow]) -> None:
+    def add_index(self, rows: list[IndexKeyRow]) -> None:
         row, columns = rows[0], self.columns[rows[0].table]
         keys = tuple([self.index_key(key, columns) for key in rows if not key.included])
         include = tuple([columns[key.column] for key in rows if key.included])
@@ -380,7 +324,7 @@ class _Reading:
         )
         self.add(row.table, "indexes", index, reads)
 
-    def index_key(self, row: _IndexKeyRow, columns: dict[int, str]) -> IndexKey:
+    def index_key(self, row: IndexKeyRow, columns: dict[int, str]) -> IndexKey:
         if row[-5:] == _PLAIN_KEY:
             return self.plain_key(columns[row.column])
         opclass = row.opclass or ""

@@ -7,22 +7,24 @@ behave by stays a difference; what no model names is told as an `Extra`.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import (
-    LONE_SEQUENCE,
-    NAMED_PARTS,
-    Column,
-    Index,
-    IndexKey,
-    SchemaGraph,
-    Table,
-    Unique,
+from zanith_django.schema.canonical import (
+    GENERATORS,
+    canonical,
+    canonical_default,
+    canonical_key,
+    enforces,
+    is_like,
+    is_wider,
+    settled_sequence,
+    text_fields,
 )
+from zanith_django.schema.findings import Comparison, Extra, Note
+from zanith_django.schema.graph import LONE_SEQUENCE, NAMED_PARTS, Column, Index, SchemaGraph, Table
 
 _KIND_OF_PART: Final = {
     "uniques": "unique constraint",
@@ -70,12 +72,15 @@ _COLUMN_OPTIONS: Final = (
     ("comment", "comment of column", ""),
     ("sequence", "sequence of column", ""),
 )
+
 _COMMENT: Final[tuple[str, str, Any]] = ("comment", "comment", "")
+
 _INDEX_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
     _COMMENT,
     ("options", "storage parameters", ()),
     ("tablespace", "tablespace", ""),
 )
+
 _PART_OPTIONS: Final[dict[str, tuple[tuple[str, str, Any], ...]]] = {
     **dict.fromkeys(("foreign_keys", "checks", "exclusions", "policies"), (_COMMENT,)),
     **dict.fromkeys(("uniques", "indexes"), _INDEX_OPTIONS),
@@ -97,14 +102,6 @@ _CHANGEABLE: Final[dict[str, dict[str, Any]]] = {
     "indexes": {"valid": True},
 }
 
-_WIDTHS: Final = ("smallint", "integer", "bigint")
-_GENERATORS: Final = ("serial", "by default")
-_PATTERN_OPCLASSES: Final = (
-    "pg_catalog.varchar_pattern_ops",
-    "pg_catalog.text_pattern_ops",
-    "pg_catalog.bpchar_pattern_ops",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class DeclaredFacts:
@@ -121,48 +118,6 @@ class DeclaredFacts:
     named: frozenset[tuple[TableName, str]] = frozenset()
     automatic: frozenset[tuple[TableName, str]] = frozenset()
     many_to_many: frozenset[TableName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """Something on an owned table that no model names; `item` is the value itself."""
-
-    kind: str
-    table: TableName
-    name: str
-    item: Any = field(default=None, compare=False)
-
-    @property
-    def description(self) -> str:
-        if not self.name:
-            return f"{self.kind} of {self.table}"
-        return f"{self.kind} {self.name} on {self.table}"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A difference worth a word and no operation."""
-
-    table: TableName
-    name: str
-    what: str
-
-    @property
-    def description(self) -> str:
-        return f"{self.name} on {self.table} {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """`live` holds the tables that are declared, in the words of the models where these are equal.
-
-    Objects that differ keep the names that they have in the database, so that an operation on
-    them finds them.
-    """
-
-    live: SchemaGraph
-    extras: tuple[Extra, ...] = ()
-    notes: tuple[Note, ...] = ()
 
 
 def as_declared(
@@ -261,16 +216,16 @@ class _TableView:
             return live
         changes: dict[str, Any] = {}
         if LONE_SEQUENCE in (live.sequence, wanted.sequence):
-            live = _settled_sequence(live, wanted)
+            live = settled_sequence(live, wanted)
         for name, kind, silent in _COLUMN_OPTIONS:
             if getattr(live, name) != silent and getattr(wanted, name) == silent:
                 self.extra(kind, live.name, live)
                 changes[name] = silent
-        if live.identity in _GENERATORS and wanted.identity in _GENERATORS:
+        if live.identity in GENERATORS and wanted.identity in GENERATORS:
             changes["identity"] = wanted.identity
-        if _default(live) == _default(wanted):
+        if canonical_default(live) == canonical_default(wanted):
             changes["default"] = wanted.default
-        if _canonical(live.generated) == _canonical(wanted.generated):
+        if canonical(live.generated) == canonical(wanted.generated):
             changes["generated"] = wanted.generated
         if self.is_wider_key(live, wanted):
             changes["type"] = wanted.type
@@ -282,7 +237,7 @@ class _TableView:
         A migration takes the size of keys from settings.DEFAULT_AUTO_FIELD, the registry from the
         application, so that `migrate` itself makes the two disagree (Django ticket 32674).
         """
-        if (self.name, live.name) not in self.facts.automatic or not _is_wider(live, wanted):
+        if (self.name, live.name) not in self.facts.automatic or not is_wider(live, wanted):
             return False
         target = self.target(live.name)
         return target is None or target.type == live.type
@@ -339,12 +294,12 @@ class _TableView:
 
         def value(item: Any) -> Any:
             texts: dict[str, Any] = {
-                name: _canonical(getattr(item, name)) for name in _texts(type(item))
+                name: canonical(getattr(item, name)) for name in text_fields(type(item))
             }
             if unordered:
                 texts["columns"] = tuple(sorted(item.columns))
             if part == "indexes":
-                texts["keys"] = tuple(map(_canonical_key, item.keys))
+                texts["keys"] = tuple(map(canonical_key, item.keys))
             silent = {name: usual for name, _, usual in _PART_OPTIONS.get(part, ())}
             return dataclasses.replace(item, **{"name": "", **silent, **texts})
 
@@ -383,7 +338,7 @@ class _TableView:
             if live is not None or not self.is_unnamed(wanted):
                 continue
             for pair in changes["indexes"]:
-                if pair[1] is None and _enforces(pair[0], wanted):
+                if pair[1] is None and enforces(pair[0], wanted):
                     self.note(pair[0].name, "is a unique index in the place of a constraint")
                     changes["uniques"][place] = (wanted, wanted)
                     changes["indexes"].remove(pair)
@@ -393,10 +348,10 @@ class _TableView:
         """A `_like` index, there or not: it speeds LIKE up and changes no answer."""
         kept = []
         for live, wanted in changes["indexes"]:
-            if live is None and _is_like(wanted) and self.may_lack(wanted):
+            if live is None and is_like(wanted) and self.may_lack(wanted):
                 self.note(wanted.name, "is missing: LIKE will not use an index")
                 kept.append((wanted, wanted))
-            elif wanted is None and _is_like(live):
+            elif wanted is None and is_like(live):
                 self.note(live.name, "is there, though no field asks for it")
             else:
                 kept.append((live, wanted))
@@ -448,97 +403,3 @@ class _Pairs:
         alone = [(item, None) for item in self.live]
         missing = [(None, item) for item in self.declared]
         return [*self.found, *alone, *missing]
-
-
-# --- facts about single values --------------------------------------------------------------------
-
-
-def _settled_sequence(live: Column, wanted: Column) -> Column:
-    """A key with a sequence of its own is a serial, also where no column owns the sequence.
-
-    Where the model names the sequence in a default, that default is compared.
-    """
-    settled = dataclasses.replace(live, sequence=wanted.sequence)
-    if live.sequence == LONE_SEQUENCE and wanted.identity in _GENERATORS:
-        return dataclasses.replace(settled, identity=wanted.identity, default=wanted.default)
-    return settled
-
-
-def _is_wider(live: Column, wanted: Column) -> bool:
-    if live.type not in _WIDTHS or wanted.type not in _WIDTHS:
-        return False
-    return _WIDTHS.index(live.type) > _WIDTHS.index(wanted.type)
-
-
-def _is_like(index: Index) -> bool:
-    """Is this an index as Django makes it beside the index of a text field?"""
-    return (
-        index.name.endswith("_like")
-        and len(index.keys) == 1
-        and index.keys[0].opclass in _PATTERN_OPCLASSES
-        and not (index.unique or index.predicate or index.keys[0].expression)
-        and index.valid
-    )
-
-
-def _enforces(index: Index, unique: Unique) -> bool:
-    """Does this index refuse just the rows that the constraint would refuse, as early?"""
-    plain = Index(
-        index.name,
-        tuple(IndexKey(column) for column in unique.columns),
-        unique=True,
-        include=unique.include,
-        nulls_not_distinct=unique.nulls_not_distinct,
-        options=index.options,
-        tablespace=index.tablespace,
-        comment=index.comment,
-    )
-    return index == plain and not unique.deferrable
-
-
-def _texts(kind: type) -> tuple[str, ...]:
-    """Fields in which PostgreSQL prints an expression."""
-    known = ("expression", "definition", "predicate", "using", "check")
-    return tuple(f.name for f in dataclasses.fields(kind) if f.name in known)
-
-
-_LITERAL = r"E?'(?:[^']|'')*'::[a-z ]+(?:\(\d+\))?"
-_CAST_OF_ARRAY = re.compile(rf"\(ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)::([a-z ]+)\[\]")
-_TEXT_LITERAL = re.compile(r"(E?'(?:[^']|'')*')::(?:text|character varying)")
-
-
-def _canonical(text: str) -> str:
-    """An expression in the one of its two spellings that a dump and restore leaves it in.
-
-    PostgreSQL prints `(ARRAY['a'::character varying])::text[]` of what was typed as IN ('a'), and
-    `ARRAY[('a'::character varying)::text]` once that text was parsed again.
-    """
-    if "(ARRAY[" not in text:
-        return text
-
-    def spread(match: re.Match[str]) -> str:
-        items = re.findall(_LITERAL, match[1])
-        return "ARRAY[" + ", ".join(f"({item})::{match[2]}" for item in items) + "]"
-
-    return _CAST_OF_ARRAY.sub(spread, text)
-
-
-def _canonical_key(key: IndexKey) -> IndexKey:
-    # Two names of one thing: Django chose by the field's type, PostgreSQL keeps the choice when
-    # the type changes from varchar to text.
-    opclass = key.opclass.replace("pg_catalog.varchar_pattern_ops", "pg_catalog.text_pattern_ops")
-    return dataclasses.replace(key, expression=_canonical(key.expression), opclass=opclass)
-
-
-def _default(column: Column) -> str | None:
-    """The default without what PostgreSQL makes no difference of.
-
-    A default NULL is none; a text that stayed from before the column became varchar is the same.
-    """
-    text = column.default
-    if text is None or text.startswith("NULL::"):
-        return None
-    match = _TEXT_LITERAL.fullmatch(text)
-    if match and column.type.startswith(("text", "character varying")):
-        return match[1]
-    return _canonical(text)

@@ -14,7 +14,9 @@ from typing import Any, final
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
+from zanith_django.schema.dependents import Dependent, Rule, Statistics, Trigger
 from zanith_django.schema.encoding import UNSTORED, Reader, Writer
+from zanith_django.schema.stored import qualifier, unqualifier
 from zanith_django.schema.values import replaced
 
 JSON_VERSION = 1
@@ -185,63 +187,6 @@ class Policy:
     check: str = ""
     permissive: bool = True
     comment: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """A user's trigger; `definition` as pg_get_triggerdef prints it. Read, never made.
-
-    `enabled` is "", "disabled", "replica" or "always".
-    """
-
-    name: str
-    definition: str
-    enabled: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule on a table; `definition` as pg_get_ruledef prints it. Read, never made."""
-
-    name: str
-    definition: str
-    enabled: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Extended statistics; `definition` as PostgreSQL prints it. Read, never made."""
-
-    name: str
-    definition: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Dependent:
-    """An object that depends on a table and that no model names. Read for a plan, never stored.
-
-    `kind` and `name` are as people call it: "view", "public.v". `via` says how it depends: "" it
-    reads `columns` or the table; "row" whole rows or the row type; "key" it needs the constraint
-    `through`; "sequence" the sequence of a column; "text" and "trigger" a function names the table
-    or its columns in a text that PostgreSQL does not look into; "heir", "parent" and "typed" are
-    inheritance; "published" (with "schema published" and "all published") and "subscribed" are
-    logical replication. `through` of a policy, and of a trigger on whole rows, is its own name.
-    `own` is on the table itself. `holder` is the table of the graph that has it. `more` depends
-    on it in turn.
-    """
-
-    kind: str
-    name: str
-    via: str = ""
-    through: str = ""
-    columns: tuple[str, ...] = ()
-    own: bool = False
-    holder: TableName | None = None
-    more: tuple[str, ...] = ()
 
 
 _name_of = operator.attrgetter("name")
@@ -441,7 +386,7 @@ class SchemaGraph:
         """The graph as plain JSON data: sorted, versioned, exact."""
         data: dict[str, Any] = {"version": JSON_VERSION, "default_schema": self.default_schema}
         with collector.paused():
-            writer = Writer(TableName, _qualifier(self.default_schema))
+            writer = Writer(TableName, qualifier(self.default_schema))
             tables = [writer.write(table) for table in self.tables]
             data["tables"] = {table.pop("name"): table for table in tables}
             data["extensions"] = writer.write(self.extensions)
@@ -465,7 +410,7 @@ class SchemaGraph:
     def _from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
         schema = data["default_schema"]
         with collector.paused():
-            reader = Reader(TableName, _unqualifier(schema))
+            reader = Reader(TableName, unqualifier(schema))
             return cls(
                 tables=tuple(
                     reader.read(Table, {"name": name, **table})
@@ -490,36 +435,3 @@ class SchemaGraph:
         )
         text = json.dumps(canonical.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-# --- JSON --------------------------------------------------------------------------------------
-
-
-def _qualifier(default_schema: str) -> Callable[[TableName], str]:
-    return functools.cache(lambda name: str(TableName(name.schema or default_schema, name.name)))
-
-
-def _unqualifier(default_schema: str) -> Callable[[str], TableName]:
-    def parse(text: str) -> TableName:
-        name = TableName.of(text)
-        return TableName("", name.name) if name.schema == default_schema else name
-
-    return functools.cache(parse)
-
-
-def encode(value: Any) -> Any:
-    """A frozen value of this language as plain JSON data, default schema left empty."""
-    return _WRITER.write(value)
-
-
-def decode(wanted: type, data: Any) -> Any:
-    """Inverse of `encode`."""
-    return reader().read(wanted, data)
-
-
-def reader() -> Reader:
-    """For many values one after the other: it shares those that are equal."""
-    return Reader(TableName, TableName.of)
-
-
-_WRITER = Writer(TableName, str)

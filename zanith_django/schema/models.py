@@ -19,7 +19,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
 from zanith_django.schema.ddl import TableDDL, collect, table_name
 from zanith_django.schema.equality import DeclaredFacts
-from zanith_django.schema.graph import SchemaGraph, Table, encode
+from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.object_names import unquote, with_real_name
 from zanith_django.schema.scratch import (
     Connection,
@@ -30,6 +30,7 @@ from zanith_django.schema.scratch import (
     scratch_connection,
     server_of,
 )
+from zanith_django.schema.stored import encode
 from zanith_django.schema.table_cache import TableCache, key_of, reader_digest
 
 

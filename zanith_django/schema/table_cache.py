@@ -16,7 +16,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from zanith_django.schema.graph import Table, encode, reader
+from zanith_django.schema.graph import Table
+from zanith_django.schema.stored import encode, reader
 
 FILE = "tables.json"
 FORMAT = 2

@@ -9,7 +9,8 @@ from typing import Any
 from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
 from zanith_django.schema.catalog import query_rows, query_text
-from zanith_django.schema.graph import Dependent, SchemaGraph
+from zanith_django.schema.dependents import Dependent
+from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.values import replaced
 
 

@@ -19,20 +19,11 @@ from zanith_django.operations.base import (
     dropped_name,
 )
 from zanith_django.operations.column_clauses import column_settings
-from zanith_django.operations.columns import (
-    AlterColumnIdentity,
-    add_column,
-    column_state,
-    set_default,
-    update_in_batches,
-)
-from zanith_django.operations.constraints import (
-    AddCheck,
-    AddExclusion,
-    AddForeignKey,
-    AddUnique,
-)
+from zanith_django.operations.column_sql import add_column, set_default, update_in_batches
+from zanith_django.operations.column_values import AlterColumnIdentity, column_state
+from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import with_column
+from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import AddIndex, rename_index
 from zanith_django.operations.keep.kept import (
     OnColumn,
@@ -51,6 +42,7 @@ from zanith_django.operations.sequences import (
 )
 from zanith_django.operations.tables import CreateTable
 from zanith_django.operations.triggers import make_triggers
+from zanith_django.operations.uniques import AddUnique
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName

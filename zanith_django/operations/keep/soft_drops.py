@@ -23,7 +23,8 @@ from zanith_django.operations.dependents import (
 )
 from zanith_django.operations.extensions import make_schema
 from zanith_django.operations.indexes import rename_index
-from zanith_django.operations.keep.archives import ArchiveColumn, key_of
+from zanith_django.operations.keep.archive import key_of
+from zanith_django.operations.keep.archives import ArchiveColumn
 from zanith_django.operations.keep.kept import (
     OnColumn,
     OnWholeTable,

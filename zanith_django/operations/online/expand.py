@@ -19,7 +19,8 @@ from zanith_django.operations.base import (
     to_data,
 )
 from zanith_django.operations.column_clauses import column_clause, column_settings, spell_type
-from zanith_django.operations.columns import column_state, set_default, update_in_batches
+from zanith_django.operations.column_sql import set_default, update_in_batches
+from zanith_django.operations.column_values import column_state
 from zanith_django.operations.constraint_clauses import (
     constraint_comment,
     deferrable_clause,
@@ -27,7 +28,7 @@ from zanith_django.operations.constraint_clauses import (
     index_of,
     rename_constraint,
 )
-from zanith_django.operations.constraints import AddCheck, AddForeignKey
+from zanith_django.operations.constraints import AddCheck
 from zanith_django.operations.dependents import (
     in_primary_key,
     mentions,
@@ -35,6 +36,7 @@ from zanith_django.operations.dependents import (
     renamed_in,
     what_contains,
 )
+from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import (
     build_concurrently,
     build_in_partitions,
@@ -64,7 +66,8 @@ from zanith_django.operations.triggers import (
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Column, ForeignKey, Index, Table, Trigger
+from zanith_django.schema.dependents import Trigger
+from zanith_django.schema.graph import Column, ForeignKey, Index, Table
 from zanith_django.schema.object_names import make_object_name
 
 EXPAND = "expand: a new column, and a trigger that keeps it in step"

@@ -21,17 +21,13 @@ from zanith_django.operations.base import (
     phased,
     to_data,
 )
-from zanith_django.operations.columns import AddGeneratedColumn, AlterColumnIdentity
+from zanith_django.operations.column_values import AlterColumnIdentity
+from zanith_django.operations.columns import AddGeneratedColumn
 from zanith_django.operations.constraint_clauses import drop_constraint, rename_constraint
-from zanith_django.operations.constraints import (
-    AddCheck,
-    AddExclusion,
-    AddForeignKey,
-    AddUnique,
-    AlterPrimaryKey,
-)
+from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import referrers_to, without_column
 from zanith_django.operations.extensions import make_schema
+from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import AddIndex, rename_index
 from zanith_django.operations.keep.restores import RestoreTable
 from zanith_django.operations.online.journal import Copying
@@ -48,6 +44,7 @@ from zanith_django.operations.triggers import (
     triggers_on,
     whole_row_triggers,
 )
+from zanith_django.operations.uniques import AddUnique, AlterPrimaryKey
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
