@@ -13,7 +13,7 @@ from tests.database.examples import table
 from tests.database.place import Place
 from zanith_django.operations import RebuildTable, RestoreTable, SoftDropColumn, Statement
 from zanith_django.operations.base import from_data
-from zanith_django.operations.online.rebuild import SWAP
+from zanith_django.operations.online.rebuild_swap import SWAP
 from zanith_django.postgres.names import TableName
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import Column

@@ -15,7 +15,7 @@ from tests.database.place import Place
 from tests.database.test_operations import begin
 from tests.graphs import differences
 from zanith_django.operations.base import Statement
-from zanith_django.operations.online.rebuild import SWAP
+from zanith_django.operations.online.rebuild_swap import SWAP
 from zanith_django.run.work import transactions
 
 # What brings something back can only be finished: half of it may be in use already.

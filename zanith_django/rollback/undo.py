@@ -38,7 +38,7 @@ from zanith_django.operations import (
 from zanith_django.operations.base import Context, Statement, must_have
 from zanith_django.operations.completion import completion, returned
 from zanith_django.operations.keep.restored import is_restored
-from zanith_django.operations.online.rebuild import SWAP
+from zanith_django.operations.online.rebuild_swap import SWAP
 from zanith_django.plan.collisions import collisions
 from zanith_django.plan.live_facts import with_known_dependents
 from zanith_django.plan.live_names import as_live, has_already

@@ -4,14 +4,12 @@ step by a trigger, and takes its place in one short transaction."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.operations.base import (
     Artifact,
-    Context,
-    Operation,
     Statement,
     alter_table,
     dropped_name,
@@ -25,29 +23,27 @@ from zanith_django.operations.constraint_clauses import (
     constraint_comment,
     deferrable_clause,
     drop_constraint,
-    index_of,
     rename_constraint,
 )
-from zanith_django.operations.constraints import AddCheck
 from zanith_django.operations.dependents import (
-    in_primary_key,
     mentions,
-    referrers_of,
-    renamed_in,
-    what_contains,
 )
-from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import (
-    build_concurrently,
-    build_in_partitions,
-    index_comment,
     index_name,
     rename_index,
 )
 from zanith_django.operations.keep.restores import RestoreColumn
 from zanith_django.operations.keep.soft_drops import to_base_type
 from zanith_django.operations.not_null import NotNull
-from zanith_django.operations.online.partition_keys import PartitionedKey
+from zanith_django.operations.online.expand_parts import ExpansionParts
+from zanith_django.operations.online.expand_texts import (
+    COPY_SETTINGS,
+    GUARD,
+    TOLERANT,
+    apart,
+    brief,
+    long,
+)
 from zanith_django.operations.online.rewrites import assigns
 from zanith_django.operations.online.scaffold import felt_as_a_whole, take_away
 from zanith_django.operations.policies import CreatePolicy, DropPolicy, PolicyPairs, exchanged
@@ -65,9 +61,8 @@ from zanith_django.operations.triggers import (
 )
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
-from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Trigger
-from zanith_django.schema.graph import Column, ForeignKey, Index, Table
+from zanith_django.schema.graph import Column
 from zanith_django.schema.object_names import make_object_name
 
 EXPAND = "expand: a new column, and a trigger that keeps it in step"
@@ -76,131 +71,32 @@ PREPARE = "prepare: indexes and constraints of the new column, while everybody w
 SWAP = "swap: one short transaction"
 KEPT = "; the old column stays, hidden"
 
-# What PostgreSQL would let follow the old column under its hidden name, or takes for a reason to
-# refuse ALTER TYPE. The parts that the swap makes anew are not looked for, but for those that a
-# partition has by itself.
-_GUARD = """\
-DO $zanith$ DECLARE found text; BEGIN
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO found
-  FROM (SELECT {table}::regclass AS relid
-        UNION SELECT relid FROM pg_catalog.pg_partition_tree({table}::regclass)) AS t
-  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relid AND a.attname = {column}
-  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
-    AND d.refobjid = t.relid AND d.refobjsubid = a.attnum
-  LEFT JOIN pg_catalog.pg_policy p
-    ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
-  WHERE d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_proc'::regclass,
-                      'pg_catalog.pg_publication_rel'::regclass,
-                      'pg_catalog.pg_statistic_ext'::regclass)
-    OR p.polrelid <> {table}::regclass
-    OR t.relid <> {table}::regclass AND (
-      EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = d.objid
-        AND d.classid = 'pg_catalog.pg_class'::regclass AND relkind IN ('i', 'I')
-        AND NOT relispartition)
-      OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE oid = d.objid
-        AND d.classid = 'pg_catalog.pg_constraint'::regclass AND coninhcount = 0
-        AND contype <> 'n')
-      OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE oid = d.objid
-        AND d.classid = 'pg_catalog.pg_trigger'::regclass AND tgparentid = 0));
-  IF found IS NOT NULL THEN
-    RAISE EXCEPTION 'cannot change the type of %: % depends on it', {target}, found
-      USING ERRCODE = 'dependent_objects_still_exist';
-  END IF;
-  IF row_security_active({table}::regclass) THEN
-    RAISE EXCEPTION 'cannot change the type of %: row security hides rows from %', {target},
-      current_user USING ERRCODE = 'insufficient_privilege';
-  END IF;
-END $zanith$"""
-
-# Grants on the column and its statistics target: no graph holds them.
-_COPY_SETTINGS = """\
-DO $zanith$ DECLARE old record; one record; BEGIN
-  SELECT * INTO old FROM pg_catalog.pg_attribute
-  WHERE attrelid = {table}::regclass AND attname = {column};
-  FOR one IN SELECT * FROM aclexplode(old.attacl) LOOP
-    EXECUTE format('GRANT %s (%I) ON %s TO %s%s', one.privilege_type, {fresh},
-      {table}::regclass,
-      CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END,
-      CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-  END LOOP;
-  IF old.attstattarget >= 0 THEN
-    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', {table}::regclass,
-      {fresh}, old.attstattarget);
-  END IF;
-END $zanith$"""
-
-_TOLERANT = """\
-BEGIN
-    NEW.{fresh} := {value};
-  EXCEPTION WHEN OTHERS THEN  -- the backfill, not this client, is told what does not fit
-    NEW.{fresh} := NULL;
-  END;"""
-
 
 @dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(ExpansionParts):
     """The change of one column of `table` from `old` to `new`, both whole columns as they live.
 
     `using` converts a value, "" by the plain cast. `policies` change with it. The old column is
     kept under the name `hidden`; with `undo` it goes, for it is what an earlier such change made.
     """
 
-    table: Table
-    old: Column
-    new: Column
-    using: str
-    context: Context
-    undo: bool = False
-    policies: PolicyPairs = ()
-
-    # --- names of ours -------------------------------------------------------------------------
-
-    @property
-    def name(self) -> TableName:
-        return self.table.name
-
-    @property
-    def _partitioned(self) -> bool:
-        return bool(self.table.partition_key)
-
-    @property
-    def target(self) -> str:
-        return f"{self.name}.{self.old.name}"
-
-    @property
-    def artifact_id(self) -> str:
-        return self.context.artifact_id("soft_drop_column", self.target)
-
-    @property
-    def hidden(self) -> str:
-        return dropped_name(self.artifact_id)
-
-    def made(self, part: str = "") -> str:
-        """The name that something new has until the swap."""
-        way = "undo" if self.undo else ""
-        return dropped_name(self.artifact_id, f"new{way} {part}").replace("dropped", "new")
-
-    @property
-    def fresh(self) -> str:
-        return self.made()
-
     # --- the phases ----------------------------------------------------------------------------
 
     def statements(self) -> tuple[Statement, ...]:
         keys = [*self._new_keys()]
         checks = [s for check in self._checks() for s in check.statements(self.context)]
-        links = [s for key in keys for s in _apart(key.statements(self.context))]
-        claimed = [] if self._partitioned else _brief(links)  # a partitioned table claims last
+        links = [s for key in keys for s in apart(key.statements(self.context))]
+        claimed = [] if self._partitioned else brief(links)  # a partitioned table claims last
         required = self._required()
-        looking = [*required.check, *_long(checks), *(s for s in links if s not in claimed)]
-        prepare = [*self._indexes(), *_apart([*required.claim, *_brief(checks)]), *claimed]
+        looking = [*required.check, *long(checks), *(s for s in links if s not in claimed)]
+        prepare = [*self._indexes(), *apart([*required.claim, *brief(checks)]), *claimed]
         exchange = [*self._take_down(), *self._exchange(required), *self._put_up()]
         swap = around(self.table, exchange, self.context)
         staged = (
             *phased(EXPAND, self._expand()),
             *phased(FILL, [self._fill()]),
             *phased(PREPARE, [*prepare, *looking]),
-            *phased(SWAP if self.undo else SWAP + KEPT, _apart(swap)),
+            *phased(SWAP if self.undo else SWAP + KEPT, apart(swap)),
         )
         return felt_as_a_whole(staged, take_away(staged, (self.name,), self.context))
 
@@ -211,7 +107,7 @@ class Expansion:
         yield self._add_column()
         bare = dataclasses.replace(self._bare(), storage=self.new.storage, comment=self.old.comment)
         yield from column_settings(self.name, bare, self.context)
-        settings = sql.compose(_COPY_SETTINGS, fresh=sql.literal(self.fresh), **self._names)
+        settings = sql.compose(COPY_SETTINGS, fresh=sql.literal(self.fresh), **self._names)
         yield Statement(settings, Lock.NONE)
         yield from self._sync()
 
@@ -223,7 +119,7 @@ class Expansion:
         }
 
     def _guard(self) -> Statement:
-        text = sql.compose(_GUARD, target=sql.literal(self.target), **self._names)
+        text = sql.compose(GUARD, target=sql.literal(self.target), **self._names)
         return Statement(text, Lock.NONE)
 
     def _bare(self) -> Column:
@@ -278,7 +174,7 @@ class Expansion:
         fresh = sql.ident(self.fresh)
         if not self.using:
             row = sql.clause("NEW.{old}", old=sql.ident(self.old.name))
-            return sql.clause(_TOLERANT, fresh=fresh, value=self._cast(row))
+            return sql.clause(TOLERANT, fresh=fresh, value=self._cast(row))
         using = of_new_row(self.using, self.name)
         return sql.clause("NEW.{fresh} := {using};", fresh=fresh, using=using)
 
@@ -312,86 +208,6 @@ class Expansion:
             old=sql.ident(self.old.name),
             value=value,
         )
-
-    # --- 3: what hangs on it, made for the new column while everybody works ---------------------
-
-    def _renamed(self, item: Any) -> Any:
-        """An index, constraint or key of the table as it is for the new column until the swap."""
-        item = renamed_in(item, self.name.name, self.old.name, self.fresh)
-        return dataclasses.replace(item, name=self.made(item.name))
-
-    @property
-    def _parts(self) -> dict[str, Any]:
-        return what_contains(self.table, self.old.name)
-
-    @property
-    def _key(self) -> Any:
-        return self.table.primary_key if in_primary_key(self.table, self.old.name) else None
-
-    @property
-    def _uniques(self) -> list[Any]:
-        return [*([self._key] if self._key else []), *self._parts["uniques"]]
-
-    def _indexes(self) -> Iterator[Statement]:
-        made: list[Index] = [self._renamed(item) for item in self._parts["indexes"]]
-        if self._partitioned:
-            yield from self._in_partitions(made)
-        else:
-            keys = [index_of(self._renamed(key)) for key in self._uniques]
-            for index in (*made, *keys):
-                yield build_concurrently(self.name, index, self.context)
-        for index in made:
-            yield from index_comment(self.name, index, self.context)
-
-    def _in_partitions(self, indexes: Iterable[Index]) -> Iterator[Statement]:
-        """There a constraint is one from its beginning; two primary keys no table can have."""
-        for index in indexes:
-            yield from build_in_partitions(self.name, index, self.context)
-        for key in self._uniques:
-            made = self._partitioned_key(key, self._renamed(key))
-            yield from made.builds()
-            if key is not self._key:
-                yield from made.brief()
-
-    def _partitioned_key(self, key: Any, now: Any) -> PartitionedKey:
-        """What is to be `key`, as it is `now`."""
-        return PartitionedKey(self.name, now, self.context, of=self.made(key.name))
-
-    def _checks(self) -> list[Operation]:
-        return [
-            AddCheck(table=self.name, check=self._renamed(check)) for check in self._parts["checks"]
-        ]
-
-    def _foreign_keys(self) -> list[tuple[TableName, ForeignKey]]:
-        """(the table, its foreign key) of all that leave this column or arrive at it."""
-        arriving = referrers_of(self.context.graph, self.name, self.old.name)
-        own = [(self.name, key) for key in self._parts["foreign_keys"]]
-        return [*own, *(pair for pair in arriving if pair not in own)]
-
-    def _new_keys(self) -> Iterator[AddForeignKey]:
-        for table, key in self._foreign_keys():
-            new = renamed_in(key, "", self.old.name, self.fresh) if table == self.name else key
-            if key.references == self.name:
-                names = (self.fresh if c == self.old.name else c for c in key.referenced_columns)
-                new = dataclasses.replace(new, referenced_columns=tuple(names))
-            new = dataclasses.replace(new, name=self.made(key.name))
-            yield AddForeignKey(table=table, foreign_key=new)
-
-    def _required(self) -> NotNull:
-        """The proof that the new column may be NOT NULL, or that no value was left behind."""
-        if not self.old.nullable:
-            return NotNull.of(self.name, self.fresh, self.context)
-        if self.using:
-            return NotNull()
-        proof = sql.clause(
-            "CHECK ({old} IS NULL OR {fresh} IS NOT NULL)",
-            old=sql.ident(self.old.name),
-            fresh=sql.ident(self.fresh),
-        )
-        name = self.made("complete")
-        claimed = NotNull.claimed(self.name, name, proof, self.context)
-        drop = drop_constraint(self.name, name, self.context)
-        return dataclasses.replace(claimed, end=(drop,))
 
     # --- 4: the swap ---------------------------------------------------------------------------
 
@@ -520,19 +336,3 @@ class Expansion:
             ),
             metadata={"restore": to_data(restore), "replaced_by": spell_type(self.new)},
         )
-
-
-def _long(statements: Iterable[Statement]) -> list[Statement]:
-    return [item for item in statements if item.scans]
-
-
-def _brief(statements: Iterable[Statement]) -> list[Statement]:
-    return [item for item in statements if not item.scans]
-
-
-def _apart(statements: Iterable[Statement]) -> list[Statement]:
-    """The same in a transaction of their own."""
-    return [
-        dataclasses.replace(item, separate=n == 0 or item.separate)
-        for n, item in enumerate(statements)
-    ]

@@ -15,7 +15,8 @@ from zanith_django.operations.dependents import (
     what_contains,
 )
 from zanith_django.operations.online.expand import Expansion
-from zanith_django.operations.online.rebuild import RebuildTable, row_key
+from zanith_django.operations.online.rebuild import RebuildTable
+from zanith_django.operations.online.rebuild_copy import row_key
 from zanith_django.operations.policies import PolicyPairs
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
@@ -111,7 +112,8 @@ class Retyping:
             return f"{self._bound}, and the table is partitioned"
         if table.inherits:
             return f"{self._bound}, and the table inherits from {table.inherits[0]}"
-        if row_key(table, self._after, self._rebuild.given) is None:
+        given = {} if self.undo else dict(self._rebuild.values)
+        if row_key(table, self._after, given) is None:
             return f"{self._bound}, and the table has no other key by which to tell its rows"
         return ""
 
