@@ -2,37 +2,40 @@
 
 from zanith_django import operations as _operations
 from zanith_django.files.migration import Migration as Migration
-from zanith_django.operations import KINDS as KINDS
-from zanith_django.operations import ArchiveTable as ArchiveTable
-from zanith_django.operations import Context as Context
-from zanith_django.operations import CreateCollation as CreateCollation
-from zanith_django.operations import CreateExtension as CreateExtension
-from zanith_django.operations import CreateSchema as CreateSchema
-from zanith_django.operations import CreateTable as CreateTable
-from zanith_django.operations import Default as Default
-from zanith_django.operations import Derived as Derived
-from zanith_django.operations import DjangoOperation as DjangoOperation
-from zanith_django.operations import DropCollation as DropCollation
-from zanith_django.operations import DropExtension as DropExtension
-from zanith_django.operations import DropTable as DropTable
-from zanith_django.operations import Operation as Operation
-from zanith_django.operations import RawSql as RawSql
-from zanith_django.operations import RestoreTable as RestoreTable
-from zanith_django.operations import RunPython as RunPython
-from zanith_django.operations import SoftDropTable as SoftDropTable
-from zanith_django.operations import Statement as Statement
+from zanith_django.operations import (
+    KINDS as KINDS,
+    ArchiveTable as ArchiveTable,
+    Context as Context,
+    CreateCollation as CreateCollation,
+    CreateExtension as CreateExtension,
+    CreateSchema as CreateSchema,
+    CreateTable as CreateTable,
+    Default as Default,
+    Derived as Derived,
+    DjangoOperation as DjangoOperation,
+    DropCollation as DropCollation,
+    DropExtension as DropExtension,
+    DropTable as DropTable,
+    Operation as Operation,
+    RawSql as RawSql,
+    RestoreTable as RestoreTable,
+    RunPython as RunPython,
+    SoftDropTable as SoftDropTable,
+    Statement as Statement,
+)
 from zanith_django.operations.policies import PolicyPairs as _PolicyPairs
 from zanith_django.postgres.names import TableName as TableName
-from zanith_django.schema import dependents as _dependents
-from zanith_django.schema import graph as _graph
-from zanith_django.schema.graph import Check as Check
-from zanith_django.schema.graph import Column as Column
-from zanith_django.schema.graph import Exclusion as Exclusion
-from zanith_django.schema.graph import Extension as Extension
-from zanith_django.schema.graph import IndexKey as IndexKey
-from zanith_django.schema.graph import Policy as Policy
-from zanith_django.schema.graph import PrimaryKey as PrimaryKey
-from zanith_django.schema.graph import Unique as Unique
+from zanith_django.schema import dependents as _dependents, graph as _graph
+from zanith_django.schema.graph import (
+    Check as Check,
+    Column as Column,
+    Exclusion as Exclusion,
+    Extension as Extension,
+    IndexKey as IndexKey,
+    Policy as Policy,
+    PrimaryKey as PrimaryKey,
+    Unique as Unique,
+)
 
 __version__: str
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from django.contrib.postgres import fields as postgres
-from django.contrib.postgres import indexes
+from django.contrib.postgres import fields as postgres, indexes
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
-from django.db.models import F, Q
-from django.db.models import functions as sql
+from django.db.models import F, Q, functions as sql
 
 from tests.database.declared import Models, model, rendered, text
 from zanith_django.constraints import Policy, RowSecurity

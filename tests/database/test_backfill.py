@@ -29,8 +29,7 @@ from zanith_django.operations.column_sql import default_in_batches, update_in_ba
 from zanith_django.operations.data import Backfill
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
-from zanith_django.run import backfill as module
-from zanith_django.run import progress
+from zanith_django.run import backfill as module, progress
 from zanith_django.run.backfill import backfill
 from zanith_django.run.progress import Progress, next_size
 

@@ -14,8 +14,7 @@ from typing import Any
 import django
 import psycopg
 import pytest
-from django.contrib.postgres import fields as postgres
-from django.contrib.postgres import indexes, search
+from django.contrib.postgres import fields as postgres, indexes, search
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.functions import RandomUUID
 from django.db import connections, models, transaction
@@ -24,8 +23,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import NumericRange
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations.state import ModelState
-from django.db.models import F, Q
-from django.db.models import functions as sql
+from django.db.models import F, Q, functions as sql
 from django.db.models.fields.json import KT
 from django.db.models.functions import Collate
 from django.db.models.lookups import Exact

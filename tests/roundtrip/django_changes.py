@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.postgres import fields as postgres
-from django.contrib.postgres import indexes
+from django.contrib.postgres import fields as postgres, indexes
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
 from django.db.migrations.state import ModelState
-from django.db.models import F, Q
-from django.db.models import functions as sql
+from django.db.models import F, Q, functions as sql
 from django.db.models.constraints import BaseConstraint
 from django.db.models.indexes import Index
 

@@ -9,8 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, currently_in_test_context, given, note, settings
-from hypothesis import strategies as st
+from hypothesis import (
+    HealthCheck,
+    currently_in_test_context,
+    given,
+    note,
+    settings,
+    strategies as st,
+)
 
 from tests.database.place import Connection, Place
 from tests.graphs import differences

@@ -12,8 +12,7 @@ import pytest
 
 from zanith_django.exceptions import InvalidName, UnknownGraphVersion, UnreadableGraph
 from zanith_django.postgres.names import TableName
-from zanith_django.schema import dependents
-from zanith_django.schema import graph as language
+from zanith_django.schema import dependents, graph as language
 from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.graph import Column, Extension, Index, IndexKey, SchemaGraph, Table
 from zanith_django.schema.stored import decode, encode

@@ -16,8 +16,7 @@ from django.urls import URLPattern, path
 
 from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, detail_url, may_view, pretty
 from zanith_django.exceptions import UnreadableGraph
-from zanith_django.models import Migration, Phase
-from zanith_django.models import SchemaSnapshot as Snapshot
+from zanith_django.models import Migration, Phase, SchemaSnapshot as Snapshot
 
 if TYPE_CHECKING:  # every process of a project imports the admin, only this page reads graphs
     from zanith_django.schema.graph import SchemaGraph

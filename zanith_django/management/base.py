@@ -37,8 +37,8 @@ from zanith_django.exceptions import (
     RefusedByServer,
     UsageError,
     ZanithError,
-    did_you_mean,
 )
+from zanith_django.exceptions.arguments import did_you_mean
 from zanith_django.exceptions.masking import masked
 from zanith_django.management.output import Output, visible
 from zanith_django.plan.drift import ANY, BEFORE, PLAN

@@ -9,8 +9,7 @@ from django.db import connections
 
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FINISHED
-from zanith_django.operations import DjangoOperation, Operation
-from zanith_django.operations import RunPython as RunPythonStep
+from zanith_django.operations import DjangoOperation, Operation, RunPython as RunPythonStep
 from zanith_django.operations.base import Context
 from zanith_django.operations.data import RawSql
 from zanith_django.plan.by_hand import added_by_hand

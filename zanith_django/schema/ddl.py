@@ -14,8 +14,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Columns, IndexColumns, Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.backends.utils import split_identifier
-from django.db.models import Field, Model
-from django.db.models import ForeignKey as ModelForeignKey
+from django.db.models import Field, ForeignKey as ModelForeignKey, Model
 
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.postgres.names import TableName

@@ -1,0 +1,64 @@
+"""A gate or a comparison said no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zanith_django.exceptions.base import Refusal
+
+
+class GateRefused(Refusal):
+    """A gate refused the plan. `refusals` are lines, one each."""
+
+    def __init__(self, refusals: Iterable[str], hint: str = "") -> None:
+        self.refusals = tuple(refusals)
+        self.hint = hint or "Run zanith_plan to see the whole plan."
+        super().__init__(*self.refusals)
+
+    def __str__(self) -> str:
+        return "The plan is blocked.\n" + "\n".join(f"  {line}" for line in self.refusals)
+
+
+class Blocked(Refusal):
+    """A plan was shown with its refusals."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        super().__init__(refusals)
+
+    def __str__(self) -> str:
+        return f"The plan is blocked ({self.refusals} refused)."
+
+
+class Differs(Refusal):
+    """A difference was shown."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self.before, self.after = before, after
+        super().__init__(before, after)
+
+    def __str__(self) -> str:
+        return f"{self.before} and {self.after} differ."
+
+
+class NotVerified(Refusal):
+    """A verdict other than ok was shown."""
+
+    def __init__(self, verdict: str) -> None:
+        self.verdict = verdict
+        super().__init__(verdict)
+
+    def __str__(self) -> str:
+        return f"The shadow says: {self.verdict}."
+
+
+class ChangesFound(Refusal):
+    """Models or files are behind: `zanith_generate --check` found something to write."""
+
+    def __init__(self, changes: Iterable[str]) -> None:
+        self.changes = tuple(changes)
+        self.hint = "Run zanith_generate and commit what it writes."
+        super().__init__(*self.changes)
+
+    def __str__(self) -> str:
+        return "Changes without a migration:\n" + "\n".join(f"  {c}" for c in self.changes)
