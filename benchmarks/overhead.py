@@ -29,7 +29,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from zanith_django.apply.apply import Options, apply
+from zanith_django.apply.apply import apply
+from zanith_django.apply.state import Options
 from zanith_django.ledger.ledger import Ledger
 
 NAME = "_zanith_benchmark"

@@ -32,7 +32,7 @@ EXECUTE FUNCTION end_it()"""
 # A models.py that notes how many steps each text that was sent brought to their end, on a machine
 # that may be as slow as it likes.
 NOTING = """
-from zanith_django import ready
+from zanith_django.run import ready
 ready.BLINK = 60
 
 from django.db.backends.signals import connection_created

@@ -33,8 +33,9 @@ from tests.database.examples import EXAMPLES, SETUP, Example, added, examples
 from tests.database.place import Connection, Place
 from tests.graphs import differences
 from tests.servers import Database
-from zanith_django.apply.apply import Options, apply
+from zanith_django.apply.apply import apply
 from zanith_django.apply.reporter import Reporter
+from zanith_django.apply.state import Options
 from zanith_django.files.files import render_migration
 from zanith_django.operations import AddColumn, AddUnique, Context, Operation, Statement
 from zanith_django.schema.graph import SchemaGraph

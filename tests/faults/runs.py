@@ -232,6 +232,7 @@ def _run(
 
 def _command(verb: Verb | Reading) -> None:
     from zanith_django.apply import apply
+    from zanith_django.apply.state import Options as ApplyOptions
     from zanith_django.recover import recover
     from zanith_django.recover.session import Session
     from zanith_django.rollback import rollback
@@ -241,7 +242,7 @@ def _command(verb: Verb | Reading) -> None:
         _read(verb)
         return
     if verb == "apply":
-        everything = apply.Options(max_risk=100, allow_destructive=True, lock_wait=20)
+        everything = ApplyOptions(max_risk=100, allow_destructive=True, lock_wait=20)
         apply.apply(connection, everything)
         return
     if verb == "rollback":

@@ -77,7 +77,8 @@ def _result(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _applied(job: dict[str, Any]) -> dict[str, Any]:
-    from zanith_django.apply.apply import Options, apply
+    from zanith_django.apply.apply import apply
+    from zanith_django.apply.state import Options
     from zanith_django.plan.comparison import LIVE, MODELS, Sources
     from zanith_django.plan.drift import origins
     from zanith_django.postgres.session import connect

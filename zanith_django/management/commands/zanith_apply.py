@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management import call_command
 
-from zanith_django.apply.apply import Options, apply
+from zanith_django.apply.apply import apply
+from zanith_django.apply.state import Options
 from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refuse_drift
 from zanith_django.management.commands.zanith_plan import add_gate_arguments
 from zanith_django.management.progress import TerminalReporter

@@ -1,0 +1,99 @@
+"""The rows of a migration's steps before the first of them runs."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from zanith_django.apply.admission import Admission
+from zanith_django.apply.rows import (
+    DEFERRED,
+    LEFT,
+    deferred_step,
+    has_left,
+    new_step,
+    refuse_other_operations,
+)
+from zanith_django.ledger.step_rows import (
+    FINISHED,
+    PENDING,
+    SKIPPED,
+)
+from zanith_django.ledger.steps import StepRow
+from zanith_django.operations import AddCheck, AddForeignKey
+from zanith_django.plan.plan import ELSEWHERE, PlannedMigration
+from zanith_django.run.audit import (
+    INTERRUPTED,
+)
+from zanith_django.run.taken_names import stood_before
+from zanith_django.schema import collector
+
+
+class Preparation(Admission):
+    """The rows of a migration's steps before the first of them runs."""
+
+    @collector.paused()
+    def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
+        """One transaction: the `before` snapshot, every step as pending, the first as running."""
+        with transaction.atomic(using=self.connection.alias):
+            self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
+            known = self.ledger.latest(migration.id)
+            refuse_other_operations(migration, known)
+            begun = any(row.status != PENDING for row in known.values())
+            if begun and (file := migration.entry.migration):
+                self.ledger.follow_edits(migration.id, file.digests)
+            if snapshot and not any(has_left(row, migration) for row in known.values()):
+                self._snapshot(migration, "before")
+            self._add_pending(migration, known)
+            rows = self.ledger.latest(migration.id)
+            not_here = (ELSEWHERE, SKIPPED)
+            elsewhere = {step.number for step in migration.steps if step.status in not_here}
+            for row in rows.values():
+                if row.step in elsewhere and row.status not in FINISHED:
+                    self.ledger.finish(row.id, SKIPPED)
+            if elsewhere:
+                rows = self.ledger.latest(migration.id)
+            numbers = {step.number for step in migration.steps}
+            left = (row for row in rows.values() if row.status not in FINISHED)
+            first = next((row for row in left if row.step in numbers), None)
+            if first and not migration.nothing_left:
+                self.ledger.start(first.id)
+        return rows
+
+    def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
+        """Rows for all steps. After an edit, steps that are no more and never ran lose theirs, and
+        what Django deferred moves behind the last one."""
+        last = len(migration.steps)
+        deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
+        moved = [row for row in deferred if row.status in LEFT and row.step != last + 1]
+        gone = [row for row in known.values() if row.step > last and row not in deferred]
+        self.ledger.forget_pending([row.id for row in (*moved, *gone)])
+        again = [deferred_step(migration, row.sql) for row in moved]
+        self.ledger.add_pending(migration.id, [*map(new_step, migration.steps), *again])
+
+    def _anew(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> frozenset[int]:
+        """Constraints that an earlier attempt added, and did not come to validate, before they were
+        edited: by their names alone they would be taken for those of now. All attempts count: the
+        one since the edit may have stopped before it came to anything."""
+        again = [
+            step
+            for step in migration.steps
+            if isinstance(step.operation, AddCheck | AddForeignKey)
+            and rows[step.number].attempt > 1
+        ]
+        stopped = [row for row in self.ledger.steps(migration.id) if row.stopped] if again else []
+        return frozenset(
+            step.number
+            for step in again
+            if any(row.step == step.number and row.sql != step.sql for row in stopped)
+            and not stood_before(self.ledger, migration.id, step.operation)
+        )
+
+    def _skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
+        """Django's migrate did the work already."""
+        self.states.advance(migration.entry.covers)
+        with transaction.atomic(using=self.connection.alias):
+            for row in rows.values():
+                if row.status not in FINISHED:
+                    self.ledger.finish(row.id, SKIPPED)
+            self._snapshot(migration, "after")
+            self.ledger.record(migration.id)
