@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -39,22 +39,25 @@ VALUES = {
 OBEYED = ("<script>alert", "<img src=x", 'href="javascript:', 'href="//')
 
 
-def changes(table: LedgerTable) -> Iterator[tuple[str, str]]:
-    """Each column with each hostile value of its type."""
+# What differs from one answer to the next, whatever the rows hold.
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
+
+
+def values_of(table: LedgerTable) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each column with the hostile values of its type."""
     for column in table.columns:
         kind = column.type.partition(" COLLATE")[0]
-        for value in VALUES.get(kind, TEXTS):
-            yield column.name, value
+        yield column.name, VALUES.get(kind, TEXTS)
 
 
-def reached(client: Client) -> Iterator[tuple[str, int, str]]:
-    """(address, status, page) of the lists and of all that they lead to."""
-    waiting = [list_url(model) for model in MODELS]
-    seen = set(waiting)
+def reached(client: Client, known: Collection[str] = ()) -> Iterator[tuple[str, int, str]]:
+    """(address, status, page) of the lists and of all that they lead to, but for `known` pages."""
+    waiting = [list_url(model) for model in MODELS if list_url(model) not in known]
+    seen = {*waiting, *known}
     while waiting:
         url = waiting.pop()
         answer = client.get(url)
-        page = answer.content.decode()
+        page = TOKEN.sub("", answer.content.decode())
         yield url, answer.status_code, page
         links = {html.unescape(link) for link in re.findall(r'href="(/[^"#?]*)', page)}
         new = {link for link in links - seen if "/zanith_django/" in link}
@@ -67,13 +70,19 @@ def test_no_page_fails_or_obeys_what_a_row_holds(
     history: Ledger, superuser: Client, table: LedgerTable
 ) -> None:
     one = f"WHERE ctid = (SELECT min(ctid) FROM {table.name})"
-    for column, value in changes(table):
-        with transaction.atomic(), connection.cursor() as cursor:
-            try:
-                cursor.execute(f"UPDATE {table.name} SET {column} = %s {one}", [value])
-            except DatabaseError:
-                continue  # no such value can be there
-            for url, status, page in reached(superuser):
-                assert status in (200, 301, 404), (column, value, url)
-                assert not any(part in page for part in OBEYED), (column, value, url)
-            transaction.set_rollback(True)
+    usual = {url: page for url, _, page in reached(superuser)}
+    for column, values in values_of(table):
+        # Pages that the first text does not change do not show the column.
+        without: set[str] = set()
+        for value in values:
+            with transaction.atomic(), connection.cursor() as cursor:
+                try:
+                    cursor.execute(f"UPDATE {table.name} SET {column} = %s {one}", [value])
+                except DatabaseError:
+                    continue  # no such value can be there
+                for url, status, page in reached(superuser, without):
+                    assert status in (200, 301, 404), (column, value, url)
+                    assert not any(part in page for part in OBEYED), (column, value, url)
+                    if value is SCRIPT and usual.get(url) == page:
+                        without.add(url)
+                transaction.set_rollback(True)
