@@ -91,7 +91,9 @@ class Server:
         """Make a database, empty or a copy of `template`, and return its name."""
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         name = f"zanith_test_{worker}_{os.getpid()}_{next(_numbers)}"
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template or "template0")
+        # Copying files takes half the time of writing each block to the WAL first.
+        create = "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
+        self._execute(create, name, template or "template0")
         return name
 
     def drop_database(self, name: str) -> None:
