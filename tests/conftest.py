@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the server, a database of one's own, a small Django project."""
+"""Fixtures for all tests: the server, databases and schemas of one's own, small Django projects."""
 
 from __future__ import annotations
 
@@ -10,10 +10,22 @@ import environ
 import pytest
 from django.conf import settings
 
+from tests.copies import copy_of, heeding_interruptions, originals
+from tests.declared import django_connection, ledgered, within
+from tests.examples import SETUP
+from tests.place import Connection, Place
 from tests.project import project
 from tests.servers import SHARED_URL, Database, Server, shared_server
 
-__all__ = ["fresh_database", "project", "server"]
+__all__ = [
+    "copy_of",
+    "django_connection",
+    "heeding_interruptions",
+    "ledgered",
+    "originals",
+    "project",
+    "within",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +52,36 @@ def fresh_database(server: Server) -> Iterator[Database]:
     name = server.create_database()
     yield Database(name, server.url(name))
     server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[Database]:
+    """A database that the tests of one module share."""
+    name = server.create_database()
+    yield Database(name, server.url(name))
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def shared_connection(database: Database) -> Iterator[Connection]:
+    """A connection to the database of the module."""
+    with database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def empty_place(database: Database, shared_connection: Connection) -> Iterator[Place]:
+    """A schema in which there is nothing yet."""
+    place = Place(database, shared_connection)
+    yield place
+    place.remove()
+
+
+@pytest.fixture
+def place(empty_place: Place) -> Place:
+    """A schema with the tables that every example begins with."""
+    empty_place.execute(SETUP)
+    return empty_place
 
 
 @pytest.fixture(scope="session")

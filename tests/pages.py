@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tests.database.examples import PAGES, SETUP, Example
-from tests.database.place import Connection, Place
+from tests.examples import PAGES, SETUP, Example
+from tests.place import Connection, Place
 from tests.servers import Database, shared_server
 from zanith_django.files import files
 from zanith_django.operations import KINDS, Context, Operation, Statement

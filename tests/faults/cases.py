@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from psycopg import Connection
 
-from tests.database.examples import EXAMPLES, SETUP, Example, T, add
-from tests.database.place import MORE
+from tests.examples import EXAMPLES, SETUP, Example, T, add
+from tests.place import MORE
 from zanith_django import operations as ops
 from zanith_django.operations.base import Batches, Context
 from zanith_django.run.work import transactions

@@ -10,9 +10,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from tests.database.examples import EXAMPLES, SETUP, Example
-from tests.database.place import MORE
+from tests.examples import EXAMPLES, SETUP, Example
 from tests.faults.cases import FIRST, LAST, MARKS, OWN, run_undone
+from tests.place import MORE
 from zanith_django import operations as ops
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.catalog import from_catalog

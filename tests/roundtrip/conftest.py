@@ -1,4 +1,4 @@
-"""A database for each module, and Django's connection to it."""
+"""Django's connection to the database of each module."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
-from tests.database.declared import connect
-from tests.servers import Database, Server
-
-
-@pytest.fixture(scope="module")
-def database(server: Server) -> Iterator[Database]:
-    name = server.create_database()
-    yield Database(name, server.url(name))
-    server.drop_database(name)
+from tests.declared import connect
+from tests.servers import Database
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState
 
-from tests.database.place import Place
 from tests.graphs import differences
+from tests.place import Place
 from tests.roundtrip.django_changes import CHANGES, Change, State
 from tests.servers import Database
 from zanith_django.diff.differ import HARD

@@ -16,8 +16,8 @@ from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.migrations.state import ProjectState
 from django.db.models import Field
 
-from tests.database.place import Place
 from tests.graphs import differences
+from tests.place import Place
 from tests.roundtrip.django_operations import APP, Sequence, first
 from tests.roundtrip.test_against_django import (
     by_django,

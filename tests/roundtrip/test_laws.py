@@ -18,8 +18,8 @@ from hypothesis import (
     strategies as st,
 )
 
-from tests.database.place import Connection, Place
 from tests.graphs import differences
+from tests.place import Connection, Place
 from tests.roundtrip.schemas import Change, changes
 from tests.servers import Database, Server
 from zanith_django.diff.diff import diff

@@ -1,0 +1,219 @@
+"""The contract of every kind of operation, kept on a real server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.examples import EXAMPLES, SETUP, Example, examples
+from tests.graphs import differences
+from tests.place import Connection, Place
+from tests.servers import Database
+from zanith_django.files import files
+from zanith_django.operations import KINDS, Operation
+from zanith_django.operations.base import Context, from_data, to_data
+from zanith_django.plan.reasons import REASONS
+from zanith_django.run.work import transactions
+from zanith_django.schema.graph import SchemaGraph
+
+NOT_OURS = {"djangoOperation", "runPython"}
+ALL = list(examples())
+EVERY_EXAMPLE = pytest.mark.parametrize(
+    "example", [e for _, e in ALL], ids=[name for name, _ in ALL]
+)
+EVERY_STATE = pytest.mark.parametrize("fresh", [False, True], ids=["populated", "fresh"])
+
+
+def begin(place: Place, example: Example) -> tuple[Operation, SchemaGraph]:
+    """The operation, and the schema just before it."""
+    if place.connection.info.server_version < example.since:
+        pytest.skip(f"PostgreSQL {example.since // 10000} has it")
+    place.execute(example.setup)
+    graph = place.read()
+    operation = example.operation(graph)
+    if example.undone:
+        undo = operation.inverse()
+        assert undo is not None
+        place.apply(undo, place.context(graph))
+        graph = place.read()
+    return operation, graph
+
+
+_VALUES: dict[int, tuple[Operation, SchemaGraph]] = {}
+
+
+@pytest.fixture
+def value(
+    database: Database, shared_connection: Connection, example: Example
+) -> tuple[Operation, SchemaGraph]:
+    """The operation of an example and the schema just before it, read once for all tests."""
+    if id(example) not in _VALUES:
+        place = Place(database, shared_connection)
+        try:
+            place.execute(SETUP)
+            _VALUES[id(example)] = begin(place, example)
+        finally:
+            place.remove()
+    return _VALUES[id(example)]
+
+
+def context_of(place: Place, graph: SchemaGraph, fresh: bool) -> Context:
+    return place.context(graph, fresh=graph.table_names if fresh else ())
+
+
+def test_every_kind_has_an_example() -> None:
+    assert set(EXAMPLES) == set(KINDS) - NOT_OURS
+    assert all(EXAMPLES.values())
+
+
+# --- as values -----------------------------------------------------------------------------------
+
+
+@EVERY_EXAMPLE
+def test_the_inverse_undoes_what_apply_to_does(value: tuple[Operation, SchemaGraph]) -> None:
+    operation, graph = value
+    inverse = operation.inverse()
+    if inverse is None:
+        pytest.skip(f"{operation.kind} has no inverse")
+    assert differences(inverse.apply_to(operation.apply_to(graph)), graph) == []
+    assert inverse.inverse() is not None
+
+
+@EVERY_EXAMPLE
+def test_json_and_a_file_give_the_operation_back(
+    value: tuple[Operation, SchemaGraph], tmp_path: Path
+) -> None:
+    operation, _ = value
+    assert from_data(json.loads(json.dumps(to_data(operation)))) == operation
+    path = tmp_path / "20260101_120000_example.py"
+    path.write_text(files.render_migration([operation]))
+    assert files.load(path, "app").operations == (operation,)
+
+
+@EVERY_EXAMPLE
+def test_the_description_names_what_is_changed(value: tuple[Operation, SchemaGraph]) -> None:
+    operation, graph = value
+    names = [str(name) for name in operation.tables[:1]] or [operation.target]
+    assert all(name in operation.describe() for name in names)
+    assert operation.target
+    assert not operation.describe().endswith(".")
+    assert set(operation.reasons(Context(graph=graph))) <= set(REASONS)
+
+
+@EVERY_EXAMPLE
+def test_the_reasons_say_what_the_statements_do(value: tuple[Operation, SchemaGraph]) -> None:
+    operation, graph = value
+    context = Context(graph=graph)
+    statements, reasons = operation.statements(context), operation.reasons(context)
+    assert any(s.rewrites for s in statements) == ("rewrites_table" in reasons)
+    blocking = [s.lock for s in statements if s.scans and s.lock.blocks_writes and not s.rewrites]
+    if any(lock.blocks_reads for lock in blocking):
+        assert "locks_reads" in reasons
+    elif blocking:
+        assert {"locks_writes", "locks_reads"} & set(reasons)
+
+
+# --- on the server -------------------------------------------------------------------------------
+
+
+@EVERY_STATE
+@EVERY_EXAMPLE
+def test_the_catalog_arrives_where_apply_to_says_and_the_inverse_brings_it_back(
+    place: Place, example: Example, fresh: bool
+) -> None:
+    operation, graph = begin(place, example)
+    place.apply(operation, context_of(place, graph, fresh))
+    after = place.read()
+    assert differences(after, operation.apply_to(graph)) == []
+    if inverse := operation.inverse():
+        place.apply(inverse, context_of(place, after, fresh))
+        assert differences(place.read(), graph) == []
+
+
+@EVERY_STATE
+@EVERY_EXAMPLE
+def test_locks_and_rewrites_are_those_declared(place: Place, example: Example, fresh: bool) -> None:
+    operation, graph = begin(place, example)
+    for statement in operation.statements(context_of(place, graph, fresh)):
+        measured = place.measured(statement)
+        if measured:
+            declared = (statement.sql, str(statement.lock), statement.rewrites)
+            assert (statement.sql, str(measured.lock), measured.rewrites) == declared
+
+
+@EVERY_EXAMPLE
+def test_a_probe_tells_whether_its_statement_had_finished(place: Place, example: Example) -> None:
+    operation, graph = begin(place, example)
+    for group in transactions(operation.statements(context_of(place, graph, False))):
+        probed = [statement for statement in group if statement.probe]
+        assert all(place.probe(statement) != "done" for statement in probed)
+        place.run(group)
+        assert [s.sql for s in probed if place.probe(s) != "done"] == []
+
+
+@EVERY_STATE
+@EVERY_EXAMPLE
+def test_a_run_that_was_killed_between_two_transactions_is_resumed(
+    database: Database,
+    shared_connection: Connection,
+    example: Example,
+    value: tuple[Operation, SchemaGraph],
+    fresh: bool,
+) -> None:
+    for done in range(1, _cuts(*value, fresh=fresh, connection=shared_connection) + 1):
+        place = Place(database, shared_connection)
+        try:
+            place.execute(SETUP)
+            operation, graph = begin(place, example)
+            statements = operation.statements(context_of(place, graph, fresh))
+            for group in list(transactions(statements))[:done]:
+                place.run(group)
+            place.resume(statements, done)
+            assert differences(place.read(), operation.apply_to(graph)) == []
+        finally:
+            place.remove()
+
+
+def _cuts(operation: Operation, graph: SchemaGraph, *, fresh: bool, connection: Connection) -> int:
+    """After how many transactions a run can be killed and be unfinished: the last one of a step,
+    where it is one, commits together with what the ledger says of it."""
+    names = frozenset(graph.table_names if fresh else ())
+    version = connection.info.server_version
+    context = Context(server_version=version, graph=graph, fresh=names)
+    groups = list(transactions(operation.statements(context)))
+    return len(groups) - groups[-1][0].transactional
+
+
+INVALID = [
+    example
+    for kind in ("addIndex", "addUnique", "alterPrimaryKey")
+    for example in EXAMPLES[kind]
+    if kind != "alterPrimaryKey" or example is EXAMPLES[kind][0]
+]
+
+
+@pytest.mark.parametrize("example", INVALID)
+def test_an_invalid_index_is_a_leftover_that_its_cleanup_removes(
+    database: Database, place: Place, example: Example
+) -> None:
+    operation, graph = begin(place, example)
+    statements = operation.statements(context_of(place, graph, False))
+    build = statements[0]
+    # An open snapshot keeps the build waiting until it is cancelled.
+    with database.connect() as reader, reader.transaction():
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1")
+        place.execute("SET statement_timeout = '300ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            place.execute(build.sql)
+        place.execute("RESET statement_timeout")
+    assert place.probe(build) == "leftover"
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        place.execute(build.sql)
+    place.execute(build.cleanup)
+    assert place.probe(build) == ""
+    place.resume(statements)
+    assert differences(place.read(), operation.apply_to(graph)) == []
