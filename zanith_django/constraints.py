@@ -37,7 +37,7 @@ class _Rule(BaseConstraint):
     def constraint_sql(
         self, model: type[Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
     ) -> Any:
-        """Nothing that stands in CREATE TABLE: a statement after it, as for foreign keys."""
+        """Nothing within CREATE TABLE: a statement after it, as for foreign keys."""
         assert schema_editor is not None
         statement = self.create_sql(model, schema_editor)
         if statement is not None:
@@ -120,8 +120,8 @@ class Policy(_Rule):
 
     Both are a `Q` or another boolean expression on fields of the model, or SQL as text. A row needs
     one permissive policy that allows it and every restrictive one (`permissive=False`). As with
-    any constraint, the name is unique in the project; `%(app_label)s` and `%(class)s` may stand
-    in it. Raises `ValueError` for what PostgreSQL has no form of.
+    any constraint, the name is unique in the project; it may contain
+    `%(app_label)s` and `%(class)s`. Raises `ValueError` for what PostgreSQL has no form of.
     """
 
     def __init__(

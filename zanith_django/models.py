@@ -158,7 +158,7 @@ class SchemaSnapshot(models.Model):
 
 
 class MigrationArtifact(models.Model):
-    """What a recoverable drop left behind."""
+    """What a recoverable drop kept."""
 
     id = models.TextField("artifact", primary_key=True)
     migration_id = models.TextField("migration")
@@ -222,7 +222,7 @@ class MigrationCheckpoint(models.Model):
 
     @property
     def percent(self) -> int | None:
-        """0 to 100; None while nobody knows how many rows there are."""
+        """0 to 100; None while the number of rows is unknown."""
         if self.total_rows is None:
             return None
         if self.processed_rows >= self.total_rows:

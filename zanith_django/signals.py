@@ -12,7 +12,7 @@ from django.dispatch import Signal
 # The step is `running`, and that is committed.
 step_started = Signal()
 
-# The step is `done`, or `rolled_back`; `seconds` tells how long it took. What it did is committed,
+# The step is `done`, or `rolled_back`; `seconds` is how long it took. What it did is committed,
 # but for an atomic migration of Django's, which commits at its end.
 step_finished = Signal()
 

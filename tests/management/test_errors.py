@@ -152,7 +152,7 @@ def test_what_the_ledger_has_lost_is_named(
     done = shop.manage(*f"zanith_{command}".split())
     assert (done.returncode, done.stdout) == (NO, "")
     assert done.stderr.startswith(f"CommandError: {says}")
-    assert done.stderr.endswith(".\nRun zanith_apply: it mends its tables.\n")
+    assert done.stderr.endswith(".\nRun zanith_apply: it repairs the tables of the ledger.\n")
     shop.manage("zanith_apply", check=True)
     shop.manage(*f"zanith_{command}".split(), check=True)
 

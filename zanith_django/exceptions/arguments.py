@@ -33,7 +33,7 @@ class NameTooLong(InvalidName):
 class NobodyToAsk(Refusal):
     def __init__(self, labels: Iterable[str]) -> None:
         self.hint = f"Run makemigrations {' '.join(labels)} in a terminal, then this again."
-        super().__init__("makemigrations has a question, and nobody is there to answer it.")
+        super().__init__("makemigrations has a question, and there is no terminal to answer it.")
 
 
 class RenameUnanswered(Refusal):

@@ -88,7 +88,7 @@ class ArtifactForged(Refusal):
 
 
 class ArtifactMissing(Refusal):
-    """The database does not have what an artifact stands for."""
+    """The database does not have the object of an artifact."""
 
     def __init__(self, artifact: str, target: str) -> None:
         self.artifact, self.target = artifact, target

@@ -142,7 +142,7 @@ class RefusedByServer(EnvironmentProblem):
 class LedgerDamaged(EnvironmentProblem):
     """A ledger table, or a column of one, is not there."""
 
-    hint = "Run zanith_apply: it mends its tables."
+    hint = "Run zanith_apply: it repairs the tables of the ledger."
 
     def __init__(self, table: str, error: object) -> None:
         self.table, self.error = table, error
@@ -154,16 +154,16 @@ class LedgerDamaged(EnvironmentProblem):
 
 
 class LedgerHeld(EnvironmentProblem):
-    """A column of the ledger cannot be mended: a view stands on it, for instance."""
+    """A column of the ledger cannot be repaired: a view depends on it, for instance."""
 
-    hint = "Drop what depends on the column, run zanith_apply, and make it again."
+    hint = "Drop what depends on the column, run zanith_apply, and create it again."
 
     def __init__(self, statement: str, error: object) -> None:
         self.statement, self.error = statement, error
         super().__init__(statement)
 
     def __str__(self) -> str:
-        return f"The ledger cannot be mended by {self.statement}\n  {str(self.error).strip()}"
+        return f"The ledger could not be repaired by {self.statement}\n  {str(self.error).strip()}"
 
 
 class LedgerKeyLost(EnvironmentProblem):

@@ -53,7 +53,7 @@ class NotVerified(Refusal):
 
 
 class ChangesFound(Refusal):
-    """Models or files are behind: `zanith_generate --check` found something to write."""
+    """Migrations or files are missing: `zanith_generate --check` found something to write."""
 
     def __init__(self, changes: Iterable[str]) -> None:
         self.changes = tuple(changes)

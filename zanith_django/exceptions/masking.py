@@ -13,7 +13,7 @@ from typing import Any
 
 MASK = "***"
 
-# `scheme://user:password@`; a password that nobody encoded may hold any character but blanks.
+# `scheme://user:password@`; a password that was not encoded may contain any character but blanks.
 _USER_INFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s'\"]*@", re.IGNORECASE)
 # `password=…` in a connection string, in the options of a URL, and in a dict.
 _PARAMETER = re.compile(

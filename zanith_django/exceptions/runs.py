@@ -97,7 +97,7 @@ class PartlyApplied(Refusal):
 
 
 class InconsistentRecord(Refusal):
-    """Django's record lacks a migration on which a recorded one stands."""
+    """Django's record lacks a migration on which a recorded one depends."""
 
     hint = "Run zanith_baseline: it records what the tables show to be applied."
 
@@ -108,7 +108,7 @@ class InconsistentRecord(Refusal):
     def __str__(self) -> str:
         return (
             f"Django's record has {self.name} as applied, and not {self.missing}, on which it "
-            "stands."
+            "depends."
         )
 
 
@@ -178,10 +178,10 @@ class FileMissing(Refusal):
 class CannotAdopt(Refusal):
     """No state of an app's migrations fits its tables; `differences` are those to the nearest."""
 
-    def __init__(self, nearest: str, differences: Iterable[str], told: str) -> None:
+    def __init__(self, nearest: str, differences: Iterable[str], names: str) -> None:
         self.nearest, self.differences = nearest, tuple(differences)
         self.hint = (
-            f"Fix the tables first, or say how far they have come: zanith_baseline --at {told}"
+            f"Fix the tables first, or name the migration they are at: zanith_baseline --at {names}"
         )
         super().__init__(nearest)
 

@@ -326,8 +326,8 @@ def _spell(value: Any, indent: int, prefix: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A value as source: on one line, and in parts, each with what stands before it. `flat` is
-    None where it would not fit a line anywhere."""
+    """A value as source: on one line, and in parts, each with its prefix. `flat` is None if
+    it would not fit a line anywhere."""
 
     value: Any
     flat: str | None

@@ -1,4 +1,4 @@
-"""The ledger on one connection: its tables made and mended, statements run, rows read."""
+"""The ledger on one connection: its tables created and repaired, statements run, rows read."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Access:
         return self._there
 
     def ensure(self) -> None:
-        """Makes what is missing and mends what differs, in one transaction; does nothing and takes
-        no lock where all is there. Raises `LedgerKeyLost`, `LedgerHeld`."""
+        """Creates what is missing and repairs what differs, in one transaction; does nothing and
+        takes no lock if all is there. Raises `LedgerKeyLost`, `LedgerHeld`."""
         names = [table.name for table in TABLES]
         there = [There(*row) for row in self._rows(THERE, [names, list(INDEXES)])]
         for table, column, others in lost_keys(there):

@@ -26,8 +26,8 @@ UNDONE = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a backfill came; `cursor` is the key up to which every row is written, or tells the
-    turn that comes next in a stretch of keys."""
+    """How far a backfill is; `cursor` is the key up to which every row is written, or the next turn
+    in a stretch of keys."""
 
     id: str
     migration_id: str
@@ -129,15 +129,15 @@ class Checkpoints(Access):
 
     def plan_rollback(self, count: int, migrations: Sequence[str]) -> None:
         """What `--steps count` undoes: the same command goes on with these, should it be cut."""
-        told = {"steps": count, "migrations": list(migrations)}
-        self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, told, total_rows=len(migrations)))
+        plan = {"steps": count, "migrations": list(migrations)}
+        self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, plan, total_rows=len(migrations)))
 
     def planned_rollback(self, count: int) -> list[str] | None:
         """What a run of `--steps count` was to undo that did not come to its end."""
         known = self.checkpoint(_ROLLBACK)
-        told = known.cursor if known and isinstance(known.cursor, dict) else {}
-        names = told.get("migrations")
-        return [*map(str, names)] if told.get("steps") == count and names else None
+        plan = known.cursor if known and isinstance(known.cursor, dict) else {}
+        names = plan.get("migrations")
+        return [*map(str, names)] if plan.get("steps") == count and names else None
 
     def end_rollback(self) -> None:
         self.forget_checkpoints(_ROLLBACK)

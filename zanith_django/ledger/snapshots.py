@@ -112,7 +112,7 @@ class Snapshots(Checkpoints):
         return json_object(rows[0][0]) if rows else {}
 
     def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """{(migration, phase): what stands beside the graph}, without reading the graphs."""
+        """{(migration, phase): what is stored beside the graph}, without reading the graphs."""
         if not self.exists():
             return {}
         rows = self._rows(

@@ -172,9 +172,9 @@ class Steps(Snapshots):
         return sorted(begun, key=begun.__getitem__, reverse=True)
 
     def _unrecorded(self) -> dict[str, list[StepRow]]:
-        """{migration: the newest attempts of its steps}, of those not recorded as applied. What
-        was accepted without a file counts as over: nobody can finish it. Work on an artifact is
-        no migration, and only the same command goes on with it."""
+        """{migration: the newest attempts of its steps}, of those not recorded as applied. A
+        migration that was accepted without a file counts as over: it cannot be finished. Work on
+        an artifact is no migration, and only the same command resumes it."""
         if not self.exists():
             return {}
         accepted = set(self.accepted())

@@ -1,7 +1,7 @@
-"""The five tables of the ledger: what they look like, and how those that differ are made so.
+"""The five tables of the ledger: their definitions, and how tables that differ are repaired.
 
-They differ where an older version of ours made them, or where somebody changed them by hand. No
-row and no column is ever taken away.
+They differ if an older version of zanith created them, or if they were changed by hand. No row and
+no column is ever removed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _C = LedgerColumn
 # Between the SQL of a step and that which undid it.
 UNDONE_BY: Final = "\n-- rolled back by:\n"
 
-# What is not known to be done is never taken for it; of what was undone, `sql` tells.
+# What is not known to be done is never taken for it; `sql` shows what was undone.
 _STATUS: Final = f"""\
 CASE WHEN position({sql.literal(UNDONE_BY)} IN sql) > 0 THEN 'rolled_back'
      WHEN error IS NOT NULL THEN 'failed'
@@ -168,8 +168,8 @@ class There(NamedTuple):
 
 
 def lost_keys(there: Iterable[There]) -> Iterator[tuple[str, str, list[str]]]:
-    """(table, column, what else the table has) of each column of a key that is not there: nothing
-    tells the rows their ids."""
+    """(table, column, what else the table has) of each column of a key that is not there: the
+    ids of the rows are lost."""
     rows = list(there)
     for table in TABLES:
         mine = [row.column for row in rows if row.table == table.name and row.column]

@@ -3,9 +3,9 @@
 A range is found first and updated then: an UPDATE joined to a LIMIT, or a prepared one, runs at a
 fraction of the speed.
 
-The rows of a page that stand in the order of a dense numeric key are written in turns: every other
-row first, or every fourth. The next turn clears the page of what the one before left behind and
-puts its own rows there; these stay out of the indexes, and the table grows by so much less
+Rows of a page in the order of a dense numeric key are written in turns: every other row first, or
+every fourth. The next turn removes the dead rows of the turn before from the page and
+puts its own rows there; these need no index entries, and the table grows by so much less
 (https://www.postgresql.org/docs/current/storage-hot.html).
 """
 
@@ -80,13 +80,13 @@ JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind IN ('r', 'f')
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname"""
 
-# What a pass goes on behind: a key, a turn of a stretch of keys, or a page.
+# The place after which a pass continues: a key, a turn of a stretch of keys, or a page.
 Cursor = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The rows of one batch: about `rows`; `reached` is the cursor behind them. A later turn over
+    """The rows of one batch: about `rows`; `reached` is the cursor after them. A later turn over
     a stretch is quicker than the first one, which moves its rows to new pages."""
 
     table: sql.Composable
@@ -132,8 +132,8 @@ class _KeyColumn(NamedTuple):
 class _KeyPass:
     """Ranges of a key up to the highest one that the table has when the pass begins.
 
-    The order of keys is PostgreSQL's alone. Values stand in the statements as literals without a
-    type: each takes the type and collation of the column that it is compared with.
+    The order of keys is PostgreSQL's alone. Values are literals without a type in the
+    statements: each takes the type and collation of the column that it is compared with.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class _KeyPass:
 class _Stretch(NamedTuple):
     """Numbers of a dense key, the first one and the last one, of which every n-th is a `turn`.
 
-    As text it is the cursor behind the turn before.
+    As text it is the cursor after the turn before.
     """
 
     first: int
@@ -235,7 +235,7 @@ class _Stretch(NamedTuple):
         return self.turns in (TURNS_OF_ONE_INDEX, TURNS) and 0 < self.turn < self.turns
 
     def reached(self) -> Cursor:
-        """The cursor behind this turn."""
+        """The cursor after this turn."""
         if self.turn + 1 == self.turns:
             return (str(self.last),)
         return tuple(map(str, self._replace(turn=self.turn + 1)))
@@ -306,7 +306,8 @@ class _NumberPass(_KeyPass):
 class _PagePass:
     """Ranges of pages, heap after heap, up to the pages that each has when the pass begins.
 
-    A row that another client updates meanwhile may move behind the cursor: the next pass has it.
+    A row that another client updates meanwhile may move to a page before the cursor: the next pass
+    has it.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper, table: sql.Composable) -> None:

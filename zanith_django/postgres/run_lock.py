@@ -1,8 +1,8 @@
 """One run at a time: a session advisory lock on the working connection, taken by polling.
 
 A session that waits in the blocking `pg_advisory_lock()` deadlocks the concurrent index builds of
-the holder, so nobody ever waits in it. It is held twice over: to give back one of two and take it
-again asks the server whether it is held, at a tenth of the price of reading `pg_locks`.
+the holder, so no session ever waits in it. The lock is acquired twice: releasing one of the two and
+acquiring it again asks the server whether it is held, at a tenth of the cost of reading `pg_locks`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SETTINGS = {
 
 _TRY = "SELECT pg_try_advisory_lock(%s, %s)"
 _RELEASE = "SELECT pg_advisory_unlock(%s, %s), pg_advisory_unlock(%s, %s)"
-# Lost, it gives a warning and false. Nobody else can have it in between.
+# A lost lock gives a warning and false. No other session can acquire it in between.
 _STILL = f"""\
 CASE WHEN pg_advisory_unlock({CLASS_ID}, {OBJECT_ID})
 THEN pg_try_advisory_lock({CLASS_ID}, {OBJECT_ID}) ELSE false END"""
@@ -66,8 +66,8 @@ def run_lock(
     wait: float,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the run lock. Raises `LockNotHad` after `wait` seconds, `PooledConnection` where the
-    lock would be worthless. `on_wait` is told once who holds it."""
+    """Hold the run lock. Raises `LockNotHad` after `wait` seconds, `PooledConnection` if the
+    lock would be worthless. `on_wait` is called once, with the name of the holder."""
     refuse_transaction_pooling(connection)
     with giving_back(connection, _SETTINGS):
         _announce(connection)
@@ -113,8 +113,8 @@ def guard(lock_timeout: str, *, durable: bool = True, prepared: bool = False) ->
 
 
 def _announce(connection: BaseDatabaseWrapper) -> None:
-    """Tells other sessions who this is, and lets a dead runner's backend end soon: also where the
-    network between the two swallows everything, which either side then learns by keepalives."""
+    """Shows other sessions who this is, and lets the backend of a dead runner end soon. If the
+    network between the two drops every packet, keepalives let both sides notice."""
     _keep_alive(connection.connection)
     name = f"zanith {os.getpid()}@{socket.gethostname()}"[:63]
     set_settings(connection, {**_SETTINGS, "application_name": name})
@@ -137,7 +137,7 @@ def _take(
     connection: BaseDatabaseWrapper, wait: float, on_wait: Callable[[str], None] | None
 ) -> None:
     started = time.monotonic()
-    told = False
+    reported = False
     while True:
         with connection.cursor() as cursor:
             cursor.execute(_TRY, [CLASS_ID, OBJECT_ID])
@@ -147,9 +147,9 @@ def _take(
         waited = time.monotonic() - started
         if waited >= wait:
             raise LockNotHad(holder(connection), waited)
-        if on_wait and not told:
+        if on_wait and not reported:
             on_wait(holder(connection))
-            told = True
+            reported = True
         time.sleep(min(POLL_SECONDS, max(wait - waited, 0.01)))
 
 
@@ -175,7 +175,7 @@ def holder(connection: BaseDatabaseWrapper) -> str:
         cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
         row = cursor.fetchone()
     if row is None:
-        return "nobody any more"
+        return "no session any more"
     pid, name, address, since = row
     if since is None:  # the role may not ask about others
         return f"{name or 'unnamed'}, backend {pid}"
@@ -183,10 +183,10 @@ def holder(connection: BaseDatabaseWrapper) -> str:
 
 
 def refuse_transaction_pooling(connection: BaseDatabaseWrapper) -> None:
-    """Behind a transaction-pooling proxy two sessions share a backend, and both get the lock.
+    """Through a transaction-pooling proxy two sessions share a backend, and both get the lock.
 
-    A proxy shows in that the backend is not the one that the client was told of; then two
-    connections tell whether one keeps its backend while the other holds a transaction.
+    A proxy is noticed by a backend number other than the one that the client was given; two
+    connections then show whether one keeps its backend while the other holds a transaction.
     """
     connection.ensure_connection()
     raw = connection.connection

@@ -109,7 +109,7 @@ def is_open(connection: BaseDatabaseWrapper) -> bool:
 
 
 def set_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> None:
-    """Ours, whatever they were; also behind somebody's code, which may have set its own."""
+    """Set our timeouts, whatever they were: code of the project may have set its own."""
     names = [name for name in _TIMEOUTS if name != "statement_timeout"]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,8 +1,8 @@
 """The only module that composes SQL.
 
 Templates are literals with `{placeholders}`; every value goes in through `ident`, `table`,
-`literal` or `catalog_text`. `catalog_text` is for text that PostgreSQL itself printed, or that
-stands in a migration's file: it is the whole attack surface, so grep for it.
+`literal` or `catalog_text`. `catalog_text` is for text that PostgreSQL printed, or that a migration
+file contains: it is the whole attack surface, so grep for it.
 
 Every piece is finished text as soon as it is made: a plan of a thousand steps is composed twice.
 psycopg quotes names and values.
@@ -76,7 +76,7 @@ def regclass(name: TableName, default_schema: str) -> Composable:
 
 def catalog_text(text: str) -> Composable:
     """Text that PostgreSQL printed, or an author wrote: a type, a default, an expression. A comment
-    in it ends with it, and does not swallow what comes behind."""
+    in it ends with it, and does not hide the text that follows."""
     return Composable(f"{text}\n" if "--" in text else text)
 
 

@@ -1,6 +1,6 @@
 """pg_catalog → graph: the only reader of a schema.
 
-Twelve queries whatever the size of the schema; each stands in `queries/` and pastes into psql.
+Twelve queries whatever the size of the schema; each is a file in `queries/` that runs in psql.
 PostgreSQL prints every text under `search_path = pg_catalog`, so that two readings differ only
 where the schemas do.
 """
@@ -141,7 +141,7 @@ class _Reading:
             default_schema=self.default_schema,
         )
 
-    # --- tables and what stands beside them -----------------------------------------------------
+    # --- tables and their neighbours ---------------------------------------------------------
 
     def name(self, schema: str, name: str) -> TableName:
         known = self.names.get((schema, name))
@@ -192,7 +192,7 @@ class _Reading:
         self.parts[table][part].append(item)
 
     def named(self, table: int, numbers: str | None) -> tuple[str, ...]:
-        """Names of the columns whose numbers stand in `numbers`, in order; 0 is an expression."""
+        """Names of the columns whose numbers are in `numbers`, in order; 0 is an expression."""
         if not numbers:
             return ()
         columns = self.columns[table]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ConstraintRow(NamedTuple):
-    """A row of `constraints.sql`. Columns are told as their numbers, with blanks between."""
+    """A row of `constraints.sql`. Columns are given as numbers, separated by blanks."""
 
     table: int
     kind: str
@@ -36,7 +36,7 @@ class ConstraintRow(NamedTuple):
 
 
 class IndexKeyRow(NamedTuple):
-    """A row of `indexes.sql`: one key of an index; those of one index stand together."""
+    """A row of `indexes.sql`: one key of an index; those of one index are adjacent."""
 
     table: int
     oid: int

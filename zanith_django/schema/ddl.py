@@ -53,7 +53,7 @@ class TableDDL:
 class ScratchName(str):
     """The name of the table whose DDL is being collected.
 
-    It equals the real name for everybody, so that names derived from it come out right and
+    It equals the real name for all other code, so that names derived from it are right and
     another thread notices nothing; only our editor's `quote_name` writes something else for it.
     """
 
@@ -65,7 +65,8 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
 
     Mixed in before the connection's own editor class, whose SQL it is. `with` is not used: leaving
     it would merge the deferred SQL of several models into one list.
-    `default_schema` is that of the connection, `collations` tells which are deterministic.
+    `default_schema` is that of the connection, `collations` maps each one to whether it is
+    deterministic.
     """
 
     connection: Any
@@ -93,7 +94,7 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
             try:
                 self.create_model(model)
                 deferred = [text for statement in self.deferred_sql if (text := str(statement))]
-            except Exception as error:  # of any field, index or constraint of anybody's
+            except Exception as error:  # of any field, index or constraint of any package
                 raise UnreadableModel(model._meta.label, error) from error
         statements = []
         for statement in map(_bare, [*self.collected_sql, *deferred]):
@@ -203,7 +204,7 @@ _OF_TRIGGERS = re.compile(
 def _makes_triggers_alone(text: str) -> bool:
     """Is there no command but of triggers and their functions? No model's table differs by these.
 
-    A schema editor of a third party may make them with the table; live ones are told as extra.
+    A schema editor of a third party may make them with the table; live ones are reported as extra.
     """
     bare = _QUOTED.sub(lambda match: match[1] or " ", text)
     commands = (command.strip() for command in bare.split(";"))

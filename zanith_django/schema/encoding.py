@@ -38,12 +38,12 @@ def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
 
 
 def _is_final(kind: Any) -> bool:
-    """Nothing derives from it, so the type of a field tells all about its value."""
+    """Nothing derives from it, so the type of a field determines its value's type."""
     return dataclasses.is_dataclass(kind) and bool(getattr(kind, "__final__", False))
 
 
 def _equal_is_same(kind: Any) -> bool:
-    """Equal values hold the same in every field, so that one may stand for the other."""
+    """Equal values hold the same in every field, so that one may replace the other."""
     return all(f.compare for f in dataclasses.fields(kind))
 
 
@@ -216,7 +216,7 @@ def _fast(wanted: Any, fields: type_of_fields) -> type_of_step:
 
 
 def shared(value: Any) -> Any:
-    """The one value that stands for all that are equal to it, so that graphs compare sooner.
+    """The one value that represents all equal ones, so that graphs compare sooner.
 
     Of classes only that compare every field: another's unequal rest would be lost.
     """

@@ -105,7 +105,7 @@ class _Renaming:
         )
 
     def _as_made(self, items: Sequence[Named]) -> list[Named]:
-        """By the columns; among those that want the same name their numbers tell the order."""
+        """By the columns; columns that would get the same name are ordered by their numbers."""
         first: dict[str, list[int]] = {}
         for item in items:
             positions = [self.position.get(column, -1) for column in _columns(item)]

@@ -93,7 +93,7 @@ class TableCache:
 
 
 def seal_of(text: str) -> str:
-    """Nobody without the SECRET_KEY can make it."""
+    """Only a holder of the SECRET_KEY can compute it."""
     return salted_hmac(f"{__name__}.{FORMAT}", text, algorithm="sha256").hexdigest()
 
 
