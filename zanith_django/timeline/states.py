@@ -118,6 +118,15 @@ def with_referrers(before: ProjectState, after: ProjectState, keys: Iterable[Key
     return found
 
 
+def neighbours(state: ProjectState, app_label: str) -> set[Key]:
+    """The models of an app, those that they point at, and those that point at them."""
+    found = {key for key in state.models if key[0] == app_label}
+    for pointer in _pointers(state):
+        if app_label in (pointer.source[0], pointer.target[0]):
+            found |= {pointer.source, pointer.target}
+    return found
+
+
 def is_swapped(state: ModelState) -> bool:
     """Whether a setting (`AUTH_USER_MODEL`) names another model in the place of this one."""
     setting = state.options.get("swappable")

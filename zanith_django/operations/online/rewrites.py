@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from zanith_django.schema.graph import Column
 
@@ -28,7 +29,12 @@ def volatile(default: str | None) -> bool:
     """
     called = {match[1] for match in _CALLED.finditer(default or "") if match[1]}
     names = {name.strip('"').lower() for name in called}
-    return not names - _SIZED_TYPES <= _STABLE
+    return not always_same(names - _SIZED_TYPES)
+
+
+def always_same(functions: Collection[str]) -> bool:
+    """Does each of these return one value for a whole statement?"""
+    return _STABLE.issuperset(functions)
 
 
 _CLOCKS = ("current_", "localtime")

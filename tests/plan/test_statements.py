@@ -1,0 +1,106 @@
+"""What the plan reads in SQL is what PostgreSQL does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.plan.statements import CASES, SETUP, Case
+from tests.servers import Server
+from zanith_django.plan.effects.statements import effects
+from zanith_django.plan.effects.values import Effect, Scene
+from zanith_django.plan.reasons import REASONS
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.catalog import from_catalog
+
+# Reasons that only name a safe form.
+NAMED = {"adds_nullable_column"}
+
+_HELD = """
+SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname, l.mode
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p')
+  AND n.nspname NOT IN ('pg_catalog', 'pg_toast')"""
+
+_FILES = """
+SELECT c.relname, pg_relation_filenode(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname IN ('public', 'other')"""
+
+
+@pytest.fixture(scope="module")
+def connection(server: Server) -> Iterator[psycopg.Connection]:
+    name = server.create_database()
+    with psycopg.connect(server.url(name), autocommit=True) as made:
+        made.execute(SETUP.encode())
+        yield made
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def scene(connection: psycopg.Connection) -> Scene:
+    graph = from_catalog(connection.cursor())
+    return Scene(graph, version=connection.info.server_version)
+
+
+def read(case: Case, scene: Scene) -> Effect:
+    (effect, *others), _ = effects(case.sql, scene)
+    assert not others
+    return effect
+
+
+def spelled(name: TableName) -> str:
+    return f"{name.schema}.{name.name}" if name.schema else name.name
+
+
+EVERY = pytest.mark.parametrize("case", CASES, ids=[case.sql for case in CASES])
+
+
+@EVERY
+def test_a_statement_is_read_as_expected(case: Case, scene: Scene) -> None:
+    effect = read(case, scene)
+    assert set(effect.codes) - NAMED == set(case.codes.split())
+    assert set(effect.codes) <= set(REASONS)
+    assert sorted(map(spelled, effect.work)) == sorted(case.work.split())
+    assert sorted(map(spelled, effect.rewrites)) == sorted(case.rewrites.split())
+    assert effect.transactional is not case.outside
+    assert effect.opaque is ("raw_sql" in case.codes)
+    locks = {spelled(name): lock for name, lock in effect.locks.items()}
+    assert locks == case.expected_locks
+
+
+MEASURED = [case for case in CASES if case.measured]
+
+
+@pytest.mark.parametrize("case", MEASURED, ids=[case.sql for case in MEASURED])
+def test_locks_and_rewrites_are_those_of_the_server(
+    case: Case, scene: Scene, connection: psycopg.Connection
+) -> None:
+    with connection.transaction(force_rollback=True):
+        before: dict[str, int] = dict(connection.execute(_FILES).fetchall())
+        connection.execute("SET LOCAL search_path = public")
+        connection.execute(case.sql.encode())
+        held: dict[str, Lock] = {}
+        for name, mode in connection.execute(_HELD).fetchall():
+            held[name] = max(Lock.from_catalog(mode), held.get(name, Lock.NONE))
+        after: dict[str, int] = dict(connection.execute(_FILES).fetchall())
+    assert _claimed(case, scene) == held
+    new_files = {name for name in before if name in after and before[name] != after[name]}
+    emptied = {"deletes_all_rows"} & set(case.codes.split()) and "TRUNCATE" in case.sql
+    assert new_files == (new_files if emptied else set(case.rewrites.split()))
+
+
+def _claimed(case: Case, scene: Scene) -> dict[str, Lock]:
+    """By the names that the tables have after the statement; dropped ones have none."""
+    effect = read(case, scene)
+    gone = {move.old for move in effect.moves if move.old and not move.new}
+    named = {move.old: move.new for move in effect.moves if move.old and move.new}
+    locks = {named.get(name, name): lock for name, lock in effect.locks.items() if name not in gone}
+    return {spelled(name): lock for name, lock in locks.items() if name}
+
+
+def test_every_reason_is_known() -> None:
+    assert {code for case in CASES for code in case.codes.split()} <= set(REASONS)

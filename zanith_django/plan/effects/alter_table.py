@@ -1,0 +1,423 @@
+"""ALTER TABLE: the lock of each subcommand, the rows that it works through, the table after it.
+
+https://www.postgresql.org/docs/current/sql-altertable.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+from zanith_django.operations.dependents import without_column
+from zanith_django.plan.effects import columns as cols
+from zanith_django.plan.effects.values import Node, Notes
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Exclusion, Table
+
+_LIGHT = frozenset(
+    (
+        "SetStatistics",
+        "SetOptions",
+        "ResetOptions",
+        "ClusterOn",
+        "DropCluster",
+        "SetRelOptions",
+        "ResetRelOptions",
+        "ReplaceRelOptions",
+        "ValidateConstraint",
+        "AttachPartition",
+    )
+)
+_TRIGGERS = frozenset(
+    (
+        "EnableTrig",
+        "EnableAlwaysTrig",
+        "EnableReplicaTrig",
+        "EnableTrigAll",
+        "EnableTrigUser",
+        "DisableTrig",
+        "DisableTrigAll",
+        "DisableTrigUser",
+    )
+)
+_ROW_SECURITY = frozenset(
+    (
+        "EnableRowSecurity",
+        "DisableRowSecurity",
+        "ForceRowSecurity",
+        "NoForceRowSecurity",
+    )
+)
+_REWRITES = frozenset(
+    (
+        "SetLogged",
+        "SetUnLogged",
+        "SetTableSpace",
+        "SetAccessMethod",
+    )
+)
+
+
+def alter_table(node: Node, notes: Notes) -> None:
+    """All subcommands of one statement, in the order of the text."""
+    relation = node["relation"]
+    schema, given = relation.get("schemaname", ""), relation["relname"]
+    kind = node.get("objtype", "OBJECT_TABLE")
+    if kind == "OBJECT_INDEX":
+        _alter_index(schema, given, node, notes)
+        return
+    name = notes.scene.name(schema, given)
+    if kind not in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
+        notes.find("changes_rights" if _changes_owner(node) else "changes_object", None)
+        return
+    if node.get("missing_ok") and notes.scene.table(name) is None:
+        return
+    for each in node["cmds"]:
+        _command(each["AlterTableCmd"], name, relation.get("inh", False), notes)
+
+
+def _changes_owner(node: Node) -> bool:
+    return any(each["AlterTableCmd"]["subtype"] == "AT_ChangeOwner" for each in node["cmds"])
+
+
+def _alter_index(schema: str, index: str, node: Node, notes: Notes) -> None:
+    """Storage options and attachments concern the index, which its readers lock as well."""
+    owner = notes.scene.owner(schema, index)
+    subtypes = {each["AlterTableCmd"]["subtype"] for each in node["cmds"]}
+    if "AT_SetTableSpace" in subtypes and owner:
+        notes.lock(owner.name, Lock.ACCESS_EXCLUSIVE)
+        notes.works(owner.name)
+    elif "AT_AttachPartition" in subtypes:
+        part = node["cmds"][0]["AlterTableCmd"]["def"]["PartitionCmd"]["name"]
+        owner = notes.scene.owner(part.get("schemaname", ""), part["relname"])
+        if owner:
+            notes.lock(owner.name, Lock.ACCESS_EXCLUSIVE)
+
+
+def _command(command: Node, name: TableName, heirs: bool, notes: Notes) -> None:
+    subtype = command["subtype"].removeprefix("AT_")
+    table = notes.graph.table(name) or Table(name)
+    handler = _HANDLERS.get(subtype)
+    if _adds_foreign_key(command, subtype):
+        _add_foreign_key(command, table, notes)
+    elif handler:
+        heirs = heirs and subtype != "DetachPartition"
+        notes.lock(name, Lock.ACCESS_EXCLUSIVE, heirs=heirs)
+        handler(command, table, notes)
+    elif subtype in _LIGHT:
+        notes.lock(name, Lock.SHARE_UPDATE_EXCLUSIVE, heirs=False)
+        _light(subtype, command, table, notes)
+    elif subtype in _TRIGGERS:
+        notes.lock(name, Lock.SHARE_ROW_EXCLUSIVE)
+        notes.find("changes_trigger", name)
+    else:
+        notes.lock(name, Lock.ACCESS_EXCLUSIVE, heirs=heirs)
+        _plain(subtype, name, notes)
+
+
+def _adds_foreign_key(command: Node, subtype: str) -> bool:
+    added = command.get("def", {}).get("Constraint", {})
+    return subtype == "AddConstraint" and added.get("contype") == "CONSTR_FOREIGN"
+
+
+def _plain(subtype: str, name: TableName, notes: Notes) -> None:
+    """Subcommands that change a word in the catalog, or rewrite the whole table."""
+    if subtype in _REWRITES:
+        notes.rewritten(name)
+    elif subtype in _ROW_SECURITY:
+        notes.find("rls_change", name)
+    elif subtype == "ChangeOwner":
+        notes.find("changes_rights", name)
+
+
+# --- subcommands without ACCESS EXCLUSIVE on the table -------------------------------------------
+
+
+def _light(subtype: str, command: Node, table: Table, notes: Notes) -> None:
+    if subtype == "ValidateConstraint":
+        _validate(command["name"], table, notes)
+    elif subtype == "AttachPartition":
+        _attach(command["def"]["PartitionCmd"], table, notes)
+
+
+def _validate(constraint: str, table: Table, notes: Notes) -> None:
+    notes.lock(table.name, Lock.SHARE_UPDATE_EXCLUSIVE)
+    notes.works(table.name)
+    notes.find("scans_table", table.name)
+    for key in table.foreign_keys:
+        if key.name == constraint:
+            notes.lock(key.references, Lock.ROW_SHARE)
+    _change(notes, table.name, partial(_validated, constraint=constraint))
+
+
+def _validated(table: Table, constraint: str) -> Table:
+    for part in ("foreign_keys", "checks"):
+        for item in getattr(table, part):
+            if item.name == constraint:
+                table = table.with_item(part, dataclasses.replace(item, valid=True))
+    return table
+
+
+def _attach(command: Node, table: Table, notes: Notes) -> None:
+    part = command["name"]
+    name = notes.scene.name(part.get("schemaname", ""), part["relname"])
+    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    notes.works(name)
+    bound = command.get("bound", {})
+    _change(
+        notes,
+        name,
+        lambda t: dataclasses.replace(t, partition_of=table.name, partition_bound=cols.GIVEN),
+    )
+    if bound.get("is_default"):
+        return
+    for other in notes.graph.tables:
+        if other.partition_of == table.name and "DEFAULT" in other.partition_bound.upper():
+            notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
+            notes.works(other.name)
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+
+def _add_column(command: Node, table: Table, notes: Notes) -> None:
+    definition = command["def"]["ColumnDef"]
+    column = cols.column_of(definition)
+    if command.get("missing_ok") and table.column(column.name):
+        return
+    notes.find("adds_nullable_column", table.name)
+    if cols.writes_rows(column, definition, notes.scene):
+        notes.rewritten(table.name)
+    if cols.constraints(definition, "CHECK"):
+        notes.works(table.name)
+    repeats = bool(cols.constraints(definition, "UNIQUE", "PRIMARY"))
+    if repeats:
+        notes.find("adds_unique_constraint", table.name)
+        notes.works(table.name)
+    filled = column.default is not None
+    if filled and repeats and not cols.writes_rows(column, definition, notes.scene):
+        notes.find("will_fail_on_data", table.name)
+    for key in cols.constraints(definition, "FOREIGN"):
+        _lock_referenced(key, table.name, notes, scans=filled)
+    if not (column.nullable or filled or column.identity or column.generated):
+        notes.find("adds_required_column_without_default", table.name)
+        notes.find("will_fail_on_data", table.name)
+
+    def added(found: Table) -> Table:
+        found = found.with_item("columns", column)
+        kinds = ("CHECK", "UNIQUE", "PRIMARY", "FOREIGN")
+        for constraint in cols.constraints(definition, *kinds):
+            found = cols.with_constraint(found, constraint, notes.scene, (column.name,))
+        return found
+
+    _change(notes, table.name, added)
+
+
+def _lock_referenced(key: Node, table: TableName, notes: Notes, *, scans: bool) -> None:
+    target = key["pktable"]
+    name = notes.scene.name(target.get("schemaname", ""), target["relname"])
+    notes.lock(table, Lock.SHARE_ROW_EXCLUSIVE)
+    notes.lock(name, Lock.SHARE_ROW_EXCLUSIVE)
+    notes.find("adds_foreign_key", table)
+    if scans:
+        notes.works(table)
+
+
+def _drop_column(command: Node, table: Table, notes: Notes) -> None:
+    name = command["name"]
+    if command.get("missing_ok") and table.columns and not table.column(name):
+        return
+    notes.find("drops_column_with_data", table.name)
+    column = table.column(name)
+    if column is None or not column.generated:
+        notes.find("irreversible", table.name)
+    for key in table.foreign_keys:
+        if name in key.columns:
+            notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
+    if command.get("behavior") == "DROP_CASCADE":
+        _release_referrers(table, notes, name)
+    _change(notes, table.name, lambda t: without_column(t, name))
+
+
+def _release_referrers(table: Table, notes: Notes, column: str = "") -> None:
+    """The foreign keys of other tables that go with a key by CASCADE."""
+    for other in notes.scene.referrers(table.name):
+        keys = [k for k in other.foreign_keys if k.references == table.name]
+        keys = [k for k in keys if not column or column in k.referenced_columns]
+        for key in keys:
+            if other.name != table.name:
+                notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
+                notes.find("drops_foreign_key", other.name)
+            gone = partial(Table.without_item, part="foreign_keys", name=key.name)
+            _change(notes, other.name, gone)
+
+
+def _alter_type(command: Node, table: Table, notes: Notes) -> None:
+    name = command["name"]
+    new = cols.retype(notes, table, name, command["def"]["ColumnDef"])
+    for key in table.foreign_keys:
+        if name in key.columns:
+            notes.lock(key.references, Lock.SHARE_ROW_EXCLUSIVE)
+    for other in notes.scene.referrers(table.name):
+        if any(name in key.referenced_columns for key in other.foreign_keys):
+            notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
+    if new is not None:
+        changed = new
+        _change(notes, table.name, lambda t: t.with_item("columns", changed))
+
+
+def _set_not_null(command: Node, table: Table, notes: Notes) -> None:
+    name = command["name"]
+    column = table.column(name)
+    if column is not None and not column.nullable:
+        return
+    notes.find("changes_column_nullable_to_not_null", table.name)
+    if not cols.proves_not_null(table, name):
+        notes.works(table.name)
+    _alter_column(notes, table, name, nullable=False)
+
+
+def _drop_not_null(command: Node, table: Table, notes: Notes) -> None:
+    _alter_column(notes, table, command["name"], nullable=True)
+
+
+def _default(command: Node, table: Table, notes: Notes) -> None:
+    given = command.get("def")
+    null = bool(given and given.get("A_Const", {}).get("isnull"))
+    _alter_column(notes, table, command["name"], default=cols.GIVEN if given and not null else None)
+
+
+def _add_identity(command: Node, table: Table, notes: Notes) -> None:
+    always = command.get("def", {}).get("Constraint", {}).get("generated_when") == "a"
+    kind = "always" if always else "by default"
+    _alter_column(notes, table, command["name"], identity=kind, nullable=False)
+
+
+def _drop_identity(command: Node, table: Table, notes: Notes) -> None:
+    _alter_column(notes, table, command["name"], identity="")
+
+
+def _set_expression(command: Node, table: Table, notes: Notes) -> None:
+    notes.find("changes_column_type", table.name)
+    notes.rewritten(table.name)
+
+
+def _drop_expression(command: Node, table: Table, notes: Notes) -> None:
+    _alter_column(notes, table, command["name"], generated="")
+
+
+def _alter_column(notes: Notes, table: Table, name: str, **fields: object) -> None:
+    column = table.column(name)
+    if column is not None:
+        changed = dataclasses.replace(column, **fields)  # type: ignore[arg-type]  # its own fields
+        _change(notes, table.name, lambda t: t.with_item("columns", changed))
+
+
+# --- constraints ---------------------------------------------------------------------------------
+
+
+def _add_constraint(command: Node, table: Table, notes: Notes) -> None:
+    node = command["def"]["Constraint"]
+    kind = node["contype"].removeprefix("CONSTR_")
+    later = bool(node.get("skip_validation"))
+    if kind == "CHECK":
+        notes.find("adds_check", table.name)
+        if not later:
+            notes.works(table.name)
+    elif kind in ("UNIQUE", "PRIMARY"):
+        _add_key(node, kind, table, notes)
+        return
+    elif kind == "EXCLUSION":
+        notes.find("adds_unique_constraint", table.name)
+        notes.works(table.name)
+        item = Exclusion(node.get("conname") or f"{table.name}_excl", cols.GIVEN)
+        _change(notes, table.name, lambda t: t.with_item("exclusions", item))
+    _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
+
+
+def _add_key(node: Node, kind: str, table: Table, notes: Notes) -> None:
+    """UNIQUE and PRIMARY KEY: the index is built here, or exists."""
+    notes.find("adds_unique_constraint", table.name)
+    index = next((i for i in table.indexes if i.name == node.get("indexname")), None)
+    own = index.columns if index else ()
+    keys = own or cols.unique(node, table.name).columns
+    nullable = [c for c in table.columns if c.name in keys and c.nullable]
+    unproven = [c for c in nullable if not cols.proves_not_null(table, c.name)]
+    if not node.get("indexname") or (kind == "PRIMARY" and unproven):
+        notes.works(table.name)
+
+    def added(found: Table) -> Table:
+        if index:
+            found = found.without_item("indexes", index.name)
+        for column in nullable if kind == "PRIMARY" else ():
+            found = found.with_item("columns", dataclasses.replace(column, nullable=False))
+        return cols.with_constraint(found, node, notes.scene, own)
+
+    _change(notes, table.name, added)
+
+
+def _add_foreign_key(command: Node, table: Table, notes: Notes) -> None:
+    node = command["def"]["Constraint"]
+    _lock_referenced(node, table.name, notes, scans=not node.get("skip_validation"))
+    _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
+
+
+def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
+    name = command["name"]
+    for key in table.foreign_keys:
+        if key.name == name:
+            notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
+            notes.find("drops_foreign_key", table.name)
+    keyed = table.primary_key and table.primary_key.name == name
+    if keyed or any(unique.name == name for unique in table.uniques):
+        notes.find("drops_unique_constraint", table.name)
+        if command.get("behavior") == "DROP_CASCADE":
+            _release_referrers(table, notes)
+    parts = ("foreign_keys", "uniques", "checks", "exclusions")
+
+    def dropped(found: Table) -> Table:
+        if keyed:
+            return dataclasses.replace(found, primary_key=None)
+        for part in parts:
+            found = found.without_item(part, name)
+        return found
+
+    _change(notes, table.name, dropped)
+
+
+# --- partitions ----------------------------------------------------------------------------------
+
+
+def _detach(command: Node, table: Table, notes: Notes) -> None:
+    given = command["def"]["PartitionCmd"]
+    part = given["name"]
+    name = notes.scene.name(part.get("schemaname", ""), part["relname"])
+    if given.get("concurrent"):
+        notes.transactional = False
+        notes.locks[table.name] = Lock.SHARE_UPDATE_EXCLUSIVE
+    notes.find("detaches_partition", table.name)
+    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    _change(notes, name, lambda t: dataclasses.replace(t, partition_of=None))
+
+
+def _change(notes: Notes, name: TableName, change: Callable[[Table], Table]) -> None:
+    notes.graph = notes.graph.changed(name, change)
+
+
+_HANDLERS: dict[str, Callable[[Node, Table, Notes], None]] = {
+    "AddColumn": _add_column,
+    "DropColumn": _drop_column,
+    "AlterColumnType": _alter_type,
+    "SetNotNull": _set_not_null,
+    "DropNotNull": _drop_not_null,
+    "ColumnDefault": _default,
+    "AddIdentity": _add_identity,
+    "DropIdentity": _drop_identity,
+    "SetExpression": _set_expression,
+    "DropExpression": _drop_expression,
+    "AddConstraint": _add_constraint,
+    "DropConstraint": _drop_constraint,
+    "DetachPartition": _detach,
+}

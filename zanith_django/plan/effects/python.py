@@ -1,0 +1,414 @@
+"""What a Python function of a migration does to rows, read from its syntax tree.
+
+Followed are the functions that it calls by name. What cannot be read is reported: code whose
+effect is unknown never counts as safe.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType, MethodType
+from typing import Any
+
+from django.db.models import Model
+
+from zanith_django.plan.effects.statements import effects, unreadable
+from zanith_django.plan.effects.texts import constant_text, without_parameters
+from zanith_django.plan.effects.values import Effect, Finding, Scene
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
+
+TableOf = Callable[[str, str], TableName | None]
+"""The table of a historical model, by app label and name."""
+
+_DEPTH = 4
+_LIMITS = frozenset(
+    (
+        "filter",
+        "exclude",
+        "get",
+        "first",
+        "last",
+        "earliest",
+        "latest",
+        "none",
+        "in_bulk",
+    )
+)
+_INSERTS = frozenset(
+    (
+        "create",
+        "bulk_create",
+        "get_or_create",
+    )
+)
+_CHANGES = frozenset(
+    (
+        "save",
+        "bulk_update",
+        "update_or_create",
+        "add",
+        "remove",
+        "set",
+        "clear",
+    )
+)
+_EDITOR = frozenset(
+    (
+        "create_model",
+        "delete_model",
+        "alter_db_table",
+        "add_field",
+        "remove_field",
+        "alter_field",
+        "add_index",
+        "remove_index",
+        "add_constraint",
+        "remove_constraint",
+        "alter_unique_together",
+    )
+)
+_UNREADABLE_CALLS = frozenset(
+    (
+        "call_command",
+        "exec",
+        "eval",
+        "system",
+        "popen",
+        "run",
+        "check_call",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Rows:
+    """What an expression stands for: rows of a model, all of them unless it is `limited`."""
+
+    table: TableName | None
+    limited: bool = False
+    looped: bool = False
+
+
+def python_effects(
+    code: Any, scene: Scene, table_of: TableOf
+) -> tuple[tuple[Effect, ...], SchemaGraph]:
+    """The effects of a function of a migration, and the schema after it."""
+    reader = _Reader(scene, table_of)
+    reader.read(code, _DEPTH)
+    return tuple(reader.found), reader.scene.graph
+
+
+@dataclass(slots=True)
+class _Reader:
+    scene: Scene
+    table_of: TableOf
+    found: list[Effect] = field(default_factory=list)
+    seen: set[Any] = field(default_factory=set)
+
+    def read(self, code: Any, depth: int, given: Mapping[int, _Rows] | None = None) -> None:
+        """One function, and those that it calls; `given` are the rows that its arguments are."""
+        function = _function(code)
+        tree = _tree(function) if function else None
+        if function is None or tree is None:
+            self.note("python_code", sql=f"-- Python: {_title(code)}")
+            return
+        call = (function.__code__, tuple(sorted((given or {}).items())))
+        if call in self.seen:
+            return
+        self.seen.add(call)
+        names = function.__code__.co_varnames
+        rows = {names[place]: each for place, each in (given or {}).items() if place < len(names)}
+        _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
+
+    def note(
+        self, code: str, table: TableName | None = None, *, sql: str = "", works: bool = True
+    ) -> None:
+        """One finding. Rows of a table that is not known may be those of any."""
+        locks = {table: Lock.ROW_EXCLUSIVE} if table else {}
+        work = (table,) if table and works else ()
+        fills = (table,) if table else ()
+        findings = (Finding(code, table),)
+        opaque = table is None and works
+        effect = Effect(sql, locks, work, findings=findings, fills=fills, opaque=opaque)
+        if effect not in self.found:
+            self.found.append(effect)
+
+    def run(self, text: str | None) -> None:
+        """SQL that the function executes; None if its text is not known."""
+        if text is None:
+            self.note("raw_sql")
+            return
+        known, graph = effects(without_parameters(text), self.scene)
+        self.found += known
+        self.scene = dataclasses.replace(self.scene, graph=graph)
+
+
+class _Function:
+    """Reads the body of one function, in the order of the text."""
+
+    def __init__(
+        self,
+        reader: _Reader,
+        function: FunctionType,
+        depth: int,
+        rows: dict[str, _Rows],
+        owner: Any,
+    ) -> None:
+        self.reader, self.function, self.depth = reader, function, depth
+        self.rows, self.owner = rows, owner
+        self.texts: dict[str, str] = {}
+
+    def read(self, tree: ast.AST) -> None:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._imported(node)
+        # Names are learned first: a loop may use a queryset that is assigned after it in the text.
+        for node in _in_order(tree):
+            self._learn(node)
+        for node in _in_order(tree):
+            if isinstance(node, ast.Call):
+                self._call(node)
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def _learn(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = [*node.targets] if isinstance(node, ast.Assign) else [node.target]
+            self._bind(targets, node.value)
+        elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Name):
+            if rows := self._rows(node.iter):
+                self.rows[node.target.id] = _Rows(rows.table, rows.limited, looped=True)
+        elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+            return
+
+    def _bind(self, targets: Iterable[ast.AST], value: ast.expr) -> None:
+        rows, text = self._rows(value), constant_text(value, self.texts)
+        for target in targets:
+            if isinstance(target, ast.Name):
+                if rows:
+                    self.rows[target.id] = rows
+                if text is not None:
+                    self.texts[target.id] = text
+
+    def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        """A model of today, imported inside of the function."""
+        if isinstance(node, ast.Import) or not node.module:
+            return
+        module = sys.modules.get(node.module)
+        for alias in node.names:
+            found = getattr(module, alias.name, None) if module else None
+            if _is_model(found) or (found is None and node.module.endswith(".models")):
+                self._real_model(alias.asname or alias.name, found)
+
+    def _real_model(self, name: str, model: Any) -> None:
+        self.reader.note("imports_models", sql=f"-- Python: imports {name}", works=False)
+        table = self._table_of(model) if model is not None else None
+        self.rows[name] = _Rows(table)
+
+    def _table_of(self, model: Any) -> TableName | None:
+        return self.reader.table_of(model._meta.app_label, model._meta.model_name)
+
+    # --- rows ------------------------------------------------------------------------------------
+
+    def _rows(self, node: ast.expr) -> _Rows | None:
+        """The rows that an expression stands for; None if it stands for something else."""
+        if isinstance(node, ast.Name):
+            if node.id in self.rows:
+                return self.rows[node.id]
+            found = self._global(node.id)
+            if _is_model(found):
+                self._real_model(node.id, found)
+                return self.rows[node.id]
+            return None
+        if isinstance(node, ast.Attribute):
+            return self._rows(node.value)
+        if isinstance(node, ast.Subscript):
+            rows = self._rows(node.value)
+            return rows and _Rows(rows.table, True, rows.looped)
+        if isinstance(node, ast.Call):
+            return self._called(node)
+        return None
+
+    def _called(self, node: ast.Call) -> _Rows | None:
+        name = _called_name(node)
+        if name == "get_model":
+            return _Rows(self._historical(node))
+        if not isinstance(node.func, ast.Attribute):
+            # list(queryset), tqdm(queryset), Model(...)
+            inner = node.func if isinstance(node.func, ast.Name) else None
+            if inner and (rows := self._rows(inner)):
+                return _Rows(rows.table, True)
+            return self._rows(node.args[0]) if node.args else None
+        rows = self._rows(node.func.value)
+        if rows and name in _LIMITS and (node.args or node.keywords or name not in _FILTERS):
+            return _Rows(rows.table, True, rows.looped)
+        return rows
+
+    def _historical(self, node: ast.Call) -> TableName | None:
+        given = [constant_text(each, self.texts) for each in node.args]
+        given += [constant_text(each.value, self.texts) for each in node.keywords]
+        named = [each for each in given if each]
+        if len(named) == 1 and "." in named[0]:
+            named = named[0].split(".")
+        return self.reader.table_of(*named) if len(named) == 2 else None
+
+    # --- calls -----------------------------------------------------------------------------------
+
+    def _call(self, node: ast.Call) -> None:
+        name = _called_name(node)
+        if name in ("execute", "executemany"):
+            self._executed(node)
+        elif isinstance(node.func, ast.Attribute):
+            self._method(node.func.value, name, node)
+        elif isinstance(node.func, ast.Name):
+            self._named(name, node)
+
+    def _executed(self, node: ast.Call) -> None:
+        text = constant_text(node.args[0], self.texts, self._global) if node.args else None
+        self.reader.run(text)
+
+    def _method(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
+        rows = self._rows(receiver)
+        if name in _EDITOR or name in _UNREADABLE_CALLS:
+            self._unreadable(name)
+        elif name in ("copy", "callproc", "copy_expert", "copy_from"):
+            self.reader.run(None)
+        elif rows is None:
+            if name in ("update", "delete") and not _is_plain_dict(receiver, name, node):
+                self.reader.note("deletes_rows" if name == "delete" else "requires_backfill")
+            elif name == "save":
+                self.reader.note("requires_backfill")
+            elif self._hands_on(node):
+                self.reader.note("python_code", sql=f"-- Python: {name}")
+        elif name == "delete":
+            self._deleted(rows)
+        elif name == "update":
+            code = "requires_backfill" if rows.limited else "updates_all_rows"
+            self.reader.note(code, rows.table)
+        elif name in _CHANGES:
+            looped = rows.looped and not rows.limited
+            self.reader.note("loops_over_rows" if looped else "requires_backfill", rows.table)
+        elif name in _INSERTS:
+            self.reader.note("inserts_rows", rows.table, works=rows.table is None)
+        elif name == "raw":
+            self._executed(node)
+
+    def _deleted(self, rows: _Rows) -> None:
+        code = "deletes_rows" if rows.limited else "deletes_all_rows"
+        self.reader.note(code, rows.table)
+        self.reader.note("irreversible", rows.table)
+
+    def _unreadable(self, name: str) -> None:
+        text = f"-- Python: {name}()"
+        dropping = name.startswith(("delete_model", "remove_field"))
+        self.reader.found.append(unreadable(f"{text} DROP" if dropping else text))
+
+    def _named(self, name: str, node: ast.Call) -> None:
+        """A function called by its name is read as well, if it is one of the project."""
+        if name in _UNREADABLE_CALLS:
+            self._unreadable(name)
+            return
+        found = self._global(name)
+        if _is_model(found):
+            self._rows(node.func)
+            return
+        if isinstance(found, FunctionType) and not _is_library(found):
+            if self.depth:
+                self.reader.read(found, self.depth - 1, self._arguments(node))
+            else:
+                self.reader.note("python_code", sql=f"-- Python: {name}")
+        elif self._hands_on(node) and not _is_known(found, name):
+            self.reader.note("python_code", sql=f"-- Python: {name}")
+
+    def _arguments(self, node: ast.Call) -> dict[int, _Rows]:
+        given = ((place, self._rows(each)) for place, each in enumerate(node.args))
+        return {place: rows for place, rows in given if rows}
+
+    def _hands_on(self, node: ast.Call) -> bool:
+        """Does it pass the registry, the editor or a model to code that is not read?"""
+        given = [each for each in node.args if isinstance(each, ast.Name)]
+        arguments = set(self.function.__code__.co_varnames[:2])
+        return any(each.id in self.rows or each.id in arguments for each in given)
+
+    def _global(self, name: str) -> Any:
+        if name.startswith("self."):
+            return getattr(self.owner, name.removeprefix("self."), None)
+        closed = inspect.getclosurevars(self.function).nonlocals
+        return closed.get(name, self.function.__globals__.get(name))
+
+
+_FILTERS = frozenset(("filter", "exclude"))
+
+
+def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node, in the order of the text."""
+    for child in ast.iter_child_nodes(tree):
+        yield child
+        yield from _in_order(child)
+
+
+def _called_name(node: ast.Call) -> str:
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _is_plain_dict(receiver: ast.expr, name: str, node: ast.Call) -> bool:
+    """`data.update(other)` of a dict takes a value, that of a queryset only keywords."""
+    return name == "update" and bool(node.args or isinstance(receiver, ast.Dict))
+
+
+def _is_model(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Model) and found is not Model
+
+
+def _is_known(found: Any, name: str) -> bool:
+    """A builtin, a class, or something of a library that only computes."""
+    return (found is None and hasattr(builtins, name)) or isinstance(found, type)
+
+
+def _is_library(function: FunctionType) -> bool:
+    return function.__module__.startswith("django.")
+
+
+def _function(code: Any) -> FunctionType | None:
+    if isinstance(code, functools.partial):
+        return _function(code.func)
+    code = inspect.unwrap(code) if callable(code) else code
+    if isinstance(code, MethodType | staticmethod | classmethod):
+        return _function(code.__func__)
+    return code if isinstance(code, FunctionType) else None
+
+
+def _tree(function: FunctionType) -> ast.AST | None:
+    """The syntax tree of the function alone, found in its file by its first line."""
+    try:
+        lines, _ = inspect.findsource(function)
+        file = ast.parse("".join(lines))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    first = function.__code__.co_firstlineno
+    found = [node for node in ast.walk(file) if _begins(node) == first]
+    named = [node for node in found if getattr(node, "name", "<lambda>") == function.__name__]
+    return named[0] if len(named) == 1 else None
+
+
+def _begins(node: ast.AST) -> int:
+    """The line on which a function begins, its decorators included; 0 of anything else."""
+    if not isinstance(node, ast.FunctionDef | ast.Lambda):
+        return 0
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(int(each.lineno) for each in decorators)])
+
+
+def _title(code: Any) -> str:
+    return str(getattr(code, "__qualname__", type(code).__name__))

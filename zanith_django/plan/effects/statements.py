@@ -1,0 +1,321 @@
+"""What SQL does, statement by statement, by PostgreSQL's own grammar."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+
+from zanith_django.plan.effects import indexes, rows, tables
+from zanith_django.plan.effects.alter_table import alter_table
+from zanith_django.plan.effects.parsing import body, kind, parse, qualified, strings, walk
+from zanith_django.plan.effects.values import Effect, Finding, Node, Notes, Scene
+from zanith_django.postgres.locks import Lock
+from zanith_django.schema.graph import Collation, SchemaGraph
+
+_MAY_DROP = re.compile(r"\b(?:DROP|TRUNCATE|DELETE)\b", re.IGNORECASE)
+
+
+def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
+    """The effects of all statements of a text, and the schema after them.
+
+    A text that PostgreSQL's grammar does not accept is one opaque effect.
+    """
+    statements = parse(text)
+    if statements is None:
+        return (unreadable(text),), scene.graph
+    found: list[Effect] = []
+    for sql, node in statements:
+        if search_path := _search_path(node):
+            scene = dataclasses.replace(scene, schema=search_path, elsewhere={})
+        for effect, graph in _effects_of(sql, node, scene):
+            found.append(effect)
+            scene = dataclasses.replace(scene, graph=graph)
+    return tuple(found), scene.graph
+
+
+def unreadable(text: str) -> Effect:
+    """Code whose effect is unknown; it may drop what it names."""
+    codes = ["raw_sql"]
+    if _MAY_DROP.search(text):
+        codes.append("may_drop")
+    return Effect(text, findings=tuple(Finding(code) for code in codes), opaque=True)
+
+
+def _effects_of(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaGraph]]:
+    name, inner = kind(node)
+    if name == "DoStmt":
+        yield from _block(sql, inner, scene)
+        return
+    if name == "ExplainStmt":
+        yield from _effects_of(sql, inner["query"], scene)
+        return
+    notes = Notes.of(scene)
+    handler = _HANDLERS.get(name)
+    if name in _ROWS:
+        rows.write(node, notes)
+    elif handler:
+        handler(inner, notes)
+    elif name in _CODES:
+        notes.find_all(_CODES[name])
+    else:
+        notes.unknown()
+    yield notes.done(sql), notes.graph
+
+
+_ROWS = frozenset(("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
+
+# Statements that lock no table: their findings are all that there is to know.
+_CODES: dict[str, tuple[str, ...]] = {
+    "CreateSchemaStmt": (),
+    "CreateEnumStmt": (),
+    "CompositeTypeStmt": (),
+    "CreateRangeStmt": (),
+    "CreateDomainStmt": (),
+    "CreateCastStmt": (),
+    "CreateOpClassStmt": (),
+    "CreateOpFamilyStmt": (),
+    "AlterCollationStmt": (),
+    "AlterTSDictionaryStmt": (),
+    "AlterTSConfigurationStmt": (),
+    "CreateExtensionStmt": ("adds_extension",),
+    "AlterExtensionStmt": ("changes_object",),
+    "AlterFunctionStmt": ("changes_object",),
+    "AlterOwnerStmt": ("changes_rights",),
+    "AlterDefaultPrivilegesStmt": (),
+    "CreateRoleStmt": ("changes_rights",),
+    "AlterRoleStmt": ("changes_rights",),
+    "CreatePublicationStmt": ("changes_object",),
+    "AlterPublicationStmt": ("changes_object",),
+    "VariableShowStmt": (),
+    "ConstraintsSetStmt": (),
+    "NotifyStmt": (),
+    "ListenStmt": (),
+    "UnlistenStmt": (),
+    "CheckPointStmt": (),
+    "TransactionStmt": ("ends_transaction",),
+    "DropdbStmt": ("drops_with_cascade",),
+    "DropOwnedStmt": ("drops_with_cascade", "raw_sql"),
+}
+
+
+def _search_path(node: Node) -> str:
+    """The schema that SET search_path makes the first."""
+    name, inner = kind(node)
+    if name != "VariableSetStmt" or inner.get("name") != "search_path":
+        return ""
+    given = [each.get("A_Const", {}).get("sval", {}).get("sval") for each in inner.get("args", ())]
+    return next((schema for schema in given if schema), "")
+
+
+# --- statements on other objects -----------------------------------------------------------------
+
+_UNSAFE_SETTINGS = ("session_replication_role", "role", "session_authorization")
+
+
+def _define(node: Node, notes: Notes) -> None:
+    """A collation says whether it is deterministic; other objects change no table."""
+    if node["kind"] != "OBJECT_COLLATION":
+        return
+    options = {each["DefElem"]["defname"]: each["DefElem"].get("arg") for each in _listed(node)}
+    given = options.get("deterministic") or {}
+    value: Node = next(iter(given.values()), {})
+    off = strings(given) or [str(value.get("boolval", True))]
+    schema, name = qualified(node["defnames"])
+    made = Collation(
+        notes.scene.name(schema, name), "", "", off[-1].lower() not in ("false", "off", "0")
+    )
+    collations = (*notes.graph.collations, made)
+    notes.graph = dataclasses.replace(notes.graph, collations=collations)
+
+
+def _listed(node: Node) -> list[Node]:
+    return [each for each in node.get("definition", ()) if "DefElem" in each]
+
+
+def _set(node: Node, notes: Notes) -> None:
+    if node.get("name") in _UNSAFE_SETTINGS:
+        notes.unknown()
+
+
+def _sequence(node: Node, notes: Notes) -> None:
+    """With OWNED BY it looks at the table of its column."""
+    options = (each["DefElem"] for each in node.get("options", ()))
+    for owner in (each["arg"] for each in options if each["defname"] == "owned_by"):
+        parts = strings(owner)[:-1]
+        if parts:
+            schema = parts[-2] if len(parts) > 1 else ""
+            notes.lock(notes.scene.name(schema, parts[-1]), Lock.ACCESS_SHARE, heirs=False)
+
+
+def _alter_sequence(node: Node, notes: Notes) -> None:
+    _sequence(node, notes)
+    notes.find("changes_object")
+
+
+def _comment(node: Node, notes: Notes) -> None:
+    if node["objtype"] == "OBJECT_TABLE":
+        name = notes.scene.name(*qualified(node["object"]))
+        notes.lock(name, Lock.SHARE_UPDATE_EXCLUSIVE, heirs=False)
+    elif node["objtype"] == "OBJECT_COLUMN":
+        parts = strings(node["object"])[:-1]
+        schema = parts[-2] if len(parts) > 1 else ""
+        notes.lock(notes.scene.name(schema, parts[-1]), Lock.SHARE_UPDATE_EXCLUSIVE, heirs=False)
+    elif node["objtype"] in ("OBJECT_TABCONSTRAINT", "OBJECT_POLICY", "OBJECT_TRIGGER"):
+        parts = strings(node["object"])[:-1]
+        schema = parts[-2] if len(parts) > 1 else ""
+        notes.lock(notes.scene.name(schema, parts[-1]), Lock.ACCESS_SHARE, heirs=False)
+
+
+def _grant(node: Node, notes: Notes) -> None:
+    if node.get("objtype") == "OBJECT_TABLE" and node.get("targtype") == "ACL_TARGET_OBJECT":
+        for each in node.get("objects", ()):
+            name = tables.relation(each["RangeVar"], notes.scene)
+            notes.lock(name, Lock.ACCESS_SHARE, heirs=False)
+    if not node.get("is_grant"):
+        notes.find_all(("changes_rights", "breaks_running_code"))
+
+
+def _function(node: Node, notes: Notes) -> None:
+    if node.get("replace"):
+        notes.find("changes_object")
+
+
+def _view(node: Node, notes: Notes) -> None:
+    if node.get("replace"):
+        notes.find("changes_object")
+    notes.find("adds_view")
+
+
+def _trigger(node: Node, notes: Notes) -> None:
+    name = tables.relation(node["relation"], notes.scene)
+    notes.lock(name, Lock.SHARE_ROW_EXCLUSIVE)
+    notes.find("changes_trigger", name)
+
+
+def _rule(node: Node, notes: Notes) -> None:
+    name = tables.relation(node["relation"], notes.scene)
+    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    notes.find("changes_trigger", name)
+
+
+def _policy(node: Node, notes: Notes) -> None:
+    name = tables.relation(node["table"], notes.scene)
+    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    notes.find("rls_change", name)
+
+
+def _statistics(node: Node, notes: Notes) -> None:
+    for each in node.get("relations", ()):
+        name = tables.relation(each["RangeVar"], notes.scene)
+        notes.lock(name, Lock.SHARE_UPDATE_EXCLUSIVE)
+
+
+def _refresh(node: Node, notes: Notes) -> None:
+    """The readers of the view wait, but with CONCURRENTLY."""
+    name = tables.relation(node["relation"], notes.scene)
+    concurrently = node.get("concurrent")
+    notes.lock(name, Lock.EXCLUSIVE if concurrently else Lock.ACCESS_EXCLUSIVE)
+    notes.find("locks_writes" if concurrently else "locks_reads", name)
+
+
+def _enum(node: Node, notes: Notes) -> None:
+    """ADD VALUE adds to what code may write; RENAME VALUE takes from what it writes."""
+    if "oldVal" in node:
+        notes.find_all(("renames_object", "breaks_running_code"))
+
+
+def _domain(node: Node, notes: Notes) -> None:
+    """Constraints of a domain are checked in every table that uses it."""
+    added = node.get("def", {}).get("Constraint", {})
+    if node.get("subtype") in ("C", "O") and not added.get("skip_validation"):
+        notes.find_all(("locks_writes", "breaks_running_code"))
+    else:
+        notes.find("changes_object")
+
+
+_HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
+    "AlterTableStmt": alter_table,
+    "CreateStmt": tables.create_table,
+    "CreateTableAsStmt": rows.create_table_as,
+    "DropStmt": tables.drop,
+    "TruncateStmt": tables.truncate,
+    "RenameStmt": tables.rename,
+    "AlterObjectSchemaStmt": tables.set_schema,
+    "IndexStmt": indexes.create_index,
+    "ReindexStmt": indexes.reindex,
+    "ClusterStmt": indexes.cluster,
+    "VacuumStmt": indexes.vacuum,
+    "SelectStmt": rows.select,
+    "CopyStmt": rows.copy,
+    "LockStmt": rows.lock_table,
+    "VariableSetStmt": _set,
+    "CreateSeqStmt": _sequence,
+    "AlterSeqStmt": _alter_sequence,
+    "CommentStmt": _comment,
+    "DefineStmt": _define,
+    "GrantStmt": _grant,
+    "CreateFunctionStmt": _function,
+    "ViewStmt": _view,
+    "CreateTrigStmt": _trigger,
+    "RuleStmt": _rule,
+    "CreatePolicyStmt": _policy,
+    "AlterPolicyStmt": _policy,
+    "CreateStatsStmt": _statistics,
+    "RefreshMatViewStmt": _refresh,
+    "AlterEnumStmt": _enum,
+    "AlterDomainStmt": _domain,
+}
+
+
+# --- DO blocks -----------------------------------------------------------------------------------
+
+
+def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaGraph]]:
+    """The statements inside of a DO block. Which of them run is decided when it runs: what they
+    drop counts as dropped, what they create counts as used already."""
+    given = {each["DefElem"]["defname"]: each["DefElem"].get("arg") for each in node["args"]}
+    source = (given.get("as") or {}).get("String", {}).get("sval", "")
+    language = (given.get("language") or {}).get("String", {}).get("sval", "plpgsql")
+    tree = body(source) if language == "plpgsql" else None
+    if tree is None:
+        yield unreadable(sql), scene.graph
+        return
+    inner: list[Effect] = []
+    graph = scene.graph
+    for text in _queries(tree):
+        found, graph = effects(text, dataclasses.replace(scene, graph=graph))
+        inner += found
+    made = {move.new for effect in inner for move in effect.moves if move.new}
+    for effect in inner:
+        yield dataclasses.replace(effect, fills=(*effect.fills, *made)), graph
+    if not inner:
+        yield Effect(sql), graph
+
+
+def _queries(tree: list[Node]) -> Iterator[str]:
+    """The SQL of a block. A condition is a query of its own; what EXECUTE builds is known only if
+    it is one string."""
+    dynamic = set()
+    for name, inner in walk(tree):
+        if name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
+            text = inner.get("query", {}).get("PLpgSQL_expr", {}).get("query", "")
+            dynamic.add(text)
+            yield _literal(text) or text
+        elif name == "PLpgSQL_expr" and inner.get("query") not in dynamic:
+            text = inner.get("query", "")
+            mode = inner.get("parseMode", 0)
+            if mode == 0:
+                yield text
+            elif mode == 2:
+                yield f"SELECT {text}"
+
+
+def _literal(expression: str) -> str:
+    """The text of a string constant, "" of anything else."""
+    found = parse(f"SELECT {expression}")
+    if not found:
+        return ""
+    targets = found[0][1].get("SelectStmt", {}).get("targetList", [])
+    constant = targets[0].get("ResTarget", {}).get("val", {}) if len(targets) == 1 else {}
+    return str(constant.get("A_Const", {}).get("sval", {}).get("sval", ""))

@@ -1,0 +1,161 @@
+"""What one operation of a Django migration does: its SQL and its Python, all that reaches the
+database of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.migration import Migration
+from django.db.migrations.operations import (
+    RenameField,
+    RenameModel,
+    RunPython,
+    RunSQL,
+    SeparateDatabaseAndState as Separate,
+)
+from django.db.migrations.operations.base import Operation
+
+from zanith_django.plan.effects.django_sql import sql_of
+from zanith_django.plan.effects.python import python_effects
+from zanith_django.plan.effects.statements import effects, unreadable
+from zanith_django.plan.effects.texts import without_parameters
+from zanith_django.plan.effects.values import Effect, Finding, Scene
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.ddl import table_of
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.django_kinds import does_nothing
+from zanith_django.timeline.states import Key, RecordingState, db_table_of, is_swapped
+
+_DJANGO = "django."
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads operations; `state` and `scene` are those before the next one. The state that is given
+    stays as it is.
+
+    `connection` says how SQL is spelled and what the names of tables are; it is not used.
+    """
+
+    connection: BaseDatabaseWrapper
+    state: RecordingState
+    scene: Scene
+
+    def read(self, operation: Operation, app_label: str) -> tuple[tuple[Effect, ...], SchemaGraph]:
+        """The effects of an operation, and the schema after it."""
+        found = tuple(self._effects(operation, app_label))
+        return found, self.scene.graph
+
+    def read_apply(self, migration: Migration) -> tuple[tuple[Effect, ...], SchemaGraph]:
+        """Of a migration with an `apply()` of its own, which may run its operations or not."""
+        found = [*self._run_python(migration.apply)]
+        for operation in migration.operations:
+            found += self._effects(operation, migration.app_label)
+            self.state = self._forwarded(operation, migration.app_label)
+        return tuple(found), self.scene.graph
+
+    def _effects(self, operation: Operation, app_label: str) -> Iterator[Effect]:
+        if does_nothing(operation):
+            return
+        if isinstance(operation, RunSQL | RunPython) and _has_own_method(operation):
+            yield from self._run_python(operation.database_forwards)
+        if isinstance(operation, Separate):
+            for inner in operation.database_operations:
+                yield from self._effects(inner, app_label)
+                self.state = self._forwarded(inner, app_label)
+        elif isinstance(operation, RunSQL):
+            yield from self._run_sql(texts_of(operation.sql))
+        elif isinstance(operation, RunPython):
+            yield from self._run_python(operation.code)
+        else:
+            yield from self._of_class(operation, app_label)
+
+    def _of_class(self, operation: Operation, app_label: str) -> Iterator[Effect]:
+        """An operation of Django, or one that a package or the project derived."""
+        if _has_own_method(operation):
+            yield from self._run_python(operation.database_forwards)
+        known = next((c for c in type(operation).__mro__ if c.__module__.startswith(_DJANGO)), None)
+        if known is None or known in (Operation, RunPython, RunSQL, Separate):
+            return
+        after = self._forwarded(operation, app_label)
+        if _is_swapped(operation, app_label, after):
+            return
+        plain = operation if type(operation) is known else _as_plain(operation, known)
+        texts = sql_of(self.connection, plain, app_label, self.state, after, self.scene)
+        if texts is None:
+            yield unreadable(f"-- Django: {operation.describe()}")
+        else:
+            yield from self._run_sql(texts)
+
+    def _forwarded(self, operation: Operation, app_label: str) -> RecordingState:
+        after = copied(self.state, operation, app_label)
+        operation.state_forwards(app_label, after)
+        return after
+
+    def _run_sql(self, texts: Iterable[str]) -> Iterator[Effect]:
+        for text in texts:
+            found, graph = effects(text, self.scene)
+            self.scene = dataclasses.replace(self.scene, graph=graph)
+            yield from found
+
+    def _run_python(self, code: Any) -> tuple[Effect, ...]:
+        """Python that was read and does nothing to the database still runs under its locks."""
+        found, graph = python_effects(code, self.scene, self.table_of)
+        self.scene = dataclasses.replace(self.scene, graph=graph)
+        title = f"-- Python: {getattr(code, '__name__', type(code).__name__)}()"
+        return (Effect(title, findings=(Finding("requires_backfill"),)), *found)
+
+    def table_of(self, app_label: str, model: str) -> TableName | None:
+        known = self.state.models.get((app_label, model.lower()))
+        if known is None:
+            return None
+        longest = self.connection.ops.max_name_length()
+        return table_of(db_table_of(known, longest), self.scene.schema)
+
+
+def _has_own_method(operation: Operation) -> bool:
+    """Does a class of a package or of the project say itself how it reaches the database?"""
+    return not type(operation).database_forwards.__module__.startswith(_DJANGO)
+
+
+def texts_of(given: Any) -> list[str]:
+    """The SQL of a RunSQL: a text, or a list of texts and of pairs with their parameters."""
+    if isinstance(given, str):
+        return [given]
+    texts = []
+    for each in given or ():
+        if isinstance(each, list | tuple):
+            texts.append(without_parameters(str(each[0])) if len(each) > 1 and each[1] else each[0])
+        else:
+            texts.append(str(each))
+    return texts
+
+
+def copied(state: RecordingState, operation: Operation, app_label: str) -> RecordingState:
+    """A copy that the operation may change. Operations that touch other apps copy them all."""
+    if isinstance(operation, RenameModel | RenameField | Separate) or not (
+        type(operation).__module__.startswith(_DJANGO)
+    ):
+        return state.clone()
+    models: dict[Key, Any] = {
+        key: model.clone() if key[0] == app_label else model for key, model in state.models.items()
+    }
+    return RecordingState(models, state.real_apps)
+
+
+def _is_swapped(operation: Operation, app_label: str, state: RecordingState) -> bool:
+    named = (getattr(operation, each, "") for each in ("model_name", "name"))
+    name = next((name for name in named if isinstance(name, str) and name), "")
+    known = state.models.get((app_label, name.lower()))
+    return known is not None and is_swapped(known)
+
+
+def _as_plain(operation: Operation, known: type[Operation]) -> Operation:
+    """The operation without what its own class adds to it."""
+    plain = object.__new__(known)
+    plain.__dict__.update(operation.__dict__)
+    return plain

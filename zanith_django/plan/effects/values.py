@@ -1,0 +1,168 @@
+"""What one statement does: its locks, its work, the findings about it, and the schema after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zanith_django.operations.moves import TableMove
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph, Table
+
+Node = Mapping[str, Any]
+"""A node of PostgreSQL's parse tree, as JSON data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A code of `reasons.py` and the table whose rows or users it concerns; None if it concerns
+    no table, or one that the text does not name."""
+
+    code: str
+    table: TableName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One statement.
+
+    `locks` are the relations that it locks until its transaction ends, each with its strongest
+    lock. `work` are the tables whose rows it reads or writes one by one, `rewrites` those that it
+    writes to new files, `fills` those that may have rows after it. `moves` are the tables that it
+    creates, renames or drops, in order; `views` the views that it drops or renames. A statement
+    that is not `transactional` runs outside a transaction. `opaque` means that it may do more than
+    this.
+    """
+
+    sql: str
+    locks: Mapping[TableName, Lock] = field(default_factory=dict)
+    work: tuple[TableName, ...] = ()
+    rewrites: tuple[TableName, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    moves: tuple[TableMove, ...] = ()
+    fills: tuple[TableName, ...] = ()
+    views: tuple[TableName, ...] = ()
+    transactional: bool = True
+    opaque: bool = False
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(finding.code for finding in self.findings))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is known where a statement runs: the schema, and how the session finds names in it.
+
+    `elsewhere` are tables that an unqualified name finds in a later schema of the search path.
+    `domains` are the domains that have a constraint.
+    """
+
+    graph: SchemaGraph = field(default_factory=SchemaGraph)
+    schema: str = "public"
+    version: int = 150000
+    elsewhere: Mapping[str, TableName] = field(default_factory=dict)
+    domains: frozenset[str] = frozenset()
+
+    def name(self, schema: str, name: str) -> TableName:
+        """The table that a name finds."""
+        if schema:
+            return TableName("" if schema == self.schema else schema, name)
+        own = TableName("", name)
+        if own in self.graph:
+            return own
+        return self.elsewhere.get(name, own)
+
+    def table(self, name: TableName) -> Table | None:
+        return self.graph.table(name)
+
+    def heirs(self, name: TableName) -> Iterator[TableName]:
+        """The partitions and other heirs of a table, at every depth."""
+        for table in self.graph.tables:
+            if table.partition_of == name or name in table.inherits:
+                yield table.name
+                yield from self.heirs(table.name)
+
+    def referrers(self, name: TableName) -> Iterator[Table]:
+        """The tables with a foreign key to this one."""
+        for table in self.graph.tables:
+            if any(key.references == name for key in table.foreign_keys):
+                yield table
+
+    def owner(self, schema: str, index: str) -> Table | None:
+        """The table that has an index of this name, its own or of a constraint."""
+        place = "" if schema == self.schema else schema
+        for table in self.graph.tables:
+            if table.name.schema == place and index in index_names(table):
+                return table
+        return None
+
+
+def index_names(table: Table) -> Iterator[str]:
+    if table.primary_key:
+        yield table.primary_key.name
+    for part in (table.indexes, table.uniques, table.exclusions):
+        yield from (str(item.name) for item in part)
+
+
+@dataclass(slots=True)
+class Notes:
+    """Collects what a statement does; `graph` is the schema after it."""
+
+    scene: Scene
+    graph: SchemaGraph
+    locks: dict[TableName, Lock] = field(default_factory=dict)
+    work: list[TableName] = field(default_factory=list)
+    rewrites: list[TableName] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    moves: list[TableMove] = field(default_factory=list)
+    fills: list[TableName] = field(default_factory=list)
+    views: list[TableName] = field(default_factory=list)
+    transactional: bool = True
+    opaque: bool = False
+
+    @classmethod
+    def of(cls, scene: Scene) -> Notes:
+        return cls(scene, scene.graph)
+
+    def lock(self, name: TableName, lock: Lock, *, heirs: bool = True) -> None:
+        names = [name, *(self.scene.heirs(name) if heirs else ())]
+        for each in names:
+            self.locks[each] = max(lock, self.locks.get(each, Lock.NONE))
+
+    def works(self, name: TableName, *, heirs: bool = True) -> None:
+        self.work += [name, *(self.scene.heirs(name) if heirs else ())]
+
+    def rewritten(self, name: TableName, *, heirs: bool = True) -> None:
+        names = [name, *(self.scene.heirs(name) if heirs else ())]
+        self.work += names
+        self.rewrites += names
+        self.find("rewrites_table", name)
+
+    def find(self, code: str, table: TableName | None = None) -> None:
+        self.findings.append(Finding(code, table))
+
+    def find_all(self, codes: Iterable[str], table: TableName | None = None) -> None:
+        for code in codes:
+            self.find(code, table)
+
+    def unknown(self) -> None:
+        """Nothing certain is known of it."""
+        self.opaque = True
+        self.find("raw_sql")
+
+    def done(self, sql: str) -> Effect:
+        return Effect(
+            sql,
+            self.locks,
+            tuple(dict.fromkeys(self.work)),
+            tuple(dict.fromkeys(self.rewrites)),
+            tuple(dict.fromkeys(self.findings)),
+            tuple(self.moves),
+            tuple(dict.fromkeys(self.fills)),
+            tuple(self.views),
+            self.transactional,
+            self.opaque,
+        )
