@@ -17,7 +17,15 @@ from tests.examples import PAGES, SETUP, Example
 from tests.place import Connection, Place
 from tests.servers import Database, shared_server
 from zanith_django.files import files
-from zanith_django.operations import KINDS, Context, Operation, Statement
+from zanith_django.operations import (
+    KINDS,
+    Context,
+    DjangoOperation,
+    Operation,
+    RawSql,
+    RunPython,
+    Statement,
+)
 from zanith_django.operations.base import Batches, PythonCall, Rounds
 from zanith_django.plan.risk import assess
 from zanith_django.postgres.locks import Lock
@@ -86,10 +94,13 @@ class _Blocks:
         context = _context(self.graph)
         statements = self.operation.statements(context)
         rows = dict.fromkeys(_lock_row(statement) for statement in statements)
+        head = _table(("lock", "on", "effect", "how long"), rows)
+        if isinstance(self.operation, RawSql | RunPython | DjangoOperation):
+            return f"{head}\n\nRisk: that of each of its statements, as the plan reads them."
         judged = assess(self.operation, context, statements)
         reasons = ", ".join(f"`{code}`" for code in judged.reasons) or "no reason"
         risk = f"Risk on a table in use: {judged.level}, {judged.score} ({reasons})."
-        return "\n".join([_table(("lock", "on", "effect", "how long"), rows), "", risk])
+        return "\n".join([head, "", risk])
 
     def reverse(self) -> str:
         inverse = self.operation.inverse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from tests.place import Connection, Place
 from tests.servers import Database
 from zanith_django.files import files
 from zanith_django.operations import KINDS, Operation
-from zanith_django.operations.base import Context, from_data, to_data
+from zanith_django.operations.base import Context, Statement, from_data, to_data
+from zanith_django.plan.effects.statements import effects
+from zanith_django.plan.effects.values import Scene
 from zanith_django.plan.reasons import REASONS
+from zanith_django.plan.shown import read
+from zanith_django.postgres.locks import Lock
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
 
@@ -114,6 +119,22 @@ def test_the_reasons_say_what_the_statements_do(value: tuple[Operation, SchemaGr
         assert "locks_reads" in reasons
     elif blocking:
         assert {"locks_writes", "locks_reads"} & set(reasons)
+
+
+@EVERY_EXAMPLE
+def test_a_plan_reads_in_the_sql_what_the_operation_declares(
+    value: tuple[Operation, SchemaGraph],
+) -> None:
+    operation, graph = value
+    at = Scene(graph, graph.default_schema, 150000)
+    for statement in operation.statements(Context(graph=graph, schema=graph.default_schema)):
+        plain = type(statement) is Statement and not statement.raw
+        found = read([statement], at) if plain else ()
+        at = dataclasses.replace(at, graph=effects(statement.sql, at)[1])
+        locks = [effect.locks.get(name, Lock.NONE) for effect in found for name in statement.tables]
+        assert not locks or max(locks) == statement.lock, statement.sql
+        rewritten = {name for effect in found for name in effect.rewrites}
+        assert not found or bool(rewritten.intersection(statement.tables)) == statement.rewrites
 
 
 # --- on the server -------------------------------------------------------------------------------

@@ -83,16 +83,16 @@ def test_the_files_of_a_branch_are_scored_without_a_database(branch: Project) ->
     plan = planned(branch, "--since", "main")
     assert [migration["id"] for migration in plan["migrations"]] == [SECOND]
     assert levels(plan)["createTable shop_shelf"] == "safe"
-    assert levels(plan)["addUnique shop_book(title)"] == "medium"
+    assert levels(plan)["addUnique shop_book(title)"] == "high"
 
 
 def test_single_files_can_be_named(branch: Project) -> None:
     assert levels(planned(branch, "--only", FIRST)) == {"createTable shop_book": "safe"}
-    assert planned(branch, "--only", FIRST, SECOND)["by_level"]["medium"] == 0
+    assert planned(branch, "--only", FIRST, SECOND)["by_level"]["high"] == 0
 
 
 def test_a_budget_blocks_the_branch(branch: Project) -> None:
-    plan = planned(branch, "--since", "main", "--max-risk", "15")
+    plan = planned(branch, "--since", "main", "--max-risk", "35")
     assert [refusal["gate"] for refusal in plan["refusals"]] == ["budget"]
     named = planned(branch, "--since", "main", "--fail-on", "adds_unique_constraint")
     assert [refusal["gate"] for refusal in named["refusals"]] == ["reasons"]

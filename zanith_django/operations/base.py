@@ -41,7 +41,9 @@ class Context:
     plan created and that no step has filled since, `empty` those that hold no row; everything else
     counts as populated and in use. `labels` are the models of tables that steps created or renamed.
     `table_facts.after` moves all of these along. `elsewhere` are tables that an unqualified name
-    finds in a later schema of the search path.
+    finds in a later schema of the search path. `relations` are all tables, views and foreign tables
+    of the database, None if it was not read or if an earlier step may have created others.
+    `domains` are the domains that have a constraint.
     """
 
     server_version: int = 150000
@@ -53,6 +55,8 @@ class Context:
     labels: Mapping[TableName, str] = field(default_factory=dict)
     migration_id: str = ""
     elsewhere: Mapping[str, TableName] = field(default_factory=dict)
+    relations: frozenset[TableName] | None = None
+    domains: frozenset[str] = frozenset()
 
     def quiet(self, name: TableName) -> bool:
         """Nobody can be using the table: it is new, or it is empty."""
@@ -255,6 +259,12 @@ class Operation:
     @property
     def passed_over(self) -> bool:
         """Going back needs nothing of it: what it did holds for the schema before as well."""
+        return False
+
+    @property
+    def breaks_unseen(self) -> bool:
+        """Code of a release may fail on it although no column, table or constraint that the code
+        knows is another one after it."""
         return False
 
     @property

@@ -87,7 +87,7 @@ class AddCheck(OnTable):
         return graph.changed(self.table, lambda t: t.with_item("checks", self.check))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("scans_table",) if self.check.valid else ()
+        return ("adds_check", "scans_table") if self.check.valid else ("adds_check",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,7 +156,7 @@ class RawSql(_Opaque):
         )
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("raw_sql",) if self.reverse_sql is not None else ("raw_sql", "irreversible")
+        return () if self.reverse_sql is not None else ("irreversible",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +208,7 @@ class RunPython(_Opaque):
         )
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("requires_backfill",) if self.reversible else ("requires_backfill", "irreversible")
+        return () if self.reversible else ("irreversible",)
 
 
 def callable_at(path: str) -> Callable[..., Any]:

@@ -66,5 +66,9 @@ class AlterForeignKey(OnTable):
         )
         return dataclasses.replace(table, foreign_keys=keys)
 
+    @property
+    def breaks_unseen(self) -> bool:
+        return True
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         return () if self.new == "deferred" else ("breaks_running_code",)

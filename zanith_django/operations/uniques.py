@@ -187,5 +187,9 @@ class AlterPrimaryKey(OnTable):
             return ()
         return (Touch(Effect.DROP_KEY, self.table, self.old.columns, self.old.name),)
 
+    @property
+    def breaks_unseen(self) -> bool:
+        return True
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_unique_constraint", "breaks_running_code")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
-from django.db.migrations.operations.fields import AddField
-from django.db.models import NOT_PROVIDED
 
 from zanith_django.operations import DjangoOperation
 from zanith_django.timeline.django_kinds import can_go_back, does_nothing
@@ -33,7 +31,6 @@ def django_operation(
         operation=type(inner or operation).__name__,
         description=operation.describe(),
         table=table or tables.table(key[0], name),
-        required=isinstance(inner, AddField) and _required(inner),
         reversible=operation.reversible,
         state_only=inner is None or does_nothing(inner),
         model=_model(inner, key[0]) if inner else "",
@@ -57,13 +54,6 @@ def _inner(operation: DjangoMigrationOperation) -> DjangoMigrationOperation | No
         inside = [_inner(item) for item in operation.database_operations]
         return next((item for item in inside if item), None)
     return operation
-
-
-def _required(operation: AddField) -> bool:
-    field = operation.field
-    return not (field.null or field.has_db_default() or field.many_to_many) and (
-        field.default is not NOT_PROVIDED or field.get_internal_type() != "AutoField"
-    )
 
 
 def _model_name(operation: DjangoMigrationOperation) -> str:

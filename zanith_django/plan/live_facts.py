@@ -27,6 +27,20 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_s
   AND n.nspname NOT LIKE 'pg\\_%'"""
 
 
+_RELATIONS = """\
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\\_%'"""
+
+_DOMAINS = """\
+SELECT t.typname
+FROM pg_catalog.pg_type t
+WHERE t.typtype = 'd' AND (t.typnotnull OR EXISTS (
+    SELECT FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid))
+    AND t.typnamespace <> 'information_schema'::regnamespace"""
+
+
 def live_context(
     connection: BaseDatabaseWrapper, graph: SchemaGraph, timeline: Timeline | None = None
 ) -> Context:
@@ -40,7 +54,12 @@ def live_context(
         rows = cursor.fetchall()
         cursor.execute("SELECT current_setting('server_version_num')::int")
         version = int(cursor.fetchone()[0])
+        cursor.execute(_RELATIONS)
+        names = cursor.fetchall()
+        cursor.execute(_DOMAINS)
+        domains = [name for (name,) in cursor.fetchall()]
     schema = graph.default_schema
+    relations = [TableName("" if place == schema else place, name) for place, name in names]
     facts = {
         TableName("" if row[0] == schema else row[0], row[1]): TableFacts(*row[2:]) for row in rows
     }
@@ -51,6 +70,8 @@ def live_context(
         facts=facts,
         empty=empty_tables(connection, schema, [n for n in graph.table_names if n in facts]),
         elsewhere=found_elsewhere(connection),
+        relations=frozenset(relations),
+        domains=frozenset(domains),
     )
 
 

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.operations.base import script
 from zanith_django.plan.collisions import Collision
+from zanith_django.plan.effects.running_code import Break
+from zanith_django.plan.effects.values import Effect
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.timeline import ADOPTED, Entry
 
@@ -22,7 +26,8 @@ SKIPPED = "skipped"
 class PlannedStep:
     """One operation of a plan. `status` is "pending", "done" (by an earlier run that stopped
     later on), "skipped" (Django did its work already), or "elsewhere" (routers give its model to
-    another database). `texts` are what its author wrote, None what cannot be read."""
+    another database). `texts` are what its author wrote, None what cannot be read; `effects` what
+    its SQL and Python do; `breaks` the queries of the previous release that fail after it."""
 
     number: int
     operation: Operation
@@ -33,6 +38,8 @@ class PlannedStep:
     status: str = "pending"
     collisions: tuple[Collision, ...] = ()
     texts: tuple[str | None, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    breaks: tuple[Break, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -61,6 +68,15 @@ class PlannedStep:
     @property
     def waits(self) -> bool:
         return self.status == "pending"
+
+    @property
+    def locks(self) -> dict[TableName, Lock]:
+        """The strongest lock that it takes on each table, own and other."""
+        found: dict[TableName, Lock] = {}
+        for effect in self.effects:
+            for name, lock in effect.locks.items():
+                found[name] = max(lock, found.get(name, Lock.NONE))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

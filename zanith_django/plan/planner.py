@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-
-from django.db import connections
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FINISHED
-from zanith_django.operations import DjangoOperation, Operation, RunPython as RunPythonStep
+from zanith_django.operations import (
+    DjangoOperation,
+    Operation,
+    RunPython as RunPythonStep,
+)
 from zanith_django.operations.base import Context
 from zanith_django.operations.data import RawSql
+from zanith_django.plan.authored import History, Read
 from zanith_django.plan.by_hand import added_by_hand
 from zanith_django.plan.collisions import Collision, collisions
 from zanith_django.plan.django_operations import applying_itself, django_operation
+from zanith_django.plan.effects.running_code import Break, Released, breaks
 from zanith_django.plan.live_names import as_live
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import Level
-from zanith_django.plan.risk import Assessment, assess
+from zanith_django.plan.risk import Assessment, Transaction, assess, judged
 from zanith_django.plan.search_path import SearchPath
+from zanith_django.plan.shown import read, scene, shown
 from zanith_django.plan.table_facts import after
 from zanith_django.plan.untouched import untouched
+from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
 from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_kinds import has_own_apply, texts
-from zanith_django.timeline.django_tables import DjangoTables
 from zanith_django.timeline.routing import is_for
-from zanith_django.timeline.timeline import ADOPTED, Entry, Timeline, key_of
+from zanith_django.timeline.timeline import ADOPTED, Entry, Key, Timeline, key_of
 
 _LATER = "an earlier step may take it away: this is checked again before the step runs"
 
@@ -40,73 +46,180 @@ def plan(
     context: Context,
     ledger: Ledger | None = None,
     only: Collection[str] | None = None,
+    absent: Collection[Key] | None = None,
 ) -> Plan:
     """Score the pending entries of the timeline.
 
     `context` says what is known of the database. `only` scores just the entries with these ids,
     as when there is no database to say what is pending; entries before them are folded in.
+    `absent` are the Django migrations that the previous release does not have; by default it has
+    what is applied, or what comes before the entries of `only`.
     """
     if ledger:
         ours = untouched(ledger, timeline, context.graph, context.empty)
         context = replaced(context, fresh=context.fresh | ours)
-    planner = _Planner(database, context, ledger)
+    planner = _Planner(timeline, database, context, ledger, only, absent)
     planned = []
     for entry in timeline.entries if only is not None else timeline.pending:
-        wanted = only is None or entry.id in only
-        migration = planner.take(timeline, entry, fresh=wanted)
-        if wanted:
-            planned.append(migration)
+        if only is None or entry.id in only:
+            planned.append(planner.take(entry))
+        else:
+            planner.fold(entry)
     return Plan(database, tuple(planned), context.graph)
 
 
 class _Planner:
     """Walks the entries and keeps what the schema has become by then."""
 
-    def __init__(self, database: str, context: Context, ledger: Ledger | None) -> None:
-        self.database, self.context, self.ledger = database, context, ledger
+    def __init__(
+        self,
+        timeline: Timeline,
+        database: str,
+        context: Context,
+        ledger: Ledger | None,
+        only: Collection[str] | None,
+        absent: Collection[Key] | None,
+    ) -> None:
+        self.timeline, self.database = timeline, database
+        self.only, self.absent = only, absent
+        self.context, self.ledger = context, ledger
         self.path = SearchPath(context.elsewhere)
         # What authors wrote into earlier steps, whose effect only they know.
         self.authored: list[str | None] = []
-        self.tables = _TablesOnTheWay(database, context.graph.default_schema)
+        self.history = History(timeline, database, context)
+        self._released: Released | None = None
 
-    def take(self, timeline: Timeline, entry: Entry, *, fresh: bool) -> PlannedMigration:
-        done = self._done(entry)
-        by_hand = self._by_hand(timeline, entry)
-        approved = entry.migration.approved if entry.migration else {}
+    def take(self, entry: Entry) -> PlannedMigration:
+        """The entry as planned."""
         self.context = dataclasses.replace(self.context, migration_id=entry.id)
-        steps = []
-        for number, written in enumerate(self.operations(timeline, entry), 1):
+        if self.only is not None:
+            self._begin_offline(entry)
+        run = _Run(entry, self._done(entry), self._by_hand(entry))
+        if entry.migration is None:
+            return PlannedMigration(entry, tuple(self._django(run)))
+        operations = enumerate(entry.migration.operations, 1)
+        steps = tuple(self._step(run, number, written) for number, written in operations)
+        return PlannedMigration(entry, steps)
+
+    def fold(self, entry: Entry) -> None:
+        """Move past an entry that nobody asked for; what code of its author does is left out."""
+        for written in entry.migration.operations if entry.migration else ():
             operation = self.path.resolved(written, self.context.graph)
-            if entry.migration and not is_for(self.database, operation, entry.app_label):
-                safe = Assessment(Level.SAFE)
-                steps.append(PlannedStep(number, operation, safe, (), status=ELSEWHERE))
-                continue
-            is_done = entry.state == ADOPTED and number not in by_hand
-            context = self.context
-            live = as_live(operation, context.graph)
-            statements = live.statements(context) if live else ()
-            status = SKIPPED if is_done else done.get(number, "pending")
-            waits = live is not None and status == "pending"
-            found = self._collisions(live, context) if live and waits else ()
-            written_by = _texts(timeline, operation)
-            step = PlannedStep(
-                number,
-                operation,
-                assess(operation, context, statements, found),
-                statements,
-                rows=_rows(operation, context),
-                approved=approved.get(f"{number:04d}", ""),
-                status=status,
-                collisions=found,
-                texts=written_by,
-            )
-            steps.append(step)
-            if waits:
-                self.authored += written_by
-            if not is_done:
-                runs = fresh and step.waits and live is not None
-                self.context = after(context, live or operation, written_by, runs=runs)
-        return PlannedMigration(entry, tuple(steps))
+            live = as_live(operation, self.context.graph)
+            self.context = after(self.context, live or operation, runs=False)
+
+    def _begin_offline(self, entry: Entry) -> None:
+        """Without a database the models say what the tables are."""
+        graph = self.history.completed(entry, scene(self.context))
+        self.context = replaced(self.context, graph=graph)
+
+    @property
+    def released(self) -> Released:
+        if self._released is None:
+            self._released = self._previous()
+        return self._released
+
+    def _previous(self) -> Released:
+        if self.absent is not None:
+            return self.history.at(self.absent)
+        if self.only is not None:
+            return self.history.without(self.only)
+        return self.history.applied()
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def _step(self, run: _Run, number: int, written: Operation) -> PlannedStep:
+        entry = run.entry
+        operation = self.path.resolved(written, self.context.graph)
+        if not is_for(self.database, operation, entry.app_label):
+            safe = Assessment(Level.SAFE)
+            return PlannedStep(number, operation, safe, (), status=ELSEWHERE)
+        if not isinstance(operation, RawSql | RunPythonStep):
+            return self._ours(run, number, operation)
+        found = self.history.read(entry, operation, scene(self.context))
+        transaction = Transaction(operation.atomic)
+        return self._authored(run, number, operation, found, transaction)
+
+    def _django(self, run: _Run) -> Iterator[PlannedStep]:
+        """The operations of a migration that Django runs; the history moves past them."""
+        key = run.entry.covers[0]
+        migration = self.timeline.django(key)
+        transaction = Transaction(migration.atomic)
+        tables = self.history.before(run.entry)
+        if has_own_apply(migration):
+            found = self.history.read_apply(migration, scene(self.context))
+            yield self._authored(run, 1, applying_itself(migration, key), found, transaction)
+            return
+        self.history.moved_past(run.entry)
+        for number, operation in enumerate(migration.operations, 1):
+            found = self.history.read_operation(operation, key[0], scene(self.context))
+            value = django_operation(operation, key, number, tables)
+            resolved = self.path.resolved(value, self.context.graph)
+            yield self._authored(run, number, resolved, found, transaction)
+
+    def _ours(self, run: _Run, number: int, operation: Operation) -> PlannedStep:
+        """A step of an operation with a name: its statements are its own."""
+        context, status = self.context, run.status(number)
+        live = as_live(operation, context.graph)
+        statements = live.statements(context) if live else ()
+        waits = live is not None and status == "pending"
+        found = self._collisions(live, context) if live and waits else ()
+        if not run.is_done(number):
+            self.context = after(context, live or operation, runs=waits)
+        broken = self._breaks(operation.tables, context) if waits else None
+        return PlannedStep(
+            number,
+            operation,
+            assess(operation, context, statements, found, broken),
+            statements,
+            rows=_rows(operation, context),
+            approved=run.approved(number),
+            status=status,
+            collisions=found,
+            effects=read(statements, scene(context)) if waits else (),
+            breaks=broken or (),
+        )
+
+    def _authored(
+        self,
+        run: _Run,
+        number: int,
+        operation: Operation,
+        found: Read,
+        transaction: Transaction,
+    ) -> PlannedStep:
+        """A step that runs code of its author: judged by what that code does."""
+        context, status = self.context, run.status(number)
+        written_by = _texts(self.timeline, operation)
+        effects, graph = found
+        breaks: tuple[Break, ...] = ()
+        assessment = judged(operation, effects, context, transaction)
+        if status == "pending":
+            self.context = after(context, operation, written_by, effects)
+            self.context = replaced(self.context, graph=graph)
+            self.authored += written_by
+            touched = {name for effect in effects for name in effect.locks}
+            breaks = self._breaks(sorted(touched), context)
+            assessment = assessment.breaking(breaks)
+        return PlannedStep(
+            number,
+            operation,
+            assessment,
+            shown(operation, effects, context),
+            rows=_rows(operation, context),
+            approved=run.approved(number),
+            status=status,
+            texts=written_by,
+            effects=effects,
+            breaks=breaks,
+        )
+
+    def _breaks(self, names: Sequence[TableName], before: Context) -> tuple[Break, ...]:
+        """What the previous release fails on, once a step changed these tables."""
+        used = [name for name in names if name not in before.fresh]
+        if not used:
+            return ()
+        return breaks(self.released, before.graph, self.context.graph, used)
 
     def _collisions(self, operation: Operation, context: Context) -> tuple[Collision, ...]:
         """What is in the way of the step. An earlier step may take it away: then it is looked at
@@ -121,12 +234,12 @@ class _Planner:
             for collision in found
         )
 
-    def _by_hand(self, timeline: Timeline, entry: Entry) -> Collection[int]:
+    def _by_hand(self, entry: Entry) -> Collection[int]:
         """Numbers of the steps that are left where Django did the work of the file, or will have
         done it by then."""
         if entry.state != ADOPTED or entry.migration is None:
             return ()
-        done = timeline.is_applied(entry.covers[0])
+        done = self.timeline.is_applied(entry.covers[0])
         live = self.context.graph if done else None
         path = SearchPath(self.path.elsewhere)
         graph = self.context.graph
@@ -139,35 +252,24 @@ class _Planner:
         latest = self.ledger.latest(entry.id)
         return {number: DONE for number, row in latest.items() if row.status in FINISHED}
 
-    def operations(self, timeline: Timeline, entry: Entry) -> list[Operation]:
-        if entry.migration:
-            return list(entry.migration.operations)
-        key = entry.covers[0]
-        migration = timeline.django(key)
-        if has_own_apply(migration):
-            return [applying_itself(migration, key)]
-        tables = self.tables.before(timeline, entry)
-        return [
-            django_operation(operation, key, number, tables)
-            for number, operation in enumerate(migration.operations, 1)
-        ]
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """An entry on its way into the plan: which of its steps are done, and which Django left."""
 
-class _TablesOnTheWay:
-    """The tables of Django's models just before an entry; asked in the order of the entries, and
-    only for those that Django runs."""
+    entry: Entry
+    done: Mapping[int, str]
+    by_hand: Collection[int]
 
-    def __init__(self, database: str, schema: str) -> None:
-        longest = connections[database].ops.max_name_length()
-        self.tables, self.passed = DjangoTables(schema, longest), 0
+    def is_done(self, number: int) -> bool:
+        return self.entry.state == ADOPTED and number not in self.by_hand
 
-    def before(self, timeline: Timeline, entry: Entry) -> DjangoTables:
-        place = timeline.entries.index(entry)
-        for earlier in timeline.entries[self.passed : place]:
-            for migration in timeline.on_disk(earlier.covers):
-                self.tables.skip(migration)
-        self.passed = place + 1  # what asks moves past the entry itself
-        return self.tables
+    def status(self, number: int) -> str:
+        return SKIPPED if self.is_done(number) else self.done.get(number, "pending")
+
+    def approved(self, number: int) -> str:
+        approved = self.entry.migration.approved if self.entry.migration else {}
+        return approved.get(f"{number:04d}", "")
 
 
 def _texts(timeline: Timeline, step: Operation) -> tuple[str | None, ...]:

@@ -7,11 +7,12 @@ to its name. What is unknown counts as populated and in use.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from zanith_django.operations.base import Context, Operation
 from zanith_django.operations.moves import TableMove
+from zanith_django.plan.effects.values import Effect
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.values import replaced
 
@@ -26,6 +27,7 @@ def after(
     context: Context,
     operation: Operation,
     texts: Collection[str | None] = (),
+    effects: Sequence[Effect] = (),
     *,
     runs: bool = True,
 ) -> Context:
@@ -39,9 +41,27 @@ def after(
         return context
     if texts:
         context = _filled(context, texts)
+    for effect in effects:
+        context = after_effect(context, effect)
+    if any(effect.opaque for effect in effects):
+        context = replaced(context, relations=None)
+    model = str(getattr(operation, "model", ""))
+    if any(effect.moves for effect in effects):
+        named = {move.new: model for move in operation.moves if move.new and model}
+        return replaced(context, labels={**context.labels, **named})
     for move in operation.moves:
-        context = _moved(context, move, str(getattr(operation, "model", "")))
+        context = _moved(context, move, model)
     return context
+
+
+def after_effect(context: Context, effect: Effect) -> Context:
+    """What is known after a statement whose effect was read."""
+    for move in effect.moves:
+        context = _moved(context, move, "")
+    if not effect.fills:
+        return context
+    filled = frozenset(effect.fills)
+    return replaced(context, fresh=context.fresh - filled, empty=context.empty - filled)
 
 
 def _moved(context: Context, move: TableMove, model: str) -> Context:
@@ -57,7 +77,15 @@ def _moved(context: Context, move: TableMove, model: str) -> Context:
         empty=_followed(context.empty, move),
         facts=_carried(context.facts, move),
         labels=labels,
+        relations=_known(context.relations, move),
     )
+
+
+def _known(relations: frozenset[TableName] | None, move: TableMove) -> frozenset[TableName] | None:
+    if relations is None:
+        return None
+    rest = relations - {move.old} if move.old else relations
+    return rest | {move.new} if move.new else rest
 
 
 def _followed(names: frozenset[TableName], move: TableMove) -> frozenset[TableName]:

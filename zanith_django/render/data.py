@@ -57,6 +57,8 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "reversible": step.reversible,
         "rows": step.rows,
         **({"dependents": list(map(_collision, step.collisions))} if step.collisions else {}),
+        "locks": {str(name): str(lock) for name, lock in step.locks.items()},
+        **({"breaks": list(map(str, step.breaks))} if step.breaks else {}),
         "statements": [_statement(statement) for statement in step.statements],
     }
 

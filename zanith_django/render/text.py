@@ -122,12 +122,23 @@ def _step_lines(
         yield from _wrapped(
             f"{'blocked' if collision.blocked else 'note'}: {collision}", "      ! "
         )
+    for broken in step.breaks:
+        yield from _wrapped(f"breaks: {broken}", "      ! ")
     for phase, statements in itertools.groupby(step.statements, key=lambda s: s.phase):
         if phase:
             yield from _wrapped(f"phase: {phase}", "      ")
         for statement in statements if details else _strongest([*statements]):
             yield from _statement_lines(statement, details)
+    yield from _other_locks(step)
     yield from _wrapped(f"undo: {_undo(step)}", "      ")
+
+
+def _other_locks(step: PlannedStep) -> Iterator[str]:
+    """Locks on tables that no statement names as its own: referenced tables, partitions."""
+    named = {name for statement in step.statements for name in statement.tables}
+    for name, lock in step.locks.items():
+        if name not in named and lock.blocks_writes:
+            yield from _wrapped(f"lock: {lock} on {name}; {lock.effect}", "      ")
 
 
 def _status_note(step: PlannedStep) -> str:

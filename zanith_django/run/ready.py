@@ -138,7 +138,7 @@ class Readier:
         return Ready(
             work,
             quick=bool(work.text) and not any(_takes_time(s, context) for s in statements),
-            after=after(context, operation, step.texts) if operation else context,
+            after=after(context, operation, step.texts, step.effects) if operation else context,
         )
 
     def _finish(

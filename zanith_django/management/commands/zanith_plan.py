@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +20,11 @@ from zanith_django.plan.live_facts import live_context, offline_context
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
 from zanith_django.plan.reasons import reason
-from zanith_django.plan.since import changed_since
+from zanith_django.plan.since import changed_since, missing_at
 from zanith_django.render.data import plan_data
 from zanith_django.render.text import newer_text, plan_text
 from zanith_django.timeline.project import live_graph, offline_timeline, read_timeline
-from zanith_django.timeline.timeline import Timeline
+from zanith_django.timeline.timeline import Key, Timeline
 
 
 class Command(ZanithCommand):
@@ -41,6 +42,11 @@ class Command(ZanithCommand):
             "--sizes",
             metavar="FILE",
             help="With --since or --only: a graph with row estimates from production.",
+        )
+        parser.add_argument(
+            "--previous",
+            metavar="REF",
+            help="The git ref of the release that runs; by default it has what is applied.",
         )
         parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
         parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
@@ -92,7 +98,13 @@ class Command(ZanithCommand):
         ledger = Ledger(connection)
         timeline = read_timeline(connection)
         context = live_context(connection, live_graph(connection), timeline)
-        planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
+        planned = plan(
+            timeline,
+            database=connection.alias,
+            context=context,
+            ledger=ledger,
+            absent=_absent(options["previous"], timeline),
+        )
         refusals = [*gates.integrity(ledger, timeline), *_coverage(timeline)]
         return planned, refusals, gates.newer_than_files(ledger, timeline)
 
@@ -107,7 +119,13 @@ class Command(ZanithCommand):
         else:
             ids = [timeline.find(name).id for name in options["only"]]
         context = offline_context(sizes)
-        planned = plan(timeline, database=options["database"], context=context, only=set(ids))
+        planned = plan(
+            timeline,
+            database=options["database"],
+            context=context,
+            only=set(ids),
+            absent=_absent(options["previous"], timeline),
+        )
         return planned, _coverage(timeline)
 
     def _explain(self, code: str) -> None:
@@ -115,6 +133,17 @@ class Command(ZanithCommand):
         self.stdout.write(f"{found.code} · {found.level} ({int(found.level)})")
         self.stdout.write(f"  {found.effect}")
         self.stdout.write(f"  Safer: {found.safer}")
+
+
+def _absent(ref: str | None, timeline: Timeline) -> frozenset[Key] | None:
+    """The migrations of managed apps that the release at this git ref does not have."""
+    if ref is None:
+        return None
+    labels = {config.label for config in managed_apps()}
+    migrations = timeline.loader.disk_migrations
+    modules = {key: sys.modules[type(m).__module__] for key, m in migrations.items()}
+    files = {key: Path(str(module.__file__)) for key, module in modules.items()}
+    return missing_at(ref, {key: path for key, path in files.items() if key[0] in labels})
 
 
 def _coverage(timeline: Timeline) -> list[Refusal]:

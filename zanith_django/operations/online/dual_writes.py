@@ -285,6 +285,10 @@ class EndDualWrite(OnTable):
             return ()
         return (Touch(Effect.DROP_COLUMN, self.table, tuple(item.name for item in self.new)),)
 
+    @property
+    def breaks_unseen(self) -> bool:
+        return True
+
     def reasons(self, context: Context) -> tuple[str, ...]:
         lost = ("drops_column_with_data",) if self.keeps == "old" else ()
         return (*lost, "breaks_running_code")

@@ -1,0 +1,82 @@
+"""Statements and their effects: what a plan shows of a step, and what is read of our own SQL."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from zanith_django.operations import Operation, Statement
+from zanith_django.operations.base import Batches, Context, PythonCall, Rounds
+from zanith_django.operations.data import RawSql
+from zanith_django.plan.effects.statements import effects
+from zanith_django.plan.effects.values import Effect, Scene
+from zanith_django.postgres.locks import Lock
+
+
+def scene(context: Context) -> Scene:
+    """What is known where the next statement runs."""
+    return Scene(
+        context.graph, context.schema, context.server_version, context.elsewhere, context.domains
+    )
+
+
+def read(statements: Sequence[Statement], at: Scene) -> tuple[Effect, ...]:
+    """The effects of our own statements; those that no grammar knows do what they declare."""
+    found: list[Effect] = []
+    for statement in statements:
+        if isinstance(statement, Batches | Rounds | PythonCall):
+            found.append(_declared(statement))
+            continue
+        known, graph = effects(statement.sql, at)
+        if any(effect.opaque for effect in known):
+            found.append(_declared(statement))
+        else:
+            found += known
+            at = dataclasses.replace(at, graph=graph)
+    return tuple(found)
+
+
+def _declared(statement: Statement) -> Effect:
+    works = statement.tables if statement.scans or statement.rewrites else ()
+    locks = dict.fromkeys(statement.tables, statement.lock)
+    return Effect(statement.sql, locks, works, transactional=statement.transactional)
+
+
+def shown(operation: Operation, found: Iterable[Effect], context: Context) -> tuple[Statement, ...]:
+    """The statements of a step that runs code of its author: the SQL of that code."""
+    if isinstance(operation, RawSql):
+        return tuple(_named(operation, found, context))
+    title = operation.statements(context)[0]
+    quiet = dataclasses.replace(title, lock=Lock.NONE, tables=())
+    return (quiet, *(_statement(effect) for effect in found if _is_sql(effect)))
+
+
+def _named(operation: RawSql, found: Iterable[Effect], context: Context) -> Iterator[Statement]:
+    """SQL runs as its author wrote it, in one piece."""
+    known = [_statement(effect) for effect in found]
+    strongest = max(known, key=lambda each: each.lock, default=Statement("", Lock.NONE))
+    for statement in operation.statements(context):
+        yield dataclasses.replace(
+            statement,
+            lock=strongest.lock,
+            tables=strongest.tables,
+            rewrites=any(each.rewrites for each in known),
+            scans=any(each.scans for each in known),
+        )
+
+
+def _is_sql(effect: Effect) -> bool:
+    return bool(effect.sql) and not effect.sql.startswith("-- ")
+
+
+def _statement(effect: Effect) -> Statement:
+    lock = max(effect.locks.values(), default=Lock.NONE)
+    tables = tuple(name for name, each in effect.locks.items() if each == lock)
+    return Statement(
+        effect.sql,
+        lock,
+        tables,
+        transactional=effect.transactional,
+        rewrites=bool(effect.rewrites),
+        scans=bool(effect.work),
+    )
