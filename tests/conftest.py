@@ -9,6 +9,7 @@ from typing import Any
 import environ
 import pytest
 from django.conf import settings
+from hypothesis import settings as hypothesis
 
 from tests.copies import copy_of, heeding_interruptions, originals
 from tests.declared import django_connection, ledgered, within
@@ -26,6 +27,12 @@ __all__ = [
     "project",
     "within",
 ]
+
+
+# Random schemas: `pytest --hypothesis-profile nightly tests/roundtrip` tries many more.
+hypothesis.register_profile("ci", max_examples=60)
+hypothesis.register_profile("nightly", max_examples=2000)
+hypothesis.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -40,8 +39,6 @@ from zanith_django.schema.graph import (
     Table,
     Unique,
 )
-
-EXAMPLES = int(os.environ.get("ZANITH_LAW_EXAMPLES", "200"))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +135,6 @@ def test_a_difference_leads_where_it_says_and_its_inverses_lead_back(
     version = connection.info.server_version
 
     @settings(
-        max_examples=EXAMPLES,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
