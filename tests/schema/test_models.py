@@ -651,6 +651,29 @@ def test_the_name_of_an_index_is_cut_as_postgresql_cuts_it(within: DatabaseWrapp
     assert declared.graph.tables[0].indexes[0].name == "ä" * 31
 
 
+def test_percent_signs_in_names_and_comments_are_taken_as_they_are(
+    within: DatabaseWrapper,
+) -> None:
+    """Django fills parameters into the same text and fails on most of these itself."""
+    options = {
+        "db_table": "50% off %s",
+        "db_table_comment": "100%",
+        "indexes": [models.Index(fields=["a"], name="i_%%s")],
+        "constraints": [models.UniqueConstraint(fields=["a", "b"], name="u_%%d")],
+    }
+    a = text(db_column="a%sb", db_comment="%y and %s", db_default="%d", unique=True)
+    b = models.ForeignKey("self", models.CASCADE, db_column="%(b)s")
+    read = from_models(within, rendered(model("Thing", options, a=a, b=b))).graph
+    (table,) = read.tables
+    assert (table.name.name, table.comment) == ("50% off %s", "100%")
+    assert [column.name for column in table.columns] == ["id", "a%sb", "%(b)s"]
+    assert table.columns[1].comment == "%y and %s"
+    assert {key.column for index in table.indexes for key in index.keys} == {"a%sb", "%(b)s"}
+    assert "i_%s" in {index.name for index in table.indexes}
+    assert [unique.name for unique in table.uniques if len(unique.columns) == 2] == ["u_%d"]
+    assert table.foreign_keys[0].columns == ("%(b)s",)
+
+
 def test_tablespaces_are_what_django_makes_of_them(within: DatabaseWrapper, fast: str) -> None:
     made = rendered(
         model(

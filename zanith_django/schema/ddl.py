@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Columns, IndexColumns, Statement
@@ -24,6 +25,9 @@ from zanith_django.schema.object_names import unquote
 
 # The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
 NEUTRAL = "_zs_table_"
+
+# Stands for the percent sign of a name in text that Django fills parameters into.
+_PERCENT = "\ufdd0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,8 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
             except Exception as error:  # of any field, index or constraint of any package
                 raise UnreadableModel(model._meta.label, error) from error
         statements = []
-        for statement in map(_bare, [*self.collected_sql, *deferred]):
+        texts = (text.replace(_PERCENT, "%") for text in (*self.collected_sql, *deferred))
+        for statement in map(_bare, texts):
             if f'"{NEUTRAL}"' in statement or f'"{name.name}"' not in statement:
                 statements.append(statement)
             elif not _makes_triggers_alone(statement):
@@ -117,7 +122,18 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
             self.collecting = False
 
     def quote_name(self, name: str) -> str:
-        return super().quote_name(NEUTRAL if isinstance(name, ScratchName) else name)
+        quoted = super().quote_name(NEUTRAL if isinstance(name, ScratchName) else name)
+        return quoted.replace("%", _PERCENT)
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        """As Django does it; text without parameters that holds a percent sign, of a comment for
+        instance, is taken as it is where Django takes the sign for a placeholder and fails."""
+        try:
+            super().execute(sql, params)
+        except (psycopg.Error, TypeError, ValueError):
+            if params:
+                raise
+            super().execute(sql, None)
 
     def _create_fk_sql(self, model: type[Model], field: Field[Any, Any], suffix: str) -> Statement:
         made = super()._create_fk_sql(model, field, suffix)  # type: ignore[misc]  # no stub
@@ -211,6 +227,10 @@ def _makes_triggers_alone(text: str) -> bool:
     return all(_OF_TRIGGERS.match(command) for command in commands if command)
 
 
+def _name(quoted: object) -> str:
+    return unquote(str(quoted).replace(_PERCENT, "%"))
+
+
 _ACTION = r"(NO ACTION|RESTRICT|CASCADE|SET (?:NULL|DEFAULT)(?: \([^)]*\))?)"
 _ON_DELETE = re.compile(f"ON DELETE {_ACTION}")
 _ON_UPDATE = re.compile(f"ON UPDATE {_ACTION}")
@@ -222,7 +242,7 @@ def _foreign_key(statement: Statement, default_schema: str) -> ForeignKey:
     tail = statement.template.partition("%(to_column)s")[2] % parts
     on_delete, on_update = _ON_DELETE.search(tail), _ON_UPDATE.search(tail)
     return ForeignKey(
-        name=unquote(str(parts["name"])),
+        name=_name(parts["name"]),
         columns=tuple(map(unquote, parts["column"].columns)),
         references=table_of(str(parts["to_table"].table), default_schema),
         referenced_columns=tuple(map(unquote, parts["to_column"].columns)),
@@ -261,7 +281,7 @@ def _plain_index(
     parts: dict[str, Any] = statement.parts
     said = [parts.get(part) for part in ("using", "include", "extra", "condition")]
     columns: Any = parts.get("columns")
-    name = unquote(str(parts.get("name")))
+    name = _name(parts.get("name"))
     if (
         statement.template != DatabaseSchemaEditor.sql_create_index
         or any(said)
