@@ -14,6 +14,12 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import Database
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.operations.base import Statement
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.patience import WINDOW
+from zanith_django.run.executor import Executor
 from zanith_django.run.lookout import Lookout
 
 SESSIONS = """
@@ -92,3 +98,22 @@ def test_a_server_without_a_connection_to_spare_changes_nothing(
             execute(limited, "SELECT pg_sleep(0.3)")
     assert said == []
     assert watcher.seen == ()
+
+
+def test_a_wait_for_the_budget_names_whom_it_waits_for(
+    ledgered: DatabaseWrapper, fresh_database: Database
+) -> None:
+    """Earlier attempts have used up what others may wait, so the next one comes seconds later."""
+    words: list[str] = []
+    executor = Executor(ledgered, Ledger(ledgered), on_retry=words.append)
+    executor.budget.spent.append((time.monotonic() - WINDOW + 1.4, executor.budget.seconds))
+    add = Statement("ALTER TABLE t ADD c integer", Lock.ACCESS_EXCLUSIVE, (TableName("", "t"),))
+    with fresh_database.connect() as holder:
+        holder.execute("CREATE TABLE t (a integer)")
+        holder.execute("BEGIN; SELECT FROM t")
+        pid = holder.info.backend_pid
+        threading.Timer(1, holder.execute, ["COMMIT"]).start()
+        executor.retrying([add], lambda seconds: executor._execute(add.sql))
+    assert len(words) == 1
+    assert words[0].startswith("waiting 1 s: the 2 s per minute in which others may wait are used")
+    assert f"up; blocked by pid {pid} (idle in transaction" in words[0]

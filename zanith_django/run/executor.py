@@ -45,6 +45,9 @@ from zanith_django.run.work import (
 
 # Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
 ROUNDS = 100
+
+SHOWN_DELAY = 1.0  # seconds from which a delay before an attempt is reported
+
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
 DUPLICATE = "42P07"
@@ -345,7 +348,7 @@ class Executor:
                 self._say(f"waiting (attempt {number} of {tries}); still blocked by {named(found)}")
                 continue
             seconds = patience.length(number, self.budget, costly=costly)
-            time.sleep(self.budget.seconds_until(seconds))
+            self._wait_for_budget(seconds, statements, found)
             try:
                 with self.lookout.watching(seconds / 4, silent=True) if costly else nullcontext():
                     attempt(seconds)
@@ -359,6 +362,17 @@ class Executor:
                 if number == tries:
                     raise type(error)(f"{_first_line(error)}; {words}") from error
                 self._say(f"could not acquire lock (attempt {number} of {tries}); {words}")
+
+    def _wait_for_budget(
+        self, seconds: float, statements: Sequence[Statement], found: tuple[Blocker, ...]
+    ) -> None:
+        """Wait until an attempt of so many seconds fits into what others may wait per minute."""
+        delay = self.budget.seconds_until(seconds)
+        if delay >= SHOWN_DELAY:
+            words = _in_the_way(found or self._blockers(statements), statements)
+            used = f"{self.budget.seconds:g} s per minute in which others may wait are used up"
+            self._say(f"waiting {delay:.0f} s: the {used}; {words}")
+        time.sleep(delay)
 
     def _in_vain(self, number: int, found: tuple[Blocker, ...]) -> bool:
         """Pause after a try. Is it known that the next one would fail as well?"""
