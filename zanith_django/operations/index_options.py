@@ -12,10 +12,15 @@ from zanith_django.operations.base import (
     OnTable,
     Operation,
     Statement,
-    changed,
     must_have,
 )
-from zanith_django.operations.indexes import AddIndex, DropIndex, index_name, rename_index
+from zanith_django.operations.indexes import (
+    AddIndex,
+    DropIndex,
+    index_name,
+    rename_index,
+    with_changed_index,
+)
 from zanith_django.operations.online.scaffold import take_away_builds
 from zanith_django.operations.words import with_facts
 from zanith_django.postgres import sql
@@ -181,11 +186,7 @@ class AlterIndexOptions(OnTable):
         return (*left, *self.inverse().statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        indexes = tuple(
-            dataclasses.replace(index, options=self.new) if index.name == self.index else index
-            for index in must_have(graph, self.table).indexes
-        )
-        return changed(graph, self.table, indexes=indexes)
+        return with_changed_index(graph, self.table, self.index, options=self.new)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_index",) if self.rebuilds or self._is_partitioned(context) else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from zanith_django.operations.base import (
     Context,
@@ -153,14 +154,21 @@ class RenameIndex(OnTable):
         return dataclasses.replace(self, old=self.new, new=self.old, index=index)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        indexes = tuple(
-            dataclasses.replace(index, name=self.new) if index.name == self.old else index
-            for index in must_have(graph, self.table).indexes
-        )
-        return changed(graph, self.table, indexes=indexes)
+        return with_changed_index(graph, self.table, self.old, name=self.new)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()
+
+
+def with_changed_index(
+    graph: SchemaGraph, table: TableName, name: str, /, **changes: Any
+) -> SchemaGraph:
+    """The graph in which one index has other values in these fields."""
+    indexes = tuple(
+        dataclasses.replace(index, **changes) if index.name == name else index
+        for index in must_have(graph, table).indexes
+    )
+    return changed(graph, table, indexes=indexes)
 
 
 def rename_index(table: TableName, old: str, new: str, context: Context) -> Statement:
