@@ -106,6 +106,12 @@ class _Blocks:
         inverse = self.operation.inverse()
         if self.operation.passed_over:
             return "None is needed: `zanith_rollback` passes it over, the constraint stays valid."
+        if inverse is None and self.operation.loses_nothing:
+            return (
+                "None: `zanith_rollback` leaves the values that it wrote. It refuses to go back\n"
+                "over one with a `where`, which may have replaced values, unless what it wrote\n"
+                "goes with a column or table of the same migration."
+            )
         if inverse is None:
             return (
                 "None: `zanith_rollback` refuses to go back over it, but where what it wrote goes\n"

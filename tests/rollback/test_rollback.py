@@ -18,6 +18,7 @@ from zanith_django.operations import (
     AddForeignKey,
     AddIndex,
     AddUnique,
+    AlterColumnNullable,
     AlterColumnType,
     Backfill,
     CreateTable,
@@ -421,12 +422,43 @@ def test_data_goes_back_with_a_migration_that_stopped(releases: Releases) -> Non
     run.manage("migrate", check=True)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_values_that_a_fill_gave_stay_after_a_rollback(releases: Releases, fails: bool) -> None:
+    """As after Django's migrate: only rows without a value got one."""
+    run = releases.project
+    run.sql("ALTER TABLE users ALTER legacy_uuid DROP NOT NULL")
+    before = releases.live()
+    run.sql("INSERT INTO users (email, legacy_uuid) VALUES ('1', NULL), ('2', 'own'), ('3', NULL)")
+    value = "email" if not fails else "nullif(email, '3')"
+    migration = releases.file(
+        "fill",
+        [
+            ADD_NICK,
+            Backfill(table=USERS_TABLE, column="legacy_uuid", value=value),
+            AlterColumnNullable(table=USERS_TABLE, column="legacy_uuid", nullable=False),
+        ],
+    )
+    assert apply_all(run).returncode == (1 if fails else 0)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    assert releases.live() == before
+    rows = run.sql("SELECT legacy_uuid FROM users WHERE email < 'a' ORDER BY email")
+    assert rows == [("1",), ("own",), (None if fails else "3",)]
+    assert set(releases.statuses(migration)) <= {"rolled_back", "failed"}
+
+
 def test_rows_that_a_fill_wrote_cannot_go_back_by_themselves(releases: Releases) -> None:
     run = releases.project
     run.sql("ALTER TABLE users ALTER legacy_uuid DROP NOT NULL")
     run.sql("INSERT INTO users (email) SELECT n FROM generate_series(1, 1500) AS n")
     run.sql("UPDATE users SET email = 'last' WHERE email = '1500'")
-    fill = Backfill(table=USERS_TABLE, column="legacy_uuid", value="email::integer::text")
+    fill = Backfill(
+        table=USERS_TABLE,
+        column="legacy_uuid",
+        value="email::integer::text",
+        where="legacy_uuid IS NULL",
+    )
     migration = releases.file("fill", [ADD_NICK, fill])
     assert apply_all(run).returncode == 1
 

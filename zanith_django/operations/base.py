@@ -268,6 +268,12 @@ class Operation:
         return False
 
     @property
+    def loses_nothing(self) -> bool:
+        """Without an inverse, yet a rollback may pass it: what it wrote replaced no value, and may
+        stay."""
+        return False
+
+    @property
     def own_sql(self) -> bool:
         """All that it makes and changes is in the schema of its table: no raw SQL, no Python,
         nothing that other schemas or databases share."""

@@ -99,6 +99,11 @@ class Backfill(OnTable):
     def inverse(self) -> Operation | None:
         return None
 
+    @property
+    def loses_nothing(self) -> bool:
+        """Only rows without a value get one."""
+        return not self.where
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph
 

@@ -57,9 +57,10 @@ class PlannedStep:
     def reversible(self) -> bool:
         if isinstance(self.operation, DjangoOperation):
             return self.operation.reversible
-        return self.operation.passed_over or (
-            self.operation.inverse() is not None and "irreversible" not in self.assessment.reasons
-        )
+        if self.operation.passed_over or self.operation.loses_nothing:
+            return True
+        lost = "irreversible" in self.assessment.reasons
+        return self.operation.inverse() is not None and not lost
 
     @property
     def sql(self) -> str:

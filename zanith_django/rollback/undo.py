@@ -131,7 +131,7 @@ class Planner:
         if found and isinstance(operation, AddColumn) and operation.adopts(found):
             return UndoStep(row, operation, self._given_back(operation, found))
         if inverse is None or "irreversible" in operation.reasons(context):
-            if not _goes_with(operation, file.operations[: number - 1]):
+            if not _may_stay(operation, file.operations[: number - 1]):
                 raise CannotUndo(name, *_why_not(operation))
             return UndoStep(row, operation, None)
         artifact = self._artifact(operation, context)
@@ -219,7 +219,7 @@ class Planner:
         if retreat is not None:
             self._refuse_what_was_there(file, name, operation)
             return UndoStep(row, operation, None, stopped=True, retreat=retreat)
-        if not self._wrote(row) or _goes_with(operation, file.operations[: row.step - 1]):
+        if not self._wrote(row) or _may_stay(operation, file.operations[: row.step - 1]):
             return UndoStep(row, operation, None, stopped=True)
         raise CannotUndo(
             name,
@@ -353,8 +353,13 @@ def _is_there(inverse: Restoring, graph: SchemaGraph) -> bool:
     return bool(table and table.column(inverse.column.name))
 
 
+def _may_stay(operation: Operation, earlier: Sequence[Operation]) -> bool:
+    """May what it wrote stay: it replaced no value, or goes with a column or table that the same
+    migration made?"""
+    return operation.loses_nothing or _goes_with(operation, earlier)
+
+
 def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:
-    """Does what it wrote go with a column or table that the same migration made?"""
     made: set[TableName] = {item.table.name for item in earlier if isinstance(item, CreateTable)}
     columns = {item.target for item in earlier if isinstance(item, AddColumn | AddGeneratedColumn)}
     in_new_tables = bool(operation.tables) and made.issuperset(operation.tables)
