@@ -98,9 +98,12 @@ def _gone(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _ledger(connection: psycopg.Connection[Any]) -> Iterator[str]:
-    """Every step is done, or undone, once; an attempt before that failed."""
+    """Every step is done, or undone, once; an attempt before that failed. Only `reseed` may be
+    done again: each time it fills what is NULL by then."""
+    reseeds = "SELECT FROM _zanith_migration_steps WHERE operation_kind = 'reseed'"
+    earlier = {"failed", "done"} if connection.execute(reseeds).fetchall() else {"failed"}
     for step, statuses in _steps(connection).items():
-        if statuses[-1] not in ("done", "rolled_back") or set(statuses[:-1]) - {"failed"}:
+        if statuses[-1] not in ("done", "rolled_back") or set(statuses[:-1]) - earlier:
             yield f"step {step}: {', '.join(statuses)}"
     checkpoints = "SELECT id, status FROM _zanith_migration_checkpoints WHERE status <> 'done'"
     yield from (f"checkpoint {row}" for row in connection.execute(checkpoints).fetchall())

@@ -87,6 +87,67 @@ def test_a_column_comes_back_to_the_table_that_was_renamed(renamed: Releases) ->
     assert indexed(run, "legacy_uuid")
 
 
+@pytest.fixture
+def renamed_target(copy_of: Copy) -> Releases:
+    """A foreign key soft-dropped, then the table and the key that it references renamed."""
+    releases = copy_of(nullable_column_dropped)
+    releases.project.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', 'x')")
+    orders = graph_of(releases).table(TableName("", "orders"))
+    assert orders is not None
+    buyer = orders.column("buyer_id")
+    assert buyer is not None
+    release(releases, "no_buyer", SoftDropColumn.of(orders, buyer))
+    renames = (
+        RenameTable(old=USERS_TABLE, new=PEOPLE),
+        RenameColumn(table=PEOPLE, old="id", new="number"),
+        RenameColumn(table=TableName("", "orders"), old="id", new="key"),
+    )
+    release(releases, "people", *renames)
+    return releases
+
+
+FOREIGN_KEY = """
+SELECT confrelid::regclass::text, convalidated FROM pg_constraint
+WHERE contype = 'f' AND conrelid = 'orders'::regclass"""
+
+
+def test_a_rollback_checks_a_foreign_key_against_a_renamed_table(renamed_target: Releases) -> None:
+    renamed_target.project.manage("zanith_rollback", "--steps", "2", check=True)
+
+    assert renamed_target.project.sql(FOREIGN_KEY) == [("users", True)]
+
+
+def test_a_rollback_names_orphans_of_a_renamed_table(renamed_target: Releases) -> None:
+    run = renamed_target.project
+    run.sql("UPDATE people SET number = 7 WHERE number = 1")
+
+    refused = run.manage("zanith_rollback", "--steps", "2")
+    run.sql("UPDATE people SET number = 1 WHERE number = 7")
+    run.manage("zanith_rollback", "--steps", "2", check=True)
+
+    assert refused.returncode == 1
+    assert "to users: 1 row, such as id=1, buyer_id=1" in refused.stderr
+    assert run.sql(FOREIGN_KEY) == [("users", True)]
+
+
+def test_a_rollback_completes_a_foreign_key_against_a_renamed_table(
+    renamed_target: Releases,
+) -> None:
+    """A restore left it not valid, for a row that is right again by now."""
+    run = renamed_target.project
+    run.sql("UPDATE people SET number = 7 WHERE number = 1")
+    run.manage("zanith_recover", "restore-column", "orders.buyer_id", check=True)
+    assert run.sql(FOREIGN_KEY) == [("people", False)]
+
+    refused = run.manage("zanith_rollback", "--steps", "2")
+    run.sql("UPDATE people SET number = 1 WHERE number = 7")
+    run.manage("zanith_rollback", "--steps", "2", check=True)
+
+    assert refused.returncode == 1
+    assert "to users: 1 row, such as id=1, buyer_id=1" in refused.stderr
+    assert run.sql(FOREIGN_KEY) == [("users", True)]
+
+
 def test_a_purge_drops_the_column_of_a_table_that_was_renamed(renamed: Releases) -> None:
     run = renamed.project
     run.sql("UPDATE _zanith_migration_artifacts SET created_at = '2001-01-01'")

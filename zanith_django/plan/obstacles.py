@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import IntegrityError
 
+from zanith_django.plan.present_names import AS_NOW, PresentNames
 from zanith_django.postgres import sql
 from zanith_django.schema.graph import Exclusion, ForeignKey, Index, IndexKey, Table, Unique
 
@@ -44,12 +45,14 @@ class Obstacle:
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Where to look. `source` is a table or a query in parentheses that has the columns under the
-    names that the constraints use; `key` names the columns by which a row is told to people."""
+    names that the constraints use; `key` names the columns by which a row is told to people;
+    `names` are those that tables which foreign keys reference have in the database."""
 
     connection: BaseDatabaseWrapper
     source: sql.Composable
     schema: str
     key: tuple[str, ...] = ()
+    names: PresentNames = AS_NOW
 
     def against(self, wanted: Table) -> list[Obstacle]:
         """What hinders the constraints of `wanted` and the NOT NULL of its columns. Constraints
@@ -84,16 +87,16 @@ class Rows:
 
     def _orphans(self, key: ForeignKey) -> Obstacle | None:
         """Rows that point at nothing; a row with a NULL in the key points nowhere."""
-        target = sql.table(key.references, self.schema)
-        if not self._value(
-            sql.compose(
-                "SELECT to_regclass({name}) IS NOT NULL",
-                name=sql.regclass(key.references, self.schema),
-            )
-        ):
+        present = self.names.table(key.references)
+        target = sql.table(present, self.schema)
+        found = sql.compose(
+            "SELECT to_regclass({name}) IS NOT NULL", name=sql.regclass(present, self.schema)
+        )
+        if not self._value(found):
             what = f"foreign key {key.name}: table {key.references} is gone"
             return Obstacle(what, missing=True)
-        pairs = zip(key.referenced_columns, key.columns, strict=True)
+        there = [self.names.column(key.references, name) for name in key.referenced_columns]
+        pairs = zip(there, key.columns, strict=True)
         same = sql.join(
             (
                 sql.clause("parent.{there} = child.{here}", there=sql.ident(t), here=sql.ident(h))

@@ -42,13 +42,13 @@ from zanith_django.operations.online.rebuild_swap import SWAP
 from zanith_django.plan.collisions import collisions
 from zanith_django.plan.live_facts import with_known_dependents
 from zanith_django.plan.live_names import as_live, has_already
-from zanith_django.plan.obstacles import Rows
+from zanith_django.plan.present_names import AS_NOW
 from zanith_django.plan.search_path import SearchPath, found_elsewhere
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.session import server_version
 from zanith_django.rollback.selection import UndoMigration, UndoStep, has_begun
-from zanith_django.run.artifacts import blocked, was_purged
+from zanith_django.run.artifacts import blocked, rows_against, was_purged
 from zanith_django.run.keeping import Place, Restoring, definition, locate
 from zanith_django.run.taken_names import stood_before
 from zanith_django.run.work import transactions
@@ -74,6 +74,7 @@ class Planner:
         self.path = SearchPath(found_elsewhere(connection))
         self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
         self.moved = False  # SQL or Python of a newer migration may have moved anything
+        self.names = AS_NOW
         self._found: dict[str, tuple[SchemaGraph, ...]] = {}
 
     def plan(self, files: Sequence[LoadedMigration]) -> Iterator[UndoMigration]:
@@ -144,11 +145,14 @@ class Planner:
             inverse = definition(self.connection, artifact, place, self.graph)
             begun = row.status in (RUNNING, FAILED)
             self._refuse_blocked(name, artifact, place, inverse, begun=begun)
+            if isinstance(inverse, RestoreTable):
+                self.names = self.names.at(inverse.table.name, place.table)
         live = as_live(inverse, self.graph)
         soft = self._softly(name, live) if isinstance(live, DropColumn | DropTable) else None
         for undoing in dict.fromkeys((live, soft)):
             self._refuse_dependents(name, undoing, context)
-        self.graph = live.apply_to(self.graph) if live else self.graph
+        if live:
+            self.graph, self.names = live.apply_to(self.graph), self.names.after(live)
         if soft and isinstance(live, DropColumn | DropTable):
             return UndoStep(row, operation, soft, artifact, hard=live)
         return UndoStep(row, operation, live, artifact)
@@ -290,11 +294,8 @@ class Planner:
         if lacking is None:
             self.graph = adopted.apply_to(self.graph) if adopted else self.graph
             return adopted
-        live = self.graph.table(lacking.table)
-        key = live.primary_key.columns if live and live.primary_key else ()
-        source = sql.table(lacking.table, self.graph.default_schema)
-        rows = Rows(self.connection, source, self.graph.default_schema, key)
-        if obstacles := rows.against(lacking.demanded):
+        obstacles = rows_against(self.connection, lacking.demanded, self.graph, self.names)
+        if obstacles:
             why = "it is not whole, and rows are in the way of what is missing; nothing was changed"
             raise CannotUndo(
                 name,
@@ -325,7 +326,9 @@ class Planner:
         *,
         begun: bool,
     ) -> None:
-        why = blocked(self.connection, artifact, place, inverse, self.graph, begun=begun)
+        why = blocked(
+            self.connection, artifact, place, inverse, self.graph, begun=begun, names=self.names
+        )
         if why:
             raise CannotUndo(
                 name,

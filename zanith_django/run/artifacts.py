@@ -20,6 +20,7 @@ from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
 from zanith_django.operations.keep.archive import content, pinned_spelling
 from zanith_django.operations.online.journal import same_key
 from zanith_django.plan.obstacles import Obstacle, Rows
+from zanith_django.plan.present_names import AS_NOW, PresentNames
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.run.keeping import Place, Restoring
@@ -73,11 +74,13 @@ def blocked(
     *,
     begun: bool = False,
     strict: bool = True,
+    names: PresentNames = AS_NOW,
 ) -> str:
     """Why the restore would fail or bring back something else; "" where nothing is in the way.
 
     `graph` is the schema before the restore. `begun` tells that an earlier run got a part of it
-    done: then only rows can be in the way. Not `strict`, rows are never in the way.
+    done: then only rows can be in the way. Not `strict`, rows are never in the way. `names` are
+    those in the database by the names of `graph`.
     """
     if not begun:
         changed = (
@@ -88,7 +91,7 @@ def blocked(
         taken = _taken(operation, graph)
         if changed or taken:
             return changed or taken
-    rows = rows_in_the_way(connection, artifact, place, operation, graph) if strict else []
+    rows = rows_in_the_way(connection, artifact, place, operation, graph, names) if strict else []
     if not rows:
         return ""
     intro = f"rows stand in its way (its values are in {place}); nothing was changed"
@@ -246,13 +249,14 @@ def rows_in_the_way(
     place: Place,
     operation: Restoring,
     graph: SchemaGraph,
+    names: PresentNames = AS_NOW,
 ) -> list[Obstacle]:
     """What would fail on the rows that are there by now."""
     archived = artifact.archived and isinstance(operation, RestoreColumn)
     source = place.table
     if isinstance(operation, RestoreColumn):
         if archived:
-            source = _schema_spelled(operation.table, graph)
+            source = _schema_spelled(names.table(operation.table), graph)
         wanted = Table(operation.table, (operation.column,), **operation.dependents)
         primary = (graph.table(operation.table) or wanted).primary_key
         key = primary.columns if primary else ()
@@ -260,19 +264,31 @@ def rows_in_the_way(
         wanted = Table(operation.table.name, foreign_keys=operation.table.foreign_keys)
         key = operation.table.primary_key.columns if operation.table.primary_key else ()
     needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
-    here = columns_of(connection, source)
+    here = names.planned(wanted.name, columns_of(connection, source))
     if not needed - {artifact.source_column} <= set(here):
         return []  # of a rollback: other steps will bring these columns first
     if archived and isinstance(operation, RestoreColumn):
         live = graph.table(operation.table)
         begun = bool(live and live.column(operation.column.name))
-        query = _refilled(source, place, operation, here, begun=begun)
+        query = _refilled(_planned(source, here), place, operation, here, begun=begun)
     else:
         hidden = place.column if place.hidden else ""
         query = _as_it_was(source, hidden, artifact, here)
-    rows = Rows(connection, query, graph.default_schema, key)
-    own = _keys_to_itself(wanted, source) if source.name != wanted.name.name else wanted
-    return rows.against(own)
+    rows = Rows(connection, query, graph.default_schema, key, names)
+    moved = source.name != names.table(wanted.name).name
+    return rows.against(_keys_to_itself(wanted, source) if moved else wanted)
+
+
+def rows_against(
+    connection: BaseDatabaseWrapper, demanded: Table, graph: SchemaGraph, names: PresentNames
+) -> list[Obstacle]:
+    """What in the rows of a table hinders the `demanded` parts of it."""
+    place = _schema_spelled(names.table(demanded.name), graph)
+    live = graph.table(demanded.name)
+    key = live.primary_key.columns if live and live.primary_key else ()
+    here = names.planned(demanded.name, columns_of(connection, place))
+    rows = Rows(connection, _planned(place, here), graph.default_schema, key, names)
+    return rows.against(demanded)
 
 
 def _schema_spelled(table: TableName, graph: SchemaGraph) -> TableName:
@@ -299,24 +315,35 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
 
 
 def _as_it_was(
-    table: TableName, hidden: str, artifact: ArtifactRow, here: Iterable[str]
+    table: TableName, hidden: str, artifact: ArtifactRow, here: Mapping[str, str]
 ) -> sql.Composable:
-    """The table, or a query in which the hidden column has its name back; a column that has the
-    name now goes before that."""
-    spelled = sql.table(table, table.schema)
+    """The rows with the hidden column under its own name; a column that has that name now goes
+    before that."""
     if not hidden:
+        return _planned(table, here)
+    others = {name: now for name, now in here.items() if name != artifact.source_column}
+    return _planned(table, {**others, artifact.source_column or "": hidden})
+
+
+def _planned(table: TableName, columns: Mapping[str, str]) -> sql.Composable:
+    """The table, or a query if columns are {planned name: another name now}."""
+    spelled = sql.table(table, table.schema)
+    if all(name == now for name, now in columns.items()):
         return spelled
-    return sql.clause(
-        "(SELECT {others}, {hidden} AS {column} FROM {table})",
-        others=sql.join(sql.ident(name) for name in here if name != artifact.source_column),
-        hidden=sql.ident(hidden),
-        column=sql.ident(artifact.source_column or ""),
-        table=spelled,
+    shown = (
+        sql.clause("{now} AS {name}", now=sql.ident(now), name=sql.ident(name))
+        for name, now in columns.items()
     )
+    return sql.clause("(SELECT {shown} FROM {table})", shown=sql.join(shown), table=spelled)
 
 
 def _refilled(
-    live: TableName, place: Place, operation: RestoreColumn, here: Iterable[str], *, begun: bool
+    live: sql.Composable,
+    place: Place,
+    operation: RestoreColumn,
+    here: Iterable[str],
+    *,
+    begun: bool,
 ) -> sql.Composable:
     """A query of the rows as they will be once they have their archived values again; `begun`
     says that a column of an earlier run has some of them."""
@@ -331,7 +358,7 @@ def _refilled(
         others=sql.join(sql.clause("live.{column}", column=column) for column in others),
         value=value,
         name=name,
-        live=sql.table(live, live.schema),
+        live=live,
         archive=sql.table(place.table, KEPT_SCHEMA),
         same=same_key("live", "kept", operation.key),
     )
