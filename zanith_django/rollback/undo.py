@@ -44,7 +44,6 @@ from zanith_django.plan.live_facts import with_known_dependents
 from zanith_django.plan.live_names import as_live, has_already
 from zanith_django.plan.present_names import AS_NOW
 from zanith_django.plan.search_path import SearchPath, found_elsewhere
-from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.session import server_version
 from zanith_django.rollback.selection import UndoMigration, UndoStep, has_begun
