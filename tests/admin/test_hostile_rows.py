@@ -86,3 +86,22 @@ def test_no_page_fails_or_obeys_what_a_row_holds(
                     if value is SCRIPT and usual.get(url) == page:
                         without.add(url)
                 transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("time", VALUES["timestamp with time zone"])
+def test_dates_to_choose_leave_out_times_that_python_cannot_hold(
+    history: Ledger, superuser: Client, time: str
+) -> None:
+    one = "WHERE ctid = (SELECT min(ctid) FROM _zanith_migrations)"
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE _zanith_migrations SET applied_at = %s {one}", [time])
+        cursor.execute(
+            "SELECT max(extract(year FROM applied_at))::int FROM _zanith_migrations "
+            "WHERE isfinite(applied_at)"
+        )
+        (year,) = cursor.fetchone()
+    page = superuser.get(list_url("migration"))
+    within = superuser.get(list_url("migration"), {"applied_at__year": year})
+    assert (page.status_code, within.status_code) == (200, 200)
+    assert "?applied_at__" in page.content.decode()
+    assert len(within.context["cl"].result_list) == len(page.context["cl"].result_list) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -59,11 +60,17 @@ class RiskFilter(admin.SimpleListFilter):
         return queryset.filter(Exists(steps))
 
 
+# Times of which Django can list years and months; PostgreSQL has earlier and later ones.
+LISTED_TIMES = (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC))
+
+
 class MigrationList(ChangeList):
-    """Gives each migration of the page its summary, with one query for all."""
+    """Gives each migration of the page its summary, with one query for all. What is asked of
+    `queryset` after the page is known is which dates there are."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        self.queryset = self.queryset.filter(applied_at__range=LISTED_TIMES)
         if not may_view(request, MigrationStep):
             return
         self.result_list = list(self.result_list)
@@ -77,6 +84,7 @@ class MigrationAdmin(LedgerAdmin):
     change_list_template = f"{TEMPLATES}/migration_list.html"
     list_display = ("id", "source", "applied_at")
     list_filter = (SourceFilter, "applied_at")
+    date_hierarchy = "applied_at"
     search_fields = ("id",)
     search_help_text = "Part of a migration's name"
     ordering = ("-applied_at",)
