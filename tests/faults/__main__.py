@@ -1,6 +1,6 @@
 """Cuts runs at every statement and prints what came of it.
 
-    python -m tests.faults [case …] [--verb VERB] [--ways WORD …] [--every N] [--world]
+    python -m tests.faults [case …] [--verb VERB] [--ways WORD …] [--every N] [--world] [--random N]
 
 A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
 `everything` one migration that holds every kind, between two of Django's, `django` those two with
@@ -9,6 +9,7 @@ A run is killed or its backend ended, before, inside and after a statement, or w
 build waits ("held"). `--verb` says what is cut: `apply`, the `rollback` of what it did, or
 `restore`, `reseed` and `purge` of what a drop kept. With `--world` the server restarts, the disk
 fills, the network drops or hangs.
+With `--random N` each case is killed N times at any moment in the place of every statement.
 ZANITH_TEST_SERVER says on which server; `--world` makes one of its own.
 Exit 1 where one more run did not set everything right.
 """
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -54,9 +56,11 @@ def main() -> int:
     parser.add_argument("--verb", choices=runs.VERBS, default="apply")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth cut")
     parser.add_argument("--world", action="store_true", help="faults of server, disk and network")
+    parser.add_argument("--random", type=int, metavar="N", help="kill at N moments at random")
     given = parser.parse_args()
     all_ways = world.WAYS if given.world else runs.WAYS
     ways = [way for way in all_ways if any(word in way for word in given.ways)]
+    ways = [runs.RANDOM] if given.random else ways
     kept = list(KEEPING[given.verb]) if given.verb in KEEPING else [""]
     names = given.cases or (WORLD_CASES if given.world else kept)
     around = world.World() if given.world else None
@@ -73,7 +77,12 @@ def main() -> int:
         for name in names:
             for case in WHOLE.get(name) or cases(version, name):
                 try:
-                    results += one(matrix, case, ways, given.every)
+                    cuts = (
+                        matrix.run_at_random(case, given.random)
+                        if given.random
+                        else matrix.run(case, ways, every(given.every))
+                    )
+                    results += one(case.name, cuts, ways)
                 except NoWayBack:
                     print(f"{case.name:<28} cannot be undone", flush=True)
     ends = ", ".join(f"{way}: {code} ({n} times)" for (way, code), n in sorted(matrix.ends.items()))
@@ -81,17 +90,17 @@ def main() -> int:
     return report(results, ways)
 
 
-def one(matrix: Matrix, case: AnyCase, ways: list[str], step: int) -> list[Result]:
+def one(name: str, cuts: Iterator[Result], ways: list[str]) -> list[Result]:
     started = time.monotonic()
     results = []
-    for result in matrix.run(case, ways, every(step)):
+    for result in cuts:
         results.append(result)
         for problem in result.problems:
             print(f"    {result.cut.way} {result.cut.number}: {problem}")
             print(f"        at {result.cut.statement[:160]}", flush=True)
         if len(results) % 50 == 0:
-            print(line(f"{case.name} …", results, ways), flush=True)
-    print(line(case.name, results, ways) + f"  {time.monotonic() - started:6.1f} s", flush=True)
+            print(line(f"{name} …", results, ways), flush=True)
+    print(line(name, results, ways) + f"  {time.monotonic() - started:6.1f} s", flush=True)
     return results
 
 

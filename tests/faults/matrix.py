@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from django.conf import settings
 from tests.faults.cases import FILE, Case, Together
 from tests.faults.checks import Outcome, outcome, problems
 from tests.faults.everything import Everything
-from tests.faults.runs import WAYS, Cut, Verb, run_in_child
+from tests.faults.runs import RANDOM, WAYS, Cut, Verb, run_in_child
 from tests.servers import Server
 
 AnyCase = Case | Together | Everything
@@ -87,6 +89,19 @@ class Matrix:
                     problems = tuple(self._cut(original, cut, wanted))
                     yield Result(case.name, cut, problems)
 
+    def run_at_random(self, case: AnyCase, number: int) -> Iterator[Result]:
+        """The results of so many kills, each at any moment of the command."""
+        with self._database() as original:
+            self._prepare(case, original)
+            began = time.monotonic()
+            wanted, _ = self._uncut(original)
+            longest = time.monotonic() - began
+            for place in range(1, number + 1):
+                seconds = random.uniform(0, longest)
+                cut = Cut(place, RANDOM, f"after {seconds:.3f} s")
+                problems = tuple(self._cut(original, cut, wanted, seconds))
+                yield Result(case.name, cut, problems)
+
     def _prepare(self, case: AnyCase, database: str) -> None:
         from zanith_django.files.files import render_migration
 
@@ -129,10 +144,13 @@ class Matrix:
             with self._connect(name) as connection:
                 return outcome(connection), self.notes.read_text().splitlines()
 
-    def _cut(self, original: str, cut: Cut, wanted: Outcome) -> Iterator[str]:
+    def _cut(
+        self, original: str, cut: Cut, wanted: Outcome, seconds: float | None = None
+    ) -> Iterator[str]:
         with self._database(original) as name:
             url, parameters = self.server.url(name), self._parameters(name)
-            code = run_in_child(url, parameters, self.verb, cut, world=self.world)
+            at = None if seconds is not None else cut
+            code = run_in_child(url, parameters, self.verb, at, world=self.world, seconds=seconds)
             self.ends[cut.way, code] += 1
             if code not in (-9, 0, 1, 3):
                 yield f"the run that was cut ended with {code}"

@@ -34,6 +34,8 @@ WAYS = (
     "end held",
 )
 
+RANDOM = "kill at random"
+
 WAITING = """
 SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock' AND state = 'active'"""
 
@@ -184,8 +186,10 @@ def run_in_child(
     cut: Cut | None = None,
     note: Path | None = None,
     world: object = None,
+    seconds: float | None = None,
 ) -> int:
-    """Fork, run the command, and return how the child ended: an exit code, or minus a signal."""
+    """Fork, run the command, and return how the child ended: an exit code, or minus a signal. It
+    is killed after so many `seconds`."""
     child = os.fork()
     if child == 0:
         code = 99
@@ -195,6 +199,9 @@ def run_in_child(
             traceback.print_exc()
         sys.stderr.flush()
         os._exit(code)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)  # one that has ended is there until it is waited for
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
