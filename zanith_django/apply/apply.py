@@ -37,8 +37,10 @@ from zanith_django.run.django_signals import (
     send_pre_migrate,
 )
 from zanith_django.run.events import Events, told_of_failure
+from zanith_django.run.observer import Observer
 from zanith_django.run.ready import BLINK, Ready, Todo
 from zanith_django.schema import collector
+from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_steps import record_applied
 from zanith_django.timeline.project import live_graph
 from zanith_django.timeline.timeline import Key
@@ -47,7 +49,10 @@ _T = TypeVar("_T")
 
 
 def apply(
-    connection: BaseDatabaseWrapper, options: Options, reporter: Reporter | None = None
+    connection: BaseDatabaseWrapper,
+    options: Options,
+    reporter: Reporter | None = None,
+    observer: Observer | None = None,
 ) -> Outcome:
     """Bring the database to the end of the timeline, or as far as `options` say.
 
@@ -61,7 +66,7 @@ def apply(
         told_of_failure(events),
         working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
     ):
-        return _Run(connection, options, told, events).run()
+        return _Run(connection, options, told, events, observer or Observer()).run()
 
 
 class _Run(Preparation):
@@ -81,6 +86,7 @@ class _Run(Preparation):
         self._refuse_half_rolled_back()
         self._follow_django()
         context = live_context(self.connection, self.graph, self.timeline)
+        context = replaced(context, empty=context.empty - self.readier.occupied)
         planned = self._plan(context)
         self._pass_gates(planned)
         known = self._django_operations(planned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 
 from zanith_django.apply.rows import (
@@ -105,6 +106,10 @@ class DjangoWork:
         row = self._deferred()
         assert row is not None
         self._run.ledger.start(row.id)
+        self._run.observer.begin(self.migration.id, self.number, None)
+
+    def observed(self) -> AbstractContextManager[None]:
+        return self._run.observer.statement(None)
 
     def finish_deferred(self, text: str) -> None:
         row = self._deferred()

@@ -36,6 +36,7 @@ from zanith_django.run.django_signals import (
 )
 from zanith_django.run.events import Events
 from zanith_django.run.executor import Executor
+from zanith_django.run.observer import Observer
 from zanith_django.run.ready import TOGETHER, Pace, Readier
 from zanith_django.timeline.defaults import maker
 from zanith_django.timeline.django_steps import run_python
@@ -73,9 +74,10 @@ class RunState:
         options: Options,
         reporter: Reporter,
         events: Events,
+        observer: Observer,
     ) -> None:
         self.connection, self.options, self.events = connection, options, events
-        self.reporter = reporter
+        self.reporter, self.observer = reporter, observer
         self.ledger = Ledger(connection)
         self.ledger.ensure()
         MigrationRecorder(connection).ensure_schema()
@@ -91,6 +93,7 @@ class RunState:
             make_default=self._make_default,
             on_progress=reporter.progress,
             on_retry=self._retrying,
+            observer=observer,
         )
         occupied = map(TableName.of, options.occupied)
         self.readier = Readier(connection, self.ledger, self.executor, occupied)
@@ -111,6 +114,7 @@ class RunState:
     def tell_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
         self.reporter.step_started(migration, step)
         self.events.step_started(event(migration, step))
+        self.observer.begin(migration.id, step.number, step)
 
     def tell_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         self.reporter.step_finished(migration, step, seconds)

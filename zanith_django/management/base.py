@@ -88,7 +88,7 @@ def add_lock_wait(parser: ArgumentParser) -> None:
     )
 
 
-def add_refuse_drift(parser: ArgumentParser) -> None:
+def add_refusals(parser: ArgumentParser) -> None:
     """What every command has that verifies."""
     parser.add_argument(
         "--refuse-drift",
@@ -96,6 +96,11 @@ def add_refuse_drift(parser: ArgumentParser) -> None:
         default=PLAN,
         help="Which differences end a verify with exit 1: those that the plan leaves (the "
         "default), those that were there before it, or any.",
+    )
+    parser.add_argument(
+        "--allow-surprises",
+        action="store_true",
+        help="List locks, rewrites and drops that the plan does not promise, and go on.",
     )
 
 

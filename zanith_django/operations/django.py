@@ -42,7 +42,8 @@ class DjangoOperation(Operation):
         return f"Django: {self.description or self.operation}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        return (Statement(f"-- {self.describe()}", Lock.ACCESS_EXCLUSIVE, self.tables),)
+        lock = Lock.ROW_EXCLUSIVE if self.operation == "RunPython" else Lock.ACCESS_EXCLUSIVE
+        return (Statement(f"-- {self.describe()}", lock, self.tables),)
 
     def inverse(self) -> Operation | None:
         return None

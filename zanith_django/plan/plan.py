@@ -27,7 +27,8 @@ class PlannedStep:
     """One operation of a plan. `status` is "pending", "done" (by an earlier run that stopped
     later on), "skipped" (Django did its work already), or "elsewhere" (routers give its model to
     another database). `texts` are what its author wrote, None what cannot be read; `effects` what
-    its SQL and Python do; `breaks` the queries of the previous release that fail after it."""
+    its SQL and Python do; `breaks` the queries of the previous release that fail after it. With
+    `observed`, the level is by what a shadow saw."""
 
     number: int
     operation: Operation
@@ -40,6 +41,7 @@ class PlannedStep:
     texts: tuple[str | None, ...] = ()
     effects: tuple[Effect, ...] = ()
     breaks: tuple[Break, ...] = ()
+    observed: bool = False
 
     @property
     def kind(self) -> str:

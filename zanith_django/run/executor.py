@@ -29,6 +29,7 @@ from zanith_django.run import blockers as blocking
 from zanith_django.run.backfill import backfill
 from zanith_django.run.blockers import Blocker, blockers, named
 from zanith_django.run.lookout import Lookout
+from zanith_django.run.observer import Observer
 from zanith_django.run.progress import Progress
 from zanith_django.run.row_values import MakeDefault
 from zanith_django.run.work import (
@@ -72,8 +73,10 @@ class Executor:
         make_default: MakeDefault | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_retry: Callable[[str], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.connection, self.ledger = connection, ledger
+        self.observer = observer or Observer()
         self.call_python, self.make_default = call_python, make_default
         self.on_progress, self.on_retry = on_progress, on_retry
         self.budget, self.lock_retries = patience.Budget(conf.lock_timeout), conf.lock_retries
@@ -98,7 +101,7 @@ class Executor:
     ) -> Transaction:
         if seconds is None:
             seconds = patience.length(1, self.budget, costly=is_costly(group))
-        fused = not finish.call and all(is_plain(statement) for statement in group)
+        fused = not (finish.call or self.observer.looks) and all(map(is_plain, group))
         timeout = milliseconds(_lock_timeout(group, seconds))
         begin = guard(timeout, durable=finish.durable, prepared=fused)
         texts = [begin, *(statement.sql for statement in group), finish.sql]
@@ -246,6 +249,10 @@ class Executor:
         return self.lookout.watching() if unbounded else nullcontext()
 
     def _one(self, statement: Statement) -> None:
+        with self.observer.statement(statement):
+            self._run(statement)
+
+    def _run(self, statement: Statement) -> None:
         if isinstance(statement, PythonCall):
             if self.call_python is None:
                 raise NotImplementedError("no Python runs here")
@@ -259,11 +266,11 @@ class Executor:
         self._execute(statement.sql)
 
     def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
-        with self.lookout.watching():
+        with self.lookout.watching(), self.observer.statement(statement):
             if isinstance(statement, Batches):
                 self._backfill(step, statement, number)
             elif isinstance(statement, PythonCall):
-                self._one(statement)
+                self._run(statement)
             elif isinstance(statement, Rounds):
                 self._in_rounds(statement)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -65,6 +65,9 @@ class Listener(Protocol):
 
     def keep(self, text: str) -> None:
         """This SQL is left for the end as things stand. Told as `kept` is asked."""
+
+    def observed(self) -> AbstractContextManager[None]:
+        """What runs meanwhile belongs to the operation, or to the SQL that was kept for the end."""
 
     def start_deferred(self, text: str) -> None:
         """The SQL that the schema editor kept for the end is about to run."""
@@ -180,7 +183,7 @@ def _one(
     deferred, ran = list(editor.deferred_sql), list[str]()
     try:
         with transaction.atomic(editor.connection.alias) if own else nullcontext():
-            with captured_sql(editor.connection, ran):
+            with captured_sql(editor.connection, ran), told.observed():
                 if not does_nothing(operation):
                     operation.database_forwards(migration.app_label, editor, old, new)
             told.finish(number, ";\n".join(ran))
@@ -204,7 +207,7 @@ def _itself(
         return migration.mutate_state(state, preserve=False)
     told.start(1)
     ran: list[str] = []
-    with captured_sql(editor.connection, ran):
+    with captured_sql(editor.connection, ran), told.observed():
         state = migration.apply(state, editor)
     told.finish(1, ";\n".join(ran))
     return state
@@ -219,10 +222,12 @@ def _run_deferred(editor: BaseDatabaseSchemaEditor, told: Listener) -> None:
     told.start_deferred(_text(statements))
     for number, statement in enumerate(statements, 1):
         if editor.atomic_migration:
-            editor.execute(statement, None)
+            with told.observed():
+                editor.execute(statement, None)
             continue
         with transaction.atomic(editor.connection.alias):
-            editor.execute(statement, None)
+            with told.observed():
+                editor.execute(statement, None)
             if statements[number:]:
                 told.keep(_text(statements[number:]))
             else:

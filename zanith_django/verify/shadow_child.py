@@ -21,10 +21,14 @@ from zanith_django.verify.shadow import Shadow
 
 
 def run_in_child(
-    connection: BaseDatabaseWrapper, shadow: Shadow, occupied: Sequence[str]
+    connection: BaseDatabaseWrapper,
+    shadow: Shadow,
+    occupied: Sequence[str],
+    in_use: Sequence[str] | None,
 ) -> dict[str, Any]:
     """The result of `shadow_run` on the shadow. `occupied` names the live tables that hold rows:
-    on the shadow they are empty, and take the statements that the live ones would."""
+    on the shadow they are empty, and take the statements that the live ones would. `in_use` are
+    those whose locks count, None for all that the shadow begins with."""
     if not settings.SETTINGS_MODULE:
         raise EnvironmentProblem(
             "A shadow needs a settings module: DJANGO_SETTINGS_MODULE is unset."
@@ -38,6 +42,7 @@ def run_in_child(
         "schema": shadow.schema,
         "search_path": search_path,
         "occupied": list(occupied),
+        "in_use": in_use,
         "apps": [config.label for config in managed_apps()],
     }
     with tempfile.TemporaryFile("w+") as errors, _started(errors) as process:

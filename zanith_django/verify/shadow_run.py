@@ -14,7 +14,10 @@ import json
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zanith_django.verify.observing import Watch
 
 
 def main() -> None:
@@ -65,31 +68,36 @@ def _keep_apps(labels: list[str]) -> None:
 def _result(job: dict[str, Any]) -> dict[str, Any]:
     """The result as JSON data; `verdict` is "" if all ran. Imports wait until Django is set up."""
     from zanith_django.exceptions import EnvironmentProblem, StepFailed, ZanithError
+    from zanith_django.postgres.session import connect
+    from zanith_django.verify.observations import observations
+    from zanith_django.verify.observing import Watch
 
+    watch = Watch(connect(job["alias"]))
     try:
-        return _applied(job)
+        result = _applied(job, watch)
     except StepFailed as error:
-        return {"verdict": "apply-failed", "error": str(error), "step": error.step_id}
+        result = {"verdict": "apply-failed", "error": str(error), "step": error.step_id}
     except EnvironmentProblem as error:
         return {"problem": str(error), "hint": error.hint}
     except ZanithError as error:
-        return {"verdict": "apply-failed", "error": str(error), "step": ""}
+        result = {"verdict": "apply-failed", "error": str(error), "step": ""}
+    return {**result, "steps": observations(watch, job["in_use"])}
 
 
-def _applied(job: dict[str, Any]) -> dict[str, Any]:
+def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
     from zanith_django.apply.apply import apply
     from zanith_django.apply.state import Options
     from zanith_django.plan.comparison import LIVE, MODELS, Sources
     from zanith_django.plan.drift import origins
-    from zanith_django.postgres.session import connect
     from zanith_django.timeline.project import live_graph, read_timeline
 
-    connection = connect(job["alias"])
+    connection = watch.connection
     timeline, before = read_timeline(connection), live_graph(connection)
     chosen = Options(gated=False, verbosity=0, occupied=tuple(job["occupied"]))
     if job["schema"]:
         _keep_inside()
-    apply(connection, chosen)
+    watch.start()
+    apply(connection, chosen, observer=watch)
     if job["schema"]:
         _look_outside(connection, job)
     difference = Sources(connection).compare(LIVE, MODELS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ from zanith_django.verify.shadow_fit import refuse_what_leaves
 from zanith_django.verify.shadow_rows import copy_rows, write_history
 from zanith_django.verify.shadow_structure import load_graph, load_live, read_snapshot_file
 
-OK, DRIFT, APPLY_FAILED = "ok", "drift", "apply-failed"
+OK, DRIFT, APPLY_FAILED, SURPRISE = "ok", "drift", "apply-failed", "surprise"
 
 EMPTY = "empty"
 
@@ -55,13 +55,14 @@ class Options:
     """How to verify. `shape` is auto, ephemeral, schema, a URL or an alias, "" the setting;
     `source` is "" for the live structure, "empty", or a snapshot file. `refuse` says which drift
     is refused: that which the plan makes ("plan"), that which was there before it ("before"), or
-    both ("any").
+    both ("any"). With `allow_surprises`, what a step did beyond its plan is listed and no more.
     """
 
     shape: str = ""
     source: str = ""
     keep: bool = False
     refuse: str = PLAN
+    allow_surprises: bool = False
     on_wait: OnWait | None = None
 
 
@@ -79,6 +80,13 @@ class Verdict:
     step: str = ""
     fingerprint: str = ""
     loaded: str = ""
+    steps: tuple[dict[str, Any], ...] = ()
+    data: bool = False
+
+    @property
+    def surprises(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+        """(step, surprise) of all that the plan did not promise."""
+        return ((step, each) for step in self.steps for each in step["surprises"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,10 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
         shape = name_of(connection, options.shape or conf.shadow)
         return _blocked(refused, shape, time.monotonic() - started)
     shape, loaded, result = _on_first(live, options)
-    operations = tuple(result.get("operations", ()))
+    operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
+    if verdict == OK and not options.allow_surprises and any(s["surprises"] for s in steps):
+        verdict = SURPRISE
     return Verdict(
         verdict=verdict,
         shadow=shape,
@@ -116,6 +126,7 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
         step=result.get("step", ""),
         fingerprint=_mark(live) if verdict == OK else "",
         loaded=loaded,
+        steps=steps,
     )
 
 
@@ -195,7 +206,8 @@ def _on(wanted: str, live: _Live, options: Options) -> tuple[str, str, dict[str,
         refuse_what_leaves(live.plan, live.graph, options.source)
     with _made(wanted, live.connection, options) as shadow:
         loaded = _load(live, shadow, options.source)
-        return shadow.name, loaded, run_in_child(live.connection, shadow, live.occupied)
+        in_use = None if options.source else live.occupied
+        return shadow.name, loaded, run_in_child(live.connection, shadow, live.occupied, in_use)
 
 
 def _made(

@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from zanith_django.apply.apply import apply
 from zanith_django.apply.state import Options
-from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refuse_drift
+from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refusals
 from zanith_django.management.commands.zanith_plan import add_gate_arguments
 from zanith_django.management.progress import TerminalReporter
 
@@ -27,7 +27,7 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--verify", action="store_true", help="Verify on a shadow first, and stop on drift."
         )
-        add_refuse_drift(parser)
+        add_refusals(parser)
         parser.add_argument(
             "--verified",
             default="",
@@ -58,6 +58,7 @@ class Command(ZanithCommand):
                 "zanith_verify",
                 database=options["database"],
                 refuse_drift=options["refuse_drift"],
+                allow_surprises=options["allow_surprises"],
                 stdout=self.stdout,
             )
         reporter = TerminalReporter(self.stdout, self.style, verbosity=options["verbosity"])

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from zanith_django.exceptions import NotVerified
-from zanith_django.management.base import ZanithCommand, add_refuse_drift, interrupted_by_signals
+from zanith_django.management.base import ZanithCommand, add_refusals, interrupted_by_signals
 from zanith_django.render.text import verdict_text, waiting
 from zanith_django.verify.verify import OK, Options, verify
 
@@ -30,7 +30,7 @@ class Command(ZanithCommand):
             help="A graph from zanith_diff live --format graph, or empty: replay everything.",
         )
         parser.add_argument("--keep", action="store_true", help="Leave the shadow to look at.")
-        add_refuse_drift(parser)
+        add_refusals(parser)
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def run(self, **options: Any) -> None:
@@ -40,6 +40,7 @@ class Command(ZanithCommand):
             source=options["source"],
             keep=options["keep"],
             refuse=options["refuse_drift"],
+            allow_surprises=options["allow_surprises"],
             on_wait=lambda holder: self.stderr.write(waiting(holder)),
         )
         with interrupted_by_signals():

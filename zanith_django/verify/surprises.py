@@ -1,0 +1,156 @@
+"""Surprises: what a step did on the shadow beyond what its plan promised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django.operations.base import Statement, to_data
+from zanith_django.postgres.locks import Lock
+from zanith_django.verify.catalog_objects import SILENT, TABLES, CatalogObject, Key, Named
+from zanith_django.verify.observing import SeenStatement, SeenStep
+
+LOCK, DROP, REWRITE = "lock", "drop", "rewrite"
+
+_WORD = re.compile(r'"((?:[^"]|"")+)"|([\w$]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """One thing that a step did and its plan did not promise. `what` is lock, drop or rewrite."""
+
+    what: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What existed before the run: keys of all objects, every name of each table, and the names of
+    the tables that hold rows in production; None if that is unknown."""
+
+    objects: Collection[Key]
+    names: Mapping[int, Sequence[str]]
+    occupied: Collection[str] | None = None
+
+    def in_use(self, oid: int) -> bool:
+        """The table existed before the run and may hold rows."""
+        if ("relation", oid, 0) not in self.objects:
+            return False
+        return self.occupied is None or any(name in self.occupied for name in self.names[oid])
+
+
+def surprises(seen: SeenStep, promised: Iterable[Statement], known: Known) -> list[Surprise]:
+    """What the step did beyond the statements that its plan promised."""
+    statements = tuple(promised)
+    return [
+        *_locks(seen, statements, known),
+        *_rewrites(seen, statements, known),
+        *_drops(seen, known),
+    ]
+
+
+# --- locks ---------------------------------------------------------------------------------------
+
+
+def strongest(statements: Iterable[SeenStatement]) -> dict[int, Lock]:
+    """The strongest lock on each table."""
+    found: dict[int, Lock] = {}
+    for statement in statements:
+        for oid, lock in statement.locks.items():
+            found[oid] = max(lock, found.get(oid, Lock.NONE))
+    return found
+
+
+def _locks(seen: SeenStep, promised: Sequence[Statement], known: Known) -> Iterator[Surprise]:
+    """Only what makes other sessions wait counts: the others are taken by any query."""
+    for oid, lock in strongest(seen.statements.values()).items():
+        limit = _promised_lock(promised, known.names[oid])
+        if lock > limit and lock.blocks_writes and known.in_use(oid):
+            name = known.names[oid][0]
+            than = f"the plan promises {limit}" if limit else "the plan promises no lock on it"
+            yield Surprise(LOCK, name, f"takes {lock} on {name}, which {lock.effect}; {than}")
+
+
+def _promised_lock(promised: Iterable[Statement], names: Sequence[str]) -> Lock:
+    """A statement that names no table may lock any."""
+    return max(
+        (
+            statement.lock
+            for statement in promised
+            if not statement.tables or any(str(table) in names for table in statement.tables)
+        ),
+        default=Lock.NONE,
+    )
+
+
+# --- rewrites ------------------------------------------------------------------------------------
+
+
+def _rewrites(seen: SeenStep, promised: Sequence[Statement], known: Known) -> Iterator[Surprise]:
+    announced = {str(t) for statement in promised if statement.rewrites for t in statement.tables}
+    rewritten = {
+        each.it.oid: each.it
+        for statement in seen.statements.values()
+        for each in statement.rewrites
+        if each.it.kind in TABLES
+    }
+    for oid in rewritten:
+        if known.in_use(oid) and announced.isdisjoint(known.names[oid]):
+            name = known.names[oid][0]
+            message = f"writes {name} into a new file, which the plan does not announce"
+            yield Surprise(REWRITE, name, message)
+
+
+# --- drops ---------------------------------------------------------------------------------------
+
+
+def _drops(seen: SeenStep, known: Known) -> Iterator[Surprise]:
+    """Objects that existed before the run, that neither the operation nor the SQL names."""
+    made = {each.words for statement in seen.statements.values() for each in statement.made}
+    named = set(_words_of(to_data(seen.step.operation))) if seen.step else set()
+    dropped = [
+        (statement, each)
+        for statement in seen.statements.values()
+        for each in statement.dropped
+        if each.it.key in known.objects and each.words not in made
+    ]
+    objects = [each.it for _, each in dropped]
+    for statement, each in dropped:
+        if _goes_silently(each.it, objects) or _is_named(each, named | words(statement.sql)):
+            continue
+        yield Surprise(DROP, each.words, f"drops {each.words}, which no operation names")
+
+
+def _goes_silently(one: CatalogObject, dropped: Iterable[CatalogObject]) -> bool:
+    """PostgreSQL drops it with its last column, and asks for no CASCADE."""
+    if one.kind not in SILENT or not any(one.columns):
+        return False
+    gone = {each.sub for each in dropped if each.kind == "column" and each.relation == one.relation}
+    return {number for number in one.columns if number} <= gone
+
+
+def _is_named(each: Named, named: Collection[str]) -> bool:
+    return each.it.name.rpartition(".")[2] in named
+
+
+def words(text: str) -> set[str]:
+    """The names that a text of SQL may contain."""
+    found = set()
+    for quoted, plain in _WORD.findall(text):
+        found |= {quoted.replace('""', '"')} if quoted else {plain, plain.lower()}
+    return found
+
+
+def _words_of(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        yield from words(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _words_of(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _words_of(item)
