@@ -128,6 +128,9 @@ class Place:
             with self.connection.transaction():
                 self.execute(statement.sql)
                 lock = self._strongest(self.connection, tables)
+                of_indexes = self._strongest(self.connection, self._indexes(tables))
+                if not lock and of_indexes.blocks_writes:
+                    lock = of_indexes  # a query on the table waits for them as well
         else:
             lock = self._watched(statement, tables)
         after = self._files(tables)
@@ -137,6 +140,10 @@ class Place:
         names = [f'"{name.schema or self.schema}"."{name.name}"' for name in statement.tables]
         found = [self.value(f"SELECT to_regclass('{name}')::oid::bigint") for name in names]
         return [oid for oid in found if oid is not None]
+
+    def _indexes(self, tables: list[int]) -> list[int]:
+        text = "SELECT indexrelid::bigint FROM pg_index WHERE indrelid::bigint = ANY (%s)"
+        return [oid for (oid,) in self.connection.execute(text, [tables]).fetchall()]
 
     def _files(self, tables: list[int]) -> dict[int, Any]:
         files = {oid: self.value(f"SELECT pg_relation_filenode({oid}::oid)") for oid in tables}

@@ -43,6 +43,7 @@ def with_rows(releases: Releases) -> None:
         "INSERT INTO people_book (title, pages, shelf_id) "
         "SELECT n, n, 1 FROM generate_series(1, 9) n"
     )
+    releases.project.sql("CREATE VIEW pages_of_books AS SELECT pages FROM people_book")
 
 
 def step(project: Project, operation: str, code: str = "", *, atomic: bool = True) -> None:
@@ -63,6 +64,65 @@ def surprises(verdict: dict[str, Any]) -> list[str]:
     return [each["message"] for step in verdict["steps"] for each in step["surprises"]]
 
 
+def test_raw_sql_and_python_get_the_level_that_their_effects_deserve(copy_of: Copy) -> None:
+    shop = copy_of(with_rows).project
+    levels = {}
+    for name, (operation, code) in EFFECTS.items():
+        step(shop, operation, code)
+        done = shop.manage("zanith_verify", "--allow-surprises", "--format", "json")
+        seen = shop.write("seen.json", done.stdout)
+        plan = shop.manage("zanith_plan", "--format", "json", "--observed", str(seen)).stdout
+        (migration,) = json.loads(plan)["migrations"]
+        levels[name] = migration["steps"][0]["level"]
+    assert levels == {
+        "a function": "safe",
+        "a table dropped": "destructive",
+        "a lock held over a scan": "high",
+        "rows written": "medium",
+    }
+
+
+EFFECTS = {
+    "a function": (
+        "migrations.RunSQL(\"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'\", '')",
+        "",
+    ),
+    "a table dropped": ('migrations.RunSQL("DROP TABLE people_book", "")', ""),
+    "a lock held over a scan": (
+        'migrations.RunSQL("ALTER TABLE people_book ADD CHECK (pages > 0)", "")',
+        "",
+    ),
+    "rows written": (
+        "migrations.RunPython(work, work)",
+        "def work(apps, editor): apps.get_model('people', 'Book').objects.update(pages=1)",
+    ),
+}
+
+
+def test_a_difference_is_explained_from_both_sides_in_every_format(copy_of: Copy) -> None:
+    shop = copy_of(with_rows).project
+    step(
+        shop,
+        'migrations.RunSQL("ALTER TABLE people_book DROP title; ALTER TABLE people_book '
+        'ALTER pages SET NOT NULL")',
+    )
+    found = {each["target"]: each for each in verified(shop)["operations"]}
+    assert found["people_book.title"]["difference"] == "missing"
+    assert "ADD COLUMN" in found["people_book.title"]["sql"]
+    assert found["people_book.title"]["undo"] == ""
+    assert found["people_book.pages"]["difference"] == "different"
+    assert "DROP NOT NULL" in found["people_book.pages"]["sql"]
+    assert "SET NOT NULL" in found["people_book.pages"]["undo"]
+    text = shop.manage("zanith_verify", "--verbosity", "2").stdout
+    assert "models: ALTER TABLE" in text
+    markdown = shop.manage("zanith_verify", "--format", "markdown").stdout
+    assert markdown.startswith("### zanith_verify: drift")
+    assert "| people.0002" in markdown.replace("django:", "") or "0002" in markdown
+    assert "shadow:" in markdown
+    github = shop.manage("zanith_verify", "--format", "github").stdout
+    assert "::error title=drift (plan)::missing: add column" in github
+
+
 SURPRISING = {
     "drop cascade": (
         'migrations.RunSQL("DROP TABLE people_shelf CASCADE")',
@@ -80,9 +140,14 @@ SURPRISING = {
         "takes SHARE on people_shelf",
     ),
     "rewrite": (
-        'migrations.RunSQL("ALTER TABLE people_book ALTER pages TYPE bigint")',
+        'migrations.RunSQL("ALTER TABLE people_book ALTER title TYPE int USING 1")',
         "",
         "writes people_book into a new file",
+    ),
+    "a view on a dropped column": (
+        'migrations.RemoveField("Book", "pages")',
+        "",
+        "drops view pages_of_books, which no operation names",
     ),
 }
 

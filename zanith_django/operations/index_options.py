@@ -46,6 +46,10 @@ _IN_PLACE: Mapping[str, Mapping[str, str]] = {
     "brin": {"autosummarize": ""},
 }
 
+# Every other one locks the index so that no query on its table can be planned
+# (AlterTableGetRelOptionsLockLevel in the source of PostgreSQL).
+_WITHOUT_LOCKING_OUT = frozenset({"fillfactor", "deduplicate_items"})
+
 _HAS_OPTIONS = """\
 SELECT 'done' FROM pg_catalog.pg_class
 WHERE oid = to_regclass({index}) AND coalesce(reloptions, '{{}}') @> {options}::text[]
@@ -136,7 +140,9 @@ class AlterIndexOptions(OnTable):
             sql.compose("ALTER INDEX {index} {change}", index=index, change=change)
             for change in option_changes(self.old, self.new)
         ]
-        return tuple(Statement(text, Lock.NONE, (self.table,)) for text in texts)
+        brief = self._changed <= _WITHOUT_LOCKING_OUT
+        lock = Lock.NONE if brief else Lock.ACCESS_EXCLUSIVE
+        return tuple(Statement(text, lock, (self.table,)) for text in texts)
 
     def _has_options(self, context: Context) -> str:
         name = index_name(self.table, self.index, context)

@@ -4,7 +4,7 @@ what turns one into another."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,13 @@ MODELS, LIVE, EMPTY = "models", "live", "empty"
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What turns one schema into another. Extras are what no model names, or no operation
-    changes; notes come only where one of the two is models."""
+    changes; notes come only where one of the two is models. `before` is what the operations begin
+    with."""
 
     operations: tuple[Operation, ...]
     extras: tuple[Extra, ...] = ()
     notes: tuple[Note, ...] = ()
+    before: SchemaGraph = field(default_factory=SchemaGraph)
 
 
 class Sources:
@@ -80,9 +82,8 @@ class Sources:
         as Django would: what it calls equal is equal, what no model names is extra."""
         if (before == MODELS) == (after == MODELS):
             graphs = compared(self.graph(before)), compared(self.graph(after))
-            return Difference(
-                diff(*graphs, drop=HARD, overlapping=False), tuple(beyond_operations(*graphs))
-            )
+            operations = diff(*graphs, drop=HARD, overlapping=False)
+            return Difference(operations, tuple(beyond_operations(*graphs)), before=graphs[0])
         other = after if before == MODELS else before
         wanted = self.declared
         found = compared(unqualified(self.graph(other), found_elsewhere(self.connection)))
@@ -91,4 +92,4 @@ class Sources:
         ends = pair if before == MODELS else pair[::-1]
         operations = diff(*ends, Hints(labels=wanted.labels), drop=HARD, overlapping=False)
         extras = (*comparison.extras, *beyond_operations(*ends))
-        return Difference(operations, extras, comparison.notes)
+        return Difference(operations, extras, comparison.notes, ends[0])

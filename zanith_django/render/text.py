@@ -14,14 +14,12 @@ from django.core.management.color import Style
 from zanith_django.ledger.step_rows import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import DjangoOperation, Operation, Statement
-from zanith_django.plan.drift import BEFORE, PLAN
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.locks import Lock
 from zanith_django.schema.findings import Extra, Note
 from zanith_django.timeline.timeline import ADOPTED, Timeline, dotted, key_of
-from zanith_django.verify.verify import OK, Verdict
 
 WIDTH = 80
 
@@ -147,7 +145,7 @@ def _status_note(step: PlannedStep) -> str:
         "skipped": "skipped",
         "elsewhere": "skipped: for another database",
     }
-    return notes.get(step.status, "")
+    return notes.get(step.status, "observed on a shadow" if step.observed else "")
 
 
 def _strongest(statements: Sequence[Statement]) -> list[Statement]:
@@ -342,40 +340,6 @@ def _milliseconds(row: StepRow) -> str:
     if row.started_at is None or row.finished_at is None:
         return ""
     return f"{(row.finished_at - row.started_at).total_seconds() * 1000:.0f} ms"
-
-
-# --- verify --------------------------------------------------------------------------------------
-
-
-def verdict_text(verdict: Verdict, style: Style) -> Iterator[str]:
-    """The verdict, what is left over, and what to do with it."""
-    yield f"shadow: {verdict.shadow}, {verdict.loaded}"
-    if verdict.verdict == OK:
-        found = "takes the plan" if verdict.operations else "equals the models"
-        yield str(style.SUCCESS(f"ok · shadow {found} ({verdict.seconds:.1f} s)"))
-    else:
-        yield str(style.ERROR(f"{verdict.verdict} · apply is blocked ({verdict.seconds:.1f} s)"))
-    if verdict.error:
-        yield from _wrapped(verdict.error, "  ")
-    yield from _drift_lines(verdict)
-    if verdict.fingerprint:
-        yield f"fingerprint: {verdict.fingerprint}"
-
-
-_ORIGINS = {
-    PLAN: "the plan leaves, although everything pending has run. Run zanith_generate.",
-    BEFORE: "that was there before the plan. Run zanith_generate --from-diff.",
-}
-
-
-def _drift_lines(verdict: Verdict) -> Iterator[str]:
-    width = kind_width(operation["kind"] for operation in verdict.operations)
-    for origin, words in _ORIGINS.items():
-        found = [each for each in verdict.operations if each["origin"] == origin]
-        if found:
-            yield f"{counted(len(found), 'difference')} {words}"
-        for operation in found:
-            yield from _wrapped(f"{operation['kind']:<{width}} {operation['description']}", "  ")
 
 
 # --- layout --------------------------------------------------------------------------------------

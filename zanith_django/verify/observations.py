@@ -45,6 +45,7 @@ def _step(seen: SeenStep, promised: tuple[Statement, ...], known: Known) -> dict
         "kind": operation.kind if operation else "deferred",
         "target": operation.target if operation else seen.migration,
         "description": operation.describe() if operation else "SQL that Django deferred",
+        "level": str(seen.step.level) if seen.step else "",
         "digest": digest(seen.step) if seen.step else "",
         "seconds": sum(statement.seconds for statement in statements),
         "wal_bytes": sum(statement.wal for statement in statements),

@@ -87,9 +87,12 @@ def _result(job: dict[str, Any]) -> dict[str, Any]:
 def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
     from zanith_django.apply.apply import apply
     from zanith_django.apply.state import Options
+    from zanith_django.operations.base import Context
     from zanith_django.plan.comparison import LIVE, MODELS, Sources
     from zanith_django.plan.drift import origins
+    from zanith_django.postgres.session import server_version
     from zanith_django.timeline.project import live_graph, read_timeline
+    from zanith_django.verify.leftovers import leftovers
 
     connection = watch.connection
     timeline, before = read_timeline(connection), live_graph(connection)
@@ -102,12 +105,10 @@ def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
         _look_outside(connection, job)
     difference = Sources(connection).compare(LIVE, MODELS)
     found = origins(connection, timeline, before, difference.operations)
+    context = Context(server_version(connection), graph=difference.before)
     return {
         "verdict": "",
-        "operations": [
-            {"kind": o.kind, "target": o.target, "description": o.describe(), "origin": origin}
-            for o, origin in (found if difference.operations else ())
-        ],
+        "operations": list(leftovers(found, context)) if difference.operations else [],
         "extra": [extra.description for extra in difference.extras],
     }
 

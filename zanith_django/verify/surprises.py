@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zanith_django.operations.base import Statement, to_data
+from zanith_django.operations.base import KEPT_SCHEMA, Statement, to_data
 from zanith_django.postgres.locks import Lock
 from zanith_django.verify.catalog_objects import SILENT, TABLES, CatalogObject, Key, Named
 from zanith_django.verify.observing import SeenStatement, SeenStep
@@ -36,8 +36,9 @@ class Known:
     occupied: Collection[str] | None = None
 
     def in_use(self, oid: int) -> bool:
-        """The table existed before the run and may hold rows."""
-        if ("relation", oid, 0) not in self.objects:
+        """The table existed before the run and may hold rows; no session uses what zanith keeps."""
+        kept = self.names[oid][0].startswith(f"{KEPT_SCHEMA}.")
+        if kept or ("relation", oid, 0) not in self.objects:
             return False
         return self.occupied is None or any(name in self.occupied for name in self.names[oid])
 
@@ -125,7 +126,10 @@ def _drops(seen: SeenStep, known: Known) -> Iterator[Surprise]:
 
 
 def _goes_silently(one: CatalogObject, dropped: Iterable[CatalogObject]) -> bool:
-    """PostgreSQL drops it with its last column, and asks for no CASCADE."""
+    """PostgreSQL drops it with its last column and asks for no CASCADE. A sequence that a column
+    owns goes also with its identity."""
+    if one.kind == "sequence" and one.relation:
+        return True
     if one.kind not in SILENT or not any(one.columns):
         return False
     gone = {each.sub for each in dropped if each.kind == "column" and each.relation == one.relation}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -69,7 +70,8 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The result of a run on the shadow. `operations` are what is still missing afterwards; the
-    `origin` of each says whether the difference was there before the plan."""
+    `origin` of each says whether the difference was there before the plan. `steps` are what each
+    step did, with `data` if the shadow had rows; `files` the paths of the migrations that ran."""
 
     verdict: str
     shadow: str
@@ -82,6 +84,7 @@ class Verdict:
     loaded: str = ""
     steps: tuple[dict[str, Any], ...] = ()
     data: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def surprises(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
@@ -127,6 +130,7 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
         fingerprint=_mark(live) if verdict == OK else "",
         loaded=loaded,
         steps=steps,
+        files=_files(live.plan),
     )
 
 
@@ -144,6 +148,16 @@ def _read(connection: BaseDatabaseWrapper) -> _Live:
 def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
     refused = (PLAN, BEFORE) if refuse == ANY else (refuse,)
     return DRIFT if any(each["origin"] in refused for each in operations) else OK
+
+
+def _files(planned: Plan) -> dict[str, str]:
+    """The paths of our files, from the folder in which the command runs if they are below it."""
+    paths = {m.id: Path(m.entry.migration.path) for m in planned.migrations if m.entry.migration}
+    here = Path.cwd()
+    return {
+        name: str(path.relative_to(here) if path.is_relative_to(here) else path)
+        for name, path in paths.items()
+    }
 
 
 def _mark(live: _Live) -> str:

@@ -17,6 +17,7 @@ from zanith_django.management.output import Output
 from zanith_django.plan import gates
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.live_facts import live_context, offline_context
+from zanith_django.plan.observed import read_observed, with_observed
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
 from zanith_django.plan.reasons import reason
@@ -48,6 +49,11 @@ class Command(ZanithCommand):
             metavar="REF",
             help="The git ref of the release that runs; by default it has what is applied.",
         )
+        parser.add_argument(
+            "--observed",
+            metavar="FILE",
+            help="Judge raw SQL and Python by what a shadow saw: zanith_verify --format json.",
+        )
         parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
         parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
 
@@ -62,6 +68,8 @@ class Command(ZanithCommand):
             planned, refusals = self._offline(options, sizes)
         else:
             planned, refusals, newer = self._live(options)
+        if options["observed"]:
+            planned = with_observed(planned, read_observed(options["observed"]))
         refusals += gates.dependents(planned)
         refusals += gates.budget(planned, max_risk)
         refusals += gates.consent(planned, options["allow_destructive"] or conf.allow_destructive)

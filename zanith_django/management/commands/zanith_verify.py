@@ -8,7 +8,8 @@ from typing import Any
 
 from zanith_django.exceptions import NotVerified
 from zanith_django.management.base import ZanithCommand, add_refusals, interrupted_by_signals
-from zanith_django.render.text import verdict_text, waiting
+from zanith_django.render.text import waiting
+from zanith_django.render.verdict import verdict_annotations, verdict_markdown, verdict_text
 from zanith_django.verify.verify import OK, Options, verify
 
 
@@ -31,7 +32,9 @@ class Command(ZanithCommand):
         )
         parser.add_argument("--keep", action="store_true", help="Leave the shadow to look at.")
         add_refusals(parser)
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        parser.add_argument(
+            "--format", choices=("text", "json", "markdown", "github"), default="text"
+        )
 
     def run(self, **options: Any) -> None:
         connection = self.connect_directly(options["database"])
@@ -47,7 +50,11 @@ class Command(ZanithCommand):
             verdict = verify(connection, chosen)
         if options["format"] == "json":
             self.print_json(asdict(verdict))
+        elif options["format"] == "markdown":
+            self.say(verdict_markdown(verdict))
+        elif options["format"] == "github":
+            self.say(verdict_annotations(verdict))
         else:
-            self.say(verdict_text(verdict, self.style))
+            self.say(verdict_text(verdict, self.style, details=options["verbosity"] > 1))
         if verdict.verdict != OK:
             raise NotVerified(verdict.verdict)

@@ -1,0 +1,230 @@
+"""The verdict of a run on a shadow: as text, as Markdown, as annotations of GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.core.management.color import Style
+
+from zanith_django.plan.drift import BEFORE, PLAN
+from zanith_django.render.text import _wrapped as wrapped, counted, kind_width
+from zanith_django.verify.verify import OK, Verdict
+
+Step = Mapping[str, Any]
+
+_ORIGINS = {
+    PLAN: "the plan leaves, although everything pending has run. Run zanith_generate.",
+    BEFORE: "that was there before the plan. Run zanith_generate --from-diff.",
+}
+
+
+def _headline(verdict: Verdict) -> str:
+    if verdict.verdict == OK:
+        found = "takes the plan" if verdict.operations else "equals the models"
+        return f"ok · shadow {found} ({verdict.seconds:.1f} s)"
+    return f"{verdict.verdict} · apply is blocked ({verdict.seconds:.1f} s)"
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def verdict_text(verdict: Verdict, style: Style, *, details: bool = False) -> Iterator[str]:
+    """The verdict, what the steps did, what is left over, and what to do with it. `details` adds
+    every statement and the SQL of every difference."""
+    yield f"shadow: {verdict.shadow}, {verdict.loaded}"
+    paint = style.SUCCESS if verdict.verdict == OK else style.ERROR
+    yield str(paint(_headline(verdict)))
+    if verdict.error:
+        yield from wrapped(verdict.error, "  ")
+    for step in verdict.steps:
+        if details or step["surprises"]:
+            yield from _step_lines(step, style, details)
+    yield from _drift_lines(verdict, details)
+    if verdict.fingerprint:
+        yield f"fingerprint: {verdict.fingerprint}"
+
+
+def _step_lines(step: Step, style: Style, details: bool) -> Iterator[str]:
+    yield f"▸ {step['migration']}::{step['step']:04d} {step['kind']} {step['target']}"
+    for each in step["surprises"]:
+        yield from (str(style.ERROR(line)) for line in wrapped(f"! {each['message']}", "    "))
+    yield from wrapped(f"promised: {_promised(step)}", "    ")
+    yield from wrapped(f"observed: {_observed(step)}", "    ")
+    if step.get("estimate"):
+        yield from wrapped(_estimate(step["estimate"]), "    ")
+    for statement in step["statements"] if details else ():
+        yield from wrapped(f"{_milliseconds(statement['seconds'])}  {statement['sql']}", "      ")
+        for line in _effects(statement):
+            yield from wrapped(line, "        ")
+
+
+def _effects(statement: Step) -> Iterator[str]:
+    if statement["locks"]:
+        yield f"locks: {_locks(statement['locks'])}"
+    for name, rows in statement["rows"].items():
+        written = (f"{number:,} {what}" for what, number in rows.items() if number)
+        yield f"rows of {name}: {', '.join(written)}"
+    for what in ("rewrites", "work", "made", "dropped"):
+        if statement[what]:
+            yield f"{what}: {', '.join(statement[what])}"
+
+
+def _promised(step: Step) -> str:
+    found = {
+        f"{statement['lock']} on {', '.join(statement['tables']) or 'any table'}"
+        + (", which it rewrites" if statement["rewrites"] else "")
+        for statement in step["promised"]
+    }
+    return "; ".join(sorted(found)) or "no statement"
+
+
+def _observed(step: Step) -> str:
+    parts = [_locks({name: step["locks"][name] for name in step["in_use"]})]
+    parts += [f"drops {words}" for words in step["dropped"]]
+    rewritten = {name for statement in step["statements"] for name in statement["rewrites"]}
+    parts += [f"rewrites {name}" for name in sorted(rewritten)]
+    return f"{'; '.join(filter(None, parts)) or 'no table in use'} · {_took(step)}"
+
+
+def _took(step: Step) -> str:
+    return f"{_milliseconds(step['seconds'])}, {step['wal_bytes']:,} bytes of WAL"
+
+
+def _locks(locks: Mapping[str, str]) -> str:
+    return ", ".join(f"{mode} on {name}" for name, mode in locks.items())
+
+
+def _estimate(estimate: Mapping[str, Any]) -> str:
+    return (
+        f"about {estimate['seconds']:.1f} s on {estimate['live_rows']:,} rows of "
+        f"{estimate['table']}, from {_milliseconds(estimate['from_seconds'])} on "
+        f"{estimate['shadow_rows']:,}"
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _drift_lines(verdict: Verdict, details: bool) -> Iterator[str]:
+    width = kind_width(operation["kind"] for operation in verdict.operations)
+    for origin, words in _ORIGINS.items():
+        found = [each for each in verdict.operations if each["origin"] == origin]
+        if found:
+            yield f"{counted(len(found), 'difference')} {words}"
+        for operation in found:
+            yield from wrapped(
+                f"{operation['difference']:<9} {operation['kind']:<{width}} "
+                f"{operation['description']}",
+                "  ",
+            )
+            yield from _sides(operation) if details else ()
+
+
+def _sides(operation: Mapping[str, str]) -> Iterator[str]:
+    for side, text in _SIDES.items():
+        for line in operation[text].splitlines() or ["nothing"]:
+            yield from wrapped(f"{side}: {line}", "      ")
+
+
+_SIDES = {"models": "sql", "shadow": "undo"}
+
+
+# --- markdown ------------------------------------------------------------------------------------
+
+
+def verdict_markdown(verdict: Verdict) -> Iterator[str]:
+    """One comment for a pull request: the plan, what was observed, surprises and drift."""
+    yield f"### zanith_verify: {_headline(verdict)}"
+    yield ""
+    yield f"Shadow: {_cell(verdict.shadow)}, {_cell(verdict.loaded)}."
+    if verdict.error:
+        yield from ("", "```text", verdict.error.replace("```", "'''"), "```")
+    found = list(verdict.surprises)
+    if found:
+        yield from ("", "**Surprises**", "")
+    for step, each in found:
+        yield f"- {_code(step['migration'])} step {step['step']}: {_cell(each['message'])}"
+    if verdict.steps:
+        yield from ("", *_table(verdict.steps))
+    yield from _markdown_drift(verdict.operations)
+    if verdict.fingerprint:
+        yield from ("", f"Fingerprint: {_code(verdict.fingerprint)}")
+
+
+def _table(steps: Iterable[Step]) -> Iterator[str]:
+    yield "| step | operation | level | promised | observed | time |"
+    yield "|---|---|---|---|---|---|"
+    for step in steps:
+        time = _milliseconds(step["seconds"])
+        if step.get("estimate"):
+            time = f"{time}; {_estimate(step['estimate'])}"
+        cells = (
+            f"{step['migration']}::{step['step']:04d}",
+            f"{step['kind']} {step['target']}",
+            step["level"],
+            _promised(step),
+            _observed(step).rpartition(" · ")[0],
+            time,
+        )
+        yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _markdown_drift(operations: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    for operation in operations:
+        yield ""
+        yield (
+            f"<details><summary>{_cell(operation['difference'])}: "
+            f"{_cell(operation['description'])} ({operation['origin']})</summary>"
+        )
+        for side, text in _SIDES.items():
+            body = operation[text].replace("```", "'''") or "-- nothing"
+            yield from ("", f"{side}:", "```sql", body, "```")
+        yield "</details>"
+
+
+def _cell(text: object) -> str:
+    """Text of a user in Markdown: no markup, no line break."""
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in " ".join(str(text).split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('`', '')}`"
+
+
+# --- GitHub --------------------------------------------------------------------------------------
+
+
+def verdict_annotations(verdict: Verdict) -> Iterator[str]:
+    """Workflow commands of GitHub Actions, one for each thing that is wrong, and the headline.
+
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    """
+    if verdict.error:
+        migration = verdict.step.partition("::")[0]
+        yield _annotation("error", verdict.verdict, verdict.error, verdict.files.get(migration))
+    for step, each in verdict.surprises:
+        level = "warning" if verdict.verdict == OK else "error"
+        words = f"Step {step['step']} ({step['kind']}): {each['message']}"
+        yield _annotation(level, "surprise", words, verdict.files.get(step["migration"]))
+    for operation in verdict.operations:
+        level = "warning" if verdict.verdict == OK else "error"
+        words = f"{operation['difference']}: {operation['description']}"
+        yield _annotation(level, f"drift ({operation['origin']})", words, None)
+    level = "notice" if verdict.verdict == OK else "error"
+    yield _annotation(level, "zanith_verify", _headline(verdict), None)
+
+
+def _annotation(level: str, title: str, message: str, file: str | None) -> str:
+    place = f"file={_property(file)}," if file else ""
+    return f"::{level} {place}title={_property(title)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
