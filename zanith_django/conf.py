@@ -13,6 +13,7 @@ from zanith_django.exceptions.masking import quotable
 from zanith_django.postgres.names import TableName
 
 SHADOW_SHAPES = ("auto", "ephemeral", "schema")
+MASKS = ("hash", "null", "keep")
 CAPS = {"development": 100, "staging": 80, "production": 60}
 
 # PostgreSQL keeps a timeout in milliseconds, in 32 bits.
@@ -29,6 +30,8 @@ KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "MIGRATION_MODULES": ((dict,), "a dict of app label to package"),
     "SHADOW": ((str,), "auto, ephemeral, schema, a database URL or an alias"),
     "SHADOW_DATA": ((list, tuple), "a list of table names"),
+    "MASK": ((dict,), "a dict of table.column to hash, null or keep"),
+    "REUSE": ((bool,), "True or False"),
     "SCRATCH": ((str,), "a database alias or URL"),
     "DIRECT": ((str,), "a database alias"),
     "LOCK_TIMEOUT": ((int, float), f"seconds, at most {LONGEST_TIMEOUT}"),
@@ -114,6 +117,16 @@ class Conf:
         return tuple(self._get("SHADOW_DATA", default))
 
     @property
+    def mask(self) -> Mapping[str, str]:
+        """{table.column: hash, null or keep} for samples, before the defaults."""
+        return dict(self._get("MASK", {}))
+
+    @property
+    def reuse(self) -> bool:
+        """Keep the structure of the shadow as a template for the next one."""
+        return bool(self._get("REUSE", False))
+
+    @property
     def scratch(self) -> str:
         return str(self._get("SCRATCH", ""))
 
@@ -193,6 +206,10 @@ def problem_with(key: str, value: object) -> str:
         strangers = [repr(item) for pair in value.items() for item in pair if type(item) is not str]
         if strangers:
             return f"must be {words}, not of {', '.join(strangers)}"
+    if key == "MASK" and isinstance(value, dict):
+        wrong = [name for name, how in value.items() if how not in MASKS or "." not in str(name)]
+        if wrong:
+            return f"must be {words}, not {', '.join(map(repr, wrong))}"
     if key == "IGNORE" and isinstance(value, list | tuple):
         wrong = [repr(name) for name in value if not _is_table_name(name)]
         if wrong:

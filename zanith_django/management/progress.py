@@ -3,6 +3,7 @@ no terminal shows a bar, a line of theirs now and then."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from zanith_django.run.audit import Outcome
 from zanith_django.run.progress import Progress
 
 BAR_WIDTH = 24
+PATIENCE = 1.0  # seconds
 LINE_SECONDS = 10  # between two lines of a backfill, at least
 
 
@@ -113,6 +115,25 @@ class TerminalReporter(Reporter):
                     )
                 )
             )
+
+
+class Stages:
+    """Prints the stage that a command is at, once it takes longer than a second."""
+
+    def __init__(self, stream: OutputWrapper) -> None:
+        self.stream, self.timer = stream, threading.Timer(PATIENCE, str)
+
+    def __call__(self, stage: str) -> None:
+        self.timer.cancel()
+        self.timer = threading.Timer(PATIENCE, self.stream.write, [f"{stage} …"])
+        self.timer.daemon = True
+        self.timer.start()
+
+    def __enter__(self) -> None:
+        """Until the end of the block."""
+
+    def __exit__(self, *error: object) -> None:
+        self.timer.cancel()
 
 
 def spell_seconds(seconds: float) -> str:

@@ -55,6 +55,7 @@ def read_observed(path: str) -> dict[str, Observed]:
         return {
             step["digest"]: Observed(tuple(_reasons(step)), bool(data["data"]))
             for step in data["steps"]
+            if not step["failed"]
         }
     except (OSError, ValueError, TypeError, KeyError) as error:
         words = f"it has no {error}" if isinstance(error, KeyError) else error

@@ -47,6 +47,7 @@ def _step(seen: SeenStep, promised: tuple[Statement, ...], known: Known) -> dict
         "description": operation.describe() if operation else "SQL that Django deferred",
         "level": str(seen.step.level) if seen.step else "",
         "digest": digest(seen.step) if seen.step else "",
+        "failed": seen.failed,
         "seconds": sum(statement.seconds for statement in statements),
         "wal_bytes": sum(statement.wal for statement in statements),
         "promised": [_promise(statement) for statement in promised],

@@ -66,6 +66,7 @@ class SeenStep:
     migration: str
     number: int
     step: PlannedStep | None
+    failed: bool = False
     statements: dict[str, SeenStatement] = field(default_factory=dict)
 
     def statement(self, text: str) -> SeenStatement:
@@ -120,8 +121,12 @@ class Watch(Observer):
         one = type(statement) is Statement or isinstance(statement, Batches | Rounds)
         shown = statement.sql if one and statement else None
         self._last = self._state()
-        with self.connection.execute_wrapper(partial(self._execute, shown)):
-            yield
+        try:
+            with self.connection.execute_wrapper(partial(self._execute, shown)):
+                yield
+        except BaseException:
+            self.steps[-1].failed = True
+            raise
         self._look_at_rest(shown)
 
     def _execute(

@@ -30,6 +30,7 @@ from zanith_django.verify.shadow_names import (
     new_name,
     own,
 )
+from zanith_django.verify.shadow_templates import exists
 
 EPHEMERAL, SCHEMA, AUTO = "ephemeral", "schema", "auto"
 
@@ -42,11 +43,13 @@ OnWait = Callable[[str], None]
 class Shadow:
     """A place of ours. `settings` are those of DATABASES that reach it; `schema` is the one that
     it consists of if it lies inside the live database; `name` is for people, without credentials.
+    One that is `filled` has its structure already.
     """
 
     name: str
     settings: Mapping[str, Any]
     schema: str = ""
+    filled: bool = False
 
     def connect(self) -> Session:
         """A connection of its own, in autocommit. Raises `ShadowUnreachable`."""
@@ -80,12 +83,38 @@ def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def ephemeral(connection: BaseDatabaseWrapper, *, keep: bool = False) -> Iterator[Shadow]:
-    """A database beside the live one, dropped on every way out unless `keep`."""
+def ephemeral(
+    connection: BaseDatabaseWrapper, *, keep: bool = False, template: str = ""
+) -> Iterator[Shadow]:
+    """A database beside the live one, dropped on every way out unless `keep`. It is a copy of
+    `template`, if there is one of that name."""
     name = new_name(keep=keep)
+    live = _plain(connection.settings_dict)
     settings = {**_throwaway(connection.settings_dict), "NAME": name}
-    with _made(connection, name, _create_database, None if keep else drop_database):
-        yield Shadow(f"{EPHEMERAL} {name}" if keep else EPHEMERAL, settings)
+    found = [""]
+
+    def create(session: Session, name: str) -> None:
+        found[0] = template if template and exists(session, template) else ""
+        _create_database(session, name, found[0] or "template0")
+
+    with _made(live, name, create, None if keep else drop_database):
+        shown = f"{EPHEMERAL} {name}" if keep else EPHEMERAL
+        yield Shadow(shown, settings, filled=bool(found[0]))
+
+
+@contextmanager
+def copied(connection: BaseDatabaseWrapper, target: str, *, keep: bool = False) -> Iterator[Shadow]:
+    """A copy of the database `target`, a URL or an alias, on its own server."""
+    name = new_name(keep=keep)
+    source = _settings_of(connection, target, "--data")
+    place = place_of(source)
+
+    def create(session: Session, name: str) -> None:
+        _create_database(session, name, session.info.dbname)
+
+    with _made(source, name, create, None if keep else drop_database):
+        shown = f"a copy of {place}" + (f", {name}" if keep else "")
+        yield Shadow(shown, {**_throwaway(source), "NAME": name}, filled=True)
 
 
 @contextmanager
@@ -94,20 +123,21 @@ def in_schema(connection: BaseDatabaseWrapper, *, keep: bool = False) -> Iterato
     nothing outside of it by an unqualified name."""
     name = new_name(keep=keep)
     settings = {**_throwaway(connection.settings_dict, f"search_path={name}"), ONLY_SCHEMA: name}
-    with _made(connection, name, _create_schema, None if keep else drop_schema):
+    live = _plain(connection.settings_dict)
+    with _made(live, name, _create_schema, None if keep else drop_schema):
         yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, settings, name)
 
 
 @contextmanager
 def _made(
-    connection: BaseDatabaseWrapper,
+    server: Mapping[str, Any],
     name: str,
     create: Callable[[Session, str], None],
     drop: Callable[[Session, str], None] | None,
 ) -> Iterator[None]:
     """What `create` makes under a name of ours, for as long as the lock of the name is held. Ended
     runs may have left others: these go first."""
-    live = Shadow("the live server", _plain(connection.settings_dict))
+    live = Shadow(f"the server of {place_of(server)}", server)
     with live.connect() as owner:
         drop_leftovers(owner)
         own(owner, name)
@@ -115,11 +145,17 @@ def _made(
             try:
                 create(owner, name)
             except psycopg.Error as error:
-                raise ShadowUnreachable(name.strip("_"), error) from error
+                raise ShadowUnreachable(name.strip("_"), error, _creating(error)) from error
             yield
         finally:
             if drop:
                 _drop(live, owner, drop, name)
+
+
+def _creating(error: psycopg.Error) -> str:
+    if isinstance(error, psycopg.errors.ObjectInUse):
+        return "Copying a database needs that no session uses it: end them, or name another copy."
+    return ""
 
 
 def _drop(live: Shadow, owner: Session, drop: Callable[[Session, str], None], name: str) -> None:
@@ -150,15 +186,16 @@ WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_databas
 ORDER BY 2"""
 
 
-def _create_database(session: Session, name: str) -> None:
-    """With the encoding, the locale and the settings of the live database; not from template1,
+def _create_database(session: Session, name: str, template: str) -> None:
+    """With the encoding, the locale and the settings of the session's database; not from template1,
     which may hold objects."""
     database = sql.ident(name)
     encoding, collate, ctype, provider, locale = _row(session, _LOCALE)
     text = sql.compose(
-        "CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} LC_COLLATE {collate} "
+        "CREATE DATABASE {name} TEMPLATE {source} ENCODING {encoding} LC_COLLATE {collate} "
         "LC_CTYPE {ctype}",
         name=database,
+        source=sql.ident(template),
         encoding=sql.literal(encoding),
         collate=sql.literal(collate),
         ctype=sql.literal(ctype),
@@ -202,7 +239,7 @@ def given(
 ) -> Iterator[Shadow]:
     """A database that is there for this: a URL, or an alias of DATABASES. It is emptied first,
     which needs it to be empty or marked as ours already. Runs on it wait for each other."""
-    settings = _throwaway(_settings_of(connection, target))
+    settings = _throwaway(_settings_of(connection, target, "--shadow"))
     shadow = Shadow(place_of(settings), settings)
     with shadow.connect() as session:
         _refuse_live(connection, session, shadow.name)
@@ -213,25 +250,32 @@ def given(
 
 def name_of(connection: BaseDatabaseWrapper, target: str) -> str:
     """A shape, or the database that a URL or an alias names, without credentials."""
-    return target if target in SHADOW_SHAPES else place_of(_settings_of(connection, target))
+    return (
+        target
+        if target in SHADOW_SHAPES
+        else place_of(_settings_of(connection, target, "--shadow"))
+    )
 
 
-def _settings_of(connection: BaseDatabaseWrapper, target: str) -> dict[str, Any]:
+def _settings_of(connection: BaseDatabaseWrapper, target: str, flag: str) -> dict[str, Any]:
     if "://" in target:
-        return _settings_of_url(connection, target)
+        return _settings_of_url(connection, target, flag)
     if target not in connections:
+        shape, shapes = (
+            ("shape", "auto, ephemeral, schema, ") if flag == "--shadow" else ("URL", "")
+        )
         raise InvalidArgument(
-            f"--shadow {quotable(target)}is neither a shape nor an alias of DATABASES.",
-            "Write auto, ephemeral, schema, an alias or postgres://….",
+            f"{flag} {quotable(target)}is neither a {shape} nor an alias of DATABASES.",
+            f"Write {shapes}an alias or postgres://….",
         )
     return _plain(connections[target].settings_dict)
 
 
-def _settings_of_url(connection: BaseDatabaseWrapper, url: str) -> dict[str, Any]:
+def _settings_of_url(connection: BaseDatabaseWrapper, url: str, flag: str) -> dict[str, Any]:
     try:
         given = parameters_of_url(url)
     except ValueError:
-        raise InvalidArgument(f"--shadow {NO_URL}", URL_HINT) from None
+        raise InvalidArgument(f"{flag} {NO_URL}", URL_HINT) from None
     return {
         **_plain(connection.settings_dict),
         "NAME": given.pop("dbname", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any
 
 from django.conf import settings
@@ -20,15 +22,19 @@ from zanith_django.verify import shadow_run
 from zanith_django.verify.shadow import Shadow
 
 
-def run_in_child(
-    connection: BaseDatabaseWrapper,
-    shadow: Shadow,
-    occupied: Sequence[str],
-    in_use: Sequence[str] | None,
-) -> dict[str, Any]:
-    """The result of `shadow_run` on the shadow. `occupied` names the live tables that hold rows:
-    on the shadow they are empty, and take the statements that the live ones would. `in_use` are
-    those whose locks count, None for all that the shadow begins with."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the child is to do. `occupied` names the live tables that hold rows: on the shadow they
+    take the statements that the live ones would. `in_use` are those whose locks count, None for
+    all that the shadow begins with. With `data`, the shadow has rows of its own."""
+
+    occupied: Sequence[str]
+    in_use: Sequence[str] | None
+    data: bool
+
+
+def run_in_child(connection: BaseDatabaseWrapper, shadow: Shadow, given: Job) -> dict[str, Any]:
+    """The result of `shadow_run` on the shadow."""
     if not settings.SETTINGS_MODULE:
         raise EnvironmentProblem(
             "A shadow needs a settings module: DJANGO_SETTINGS_MODULE is unset."
@@ -41,8 +47,7 @@ def run_in_child(
         "settings": dict(shadow.settings),
         "schema": shadow.schema,
         "search_path": search_path,
-        "occupied": list(occupied),
-        "in_use": in_use,
+        **dataclasses.asdict(given),
         "apps": [config.label for config in managed_apps()],
     }
     with tempfile.TemporaryFile("w+") as errors, _started(errors) as process:

@@ -18,6 +18,7 @@ from zanith_django.postgres import sql
 
 MARKER = "_zanith_shadow_"
 KEPT = "_zanith_kept_shadow_"
+TEMPLATE = "_zanith_template_"
 
 # "zash"; the second half of the key is the name's own.
 CLASS_ID = 0x7A617368
@@ -43,17 +44,18 @@ WHERE l.locktype = 'relation' AND c.relnamespace = to_regnamespace(%s)
 def new_name(*, keep: bool = False) -> str:
     """The name of a new shadow; a kept one has another prefix, and no later run drops it."""
     key = secrets.token_hex(4)
-    return f"{KEPT if keep else MARKER}{key}{_checksum(key)}"
+    return f"{KEPT if keep else MARKER}{key}{checksum(MARKER, key)}"
 
 
 def is_ours(name: str) -> bool:
     """Whether `new_name` made the name of a shadow that may be dropped."""
     key = name.removeprefix(MARKER)
-    return name.startswith(MARKER) and len(key) == 16 and key[8:] == _checksum(key[:8])
+    return name.startswith(MARKER) and len(key) == 16 and key[8:] == checksum(MARKER, key[:8])
 
 
-def _checksum(key: str) -> str:
-    return hashlib.sha256(f"{MARKER}{key}".encode()).hexdigest()[:8]
+def checksum(prefix: str, key: str) -> str:
+    """The end of a name of ours, which no name that a user chose has by accident."""
+    return hashlib.sha256(f"{prefix}{key}".encode()).hexdigest()[:8]
 
 
 def _number(name: str) -> int:

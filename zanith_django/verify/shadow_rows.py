@@ -79,12 +79,17 @@ def _copy_table(connection: BaseDatabaseWrapper, session: Session, name: str) ->
         with cursor.copy(out_text) as out, target.copy(in_text.encode()) as into:
             for chunk in out:
                 into.write(chunk)
-        for column, sequence in target.execute(_SERIALS, {"table": table}).fetchall():
-            text = sql.compose(
-                "SELECT setval({sequence}, coalesce((SELECT max({column}) FROM {table}), 0) + 1, "
-                "false)",
-                sequence=sql.literal(sequence),
-                column=sql.ident(column),
-                table=table,
-            )
-            target.execute(text.encode())
+    advance_sequences(session, table)
+
+
+def advance_sequences(session: Session, table: sql.Composable) -> None:
+    """Let the sequences of a table go on after the rows that were copied."""
+    for column, sequence in session.execute(_SERIALS, {"table": table}).fetchall():
+        text = sql.compose(
+            "SELECT setval({sequence}, coalesce((SELECT max({column}) FROM {table}), 0) + 1, "
+            "false)",
+            sequence=sql.literal(sequence),
+            column=sql.ident(column),
+            table=table,
+        )
+        session.execute(text.encode())

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zanith_django.verify.observing import Watch
 
+MANY = 100_000
+"""Rows that are not counted one by one."""
+
 
 def main() -> None:
     job = json.loads(_job())
@@ -96,7 +99,11 @@ def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
 
     connection = watch.connection
     timeline, before = read_timeline(connection), live_graph(connection)
-    chosen = Options(gated=False, verbosity=0, occupied=tuple(job["occupied"]))
+    rows = counted(connection, before) if job["data"] else {}
+    filled = [name for name, number in rows.items() if number]
+    if job["in_use"] is not None:
+        job["in_use"] += filled
+    chosen = Options(gated=False, verbosity=0, occupied=(*job["occupied"], *filled))
     if job["schema"]:
         _keep_inside()
     watch.start()
@@ -108,9 +115,27 @@ def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
     context = Context(server_version(connection), graph=difference.before)
     return {
         "verdict": "",
+        "rows": rows,
         "operations": list(leftovers(found, context)) if difference.operations else [],
         "extra": [extra.description for extra in difference.extras],
     }
+
+
+def counted(connection: Any, graph: Any) -> dict[str, int]:
+    """The rows of each table of the shadow: counted, or as the server estimates many."""
+    from zanith_django.postgres import sql
+
+    found = {}
+    with connection.cursor() as cursor:
+        for name in graph.table_names:
+            table = sql.table(name, graph.default_schema)
+            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", [table])
+            (estimate,) = cursor.fetchone()
+            if estimate < MANY:
+                cursor.execute(sql.compose("SELECT count(*) FROM {table}", table=table))
+                (estimate,) = cursor.fetchone()
+            found[str(name)] = int(estimate)
+    return found
 
 
 def _keep_inside() -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,16 +33,24 @@ from zanith_django.verify.shadow_names import Session
 PG_DUMP = "pg_dump"
 
 
-def load_live(connection: BaseDatabaseWrapper, graph: SchemaGraph, shadow: Shadow) -> str:
+def load_live(
+    connection: BaseDatabaseWrapper,
+    graph: SchemaGraph,
+    shadow: Shadow,
+    fill: Callable[[], None] | None = None,
+) -> str:
     """Give the shadow the live structure; returns how. A schema, and a database where no pg_dump
-    can be found, are made by operations of ours, if that makes all that is there.
+    can be found, are made by operations of ours, if that makes all that is there. `fill` is called
+    when the tables exist and have no keys, indexes and triggers yet: only pg_dump can do that.
 
     Raises `ShadowUnsuited` where it does not, and `ShadowUnreachable`.
     """
     program = None if shadow.schema else find_pg_dump(server_version(connection) // 10000)
     if program:
-        _restore(_dumped(connection, shadow, program), shadow)
+        _restore(_dumped(connection, shadow, program), shadow, fill)
         return PG_DUMP
+    if fill:
+        raise _unsuited(connection, shadow, "rows")
     _refuse_unknown(connection, shadow)
     load_graph(graph, shadow)
     _refuse_inexact(graph, shadow)
@@ -133,16 +141,27 @@ ENTRIES = 200
 """Entries of a dump in one transaction: each locks what it makes."""
 
 
-def _restore(dump: str, shadow: Shadow) -> None:
+# What pg_dump writes after the data; https://www.postgresql.org/docs/current/app-pgdump.html
+_AFTER_DATA = re.compile(
+    r"Name: .*; Type: (INDEX|CONSTRAINT|FK CONSTRAINT|CHECK CONSTRAINT|TRIGGER|RULE|POLICY"
+    r"|ROW SECURITY|STATISTICS|INDEX ATTACH|EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE"
+    r"|PUBLICATION TABLES IN SCHEMA); "
+)
+
+
+def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None:
     preamble, *entries = _ENTRY.split(_without_meta_commands(dump))
+    places = (n for n, entry in enumerate(entries) if _AFTER_DATA.match(entry))
+    tables = next(places, len(entries)) if fill else 0
     with shadow.connect() as session:
         try:
             session.execute(_known_settings(session, preamble).encode())
             if any(entry.startswith("Name: public; Type: SCHEMA;") for entry in entries):
                 session.execute(b"DROP SCHEMA IF EXISTS public")
-            for start in range(0, len(entries), ENTRIES):
-                text = "".join(f"-- {entry}" for entry in entries[start : start + ENTRIES])
-                session.execute(text.encode())
+            _execute(session, entries[:tables])
+            if fill:
+                fill()
+            _execute(session, entries[tables:])
         except psycopg.Error as error:
             raise ShadowUnreachable(
                 shadow.name,
@@ -150,6 +169,12 @@ def _restore(dump: str, shadow: Shadow) -> None:
                 "The shadow needs the server version, the extensions and the roles of the live "
                 "database, and a role that may make what is in it.",
             ) from error
+
+
+def _execute(session: Session, entries: Sequence[str]) -> None:
+    for start in range(0, len(entries), ENTRIES):
+        text = "".join(f"-- {entry}" for entry in entries[start : start + ENTRIES])
+        session.execute(text.encode())
 
 
 def _without_meta_commands(dump: str) -> str:

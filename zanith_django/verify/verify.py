@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +30,30 @@ from zanith_django.plan.planner import plan
 from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.verify.estimates import with_estimates
+from zanith_django.verify.sample import copy_sample
 from zanith_django.verify.shadow import (
     AUTO,
     EPHEMERAL,
     SCHEMA,
     Shadow,
+    copied,
     ephemeral,
     given,
     in_schema,
     name_of,
 )
-from zanith_django.verify.shadow_child import run_in_child
+from zanith_django.verify.shadow_child import Job, run_in_child
 from zanith_django.verify.shadow_fit import refuse_what_leaves
 from zanith_django.verify.shadow_rows import copy_rows, write_history
 from zanith_django.verify.shadow_structure import load_graph, load_live, read_snapshot_file
+from zanith_django.verify.shadow_templates import save, template_of
 
 OK, DRIFT, APPLY_FAILED, SURPRISE = "ok", "drift", "apply-failed", "surprise"
 
 EMPTY = "empty"
 
-OnWait = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,9 @@ class Options:
     `source` is "" for the live structure, "empty", or a snapshot file. `refuse` says which drift
     is refused: that which the plan makes ("plan"), that which was there before it ("before"), or
     both ("any"). With `allow_surprises`, what a step did beyond its plan is listed and no more.
+    `sample` rows of each table are copied to the shadow; `data` names a database with rows, which
+    the shadow is a copy of. `reuse` keeps the structure for the next run. `on_stage` is given each
+    stage, `on_wait` the run that uses the shadow.
     """
 
     shape: str = ""
@@ -64,7 +72,15 @@ class Options:
     keep: bool = False
     refuse: str = PLAN
     allow_surprises: bool = False
-    on_wait: OnWait | None = None
+    sample: int = 0
+    data: str = ""
+    reuse: bool = False
+    on_stage: Say | None = None
+    on_wait: Say | None = None
+
+    def say(self, stage: str) -> None:
+        if self.on_stage:
+            self.on_stage(stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +116,7 @@ class _Live:
     graph: SchemaGraph
     plan: Plan
     occupied: tuple[str, ...]
+    rows: Mapping[str, int]
 
 
 def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
@@ -110,8 +127,9 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
     """
     started = time.monotonic()
     refuse_transaction_pooling(connection)
+    options.say("reading the live database")
     live = _read(connection)
-    if not options.source and (refused := gates.dependents(live.plan)):
+    if not (options.source or options.data) and (refused := gates.dependents(live.plan)):
         shape = name_of(connection, options.shape or conf.shadow)
         return _blocked(refused, shape, time.monotonic() - started)
     shape, loaded, result = _on_first(live, options)
@@ -129,7 +147,8 @@ def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
         step=result.get("step", ""),
         fingerprint=_mark(live) if verdict == OK else "",
         loaded=loaded,
-        steps=steps,
+        steps=tuple(with_estimates(steps, result.get("rows", {}), live.rows)),
+        data=bool(options.sample or options.data),
         files=_files(live.plan),
     )
 
@@ -142,7 +161,8 @@ def _read(connection: BaseDatabaseWrapper) -> _Live:
     context = live_context(connection, graph, timeline)
     planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
     occupied = tuple(str(name) for name in graph.table_names if name not in context.empty)
-    return _Live(connection, graph, planned, occupied)
+    rows = {str(name): facts.rows for name, facts in context.facts.items()}
+    return _Live(connection, graph, planned, occupied, rows)
 
 
 def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
@@ -187,6 +207,8 @@ def _on_first(live: _Live, options: Options) -> tuple[str, str, dict[str, Any]]:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
     wanted = options.shape or conf.shadow
+    if options.data:
+        wanted = EPHEMERAL
     if wanted != AUTO:
         return _on(wanted, live, options)
     try:
@@ -218,31 +240,65 @@ def _on(wanted: str, live: _Live, options: Options) -> tuple[str, str, dict[str,
     """(The shadow, where its structure came from, the result), in words for people."""
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
-    with _made(wanted, live.connection, options) as shadow:
-        loaded = _load(live, shadow, options.source)
+    template = _template(wanted, live, options)
+    options.say("making the shadow")
+    with _made(wanted, live.connection, options, template) as shadow:
+        loaded = _load(live, shadow, options, template)
+        options.say(f"running {len(list(live.plan.steps)):,} steps on the shadow")
         in_use = None if options.source else live.occupied
-        return shadow.name, loaded, run_in_child(live.connection, shadow, live.occupied, in_use)
+        job = Job(live.occupied, in_use, bool(options.data or options.sample))
+        return shadow.name, loaded, run_in_child(live.connection, shadow, job)
+
+
+def _template(wanted: str, live: _Live, options: Options) -> str:
+    """The template that has or gets the structure; "" for none."""
+    reuse = options.reuse or conf.reuse
+    plain = wanted == EPHEMERAL and not (options.source or options.data or options.sample)
+    return template_of(live.connection) if reuse and plain else ""
 
 
 def _made(
-    wanted: str, connection: BaseDatabaseWrapper, options: Options
+    wanted: str, connection: BaseDatabaseWrapper, options: Options, template: str
 ) -> AbstractContextManager[Shadow]:
+    if options.data:
+        return copied(connection, options.data, keep=options.keep)
     if wanted == EPHEMERAL:
-        return ephemeral(connection, keep=options.keep)
+        return ephemeral(connection, keep=options.keep, template=template)
     if wanted == SCHEMA:
         return in_schema(connection, keep=options.keep)
     return given(connection, wanted, options.on_wait)
 
 
-def _load(live: _Live, shadow: Shadow, source: str) -> str:
+def _load(live: _Live, shadow: Shadow, options: Options, template: str) -> str:
     """Fill the shadow; returns where its structure came from, for people."""
-    if source == EMPTY:
+    if options.data:
+        return "with its structure and its rows"
+    if options.source == EMPTY:
         return "the timeline from its beginning"
-    if source:
-        data = read_snapshot_file(source)
+    if options.source:
+        data = read_snapshot_file(options.source)
         load_graph(SchemaGraph.from_json(data), shadow)
         write_history(shadow, data.get("history") or {})
-        return source
-    how = load_live(live.connection, live.graph, shadow)
+        return options.source
+    if options.sample:
+        how = load_live(
+            live.connection, live.graph, shadow, partial(_sample, live, shadow, options)
+        )
+        return f"the live structure by {how}, {options.sample:,} rows a table"
+    how = "a template" if shadow.filled else load_live(live.connection, live.graph, shadow)
+    if template and not shadow.filled:
+        _save_template(live, shadow, template)
     copy_rows(live.connection, shadow, conf.shadow_data)
     return f"the live structure by {how}"
+
+
+def _sample(live: _Live, shadow: Shadow, options: Options) -> None:
+    options.say("copying rows")
+    copy_rows(live.connection, shadow, conf.shadow_data)
+    copy_sample(live.connection, shadow, options.sample, conf.shadow_data)
+
+
+def _save_template(live: _Live, shadow: Shadow, name: str) -> None:
+    """Before the rows come: those change without the structure."""
+    with Shadow("the live server", live.connection.settings_dict).connect() as session:
+        save(session, str(shadow.settings["NAME"]), name)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from typing import Any
 
-from zanith_django.exceptions import NotVerified
+from zanith_django.exceptions import InvalidArgument, NotVerified
 from zanith_django.management.base import ZanithCommand, add_refusals, interrupted_by_signals
+from zanith_django.management.progress import Stages
 from zanith_django.render.text import waiting
 from zanith_django.render.verdict import verdict_annotations, verdict_markdown, verdict_text
 from zanith_django.verify.verify import OK, Options, verify
+
+
+def _rows(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text} is no number of rows: it begins at 1")
+    return int(text)
 
 
 class Command(ZanithCommand):
@@ -30,6 +37,23 @@ class Command(ZanithCommand):
             metavar="FILE",
             help="A graph from zanith_diff live --format graph, or empty: replay everything.",
         )
+        rows = parser.add_mutually_exclusive_group()
+        rows.add_argument(
+            "--sample",
+            type=_rows,
+            default=0,
+            metavar="N",
+            help="Copy up to N rows of each table, masked, and the rows that they point at.",
+        )
+        rows.add_argument(
+            "--data",
+            default="",
+            metavar="DATABASE",
+            help="Run on a copy of this database, a URL or an alias: a restored backup, staging.",
+        )
+        parser.add_argument(
+            "--reuse", action="store_true", help="Keep the structure as a template for later runs."
+        )
         parser.add_argument("--keep", action="store_true", help="Leave the shadow to look at.")
         add_refusals(parser)
         parser.add_argument(
@@ -38,15 +62,24 @@ class Command(ZanithCommand):
 
     def run(self, **options: Any) -> None:
         connection = self.connect_directly(options["database"])
+        if options["source"] and (options["sample"] or options["data"]):
+            raise InvalidArgument(
+                "--from takes no rows.", "Leave out --from, or --sample and --data."
+            )
+        stages = Stages(self.stderr)
         chosen = Options(
             shape=options["shadow"],
             source=options["source"],
             keep=options["keep"],
             refuse=options["refuse_drift"],
             allow_surprises=options["allow_surprises"],
+            sample=options["sample"],
+            data=options["data"],
+            reuse=options["reuse"],
+            on_stage=stages,
             on_wait=lambda holder: self.stderr.write(waiting(holder)),
         )
-        with interrupted_by_signals():
+        with interrupted_by_signals(), stages:
             verdict = verify(connection, chosen)
         if options["format"] == "json":
             self.print_json(asdict(verdict))
