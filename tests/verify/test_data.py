@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.commands.conftest import Copy
-from tests.commands.releases import Releases
+from tests.copies import Copy
+from tests.releases import Releases
 from tests.servers import Server
 from tests.verify.test_observations import step, verified
 
