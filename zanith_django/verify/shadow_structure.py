@@ -166,8 +166,8 @@ def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None
             raise ShadowUnreachable(
                 shadow.name,
                 f"the live structure cannot be made there: {_message(error)}",
-                "The shadow needs the server version, the extensions and the roles of the live "
-                "database, and a role that may make what is in it.",
+                "The shadow needs the server version, the extensions, tablespaces and roles of the "
+                "live database, and a role that may make what is in it.",
             ) from error
 
 

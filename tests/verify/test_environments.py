@@ -1,0 +1,124 @@
+"""Verify where rights are few, code goes its own ways, or a run before has left its structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from tests.copies import Copy
+from tests.project import Project
+from tests.releases import Releases
+from tests.servers import Database, Server
+from tests.verify.test_observations import step, verified
+from tests.verify.test_shadows import with_a_release
+from zanith_django.verify.shadow_names import TEMPLATE
+
+MODELS = """
+from django.db import models
+
+class Book(models.Model):
+    pages = models.IntegerField(null=True)
+"""
+
+WAYWARD = """
+import psycopg
+from django.conf import settings
+from django.db import connections
+
+
+def without_using(apps, editor):
+    apps.get_model("people", "Book").objects.create(pages=2)
+
+
+def by_a_connection_of_its_own(apps, editor):
+    given = settings.DATABASES["default"]
+    names = {"NAME": "dbname", "USER": "user", "HOST": "host", "PORT": "port"}
+    keys = {new: given[old] for old, new in names.items() if given.get(old)}
+    with psycopg.connect(**keys) as own:
+        own.execute("UPDATE people_book SET pages = 3")
+    copy = connections["default"].copy()
+    with copy.cursor() as cursor:
+        cursor.execute("DELETE FROM people_book")
+    copy.close()
+"""
+
+CODE = ("by_a_connection_of_its_own", "without_using")
+
+
+def with_a_book(releases: Releases) -> None:
+    """One book of one page."""
+    releases.start(MODELS)
+    releases.project.sql("INSERT INTO people_book (pages) VALUES (1)")
+
+
+def test_code_that_finds_its_own_way_leaves_live_rows_unchanged(copy_of: Copy) -> None:
+    shop = copy_of(with_a_book).project
+    operations = ", ".join(f"migrations.RunPython({name})" for name in CODE)
+    step(shop, operations, WAYWARD, atomic=False)
+    assert verified(shop)["verdict"] == "ok"
+    assert shop.sql("SELECT pages FROM people_book") == [(1,)]
+
+
+# --- rights --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def modest(server: Server, copy_of: Copy) -> Iterator[Project]:
+    """A project whose role owns its database and may create none."""
+    shop = copy_of(with_a_release).project
+    role = f"modest_{shop.database.name}"
+    shop.sql(f'CREATE ROLE "{role}" LOGIN')
+    shop.sql(f'ALTER DATABASE "{shop.database.name}" OWNER TO "{role}"')
+    shop.sql(
+        "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' "
+        f"AND relnamespace = 'public'::regnamespace LOOP EXECUTE format('ALTER TABLE %s OWNER TO "
+        f'"{role}"\', t); END LOOP; END $$'
+    )
+    shop.sql(f'ALTER SCHEMA public OWNER TO "{role}"')
+    parts = urlsplit(shop.database.url)
+    netloc = f"{role}@{parts.netloc.rpartition('@')[2]}"
+    yield replace(
+        shop, database=Database(shop.database.name, urlunsplit(parts._replace(netloc=netloc)))
+    )
+    shop.sql(f'ALTER DATABASE "{shop.database.name}" OWNER TO CURRENT_USER')
+    shop.sql(f'REASSIGN OWNED BY "{role}" TO CURRENT_USER; DROP OWNED BY "{role}"')
+    shop.sql(f'DROP ROLE "{role}"')
+
+
+def test_a_role_without_createdb_has_a_schema_and_one_without_create_is_told_what_helps(
+    modest: Project, server: Server
+) -> None:
+    assert verified(modest)["shadow"] == "schema"
+    name = modest.database.name
+    with Database(name, server.url(name)).connect() as session:
+        session.execute(f'ALTER DATABASE "{name}" OWNER TO CURRENT_USER')
+    done = modest.manage("zanith_verify")
+    assert done.returncode == 3
+    assert "permission denied to create database" in done.stderr
+    assert f"permission denied for database {name}" in done.stderr
+    assert "Grant the role CREATEDB, or name an empty database" in done.stderr
+
+
+# --- the structure of an earlier run -------------------------------------------------------------
+
+
+def test_a_structure_is_reused_until_it_changes(copy_of: Copy) -> None:
+    shop = copy_of(with_a_release).project
+    query = (
+        "SELECT datname FROM pg_database WHERE starts_with(datname, %s) AND "
+        "shobj_description(oid, 'pg_database') = 'zanith_verify template of ' || current_database()"
+    )
+    try:
+        assert verified(shop, "--reuse")["loaded"] == "the live structure by pg_dump"
+        first = shop.sql(query, TEMPLATE)
+        assert verified(shop, "--reuse")["loaded"] == "the live structure by a template"
+        shop.sql("CREATE VIEW titles AS SELECT title FROM people_book")
+        assert verified(shop, "--reuse")["loaded"] == "the live structure by pg_dump"
+        (second,) = shop.sql(query, TEMPLATE)
+        assert [second] != first
+    finally:
+        for (name,) in shop.sql(query, TEMPLATE):
+            shop.sql(f'DROP DATABASE "{name}"')
