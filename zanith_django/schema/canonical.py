@@ -64,12 +64,6 @@ def enforces(index: Index, unique: Unique) -> bool:
     return index == plain and not unique.deferrable
 
 
-def text_fields(kind: type) -> tuple[str, ...]:
-    """Fields in which PostgreSQL prints an expression."""
-    known = ("expression", "definition", "predicate", "using", "check")
-    return tuple(f.name for f in dataclasses.fields(kind) if f.name in known)
-
-
 _LITERAL = r"E?'(?:[^']|'')*'::[a-z ]+(?:\(\d+\))?"
 _CAST_OF_ARRAY = re.compile(rf"\(ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)::([a-z ]+)\[\]")
 _TEXT_LITERAL = re.compile(r"(E?'(?:[^']|'')*')::(?:text|character varying)")

@@ -21,22 +21,10 @@ from zanith_django.schema.canonical import (
     is_like,
     is_wider,
     settled_sequence,
-    text_fields,
 )
 from zanith_django.schema.findings import Comparison, Extra, Note
-from zanith_django.schema.graph import LONE_SEQUENCE, NAMED_PARTS, Column, Index, SchemaGraph, Table
-
-_KIND_OF_PART: Final = {
-    "uniques": "unique constraint",
-    "foreign_keys": "foreign key",
-    "checks": "check constraint",
-    "exclusions": "exclusion constraint",
-    "indexes": "index",
-    "policies": "policy",
-    "triggers": "trigger",
-    "rules": "rule",
-    "statistics": "extended statistics",
-}
+from zanith_django.schema.graph import LONE_SEQUENCE, Column, Index, SchemaGraph, Table
+from zanith_django.schema.parts import COLUMNS, INDEXES, NAMED, PRIMARY_KEY, UNIQUES, Part
 
 # Fields of a table that models seldom speak of: (field, what it is called, its silent value).
 _TABLE_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -65,42 +53,6 @@ _WITHOUT_OPERATION: Final = frozenset(
         "replica_identity",
     )
 )
-
-# The same of a column and of the parts of a table: where the models are silent it is an extra.
-_COLUMN_OPTIONS: Final = (
-    ("collation", "collation of column", ""),
-    ("comment", "comment of column", ""),
-    ("sequence", "sequence of column", ""),
-)
-
-_COMMENT: Final[tuple[str, str, Any]] = ("comment", "comment", "")
-
-_INDEX_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
-    _COMMENT,
-    ("options", "storage parameters", ()),
-    ("tablespace", "tablespace", ""),
-)
-
-_PART_OPTIONS: Final[dict[str, tuple[tuple[str, str, Any], ...]]] = {
-    **dict.fromkeys(("foreign_keys", "checks", "exclusions", "policies"), (_COMMENT,)),
-    **dict.fromkeys(("uniques", "indexes"), _INDEX_OPTIONS),
-}
-
-# What may differ between two objects that are still the same one, changed. The rest tells which
-# object it is.
-_CHANGEABLE: Final[dict[str, dict[str, Any]]] = {
-    "uniques": {"include": (), "nulls_not_distinct": False, "deferrable": ""},
-    "foreign_keys": {
-        "on_delete": "",
-        "on_update": "",
-        "match": "",
-        "deferrable": "",
-        "valid": True,
-        "enforced": True,
-    },
-    "checks": {"valid": True, "no_inherit": False, "enforced": True},
-    "indexes": {"valid": True},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +113,10 @@ def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra
         for name, kind, _ in _TABLE_OPTIONS:
             if name in _WITHOUT_OPERATION and getattr(table, name) != getattr(other, name):
                 yield Extra(kind, table.name, "", getattr(other, name))
-        for part in ("triggers", "rules", "statistics"):
-            changed = {*getattr(table, part)} ^ {*getattr(other, part)}
+        for part in (part for part in NAMED if part.read_only):
+            changed = {*part.of(table)} ^ {*part.of(other)}
             for name in sorted({item.name for item in changed}):
-                yield Extra(_KIND_OF_PART[part], table.name, name)
+                yield Extra(part.noun, table.name, name)
         for column in table.columns:
             twin = other.column(column.name)
             if twin is not None and twin.sequence != column.sequence:
@@ -185,14 +137,15 @@ class _TableView:
     def rewritten(self) -> Table:
         if self.live == self.declared:
             return self.live
-        changes: dict[str, Any] = {part: self.part(part) for part in NAMED_PARTS}
+        changes: dict[str, Any] = {part.field: self.part(part) for part in NAMED}
         self.settle_unique_indexes(changes)
         self.settle_pattern_indexes(changes)
         changes["columns"] = tuple(self.columns())
         changes["primary_key"] = self.primary_key()
         changes |= self.options()
-        for part in NAMED_PARTS:
-            changes[part] = tuple(item for item, _ in self.kept(part, changes[part]))
+        for part in NAMED:
+            pairs = changes[part.field]
+            changes[part.field] = tuple(item for item, _ in self.kept(part, pairs))
         return dataclasses.replace(self.live, **changes)
 
     def extra(self, kind: str, name: str, item: Any) -> None:
@@ -217,10 +170,7 @@ class _TableView:
         changes: dict[str, Any] = {}
         if LONE_SEQUENCE in (live.sequence, wanted.sequence):
             live = settled_sequence(live, wanted)
-        for name, kind, silent in _COLUMN_OPTIONS:
-            if getattr(live, name) != silent and getattr(wanted, name) == silent:
-                self.extra(kind, live.name, live)
-                changes[name] = silent
+        changes |= self.spoken(COLUMNS, live, wanted)
         if live.identity in GENERATORS and wanted.identity in GENERATORS:
             changes["identity"] = wanted.identity
         if canonical_default(live) == canonical_default(wanted):
@@ -256,20 +206,19 @@ class _TableView:
         live, wanted = self.live.primary_key, self.declared.primary_key
         if live is None or wanted is None or (self.name, wanted.name) in self.facts.named:
             return live
-        spoken: dict[str, Any] = {}
-        for name, _, silent in _INDEX_OPTIONS:
-            known = getattr(wanted, name)
-            spoken[name] = silent if known == silent else getattr(live, name)
+        spoken = {
+            setting.name: setting.silent
+            for setting in PRIMARY_KEY.settings
+            if getattr(wanted, setting.name) == setting.silent
+        }
         if dataclasses.replace(live, name=wanted.name, **spoken) != wanted:
             return live
-        for name, kind, _ in _INDEX_OPTIONS:
-            if getattr(live, name) != getattr(wanted, name):
-                self.extra(f"{kind} of primary key", live.name, live)
+        self.spoken(PRIMARY_KEY, live, wanted)
         return wanted
 
-    def part(self, part: str) -> list[tuple[Any, Any]]:
+    def part(self, part: Part) -> list[tuple[Any, Any]]:
         """Pairs of live and declared objects of one kind; None where one side has no match."""
-        live, declared = getattr(self.live, part), getattr(self.declared, part)
+        live, declared = part.of(self.live), part.of(self.declared)
         if live == declared:
             return [(item, item) for item in live]
         pairs = _Pairs(live, declared)
@@ -280,41 +229,38 @@ class _TableView:
         pairs.match(lambda item: item.name)
         # A name in Meta that is missing while another name holds the same: it was renamed.
         pairs.match(whole)
-        if part in _CHANGEABLE:
-            silent = _CHANGEABLE[part]
-            pairs.match(lambda item: dataclasses.replace(whole(item), **silent), self.is_unnamed)
+        if alike := part.changeable:
+            pairs.match(lambda item: dataclasses.replace(whole(item), **alike), self.is_unnamed)
         return pairs.all()
 
     def is_unnamed(self, item: Any) -> bool:
         return (self.name, item.name) not in self.facts.named
 
-    def whole(self, part: str) -> Callable[[Any], Any]:
+    def whole(self, part: Part) -> Callable[[Any], Any]:
         """What tells two objects of this kind apart: not its name, nor what models seldom say."""
-        unordered = part == "uniques" and self.name in self.facts.many_to_many
+        unordered = part is UNIQUES and self.name in self.facts.many_to_many
+        silent = {setting.name: setting.silent for setting in part.settings}
 
         def value(item: Any) -> Any:
-            texts: dict[str, Any] = {
-                name: canonical(getattr(item, name)) for name in text_fields(type(item))
-            }
+            texts: dict[str, Any] = {name: canonical(getattr(item, name)) for name in part.texts}
             if unordered:
                 texts["columns"] = tuple(sorted(item.columns))
-            if part == "indexes":
+            if part is INDEXES:
                 texts["keys"] = tuple(map(canonical_key, item.keys))
-            silent = {name: usual for name, _, usual in _PART_OPTIONS.get(part, ())}
             return dataclasses.replace(item, **{"name": "", **silent, **texts})
 
         return value
 
-    def kept(self, part: str, pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    def kept(self, part: Part, pairs: list[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
         """The pairs that stay in the graph; what no model names becomes an extra."""
         whole = self.whole(part)
         for live, wanted in pairs:
             if live == wanted:
                 yield wanted, wanted
             elif wanted is None:
-                self.extra(_KIND_OF_PART[part], live.name, live)
+                self.extra(part.noun, live.name, live)
             elif live is not None:
-                spoken = dict(self.spoken(part, live, wanted))
+                spoken = self.spoken(part, live, wanted)
                 same = whole(live) == whole(wanted)
                 if same and (live.name == wanted.name or self.is_unnamed(wanted)):
                     settled = dataclasses.replace(wanted, **spoken)
@@ -323,14 +269,16 @@ class _TableView:
                 else:
                     yield dataclasses.replace(live, **spoken), wanted
 
-    def spoken(self, part: str, live: Any, wanted: Any) -> Iterator[tuple[str, Any]]:
-        """The live options of an object, those that its model is silent about told as extras."""
-        for name, kind, silent in _PART_OPTIONS.get(part, ()):
-            value = getattr(live, name)
-            if value != silent and getattr(wanted, name) == silent:
-                self.extra(f"{kind} of {_KIND_OF_PART[part]}", live.name, live)
-                value = silent
-            yield name, value
+    def spoken(self, part: Part, live: Any, wanted: Any) -> dict[str, Any]:
+        """The live settings of an object; those that its model does not name become extras."""
+        settings = {}
+        for setting in part.settings:
+            value = getattr(live, setting.name)
+            if value != setting.silent and getattr(wanted, setting.name) == setting.silent:
+                self.extra(f"{setting.noun} of {part.noun}", live.name, live)
+                value = setting.silent
+            settings[setting.name] = value
+        return settings
 
     def settle_unique_indexes(self, changes: dict[str, Any]) -> None:
         """A plain unique index does the work of a unique constraint that has no name in Meta."""

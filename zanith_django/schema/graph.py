@@ -16,181 +16,44 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema import collector
 from zanith_django.schema.dependents import Dependent, Rule, Statistics, Trigger
 from zanith_django.schema.encoding import UNSTORED, Reader, Writer
+from zanith_django.schema.parts import (
+    LONE_SEQUENCE,
+    NAMED,
+    Check,
+    Column,
+    Exclusion,
+    ForeignKey,
+    Index,
+    IndexKey,
+    Policy,
+    PrimaryKey,
+    Unique,
+)
 from zanith_django.schema.stored import qualifier, unqualifier
 from zanith_django.schema.values import replaced
 
+__all__ = [
+    "LONE_SEQUENCE",
+    "Check",
+    "Collation",
+    "Column",
+    "Exclusion",
+    "Extension",
+    "ForeignKey",
+    "Index",
+    "IndexKey",
+    "Policy",
+    "PrimaryKey",
+    "SchemaGraph",
+    "Table",
+    "Unique",
+]
+
 JSON_VERSION = 1
-LONE_SEQUENCE = "OWNED BY NONE"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
-
-    `identity` is "", "always", "by default" or "serial"; `generated` is the expression of a
-    generated column and `virtual` tells that it is computed on read (PostgreSQL 18). `sequence`
-    tells how the column's own sequence counts where that is unusual: "MAXVALUE 2147483647", say;
-    `LONE_SEQUENCE` says of a key that no column owns its sequence and no other default uses it.
-    """
-
-    name: str
-    type: str
-    nullable: bool = True
-    default: str | None = None
-    identity: str = ""
-    generated: str = ""
-    virtual: bool = False
-    collation: str = ""
-    storage: str = ""
-    compression: str = ""
-    comment: str = ""
-    sequence: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class PrimaryKey:
-    """The primary key of a table. `options` and `tablespace` are those of its index."""
-
-    name: str
-    columns: tuple[str, ...]
-    include: tuple[str, ...] = ()
-    deferrable: str = ""
-    comment: str = ""
-    options: tuple[str, ...] = ()
-    tablespace: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Unique:
-    """A unique constraint. `deferrable` is "", "immediate" or "deferred" (its initial mode);
-    `options` and `tablespace` are those of its index."""
-
-    name: str
-    columns: tuple[str, ...]
-    include: tuple[str, ...] = ()
-    nulls_not_distinct: bool = False
-    deferrable: str = ""
-    comment: str = ""
-    options: tuple[str, ...] = ()
-    tablespace: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)".
-
-    `period` says of its last column that it is a PERIOD (PostgreSQL 18).
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    references: TableName
-    referenced_columns: tuple[str, ...]
-    on_delete: str = "NO ACTION"
-    on_update: str = "NO ACTION"
-    match: str = "SIMPLE"
-    deferrable: str = ""
-    valid: bool = True
-    enforced: bool = True
-    comment: str = ""
-    period: bool = False
-
-    def __post_init__(self) -> None:
-        given: Any = self.references
-        if not isinstance(given, TableName):
-            object.__setattr__(self, "references", TableName.of(given))
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check constraint; `expression` as PostgreSQL prints it, without outer CHECK."""
-
-    name: str
-    expression: str
-    columns: tuple[str, ...] = ()
-    valid: bool = True
-    no_inherit: bool = False
-    enforced: bool = True
-    comment: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """An exclusion constraint; `definition` as PostgreSQL prints it, from "EXCLUDE" on."""
-
-    name: str
-    definition: str
-    columns: tuple[str, ...] = ()
-    comment: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class IndexKey:
-    """One key of an index: a column or an expression, with what is not the default.
-
-    `opclass` and `collation` are qualified SQL texts, `order` is "" or "DESC", `nulls` is "",
-    "FIRST" or "LAST".
-    """
-
-    column: str = ""
-    expression: str = ""
-    opclass: str = ""
-    collation: str = ""
-    order: str = ""
-    nulls: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index that no constraint owns. `columns` are all columns its expressions read."""
-
-    name: str
-    keys: tuple[IndexKey, ...]
-    method: str = "btree"
-    unique: bool = False
-    include: tuple[str, ...] = ()
-    predicate: str = ""
-    nulls_not_distinct: bool = False
-    options: tuple[str, ...] = ()
-    tablespace: str = ""
-    valid: bool = True
-    columns: tuple[str, ...] = ()
-    comment: str = ""
-
-    def __post_init__(self) -> None:
-        given: tuple[Any, ...] = self.keys
-        if str in map(type, given) or not isinstance(given, tuple):
-            keys = tuple([IndexKey(column=k) if isinstance(k, str) else k for k in given])
-            object.__setattr__(self, "keys", keys)
-        if not self.columns:
-            named = {*(key.column for key in self.keys if key.column), *self.include}
-            object.__setattr__(self, "columns", tuple(sorted(named)))
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A row security policy. `command` is ALL, SELECT, INSERT, UPDATE or DELETE."""
-
-    name: str
-    command: str = "ALL"
-    roles: tuple[str, ...] = ("public",)
-    using: str = ""
-    check: str = ""
-    permissive: bool = True
-    comment: str = ""
 
 
 _name_of = operator.attrgetter("name")
-type_of_constraint = Unique | ForeignKey | Check | Exclusion
+_NAMED = tuple(part.field for part in NAMED)
 
 
 @final
@@ -237,7 +100,7 @@ class Table:
         put = functools.partial(object.__setattr__, self)
         put("name", TableName.of(self.name))
         put("columns", tuple(self.columns))
-        for part in NAMED_PARTS:
+        for part in _NAMED:
             if items := getattr(self, part):
                 put(part, tuple(sorted(items, key=_name_of)))
         put("_by_name", tuple(sorted(self.columns, key=_name_of)))
@@ -270,19 +133,6 @@ class Table:
         if part == "columns":
             return replaced(self, columns=tuple(items), _by_name=ordered)
         return replaced(self, **{part: ordered})
-
-
-NAMED_PARTS = (
-    "uniques",
-    "foreign_keys",
-    "checks",
-    "exclusions",
-    "indexes",
-    "policies",
-    "triggers",
-    "rules",
-    "statistics",
-)
 
 
 @final

@@ -10,11 +10,12 @@ import functools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.sql import NAME_BYTES
 from zanith_django.schema.graph import Check, Exclusion, Index, PrimaryKey, Table, Unique
+from zanith_django.schema.parts import NAMED, PARTS, PRIMARY_KEY
 
 Named = TypeVar("Named", PrimaryKey, Unique, Check, Exclusion, Index)
 
@@ -70,18 +71,11 @@ def with_real_name(table: Table, name: TableName) -> Table:
     statistics, whose text names the table, are left out: Django declares none.
     """
     rename = _Renaming(table, name.name)
-    return replace(
-        table,
-        name=name,
-        triggers=(),
-        rules=(),
-        statistics=(),
-        primary_key=table.primary_key and rename.each([table.primary_key], "pkey")[0],
-        uniques=rename.each(table.uniques, "key"),
-        exclusions=rename.each(table.exclusions, "excl"),
-        indexes=rename.each(table.indexes, "idx"),
-        checks=rename.each(table.checks, "check"),
-    )
+    parts: dict[str, Any] = {part.field: () for part in NAMED if part.read_only}
+    for part in (part for part in PARTS if part.label):
+        items = rename.each(part.of(table), part.label)
+        parts[part.field] = next(iter(items), None) if part is PRIMARY_KEY else items
+    return replace(table, name=name, **parts)
 
 
 class _Renaming:

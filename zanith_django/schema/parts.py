@@ -1,0 +1,401 @@
+"""The parts of a table: the value of each kind, and one table that says what holds for a kind.
+
+What loops over parts (difference, equality, dependents, renames, obstacles, reports) asks this
+table. `operations/parts.py` adds which operation adds, drops and renames a part of each kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.dependents import Rule, Statistics, Trigger
+
+LONE_SEQUENCE = "OWNED BY NONE"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
+
+    `identity` is "", "always", "by default" or "serial"; `generated` is the expression of a
+    generated column and `virtual` tells that it is computed on read (PostgreSQL 18). `sequence`
+    tells how the column's own sequence counts where that is unusual: "MAXVALUE 2147483647", say;
+    `LONE_SEQUENCE` says of a key that no column owns its sequence and no other default uses it.
+    """
+
+    name: str
+    type: str
+    nullable: bool = True
+    default: str | None = None
+    identity: str = ""
+    generated: str = ""
+    virtual: bool = False
+    collation: str = ""
+    storage: str = ""
+    compression: str = ""
+    comment: str = ""
+    sequence: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PrimaryKey:
+    """The primary key of a table. `options` and `tablespace` are those of its index."""
+
+    name: str
+    columns: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    deferrable: str = ""
+    comment: str = ""
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A unique constraint. `deferrable` is "", "immediate" or "deferred" (its initial mode);
+    `options` and `tablespace` are those of its index."""
+
+    name: str
+    columns: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    nulls_not_distinct: bool = False
+    deferrable: str = ""
+    comment: str = ""
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)".
+
+    `period` says of its last column that it is a PERIOD (PostgreSQL 18).
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    references: TableName
+    referenced_columns: tuple[str, ...]
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    match: str = "SIMPLE"
+    deferrable: str = ""
+    valid: bool = True
+    enforced: bool = True
+    comment: str = ""
+    period: bool = False
+
+    def __post_init__(self) -> None:
+        given: Any = self.references
+        if not isinstance(given, TableName):
+            object.__setattr__(self, "references", TableName.of(given))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check constraint; `expression` as PostgreSQL prints it, without outer CHECK."""
+
+    name: str
+    expression: str
+    columns: tuple[str, ...] = ()
+    valid: bool = True
+    no_inherit: bool = False
+    enforced: bool = True
+    comment: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An exclusion constraint; `definition` as PostgreSQL prints it, from "EXCLUDE" on."""
+
+    name: str
+    definition: str
+    columns: tuple[str, ...] = ()
+    comment: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class IndexKey:
+    """One key of an index: a column or an expression, with what is not the default.
+
+    `opclass` and `collation` are qualified SQL texts, `order` is "" or "DESC", `nulls` is "",
+    "FIRST" or "LAST".
+    """
+
+    column: str = ""
+    expression: str = ""
+    opclass: str = ""
+    collation: str = ""
+    order: str = ""
+    nulls: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that no constraint owns. `columns` are all columns its expressions read."""
+
+    name: str
+    keys: tuple[IndexKey, ...]
+    method: str = "btree"
+    unique: bool = False
+    include: tuple[str, ...] = ()
+    predicate: str = ""
+    nulls_not_distinct: bool = False
+    options: tuple[str, ...] = ()
+    tablespace: str = ""
+    valid: bool = True
+    columns: tuple[str, ...] = ()
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        given: tuple[Any, ...] = self.keys
+        if str in map(type, given) or not isinstance(given, tuple):
+            keys = tuple([IndexKey(column=k) if isinstance(k, str) else k for k in given])
+            object.__setattr__(self, "keys", keys)
+        if not self.columns:
+            named = {*(key.column for key in self.keys if key.column), *self.include}
+            object.__setattr__(self, "columns", tuple(sorted(named)))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A row security policy. `command` is ALL, SELECT, INSERT, UPDATE or DELETE."""
+
+    name: str
+    command: str = "ALL"
+    roles: tuple[str, ...] = ("public",)
+    using: str = ""
+    check: str = ""
+    permissive: bool = True
+    comment: str = ""
+
+
+# --- what holds for each kind --------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A field that models seldom name, its name for people, and its value when they are silent."""
+
+    name: str
+    noun: str
+    silent: Any = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of part. `field` is its field of `Table`, `argument` the field of an operation that
+    holds one item, `noun` its name for people.
+
+    `is_constraint`: no two constraints of a table have the same name. `owns_index`: it is an index
+    or has one, whose name no other relation of the schema has. `renamed`: a difference renames an
+    item that changed nothing but its name. `read_only`: no operation adds or drops it.
+    `carried`: a drop of a column that keeps its values remembers what contains the column, and
+    its restore brings that back.
+
+    `texts` are fields in which PostgreSQL prints an expression. `altered` are fields that an
+    operation changes in place. `settings` are fields that models seldom name: a database's value
+    is an extra if they are silent. `changeable` are the fields in which two items may differ and
+    still be the same one, changed. `label` ends the names that PostgreSQL chooses.
+    """
+
+    field: str
+    item: type
+    argument: str
+    noun: str
+    is_constraint: bool = False
+    owns_index: bool = False
+    renamed: bool = False
+    read_only: bool = False
+    carried: bool = False
+    texts: tuple[str, ...] = ()
+    altered: frozenset[str] = frozenset()
+    settings: tuple[Setting, ...] = ()
+    changeable: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def validated(self) -> bool:
+        """It may be NOT VALID at first, and is validated in place."""
+        return "valid" in self.altered
+
+    @property
+    def commented(self) -> bool:
+        return "comment" in self.altered
+
+    @property
+    def commented_as(self) -> str:
+        """What a comment on it names: COMMENT ON CONSTRAINT, INDEX, …"""
+        return "constraint" if self.is_constraint else self.argument
+
+    def of(self, holder: Any) -> tuple[Any, ...]:
+        """The items of a table, or of an operation that has the same fields."""
+        found = getattr(holder, self.field)
+        if isinstance(found, tuple):
+            return found
+        return () if found is None else (found,)
+
+
+_COMMENT = Setting("comment", "comment")
+_STORED = (
+    _COMMENT,
+    Setting("options", "storage parameters", ()),
+    Setting("tablespace", "tablespace"),
+)
+
+COLUMNS = Part(
+    field="columns",
+    item=Column,
+    argument="column",
+    noun="column",
+    texts=("generated",),
+    altered=frozenset(["comment"]),
+    settings=(Setting("collation", "collation"), _COMMENT, Setting("sequence", "sequence")),
+)
+PRIMARY_KEY = Part(
+    field="primary_key",
+    item=PrimaryKey,
+    argument="primary_key",
+    noun="primary key",
+    is_constraint=True,
+    owns_index=True,
+    renamed=True,
+    altered=frozenset(["comment"]),
+    settings=_STORED,
+    label="pkey",
+)
+UNIQUES = Part(
+    field="uniques",
+    item=Unique,
+    argument="unique",
+    noun="unique constraint",
+    is_constraint=True,
+    owns_index=True,
+    renamed=True,
+    carried=True,
+    altered=frozenset(["comment"]),
+    settings=_STORED,
+    changeable={"include": (), "nulls_not_distinct": False, "deferrable": ""},
+    label="key",
+)
+FOREIGN_KEYS = Part(
+    field="foreign_keys",
+    item=ForeignKey,
+    argument="foreign_key",
+    noun="foreign key",
+    is_constraint=True,
+    renamed=True,
+    carried=True,
+    altered=frozenset(["comment", "valid", "deferrable"]),
+    settings=(_COMMENT,),
+    changeable={
+        "on_delete": "",
+        "on_update": "",
+        "match": "",
+        "deferrable": "",
+        "valid": True,
+        "enforced": True,
+    },
+)
+CHECKS = Part(
+    field="checks",
+    item=Check,
+    argument="check",
+    noun="check constraint",
+    is_constraint=True,
+    renamed=True,
+    carried=True,
+    texts=("expression",),
+    altered=frozenset(["comment", "valid"]),
+    settings=(_COMMENT,),
+    changeable={"valid": True, "no_inherit": False, "enforced": True},
+    label="check",
+)
+EXCLUSIONS = Part(
+    field="exclusions",
+    item=Exclusion,
+    argument="exclusion",
+    noun="exclusion constraint",
+    is_constraint=True,
+    owns_index=True,
+    renamed=True,
+    carried=True,
+    texts=("definition",),
+    altered=frozenset(["comment"]),
+    settings=(_COMMENT,),
+    label="excl",
+)
+INDEXES = Part(
+    field="indexes",
+    item=Index,
+    argument="index",
+    noun="index",
+    owns_index=True,
+    renamed=True,
+    carried=True,
+    texts=("predicate",),
+    altered=frozenset(["comment", "options"]),
+    settings=_STORED,
+    changeable={"valid": True},
+    label="idx",
+)
+POLICIES = Part(
+    field="policies",
+    item=Policy,
+    argument="policy",
+    noun="policy",
+    carried=True,
+    texts=("using", "check"),
+    altered=frozenset(["comment"]),
+    settings=(_COMMENT,),
+)
+TRIGGERS = Part("triggers", Trigger, "trigger", "trigger", read_only=True, texts=("definition",))
+RULES = Part("rules", Rule, "rule", "rule", read_only=True, texts=("definition",))
+STATISTICS = Part(
+    "statistics", Statistics, "statistics", "extended statistics", read_only=True,
+    texts=("definition",),
+)  # fmt: skip
+
+PARTS = (
+    COLUMNS, PRIMARY_KEY, UNIQUES, FOREIGN_KEYS, CHECKS, EXCLUSIONS, INDEXES, POLICIES, TRIGGERS,
+    RULES, STATISTICS,
+)  # fmt: skip
+
+NAMED = PARTS[2:]
+"""Those of which a table has any number, in the order of their names."""
+
+CHANGED = tuple(part for part in NAMED if not part.read_only)
+CARRIED = tuple(part for part in NAMED if part.carried)
+CONSTRAINTS = tuple(part for part in PARTS if part.is_constraint)
+
+_BY_ITEM = {part.item: part for part in PARTS}
+
+
+def part_of(item: Any) -> Part:
+    """The kind of this column, constraint, index, …"""
+    return _BY_ITEM[item.__class__]
+
+
+def index_names(table: Any) -> tuple[str, ...]:
+    """Names of all indexes of a table, also of those that a constraint owns."""
+    return tuple(item.name for part in PARTS if part.owns_index for item in part.of(table))
+
+
+def constraint_names(table: Any) -> tuple[str, ...]:
+    """Names of the constraints of a table: no two of them may be equal."""
+    return tuple(item.name for part in CONSTRAINTS for item in part.of(table))
