@@ -14,6 +14,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph, Table
+from zanith_django.schema.parts import Part
 from zanith_django.schema.stored import decode, encode
 
 KINDS: dict[str, type[Operation]] = {}
@@ -191,6 +192,12 @@ class Operation:
 
     __slots__ = ()
     kind: ClassVar[str]
+    adds: ClassVar[Part | None] = None
+    """The kind of part that it adds to its table."""
+    drops: ClassVar[Part | None] = None
+    """The kind of part that it drops from its table."""
+    renames: ClassVar[tuple[Part, ...]] = ()
+    """The kinds of parts that it renames."""
 
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__:
@@ -205,6 +212,12 @@ class Operation:
     def tables(self) -> tuple[TableName, ...]:
         """The tables whose data or definition it touches."""
         raise NotImplementedError
+
+    @property
+    def item(self) -> Any:
+        """The column, constraint, index, … that it adds or drops; None for most."""
+        part = self.adds or self.drops
+        return getattr(self, part.argument) if part else None
 
     @property
     def moves(self) -> tuple[TableMove, ...]:

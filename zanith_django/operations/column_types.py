@@ -24,19 +24,17 @@ from zanith_django.operations.column_clauses import (
     spell_type,
     storage_changes,
 )
-from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import (
-    DEPENDENT_PARTS,
+    containing,
     generated_from,
     in_primary_key,
     referrers_to,
-    what_contains,
 )
 from zanith_django.operations.foreign_keys import AddForeignKey, DropForeignKey
-from zanith_django.operations.indexes import AddIndex
 from zanith_django.operations.online.retyping import Retyping, retyping
 from zanith_django.operations.online.rewrites import assigns, coerces, narrows, rewrite_needed
 from zanith_django.operations.online.scaffold import take_away
+from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import (
     AlterPolicy,
     CreatePolicy,
@@ -47,12 +45,13 @@ from zanith_django.operations.policies import (
 from zanith_django.operations.sequences import change_sequence
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import drop_trigger, make_triggers, triggers_on
-from zanith_django.operations.uniques import AddUnique, AlterPrimaryKey
+from zanith_django.operations.uniques import AlterPrimaryKey
 from zanith_django.operations.words import with_facts
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, PrimaryKey, SchemaGraph, Table
+from zanith_django.schema.parts import ADDED, CHANGED, FOREIGN_KEYS, PARTS, POLICIES
 
 _CHANGED = ("type", "collation", "default", "storage", "compression")
 
@@ -104,7 +103,7 @@ class AlterColumnType(OnTable):
         table = must_have(context.graph, self.table)
         retyped = self._is_retyped(context)
         hanging = generated_from(table, self.new.name) if retyped else ()
-        found = what_contains(table, self.new.name)["policies"] if retyped else ()
+        found = containing(POLICIES, table, self.new.name) if retyped else ()
         policies = exchanged(found, self.policies)
         triggers = triggers_on(table, self.new.name) if retyped else []
         rebuilt = _Rebuilt(table, hanging, context)
@@ -149,9 +148,8 @@ class AlterColumnType(OnTable):
     def _works_through(self, table: Table) -> bool:
         """Would PostgreSQL write the table anew, or its indexes? Another collation orders them,
         and those of partitions are never carried over."""
-        parts = what_contains(table, self.new.name)
-        indexed = parts["indexes"] or parts["uniques"] or parts["exclusions"]
-        if not indexed and not in_primary_key(table, self.new.name):
+        owners = (part for part in PARTS if part.owns_index)
+        if not any(containing(part, table, self.new.name) for part in owners):
             return rewrite_needed(self.old, self.new)
         reordered = self.old.collation != self.new.collation
         retyped = bool(table.partition_key) and self.old.type != self.new.type
@@ -350,10 +348,10 @@ class _Rebuilt:
 
     def __init__(self, table: Table, columns: tuple[Column, ...], context: Context) -> None:
         self.table, self.columns = table, columns
-        self.parts: dict[str, dict[str, Any]] = {part: {} for part in DEPENDENT_PARTS}
-        for column in columns:
-            for part, items in what_contains(table, column.name).items():
-                self.parts[part].update({item.name: item for item in items})
+        self.parts: dict[str, dict[str, Any]] = {
+            part.field: {i.name: i for c in columns for i in containing(part, table, c.name)}
+            for part in CHANGED
+        }
         self.leaning = list(self._leaning(context))
         quiet = {table.name, *(holder for holder, _ in self.leaning)}
         self.context = dataclasses.replace(context, fresh=context.fresh | quiet)
@@ -409,10 +407,8 @@ class _Rebuilt:
         again: list[Operation] = []
         if key := self._primary_key:
             again.append(AlterPrimaryKey(table=name, new=key))
-        again += [AddUnique(table=name, unique=item) for item in parts["uniques"].values()]
-        again += [AddCheck(table=name, check=item) for item in parts["checks"].values()]
-        again += [AddExclusion(table=name, exclusion=i) for i in parts["exclusions"].values()]
-        again += [AddIndex(table=name, index=item) for item in parts["indexes"].values()]
+        others = (part for part in ADDED if part not in (FOREIGN_KEYS, POLICIES))
+        again += [adding(name, item) for part in others for item in parts[part.field].values()]
         keys = [(name, key) for key in parts["foreign_keys"].values()]
         keys += [pair for pair in self.leaning if pair not in keys]
         again += [AddForeignKey(table=holder, foreign_key=key) for holder, key in keys]

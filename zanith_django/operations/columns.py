@@ -40,6 +40,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph
+from zanith_django.schema.parts import COLUMNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class AddColumn(OnTable):
     """
 
     kind = "addColumn"
+    adds = COLUMNS
     table: TableName
     column: Column
     default: Default | None = None
@@ -172,6 +174,7 @@ class AddGeneratedColumn(OnTable):
     """Adds a generated column; a stored one makes PostgreSQL write the table anew."""
 
     kind = "addGeneratedColumn"
+    adds = COLUMNS
     table: TableName
     column: Column
     model: str = ""
@@ -207,6 +210,7 @@ class DropColumn(OnTable):
     """Drops a column for good, with the plain indexes and constraints of its own table."""
 
     kind = "dropColumn"
+    drops = COLUMNS
     table: TableName
     column: Column
     model: str = ""

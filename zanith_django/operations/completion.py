@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.operations.base import Context, OnTable, Operation, Statement
 from zanith_django.operations.column_values import AlterColumnDefault, AlterColumnNullable
-from zanith_django.operations.constraints import AddCheck, AddExclusion, ValidateConstraint
-from zanith_django.operations.foreign_keys import AddForeignKey
-from zanith_django.operations.indexes import AddIndex
+from zanith_django.operations.constraints import ValidateConstraint
 from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
-from zanith_django.operations.policies import CreatePolicy
+from zanith_django.operations.parts import adding
 from zanith_django.operations.tables import SetComment
-from zanith_django.operations.uniques import AddUnique
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph, Table
-
-_PARTS: dict[str, tuple[type[Operation], str]] = {
-    "checks": (AddCheck, "check"),
-    "foreign_keys": (AddForeignKey, "foreign_key"),
-    "uniques": (AddUnique, "unique"),
-    "exclusions": (AddExclusion, "exclusion"),
-    "indexes": (AddIndex, "index"),
-    "policies": (CreatePolicy, "policy"),
-}
+from zanith_django.schema.parts import ADDED, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +66,11 @@ def completion(restore: RestoreColumn | RestoreTable, graph: SchemaGraph) -> Com
         return None
     holder: Any = restore.table if isinstance(restore, RestoreTable) else restore
     found = [*_required(restore, live)] if isinstance(restore, RestoreColumn) else []
-    for part in _PARTS:
-        found += _missing(name, part, getattr(holder, part), getattr(live, part))
+    for part in (part for part in ADDED if part.carried):
+        found += _missing(part, holder, live)
     demanded = Table(name)
-    for part, item, _ in found:
-        demanded = demanded.with_item(part, item)
+    for field, item, _ in found:
+        demanded = demanded.with_item(field, item)
     steps = tuple(step for _, _, step in found)
     return Completion(table=name, steps=steps, demanded=demanded) if steps else None
 
@@ -111,15 +100,13 @@ def _required(restore: RestoreColumn, live: Table) -> Iterator[type_of_lack]:
         yield "columns", dataclasses.replace(there, nullable=False), step
 
 
-def _missing(
-    name: TableName, part: str, wanted: Iterable[Any], there: Iterable[Any]
-) -> Iterator[type_of_lack]:
-    """What is not there, under another name neither, or not valid."""
-    kind, field = _PARTS[part]
+def _missing(part: Part, holder: Any, live: Table) -> Iterator[type_of_lack]:
+    """What the table does not have, under another name neither, or has not valid."""
+    name, there = live.name, part.of(live)
     known = {dataclasses.replace(item, name="") for item in there}
-    for item in wanted:
+    for item in part.of(holder):
         twin = next((each for each in there if each.name == item.name), None)
         if twin is None and dataclasses.replace(item, name="") not in known:
-            yield part, item, kind(table=name, **{field: item})  # type: ignore[call-arg]
+            yield part.field, item, adding(name, item)
         elif twin is not None and not getattr(twin, "valid", True) and item.valid:
-            yield part, item, ValidateConstraint(table=name, name=item.name)
+            yield part.field, item, ValidateConstraint(table=name, name=item.name)

@@ -23,6 +23,7 @@ from zanith_django.operations.constraint_clauses import (
     validate,
 )
 from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.operations.parts import AddPart, DropPart, RenamePart
 from zanith_django.operations.words import (
     check_facts,
     with_facts,
@@ -31,20 +32,18 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Check, Exclusion, ForeignKey, SchemaGraph, Unique
+from zanith_django.schema.parts import CHANGED, CHECKS, CONSTRAINTS, EXCLUSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddCheck(OnTable):
+class AddCheck(AddPart):
     """Adds a check NOT VALID, then validates it in a transaction of its own."""
 
     kind = "addCheck"
+    adds = CHECKS
     table: TableName
     check: Check
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.check.name}"
 
     def describe(self) -> str:
         text = f"add check {self.check.name} on {self.table}: {self.check.expression}"
@@ -77,31 +76,22 @@ class AddCheck(OnTable):
             return (add, *comment)
         return (add, *comment, validate(self.table, check.name, context, (self.table,)))
 
-    def inverse(self) -> Operation:
-        return DropCheck(table=self.table, check=self.check, model=self.model)
-
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return (drop_constraint_if_there(self.table, self.check.name, context),)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.with_item("checks", self.check))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_check", "scans_table") if self.check.valid else ("adds_check",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropCheck(OnTable):
+class DropCheck(DropPart):
     """Drops a check."""
 
     kind = "dropCheck"
+    drops = CHECKS
     table: TableName
     check: Check
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.check.name}"
 
     def describe(self) -> str:
         return f"drop check {self.check.name} of {self.table}"
@@ -109,28 +99,19 @@ class DropCheck(OnTable):
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (drop_constraint(self.table, self.check.name, context),)
 
-    def inverse(self) -> Operation:
-        return AddCheck(table=self.table, check=self.check, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.without_item("checks", self.check.name))
-
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddExclusion(OnTable):
+class AddExclusion(AddPart):
     """Adds an exclusion constraint. PostgreSQL has no form of it that lets writers go on."""
 
     kind = "addExclusion"
+    adds = EXCLUSIONS
     table: TableName
     exclusion: Exclusion
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.exclusion.name}"
 
     def describe(self) -> str:
         definition = self.exclusion.definition
@@ -144,41 +125,25 @@ class AddExclusion(OnTable):
         scans = not context.quiet(self.table)
         return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), scans=scans), *comment)
 
-    def inverse(self) -> Operation:
-        return DropExclusion(table=self.table, exclusion=self.exclusion, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.with_item("exclusions", self.exclusion))
-
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("locks_reads",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropExclusion(OnTable):
+class DropExclusion(DropPart):
     """Drops an exclusion constraint with its index."""
 
     kind = "dropExclusion"
+    drops = EXCLUSIONS
     table: TableName
     exclusion: Exclusion
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.exclusion.name}"
 
     def describe(self) -> str:
         return f"drop exclusion {self.exclusion.name} of {self.table}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (drop_constraint(self.table, self.exclusion.name, context),)
-
-    def inverse(self) -> Operation:
-        return AddExclusion(table=self.table, exclusion=self.exclusion, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        name = self.exclusion.name
-        return graph.changed(self.table, lambda t: t.without_item("exclusions", name))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_unique_constraint",)
@@ -216,11 +181,11 @@ class ValidateConstraint(OnTable):
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         table = must_have(graph, self.table)
-        for part in ("foreign_keys", "checks"):
-            for item in getattr(table, part):
+        for part in (part for part in CHANGED if part.validated):
+            for item in part.of(table):
                 if item.name == self.name:
                     valid = dataclasses.replace(item, valid=True)
-                    return graph.with_table(table.with_item(part, valid))
+                    return graph.with_table(table.with_item(part.field, valid))
         return graph
 
     def reasons(self, context: Context) -> tuple[str, ...]:
@@ -228,12 +193,13 @@ class ValidateConstraint(OnTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenameConstraint(OnTable):
+class RenameConstraint(RenamePart):
     """Renames a constraint of any kind in place. At most one of
     `unique`, `foreign_key`, `check` and `exclusion` is what it looks like, under its old name: a
     database of another past may call it otherwise."""
 
     kind = "renameConstraint"
+    renames = CONSTRAINTS
     table: TableName
     old: str
     new: str
@@ -252,24 +218,6 @@ class RenameConstraint(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (rename_constraint(self.table, self.old, self.new, context),)
-
-    def inverse(self) -> Operation:
-        parts = ("unique", "foreign_key", "check", "exclusion")
-        known = {part: item for part in parts if (item := getattr(self, part))}
-        named = {part: dataclasses.replace(it, name=self.new) for part, it in known.items()}
-        return dataclasses.replace(self, old=self.new, new=self.old, **named)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        table = must_have(graph, self.table)
-        if table.primary_key and table.primary_key.name == self.old:
-            key = dataclasses.replace(table.primary_key, name=self.new)
-            return graph.with_table(dataclasses.replace(table, primary_key=key))
-        for part in ("uniques", "foreign_keys", "checks", "exclusions"):
-            for item in getattr(table, part):
-                if item.name == self.old:
-                    renamed = dataclasses.replace(item, name=self.new)
-                    return graph.with_table(table.with_item(part, renamed, instead_of=self.old))
-        return graph
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()

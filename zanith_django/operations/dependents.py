@@ -11,32 +11,30 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Trigger
 from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table
-
-DEPENDENT_PARTS = ("uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies")
+from zanith_django.schema.parts import CARRIED, CHANGED, PRIMARY_KEY, Part
 
 
 def what_contains(table: Table, column: str) -> dict[str, Any]:
-    """Everything on `table` that contains or reads `column`, by part; not the primary key."""
-    found: dict[str, Any] = {
-        part: tuple(item for item in getattr(table, part) if column in _columns_of(item))
-        for part in DEPENDENT_PARTS
-        if part != "policies"
-    }
-    found["policies"] = tuple(
-        policy
-        for policy in table.policies
-        if mentions(policy.using, column, table.name.name)
-        or mentions(policy.check, column, table.name.name)
-    )
-    return found
+    """Everything on `table` that contains or reads `column` and that a drop of the column which
+    keeps its values remembers, by part; not the primary key."""
+    return {part.field: containing(part, table, column) for part in CARRIED}
 
 
-def _columns_of(item: Any) -> tuple[str, ...]:
-    return (*item.columns, *getattr(item, "include", ()))
+def containing(part: Part, table: Table, column: str) -> tuple[Any, ...]:
+    """The items of a part of `table` that contain or read `column`."""
+    return tuple(item for item in part.of(table) if _contains(part, item, column, table))
+
+
+def _contains(part: Part, item: Any, column: str, table: Table) -> bool:
+    """By its columns; an item without a list of them is read."""
+    columns = getattr(item, "columns", None)
+    if columns is None:
+        return any(mentions(getattr(item, t), column, table.name.name) for t in part.texts)
+    return column in columns or column in getattr(item, "include", ())
 
 
 def in_primary_key(table: Table, column: str) -> bool:
-    return table.primary_key is not None and column in _columns_of(table.primary_key)
+    return bool(containing(PRIMARY_KEY, table, column))
 
 
 def generated_from(table: Table, column: str) -> tuple[Column, ...]:
@@ -46,9 +44,9 @@ def generated_from(table: Table, column: str) -> tuple[Column, ...]:
 
 def without_column(table: Table, column: str) -> Table:
     """`table` as DROP COLUMN leaves it: without all that contained the column."""
-    for part, items in what_contains(table, column).items():
-        for item in items:
-            table = table.without_item(part, item.name)
+    for part in CHANGED:
+        for item in containing(part, table, column):
+            table = table.without_item(part.field, item.name)
     if in_primary_key(table, column):
         table = dataclasses.replace(table, primary_key=None)
     return table.without_item("columns", column)
@@ -216,8 +214,8 @@ def referrers_of(
     return [(table, key) for table, key in found if column in key.referenced_columns]
 
 
+_READERS = {part.item for part in CHANGED if part.texts}  # `columns` are those that they read
 _TEXTS = ("expression", "definition", "predicate", "using", "check", "generated")
-_SORTED = ("Check", "Exclusion", "Index")  # their `columns` are those that they read
 
 
 class _Renaming:
@@ -227,7 +225,7 @@ class _Renaming:
         self.name, self.old, self.new = table, old, new
 
     def table(self, table: Table) -> Table:
-        parts = (*DEPENDENT_PARTS, "columns", "dependents")
+        parts = (*(part.field for part in CHANGED), "columns", "dependents")
         changes: dict[str, Any] = {
             part: tuple(map(self.item, getattr(table, part))) for part in parts
         }
@@ -263,7 +261,7 @@ class _Renaming:
             return self._action(value)
         if field in ("columns", "include"):
             names = tuple(self.new if name == self.old else name for name in value)
-            reads = field == "columns" and type(item).__name__ in _SORTED
+            reads = field == "columns" and item.__class__ in _READERS
             return tuple(sorted(names)) if reads else names
         return value
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from zanith_django.operations.base import (
     Context,
-    OnTable,
-    Operation,
     Statement,
     alter_table,
     must_have,
@@ -24,6 +22,7 @@ from zanith_django.operations.online.partition_keys import (
     foreign_keys_in_partitions,
 )
 from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.operations.parts import AddPart, DropPart
 from zanith_django.operations.words import (
     foreign_key_facts,
     with_facts,
@@ -31,14 +30,16 @@ from zanith_django.operations.words import (
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import ForeignKey, SchemaGraph
+from zanith_django.schema.graph import ForeignKey
+from zanith_django.schema.parts import FOREIGN_KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddForeignKey(OnTable):
+class AddForeignKey(AddPart):
     """Adds a foreign key NOT VALID, then validates it in a transaction of its own."""
 
     kind = "addForeignKey"
+    adds = FOREIGN_KEYS
     table: TableName
     foreign_key: ForeignKey
     model: str = ""
@@ -88,9 +89,6 @@ class AddForeignKey(OnTable):
             return (add, *comment)
         return (add, *comment, validate(self.table, key.name, context, self.tables))
 
-    def inverse(self) -> Operation:
-        return DropForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
-
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         name = self.foreign_key.name
         return (
@@ -101,25 +99,19 @@ class AddForeignKey(OnTable):
             ),
         )
 
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.with_item("foreign_keys", self.foreign_key))
-
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_foreign_key",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropForeignKey(OnTable):
+class DropForeignKey(DropPart):
     """Drops a foreign key; PostgreSQL locks both tables for an instant."""
 
     kind = "dropForeignKey"
+    drops = FOREIGN_KEYS
     table: TableName
     foreign_key: ForeignKey
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.foreign_key.name}"
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -130,13 +122,6 @@ class DropForeignKey(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (drop_constraint(self.table, self.foreign_key.name, context, self.tables),)
-
-    def inverse(self) -> Operation:
-        return AddForeignKey(table=self.table, foreign_key=self.foreign_key, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        name = self.foreign_key.name
-        return graph.changed(self.table, lambda t: t.without_item("foreign_keys", name))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("drops_foreign_key",)

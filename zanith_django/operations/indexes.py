@@ -9,20 +9,19 @@ from typing import Any
 
 from zanith_django.operations.base import (
     Context,
-    OnTable,
-    Operation,
     Statement,
-    changed,
     must_have,
 )
 from zanith_django.operations.online.scaffold import take_away_builds
+from zanith_django.operations.parts import AddPart, DropPart, RenamePart
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import index_facts, with_facts
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Index, IndexKey, SchemaGraph
+from zanith_django.schema.graph import Index, IndexKey
 from zanith_django.schema.object_names import make_object_name
+from zanith_django.schema.parts import INDEXES
 
 # Of the index of that name: "done" when it is valid, "leftover" when a build failed on it.
 # NULL where there is none. https://www.postgresql.org/docs/current/sql-createindex.html
@@ -36,10 +35,11 @@ _INDEX_GONE = "SELECT CASE WHEN to_regclass({index}) IS NULL THEN 'done' END"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddIndex(OnTable):
+class AddIndex(AddPart):
     """Builds an index: concurrently, or plainly where nobody can be using the table."""
 
     kind = "addIndex"
+    adds = INDEXES
     table: TableName
     index: Index
     model: str = ""
@@ -68,24 +68,19 @@ class AddIndex(OnTable):
             return (*build_in_partitions(self.table, self.index, context), *comment)
         return (build_concurrently(self.table, self.index, context), *comment)
 
-    def inverse(self) -> Operation:
-        return DropIndex(table=self.table, index=self.index, model=self.model)
-
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return take_away_builds(self.statements(context))
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.with_item("indexes", self.index))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_unique_constraint",) if self.index.unique else ("adds_index",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropIndex(OnTable):
+class DropIndex(DropPart):
     """Drops an index without blocking anybody."""
 
     kind = "dropIndex"
+    drops = INDEXES
     table: TableName
     index: Index
     model: str = ""
@@ -109,14 +104,8 @@ class DropIndex(OnTable):
             )
         return (drop_concurrently(self.table, self.index.name, context),)
 
-    def inverse(self) -> Operation:
-        return AddIndex(table=self.table, index=self.index, model=self.model)
-
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return self.inverse().statements(context)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.without_item("indexes", self.index.name))
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
         if not self.index.unique:
@@ -128,11 +117,12 @@ class DropIndex(OnTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenameIndex(OnTable):
+class RenameIndex(RenamePart):
     """Renames an index in place. `index` is what it looks like, under its old name: a database of
     another past may call it otherwise."""
 
     kind = "renameIndex"
+    renames = (INDEXES,)
     table: TableName
     old: str
     new: str
@@ -148,13 +138,6 @@ class RenameIndex(OnTable):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (rename_index(self.table, self.old, self.new, context),)
-
-    def inverse(self) -> Operation:
-        index = self.index and dataclasses.replace(self.index, name=self.new)
-        return dataclasses.replace(self, old=self.new, new=self.old, index=index)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return with_changed_index(graph, self.table, self.old, name=self.new)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()

@@ -14,11 +14,13 @@ from zanith_django.operations.base import (
     alter_table,
     changed,
 )
+from zanith_django.operations.parts import AddPart, DropPart
 from zanith_django.operations.words import policy_facts, with_facts
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Policy, SchemaGraph
+from zanith_django.schema.parts import POLICIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +85,14 @@ class DisableRls(OnTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreatePolicy(OnTable):
+class CreatePolicy(AddPart):
     """Creates a row security policy."""
 
     kind = "createPolicy"
+    adds = POLICIES
     table: TableName
     policy: Policy
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.policy.name}"
 
     def describe(self) -> str:
         text = f"create policy {self.policy.name} on {self.table} for {self.policy.command}"
@@ -106,28 +105,19 @@ class CreatePolicy(OnTable):
             return (made,)
         return (made, comment_on_policy(self.table, self.policy.name, self.policy.comment, context))
 
-    def inverse(self) -> Operation:
-        return DropPolicy(table=self.table, policy=self.policy, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.with_item("policies", self.policy))
-
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("rls_change",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropPolicy(OnTable):
+class DropPolicy(DropPart):
     """Drops a row security policy."""
 
     kind = "dropPolicy"
+    drops = POLICIES
     table: TableName
     policy: Policy
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.policy.name}"
 
     def describe(self) -> str:
         return f"drop policy {self.policy.name} of {self.table}"
@@ -139,12 +129,6 @@ class DropPolicy(OnTable):
             table=context.table(self.table),
         )
         return (Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,)),)
-
-    def inverse(self) -> Operation:
-        return CreatePolicy(table=self.table, policy=self.policy, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.without_item("policies", self.policy.name))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("rls_change",)

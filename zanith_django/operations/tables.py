@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,6 @@ from zanith_django.operations.base import (
     changed,
 )
 from zanith_django.operations.column_clauses import (
-    alter,
     column_clause,
     column_settings,
     comment_on_column,
@@ -28,19 +28,26 @@ from zanith_django.operations.constraint_clauses import (
     primary_key_clause,
     unique_clause,
 )
-from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import move_trigger
-from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.index_options import option_changes
-from zanith_django.operations.indexes import AddIndex, comment_on_index
+from zanith_django.operations.indexes import comment_on_index
 from zanith_django.operations.moves import TableMove
-from zanith_django.operations.policies import CreatePolicy, EnableRls, comment_on_policy
+from zanith_django.operations.parts import adding
+from zanith_django.operations.policies import EnableRls, comment_on_policy
 from zanith_django.operations.touches import Effect, Touch
-from zanith_django.operations.uniques import AddUnique
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Check, Exclusion, ForeignKey, SchemaGraph, Table
+from zanith_django.schema.graph import Check, ForeignKey, SchemaGraph, Table
+from zanith_django.schema.parts import (
+    ADDED,
+    CHECKS,
+    EXCLUSIONS,
+    PARTS,
+    PRIMARY_KEY,
+    UNIQUES,
+    Part,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +92,12 @@ class CreateTable(Operation):
     def _parts(self) -> list[Operation]:
         """What CREATE TABLE has no words for."""
         table, name = self.table, self.table.name
-        uniques = [item for item in table.uniques if _is_twin(item, table)]
-        exclusions = [item for item in table.exclusions if _is_twin(item, table)]
-        parts: list[Operation] = [AddUnique(table=name, unique=item) for item in uniques]
-        parts += [AddExclusion(table=name, exclusion=item) for item in exclusions]
-        parts += [AddIndex(table=name, index=index) for index in table.indexes]
-        parts += [AddCheck(table=name, check=check) for check in table.checks if _is_later(check)]
-        parts += [AddForeignKey(table=name, foreign_key=key) for key in table.foreign_keys]
-        parts += [CreatePolicy(table=name, policy=policy) for policy in table.policies]
+        parts = [
+            adding(name, item)
+            for part in ADDED
+            for item in part.of(table)
+            if not _is_inline(part, item, table)
+        ]
         if table.row_security:
             parts.append(EnableRls(table=name, force=table.force_row_security))
         return parts
@@ -103,11 +108,7 @@ class CreateTable(Operation):
             settings.append(set_table_comment(table.name, table.comment, context))
         for column in table.columns:
             settings += column_settings(table.name, column, context)
-        inline: list[Any] = [table.primary_key] if table.primary_key else []
-        keys = (*table.uniques, *table.exclusions)
-        inline += [item for item in keys if not _is_twin(item, table)]
-        inline += [check for check in table.checks if not _is_later(check)]
-        for constraint in inline:
+        for _, constraint in _inline(table):
             settings += constraint_comment(table.name, constraint.name, constraint.comment, context)
         return settings
 
@@ -284,23 +285,16 @@ class SetComment(OnTable):
         return dataclasses.replace(self, old=self.new, new=self.old)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        if self.column:
-            return alter(graph, self.table, self.column, comment=self.new)
-        if name := self.constraint or self.index or self.policy:
-            return graph.changed(self.table, lambda table: self._commented(table, name))
+        if self.column or self.constraint or self.index or self.policy:
+            return graph.changed(self.table, self._commented)
         return changed(graph, self.table, comment=self.new)
 
-    def _commented(self, table: Table, name: str) -> Table:
-        key = table.primary_key
-        if self.constraint and key and key.name == name:
-            key = dataclasses.replace(key, comment=self.new)
-            return dataclasses.replace(table, primary_key=key)
-        constraints = ("uniques", "foreign_keys", "checks", "exclusions")
-        parts = constraints if self.constraint else ("indexes",) if self.index else ("policies",)
-        for part in parts:
-            for item in getattr(table, part):
-                if item.name == name:
-                    return table.with_item(part, dataclasses.replace(item, comment=self.new))
+    def _commented(self, table: Table) -> Table:
+        for part in PARTS:
+            for item in part.of(table) if part.commented else ():
+                if item.name == getattr(self, part.commented_as):
+                    commented = dataclasses.replace(item, comment=self.new)
+                    return table.with_item(part.field, commented)
         return table
 
     def reasons(self, context: Context) -> tuple[str, ...]:
@@ -340,9 +334,11 @@ class AlterTableOptions(OnTable):
         return ()
 
 
-def _is_twin(item: Any, table: Table) -> bool:
+def _is_twin(part: Part, item: Any, table: Table) -> bool:
     """Of two keys of the same columns CREATE TABLE would make only one."""
-    if isinstance(item, Exclusion):
+    if part is PRIMARY_KEY:
+        return False
+    if part is EXCLUSIONS:
         before = table.exclusions[: table.exclusions.index(item)]
         return any(item.definition == other.definition for other in before)
     keys: list[Any] = [table.primary_key] if table.primary_key else []
@@ -362,14 +358,31 @@ def words_for_one(words: str) -> str:
     return {"indexes": "index", "foreign keys": "foreign key"}[words]
 
 
+# What CREATE TABLE makes itself.
+_CLAUSES: Mapping[str, Callable[[Any], sql.Composable]] = {
+    PRIMARY_KEY.field: primary_key_clause,
+    UNIQUES.field: unique_clause,
+    CHECKS.field: check_clause,
+    EXCLUSIONS.field: exclusion_clause,
+}
+
+
+def _inline(table: Table) -> Iterator[tuple[Part, Any]]:
+    """(part, item) of all that CREATE TABLE makes itself."""
+    for part in (PRIMARY_KEY, *ADDED):
+        yield from ((part, item) for item in part.of(table) if _is_inline(part, item, table))
+
+
+def _is_inline(part: Part, item: Any, table: Table) -> bool:
+    if part is CHECKS:
+        return not _is_later(item)
+    return part.field in _CLAUSES and not _is_twin(part, item, table)
+
+
 def create_table(table: Table, context: Context) -> str:
     """CREATE TABLE with columns and every constraint but foreign keys."""
     lines = [column_clause(column) for column in table.columns]
-    if table.primary_key:
-        lines.append(primary_key_clause(table.primary_key))
-    lines += [unique_clause(item) for item in table.uniques if not _is_twin(item, table)]
-    lines += [check_clause(check) for check in table.checks if not _is_later(check)]
-    lines += [exclusion_clause(item) for item in table.exclusions if not _is_twin(item, table)]
+    lines += [_CLAUSES[part.field](item) for part, item in _inline(table)]
     parts = [
         sql.clause(
             "CREATE {unlogged}TABLE {table} (\n  {lines}\n)",

@@ -29,6 +29,7 @@ from zanith_django.operations.online.partition_keys import (
     PartitionedKey,
 )
 from zanith_django.operations.online.scaffold import take_away_builds
+from zanith_django.operations.parts import AddPart, DropPart
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import (
     primary_key_facts,
@@ -39,13 +40,15 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import PrimaryKey, SchemaGraph, Unique
+from zanith_django.schema.parts import UNIQUES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddUnique(OnTable):
+class AddUnique(AddPart):
     """A unique index built concurrently, then made a constraint in an instant."""
 
     kind = "addUnique"
+    adds = UNIQUES
     table: TableName
     unique: Unique
     model: str = ""
@@ -76,43 +79,28 @@ class AddUnique(OnTable):
         build = build_concurrently(self.table, index_of(self.unique), context)
         return (build, Statement(attach, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
 
-    def inverse(self) -> Operation:
-        return DropUnique(table=self.table, unique=self.unique, model=self.model)
-
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return take_away_builds(self.statements(context))
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.with_item("uniques", self.unique))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_unique_constraint",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropUnique(OnTable):
+class DropUnique(DropPart):
     """Drops a unique constraint with its index."""
 
     kind = "dropUnique"
+    drops = UNIQUES
     table: TableName
     unique: Unique
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.unique.name}"
 
     def describe(self) -> str:
         return f"drop unique {self.unique.name} of {self.table}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (drop_constraint(self.table, self.unique.name, context),)
-
-    def inverse(self) -> Operation:
-        return AddUnique(table=self.table, unique=self.unique, model=self.model)
-
-    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return graph.changed(self.table, lambda t: t.without_item("uniques", self.unique.name))
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
         return (Touch(Effect.DROP_KEY, self.table, self.unique.columns, self.unique.name),)

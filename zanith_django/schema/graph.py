@@ -19,6 +19,7 @@ from zanith_django.schema.encoding import UNSTORED, Reader, Writer
 from zanith_django.schema.parts import (
     LONE_SEQUENCE,
     NAMED,
+    PRIMARY_KEY,
     Check,
     Column,
     Exclusion,
@@ -113,7 +114,10 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     def with_item(self, part: str, item: Any, instead_of: str = "") -> Table:
-        """This table with `item` in the tuple `part`, in the place of the one of that name."""
+        """This table with `item` in the tuple `part`, in the place of the one of that name; or with
+        `item` as its primary key."""
+        if part == PRIMARY_KEY.field:
+            return replaced(self, primary_key=item)
         old = instead_of or item.name
         items = list(getattr(self, part))
         places = [n for n, known in enumerate(items) if known.name == old]

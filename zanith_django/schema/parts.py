@@ -202,22 +202,26 @@ class Part:
     """One kind of part. `field` is its field of `Table`, `argument` the field of an operation that
     holds one item, `noun` its name for people.
 
-    `is_constraint`: no two constraints of a table have the same name. `owns_index`: it is an index
-    or has one, whose name no other relation of the schema has. `renamed`: a difference renames an
-    item that changed nothing but its name. `read_only`: no operation adds or drops it.
-    `carried`: a drop of a column that keeps its values remembers what contains the column, and
-    its restore brings that back.
-
-    `texts` are fields in which PostgreSQL prints an expression. `altered` are fields that an
-    operation changes in place. `settings` are fields that models seldom name: a database's value
-    is an extra if they are silent. `changeable` are the fields in which two items may differ and
-    still be the same one, changed. `label` ends the names that PostgreSQL chooses.
+    Operations add items of a higher `rank` later and drop them earlier: a foreign key needs the
+    key that it points at.
+    `is_constraint`: no two constraints of a table have the same name.
+    `owns_index`: it is an index or has one, whose name no other relation of the schema has.
+    `renamed`: a difference renames an item that changed nothing but its name.
+    `carried`: a drop of a column that keeps its values remembers what contains the column, and its
+    restore brings that back.
+    `read_only`: no operation adds or drops it.
+    `texts` are fields in which PostgreSQL prints an expression.
+    `altered` are fields that an operation changes in place.
+    `settings` are fields that models seldom name: a database's value is an extra if they do not.
+    `changeable` are fields in which two items may differ and still be the same one, changed.
+    `label` ends the names that PostgreSQL chooses.
     """
 
     field: str
     item: type
     argument: str
     noun: str
+    rank: int = 0
     is_constraint: bool = False
     owns_index: bool = False
     renamed: bool = False
@@ -298,6 +302,7 @@ FOREIGN_KEYS = Part(
     item=ForeignKey,
     argument="foreign_key",
     noun="foreign key",
+    rank=1,
     is_constraint=True,
     renamed=True,
     carried=True,
@@ -359,6 +364,7 @@ POLICIES = Part(
     item=Policy,
     argument="policy",
     noun="policy",
+    rank=2,
     carried=True,
     texts=("using", "check"),
     altered=frozenset(["comment"]),
@@ -380,6 +386,7 @@ NAMED = PARTS[2:]
 """Those of which a table has any number, in the order of their names."""
 
 CHANGED = tuple(part for part in NAMED if not part.read_only)
+ADDED = tuple(sorted(CHANGED, key=lambda part: part.rank))
 CARRIED = tuple(part for part in NAMED if part.carried)
 CONSTRAINTS = tuple(part for part in PARTS if part.is_constraint)
 

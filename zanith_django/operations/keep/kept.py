@@ -15,7 +15,6 @@ from zanith_django.operations.base import (
     own_name,
 )
 from zanith_django.operations.dependents import (
-    DEPENDENT_PARTS,
     generated_from,
     in_primary_key,
     mentions,
@@ -25,6 +24,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, Table
+from zanith_django.schema.parts import CARRIED
 
 # Not the comment of the table: a kept table adds none to those that the database had.
 _NOTE_COLUMN = """\
@@ -51,7 +51,7 @@ class OnColumn(OnTable):
 
     @property
     def dependents(self) -> dict[str, Any]:
-        return {part: getattr(self, part) for part in DEPENDENT_PARTS}
+        return {part.field: part.of(self) for part in CARRIED}
 
     def _exclusively(self, text: str, probe: str = "") -> Statement:
         return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
@@ -74,13 +74,6 @@ class OnWholeTable(Operation):
     def tables(self) -> tuple[TableName, ...]:
         others = (key.references for key in self.table.foreign_keys)
         return tuple(dict.fromkeys((self.table.name, *others)))
-
-    def _index_names(self) -> list[str]:
-        """Names of all indexes of the table, constraints' own ones too."""
-        table = self.table
-        owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
-        key = [table.primary_key.name] if table.primary_key else []
-        return [*key, *(owner.name for owner in owners)]
 
     def _sequences(self) -> list[str]:
         return [column.name for column in self.table.columns if column.identity]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
@@ -21,10 +22,8 @@ from zanith_django.operations.base import (
 from zanith_django.operations.column_clauses import column_settings
 from zanith_django.operations.column_sql import add_column, set_default, update_in_batches
 from zanith_django.operations.column_values import AlterColumnIdentity, column_state
-from zanith_django.operations.constraints import AddCheck, AddExclusion
 from zanith_django.operations.dependents import with_column
-from zanith_django.operations.foreign_keys import AddForeignKey
-from zanith_django.operations.indexes import AddIndex, rename_index
+from zanith_django.operations.indexes import rename_index
 from zanith_django.operations.keep.kept import (
     OnColumn,
     OnWholeTable,
@@ -33,7 +32,8 @@ from zanith_django.operations.keep.kept import (
     renamed_indexes,
 )
 from zanith_django.operations.not_null import NotNull
-from zanith_django.operations.policies import CreatePolicy, EnableRls
+from zanith_django.operations.parts import adding
+from zanith_django.operations.policies import EnableRls
 from zanith_django.operations.sequences import (
     default_from_sequence,
     rename_sequence,
@@ -42,7 +42,6 @@ from zanith_django.operations.sequences import (
 )
 from zanith_django.operations.tables import CreateTable
 from zanith_django.operations.triggers import make_triggers
-from zanith_django.operations.uniques import AddUnique
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -57,6 +56,7 @@ from zanith_django.schema.graph import (
     Table,
     Unique,
 )
+from zanith_django.schema.parts import ADDED, FOREIGN_KEYS, index_names
 
 _TO_TYPE = """\
 DO $zanith$ BEGIN
@@ -148,15 +148,8 @@ class RestoreColumn(OnColumn):
         if self.key:
             return self._from_archive(context)
         checks = self._checks(context)
-        unique = self._statements(
-            *(AddUnique(table=self.table, unique=unique) for unique in self.uniques),
-            *(
-                AddIndex(table=self.table, index=index)
-                for index in self.indexes
-                if self._built(index)
-            ),
-            context=context,
-        )
+        made = (index for index in self.indexes if self._built(index))
+        unique = self._added((*self.uniques, *made), context)
         required = self._required(context)
         begun = [*self._show(context), *_brief(checks), *required.claim]
         looking = [*_long(checks), *required.check, *_long(unique)]
@@ -169,11 +162,7 @@ class RestoreColumn(OnColumn):
     def _from_archive(self, context: Context) -> tuple[Statement, ...]:
         """Nothing is demanded of a row before it has its value again."""
         checks = self._checks(context)
-        built = self._statements(
-            *(AddUnique(table=self.table, unique=unique) for unique in self.uniques),
-            *(AddIndex(table=self.table, index=index) for index in self.indexes),
-            context=context,
-        )
+        built = self._added((*self.uniques, *self.indexes), context)
         required = self._required(context)
         archive = archive_name(self.artifact_of(context))
         filled = refill(self.table, self.column.name, self.key, archive, context)
@@ -185,19 +174,16 @@ class RestoreColumn(OnColumn):
         return (*self._add(context), filled, *claimed, *looking, *ended)
 
     def _checks(self, context: Context) -> list[Statement]:
-        return self._statements(
-            *(AddCheck(table=self.table, check=check) for check in self.checks),
-            *(AddForeignKey(table=self.table, foreign_key=key) for key in self.foreign_keys),
-            context=context,
-        )
+        checked = (item for part in ADDED if part.validated for item in part.of(self))
+        return self._added(checked, context)
 
     def _required(self, context: Context) -> NotNull:
         if self.column.nullable:
             return NotNull()
         return NotNull.of(self.table, self.column.name, context)
 
-    def _statements(self, *operations: Operation, context: Context) -> list[Statement]:
-        return [statement for item in operations for statement in item.statements(context)]
+    def _added(self, items: Iterable[Any], context: Context) -> list[Statement]:
+        return [s for item in items for s in adding(self.table, item).statements(context)]
 
     def _add(self, context: Context) -> list[Statement]:
         """The column as a new one. Its default is for new rows: old ones have their values."""
@@ -235,12 +221,11 @@ class RestoreColumn(OnColumn):
         went with it; that of a soft-dropped one is there still."""
         table, column = self.table, self.column
         generators = ("always", "by default", "serial") if self.key else ("always", "by default")
-        bound: list[Operation] = []
+        bound: list[Statement] = []
         if column.identity in generators:
-            bound.append(AlterColumnIdentity(table=table, column=column.name, new=column.identity))
-        bound += [AddExclusion(table=table, exclusion=item) for item in self.exclusions]
-        bound += [CreatePolicy(table=table, policy=policy) for policy in self.policies]
-        return self._statements(*bound, context=context)
+            identity = AlterColumnIdentity(table=table, column=column.name, new=column.identity)
+            bound += identity.statements(context)
+        return [*bound, *self._added((*self.exclusions, *self.policies), context)]
 
     def inverse(self) -> Operation:
         """The kind that took it away; it is found by name, for that kind knows this one."""
@@ -336,7 +321,7 @@ class RestoreTable(OnWholeTable):
         moved = alter_table(context, hidden, "SET SCHEMA {schema}", schema=schema)
         back = TableName(name.schema, hidden.name)
         renamed = alter_table(context, back, "RENAME TO {name}", name=sql.ident(name.name))
-        indexes = [(dropped_name(artifact_id, index), index) for index in self._index_names()]
+        indexes = [(dropped_name(artifact_id, index), index) for index in index_names(self.table)]
         sequences = [
             rename_sequence(name, column, usual_name(name, column), context)
             for column in self._sequences()
@@ -351,20 +336,14 @@ class RestoreTable(OnWholeTable):
     def _made_again(self, archive: TableName, context: Context) -> list[Statement]:
         """In one transaction, as nobody can be using it; what can wait comes after the rows."""
         table, name = self.table, self.table.name
-        bare = dataclasses.replace(
-            table,
-            indexes=(),
-            foreign_keys=(),
-            policies=(),
-            row_security=False,
-            force_row_security=False,
-        )
+        later = [part for part in ADDED if part is not FOREIGN_KEYS and not part.is_constraint]
+        without: dict[str, Any] = {part.field: () for part in (*later, FOREIGN_KEYS)}
+        bare = dataclasses.replace(table, row_security=False, force_row_security=False, **without)
         first, *rest = CreateTable(table=bare).statements(context)
         copy = sql.regclass(archive, KEPT_SCHEMA)
         fill = sql.compose(_FILL, table=sql.regclass(name, context.schema), archive=copy)
         also = sql.compose(_ALSO, archive=copy, column=note_column(copy), opening=sql.literal(NOTE))
-        more: list[Operation] = [AddIndex(table=name, index=index) for index in table.indexes]
-        more += [CreatePolicy(table=name, policy=policy) for policy in table.policies]
+        more = [adding(name, item) for part in later for item in part.of(table)]
         if table.row_security:
             more.append(EnableRls(table=name, force=table.force_row_security))
         new = dataclasses.replace(context, fresh=context.fresh | {name})
@@ -385,9 +364,7 @@ class RestoreTable(OnWholeTable):
         )
 
     def _keys(self, context: Context) -> list[Statement]:
-        keys = (
-            AddForeignKey(table=self.table.name, foreign_key=key) for key in self.table.foreign_keys
-        )
+        keys = (adding(self.table.name, key) for key in self.table.foreign_keys)
         return [statement for key in keys for statement in key.statements(context)]
 
     def inverse(self) -> Operation:

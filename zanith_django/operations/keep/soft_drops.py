@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
@@ -34,7 +33,7 @@ from zanith_django.operations.keep.kept import (
 )
 from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.moves import TableMove
-from zanith_django.operations.policies import DropPolicy
+from zanith_django.operations.parts import dropping
 from zanith_django.operations.sequences import (
     rename_sequence,
 )
@@ -53,6 +52,7 @@ from zanith_django.schema.graph import (
     Table,
     Unique,
 )
+from zanith_django.schema.parts import CARRIED, FOREIGN_KEYS, INDEXES, index_names
 
 # A domain may forbid NULL, and DROP NOT NULL does not lift that. Domains may stand on domains.
 _TO_BASE_TYPE = """\
@@ -127,14 +127,9 @@ class SoftDropColumn(OnColumn):
     def _lift(self, context: Context) -> list[Statement]:
         """Drops what new code would trip over: it does not know the column any more."""
         table = self.table
-        lifted = [
-            drop_constraint(table, key.name, context, (table, key.references))
-            for key in self.foreign_keys
-        ]
-        constraints: list[Any] = [*self.uniques, *self.checks, *self.exclusions]
-        lifted += [drop_constraint(table, item.name, context) for item in constraints]
-        for policy in self.policies:
-            lifted += DropPolicy(table=table, policy=policy).statements(context)
+        others = (part for part in CARRIED if part not in (FOREIGN_KEYS, INDEXES))
+        items = [item for part in (FOREIGN_KEYS, *others) for item in part.of(self)]
+        lifted = [s for item in items for s in dropping(table, item).statements(context)]
         for index in self.indexes:
             if index.unique:
                 name = sql.qualified(table.schema or context.schema, index.name)
@@ -271,7 +266,7 @@ class SoftDropTable(OnWholeTable):
         return (make_schema(KEPT_SCHEMA), *lifted, *aside, *exclusive)
 
     def _aside_names(self, artifact_id: str) -> list[tuple[str, str]]:
-        return [(name, dropped_name(artifact_id, name)) for name in self._index_names()]
+        return [(name, dropped_name(artifact_id, name)) for name in index_names(self.table)]
 
     def inverse(self) -> Operation:
         return RestoreTable(table=self.table, model=self.model)

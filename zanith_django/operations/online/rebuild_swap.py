@@ -10,7 +10,6 @@ from typing import Any
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Artifact,
-    Operation,
     Statement,
     alter_table,
     dropped_name,
@@ -19,12 +18,13 @@ from zanith_django.operations.base import (
 )
 from zanith_django.operations.column_values import AlterColumnIdentity
 from zanith_django.operations.constraint_clauses import drop_constraint, rename_constraint
-from zanith_django.operations.constraints import AddCheck, AddExclusion
+from zanith_django.operations.constraints import AddCheck
 from zanith_django.operations.dependents import referrers_to
 from zanith_django.operations.foreign_keys import AddForeignKey
-from zanith_django.operations.indexes import AddIndex, rename_index
+from zanith_django.operations.indexes import rename_index
 from zanith_django.operations.keep.restores import RestoreTable
 from zanith_django.operations.online.rebuild_copy import RebuildCopy
+from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import CreatePolicy, EnableRls
 from zanith_django.operations.replica_identity import around
 from zanith_django.operations.sequences import hand_over_sequence
@@ -33,18 +33,16 @@ from zanith_django.operations.triggers import (
     switch_trigger,
     whole_row_triggers,
 )
-from zanith_django.operations.uniques import AddUnique, AlterPrimaryKey
+from zanith_django.operations.uniques import AlterPrimaryKey
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
-    Exclusion,
     ForeignKey,
     Index,
     PrimaryKey,
-    Table,
-    Unique,
 )
+from zanith_django.schema.parts import PARTS, index_names
 
 COPY = "copy: a second table, a journal of the keys that change, and the rows that are there"
 PREPARE = "prepare: indexes of the copy, and what changed meanwhile, while everybody works"
@@ -175,16 +173,19 @@ class Rebuild(RebuildCopy):
 
     def _indexed(self) -> list[Any]:
         """What is made beside the key by which rows are found."""
-        keys: list[Any] = [self.after.primary_key] if self.after.primary_key else []
-        keys += self.after.uniques
-        kept = [key for key in keys if key.name != self._key.name]
-        return [*kept, *self.after.exclusions, *self.after.indexes]
+        made = [item for part in PARTS if part.owns_index for item in part.of(self.after)]
+        return [item for item in made if item.name != self._key.name]
 
     def _index_statements(self) -> list[Statement]:
         made: list[Statement] = []
         for item in self._indexed():
             renamed = dataclasses.replace(item, name=self.made(item.name))
-            made += _adding(self.copy, renamed).statements(self._new)
+            add = (
+                AlterPrimaryKey(table=self.copy, new=renamed)
+                if isinstance(renamed, PrimaryKey)
+                else adding(self.copy, renamed)
+            )
+            made += add.statements(self._new)
         return made
 
     def _arriving(self) -> list[tuple[TableName, ForeignKey]]:
@@ -209,7 +210,7 @@ class Rebuild(RebuildCopy):
             locked = tuple(dict.fromkeys((holder, key.references)))
             yield drop_constraint(holder, key.name, context, locked)
         yield from self._sequences()
-        for index in _index_names(self.table):
+        for index in index_names(self.table):
             part = f"undo {index}" if self.undo else index
             hidden = dropped_name(self.artifact_id, part)
             yield rename_index(self.name, index, hidden, context)
@@ -340,24 +341,6 @@ class Rebuild(RebuildCopy):
             count=sql.compose("SELECT count(*) FROM {it}", it=self.context.table(self.aside)),
             metadata={"restore": to_data(restore)},
         )
-
-
-def _adding(table: TableName, item: PrimaryKey | Unique | Exclusion | Index) -> Operation:
-    """The operation that adds this part to a table."""
-    if isinstance(item, PrimaryKey):
-        return AlterPrimaryKey(table=table, new=item)
-    if isinstance(item, Unique):
-        return AddUnique(table=table, unique=item)
-    if isinstance(item, Exclusion):
-        return AddExclusion(table=table, exclusion=item)
-    return AddIndex(table=table, index=item)
-
-
-def _index_names(table: Table) -> list[str]:
-    """Names of all indexes of a table, constraints' own ones too."""
-    key = [table.primary_key.name] if table.primary_key else []
-    owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
-    return [*key, *(owner.name for owner in owners)]
 
 
 def _together(statements: Iterable[Statement], probe: str) -> list[Statement]:

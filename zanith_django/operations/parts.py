@@ -1,0 +1,126 @@
+"""Which operation adds, drops and renames a part of a table, and what these have in common.
+
+`schema/parts.py` says what holds for each kind of part. A kind of operation joins by its base:
+declaring a subclass registers it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from zanith_django.operations.base import OnTable, Operation, must_have
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import PRIMARY_KEY, Part, part_of
+
+_ADDS: dict[str, type[Operation]] = {}
+_DROPS: dict[str, type[Operation]] = {}
+_RENAMES: dict[str, type[Operation]] = {}
+
+
+class OnItem(OnTable):
+    """An operation on one item of a part, which the argument of the part holds."""
+
+    __slots__ = ()
+    model: str
+
+    @property
+    def target(self) -> str:
+        return f"{self.table}.{self.item.name}"
+
+
+class AddPart(OnItem):
+    """Adds an item of the part `adds`."""
+
+    __slots__ = ()
+    adds: ClassVar[Part]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _ADDS[cls.adds.field] = cls
+
+    def inverse(self) -> Operation:
+        return dropping(self.table, self.item, self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        part, item = self.adds.field, self.item
+        return graph.changed(self.table, lambda table: table.with_item(part, item))
+
+
+class DropPart(OnItem):
+    """Drops an item of the part `drops`."""
+
+    __slots__ = ()
+    drops: ClassVar[Part]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _DROPS[cls.drops.field] = cls
+
+    def inverse(self) -> Operation:
+        return adding(self.table, self.item, self.model)
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        part, name = self.drops.field, self.item.name
+        return graph.changed(self.table, lambda table: table.without_item(part, name))
+
+
+class RenamePart(OnTable):
+    """Renames an item of one of the parts `renames` in place. At most one of their arguments is
+    the item under its old name: another database may have another name for it."""
+
+    __slots__ = ()
+    renames: ClassVar[tuple[Part, ...]]
+    old: str
+    new: str
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _RENAMES.update({part.field: cls for part in cls.renames})
+
+    def inverse(self) -> Operation:
+        known: dict[str, Any] = {
+            part.argument: dataclasses.replace(item, name=self.new)
+            for part in self.renames
+            if (item := getattr(self, part.argument, None))
+        }
+        return dataclasses.replace(self, old=self.new, new=self.old, **known)  # type: ignore[type-var]
+
+    def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
+        table = must_have(graph, self.table)
+        for part in self.renames:
+            for item in part.of(table):
+                if item.name == self.old:
+                    renamed = dataclasses.replace(item, name=self.new)
+                    return graph.with_table(table.with_item(part.field, renamed, self.old))
+        return graph
+
+
+def adding(table: TableName, item: Any, model: str = "") -> Operation:
+    """The operation that adds this unique, foreign key, index, … to the table."""
+    return _with_item(_ADDS, table, item, model)
+
+
+def dropping(table: TableName, item: Any, model: str = "") -> Operation:
+    """The operation that drops it from the table."""
+    return _with_item(_DROPS, table, item, model)
+
+
+def renaming(table: TableName, item: Any, old: str, new: str, model: str = "") -> Operation:
+    """The operation that renames the item from `old` to `new`. A table has but one primary key,
+    which is found without what it looks like."""
+    part = part_of(item)
+    looks = {} if part is PRIMARY_KEY else {part.argument: dataclasses.replace(item, name=old)}
+    kind: Any = _RENAMES[part.field]
+    renamed: Operation = kind(table=table, old=old, new=new, model=model, **looks)
+    return renamed
+
+
+def _with_item(
+    kinds: dict[str, type[Operation]], table: TableName, item: Any, model: str
+) -> Operation:
+    part = part_of(item)
+    kind: Any = kinds[part.field]
+    operation: Operation = kind(table=table, model=model, **{part.argument: item})
+    return operation
