@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from zanith_django import operations as ops
 from zanith_django.diff.differ import Differ
 from zanith_django.diff.fills import fill_rows, null_forbidden
-from zanith_django.diff.pairs import (
-    constraint_names,
-    has_key,
-    index_names,
-    same_key,
-)
+from zanith_django.diff.pairs import has_key, same_key
 from zanith_django.diff.renames import name_aside
 from zanith_django.operations.base import Operation
+from zanith_django.operations.parts import adding
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, Table
-
-ADDS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
-    "foreign_keys": lambda t, i, m: ops.AddForeignKey(table=t, foreign_key=i, model=m),
-    "policies": lambda t, i, m: ops.CreatePolicy(table=t, policy=i, model=m),
-    "exclusions": lambda t, i, m: ops.AddExclusion(table=t, exclusion=i, model=m),
-    "checks": lambda t, i, m: ops.AddCheck(table=t, check=i, model=m),
-    "uniques": lambda t, i, m: ops.AddUnique(table=t, unique=i, model=m),
-    "indexes": lambda t, i, m: ops.AddIndex(table=t, index=i, model=m),
-}
+from zanith_django.schema.parts import (
+    ADDED,
+    FOREIGN_KEYS,
+    POLICIES,
+    Part,
+    constraint_names,
+    index_names,
+)
 
 
 def new_tables(d: Differ) -> Iterator[Operation]:
@@ -111,23 +105,24 @@ def _added_column(d: Differ, table: TableName, column: Column) -> Iterator[Opera
 
 
 def new_parts(d: Differ) -> Iterator[Operation]:
-    yield from _added(d, ("uniques", "checks", "exclusions", "indexes"))
+    """All but foreign keys, which rest on keys, and policies."""
+    yield from _added(d, (part for part in ADDED if part not in (FOREIGN_KEYS, POLICIES)))
 
 
 def new_foreign_keys(d: Differ) -> Iterator[Operation]:
-    yield from _added(d, ("foreign_keys",))
+    yield from _added(d, (FOREIGN_KEYS,))
 
 
-def _added(d: Differ, parts: Iterable[str]) -> Iterator[Operation]:
+def _added(d: Differ, parts: Iterable[Part]) -> Iterator[Operation]:
     """What replaces a thing of the same name is built under a name aside, and renamed once the
     old one is gone."""
     for part in parts:
         for pair in d.pairs():
             kept = {new.name for _, new in pair.kept(part)}
-            taken = constraint_names(pair.current) | index_names(pair.current)
-            for item in getattr(pair.wanted, part):
+            taken = {*constraint_names(pair.current), *index_names(pair.current)}
+            for item in part.of(pair.wanted):
                 if item.name in kept:
                     continue
                 if item.name in taken:
                     item = dataclasses.replace(item, name=name_aside(item.name))
-                yield ADDS[part](pair.name, item, d.label(pair.name))
+                yield adding(pair.name, item, d.label(pair.name))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from zanith_django import operations as ops
 from zanith_django.diff.differ import Differ, Fill
 from zanith_django.diff.drops import drop_column
 from zanith_django.diff.fills import fill_rows, null_forbidden
 from zanith_django.diff.pairs import (
-    CONSTRAINTS,
     Pair,
     is_rebuilt,
     only_validated,
@@ -19,6 +17,7 @@ from zanith_django.diff.pairs import (
 )
 from zanith_django.operations.base import Operation
 from zanith_django.schema.graph import Column
+from zanith_django.schema.parts import ADDED, COLUMNS, FOREIGN_KEYS, INDEXES, PARTS
 
 
 def altered_columns(d: Differ) -> Iterator[Operation]:
@@ -102,7 +101,7 @@ def columns_made_nullable(d: Differ) -> Iterator[Operation]:
 
 def deferred(d: Differ) -> Iterator[Operation]:
     for pair in d.pairs():
-        for old, new in pair.kept("foreign_keys"):
+        for old, new in pair.kept(FOREIGN_KEYS):
             if old.deferrable != new.deferrable:
                 yield ops.AlterForeignKey(
                     table=pair.name,
@@ -116,7 +115,7 @@ def deferred(d: Differ) -> Iterator[Operation]:
 
 def validated(d: Differ) -> Iterator[Operation]:
     for pair in d.pairs():
-        for part in ("checks", "foreign_keys"):
+        for part in (part for part in ADDED if part.validated):
             for old, new in pair.kept(part):
                 if only_validated(old, new):
                     yield ops.ValidateConstraint(
@@ -134,18 +133,10 @@ def _comments(pair: Pair, label: str) -> Iterator[Operation]:
     table, current, wanted = pair.name, pair.current, pair.wanted
     if current.comment != wanted.comment:
         yield ops.SetComment(table=table, old=current.comment, new=wanted.comment, model=label)
-    key = [(current.primary_key, wanted.primary_key)]
-    constraints = [*key, *(both for part in CONSTRAINTS for both in pair.kept(part))]
-    commented: list[tuple[str, Iterable[tuple[Any, Any]]]] = [
-        ("column", pair.columns),
-        ("constraint", constraints),
-        ("index", pair.kept("indexes")),
-        ("policy", pair.kept("policies")),
-    ]
-    for what, both in commented:
-        for old, new in both:
-            if old and new and old.comment != new.comment:
-                named = {what: new.name}
+    for part in (part for part in PARTS if part.commented):
+        for old, new in pair.columns if part is COLUMNS else pair.kept(part):
+            if old.comment != new.comment:
+                named = {part.commented_as: new.name}
                 yield ops.SetComment(
                     table=table, old=old.comment, new=new.comment, model=label, **named
                 )
@@ -155,7 +146,7 @@ def _options(pair: Pair, label: str) -> Iterator[Operation]:
     old, new = pair.current.options, pair.wanted.options
     if old != new:
         yield ops.AlterTableOptions(table=pair.name, old=old, new=new, model=label)
-    for index, wanted in pair.kept("indexes"):
+    for index, wanted in pair.kept(INDEXES):
         if index.options != wanted.options:
             yield ops.AlterIndexOptions(
                 table=pair.name,

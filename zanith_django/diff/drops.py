@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from zanith_django import operations as ops
 from zanith_django.diff.additions import by_dependency
 from zanith_django.diff.differ import ARCHIVE, HARD, SOFT, Differ
-from zanith_django.diff.pairs import (
-    CONSTRAINTS,
-    OWNERS_OF_INDEXES,
-    Pair,
-    constraint_names,
-    index_names,
-    key_names,
-    same_key,
-)
+from zanith_django.diff.pairs import Pair, key_names, same_key
 from zanith_django.diff.renames import name_aside
 from zanith_django.diff.row_security import altered_policies
 from zanith_django.operations.base import Operation
-from zanith_django.operations.dependents import (
-    in_primary_key,
-)
+from zanith_django.operations.dependents import in_primary_key
+from zanith_django.operations.parts import dropping
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, Table
+from zanith_django.schema.parts import (
+    CHANGED,
+    CONSTRAINTS,
+    FOREIGN_KEYS,
+    INDEXES,
+    PARTS,
+    POLICIES,
+    PRIMARY_KEY,
+    UNIQUES,
+    Part,
+    constraint_names,
+    index_names,
+)
 
-_DROPS: Mapping[str, Callable[[TableName, Any, str], Operation]] = {
-    "foreign_keys": lambda t, i, m: ops.DropForeignKey(table=t, foreign_key=i, model=m),
-    "policies": lambda t, i, m: ops.DropPolicy(table=t, policy=i, model=m),
-    "exclusions": lambda t, i, m: ops.DropExclusion(table=t, exclusion=i, model=m),
-    "checks": lambda t, i, m: ops.DropCheck(table=t, check=i, model=m),
-    "uniques": lambda t, i, m: ops.DropUnique(table=t, unique=i, model=m),
-    "indexes": lambda t, i, m: ops.DropIndex(table=t, index=i, model=m),
-}
+# What is built in a table: all but foreign keys, which need keys of others, and policies.
+_BUILT = (
+    *(part for part in reversed(CONSTRAINTS) if part not in (FOREIGN_KEYS, PRIMARY_KEY)),
+    *(part for part in CHANGED if not part.is_constraint and part is not POLICIES),
+)
 
 
 def dropped_foreign_keys(d: Differ) -> Iterator[Operation]:
@@ -49,13 +49,13 @@ def dropped_foreign_keys(d: Differ) -> Iterator[Operation]:
         for key in table.foreign_keys:
             hangs = _hangs(key, pair, pairs.get(key.references)) or key.references in early_here
             if hangs or key.name in leaving:
-                yield _DROPS["foreign_keys"](table.name, key, d.label(table.name))
+                yield dropping(table.name, key, d.label(table.name))
 
 
 def _leaving_foreign_keys(d: Differ, pair: Pair) -> set[str]:
-    leaving = {key.name for key in pair.leaving("foreign_keys")}
-    carried = pair.carried("foreign_keys") - _needed_names(d, pair, "foreign_keys")
-    return leaving - carried - _outlasting(d, pair, "foreign_keys")
+    leaving = {key.name for key in pair.leaving(FOREIGN_KEYS)}
+    carried = pair.carried(FOREIGN_KEYS) - _needed_names(d, pair, FOREIGN_KEYS)
+    return leaving - carried - _outlasting(d, pair, FOREIGN_KEYS)
 
 
 def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
@@ -69,40 +69,39 @@ def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
 def dropped_parts(d: Differ) -> Iterator[Operation]:
     """What is in the way of a change or of a name."""
     for pair in d.pairs():
-        for part in ("policies", "exclusions", "checks", "uniques", "indexes"):
+        for part in (POLICIES, *_BUILT):
             carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
-            if part == "policies":
+            if part is POLICIES:
                 stays = carried | altered_policies(pair)
             else:
                 stays = carried | _outlasting(d, pair, part)
             for item in pair.leaving(part):
                 if item.name not in stays:
-                    yield _DROPS[part](pair.name, item, d.label(pair.name))
+                    yield dropping(pair.name, item, d.label(pair.name))
 
 
-def _outlasting(d: Differ, pair: Pair, part: str) -> set[str]:
+def _outlasting(d: Differ, pair: Pair, part: Part) -> set[str]:
     """Names of what goes after its replacement exists, so that a replacement that fails leaves it
     in force."""
     if not d.overlapping:
         return set()
     names = pair.outlasting(part) - _ends(d, pair, part) - _given_names(d, pair, part)
-    if part == "foreign_keys":
+    if part is FOREIGN_KEYS:
         names -= {key.name for key in pair.current.foreign_keys if _end_changes(d, key)}
     return names
 
 
-def _given_names(d: Differ, pair: Pair, part: str) -> set[str]:
+def _given_names(d: Differ, pair: Pair, part: Part) -> set[str]:
     """Names that a part of another table, a renamed one or the primary key is to have; only what
     is built in this table can be renamed once it is there."""
-    parts = (*CONSTRAINTS, "indexes", "primary_key")
-    given = {new.name for each in parts for _, new in pair.renamed(each)}
+    given = {new.name for each in PARTS for _, new in pair.renamed(each)}
     if pair.wanted.primary_key:
         given.add(pair.wanted.primary_key.name)
-    if part in OWNERS_OF_INDEXES:
+    if part.owns_index:
         own = index_names(pair.wanted)
         given |= {
             item.name
-            for item in getattr(pair.current, part)
+            for item in part.of(pair.current)
             if TableName(pair.name.schema, item.name) in d.names_to_be and item.name not in own
         }
     return given
@@ -117,26 +116,26 @@ def _end_changes(d: Differ, key: ForeignKey) -> bool:
 
 
 def replaced_parts(d: Differ) -> Iterator[Operation]:
-    yield from _replaced(d, ("exclusions", "checks", "uniques", "indexes"))
+    yield from _replaced(d, _BUILT)
 
 
 def replaced_foreign_keys(d: Differ) -> Iterator[Operation]:
-    yield from _replaced(d, ("foreign_keys",))
+    yield from _replaced(d, (FOREIGN_KEYS,))
 
 
-def _replaced(d: Differ, parts: Iterable[str]) -> Iterator[Operation]:
+def _replaced(d: Differ, parts: Iterable[Part]) -> Iterator[Operation]:
     """What has stayed until its replacement exists."""
     for pair in d.pairs():
         for part in parts:
             carried = pair.carried(part) - _needed_names(d, pair, part)
             for item in pair.leaving(part):
                 if item.name not in carried and item.name != name_aside(item.name):
-                    yield _DROPS[part](pair.name, item, d.label(pair.name))
+                    yield dropping(pair.name, item, d.label(pair.name))
 
 
-def _ends(d: Differ, pair: Pair, part: str) -> set[str]:
+def _ends(d: Differ, pair: Pair, part: Part) -> set[str]:
     """Names of the keys that a foreign key would come to rest on, were they to stay a while."""
-    if part not in ("uniques", "indexes"):
+    if part not in (UNIQUES, INDEXES):
         return set()
     ends = d.ends.get(pair.name, ())
     return {name for end in ends for name in key_names(pair.current, end)}
@@ -149,24 +148,23 @@ def primary_keys_in_the_way(d: Differ) -> Iterator[Operation]:
         old, new = pair.current.primary_key, pair.wanted.primary_key
         if old is None:
             continue
-        named = {TableName(pair.name.schema, old.name)} & d.names_to_be or (
-            {old.name} & constraint_names(pair.wanted)
-        )
+        relation = TableName(pair.name.schema, old.name)
+        named = relation in d.names_to_be or old.name in constraint_names(pair.wanted)
         renamed = not same_key(old, new) and (new is None or new.name != old.name)
         lost = any(c.generated and in_primary_key(pair.current, c.name) for c in pair.hard_gone)
         if lost or (renamed and named):
             yield ops.AlterPrimaryKey(table=pair.name, old=old, model=d.label(pair.name))
 
 
-def _needed_names(d: Differ, pair: Pair, part: str) -> set[str]:
+def _needed_names(d: Differ, pair: Pair, part: Part) -> set[str]:
     """Names of a table's items that something else is to have: a soft drop comes too late."""
-    names = {item.name for item in getattr(pair.current, part)}
+    names = {item.name for item in part.of(pair.current)}
     needed = set()
-    if part in CONSTRAINTS:
-        needed |= names & constraint_names(pair.wanted)
-    if part in OWNERS_OF_INDEXES:
+    if part.is_constraint:
+        needed |= names.intersection(constraint_names(pair.wanted))
+    if part.owns_index:
         needed |= {name for name in names if TableName(pair.name.schema, name) in d.names_to_be}
-    if part == "policies":
+    if part is POLICIES:
         needed |= names & {policy.name for policy in pair.wanted.policies}
     return needed
 

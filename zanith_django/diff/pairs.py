@@ -7,14 +7,21 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from zanith_django.operations.dependents import mentions, what_contains
+from zanith_django.operations.dependents import containing, mentions
 from zanith_django.operations.online.rewrites import INTEGERS, rewrite_needed
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.encoding import stored_fields
-from zanith_django.schema.graph import Column, ForeignKey, Index, Policy, SchemaGraph, Table
-
-CONSTRAINTS = ("uniques", "foreign_keys", "checks", "exclusions")
-OWNERS_OF_INDEXES = ("uniques", "exclusions", "indexes")
+from zanith_django.schema.graph import Column, Policy, SchemaGraph, Table
+from zanith_django.schema.parts import (
+    INDEXES,
+    PARTS,
+    POLICIES,
+    PRIMARY_KEY,
+    UNIQUES,
+    Part,
+    index_names,
+    part_of,
+)
 
 
 def stays(old: Any, new: Any) -> bool:
@@ -36,17 +43,15 @@ def only_validated(old: Any, new: Any) -> bool:
 
 def _was_checked(item: Any) -> bool:
     """False of a constraint that is NOT VALID; an index that is not valid has to be built anew."""
-    return isinstance(item, Index) or getattr(item, "valid", True)
+    return not part_of(item).validated or item.valid
 
 
 @functools.cache
 def _lasting(kind: type) -> Callable[[Any], Any]:
     """Reads what makes two things of this class the same, but for their names."""
-    altered = {"name", "comment", "options" if kind is Index else "valid"}
-    if kind is ForeignKey:
-        altered.add("deferrable")
+    part = next(part for part in PARTS if part.item is kind)
     names = [name for name, _, _ in stored_fields(kind)]
-    return operator.attrgetter(*(name for name in names if name not in altered))
+    return operator.attrgetter(*(n for n in names if n not in {"name", *part.altered}))
 
 
 def is_rebuilt(old: Column, new: Column) -> bool:
@@ -112,14 +117,14 @@ class Pair:
 
     # --- constraints, indexes, policies ---------------------------------------------------------
 
-    def renamed(self, part: str) -> list[tuple[Any, Any]]:
+    def renamed(self, part: Part) -> list[tuple[Any, Any]]:
         """Of the items of a part those that changed nothing but their names. `altered_policies`
         has those of policies."""
-        if part == "policies":
+        if not part.renamed:
             return []
-        if part == "primary_key":
+        if part is PRIMARY_KEY:
             return self._renamed_key()
-        current, wanted = getattr(self.current, part), getattr(self.wanted, part)
+        current, wanted = part.of(self.current), part.of(self.wanted)
         kept = {item.name for item in current} & {item.name for item in wanted}
         gone = [item for item in current if item.name not in kept | self._destroyed(part)]
         pairs = []
@@ -137,44 +142,44 @@ class Pair:
             return []
         return [(old, new)] if same_key(old, new) else []
 
-    def kept(self, part: str) -> Iterator[tuple[Any, Any]]:
+    def kept(self, part: Part) -> Iterator[tuple[Any, Any]]:
         """(now, wanted) of the items of a part that bear the same name and stay."""
-        wanted = {item.name: item for item in getattr(self.wanted, part)}
-        for item in getattr(self.current, part):
+        wanted = {item.name: item for item in part.of(self.wanted)}
+        for item in part.of(self.current):
             new = wanted.get(item.name)
             if new is not None and stays(item, new):
                 yield item, new
 
-    def leaving(self, part: str) -> Iterator[Any]:
+    def leaving(self, part: Part) -> Iterator[Any]:
         """Items of a part that have to go, carried ones among them."""
         destroyed = self._destroyed(part)
         kept = {old.name for old, _ in self.kept(part)} - destroyed
         kept |= {old.name for old, _ in self.renamed(part)}
-        return (item for item in getattr(self.current, part) if item.name not in kept)
+        return (item for item in part.of(self.current) if item.name not in kept)
 
-    def _destroyed(self, part: str) -> set[str]:
+    def _destroyed(self, part: Part) -> set[str]:
         """Names of what DROP COLUMN would take along without a word."""
         return {item.name for column in self.hard_gone for item in self._containing(column, part)}
 
-    def _containing(self, column: Column, part: str) -> tuple[Any, ...]:
-        return tuple(what_contains(self.current, column.name)[part])
+    def _containing(self, column: Column, part: Part) -> tuple[Any, ...]:
+        return containing(part, self.current, column.name)
 
-    def carried(self, part: str) -> set[str]:
+    def carried(self, part: Part) -> set[str]:
         """Names of what a soft drop or an archive of its column takes along and remembers."""
-        if not self.soft:
+        if not (self.soft and part.carried):
             return set()
         gone = [column for column in self.gone_columns if not column.generated]
         names = {item.name for column in gone for item in self._containing(column, part)}
         return names - self._destroyed(part) - self._reworded(part)
 
-    def _reworded(self, part: str) -> set[str]:
+    def _reworded(self, part: Part) -> set[str]:
         """Names of what has a text that reads a column of which the type changes. PostgreSQL adds
         casts to that text; who remembered it then would bring it back with them."""
-        if part not in ("checks", "exclusions", "indexes", "policies"):
+        if not part.texts:
             return set()
         return {item.name for old, _ in self.retyped for item in self._containing(old, part)}
 
-    def outlasting(self, part: str) -> set[str]:
+    def outlasting(self, part: Part) -> set[str]:
         """Names of what leaves but can stay in force until its replacement exists: no column that
         it reads changes meanwhile."""
         changing = [old for old, new in self.columns if _values_may_change(old, new)]
@@ -206,7 +211,7 @@ class Pair:
         wanted = {policy.name: policy for policy in self.wanted.policies}
         others = self._in_the_way(column)
         pairs = []
-        for old in what_contains(self.current, column)["policies"]:
+        for old in containing(POLICIES, self.current, column):
             new = wanted.get(old.name)
             if new is None or stays(old, new):
                 continue
@@ -228,7 +233,7 @@ class Pair:
         """Names of the policies that stand in the way of a change of some column."""
         names = [column.name for column in self.hard_gone if column.generated]
         names += [*self.replaced, *(old.name for old, _ in self.retyped)]
-        found = (what_contains(self.current, name)["policies"] for name in names)
+        found = (containing(POLICIES, self.current, name) for name in names)
         return {policy.name for policies in found for policy in policies}
 
     # --- keys that foreign keys rest on ---------------------------------------------------------
@@ -243,7 +248,7 @@ class Pair:
         down = {column.name for column in self.hard_gone} | self.replaced
         down |= {old.name for old, new in self.columns if is_rebuilt(old, new)}
         old, new = self.current.primary_key, self.wanted.primary_key
-        leaving = {item.name for part in ("uniques", "indexes") for item in self.leaving(part)}
+        leaving = {item.name for part in (UNIQUES, INDEXES) for item in self.leaving(part)}
         if old and not same_key(old, new):
             leaving.add(old.name)
         return any(
@@ -297,21 +302,9 @@ def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[
             yield index.name, index.include
 
 
-def index_names(table: Table) -> set[str]:
-    """Names of the indexes of a table, constraints' own ones too."""
-    owners = [item.name for part in OWNERS_OF_INDEXES for item in getattr(table, part)]
-    return {*owners, *([table.primary_key.name] if table.primary_key else [])}
-
-
 def relation_names(graph: SchemaGraph) -> set[TableName]:
     """Names of the tables and indexes of a graph: no two of a schema may be equal."""
     indexes = (
         TableName(table.name.schema, name) for table in graph.tables for name in index_names(table)
     )
     return {*graph.table_names, *indexes}
-
-
-def constraint_names(table: Table) -> set[str]:
-    """Names of the constraints of a table: no two of them may be equal."""
-    items = [item.name for part in CONSTRAINTS for item in getattr(table, part)]
-    return {*items, *([table.primary_key.name] if table.primary_key else [])}

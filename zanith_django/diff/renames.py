@@ -10,13 +10,11 @@ from typing import Any, TypeVar
 
 from zanith_django import operations as ops
 from zanith_django.diff.differ import Differ
-from zanith_django.diff.pairs import (
-    CONSTRAINTS,
-    constraint_names,
-    relation_names,
-)
+from zanith_django.diff.pairs import relation_names
 from zanith_django.operations.base import Operation
+from zanith_django.operations.parts import renaming
 from zanith_django.postgres.names import TableName
+from zanith_django.schema.parts import NAMED, PRIMARY_KEY, Part, constraint_names
 
 ASIDE = "_zanith_renamed_"
 Name = TypeVar("Name", bound=Hashable)
@@ -79,7 +77,7 @@ def renamed_parts(d: Differ) -> Iterator[Operation]:
     waiting = [
         _NameChange(pair.name, part, old.name, new.name, old)
         for pair in d.pairs()
-        for part in (*CONSTRAINTS, "indexes", "primary_key")
+        for part in (*NAMED, PRIMARY_KEY)
         for old, new in pair.renamed(part)
     ]
     taken = relation_names(d.now) if waiting else set()
@@ -92,24 +90,13 @@ def renamed_parts(d: Differ) -> Iterator[Operation]:
             free = [dataclasses.replace(change, new=name_aside(change.old))]
             waiting.append(dataclasses.replace(change, old=name_aside(change.old)))
         for change in free:
-            kind = ops.RenameIndex if change.part == "indexes" else ops.RenameConstraint
-            old, new = change.old, change.new
-            looks, label = change.looks(), d.label(change.table)
-            yield kind(table=change.table, old=old, new=new, model=label, **looks)
-            if change.owns_index:
+            old, new, label = change.old, change.new, d.label(change.table)
+            yield renaming(change.table, change.item, old, new, label)
+            if change.part.owns_index:
                 taken.discard(TableName(change.table.schema, old))
                 taken.add(TableName(change.table.schema, new))
         done = set(free)
         waiting = [change for change in waiting if change not in done]
-
-
-_FIELDS = {
-    "uniques": "unique",
-    "foreign_keys": "foreign_key",
-    "checks": "check",
-    "exclusions": "exclusion",
-    "indexes": "index",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +104,13 @@ class _NameChange:
     """A constraint or index of a table that is to have another name."""
 
     table: TableName
-    part: str
+    part: Part
     old: str
     new: str
     item: Any
 
-    def looks(self) -> dict[str, Any]:
-        """What bears the name, for databases where it is called otherwise; a table has but one
-        primary key."""
-        if self.part == "primary_key":
-            return {}
-        return {_FIELDS[self.part]: dataclasses.replace(self.item, name=self.old)}
-
-    @property
-    def owns_index(self) -> bool:
-        return self.part not in ("foreign_keys", "checks")
-
     def is_free(self, d: Differ, taken: set[TableName]) -> bool:
         """Does nobody bear the new name? `taken` are the names of tables and indexes."""
-        if self.part != "indexes" and self.new in constraint_names(d.current(self.table)):
+        if self.part.is_constraint and self.new in constraint_names(d.current(self.table)):
             return False
-        return not (self.owns_index and TableName(self.table.schema, self.new) in taken)
+        return not (self.part.owns_index and TableName(self.table.schema, self.new) in taken)

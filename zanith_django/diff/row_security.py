@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zanith_django import operations as ops
-from zanith_django.diff.additions import ADDS
 from zanith_django.diff.differ import Differ
-from zanith_django.diff.pairs import (
-    Pair,
-)
+from zanith_django.diff.pairs import Pair
 from zanith_django.operations.base import Operation
+from zanith_django.operations.parts import adding
 
 
 def row_security_off(d: Differ) -> Iterator[Operation]:
@@ -37,7 +35,7 @@ def row_security_on(d: Differ) -> Iterator[Operation]:
         known = {policy.name for policy in (*pair.current.policies, *(new for _, new in altered))}
         for policy in pair.wanted.policies:
             if policy.name not in known:
-                yield ADDS["policies"](name, policy, label)
+                yield adding(name, policy, label)
         old = (pair.current.row_security, pair.current.force_row_security)
         force = pair.wanted.force_row_security
         if pair.wanted.row_security and old != (True, force):

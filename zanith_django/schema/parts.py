@@ -197,7 +197,7 @@ class Setting:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One kind of part. `field` is its field of `Table`, `argument` the field of an operation that
     holds one item, `noun` its name for people.
