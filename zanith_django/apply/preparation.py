@@ -19,7 +19,6 @@ from zanith_django.ledger.step_rows import (
     SKIPPED,
 )
 from zanith_django.ledger.steps import StepRow
-from zanith_django.operations import AddCheck, AddForeignKey
 from zanith_django.plan.plan import ELSEWHERE, PlannedMigration
 from zanith_django.run.audit import (
     INTERRUPTED,
@@ -77,7 +76,8 @@ class Preparation(Admission):
         again = [
             step
             for step in migration.steps
-            if isinstance(step.operation, AddCheck | AddForeignKey)
+            if step.operation.adds
+            and step.operation.adds.validated
             and rows[step.number].attempt > 1
         ]
         stopped = [row for row in self.ledger.steps(migration.id) if row.stopped] if again else []

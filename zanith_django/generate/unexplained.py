@@ -33,6 +33,7 @@ from zanith_django.schema.equality import as_declared
 from zanith_django.schema.findings import Extra
 from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.models import Declared, project_models
+from zanith_django.schema.parts import CHANGED, COLUMNS
 from zanith_django.timeline.ignored import compared
 from zanith_django.timeline.project import declared, live_graph, read_timeline
 from zanith_django.timeline.timeline import Entry, Timeline
@@ -228,15 +229,7 @@ def _files(
 
 # --- what no model names -------------------------------------------------------------------------
 
-_PARTS: Mapping[str, str] = {
-    "column": "columns",
-    "unique constraint": "uniques",
-    "foreign key": "foreign_keys",
-    "check constraint": "checks",
-    "exclusion constraint": "exclusions",
-    "index": "indexes",
-    "policy": "policies",
-}
+_PARTS: Mapping[str, str] = {part.noun: part.field for part in (COLUMNS, *CHANGED)}
 
 _SETTINGS: Mapping[str, str] = {
     "comment": "comment",

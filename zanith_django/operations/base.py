@@ -220,6 +220,11 @@ class Operation:
         return getattr(self, part.argument) if part else None
 
     @property
+    def new_names(self) -> tuple[str, ...]:
+        """Names of the columns, constraints and indexes that it adds to its table."""
+        return (self.item.name,) if self.adds else ()
+
+    @property
     def moves(self) -> tuple[TableMove, ...]:
         """The tables that it creates, renames or ends, in order."""
         return ()

@@ -74,16 +74,21 @@ class RenamePart(OnTable):
     renames: ClassVar[tuple[Part, ...]]
     old: str
     new: str
+    model: str
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         _RENAMES.update({part.field: cls for part in cls.renames})
 
+    @property
+    def known(self) -> tuple[Any, ...]:
+        """What the item looks like under its old name, if the operation holds it."""
+        items = (getattr(self, part.argument, None) for part in self.renames)
+        return tuple(item for item in items if item is not None)
+
     def inverse(self) -> Operation:
         known: dict[str, Any] = {
-            part.argument: dataclasses.replace(item, name=self.new)
-            for part in self.renames
-            if (item := getattr(self, part.argument, None))
+            part_of(item).argument: dataclasses.replace(item, name=self.new) for item in self.known
         }
         return dataclasses.replace(self, old=self.new, new=self.old, **known)  # type: ignore[type-var]
 

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
-from zanith_django.schema.equality import DeclaredFacts, as_declared
+from zanith_django.plan.live_names import comparison
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import Part
 
 # Kinds that no difference yields.
 _NEVER_DERIVED = frozenset(
     ("rawSql", "archiveColumn", "archiveTable", "splitColumn", "mergeColumns", "rebuildTable")
 )
-
-# {kind: (part of the table, the operation's field with the thing that it adds)}
-_PARTS = {
-    "addColumn": ("columns", "column"),
-    "addGeneratedColumn": ("columns", "column"),
-    "addIndex": ("indexes", "index"),
-    "addUnique": ("uniques", "unique"),
-    "addForeignKey": ("foreign_keys", "foreign_key"),
-    "addCheck": ("checks", "check"),
-    "addExclusion": ("exclusions", "exclusion"),
-    "createPolicy": ("policies", "policy"),
-}
 
 
 def added_by_hand(operations: Sequence[Operation], live: SchemaGraph | None) -> frozenset[int]:
@@ -49,23 +36,15 @@ def _is_left(operation: Operation, live: SchemaGraph, end: SchemaGraph) -> bool:
         return True
     if isinstance(operation, ops.CreateTable):
         return operation.table.name in end and operation.table.name not in live
-    if operation.kind not in _PARTS:
-        return False
-    return _is_missing(operation, live, end)
+    return operation.adds is not None and _is_missing(operation, operation.adds, live, end)
 
 
-def _is_missing(operation: Operation, live: SchemaGraph, end: SchemaGraph) -> bool:
+def _is_missing(operation: Operation, part: Part, live: SchemaGraph, end: SchemaGraph) -> bool:
     """Whatever its name: Django and an old database may call it otherwise."""
-    part, field = _PARTS[operation.kind]
-    (name, *_), item = operation.tables, getattr(operation, field)
+    (name, *_), item = operation.tables, operation.item
     found, wanted = live.table(name), end.table(name)
-    if found is None or wanted is None or item not in getattr(wanted, part):
+    if found is None or wanted is None or item not in part.of(wanted):
         return False
-    if any(known.name == item.name for known in getattr(found, part)):
+    if any(known.name == item.name for known in part.of(found)):
         return False
-    # Alone in its part: what the database has would be paired with itself, whatever its name.
-    alone: dict[str, Any] = {"indexes": ()} if part == "uniques" else {}
-    asked = dataclasses.replace(found, **{**alone, part: (item,)})
-    facts = DeclaredFacts(many_to_many=frozenset([name]))
-    seen = as_declared(SchemaGraph(tables=(found,)), SchemaGraph(tables=(asked,)), facts)
-    return item not in getattr(seen.live.tables[0], part)
+    return item not in part.of(comparison(found, part, item).live.tables[0])

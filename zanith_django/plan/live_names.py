@@ -10,55 +10,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from zanith_django.operations import (
-    AddCheck,
-    AddForeignKey,
-    AddIndex,
-    AddUnique,
     AlterForeignKey,
     AlterPrimaryKey,
     ArchiveColumn,
     ArchiveTable,
     CreateTable,
-    DropCheck,
-    DropExclusion,
-    DropForeignKey,
     DropIndex,
-    DropUnique,
-    RenameConstraint,
-    RenameIndex,
     SoftDropColumn,
     SoftDropTable,
 )
 from zanith_django.operations.base import OnTable, Operation
 from zanith_django.operations.dependents import what_contains
+from zanith_django.operations.parts import AddPart, DropPart, RenamePart, dropping, renaming
 from zanith_django.schema.equality import DeclaredFacts, as_declared
 from zanith_django.schema.findings import Comparison
 from zanith_django.schema.graph import SchemaGraph, Table
-
-_Drop = DropUnique | DropForeignKey | DropCheck | DropExclusion | DropIndex
-
-# {kind: (the part of a table it drops from, its field with the dropped thing)}
-_DROPS: Final[dict[type[Operation], tuple[str, str]]] = {
-    DropUnique: ("uniques", "unique"),
-    DropForeignKey: ("foreign_keys", "foreign_key"),
-    DropCheck: ("checks", "check"),
-    DropExclusion: ("exclusions", "exclusion"),
-    DropIndex: ("indexes", "index"),
-}
-
-_Add = AddUnique | AddForeignKey | AddCheck | AddIndex
-
-# {kind: (the part of a table it adds to, its field with what it adds)}. What is there exactly so
-# came back with a column, or was made by an attempt that was cut off before it said so.
-_ADDS: Final[dict[type[Operation], tuple[str, str]]] = {
-    AddUnique: ("uniques", "unique"),
-    AddForeignKey: ("foreign_keys", "foreign_key"),
-    AddCheck: ("checks", "check"),
-    AddIndex: ("indexes", "index"),
-}
+from zanith_django.schema.parts import (
+    FOREIGN_KEYS,
+    INDEXES,
+    UNIQUES,
+    Part,
+    part_of,
+)
 
 
 def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
@@ -70,19 +46,16 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
     if isinstance(operation, SoftDropTable | ArchiveTable):
         table = graph.table(operation.table.name)
         return dataclasses.replace(operation, table=table) if table else operation
-    if isinstance(operation, CreateTable):
-        return None if _is_there(operation.table, graph) else operation
+    if has_already(operation, graph):
+        return None
     found = graph.table(operation.table) if isinstance(operation, OnTable) else None
     if found is None:
         return operation
     if isinstance(operation, SoftDropColumn | ArchiveColumn):
         return _whole_column(operation, found)
-    if isinstance(operation, _Drop):
+    if isinstance(operation, DropPart) and operation.drops.renamed:
         return _drop(operation, found)
-    if isinstance(operation, _Add):
-        part, field = _ADDS[type(operation)]
-        return None if getattr(operation, field) in getattr(found, part) else operation
-    if isinstance(operation, RenameIndex | RenameConstraint):
+    if isinstance(operation, RenamePart):
         return _rename(operation, found)
     if isinstance(operation, AlterForeignKey):
         return _foreign_key(operation, found)
@@ -92,8 +65,14 @@ def as_live(operation: Operation, graph: SchemaGraph) -> Operation | None:
 
 
 def has_already(operation: Operation, graph: SchemaGraph) -> bool:
-    """What the operation adds is in this schema exactly so."""
-    return isinstance(operation, CreateTable | _Add) and as_live(operation, graph) is None
+    """What the operation adds is in this schema exactly so: it came back with a column, or an
+    attempt made it that was cut off before it recorded that."""
+    if isinstance(operation, CreateTable):
+        return _is_there(operation.table, graph)
+    if not isinstance(operation, AddPart):
+        return False
+    found = graph.table(operation.table)
+    return found is not None and operation.item in operation.adds.of(found)
 
 
 def _is_there(wanted: Table, graph: SchemaGraph) -> bool:
@@ -117,36 +96,31 @@ def _whole_column(
     return dataclasses.replace(operation, column=column, **parts)
 
 
-def _drop(operation: _Drop, table: Table) -> Operation | None:
-    part, field = _DROPS[type(operation)]
-    wanted, there = getattr(operation, field), getattr(table, part)
-    if _has(there, wanted.name):
+def _drop(operation: DropPart, table: Table) -> Operation | None:
+    part, wanted = operation.drops, operation.item
+    if _has(part.of(table), wanted.name):
         return operation
-    seen = _comparison(table, part, wanted)
-    if wanted not in getattr(seen.live.tables[0], part):
+    seen = comparison(table, part, wanted)
+    if wanted not in part.of(seen.live.tables[0]):
         return operation
     strangers = [extra.item for extra in seen.extras]
-    twin = next((item for item in there if item not in strangers), None)
+    twin = next((item for item in part.of(table) if item not in strangers), None)
     if twin is not None:
-        return dataclasses.replace(operation, **{field: twin})
-    if isinstance(operation, DropUnique):  # a plain unique index does its work
+        return dropping(table.name, twin, operation.model)
+    if part is UNIQUES:  # a plain unique index does its work
         index = next(item for item in table.indexes if item not in strangers)
         return DropIndex(table=operation.table, index=index, model=operation.model)
     return None  # an index for LIKE, which some databases never had
 
 
-def _rename(
-    operation: RenameIndex | RenameConstraint, table: Table
-) -> RenameIndex | RenameConstraint | None:
+def _rename(operation: RenamePart, table: Table) -> Operation | None:
     """A name that is not there belongs to what looks the same, if anything does."""
-    there = table.indexes if isinstance(operation, RenameIndex) else _constraints(table)
-    if _has(there, operation.old):
+    if any(_has(part.of(table), operation.old) for part in operation.renames):
         return operation
-    for part, field in _DROPS.values():
-        wanted = getattr(operation, field, None)
-        twin = _twin(table, part, wanted) if wanted else None
+    for wanted in operation.known:
+        twin = _twin(table, part_of(wanted), wanted)
         if twin and twin.name != operation.new:
-            return dataclasses.replace(operation, old=twin.name, **{field: twin})
+            return renaming(table.name, twin, twin.name, operation.new, operation.model)
     return None
 
 
@@ -154,33 +128,29 @@ def _foreign_key(operation: AlterForeignKey, table: Table) -> AlterForeignKey:
     wanted = operation.foreign_key
     if wanted is None or _has(table.foreign_keys, operation.name):
         return operation
-    twin = _twin(table, "foreign_keys", wanted)
+    twin = _twin(table, FOREIGN_KEYS, wanted)
     if twin is None:
         return operation
     return dataclasses.replace(operation, name=twin.name, foreign_key=twin)
 
 
-def _twin(table: Table, part: str, wanted: Any) -> Any:
+def _twin(table: Table, part: Part, wanted: Any) -> Any:
     """What stands in the database for `wanted`, under another name."""
-    seen = _comparison(table, part, wanted)
-    if wanted not in getattr(seen.live.tables[0], part):
+    seen = comparison(table, part, wanted)
+    if wanted not in part.of(seen.live.tables[0]):
         return None
     strangers = [extra.item for extra in seen.extras]
-    return next((item for item in getattr(table, part) if item not in strangers), None)
+    return next((item for item in part.of(table) if item not in strangers), None)
 
 
-def _comparison(table: Table, part: str, wanted: Any) -> Comparison:
-    """The live table against itself with nothing but `wanted` in one of its parts."""
-    without: dict[str, Any] = {"indexes": ()} if part == "uniques" else {}
-    declared = dataclasses.replace(table, **{**without, part: (wanted,)})
+def comparison(table: Table, part: Part, wanted: Any) -> Comparison:
+    """The live table against itself with nothing but `wanted` in one of its parts: another item
+    would be paired with itself, whatever its name."""
+    without: dict[str, Any] = {INDEXES.field: ()} if part is UNIQUES else {}
+    declared = dataclasses.replace(table, **{**without, part.field: (wanted,)})
     facts = DeclaredFacts(many_to_many=frozenset([table.name]))
     return as_declared(SchemaGraph(tables=(table,)), SchemaGraph(tables=(declared,)), facts)
 
 
 def _has(items: Iterable[Any], name: str) -> bool:
     return any(item.name == name for item in items)
-
-
-def _constraints(table: Table) -> list[Any]:
-    key = (table.primary_key,) if table.primary_key else ()
-    return [*key, *table.uniques, *table.foreign_keys, *table.checks, *table.exclusions]

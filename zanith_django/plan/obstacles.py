@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,25 @@ from django.db.utils import IntegrityError
 
 from zanith_django.plan.present_names import AS_NOW, PresentNames
 from zanith_django.postgres import sql
-from zanith_django.schema.graph import Exclusion, ForeignKey, Index, IndexKey, Table, Unique
+from zanith_django.schema.graph import (
+    Check,
+    Column,
+    Exclusion,
+    ForeignKey,
+    Index,
+    IndexKey,
+    Table,
+    Unique,
+)
+from zanith_django.schema.parts import (
+    CHECKS,
+    COLUMNS,
+    EXCLUSIONS,
+    FOREIGN_KEYS,
+    INDEXES,
+    UNIQUES,
+    Part,
+)
 
 SAMPLES = 5
 _SHOWN_LETTERS = 40
@@ -57,36 +75,31 @@ class Rows:
     def against(self, wanted: Table) -> list[Obstacle]:
         """What hinders the constraints of `wanted` and the NOT NULL of its columns. Constraints
         that PostgreSQL would not check at once (NOT VALID, NOT ENFORCED) hinder nothing."""
-        found = [
-            dataclasses.replace(obstacle, part=part, name=item.name)
-            for part, item in _demanding(wanted)
-            if (obstacle := self._against(wanted, part, item))
+        return [
+            dataclasses.replace(obstacle, part=part.field, name=item.name)
+            for part, question in _QUESTIONS.items()
+            for item in part.of(wanted)
+            if (obstacle := question(self, wanted, item))
         ]
-        return found
-
-    def _against(self, wanted: Table, part: str, item: Any) -> Obstacle | None:
-        ask: dict[str, Callable[[], Obstacle | None]] = {
-            "columns": lambda: self._nulls(wanted, item.name),
-            "checks": lambda: self._violations(item.name, item.expression, item.columns),
-            "foreign_keys": lambda: self._orphans(item),
-            "uniques": lambda: self._duplicates(item),
-            "indexes": lambda: self._duplicates(item),
-            "exclusions": lambda: self._conflicts(item),
-        }
-        return ask[part]()
 
     # --- one kind each -------------------------------------------------------------------------
 
-    def _nulls(self, table: Table, column: str) -> Obstacle | None:
-        missing = sql.clause("{column} IS NULL", column=sql.ident(column))
-        return self._where(f"{table.name}.{column} must have a value", missing, ())
+    def _nulls(self, table: Table, column: Column) -> Obstacle | None:
+        if column.nullable:
+            return None
+        missing = sql.clause("{column} IS NULL", column=sql.ident(column.name))
+        return self._where(f"{table.name}.{column.name} must have a value", missing, ())
 
-    def _violations(self, name: str, expression: str, columns: Sequence[str]) -> Obstacle | None:
-        broken = sql.clause("NOT ({it})", it=sql.catalog_text(expression))
-        return self._where(f"check {name}", broken, columns)
+    def _violations(self, table: Table, check: Check) -> Obstacle | None:
+        if not check.valid:
+            return None
+        broken = sql.clause("NOT ({it})", it=sql.catalog_text(check.expression))
+        return self._where(f"check {check.name}", broken, check.columns)
 
-    def _orphans(self, key: ForeignKey) -> Obstacle | None:
+    def _orphans(self, table: Table, key: ForeignKey) -> Obstacle | None:
         """Rows that point at nothing; a row with a NULL in the key points nowhere."""
+        if not (key.valid and key.enforced):
+            return None
         present = self.names.table(key.references)
         target = sql.table(present, self.schema)
         found = sql.compose(
@@ -115,7 +128,9 @@ class Rows:
         )
         return self._where(f"foreign key {key.name} to {key.references}", orphan, key.columns)
 
-    def _duplicates(self, unique: Unique | Index) -> Obstacle | None:
+    def _duplicates(self, table: Table, unique: Unique | Index) -> Obstacle | None:
+        if isinstance(unique, Index) and not unique.unique:
+            return None
         keys = [
             _key(key)
             for key in (
@@ -140,7 +155,7 @@ class Rows:
         )
         return self._counted(f"unique {unique.name}", twice, sql.clause("sum(times)"))
 
-    def _conflicts(self, exclusion: Exclusion) -> Obstacle | None:
+    def _conflicts(self, table: Table, exclusion: Exclusion) -> Obstacle | None:
         """Only PostgreSQL itself can tell: it tries the constraint on a copy of the columns."""
         copy = sql.compose(
             "CREATE TEMPORARY TABLE _zanith_copy ON COMMIT DROP "
@@ -197,15 +212,15 @@ class Rows:
             cursor.execute(text)
 
 
-def _demanding(wanted: Table) -> Iterator[tuple[str, Any]]:
-    """(part, item) of all that PostgreSQL would check at once."""
-    yield from (("columns", column) for column in wanted.columns if not column.nullable)
-    yield from (("checks", check) for check in wanted.checks if check.valid)
-    keys = (key for key in wanted.foreign_keys if key.valid and key.enforced)
-    yield from (("foreign_keys", key) for key in keys)
-    yield from (("uniques", unique) for unique in wanted.uniques)
-    yield from (("indexes", index) for index in wanted.indexes if index.unique)
-    yield from (("exclusions", exclusion) for exclusion in wanted.exclusions)
+# Of each part that demands something of rows, what finds those in its way.
+_QUESTIONS: Mapping[Part, Callable[[Rows, Table, Any], Obstacle | None]] = {
+    COLUMNS: Rows._nulls,
+    CHECKS: Rows._violations,
+    FOREIGN_KEYS: Rows._orphans,
+    UNIQUES: Rows._duplicates,
+    INDEXES: Rows._duplicates,
+    EXCLUSIONS: Rows._conflicts,
+}
 
 
 def _key(key: IndexKey) -> tuple[str, sql.Composable]:

@@ -22,7 +22,6 @@ from zanith_django.ledger.step_rows import (
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
     AddColumn,
-    AddGeneratedColumn,
     Backfill,
     CreateTable,
     DropColumn,
@@ -52,6 +51,7 @@ from zanith_django.run.keeping import Place, Restoring, definition, locate
 from zanith_django.run.taken_names import stood_before
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import COLUMNS
 from zanith_django.timeline.routing import is_for
 
 # --- what undoes them ----------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def _may_stay(operation: Operation, earlier: Sequence[Operation]) -> bool:
 
 def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:
     made: set[TableName] = {item.table.name for item in earlier if isinstance(item, CreateTable)}
-    columns = {item.target for item in earlier if isinstance(item, AddColumn | AddGeneratedColumn)}
+    columns = {item.target for item in earlier if item.adds is COLUMNS}
     in_new_tables = bool(operation.tables) and made.issuperset(operation.tables)
     return operation.target in columns or in_new_tables
 

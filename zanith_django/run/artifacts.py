@@ -25,6 +25,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.run.keeping import Place, Restoring
 from zanith_django.schema.graph import SchemaGraph, Table
+from zanith_django.schema.parts import ADDED, CONSTRAINTS, constraint_names, index_names
 
 PURGE = "purge"
 """The kind of the step that lets an artifact go."""
@@ -215,12 +216,10 @@ def _taken(operation: Restoring, graph: SchemaGraph) -> str:
             f"there is a column {operation.target} again "
             f"(zanith_recover reseed {operation.target} fills it with the old values)"
         )
-    constraints: list[Any] = [*live.checks, *live.foreign_keys]
-    known = {item.name for item in constraints}
-    wanted: list[Any] = [*operation.checks, *operation.foreign_keys]
-    for name in (item.name for item in wanted):
-        if name in known:
-            return f"{operation.table} has a constraint {name} again"
+    known = constraint_names(live)
+    for item in (item for part in ADDED if part.validated for item in part.of(operation)):
+        if item.name in known:
+            return f"{operation.table} has a constraint {item.name} again"
     return _index_taken(Table(operation.table, **operation.dependents), graph)
 
 
@@ -228,19 +227,10 @@ def _index_taken(wanted: Table, graph: SchemaGraph) -> str:
     """An index lives in the schema of its table."""
     schema = wanted.name.schema
     known = {
-        name
-        for table in graph.tables
-        if table.name.schema == schema
-        for name in _index_names(table)
+        name for table in graph.tables if table.name.schema == schema for name in index_names(table)
     }
-    again = sorted(known.intersection(_index_names(wanted)))
+    again = sorted(known.intersection(index_names(wanted)))
     return f"there is an index {again[0]} again" if again else ""
-
-
-def _index_names(table: Table) -> list[str]:
-    owners: list[Any] = [*table.uniques, *table.exclusions, *table.indexes]
-    key = [table.primary_key.name] if table.primary_key else []
-    return [*key, *(owner.name for owner in owners)]
 
 
 def rows_in_the_way(
@@ -296,13 +286,8 @@ def _schema_spelled(table: TableName, graph: SchemaGraph) -> TableName:
 
 
 def _constraints(table: Table) -> list[Any]:
-    return [
-        *table.uniques,
-        *table.foreign_keys,
-        *table.checks,
-        *table.exclusions,
-        *(index for index in table.indexes if index.unique),
-    ]
+    constraints = [item for part in CONSTRAINTS for item in part.of(table)]
+    return [*constraints, *(index for index in table.indexes if index.unique)]
 
 
 def _keys_to_itself(table: Table, place: TableName) -> Table:

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.operations import (
-    AddCheck,
-    AddColumn,
-    AddForeignKey,
-    AddIndex,
-    AddUnique,
-    MergeColumns,
-    Operation,
-    SplitColumn,
-)
+from zanith_django.operations import Operation
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import constraint_names, index_names
 
 
 def stood_before(ledger: Ledger, migration_id: str, operation: Operation) -> list[str]:
     """Names of what the operation adds that were taken before its migration began."""
     data = ledger.snapshot(migration_id, "before")
     before = SchemaGraph.from_json(data) if data else SchemaGraph()
-    return [item for item in _named(operation) if item in _names(before, operation.tables)]
-
-
-def _named(operation: Operation) -> list[str]:
-    """Names of what the operation adds."""
-    if isinstance(operation, AddColumn):
-        return [operation.column.name]
-    if isinstance(operation, SplitColumn):
-        return [item.name for item in operation.into] if not operation.resumed else []
-    if isinstance(operation, MergeColumns):
-        return [operation.into.name] if not operation.resumed else []
-    if isinstance(operation, AddIndex):
-        return [operation.index.name]
-    if isinstance(operation, AddUnique):
-        return [operation.unique.name]
-    if isinstance(operation, AddForeignKey):
-        return [operation.foreign_key.name]
-    return [operation.check.name] if isinstance(operation, AddCheck) else []
+    return [item for item in operation.new_names if item in _names(before, operation.tables)]
 
 
 def _names(graph: SchemaGraph, tables: Iterable[TableName]) -> set[str]:
@@ -50,9 +24,7 @@ def _names(graph: SchemaGraph, tables: Iterable[TableName]) -> set[str]:
     for wanted in tables:
         for table in graph.tables:
             if table.name == wanted:
-                parts = (table.columns, table.foreign_keys, table.checks)
-                names.update(item.name for part in parts for item in part)
+                names.update((*table.column_names, *constraint_names(table)))
             if table.name.schema == wanted.schema:
-                owners: tuple[Any, ...] = (*table.uniques, *table.exclusions, *table.indexes)
-                names.update(item.name for item in owners)
+                names.update(index_names(table))
     return names

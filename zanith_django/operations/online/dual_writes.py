@@ -46,6 +46,10 @@ class _DualWrite(OnTable):
     def forms(self) -> Forms:
         raise NotImplementedError
 
+    @property
+    def new_names(self) -> tuple[str, ...]:
+        return () if self.resumed else tuple(item.name for item in self.forms.new)
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return felt_as_a_whole(self._staged(context), self.retreat(context))
 
