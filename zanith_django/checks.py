@@ -11,6 +11,7 @@ from django.db import connections
 
 from zanith_django.conf import conf, problems
 from zanith_django.exceptions import BadSetting
+from zanith_django.postgres.rows import one_value
 
 
 @register("zanith")
@@ -102,9 +103,7 @@ def check_ledger_grants(
     for alias in databases or ():
         if connections[alias].vendor != "postgresql":
             continue
-        with connections[alias].cursor() as cursor:
-            cursor.execute(_WRITERS, [[table.name for table in TABLES]])
-            writers = cursor.fetchone()[0]
+        writers = one_value(connections[alias], _WRITERS, [[table.name for table in TABLES]])
         if writers:
             found.append(
                 Warning(

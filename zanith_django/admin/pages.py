@@ -20,6 +20,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 
+from zanith_django.postgres.rows import one_value
+
 TEMPLATES = "zanith_django/admin"
 
 # Given as media, not by a tag of our own: so Django 6.1 adds the nonce that a CSP may ask for.
@@ -182,9 +184,6 @@ def _clean(key: str) -> str:
 
 
 def _tables_exist(alias: str) -> bool:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name",
-            [[model._meta.db_table for model in apps.get_app_config("zanith_django").get_models()]],
-        )
-        return bool(cursor.fetchone()[0])
+    query = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name"
+    models = apps.get_app_config("zanith_django").get_models()
+    return bool(one_value(connections[alias], query, [[each._meta.db_table for each in models]]))

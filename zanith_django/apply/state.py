@@ -24,9 +24,9 @@ from zanith_django.ledger.step_rows import (
     step_id,
 )
 from zanith_django.operations.base import Context, Default, PythonCall
+from zanith_django.plan.live_facts import step_context
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.postgres.names import TableName
-from zanith_django.postgres.session import server_version
 from zanith_django.run.audit import (
     about,
     failing,
@@ -100,12 +100,7 @@ class RunState:
         self.pace = Pace(1 if events.awaited else TOGETHER)
 
     def _context(self, migration_id: str) -> Context:
-        return Context(
-            server_version=server_version(self.connection),
-            schema=self.graph.default_schema,
-            graph=self.graph,
-            migration_id=migration_id,
-        )
+        return step_context(self.connection, self.graph, migration_id)
 
     def _retrying(self, words: str) -> None:
         self.events.retrying(words)

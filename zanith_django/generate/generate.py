@@ -16,6 +16,7 @@ from zanith_django.files.files import NewFile, folder_of, paths_of, render_init,
 from zanith_django.generate.makemigrations import missing_django_migrations
 from zanith_django.operations import Operation
 from zanith_django.plan.gates import last_free, moved, uncovered
+from zanith_django.postgres.rows import one_value
 from zanith_django.timeline.project import offline_timeline, read_timeline
 from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted
 from zanith_django.timeline.walk import Walk
@@ -139,9 +140,8 @@ class _PendingTables:
     def _exists(self, db_table: str) -> bool:
         if db_table not in self._exist:
             spelled = self.connection.ops.quote_name(db_table)
-            with self.connection.cursor() as cursor:
-                cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [spelled])
-                self._exist[db_table] = cursor.fetchone()[0]
+            query = "SELECT to_regclass(%s) IS NOT NULL"
+            self._exist[db_table] = one_value(self.connection, query, [spelled])
         return self._exist[db_table]
 
 

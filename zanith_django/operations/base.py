@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString
 
@@ -396,6 +396,9 @@ def must_have(graph: SchemaGraph, name: TableName) -> Table:
     return graph.table(name) or Table(name)
 
 
-def apart(statements: Sequence[Statement]) -> list[Statement]:
-    """The same in one transaction of their own."""
-    return [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
+def apart(statements: Iterable[Statement], probe: str | None = None) -> list[Statement]:
+    """The same in one transaction of their own; `probe` says whether it finished."""
+    made = [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
+    if probe is None:
+        return made
+    return [dataclasses.replace(item, probe="" if n else probe) for n, item in enumerate(made)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,6 +12,7 @@ from zanith_django.operations.base import Context, TableFacts
 from zanith_django.plan.search_path import found_elsewhere
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.session import server_version
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.unmodelled import with_dependents
 from zanith_django.timeline.timeline import Timeline
@@ -52,8 +54,6 @@ def live_context(
     with connection.cursor() as cursor:
         cursor.execute(_FACTS)
         rows = cursor.fetchall()
-        cursor.execute("SELECT current_setting('server_version_num')::int")
-        version = int(cursor.fetchone()[0])
         cursor.execute(_RELATIONS)
         names = cursor.fetchall()
         cursor.execute(_DOMAINS)
@@ -63,15 +63,25 @@ def live_context(
     facts = {
         TableName("" if row[0] == schema else row[0], row[1]): TableFacts(*row[2:]) for row in rows
     }
-    return Context(
-        server_version=version,
-        schema=schema,
-        graph=graph,
+    return dataclasses.replace(
+        step_context(connection, graph),
         facts=facts,
         empty=empty_tables(connection, schema, [n for n in graph.table_names if n in facts]),
         elsewhere=found_elsewhere(connection),
         relations=frozenset(relations),
         domains=frozenset(domains),
+    )
+
+
+def step_context(
+    connection: BaseDatabaseWrapper, graph: SchemaGraph, migration_id: str = ""
+) -> Context:
+    """What a step of a migration knows of the server. `graph` is the schema before it."""
+    return Context(
+        server_version=server_version(connection),
+        schema=graph.default_schema,
+        graph=graph,
+        migration_id=migration_id,
     )
 
 

@@ -14,6 +14,7 @@ from django.db.utils import IntegrityError
 
 from zanith_django.plan.present_names import AS_NOW, PresentNames
 from zanith_django.postgres import sql
+from zanith_django.postgres.rows import one_value
 from zanith_django.schema.graph import (
     Check,
     Column,
@@ -105,7 +106,7 @@ class Rows:
         found = sql.compose(
             "SELECT to_regclass({name}) IS NOT NULL", name=sql.regclass(present, self.schema)
         )
-        if not self._value(found):
+        if not one_value(self.connection, found):
             what = f"foreign key {key.name}: table {key.references} is gone"
             return Obstacle(what, missing=True)
         there = [self.names.column(key.references, name) for name in key.referenced_columns]
@@ -190,7 +191,9 @@ class Rows:
         return self._counted(what, bad, sql.clause("count(*)"))
 
     def _counted(self, what: str, bad: sql.Composable, count: sql.Composable) -> Obstacle | None:
-        rows = self._value(sql.compose("SELECT {count} FROM ({bad}) AS bad", count=count, bad=bad))
+        rows = one_value(
+            self.connection, sql.compose("SELECT {count} FROM ({bad}) AS bad", count=count, bad=bad)
+        )
         if not rows:
             return None
         some = sql.compose(
@@ -198,14 +201,8 @@ class Rows:
             bad=bad,
             most=sql.literal(SAMPLES),
         )
-        samples = self._value(some)
+        samples = one_value(self.connection, some)
         return Obstacle(what, int(str(rows)), tuple(samples if isinstance(samples, list) else ()))
-
-    def _value(self, text: str) -> object:
-        with self.connection.cursor() as cursor:
-            cursor.execute(text)
-            value: object = cursor.fetchone()[0]
-            return value
 
     def _run(self, text: str) -> None:
         with self.connection.cursor() as cursor:

@@ -17,6 +17,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
+from zanith_django.postgres.rows import backend_pid, one_value
 from zanith_django.postgres.session import giving_back, set_settings
 from zanith_django.postgres.sql import Prepared, literal
 
@@ -80,10 +81,8 @@ def run_lock(
 
 def check_held(connection: BaseDatabaseWrapper) -> None:
     """Raises `LockLost` where the lock is gone, for instance with a connection that was closed."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {_HELD}")
-        if not cursor.fetchone()[0]:
-            raise LockLost
+    if not one_value(connection, f"SELECT {_HELD}"):
+        raise LockLost
 
 
 # The commit of the transaction does not wait for the disk
@@ -164,9 +163,7 @@ def _release(connection: BaseDatabaseWrapper) -> None:
 
 def is_running(connection: BaseDatabaseWrapper) -> bool:
     """Does a session, this one or another, hold the lock?"""
-    with connection.cursor() as cursor:
-        cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
-        return cursor.fetchone() is not None
+    return one_value(connection, _HOLDER, [CLASS_ID, OBJECT_ID]) is not None
 
 
 def holder(connection: BaseDatabaseWrapper) -> str:
@@ -190,10 +187,7 @@ def refuse_transaction_pooling(connection: BaseDatabaseWrapper) -> None:
     """
     connection.ensure_connection()
     raw = connection.connection
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        backend = cursor.fetchone()[0]
-    if raw.info.backend_pid == backend:
+    if raw.info.backend_pid == backend_pid(connection):
         return
     if _shares_backends(connection):
         raise PooledConnection
@@ -202,16 +196,10 @@ def refuse_transaction_pooling(connection: BaseDatabaseWrapper) -> None:
 def _shares_backends(connection: BaseDatabaseWrapper) -> bool:
     first, second = connection.copy(), connection.copy()
     try:
-        before = _pid(first)
+        before = backend_pid(first)
         second.set_autocommit(False)
-        other = _pid(second)
-        return _pid(first) != before or other == before
+        other = backend_pid(second)
+        return backend_pid(first) != before or other == before
     finally:
         first.close()
         second.close()
-
-
-def _pid(connection: BaseDatabaseWrapper) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return int(cursor.fetchone()[0])

@@ -20,11 +20,10 @@ from zanith_django.operations import RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Batches, Context, script
 from zanith_django.operations.column_sql import update_in_batches
 from zanith_django.operations.keep.restores import refill
-from zanith_django.plan.live_facts import empty_tables
+from zanith_django.plan.live_facts import empty_tables, step_context
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import assess
 from zanith_django.postgres import sql
-from zanith_django.postgres.session import server_version
 from zanith_django.recover.session import Session
 from zanith_django.run.artifacts import (
     was_purged,
@@ -204,14 +203,9 @@ class ArtifactWork:
         self.ledger.write_snapshot(self.migration_id, phase, self.graph, about(self.connection))
 
     def _context(self, operation: Restoring) -> Context:
-        schema = self.graph.default_schema
-        return Context(
-            server_version=server_version(self.connection),
-            schema=schema,
-            graph=self.graph,
-            empty=empty_tables(self.connection, schema, operation.tables),
-            migration_id=self.migration_id,
-        )
+        context = step_context(self.connection, self.graph, self.migration_id)
+        empty = empty_tables(self.connection, context.schema, operation.tables)
+        return dataclasses.replace(context, empty=empty)
 
     def _progress(self, progress: Progress) -> None:
         self.refilled = progress.processed_rows

@@ -11,6 +11,7 @@ from zanith_django.operations import (
 from zanith_django.operations.online.rewrites import volatile
 from zanith_django.plan.live_facts import empty_tables
 from zanith_django.postgres import sql
+from zanith_django.postgres.rows import one_value
 from zanith_django.run.artifacts import columns_of
 
 # A column that has no value in a table of at most so many rows is looked at, others are kept.
@@ -47,6 +48,4 @@ def holds_nothing(
         column=sql.ident(column.name),
         table=sql.table(name, schema),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(text)
-        return bool(cursor.fetchone()[0])
+    return bool(one_value(connection, text))

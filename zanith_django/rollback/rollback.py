@@ -25,8 +25,7 @@ from zanith_django.operations import (
     RestoreTable,
 )
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
-from zanith_django.plan.live_facts import empty_tables
-from zanith_django.postgres.session import server_version
+from zanith_django.plan.live_facts import empty_tables, step_context
 from zanith_django.rollback.losses import holds_nothing
 from zanith_django.rollback.reporter import Options, Reporter
 from zanith_django.rollback.selection import (
@@ -202,12 +201,7 @@ class _Run:
         return len(left)
 
     def _context(self, migration: UndoMigration, graph: SchemaGraph) -> Context:
-        return Context(
-            server_version=server_version(self.connection),
-            schema=graph.default_schema,
-            graph=graph,
-            migration_id=migration.id,
-        )
+        return step_context(self.connection, graph, migration.id)
 
     def _form(self, step: UndoStep, context: Context) -> tuple[Context, Operation | None]:
         """What undoes the step, as things are now. What it keeps has a name of this attempt."""

@@ -39,12 +39,12 @@ from zanith_django.operations.completion import completion, returned
 from zanith_django.operations.keep.restored import is_restored
 from zanith_django.operations.online.rebuild_swap import SWAP
 from zanith_django.plan.collisions import collisions
-from zanith_django.plan.live_facts import with_known_dependents
+from zanith_django.plan.live_facts import step_context, with_known_dependents
 from zanith_django.plan.live_names import as_live, has_already
 from zanith_django.plan.present_names import AS_NOW
 from zanith_django.plan.search_path import SearchPath, found_elsewhere
 from zanith_django.postgres.names import TableName
-from zanith_django.postgres.session import server_version
+from zanith_django.postgres.rows import one_value
 from zanith_django.rollback.selection import UndoMigration, UndoStep, has_begun
 from zanith_django.run.artifacts import blocked, rows_against, was_purged
 from zanith_django.run.keeping import Place, Restoring, definition, locate
@@ -115,12 +115,7 @@ class Planner:
             raise self._adopted(file, name)
         if row.status == ROLLED_BACK:
             return UndoStep(row, operation, None)
-        context = Context(
-            server_version=server_version(self.connection),
-            schema=self.graph.default_schema,
-            graph=self.graph,
-            migration_id=file.id,
-        )
+        context = step_context(self.connection, self.graph, file.id)
         if row.stopped and not row.undoing and not whole:
             return self._stopped(file, row, operation, context)
         inverse = operation.inverse()
@@ -233,13 +228,7 @@ class Planner:
     def _past_return(self, statements: Iterable[Statement]) -> bool:
         """A table has been swapped with its copy already."""
         swaps = [item.probe for item in statements if item.probe and item.phase == SWAP]
-        return any(self._probe(probe) == "done" for probe in swaps)
-
-    def _probe(self, text: str) -> str:
-        with self.connection.cursor() as cursor:
-            cursor.execute(text)
-            row = cursor.fetchone()
-        return str(row[0]) if row and row[0] else ""
+        return any(one_value(self.connection, probe) == "done" for probe in swaps)
 
     def _wrote(self, row: StepRow) -> bool:
         """Rows, or nobody knows what: SQL and Python that run outside a transaction."""

@@ -23,6 +23,7 @@ from zanith_django.plan.obstacles import Obstacle, Rows
 from zanith_django.plan.present_names import AS_NOW, PresentNames
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.rows import one_value
 from zanith_django.run.keeping import Place, Restoring
 from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.parts import ADDED, CONSTRAINTS, constraint_names, index_names
@@ -371,8 +372,5 @@ def columns_of(
 
 
 def _count(connection: BaseDatabaseWrapper, table: TableName) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.compose("SELECT count(*) FROM {table}", table=sql.table(table, table.schema))
-        )
-        return int(cursor.fetchone()[0])
+    text = sql.compose("SELECT count(*) FROM {table}", table=sql.table(table, table.schema))
+    return int(one_value(connection, text))

@@ -20,6 +20,7 @@ from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost,
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import split_step_id
 from zanith_django.operations.base import Artifact
+from zanith_django.postgres.rows import one_value
 from zanith_django.postgres.run_lock import check_held, run_lock
 from zanith_django.postgres.session import (
     is_open,
@@ -132,8 +133,8 @@ def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> 
     counted later: everybody waits for the lock that is held here."""
     rows, checksum = None, ""
     if artifact.checksum:
-        rows = int(_told(ledger, artifact.count))
-        checksum = _told(ledger, artifact.checksum)
+        rows = int(one_value(ledger.connection, artifact.count))
+        checksum = str(one_value(ledger.connection, artifact.checksum))
     ledger.write_artifact(migration_id, artifact, schema, rows, checksum)
     write_note(ledger.connection, artifact, schema)
 
@@ -141,7 +142,7 @@ def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> 
 def count_kept(ledger: Ledger, artifact: Artifact) -> None:
     """The rows of an artifact, once its drop is committed."""
     if not artifact.checksum:
-        ledger.count_artifact(artifact.id, int(_told(ledger, artifact.count)))
+        ledger.count_artifact(artifact.id, int(one_value(ledger.connection, artifact.count)))
 
 
 def count_uncounted(ledger: Ledger, migration_id: str) -> None:
@@ -155,12 +156,6 @@ def count_uncounted(ledger: Ledger, migration_id: str) -> None:
         place = locate(ledger.connection, row)
         if place and place.hidden:
             ledger.count_artifact(row.id, count_of(ledger.connection, place))
-
-
-def _told(ledger: Ledger, text: str) -> str:
-    with ledger.connection.cursor() as cursor:
-        cursor.execute(text)
-        return str(cursor.fetchone()[0])
 
 
 def error_text(error: BaseException) -> str:

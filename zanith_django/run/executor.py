@@ -23,6 +23,7 @@ from zanith_django.postgres import patience
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.pipeline import Meanwhile, send
+from zanith_django.postgres.rows import one_value
 from zanith_django.postgres.run_lock import GUARD, LOST, check_held, guard
 from zanith_django.postgres.session import is_open, milliseconds, prepare, set_timeouts, sqlstate
 from zanith_django.run import blockers as blocking
@@ -174,10 +175,7 @@ class Executor:
         return bool(states) and all(state == "done" for state in states)
 
     def _probe(self, statement: Statement) -> str:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement.probe)
-            row = cursor.fetchone()
-        return str(row[0]) if row and row[0] else ""
+        return str(one_value(self.connection, statement.probe) or "")
 
     # --- what a failure leaves -----------------------------------------------------------------
 
@@ -318,10 +316,8 @@ class Executor:
             check_held(self.connection)
             with transaction.atomic(using=self.connection.alias, durable=True):
                 self._execute(statement.sql)
-            with self.connection.cursor() as cursor:
-                cursor.execute(statement.left)
-                if cursor.fetchone()[0] <= statement.enough:
-                    return
+            if one_value(self.connection, statement.left) <= statement.enough:
+                return
 
     def _backfill(self, step: StepRun, statement: Batches, number: int) -> None:
         backfill(

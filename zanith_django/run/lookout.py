@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from zanith_django.postgres.rows import backend_pid
 from zanith_django.run.blockers import WAITED_FOR, Blocker, blockers, named
 
 EVERY = 1.0  # seconds between two looks
@@ -53,9 +54,7 @@ class Lookout:
         """The backend behind the session: a pooler tells its clients of another one."""
         raw = self.connection.connection
         if self._backend is None or self._backend[0] is not raw:
-            with self.connection.cursor() as cursor:
-                cursor.execute("SELECT pg_backend_pid()")
-                self._backend = raw, int(cursor.fetchone()[0])
+            self._backend = raw, backend_pid(self.connection)
         return self._backend[1]
 
     def _address(self) -> dict[str, Any]:

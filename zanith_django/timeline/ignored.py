@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django.conf import conf
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.rows import one_value
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.graph import SchemaGraph
 
@@ -44,6 +45,4 @@ def _in_schema(name: str, default_schema: str) -> TableName:
 def _has(connection: BaseDatabaseWrapper, name: str) -> bool:
     table = TableName.of(name)
     spelled = sql.qualified(*table) if table.schema else sql.ident(table.name)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [str(spelled)])
-        return bool(cursor.fetchone()[0])
+    return bool(one_value(connection, "SELECT to_regclass(%s) IS NOT NULL", [str(spelled)]))

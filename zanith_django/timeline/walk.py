@@ -37,6 +37,7 @@ from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
 from zanith_django.operations.online.rewrites import rewrite_needed
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.rows import one_value
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.models import Declared
 from zanith_django.timeline.django_kinds import (
@@ -264,9 +265,7 @@ class Walk:
         ]
 
     def _default_schema(self) -> str:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT current_schema()")
-            return str(cursor.fetchone()[0])
+        return str(one_value(self.connection, "SELECT current_schema()"))
 
     # --- differences ---------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from zanith_django.operations.base import (
     Artifact,
     Statement,
     alter_table,
+    apart,
     dropped_name,
     phased,
     to_data,
@@ -28,6 +29,7 @@ from zanith_django.operations.constraint_clauses import (
 from zanith_django.operations.dependents import (
     mentions,
 )
+from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import (
     index_name,
     rename_index,
@@ -40,7 +42,6 @@ from zanith_django.operations.online.expand_texts import (
     COPY_SETTINGS,
     GUARD,
     TOLERANT,
-    apart,
     brief,
     long,
 )
@@ -85,7 +86,7 @@ class Expansion(ExpansionParts):
     def statements(self) -> tuple[Statement, ...]:
         keys = [*self._new_keys()]
         checks = [s for check in self._checks() for s in check.statements(self.context)]
-        links = [s for key in keys for s in apart(key.statements(self.context))]
+        links = [s for key in keys for s in self._linked(key)]
         claimed = [] if self._partitioned else brief(links)  # a partitioned table claims last
         required = self._required()
         looking = [*required.check, *long(checks), *(s for s in links if s not in claimed)]
@@ -99,6 +100,10 @@ class Expansion(ExpansionParts):
             *phased(SWAP if self.undo else SWAP + KEPT, apart(swap)),
         )
         return felt_as_a_whole(staged, take_away(staged, (self.name,), self.context))
+
+    def _linked(self, key: AddForeignKey) -> list[Statement]:
+        first, *rest = key.statements(self.context)
+        return [dataclasses.replace(first, separate=True), *rest]
 
     # --- 1: the new column ---------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 from zanith_django.operations.base import (
@@ -76,11 +75,3 @@ def long(statements: Iterable[Statement]) -> list[Statement]:
 
 def brief(statements: Iterable[Statement]) -> list[Statement]:
     return [item for item in statements if not item.scans]
-
-
-def apart(statements: Iterable[Statement]) -> list[Statement]:
-    """The same in a transaction of their own."""
-    return [
-        dataclasses.replace(item, separate=n == 0 or item.separate)
-        for n, item in enumerate(statements)
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from zanith_django.operations.base import (
     Artifact,
     Statement,
     alter_table,
+    apart,
     dropped_name,
     phased,
     to_data,
@@ -117,7 +118,7 @@ class Rebuild(RebuildCopy):
         yield from phased(PREPARE, [*self._prepare(), self._replay(), self._replay()])
         exchange = [*self._swap_out(), *self._swap_in(), *self._bind()]
         swap = around(self.table, exchange, self.context)
-        yield from phased(SWAP, _together(swap, self._probe(_SWAPPED)))
+        yield from phased(SWAP, apart(swap, self._probe(_SWAPPED)))
         yield from phased(VALIDATE, self._validate())
         if self.undo:
             yield from phased(VALIDATE, self._forget())
@@ -341,11 +342,3 @@ class Rebuild(RebuildCopy):
             count=sql.compose("SELECT count(*) FROM {it}", it=self.context.table(self.aside)),
             metadata={"restore": to_data(restore)},
         )
-
-
-def _together(statements: Iterable[Statement], probe: str) -> list[Statement]:
-    """All of them in one transaction of their own, of which `probe` tells."""
-    return [
-        dataclasses.replace(item, separate=number == 0, probe="" if number else probe)
-        for number, item in enumerate(statements)
-    ]
