@@ -316,6 +316,22 @@ class OnTable(Operation):
         return (self.table,)
 
 
+class OnWholeTable(Operation):
+    """An operation on a table as a whole, which it holds."""
+
+    __slots__ = ()
+    table: Table
+
+    @property
+    def target(self) -> str:
+        return str(self.table.name)
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        others = (key.references for key in self.table.foreign_keys)
+        return tuple(dict.fromkeys((self.table.name, *others)))
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """What a recoverable drop leaves behind; a row of `_zanith_migration_artifacts`.

@@ -10,6 +10,7 @@ from typing import Any
 from zanith_django.operations.base import (
     Context,
     OnTable,
+    OnWholeTable,
     Operation,
     Statement,
     alter_table,
@@ -51,21 +52,12 @@ from zanith_django.schema.parts import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateTable(Operation):
+class CreateTable(OnWholeTable):
     """Creates a table with its constraints, indexes, policies and comments in one step."""
 
     kind = "createTable"
     table: Table
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(self.table.name)
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.table.foreign_keys)
-        return tuple(dict.fromkeys((self.table.name, *others)))
 
     @property
     def moves(self) -> tuple[TableMove, ...]:
@@ -123,21 +115,12 @@ class CreateTable(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropTable(Operation):
+class DropTable(OnWholeTable):
     """Drops a table for good; refused by PostgreSQL while anything else depends on it."""
 
     kind = "dropTable"
     table: Table
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(self.table.name)
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.table.foreign_keys)
-        return tuple(dict.fromkeys((self.table.name, *others)))
 
     @property
     def moves(self) -> tuple[TableMove, ...]:

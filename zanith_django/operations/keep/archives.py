@@ -25,7 +25,7 @@ from zanith_django.operations.dependents import what_contains, without_column
 from zanith_django.operations.keep.archive import ONLY_COPY, Archive, key_of
 from zanith_django.operations.keep.kept import (
     OnColumn,
-    OnWholeTable,
+    OnKeptTable,
     archive_name,
     refuse_dropping,
 )
@@ -36,17 +36,10 @@ from zanith_django.operations.policies import DropPolicy
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
-from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
-    Check,
     Column,
-    Exclusion,
-    ForeignKey,
-    Index,
-    Policy,
     SchemaGraph,
     Table,
-    Unique,
 )
 
 
@@ -88,15 +81,7 @@ class ArchiveColumn(OnColumn, _Archiving):
     `restoreColumn` adds it again and fills it by the key."""
 
     kind = "archiveColumn"
-    table: TableName
-    column: Column
     key: tuple[str, ...]
-    uniques: tuple[Unique, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
-    checks: tuple[Check, ...] = ()
-    exclusions: tuple[Exclusion, ...] = ()
-    indexes: tuple[Index, ...] = ()
-    policies: tuple[Policy, ...] = ()
     model: str = ""
 
     def __post_init__(self) -> None:
@@ -194,7 +179,7 @@ class ArchiveColumn(OnColumn, _Archiving):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveTable(OnWholeTable, _Archiving):
+class ArchiveTable(OnKeptTable, _Archiving):
     """Copies the rows of a table and drops it; `restoreTable` makes it again with its rows."""
 
     kind = "archiveTable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from zanith_django.exceptions import CannotDrop
@@ -10,7 +11,7 @@ from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Context,
     OnTable,
-    Operation,
+    OnWholeTable,
     Statement,
     own_name,
 )
@@ -23,7 +24,16 @@ from zanith_django.operations.indexes import rename_index
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Column, ForeignKey, Table
+from zanith_django.schema.graph import (
+    Check,
+    Column,
+    Exclusion,
+    ForeignKey,
+    Index,
+    Policy,
+    Table,
+    Unique,
+)
 from zanith_django.schema.parts import CARRIED
 
 # Not the comment of the table: a kept table adds none to those that the database had.
@@ -33,12 +43,19 @@ _NOTE_COLUMN = """\
    AND NOT starts_with(attname, '_zanith_dropped_'))"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnColumn(OnTable):
-    """What drops of a column that keep its values, and its restore, have in common."""
+    """What drops of a column that keep its values, and its restore, have in common: a field for
+    each part that is carried."""
 
-    __slots__ = ()
+    table: TableName
     column: Column
-    foreign_keys: tuple[ForeignKey, ...]
+    uniques: tuple[Unique, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
     @property
     def target(self) -> str:
@@ -60,20 +77,10 @@ class OnColumn(OnTable):
         return typed(template, self.table, self.column, self.column.name, context)
 
 
-class OnWholeTable(Operation):
+class OnKeptTable(OnWholeTable):
     """What drops of a table that keep its rows, and its restore, have in common."""
 
     __slots__ = ()
-    table: Table
-
-    @property
-    def target(self) -> str:
-        return str(self.table.name)
-
-    @property
-    def tables(self) -> tuple[TableName, ...]:
-        others = (key.references for key in self.table.foreign_keys)
-        return tuple(dict.fromkeys((self.table.name, *others)))
 
     def _sequences(self) -> list[str]:
         return [column.name for column in self.table.columns if column.identity]

@@ -26,7 +26,7 @@ from zanith_django.operations.dependents import with_column
 from zanith_django.operations.indexes import rename_index
 from zanith_django.operations.keep.kept import (
     OnColumn,
-    OnWholeTable,
+    OnKeptTable,
     archive_name,
     note_column,
     renamed_indexes,
@@ -46,15 +46,9 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
-    Check,
-    Column,
-    Exclusion,
-    ForeignKey,
     Index,
-    Policy,
     SchemaGraph,
     Table,
-    Unique,
 )
 from zanith_django.schema.parts import ADDED, FOREIGN_KEYS, index_names
 
@@ -118,16 +112,8 @@ class RestoreColumn(OnColumn):
     """
 
     kind = "restoreColumn"
-    table: TableName
-    column: Column
     artifact_id: str = ""
     key: tuple[str, ...] = ()
-    uniques: tuple[Unique, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
-    checks: tuple[Check, ...] = ()
-    exclusions: tuple[Exclusion, ...] = ()
-    indexes: tuple[Index, ...] = ()
-    policies: tuple[Policy, ...] = ()
     lost: tuple[str, ...] = ()
     model: str = ""
 
@@ -283,7 +269,7 @@ def _brief(statements: Iterable[Statement]) -> list[Statement]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreTable(OnWholeTable):
+class RestoreTable(OnKeptTable):
     """Brings a table back under its name with rows, indexes, policies and foreign keys.
 
     `artifact_id` names what it restores; empty, it is the drop of the same migration. An

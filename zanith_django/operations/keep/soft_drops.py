@@ -26,7 +26,7 @@ from zanith_django.operations.keep.archive import key_of
 from zanith_django.operations.keep.archives import ArchiveColumn
 from zanith_django.operations.keep.kept import (
     OnColumn,
-    OnWholeTable,
+    OnKeptTable,
     refuse_dropping,
     renamed_indexes,
     typed,
@@ -42,15 +42,9 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
-    Check,
     Column,
-    Exclusion,
-    ForeignKey,
-    Index,
-    Policy,
     SchemaGraph,
     Table,
-    Unique,
 )
 from zanith_django.schema.parts import CARRIED, FOREIGN_KEYS, INDEXES, index_names
 
@@ -76,14 +70,6 @@ class SoftDropColumn(OnColumn):
     the values go to an archive and the column is dropped."""
 
     kind = "softDropColumn"
-    table: TableName
-    column: Column
-    uniques: tuple[Unique, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
-    checks: tuple[Check, ...] = ()
-    exclusions: tuple[Exclusion, ...] = ()
-    indexes: tuple[Index, ...] = ()
-    policies: tuple[Policy, ...] = ()
     model: str = ""
 
     @classmethod
@@ -222,7 +208,7 @@ def to_base_type(table: TableName, column: Column, name: str, context: Context) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoftDropTable(OnWholeTable):
+class SoftDropTable(OnKeptTable):
     """Moves a table with all its rows to the schema of ours; `restoreTable` brings it back."""
 
     kind = "softDropTable"
