@@ -12,6 +12,7 @@ from zanith_django.operations.base import (
     OnTable,
     Operation,
     Statement,
+    changed,
     must_have,
 )
 from zanith_django.operations.indexes import (
@@ -19,7 +20,6 @@ from zanith_django.operations.indexes import (
     DropIndex,
     index_name,
     rename_index,
-    with_changed_index,
 )
 from zanith_django.operations.online.scaffold import take_away_builds
 from zanith_django.operations.words import with_facts
@@ -192,7 +192,11 @@ class AlterIndexOptions(OnTable):
         return (*left, *self.inverse().statements(context))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
-        return with_changed_index(graph, self.table, self.index, options=self.new)
+        indexes = tuple(
+            dataclasses.replace(index, options=self.new) if index.name == self.index else index
+            for index in must_have(graph, self.table).indexes
+        )
+        return changed(graph, self.table, indexes=indexes)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_index",) if self.rebuilds or self._is_partitioned(context) else ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from zanith_django.operations.base import (
     Context,
@@ -141,17 +140,6 @@ class RenameIndex(RenamePart):
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ()
-
-
-def with_changed_index(
-    graph: SchemaGraph, table: TableName, name: str, /, **changes: Any
-) -> SchemaGraph:
-    """The graph in which one index has other values in these fields."""
-    indexes = tuple(
-        dataclasses.replace(index, **changes) if index.name == name else index
-        for index in must_have(graph, table).indexes
-    )
-    return changed(graph, table, indexes=indexes)
 
 
 def rename_index(table: TableName, old: str, new: str, context: Context) -> Statement:
