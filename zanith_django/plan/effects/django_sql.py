@@ -14,6 +14,12 @@ from typing import Any
 from django.contrib.postgres.operations import CreateExtension
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations import (
+    AlterField,
+    AlterModelTable,
+    RenameField,
+    RenameModel,
+)
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import StateApps
 from django.db.models import NOT_PROVIDED, Field, Model
@@ -193,7 +199,8 @@ def sql_of(
     if isinstance(operation, CreateExtension):
         return [_extension(operation)]
     touched = after.take_touched()
-    keys = sorted(with_referrers(before, after, touched) | _named(operation, app_label))
+    followed = with_referrers(before, after, touched) if _is_followed(operation) else set(touched)
+    keys = sorted(followed | _named(operation, app_label))
     own = type(connection.schema_editor())
     editor = _editor_class(own)(connection, scene)
     try:
@@ -208,6 +215,11 @@ def sql_of(
 def _extension(operation: CreateExtension) -> str:
     name = psycopg_sql.Identifier(operation.name).as_string(None)
     return f"CREATE EXTENSION IF NOT EXISTS {name}"
+
+
+def _is_followed(operation: Operation) -> bool:
+    """Do the tables of models that point at its model follow it?"""
+    return isinstance(operation, AlterField | AlterModelTable | RenameField | RenameModel)
 
 
 def _named(operation: Operation, app_label: str) -> set[Key]:

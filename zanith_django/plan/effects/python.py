@@ -43,6 +43,7 @@ _LIMITS = frozenset(
         "in_bulk",
     )
 )
+_COPIES = frozenset(("copy", "callproc", "copy_expert", "copy_from"))
 _INSERTS = frozenset(
     (
         "create",
@@ -127,7 +128,10 @@ class _Reader:
         self.seen.add(call)
         names = function.__code__.co_varnames
         rows = {names[place]: each for place, each in (given or {}).items() if place < len(names)}
-        _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
+        try:
+            _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
+        except Exception:  # whatever it names may be made by code of the project
+            self.note("python_code", sql=f"-- Python: {_title(code)}")
 
     def note(
         self, code: str, table: TableName | None = None, *, sql: str = "", works: bool = True
@@ -280,16 +284,33 @@ class _Function:
         rows = self._rows(receiver)
         if name in _EDITOR or name in _UNREADABLE_CALLS:
             self._unreadable(name)
-        elif name in ("copy", "callproc", "copy_expert", "copy_from"):
-            self.reader.run(None)
+        elif name in _COPIES:
+            self._copied(node)
         elif rows is None:
-            if name in ("update", "delete") and not _is_plain_dict(receiver, name, node):
-                self.reader.note("deletes_rows" if name == "delete" else "requires_backfill")
-            elif name == "save":
-                self.reader.note("requires_backfill")
-            elif self._hands_on(node):
-                self.reader.note("python_code", sql=f"-- Python: {name}")
-        elif name == "delete":
+            self._on_unknown(receiver, name, node)
+        elif name == "raw":
+            self._executed(node)
+        else:
+            self._on_rows(rows, name)
+
+    def _copied(self, node: ast.Call) -> None:
+        """COPY of a cursor, or a procedure; a list and a dictionary have a `copy()` too."""
+        text = constant_text(node.args[0], self.texts, self._global) if node.args else None
+        if text is not None:
+            self.reader.run(text if text.lstrip().upper().startswith("COPY") else None)
+
+    def _on_unknown(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
+        """A method of something that may be rows of any model."""
+        if name == "delete":
+            self.reader.note("deletes_rows")
+        elif name == "save" or (name == "update" and not _is_plain_dict(receiver, node)):
+            self.reader.note("requires_backfill")
+        elif self._hands_on(node):
+            self.reader.note("python_code", sql=f"-- Python: {name}")
+
+    def _on_rows(self, rows: _Rows, name: str) -> None:
+        """A method of a queryset, a manager or an instance."""
+        if name == "delete":
             self._deleted(rows)
         elif name == "update":
             code = "requires_backfill" if rows.limited else "updates_all_rows"
@@ -299,8 +320,6 @@ class _Function:
             self.reader.note("loops_over_rows" if looped else "requires_backfill", rows.table)
         elif name in _INSERTS:
             self.reader.note("inserts_rows", rows.table, works=rows.table is None)
-        elif name == "raw":
-            self._executed(node)
 
     def _deleted(self, rows: _Rows) -> None:
         code = "deletes_rows" if rows.limited else "deletes_all_rows"
@@ -362,9 +381,9 @@ def _called_name(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-def _is_plain_dict(receiver: ast.expr, name: str, node: ast.Call) -> bool:
+def _is_plain_dict(receiver: ast.expr, node: ast.Call) -> bool:
     """`data.update(other)` of a dict takes a value, that of a queryset only keywords."""
-    return name == "update" and bool(node.args or isinstance(receiver, ast.Dict))
+    return bool(node.args or isinstance(receiver, ast.Dict))
 
 
 def _is_model(found: Any) -> bool:

@@ -51,16 +51,24 @@ def _effects_of(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, Sc
         yield from _effects_of(sql, inner["query"], scene)
         return
     notes = Notes.of(scene)
+    try:
+        _note(name, inner, notes)
+    except (LookupError, TypeError, ValueError, AttributeError):  # a form that no handler knows
+        yield unreadable(sql), scene.graph
+        return
+    yield notes.done(sql), notes.graph
+
+
+def _note(name: str, node: Node, notes: Notes) -> None:
     handler = _HANDLERS.get(name)
     if name in _ROWS:
-        rows.write(node, notes)
+        rows.write({name: node}, notes)
     elif handler:
-        handler(inner, notes)
+        handler(node, notes)
     elif name in _CODES:
         notes.find_all(_CODES[name])
     else:
         notes.unknown()
-    yield notes.done(sql), notes.graph
 
 
 _ROWS = frozenset(("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))

@@ -47,7 +47,11 @@ class Reader:
 
     def read(self, operation: Operation, app_label: str) -> tuple[tuple[Effect, ...], SchemaGraph]:
         """The effects of an operation, and the schema after it."""
-        found = tuple(self._effects(operation, app_label))
+        before = self.scene.graph
+        try:
+            found = tuple(self._effects(operation, app_label))
+        except Exception:  # of a class of any package, or on a state that is not there yet
+            return (unreadable(f"-- Django: {operation.describe()}"),), before
         return found, self.scene.graph
 
     def read_apply(self, migration: Migration) -> tuple[tuple[Effect, ...], SchemaGraph]:
