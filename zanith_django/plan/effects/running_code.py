@@ -7,14 +7,14 @@ generated ones. What it does not know cannot break it, unless the database then 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.operations.online.rewrites import narrows
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.graph import Column, SchemaGraph, Table
-from zanith_django.timeline.states import Key, RecordingState, db_table_of, has_own_table
+from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, tables_of
 
 READS, WRITES = "reads and writes", "writes"
 
@@ -61,11 +61,13 @@ def released(
 ) -> dict[TableName, KnownTable]:
     """The tables of the models of a state."""
     known: dict[TableName, KnownTable] = {}
-    for key, model in state.models.items():
+    for model in state.models.values():
         if model.options.get("proxy") or not (has_own_table(model) or _is_unmanaged(model)):
             continue
+        for table in tables_of(model, longest).values():  # of many-to-many fields as well
+            known[table_of(table, schema)] = KnownTable({})
         name = table_of(db_table_of(model, longest), schema)
-        known[name] = _known_table(key, model)
+        known[name] = _known_table(model)
     return known
 
 
@@ -73,7 +75,7 @@ def _is_unmanaged(model: Any) -> bool:
     return model.options.get("managed", True) is False
 
 
-def _known_table(key: Key, model: Any) -> KnownTable:
+def _known_table(model: Any) -> KnownTable:
     own = {name: each for name, each in model.fields.items() if _has_column(each)}
     names = {name: _column_name(name, each) for name, each in own.items()}
     columns = [_known_column(names[name], each) for name, each in own.items()]
@@ -136,7 +138,6 @@ class _Change:
     was: Table
     now: Table
     graph: SchemaGraph
-    fresh_columns: frozenset[str] = field(default=frozenset())
 
     def breaks(self) -> Iterator[Break]:
         for column in self.was.columns:
