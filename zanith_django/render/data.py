@@ -57,10 +57,15 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "reversible": step.reversible,
         "rows": step.rows,
         **({"dependents": list(map(_collision, step.collisions))} if step.collisions else {}),
-        "locks": {str(name): str(lock) for name, lock in step.locks.items()},
+        **({"locks": _locks(step)} if step.locks.keys() - {*step.operation.tables} else {}),
         **({"breaks": list(map(str, step.breaks))} if step.breaks else {}),
         "statements": [_statement(statement) for statement in step.statements],
     }
+
+
+def _locks(step: PlannedStep) -> dict[str, str]:
+    """The strongest lock on each table, of a step that locks others than its own."""
+    return {str(name): str(lock) for name, lock in step.locks.items()}
 
 
 def _collision(collision: Collision) -> dict[str, Any]:

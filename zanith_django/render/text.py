@@ -120,7 +120,7 @@ def _step_lines(
         yield from _wrapped(
             f"{'blocked' if collision.blocked else 'note'}: {collision}", "      ! "
         )
-    for broken in step.breaks:
+    for broken in step.breaks if details else ():
         yield from _wrapped(f"breaks: {broken}", "      ! ")
     for phase, statements in itertools.groupby(step.statements, key=lambda s: s.phase):
         if phase:
