@@ -79,6 +79,8 @@ MEASURED = [case for case in CASES if case.measured]
 def test_locks_and_rewrites_are_those_of_the_server(
     case: Case, scene: Scene, connection: psycopg.Connection
 ) -> None:
+    if connection.info.server_version < case.since:
+        pytest.skip("an older server takes a weaker lock")
     with connection.transaction(force_rollback=True):
         before: dict[str, int] = dict(connection.execute(_FILES).fetchall())
         connection.execute("SET LOCAL search_path = public")

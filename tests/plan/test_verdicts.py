@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from django.test import override_settings
 
-from tests.plan.migrations import CASES, Case, write
+from tests.plan.cases import Case
+from tests.plan.migrations import CASES, write
 from zanith_django.operations.base import Context
 from zanith_django.plan.plan import PlannedMigration
 from zanith_django.plan.planner import plan

@@ -1,0 +1,43 @@
+"""What a case of a Django migration is, and how its operations are spelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """Operations of one migration. `reasons` name the real danger: all of them must be given;
+    `never` must not. `T` in SQL stands for the table."""
+
+    name: str
+    operations: str
+    level: str
+    reasons: str = ""
+    never: str = ""
+    atomic: bool = True
+    code: str = ""
+
+    @property
+    def app(self) -> str:
+        return "_".join(self.name.replace(",", "").replace("'", "").lower().split())[:30]
+
+
+def field(given: str, name: str = "more") -> str:
+    return f'migrations.AddField("Item", "{name}", {given})'
+
+
+def alter(name: str, given: str) -> str:
+    return f'migrations.AlterField("Item", "{name}", {given})'
+
+
+def sql(text: str, reverse: str = "''") -> str:
+    return f"migrations.RunSQL({text!r}, {reverse})"
+
+
+def constraint(given: str) -> str:
+    return f'migrations.AddConstraint("Item", {given})'
+
+
+CHECK = 'models.CheckConstraint(condition=Q(amount__gt=0), name="{app}_ck")'
+BROKEN = "breaks_running_code"

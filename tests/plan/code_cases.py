@@ -1,0 +1,207 @@
+"""Django migrations that run SQL and Python of their author."""
+
+from __future__ import annotations
+
+from tests.plan.cases import BROKEN, Case, sql
+
+RAW = (
+    Case(
+        "drop table in SQL",
+        sql("DROP TABLE T CASCADE"),
+        "destructive",
+        f"drops_table_with_data {BROKEN}",
+    ),
+    Case(
+        "drop column in SQL",
+        sql("ALTER TABLE T DROP COLUMN name"),
+        "destructive",
+        f"drops_column_with_data {BROKEN}",
+    ),
+    Case("truncate", sql("TRUNCATE T"), "destructive", "deletes_all_rows"),
+    Case("update all", sql("UPDATE T SET amount = 1"), "high", "updates_all_rows"),
+    Case(
+        "update some", sql("UPDATE T SET amount = 1 WHERE rank = 2"), "medium", "requires_backfill"
+    ),
+    Case(
+        "update with parameters",
+        "migrations.RunSQL([('UPDATE T SET name = %s', ['x'])], '')",
+        "high",
+        "updates_all_rows",
+    ),
+    Case("delete all", sql("DELETE FROM T"), "destructive", "deletes_all_rows"),
+    Case("delete some", sql("DELETE FROM T WHERE rank = 2"), "high", "deletes_rows"),
+    Case(
+        "not null in SQL",
+        sql("ALTER TABLE T ALTER COLUMN amount SET NOT NULL"),
+        "high",
+        f"changes_column_nullable_to_not_null locks_reads {BROKEN}",
+    ),
+    Case(
+        "index in SQL",
+        sql("CREATE INDEX {app}_x ON T (amount)"),
+        "medium",
+        "adds_index locks_writes",
+    ),
+    Case(
+        "accepts an invalid index",
+        sql("CREATE INDEX CONCURRENTLY IF NOT EXISTS {app}_x ON T (amount)"),
+        "medium",
+        "accepts_existing",
+        atomic=False,
+    ),
+    Case("vacuum full", sql("VACUUM FULL T"), "high", "rewrites_table locks_reads", atomic=False),
+    Case("cluster", sql("CLUSTER T USING {app}_rank"), "high", "rewrites_table locks_reads"),
+    Case("lock table", sql("LOCK TABLE T"), "high", "locks_reads"),
+    Case("reindex", sql("REINDEX TABLE T"), "high", "reindexes locks_writes"),
+    Case(
+        "rename and drop in SQL",
+        sql("ALTER TABLE T RENAME TO {app}_x; DROP TABLE {app}_x"),
+        "destructive",
+        f"drops_table_with_data rename_table {BROKEN}",
+    ),
+    Case(
+        "several statements",
+        sql("SELECT 1; ALTER TABLE T DROP COLUMN name; SELECT 2"),
+        "destructive",
+        "drops_column_with_data",
+    ),
+    Case(
+        "a block that drops",
+        sql("DO $$ BEGIN IF true THEN DROP TABLE T; END IF; END $$"),
+        "destructive",
+        f"drops_table_with_data {BROKEN}",
+    ),
+    Case(
+        "a block that builds its SQL",
+        sql("DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'x'); END $$"),
+        "destructive",
+        "may_drop raw_sql",
+    ),
+    Case("no SQL", sql("DROP ALL THE THINGS"), "destructive", "may_drop raw_sql"),
+    Case("a function", sql("SELECT clean_up()"), "high", "raw_sql calls_functions"),
+    Case(
+        "without reverse",
+        "migrations.RunSQL('INSERT INTO T (rank) VALUES (1)')",
+        "medium",
+        "inserts_rows irreversible",
+    ),
+    Case("commit", sql("COMMIT"), "high", "ends_transaction"),
+    Case("revoke", sql("REVOKE SELECT ON T FROM PUBLIC"), "high", f"changes_rights {BROKEN}"),
+)
+
+
+def run_python(name: str, code: str, level: str, reasons: str, never: str = "") -> Case:
+    operation = "migrations.RunPython(forwards, migrations.RunPython.noop)"
+    body = "\n".join(f"    {line}" for line in code.splitlines())
+    model = '    Item = apps.get_model("{app}", "Item")\n'
+    return Case(
+        name,
+        operation,
+        level,
+        reasons,
+        never,
+        code=f"def forwards(apps, schema_editor):\n{model}{body}\n",
+    )
+
+
+PYTHON = (
+    run_python(
+        "a loop over all rows",
+        "for item in Item.objects.all():\n    item.amount = 1\n    item.save()",
+        "medium",
+        "loops_over_rows",
+    ),
+    run_python(
+        "a loop by iterator",
+        "for item in Item.objects.iterator():\n    item.save()",
+        "medium",
+        "loops_over_rows",
+    ),
+    run_python(
+        "a loop over some",
+        "for item in Item.objects.filter(rank=1):\n    item.save()",
+        "medium",
+        "requires_backfill",
+        "loops_over_rows",
+    ),
+    run_python("update of all", "Item.objects.update(amount=1)", "high", "updates_all_rows"),
+    run_python(
+        "update of some",
+        "Item.objects.filter(rank=1).update(amount=1)",
+        "medium",
+        "requires_backfill",
+        "updates_all_rows",
+    ),
+    run_python(
+        "update through a name",
+        "items = Item.objects.using('x')\nitems.update(amount=1)",
+        "high",
+        "updates_all_rows",
+    ),
+    run_python("delete of all", "Item.objects.all().delete()", "destructive", "deletes_all_rows"),
+    run_python(
+        "delete of some",
+        "Item.objects.filter(rank=1).delete()",
+        "high",
+        "deletes_rows",
+        "deletes_all_rows",
+    ),
+    run_python(
+        "a cursor",
+        "with schema_editor.connection.cursor() as cursor:\n"
+        "    cursor.execute('DROP TABLE {app}_item')",
+        "destructive",
+        "drops_table_with_data",
+    ),
+    run_python(
+        "a text built in Python",
+        "schema_editor.execute(f'TRUNCATE {{Item._meta.db_table}}')",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python("an unknown text", "schema_editor.execute(Item.text)", "high", "raw_sql"),
+    run_python("the schema editor", "schema_editor.delete_model(Item)", "destructive", "may_drop"),
+    run_python("code of a package", "import json\njson.dumps(Item, apps)", "medium", "python_code"),
+    run_python(
+        "a model of today",
+        "from django.contrib.contenttypes.models import ContentType\n"
+        "ContentType.objects.filter(pk=1).delete()",
+        "high",
+        "imports_models deletes_rows",
+    ),
+    run_python("rows that are added", "Item.objects.create(rank=1)", "medium", "inserts_rows"),
+    Case(
+        "a lambda",
+        'migrations.RunPython(lambda apps, editor: apps.get_model("{app}.Item")'
+        ".objects.all().delete())",
+        "destructive",
+        "deletes_all_rows irreversible",
+    ),
+    Case(
+        "a helper",
+        "migrations.RunPython(forwards, migrations.RunPython.noop)",
+        "destructive",
+        "deletes_all_rows",
+        code="def clean(model):\n    model.objects.all().delete()\n\n\n"
+        'def forwards(apps, editor):\n    clean(apps.get_model("{app}", "Item"))\n',
+    ),
+    Case(
+        "an operation of the project",
+        "Clean()",
+        "destructive",
+        "deletes_all_rows",
+        code="class Clean(migrations.operations.base.Operation):\n"
+        "    def state_forwards(self, app_label, state):\n        pass\n\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        editor.execute('DELETE FROM {app}_item')\n",
+    ),
+    Case(
+        "a derived operation",
+        'Remove("Item", "name")',
+        "destructive",
+        "drops_column_with_data",
+        code="class Remove(migrations.RemoveField):\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        super().database_forwards(app_label, editor, old, new)\n",
+    ),
+)
