@@ -113,6 +113,7 @@ CASES = (
     Case("ALTER TABLE t ALTER COLUMN a TYPE varchar(20)", READS),
     Case("ALTER TABLE t ADD CHECK (a > 0)", WRITES),
     Case("ALTER TABLE t ADD UNIQUE (name)", WRITES),
+    Case("ALTER TABLE t ADD EXCLUDE (name WITH =)", WRITES),
     Case("CREATE UNIQUE INDEX t_name ON t (name)", WRITES),
     Case("ALTER TABLE t ADD COLUMN z integer DEFAULT 1 UNIQUE", WRITES),
     Case("ALTER TABLE t ADD FOREIGN KEY (r_id) REFERENCES r", WRITES),

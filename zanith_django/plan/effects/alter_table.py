@@ -332,7 +332,8 @@ def _add_constraint(command: Node, table: Table, notes: Notes) -> None:
     elif kind == "EXCLUSION":
         notes.find("adds_unique_constraint", table.name)
         notes.works(table.name)
-        item = Exclusion(node.get("conname") or f"{table.name}_excl", cols.GIVEN)
+        name = node.get("conname") or f"{table.name}_excl"
+        item = Exclusion(name, cols.GIVEN, cols.key_columns(node.get("exclusions")))
         _change(notes, table.name, lambda t: t.with_item("exclusions", item))
     _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
 

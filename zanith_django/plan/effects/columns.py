@@ -176,6 +176,12 @@ def unique(node: Node, table: TableName, own: Iterable[str] = ()) -> Unique:
     )
 
 
+def key_columns(node: Any) -> tuple[str, ...]:
+    """The columns of index keys, those in their expressions too."""
+    named = {inner["name"] for name, inner in walk(node) if name == "IndexElem" and "name" in inner}
+    return tuple(sorted({*named, *columns(node)}))
+
+
 def primary_key(node: Node, table: TableName, own: Iterable[str] = ()) -> PrimaryKey:
     keys = tuple(strings(node.get("keys"))) or tuple(own)
     return PrimaryKey(node.get("conname") or f"{table.name}_pkey", keys)

@@ -40,8 +40,8 @@ def _index(node: Node, table: TableName) -> Index:
         for each in elements
     )
     included = [each["IndexElem"].get("name", "") for each in node.get("indexIncludingParams", ())]
-    named = {each["name"] for each in elements if "name" in each} | set(included)
-    named |= {*columns([each.get("expr") for each in elements]), *columns(node.get("whereClause"))}
+    named = {*cols.key_columns(node.get("indexParams")), *included}
+    named |= {*columns(node.get("whereClause"))}
     known = "_".join(sorted(named))
     return Index(
         node.get("idxname") or f"{table.name}_{known}_idx",
