@@ -132,3 +132,13 @@ def test_a_reason_is_explained(branch: Project) -> None:
         "  Builds an index: reads the whole table, without blocking reads or writes.\n"
         "  Safer: Run it at a quiet hour when the table is large.\n"
     )
+
+
+def test_a_git_ref_says_what_the_release_knows(branch: Project) -> None:
+    planned_since = planned(branch, "--since", "main", "--previous", "main")
+    assert levels(planned_since)["addUnique shop_book(title)"] == "high"
+    later = planned(branch, "--since", "main", "--previous", "branch")
+    assert levels(later)["addUnique shop_book(title)"] == "medium"
+    unknown = branch.manage("zanith_plan", "--previous", "nowhere", "--format", "json")
+    assert unknown.returncode == 2
+    assert "nowhere" in unknown.stderr or "single revision" in unknown.stderr
