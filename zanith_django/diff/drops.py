@@ -82,8 +82,8 @@ def dropped_parts(d: Differ) -> Iterator[Operation]:
 
 def _outlasting(d: Differ, pair: Pair, part: Part) -> set[str]:
     """Names of what goes after its replacement exists, so that a replacement that fails leaves it
-    in force."""
-    if not d.overlapping:
+    in force. The replacement is built under a name aside and renamed."""
+    if not (d.overlapping and part.renamed):
         return set()
     names = pair.outlasting(part) - _ends(d, pair, part) - _given_names(d, pair, part)
     if part is FOREIGN_KEYS:

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from psycopg import Connection, errors, generators
+from psycopg import Connection, errors
 from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 Meanwhile = Iterator[object]
 
@@ -61,11 +62,12 @@ class _Sender:
                 pgconn.consume_input()
                 if not pgconn.is_busy():
                     break
+            results = self._results()
         except BaseException:
             with suppress(errors.Error):
                 self._cancel()
             raise
-        for result in self._results():
+        for result in results:
             if result.status in _FAILED:
                 raise errors.error_from_result(result)
 
@@ -84,6 +86,13 @@ class _Sender:
             selector.register(self.raw.pgconn.socket, event)
             selector.select(seconds)
 
-    def _results(self) -> list[Any]:
-        """As psycopg waits for them: Ctrl-C cancels what runs."""
-        return self.raw.wait(generators.execute(self.raw.pgconn))
+    def _results(self) -> list[PGresult]:
+        pgconn, results = self.raw.pgconn, list[PGresult]()
+        while True:
+            while pgconn.is_busy():
+                self._ready_for(EVENT_READ, ASK_AGAIN)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                return results
+            results.append(result)
