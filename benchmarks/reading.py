@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from zanith_django.diff.diff import diff
 from zanith_django.postgres.names import TableName
+from zanith_django.run import collector
 from zanith_django.schema import catalog as reader
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.models import from_models, project_models, with_many_to_many
@@ -58,9 +59,10 @@ def main() -> None:
     django.setup()
     connection.ensure_connection()
     table = Report(arguments.rounds, arguments.limit)
-    measure_live(table)
-    measure_declared(table)
-    measure_values(table)
+    with collector.relaxed():  # as in a command
+        measure_live(table)
+        measure_declared(table)
+        measure_values(table)
 
 
 class Report:

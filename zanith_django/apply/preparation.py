@@ -24,13 +24,11 @@ from zanith_django.run.audit import (
     INTERRUPTED,
 )
 from zanith_django.run.taken_names import stood_before
-from zanith_django.schema import collector
 
 
 class Preparation(Admission):
     """The rows of a migration's steps before the first of them runs."""
 
-    @collector.paused()
     def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
         with transaction.atomic(using=self.connection.alias):

@@ -34,7 +34,6 @@ from zanith_django.diff.foundations import dropped_foundations, foundations
 from zanith_django.diff.renames import renamed_columns, renamed_parts, renamed_tables
 from zanith_django.diff.row_security import row_security_off, row_security_on
 from zanith_django.operations.base import Operation
-from zanith_django.schema import collector
 from zanith_django.schema.graph import SchemaGraph
 
 
@@ -54,10 +53,9 @@ def diff(
     that only tells people what differs drops it first.
     Triggers, tablespaces, partitioning and whether a table is logged are not compared.
     """
-    with collector.paused():
-        return Differ(
-            before, after, hints or Hints(), drop, overlapping=overlapping, phases=_PHASES
-        ).run()
+    return Differ(
+        before, after, hints or Hints(), drop, overlapping=overlapping, phases=_PHASES
+    ).run()
 
 
 _PHASES: tuple[Phase, ...] = (

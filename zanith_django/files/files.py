@@ -27,7 +27,6 @@ from zanith_django.files.fitting import misfits
 from zanith_django.files.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
 from zanith_django.postgres.names import TableName
-from zanith_django.schema import collector
 from zanith_django.schema.encoding import stored_fields
 from zanith_django.schema.graph import Index, IndexKey
 
@@ -164,7 +163,6 @@ def covered_after(config: AppConfig) -> str:
 # --- reading -------------------------------------------------------------------------------------
 
 
-@collector.paused()
 def load_all(configs: Iterable[AppConfig] | None = None) -> list[LoadedMigration]:
     """Every migration file of these apps (default: the managed ones), by id.
 

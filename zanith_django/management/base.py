@@ -43,7 +43,7 @@ from zanith_django.exceptions.masking import masked
 from zanith_django.management.output import Output, visible
 from zanith_django.plan.drift import ANY, BEFORE, PLAN
 from zanith_django.postgres.session import connect, sqlstate
-from zanith_django.schema import collector
+from zanith_django.run import collector
 
 INTERRUPTED = 130
 
@@ -156,8 +156,9 @@ class ZanithCommand(BaseCommand):
 
     def _handle(self, options: dict[str, Any]) -> None:
         try:
-            self._check(options["database"])
-            self.run(**options)
+            with collector.relaxed():
+                self._check(options["database"])
+                self.run(**options)
         except KeyboardInterrupt as error:
             raise CommandError(
                 "Interrupted. Run the same command again: it resumes.",
@@ -184,8 +185,7 @@ class ZanithCommand(BaseCommand):
         except ConnectionDoesNotExist as error:
             known = ", ".join(connections)
             raise command_error(_UnknownDatabase(alias, known)) from error
-        with collector.paused():
-            self.check(databases=[])  # static ones: what needs a connection makes it itself
+        self.check(databases=[])  # static ones: what needs a connection makes it itself
 
     def connect(self, alias: str) -> BaseDatabaseWrapper:
         return connect(alias)

@@ -29,7 +29,6 @@ from zanith_django.plan.shown import read, scene, shown
 from zanith_django.plan.table_facts import after
 from zanith_django.plan.untouched import untouched
 from zanith_django.postgres.names import TableName
-from zanith_django.schema import collector
 from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_kinds import has_own_apply, texts
 from zanith_django.timeline.routing import is_for
@@ -38,7 +37,6 @@ from zanith_django.timeline.timeline import ADOPTED, Entry, Key, Timeline, key_o
 _LATER = "an earlier step may take it away: this is checked again before the step runs"
 
 
-@collector.paused()
 def plan(
     timeline: Timeline,
     *,

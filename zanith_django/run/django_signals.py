@@ -12,7 +12,6 @@ from django.db.migrations.operations.base import Operation as DjangoMigrationOpe
 from django.db.migrations.state import AppConfigStub, ModelState
 
 from zanith_django.plan.plan import Plan
-from zanith_django.schema import collector
 from zanith_django.timeline.historical import RenderedApps, States
 from zanith_django.timeline.timeline import Key
 
@@ -59,8 +58,7 @@ def send_post_migrate(
         for original in states.timeline.on_disk(migration.entry.covers)
     ]
     models = (final or FinalModels(states)).whole() if ran else registry
-    with collector.frozen():
-        emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
+    emit_post_migrate_signal(verbosity, False, alias, apps=models, plan=ran)
 
 
 class FinalModels(Iterator[None]):
@@ -78,7 +76,6 @@ class FinalModels(Iterator[None]):
     def __next__(self) -> None:
         return next(self._pieces)
 
-    @collector.paused()
     def whole(self) -> RenderedApps:
         for _ in self:
             pass

@@ -16,7 +16,6 @@ from importlib import resources
 from typing import Any, Final
 
 from zanith_django.postgres.names import TableName
-from zanith_django.schema import collector
 from zanith_django.schema.catalog_rows import ConstraintRow, IndexKeyRow
 from zanith_django.schema.dependents import Rule, Statistics, Trigger
 from zanith_django.schema.encoding import shared
@@ -85,7 +84,7 @@ def from_catalog(
         None if names is None else [name.schema for name in names],
         None if names is None else [name.name for name in names],
     )
-    with cursor.connection.transaction(force_rollback=True), collector.paused():
+    with cursor.connection.transaction(force_rollback=True):
         cursor.execute(query_text("settings"), wanted)
         default = cursor.fetchone()[0]
         return _Reading(default).graph(functools.partial(query_rows, cursor))

@@ -16,7 +16,6 @@ from django.utils.connection import ConnectionProxy
 
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.postgres.names import TableName
-from zanith_django.schema import collector
 from zanith_django.schema.ddl import TableDDL, collect, table_name
 from zanith_django.schema.equality import DeclaredFacts
 from zanith_django.schema.graph import SchemaGraph, Table
@@ -68,7 +67,7 @@ def from_models(
         connection = connections[connection.alias]  # a third of the time goes into the proxy
     wanted = list(with_many_to_many(connection, models))
     default_schema = server_of(raw_connection(connection)).default_schema
-    with collector.paused(), scratch_connection(connection, scratch) as raw:
+    with scratch_connection(connection, scratch) as raw:
         ddl = _Settled(collect(connection, wanted, default_schema, collations(raw, prelude)))
         tables = tuple(_read(raw, ddl, prelude, TableCache(cache)))
     labels = {name: item.label for name, item in ddl.first.items()}

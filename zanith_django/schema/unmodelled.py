@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import Any
 
 from zanith_django.postgres.names import TableName
-from zanith_django.schema import collector
 from zanith_django.schema.catalog import query_rows, query_text
 from zanith_django.schema.dependents import Dependent
 from zanith_django.schema.graph import SchemaGraph
@@ -25,7 +24,7 @@ def with_dependents(cursor: Any, graph: SchemaGraph, names: Collection[TableName
         return graph
     schema = graph.default_schema
     wanted = (schema, None, [name.schema for name in asked], [name.name for name in asked])
-    with cursor.connection.transaction(force_rollback=True), collector.paused():
+    with cursor.connection.transaction(force_rollback=True):
         cursor.execute(query_text("settings"), wanted)
         tables = {row[0]: _name(row[1:3], schema) for row in query_rows(cursor, "tables")}
         rows = query_rows(cursor, "dependents")

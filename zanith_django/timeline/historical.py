@@ -8,7 +8,6 @@ from typing import Any
 from django.db.migrations.state import ProjectState, StateApps
 
 from zanith_django.exceptions import InconsistentRecord
-from zanith_django.schema import collector
 from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted
 
 
@@ -115,7 +114,6 @@ class States:
         self._hold(key)
 
 
-@collector.paused()
 def render_state(state: ProjectState) -> None:
     """Django renders once, before the first migration, and keeps the classes up to date."""
     if "apps" not in state.__dict__:
@@ -123,7 +121,6 @@ def render_state(state: ProjectState) -> None:
         state.is_delayed = False
 
 
-@collector.paused()
 def render_whole(state: ProjectState) -> None:
     """As Django has all models before it runs Python. Behind a change that it delays, it renders
     every model again, those of apps without migrations too, which no migration changes."""
