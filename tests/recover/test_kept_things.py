@@ -544,6 +544,41 @@ def test_a_restored_table_is_taken_over_by_the_release_that_has_its_model_again(
     assert run.sql("SELECT number, note FROM orders") == [("n1", "x")]
 
 
+OTHER_DEFINITIONS = {
+    "table": CreateTable(
+        table=Table(
+            TableName("", "orders"),
+            (Column("id", "bigint", nullable=False), Column("size", "integer")),
+            primary_key=PrimaryKey("orders_pk", ("id",)),
+        )
+    ),
+    "column": AddColumn(table=USERS_TABLE, column=Column("legacy_uuid", "integer")),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_DEFINITIONS)
+def test_what_was_restored_and_differs_is_refused_before_anything_runs(
+    copy_of: Copy, kind: str
+) -> None:
+    releases = copy_of(nullable_column_dropped)
+    run = releases.project
+    if kind == "table":
+        without_orders(releases)
+    name = "orders" if kind == "table" else TARGET
+    run.manage("zanith_recover", f"restore-{kind}", name, check=True)
+    before = releases.live()
+    releases.count += 1
+    note = AddColumn(table=USERS_TABLE, column=Column("note", "text"))
+    releases.file("again", [note, OTHER_DEFINITIONS[kind]])
+
+    for command in ("zanith_plan", "zanith_apply", "zanith_apply"):
+        refused = run.manage(command, "--allow-destructive", "--max-risk", "100")
+        assert refused.returncode == 1
+        words = f"Step 02 ({OTHER_DEFINITIONS[kind].kind}) is blocked: a {kind} {name} with another"
+        assert f"{words} definition exists" in " ".join((refused.stdout + refused.stderr).split())
+    assert releases.live() == before
+
+
 def test_a_table_that_no_migration_dropped_is_not_taken_over(copy_of: Copy) -> None:
     run = copy_of(nullable_column).project
     model = "\n\nclass Tag(models.Model):\n    pass\n"

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from zanith_django.operations import AddColumn, CreateTable
 from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.dependents import generated_from, mentions
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import triggers_on, whole_row_triggers
 from zanith_django.schema.dependents import Dependent
-from zanith_django.schema.graph import Table
+from zanith_django.schema.graph import SchemaGraph, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,23 @@ def _refused(operation: Operation, why: str) -> Collision:
     remedy = "take that away first, or write in_place=True into the step"
     nobody = Dependent(operation.kind, operation.target)
     return Collision(f"{operation.describe()}: {why}", remedy, nobody)
+
+
+def taken(operation: Operation, graph: SchemaGraph) -> tuple[Collision, ...]:
+    """A table or column of the name that the operation creates, in the schema of the database.
+    What zanith_recover brought back is taken over only if the models declare it as it is."""
+    remedy = "give the model its definition, or rename or drop it first"
+    if isinstance(operation, CreateTable) and operation.table.name in graph:
+        name = str(operation.table.name)
+        what = f"a table {name} with another definition exists"
+        return (Collision(what, remedy, Dependent("table", name)),)
+    if not isinstance(operation, AddColumn) or operation.adopts(graph):
+        return ()
+    table = graph.table(operation.table)
+    if table is None or table.column(operation.column.name) is None:
+        return ()
+    what = f"a column {operation.target} with another definition exists"
+    return (Collision(what, remedy, Dependent("column", operation.target)),)
 
 
 # --- the rules -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FINISHED
+from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
     DjangoOperation,
     Operation,
@@ -17,7 +18,7 @@ from zanith_django.operations.base import Context
 from zanith_django.operations.data import RawSql
 from zanith_django.plan.authored import History, Read
 from zanith_django.plan.by_hand import added_by_hand
-from zanith_django.plan.collisions import Collision, collisions
+from zanith_django.plan.collisions import Collision, collisions, taken
 from zanith_django.plan.django_operations import applying_itself, django_operation
 from zanith_django.plan.effects.running_code import Break, Released, breaks
 from zanith_django.plan.live_names import as_live
@@ -84,6 +85,7 @@ class _Planner:
         self.path = SearchPath(context.elsewhere)
         # What authors wrote into earlier steps, whose effect only they know.
         self.authored: list[str | None] = []
+        self.by_django: set[TableName | None] = set()  # tables of steps that Django runs
         self.history = History(timeline, database, context)
         self._released: Released | None = None
 
@@ -92,7 +94,10 @@ class _Planner:
         self.context = dataclasses.replace(self.context, migration_id=entry.id)
         if self.only is not None:
             self._begin_offline(entry)
-        run = _Run(entry, self._done(entry), self._by_hand(entry))
+        latest = self._latest(entry)
+        done = {number: DONE for number, row in latest.items() if row.status in FINISHED}
+        begun = frozenset(number for number, row in latest.items() if row.stopped)
+        run = _Run(entry, done, self._by_hand(entry), begun)
         if entry.migration is None:
             return PlannedMigration(entry, tuple(self._django(run)))
         operations = enumerate(entry.migration.operations, 1)
@@ -153,6 +158,7 @@ class _Planner:
             found = self.history.read_operation(operation, key[0], scene(self.context))
             value = django_operation(operation, key, number, tables)
             resolved = self.path.resolved(value, self.context.graph)
+            self.by_django.update(resolved.tables, *((m.old, m.new) for m in resolved.moves))
             yield self._authored(run, number, resolved, found, transaction)
 
     def _ours(self, run: _Run, number: int, operation: Operation) -> PlannedStep:
@@ -161,7 +167,8 @@ class _Planner:
         live = as_live(operation, context.graph)
         statements = live.statements(context) if live else ()
         waits = live is not None and status == "pending"
-        found = self._collisions(live, context) if live and waits else ()
+        begun = number in run.begun
+        found = self._collisions(live, context, begun=begun) if live and waits else ()
         if not run.is_done(number):
             self.context = after(context, live or operation, runs=waits)
         broken = self._breaks(operation.tables, context) if waits else None
@@ -219,10 +226,15 @@ class _Planner:
             return ()
         return breaks(self.released, before.graph, self.context.graph, used)
 
-    def _collisions(self, operation: Operation, context: Context) -> tuple[Collision, ...]:
+    def _collisions(
+        self, operation: Operation, context: Context, *, begun: bool
+    ) -> tuple[Collision, ...]:
         """What is in the way of the step. An earlier step may take it away: then it is looked at
         again when the step is about to run."""
         found = collisions(operation, context)
+        # Without a ledger, the graph may be that of a database which ran the step.
+        if self.ledger and not begun and self.by_django.isdisjoint(operation.tables[:1]):
+            found += taken(operation, context.graph)
         if not self.authored or not any(collision.blocked for collision in found):
             return found
         return tuple(
@@ -243,21 +255,22 @@ class _Planner:
         graph = self.context.graph
         return added_by_hand([path.resolved(o, graph) for o in entry.migration.operations], live)
 
-    def _done(self, entry: Entry) -> dict[int, str]:
-        """{step: "done"} of a migration that an earlier run left half way."""
+    def _latest(self, entry: Entry) -> Mapping[int, StepRow]:
+        """The last attempt of each step of a migration that an earlier run left half way."""
         if self.ledger is None or entry.taken_back:
             return {}
-        latest = self.ledger.latest(entry.id)
-        return {number: DONE for number, row in latest.items() if row.status in FINISHED}
+        return self.ledger.latest(entry.id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """An entry on its way into the plan: which of its steps are done, and which Django left."""
+    """An entry on its way into the plan: which of its steps are done, which Django left, and which
+    an earlier run began."""
 
     entry: Entry
     done: Mapping[int, str]
     by_hand: Collection[int]
+    begun: Collection[int]
 
     def is_done(self, number: int) -> bool:
         return self.entry.state == ADOPTED and number not in self.by_hand
