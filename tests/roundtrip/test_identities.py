@@ -11,7 +11,14 @@ import pytest
 from django.db import DatabaseError, models
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations import AddField, AlterField, CreateModel
+from django.db.migrations.operations import (
+    AddField,
+    AlterField,
+    CreateModel,
+    DeleteModel,
+    RemoveField,
+    SeparateDatabaseAndState,
+)
 from django.db.migrations.operations.base import Operation as DjangoOperation
 from django.db.migrations.state import ProjectState
 from django.db.models import Field
@@ -68,8 +75,13 @@ def undone(place: Place, made: dict[str, list[Operation]]) -> bool:
     return True
 
 
-def check(connection: DatabaseWrapper, database: Database, then: list[Migration]) -> None:
-    begun = migration("initial", [], first(), None)
+def check(
+    connection: DatabaseWrapper,
+    database: Database,
+    then: list[Migration],
+    begun: list[Migration] | None = None,
+) -> None:
+    begun = begun or migration("initial", [], first(), None)
     connection.ensure_connection()
     theirs = Place(database, connection.connection)
     ours = Place(database, connection.connection)
@@ -127,6 +139,69 @@ def test_random_operations_do_what_they_do_in_django(
     check(
         connection, database, [changed("one", operations[:half]), changed("two", operations[half:])]
     )
+
+
+TAG = CreateModel("Tag", [("id", models.BigAutoField(primary_key=True))])
+OWNER = CreateModel(
+    "Owner",
+    [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("code", models.CharField(max_length=9, unique=True)),
+    ],
+)
+
+
+def pairs(**options: Any) -> CreateModel:
+    fields = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("owner", models.ForeignKey(f"{APP}.Owner", models.CASCADE)),
+        ("tag", models.ForeignKey(f"{APP}.Tag", models.CASCADE)),
+    ]
+    return CreateModel("Link", fields, options)
+
+
+def in_state(*operations: DjangoOperation) -> DjangoOperation:
+    return SeparateDatabaseAndState(state_operations=list(operations))
+
+
+TAGS = models.ManyToManyField(f"{APP}.Tag")
+TAGS_THROUGH = models.ManyToManyField(f"{APP}.Tag", through=f"{APP}.Link")
+STATES: dict[str, tuple[list[DjangoOperation], list[list[DjangoOperation]]]] = {
+    "pairs through a model, in state only": (
+        [TAG, OWNER, pairs()],
+        [[in_state(AddField("owner", "tags", TAGS_THROUGH))], [RemoveField("owner", "tags")]],
+    ),
+    "pairs through a model, and then the model": (
+        [TAG, OWNER, pairs()],
+        [
+            [in_state(AddField("owner", "tags", TAGS_THROUGH))],
+            [RemoveField("owner", "tags"), DeleteModel("Link")],
+        ],
+    ),
+    "pairs of a model that Django takes over": (
+        [TAG, OWNER, pairs(db_table=f"{APP}_owner_tags", unique_together={("owner", "tag")})],
+        [
+            [in_state(DeleteModel("Link"), AddField("owner", "tags", TAGS))],
+            [RemoveField("owner", "tags")],
+        ],
+    ),
+    "a key that goes before the next comes": (
+        [OWNER],
+        [
+            [RemoveField("owner", "id")],
+            [AlterField("owner", "code", models.CharField(max_length=9, primary_key=True))],
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_between_two_migrations_do_what_they_do_in_django(
+    name: str, connection: DatabaseWrapper, database: Database
+) -> None:
+    begun, then = STATES[name]
+    steps = [changed(f"step_{number}", found) for number, found in enumerate(then, 2)]
+    check(connection, database, steps, [changed("step_1", begun)])
 
 
 @pytest.mark.parametrize(
