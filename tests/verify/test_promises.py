@@ -14,7 +14,7 @@ from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment
 from zanith_django.run.work import transactions
 from zanith_django.verify.observing import Watch
-from zanith_django.verify.surprises import Known, surprises
+from zanith_django.verify.surprises import Known, promises, surprises
 
 
 def test_no_example_does_more_than_it_promises(
@@ -47,7 +47,8 @@ def _observed(place: Place, connection: BaseDatabaseWrapper, example: Example) -
     statements = operation.statements(place.context(graph))
     watch = Watch(connection)
     watch.start()
-    watch.begin("m", 1, PlannedStep(1, operation, Assessment(Level.SAFE), statements))
+    step = PlannedStep(1, operation, Assessment(Level.SAFE), statements)
+    watch.begin("m", 1, step)
     for group in transactions(statements):
         if group[0].transactional:
             with transaction.atomic(connection.alias):
@@ -56,7 +57,7 @@ def _observed(place: Place, connection: BaseDatabaseWrapper, example: Example) -
         else:
             _run(watch, connection, group[0])
     known = Known(watch.before, watch.objects.names)
-    return [each.message for each in surprises(watch.steps[0], statements, known)]
+    return [each.message for each in surprises(watch.steps[0], promises(step), known)]
 
 
 def _run(watch: Watch, connection: BaseDatabaseWrapper, statement: Statement) -> None:

@@ -55,7 +55,7 @@ def read_observed(path: str) -> dict[str, Observed]:
         return {
             step["digest"]: Observed(tuple(_reasons(step)), bool(data["data"]))
             for step in data["steps"]
-            if not step["failed"]
+            if not step["failed"] and not any(each["unseen"] for each in step["statements"])
         }
     except (OSError, ValueError, TypeError, KeyError) as error:
         words = f"it has no {error}" if isinstance(error, KeyError) else error

@@ -60,7 +60,9 @@ def _step_lines(step: Step, style: Style, details: bool) -> Iterator[str]:
 
 
 def _effects(statement: Step) -> Iterator[str]:
-    if statement["locks"]:
+    if statement["unseen"]:
+        yield "locks: not seen, because the text ends transactions by itself"
+    elif statement["locks"]:
         yield f"locks: {_locks(statement['locks'])}"
     for name, rows in statement["rows"].items():
         written = (f"{number:,} {what}" for what, number in rows.items() if number)

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from zanith_django.operations.base import Statement
 from zanith_django.plan.observed import digest
 from zanith_django.verify.catalog_objects import Named
 from zanith_django.verify.observing import ROWS, SeenStatement, SeenStep, Watch
-from zanith_django.verify.surprises import Known, strongest, surprises
+from zanith_django.verify.surprises import Known, Promise, promises, strongest, surprises
 
 
 def observations(watch: Watch, occupied: Collection[str] | None) -> list[dict[str, Any]]:
@@ -25,15 +24,15 @@ def _last(steps: Iterable[SeenStep]) -> list[SeenStep]:
     return list({(seen.migration, seen.number): seen for seen in steps}.values())
 
 
-def _promised(seen: SeenStep, steps: Iterable[SeenStep]) -> tuple[Statement, ...]:
-    """The statements of the plan; SQL that Django deferred belongs to all steps together."""
+def _promised(seen: SeenStep, steps: Iterable[SeenStep]) -> tuple[Promise, ...]:
+    """What the plan shows; SQL that Django deferred belongs to all steps of its migration."""
     if seen.step:
-        return seen.step.statements
+        return promises(seen.step)
     same = (each.step for each in steps if each.migration == seen.migration and each.step)
-    return tuple(statement for step in same for statement in step.statements)
+    return tuple(promise for step in same for promise in promises(step))
 
 
-def _step(seen: SeenStep, promised: tuple[Statement, ...], known: Known) -> dict[str, Any]:
+def _step(seen: SeenStep, promised: tuple[Promise, ...], known: Known) -> dict[str, Any]:
     statements = list(seen.statements.values())
     operation = seen.step.operation if seen.step else None
     made = [each for statement in statements for each in statement.made]
@@ -68,13 +67,8 @@ def _gone(dropped: Iterable[Named], made: Iterable[Named]) -> list[Named]:
     return [each for each in dropped if each.words not in again]
 
 
-def _promise(statement: Statement) -> dict[str, Any]:
-    return {
-        "lock": str(statement.lock),
-        "tables": list(map(str, statement.tables)),
-        "rewrites": statement.rewrites,
-        "scans": statement.scans,
-    }
+def _promise(promise: Promise) -> dict[str, Any]:
+    return {**dataclasses.asdict(promise), "lock": str(promise.lock)}
 
 
 def _statement(seen: SeenStatement, known: Known) -> dict[str, Any]:
@@ -83,6 +77,7 @@ def _statement(seen: SeenStatement, known: Known) -> dict[str, Any]:
         "times": seen.times,
         "seconds": seen.seconds,
         "wal_bytes": seen.wal,
+        "unseen": seen.unseen,
         "locks": _by_name(seen.locks, known, str),
         "rewrites": [each.it.name for each in seen.rewrites],
         "rows": _by_name(seen.rows, known, lambda rows: dict(zip(ROWS, rows, strict=True))),

@@ -45,12 +45,14 @@ ROWS = ("inserted", "updated", "deleted")
 @dataclass(slots=True)
 class SeenStatement:
     """What one SQL text did, however often it ran. Tables are known by their numbers; `rows` are
-    those that were inserted, updated and deleted."""
+    those that were inserted, updated and deleted. Locks are `unseen` if the text ends transactions
+    by itself."""
 
     sql: str
     times: int = 0
     seconds: float = 0.0
     wal: int = 0
+    unseen: bool = False
     locks: dict[int, Lock] = field(default_factory=dict)
     rows: dict[int, list[int]] = field(default_factory=dict)
     work: list[str] = field(default_factory=list)
@@ -230,6 +232,7 @@ class Watch(Observer):
         """Run it in a transaction and roll that back, to see its locks. False if it cannot run in
         one."""
         if any(each.split(None, 1)[0].upper() in ENDING for each in statements(text)):
+            record.unseen = True
             return True
         self._session.execute(b"BEGIN")
         try:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zanith_django.operations.base import KEPT_SCHEMA, Statement, to_data
+from zanith_django.operations.base import KEPT_SCHEMA, to_data
+from zanith_django.plan.plan import PlannedStep
 from zanith_django.postgres.locks import Lock
 from zanith_django.verify.catalog_objects import SILENT, TABLES, CatalogObject, Key, Named
 from zanith_django.verify.observing import SeenStatement, SeenStep
@@ -27,6 +28,24 @@ class Surprise:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """A lock that the plan shows for a statement, on these tables or, without any, on any."""
+
+    lock: Lock
+    tables: tuple[str, ...] = ()
+    rewrites: bool = False
+    scans: bool = False
+
+
+def promises(step: PlannedStep) -> tuple[Promise, ...]:
+    """What the plan shows of a step before it runs."""
+    return tuple(
+        Promise(each.lock, tuple(map(str, each.tables)), each.rewrites, each.scans)
+        for each in step.statements
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What existed before the run: keys of all objects, every name of each table, and the names of
     the tables that hold rows in production; None if that is unknown."""
@@ -43,12 +62,11 @@ class Known:
         return self.occupied is None or any(name in self.occupied for name in self.names[oid])
 
 
-def surprises(seen: SeenStep, promised: Iterable[Statement], known: Known) -> list[Surprise]:
-    """What the step did beyond the statements that its plan promised."""
-    statements = tuple(promised)
+def surprises(seen: SeenStep, promised: Sequence[Promise], known: Known) -> list[Surprise]:
+    """What the step did beyond what its plan promised."""
     return [
-        *_locks(seen, statements, known),
-        *_rewrites(seen, statements, known),
+        *_locks(seen, promised, known),
+        *_rewrites(seen, promised, known),
         *_drops(seen, known),
     ]
 
@@ -65,7 +83,7 @@ def strongest(statements: Iterable[SeenStatement]) -> dict[int, Lock]:
     return found
 
 
-def _locks(seen: SeenStep, promised: Sequence[Statement], known: Known) -> Iterator[Surprise]:
+def _locks(seen: SeenStep, promised: Sequence[Promise], known: Known) -> Iterator[Surprise]:
     """Only what makes other sessions wait counts: the others are taken by any query."""
     for oid, lock in strongest(seen.statements.values()).items():
         limit = _promised_lock(promised, known.names[oid])
@@ -75,23 +93,17 @@ def _locks(seen: SeenStep, promised: Sequence[Statement], known: Known) -> Itera
             yield Surprise(LOCK, name, f"takes {lock} on {name}, which {lock.effect}; {than}")
 
 
-def _promised_lock(promised: Iterable[Statement], names: Sequence[str]) -> Lock:
-    """A statement that names no table may lock any."""
-    return max(
-        (
-            statement.lock
-            for statement in promised
-            if not statement.tables or any(str(table) in names for table in statement.tables)
-        ),
-        default=Lock.NONE,
-    )
+def _promised_lock(promised: Iterable[Promise], names: Sequence[str]) -> Lock:
+    """A promise that names no table is for any."""
+    fitting = (p.lock for p in promised if not p.tables or not set(p.tables).isdisjoint(names))
+    return max(fitting, default=Lock.NONE)
 
 
 # --- rewrites ------------------------------------------------------------------------------------
 
 
-def _rewrites(seen: SeenStep, promised: Sequence[Statement], known: Known) -> Iterator[Surprise]:
-    announced = {str(t) for statement in promised if statement.rewrites for t in statement.tables}
+def _rewrites(seen: SeenStep, promised: Sequence[Promise], known: Known) -> Iterator[Surprise]:
+    announced = {table for promise in promised if promise.rewrites for table in promise.tables}
     rewritten = {
         each.it.oid: each.it
         for statement in seen.statements.values()
