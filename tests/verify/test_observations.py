@@ -99,6 +99,25 @@ EFFECTS = {
 }
 
 
+def test_what_commits_by_itself_is_seen_as_well(copy_of: Copy) -> None:
+    shop = copy_of(with_rows).project
+    code = "def work(apps, editor): apps.get_model('people', 'Book').objects.update(pages=1)"
+    step(shop, ", ".join(ALONE), code, atomic=False)
+    build, lock, rows = verified(shop, "--sample", "5", "--allow-surprises")["steps"]
+    assert build["locks"]["people_book"] == "SHARE UPDATE EXCLUSIVE"
+    assert build["made"] == ["index found of people_book"]
+    assert lock["locks"] == {"people_shelf": "EXCLUSIVE"}
+    (update,) = rows["statements"]
+    assert update["rows"]["people_book"] == {"inserted": 0, "updated": 5, "deleted": 0}
+
+
+ALONE = (
+    'migrations.RunSQL("CREATE INDEX CONCURRENTLY found ON people_book (pages)")',
+    'migrations.RunSQL("DO $$ BEGIN LOCK TABLE people_shelf IN EXCLUSIVE MODE; END $$")',
+    "migrations.RunPython(work)",
+)
+
+
 def test_a_difference_is_explained_from_both_sides_in_every_format(copy_of: Copy) -> None:
     shop = copy_of(with_rows).project
     step(
@@ -131,16 +150,21 @@ SURPRISING = {
     ),
     "python that alters": (
         "migrations.RunPython(work)",
-        "def work(apps, editor): editor.execute('ALTER TABLE people_book ADD x int')",
+        "def work(apps, editor): editor.execute(bytes.fromhex('"
+        + b"ALTER TABLE people_book ADD x int".hex()
+        + "').decode())",
         "takes ACCESS EXCLUSIVE on people_book",
     ),
     "python that locks": (
         "migrations.RunPython(work)",
-        "def work(apps, editor): editor.execute('LOCK TABLE people_shelf IN SHARE MODE')",
+        "def work(apps, editor): editor.execute(bytes.fromhex('"
+        + b"LOCK TABLE people_shelf IN SHARE MODE".hex()
+        + "').decode())",
         "takes SHARE on people_shelf",
     ),
     "rewrite": (
-        'migrations.RunSQL("ALTER TABLE people_book ALTER title TYPE int USING 1")',
+        "migrations.RunSQL(\"DO $$ BEGIN EXECUTE 'ALTER TABLE people_' || "
+        "'book ALTER title TYPE int USING 1'; END $$\")",
         "",
         "writes people_book into a new file",
     ),

@@ -222,8 +222,11 @@ class Watch(Observer):
                 self._note_lock(record, oid, lock)
 
     def _note_lock(self, record: SeenStatement, oid: int, lock: Lock) -> None:
+        """A lock on an index counts for its table, unless the run made the index: no other session
+        can use it yet."""
         table = self.objects.table_of(oid)
-        if table in self.objects.names:
+        is_new = table != oid and self.before.isdisjoint({("index", oid, 0), ("sequence", oid, 0)})
+        if table in self.objects.names and not is_new:
             record.locks[table] = max(lock, record.locks.get(table, Lock.NONE))
 
     # --- statements that commit by themselves --------------------------------------------------

@@ -110,12 +110,33 @@ def _dumped(connection: BaseDatabaseWrapper, shadow: Shadow, program: str) -> st
     )
     if done.returncode:
         hint = (
-            f"It waits up to {conf.lock_timeout:g} s (LOCK_TIMEOUT) for a table that another "
-            "session locks, and reads every table. The structure can also come from a file "
-            "(--from) that `zanith_diff live --format graph` wrote."
+            f"{_without_room(connection)}It waits up to {conf.lock_timeout:g} s (LOCK_TIMEOUT) for "
+            "a table that another session locks, and reads every table. The structure can also "
+            "come from a file (--from) that `zanith_diff live --format graph` wrote."
         )
         raise ShadowUnreachable(shadow.name, f"{_last_line(done.stderr)}", hint)
     return done.stdout
+
+
+# https://www.postgresql.org/docs/current/runtime-config-locks.html
+_ROOM = """\
+SELECT (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384),
+       current_setting('max_locks_per_transaction')::int
+       * (current_setting('max_connections')::int
+          + current_setting('max_prepared_transactions')::int)"""
+
+
+def _without_room(connection: BaseDatabaseWrapper) -> str:
+    """Which setting helps if the server's table of locks has less room than pg_dump needs."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ROOM)
+        tables, room = cursor.fetchone()
+    if tables <= room:
+        return ""
+    return (
+        f"pg_dump locks all {tables:,} tables in one transaction, and the server has room for "
+        f"about {room:,} locks: raise max_locks_per_transaction. "
+    )
 
 
 def libpq_environment(given: Mapping[str, Any]) -> dict[str, str]:

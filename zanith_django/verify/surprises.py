@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.operations.base import KEPT_SCHEMA, to_data
+from zanith_django.plan.effects.values import Effect
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.postgres.locks import Lock
 from zanith_django.verify.catalog_objects import SILENT, TABLES, CatalogObject, Key, Named
@@ -38,11 +39,22 @@ class Promise:
 
 
 def promises(step: PlannedStep) -> tuple[Promise, ...]:
-    """What the plan shows of a step before it runs."""
-    return tuple(
+    """What the plan shows of a step before it runs. Of code that was read only in part, what it
+    does beyond that is as unknown as that of its statement."""
+    stated = tuple(
         Promise(each.lock, tuple(map(str, each.tables)), each.rewrites, each.scans)
         for each in step.statements
     )
+    if not step.effects:
+        return stated
+    known = (promise for effect in step.effects for promise in _of_effect(effect))
+    return (*known, *(stated if any(effect.opaque for effect in step.effects) else ()))
+
+
+def _of_effect(effect: Effect) -> Iterator[Promise]:
+    for table, lock in effect.locks.items():
+        scans = table in effect.work
+        yield Promise(lock, (str(table),), table in effect.rewrites, scans)
 
 
 @dataclass(frozen=True, slots=True)
