@@ -32,6 +32,7 @@ from zanith_django.plan import gates
 from zanith_django.plan.fingerprint import fingerprint
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.live_names import as_live
+from zanith_django.plan.observed import with_observed
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
 from zanith_django.run.audit import (
@@ -71,6 +72,7 @@ class Admission(RunState):
         whole = plan(
             self.timeline, database=self.connection.alias, context=context, ledger=self.ledger
         )
+        whole = with_observed(whole, self.options.observed)
         migrations = whole.migrations
         if self.options.to:
             wanted = self.timeline.find(self.options.to).id

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from zanith_django.ledger.step_rows import (
 )
 from zanith_django.operations.base import Context, Default, PythonCall
 from zanith_django.plan.live_facts import step_context
+from zanith_django.plan.observed import Observed
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import (
@@ -51,6 +52,7 @@ class Options:
 
     `count` and `to` stop early, `gated` False lets everything pass (on a shadow). `occupied` are
     tables that count as populated though they are empty here: those of the live database.
+    `observed` is what a shadow saw of the steps.
     """
 
     count: int | None = None
@@ -63,6 +65,7 @@ class Options:
     gated: bool = True
     verbosity: int = 1
     occupied: tuple[str, ...] = ()
+    observed: Mapping[str, Observed] = field(default_factory=dict)
 
 
 class RunState:

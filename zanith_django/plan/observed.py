@@ -15,7 +15,6 @@ from zanith_django.operations import DjangoOperation, RunPython
 from zanith_django.operations.base import to_data
 from zanith_django.operations.data import RawSql
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
-from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.risk import Assessment
 from zanith_django.postgres.locks import Lock
 
@@ -30,6 +29,10 @@ _DROPS = {
     "extension": "drops_extension",
     "policy": "rls_change",
 }
+
+
+# Whether one of these holds, the shadow knows better than what the code looks like.
+_ANSWERED = frozenset({"raw_sql", "locks_reads", "locks_writes", "rewrites_table", "scans_table"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +114,7 @@ def _judged(step: PlannedStep, observed: Mapping[str, Observed]) -> PlannedStep:
     found = observed.get(digest(step)) if opaque and step.waits else None
     if found is None:
         return step
-    kept = [code for code in step.assessment.reasons if code in _kept(found)]
-    kept += [collision.reason for collision in step.collisions]
-    codes = tuple(dict.fromkeys((*found.reasons, *kept)))
-    level = max((REASONS[code].level for code in codes), default=Level.SAFE)
-    return dataclasses.replace(step, assessment=Assessment(level, codes), observed=True)
-
-
-def _kept(found: Observed) -> tuple[str, ...]:
-    """Reasons that no observation takes away."""
-    beyond = ("irreversible", "breaks_running_code")
-    return beyond if found.data else (*beyond, "requires_backfill")
+    answered = _ANSWERED | ({"requires_backfill"} if found.data else set())
+    kept = (code for code in step.assessment.reasons if code not in answered)
+    judged = Assessment.of((*found.reasons, *kept))
+    return dataclasses.replace(step, assessment=judged, observed=True)

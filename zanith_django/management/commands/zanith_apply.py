@@ -12,6 +12,7 @@ from zanith_django.apply.state import Options
 from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refusals
 from zanith_django.management.commands.zanith_plan import add_gate_arguments
 from zanith_django.management.progress import TerminalReporter
+from zanith_django.plan.observed import read_observed
 
 
 class Command(ZanithCommand):
@@ -48,6 +49,7 @@ class Command(ZanithCommand):
                 max_risk=options["max_risk"],
                 allow_destructive=options["allow_destructive"],
                 fail_on=options["fail_on"],
+                observed=options["observed"],
                 format="sql",
                 stdout=self.stdout,
             )
@@ -70,6 +72,7 @@ class Command(ZanithCommand):
             fail_on=tuple(options["fail_on"]) if options["fail_on"] else None,
             lock_wait=options["lock_wait"],
             verified=options["verified"],
+            observed=read_observed(options["observed"]) if options["observed"] else {},
             verbosity=max(options["verbosity"] - 1, 0),
         )
         reporter.done(apply(connection, chosen, reporter))

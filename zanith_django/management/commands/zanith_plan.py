@@ -49,11 +49,6 @@ class Command(ZanithCommand):
             metavar="REF",
             help="The git ref of the release that runs; by default it has what is applied.",
         )
-        parser.add_argument(
-            "--observed",
-            metavar="FILE",
-            help="Judge raw SQL and Python by what a shadow saw: zanith_verify --format json.",
-        )
         parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
         parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
 
@@ -192,4 +187,9 @@ def add_gate_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fail-on", nargs="+", metavar="REASON", help="Refuse a step with one of these reasons."
+    )
+    parser.add_argument(
+        "--observed",
+        metavar="FILE",
+        help="Judge raw SQL and Python by what a shadow saw: zanith_verify --format json.",
     )
