@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, LiteralString
+from typing import Any, ClassVar, LiteralString, TypeVar
 
+from zanith_django.operations.answers import ColumnRename, DjangoCode, Loss, Piece
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.touches import Touch
 from zanith_django.postgres import sql
@@ -187,7 +188,8 @@ class Operation:
     """Base of every kind. A subclass is a frozen dataclass that sets `kind`.
 
     Declaring a subclass registers it. The SQL of going back is never written: it is the SQL of
-    `inverse()`.
+    `inverse()`. Engines ask an operation and never look at its class: `QUESTIONS` lists what has a
+    default here, and the contract test demands a decision of every kind.
     """
 
     __slots__ = ()
@@ -198,6 +200,12 @@ class Operation:
     """The kind of part that it drops from its table."""
     renames: ClassVar[tuple[Part, ...]] = ()
     """The kinds of parts that it renames."""
+
+    derived: ClassVar[bool] = True
+    """Django's own operations can do its work. A kind that is only written by hand says False."""
+    resumed_by_name: ClassVar[bool] = False
+    """An attempt that was interrupted is recognized by a name alone. If the file was edited since,
+    its remains are removed first."""
 
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__:
@@ -218,11 +226,6 @@ class Operation:
         """The column, constraint, index, … that it adds or drops; None for most."""
         part = self.adds or self.drops
         return getattr(self, part.argument) if part else None
-
-    @property
-    def new_names(self) -> tuple[str, ...]:
-        """Names of the columns, constraints and indexes that it adds to its table."""
-        return (self.item.name,) if self.adds else ()
 
     @property
     def moves(self) -> tuple[TableMove, ...]:
@@ -296,6 +299,115 @@ class Operation:
         """All that it makes and changes is in the schema of its table: no raw SQL, no Python,
         nothing that other schemas or databases share."""
         return True
+
+    # --- questions that engines ask; see QUESTIONS ----------------------------------------------
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The columns, constraints, indexes and policies that it adds to existing tables."""
+        return (Piece(self.tables[0], self.adds, self.item),) if self.adds else ()
+
+    @property
+    def creates_table(self) -> Table | None:
+        """The table that it creates."""
+        return None
+
+    @property
+    def renames_only(self) -> bool:
+        """It changes the name of a table or of a part of one, and nothing else."""
+        return bool(self.renames)
+
+    @property
+    def renamed_column(self) -> ColumnRename | None:
+        """The column that it renames."""
+        return None
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation | None:
+        """The operation as a database with this schema needs it; None if it has nothing to do.
+
+        A migration file takes names that nobody chose from the states of the models. A database may
+        have others: an older Django chose them, or its table had another name then. What `graph`
+        does not know stays as it is written, so that PostgreSQL reports what is wrong.
+        """
+        return self
+
+    def is_in(self, graph: SchemaGraph) -> bool:
+        """What it adds or creates is in this schema exactly so: it came back with a column, or an
+        interrupted attempt made it."""
+        return bool(self.pieces or self.creates_table) and self.in_names_of(graph) is None
+
+    def adopts(self, graph: SchemaGraph) -> bool:
+        """It takes over a column of this schema that zanith_recover brought back."""
+        return False
+
+    @property
+    def loses(self) -> Loss | None:
+        """What it removes for good, with its values."""
+        return None
+
+    def keeping(self, graph: SchemaGraph) -> Operation | None:
+        """The drop that keeps what this one loses; None if there is nothing to keep. Raises
+        `CannotDrop`."""
+        return None
+
+    @property
+    def keeps_by_target(self) -> bool:
+        """It keeps something that is found by its target: one migration can do that once."""
+        return self.recoverable
+
+    @property
+    def authored(self) -> tuple[str | None, ...]:
+        """SQL or Python of its author that runs, None for a text that is not in the operation."""
+        return ()
+
+    @property
+    def atomic(self) -> bool:
+        """Its author's SQL or Python runs in one transaction."""
+        return True
+
+    @property
+    def runs(self) -> DjangoCode | None:
+        """The operation of a Django migration that it runs."""
+        return None
+
+    @property
+    def filled_by(self) -> Default | str:
+        """What makes the values that it writes in Python: a field's default, or a dotted path."""
+        return ""
+
+    @property
+    def foundation(self) -> str:
+        """SQL that makes, if it is missing, what tables of a scratch need of it."""
+        return ""
+
+    def undoable(self, reasons: Collection[str]) -> bool:
+        """Something undoes it. `reasons` are those of its assessment."""
+        if self.passed_over or self.loses_nothing:
+            return True
+        return self.inverse() is not None and "irreversible" not in reasons
+
+    @property
+    def undone_by(self) -> str:
+        """The command that undoes it."""
+        return "zanith_rollback"
+
+    @property
+    def why_final(self) -> tuple[str, str]:
+        """Why nothing undoes it, and what to do instead."""
+        if self.inverse() is None:
+            return f"{self.kind} has no opposite", "Write a new migration that puts it right."
+        return f"{self.kind} took its data away for good", (
+            "Restore the data from a backup; zanith_recover list shows what soft drops keep."
+        )
+
+
+QUESTIONS = (
+    *("pieces", "creates_table", "renames_only", "renamed_column", "in_names_of", "adopts"),
+    *("loses", "keeping", "keeps_by_target", "authored", "atomic", "runs", "filled_by"),
+    *("foundation", "undoable", "undone_by", "why_final", "loses_nothing", "breaks_unseen"),
+    *("derived", "resumed_by_name", "adds", "drops", "renames"),
+)
+"""What a kind may leave to the default answer of `Operation`."""
 
 
 class OnTable(Operation):
@@ -385,6 +497,16 @@ def from_data(data: Mapping[str, Any]) -> Operation:
     operation = decode(cls, {key: value for key, value in data.items() if key != "kind"})
     assert isinstance(operation, Operation)
     return operation
+
+
+Op = TypeVar("Op", bound=Operation)
+
+
+def with_fields(operation: Op, **fields: Any) -> Op:
+    """The same operation with other values in some fields."""
+    value: Any = operation
+    copy: Op = dataclasses.replace(value, **fields)
+    return copy
 
 
 def alter_table(

@@ -210,6 +210,10 @@ class AlterColumnType(OnTable):
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return take_away(self.statements(context), self.tables, context)
 
+    @property
+    def keeps_by_target(self) -> bool:
+        return rewrite_needed(self.old, self.new)
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         live = must_have(graph, self.table).column(self.new.name) or self.old
         values = {field: getattr(self._of(live), field) for field in _CHANGED}

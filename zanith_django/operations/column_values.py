@@ -134,6 +134,10 @@ class AlterColumnNullable(OnTable):
         back = dataclasses.replace(self, nullable=True, default=None)
         return (*staged, *back.statements(context))
 
+    @property
+    def filled_by(self) -> Default | str:
+        return self.default or ""
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return alter(graph, self.table, self.column, nullable=self.nullable)
 

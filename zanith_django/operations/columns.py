@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from zanith_django.operations.answers import ColumnRename, Loss
 from zanith_django.operations.base import (
+    KINDS,
     Context,
     Default,
     OnTable,
@@ -31,6 +33,7 @@ from zanith_django.operations.column_sql import (
 )
 from zanith_django.operations.column_values import column_state
 from zanith_django.operations.dependents import rename_column, without_column
+from zanith_django.operations.keep.kept import refuse_dropping
 from zanith_django.operations.keep.restored import is_restored
 from zanith_django.operations.not_null import set_not_null
 from zanith_django.operations.online.rewrites import volatile
@@ -149,6 +152,10 @@ class AddColumn(OnTable):
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return (drop_column_if_there(self.table, self.column.name, context),)
 
+    @property
+    def filled_by(self) -> Default | str:
+        return self.default or ""
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: t.with_item("columns", self.column))
 
@@ -232,6 +239,21 @@ class DropColumn(OnTable):
         kind = AddGeneratedColumn if self.column.generated else AddColumn
         return kind(table=self.table, column=self.column, model=self.model)
 
+    @property
+    def loses(self) -> Loss:
+        return Loss(self.table, self.column)
+
+    def keeping(self, graph: SchemaGraph) -> Operation | None:
+        """A generated column can be made again. The kind is found by name, for its module imports
+        this one."""
+        live = graph.table(self.table)
+        column = live.column(self.column.name) if live else None
+        if live is None or column is None or self.column.generated:
+            return None
+        refuse_dropping(live, column)
+        kept = KINDS["softDropColumn"](table=self.table, column=column, model=self.model)  # type: ignore[call-arg]
+        return kept.in_names_of(graph)
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
@@ -273,6 +295,14 @@ class RenameColumn(OnTable):
 
     def inverse(self) -> Operation:
         return RenameColumn(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    @property
+    def renames_only(self) -> bool:
+        return True
+
+    @property
+    def renamed_column(self) -> ColumnRename:
+        return ColumnRename(self.table, self.old, self.new)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return rename_column(graph, self.table, self.old, self.new)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from zanith_django.operations.answers import DjangoCode
 from zanith_django.operations.base import (
     Batches,
     Context,
@@ -104,6 +105,10 @@ class Backfill(OnTable):
         """Only rows without a value get one."""
         return not self.where
 
+    @property
+    def filled_by(self) -> Default | str:
+        return self.default or self.python
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph
 
@@ -133,6 +138,7 @@ class RawSql(_Opaque):
     """SQL as its author wrote it, in one transaction unless `atomic` is false."""
 
     kind = "rawSql"
+    derived = False
     sql: str
     reverse_sql: str | None = None
     atomic: bool = True
@@ -148,6 +154,10 @@ class RawSql(_Opaque):
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (Statement(self.sql, Lock.ACCESS_EXCLUSIVE, transactional=self.atomic, raw=True),)
+
+    @property
+    def authored(self) -> tuple[str | None, ...]:
+        return (self.sql,)
 
     def inverse(self) -> Operation | None:
         if self.reverse_sql is None:
@@ -197,6 +207,20 @@ class RunPython(_Opaque):
                 position=self.position,
                 backwards=self.backwards,
             ),
+        )
+
+    @property
+    def authored(self) -> tuple[str | None, ...]:
+        return (None,)
+
+    @property
+    def runs(self) -> DjangoCode:
+        return DjangoCode(self.migration, self.position, self.description)
+
+    @property
+    def why_final(self) -> tuple[str, str]:
+        return f"{self.description or 'its code'} has no reverse", (
+            f"Give the operation of {self.migration} a reverse, or write a new migration."
         )
 
     def inverse(self) -> Operation | None:

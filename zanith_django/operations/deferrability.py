@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zanith_django.operations.base import Context, OnTable, Operation, Statement, alter_table
 from zanith_django.operations.constraint_clauses import deferrable_clause
+from zanith_django.operations.live_names import has_name, twin
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -55,6 +56,13 @@ class AlterForeignKey(OnTable):
     def inverse(self) -> Operation:
         key = self.foreign_key and dataclasses.replace(self.foreign_key, deferrable=self.new)
         return dataclasses.replace(self, old=self.new, new=self.old, foreign_key=key)
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation:
+        live = graph.table(self.table)
+        if live is None or self.foreign_key is None or has_name(live.foreign_keys, self.name):
+            return self
+        found = twin(live, self.foreign_key)
+        return dataclasses.replace(self, name=found.name, foreign_key=found) if found else self
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, self._altered)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from zanith_django.operations.answers import DjangoCode
 from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.locks import Lock
@@ -47,6 +49,21 @@ class DjangoOperation(Operation):
 
     def inverse(self) -> Operation | None:
         return None
+
+    @property
+    def authored(self) -> tuple[str | None, ...]:
+        return (None,)
+
+    @property
+    def runs(self) -> DjangoCode:
+        return DjangoCode(self.migration, self.position, self.description or self.operation)
+
+    def undoable(self, reasons: Collection[str]) -> bool:
+        return self.reversible
+
+    @property
+    def undone_by(self) -> str:
+        return f"manage.py migrate {self.migration.partition('.')[0]} <the one before>"
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph

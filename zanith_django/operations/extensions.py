@@ -61,6 +61,10 @@ class CreateExtension(_Standing):
     def inverse(self) -> Operation:
         return DropExtension(extension=self.extension, model=self.model)
 
+    @property
+    def foundation(self) -> str:
+        return self.statements(Context())[0].sql
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         kept = [item for item in graph.extensions if item.name != self.extension.name]
         return dataclasses.replace(graph, extensions=(*kept, self.extension))
@@ -120,6 +124,10 @@ class CreateSchema(_Standing):
     def inverse(self) -> Operation | None:
         return None
 
+    @property
+    def foundation(self) -> str:
+        return self.statements(Context())[0].sql
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return dataclasses.replace(graph, schemas=tuple({*graph.schemas, self.name}))
 
@@ -143,19 +151,26 @@ class CreateCollation(_Standing):
         return f"create collation {self.target}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
+        return (Statement(self._created(sql.EMPTY, context.table(self.collation.name)), Lock.NONE),)
+
+    def _created(self, if_missing: sql.Composable, name: sql.Composable) -> str:
         it = self.collation
-        text = sql.compose(
-            "CREATE COLLATION {name} (provider = {provider}, locale = {locale}, "
+        return sql.compose(
+            "CREATE COLLATION {if_missing}{name} (provider = {provider}, locale = {locale}, "
             "deterministic = {deterministic})",
-            name=context.table(it.name),
+            if_missing=if_missing,
+            name=name,
             provider=sql.ident(it.provider),
             locale=sql.literal(it.locale),
             deterministic=sql.literal(it.deterministic),
         )
-        return (Statement(text, Lock.NONE),)
 
     def inverse(self) -> Operation:
         return DropCollation(collation=self.collation, model=self.model)
+
+    @property
+    def foundation(self) -> str:
+        return self._created(sql.keyword("IF NOT EXISTS "), sql.ident(self.collation.name.name))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         kept = [item for item in graph.collations if item.name != self.collation.name]

@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from zanith_django.operations.base import OnTable, Operation, must_have
+from zanith_django.operations.live_names import counterpart, has_name, twin
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.parts import PRIMARY_KEY, Part, part_of
@@ -43,6 +44,10 @@ class AddPart(OnItem):
     def inverse(self) -> Operation:
         return dropping(self.table, self.item, self.model)
 
+    def in_names_of(self, graph: SchemaGraph) -> Operation | None:
+        live = graph.table(self.table)
+        return None if live and self.item in self.adds.of(live) else self
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         part, item = self.adds.field, self.item
         return graph.changed(self.table, lambda table: table.with_item(part, item))
@@ -60,6 +65,15 @@ class DropPart(OnItem):
 
     def inverse(self) -> Operation:
         return adding(self.table, self.item, self.model)
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation | None:
+        live = graph.table(self.table)
+        if live is None or not self.drops.renamed:
+            return self
+        found = counterpart(live, self.item)
+        if found is self.item:
+            return self
+        return dropping(self.table, found, self.model) if found else None
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         part, name = self.drops.field, self.item.name
@@ -85,6 +99,17 @@ class RenamePart(OnTable):
         """What the item looks like under its old name, if the operation holds it."""
         items = (getattr(self, part.argument, None) for part in self.renames)
         return tuple(item for item in items if item is not None)
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation | None:
+        """A name that the table does not have belongs to what looks the same."""
+        live = graph.table(self.table)
+        if live is None or any(has_name(part.of(live), self.old) for part in self.renames):
+            return self
+        for wanted in self.known:
+            found = twin(live, wanted)
+            if found and found.name != self.new:
+                return renaming(self.table, found, found.name, self.new, self.model)
+        return None
 
     def inverse(self) -> Operation:
         known: dict[str, Any] = {

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from zanith_django.operations.answers import Piece
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -197,6 +198,12 @@ class AlterPolicy(OnTable):
 
     def inverse(self) -> Operation:
         return AlterPolicy(table=self.table, old=self.new, new=self.old, model=self.model)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """A policy of another name in the place of the old one."""
+        renamed = self.old.name != self.new.name
+        return (Piece(self.table, POLICIES, self.new),) if renamed else ()
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         old = self.old.name

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zanith_django.operations.answers import Loss
 from zanith_django.operations.base import (
+    KINDS,
     Context,
     OnTable,
     OnWholeTable,
@@ -32,6 +34,7 @@ from zanith_django.operations.constraint_clauses import (
 from zanith_django.operations.dependents import move_trigger
 from zanith_django.operations.index_options import option_changes
 from zanith_django.operations.indexes import comment_on_index
+from zanith_django.operations.live_names import is_there
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import EnableRls, comment_on_policy
@@ -107,6 +110,13 @@ class CreateTable(OnWholeTable):
     def inverse(self) -> Operation:
         return DropTable(table=self.table, model=self.model)
 
+    @property
+    def creates_table(self) -> Table:
+        return self.table
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation | None:
+        return None if is_there(self.table, graph) else self
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.with_table(self.table)
 
@@ -135,6 +145,15 @@ class DropTable(OnWholeTable):
 
     def inverse(self) -> Operation:
         return CreateTable(table=self.table, model=self.model)
+
+    @property
+    def loses(self) -> Loss:
+        return Loss(self.table.name)
+
+    def keeping(self, graph: SchemaGraph) -> Operation:
+        """The kind is found by name, for its module imports this one."""
+        table = graph.table(self.table.name) or self.table
+        return KINDS["softDropTable"](table=table, model=self.model)  # type: ignore[call-arg]
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.without_table(self.table.name)
@@ -190,6 +209,10 @@ class RenameTable(Operation):
 
     def inverse(self) -> Operation:
         return RenameTable(old=self.new, new=self.old, model=self.model)
+
+    @property
+    def renames_only(self) -> bool:
+        return True
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         table = graph.table(self.old)

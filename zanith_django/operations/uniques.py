@@ -167,6 +167,10 @@ class AlterPrimaryKey(OnTable):
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         return take_away_builds(self.statements(context))
 
+    def in_names_of(self, graph: SchemaGraph) -> Operation:
+        live = graph.table(self.table)
+        return dataclasses.replace(self, old=live.primary_key) if live and self.old else self
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return changed(graph, self.table, primary_key=self.new)
 

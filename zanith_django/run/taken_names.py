@@ -15,7 +15,8 @@ def stood_before(ledger: Ledger, migration_id: str, operation: Operation) -> lis
     """Names of what the operation adds that were taken before its migration began."""
     data = ledger.snapshot(migration_id, "before")
     before = SchemaGraph.from_json(data) if data else SchemaGraph()
-    return [item for item in operation.new_names if item in _names(before, operation.tables)]
+    taken = _names(before, operation.tables)
+    return [piece.name for piece in operation.pieces if piece.name in taken]
 
 
 def _names(graph: SchemaGraph, tables: Iterable[TableName]) -> set[str]:

@@ -81,6 +81,7 @@ class ArchiveColumn(OnColumn, _Archiving):
     `restoreColumn` adds it again and fills it by the key."""
 
     kind = "archiveColumn"
+    derived = False
     key: tuple[str, ...]
     model: str = ""
 
@@ -164,6 +165,9 @@ class ArchiveColumn(OnColumn, _Archiving):
     def inverse(self) -> Operation:
         return self._restore()
 
+    def in_names_of(self, graph: SchemaGraph) -> Operation:
+        return self.whole(graph)
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
@@ -183,6 +187,7 @@ class ArchiveTable(OnKeptTable, _Archiving):
     """Copies the rows of a table and drops it; `restoreTable` makes it again with its rows."""
 
     kind = "archiveTable"
+    derived = False
     table: Table
     model: str = ""
 
@@ -234,6 +239,9 @@ class ArchiveTable(OnKeptTable, _Archiving):
 
     def inverse(self) -> Operation:
         return RestoreTable(table=self.table, archived=True, model=self.model)
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation:
+        return self.whole(graph)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.without_table(self.table.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Self
 
 from zanith_django.exceptions import CannotDrop
 from zanith_django.operations.base import (
@@ -12,13 +12,16 @@ from zanith_django.operations.base import (
     Context,
     OnTable,
     OnWholeTable,
+    Operation,
     Statement,
     own_name,
+    with_fields,
 )
 from zanith_django.operations.dependents import (
     generated_from,
     in_primary_key,
     mentions,
+    what_contains,
 )
 from zanith_django.operations.indexes import rename_index
 from zanith_django.postgres import sql
@@ -31,6 +34,7 @@ from zanith_django.schema.graph import (
     ForeignKey,
     Index,
     Policy,
+    SchemaGraph,
     Table,
     Unique,
 )
@@ -70,6 +74,15 @@ class OnColumn(OnTable):
     def dependents(self) -> dict[str, Any]:
         return {part.field: part.of(self) for part in CARRIED}
 
+    def whole(self, graph: SchemaGraph) -> Self:
+        """With the live column, and with all that contains it: that would trip up code that does
+        not know the column, or is to come back with it."""
+        table = graph.table(self.table)
+        column = table.column(self.column.name) if table else None
+        if table is None or column is None:
+            return self
+        return with_fields(self, column=column, **what_contains(table, column.name))
+
     def _exclusively(self, text: str, probe: str = "") -> Statement:
         return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), probe=probe)
 
@@ -82,8 +95,51 @@ class OnKeptTable(OnWholeTable):
 
     __slots__ = ()
 
+    def whole(self, graph: SchemaGraph) -> Self:
+        """With the live table."""
+        live = graph.table(self.table.name)
+        return with_fields(self, table=live) if live else self
+
     def _sequences(self) -> list[str]:
         return [column.name for column in self.table.columns if column.identity]
+
+
+class Restore(Operation):
+    """Brings a column or a table back from where a drop kept it."""
+
+    __slots__ = ()
+    artifact_id: str
+    model: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """That of an archived column's values; a soft-dropped column or a table needs none."""
+        return ()
+
+    @property
+    def home(self) -> TableName:
+        """The table that it brings back, or that gets its column back."""
+        raise NotImplementedError
+
+    @property
+    def restored(self) -> Table:
+        """What it brings back: a whole table, or one with no more than the column and the parts
+        that depend on it."""
+        raise NotImplementedError
+
+    @property
+    def one_column(self) -> Column | None:
+        """The column that it brings back; None if it is a whole table."""
+        raise NotImplementedError
+
+    def with_parts(self, **parts: tuple[Any, ...]) -> Self:
+        """The same restore with other items in some parts of `restored`."""
+        raise NotImplementedError
+
+    def is_back(self, graph: SchemaGraph) -> bool:
+        """This schema has what it brings back."""
+        live, column = graph.table(self.home), self.one_column
+        return live is not None and (column is None or live.column(column.name) is not None)
 
 
 def refuse_dropping(table: Table, column: Column) -> None:

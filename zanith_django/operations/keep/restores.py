@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from zanith_django.operations.answers import Piece
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     KINDS,
@@ -18,6 +19,7 @@ from zanith_django.operations.base import (
     alter_table,
     apart,
     dropped_name,
+    with_fields,
 )
 from zanith_django.operations.column_clauses import column_settings
 from zanith_django.operations.column_sql import add_column, set_default, update_in_batches
@@ -27,6 +29,7 @@ from zanith_django.operations.indexes import rename_index
 from zanith_django.operations.keep.kept import (
     OnColumn,
     OnKeptTable,
+    Restore,
     archive_name,
     note_column,
     renamed_indexes,
@@ -46,11 +49,12 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
+    Column,
     Index,
     SchemaGraph,
     Table,
 )
-from zanith_django.schema.parts import ADDED, FOREIGN_KEYS, index_names
+from zanith_django.schema.parts import ADDED, CARRIED, COLUMNS, FOREIGN_KEYS, index_names
 
 _TO_TYPE = """\
 DO $zanith$ BEGIN
@@ -103,7 +107,7 @@ END $zanith$"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreColumn(OnColumn):
+class RestoreColumn(OnColumn, Restore):
     """Brings a column back with its values, default, NOT NULL, constraints and indexes.
 
     `artifact_id` names what it restores; empty, it is the drop of the same migration. `key` is
@@ -221,6 +225,28 @@ class RestoreColumn(OnColumn):
         drop = KINDS["archiveColumn" if self.key else "softDropColumn"]
         return drop(**fields, **self.dependents)
 
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        parts = (COLUMNS, *CARRIED)
+        items = ((part, item) for part in parts for item in part.of(self.restored))
+        return tuple(Piece(self.table, part, item) for part, item in items)
+
+    @property
+    def home(self) -> TableName:
+        return self.table
+
+    @property
+    def restored(self) -> Table:
+        return Table(self.table, (self.column,), **self.dependents)
+
+    @property
+    def one_column(self) -> Column:
+        return self.column
+
+    def with_parts(self, **parts: tuple[Any, ...]) -> Self:
+        (column,) = parts.pop("columns", (self.column,))
+        return with_fields(self, column=column, **parts)
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: with_column(t, self.column, self.dependents))
 
@@ -269,7 +295,7 @@ def _brief(statements: Iterable[Statement]) -> list[Statement]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreTable(OnKeptTable):
+class RestoreTable(OnKeptTable, Restore):
     """Brings a table back under its name with rows, indexes, policies and foreign keys.
 
     `artifact_id` names what it restores; empty, it is the drop of the same migration. An
@@ -357,6 +383,26 @@ class RestoreTable(OnKeptTable):
         """The kind that took it away; it is found by name, for that kind knows this one."""
         drop = KINDS["archiveTable" if self.archived else "softDropTable"]
         return drop(table=self.table, model=self.model)  # type: ignore[call-arg]
+
+    @property
+    def creates_table(self) -> Table:
+        return self.table
+
+    @property
+    def home(self) -> TableName:
+        return self.table.name
+
+    @property
+    def restored(self) -> Table:
+        return self.table
+
+    @property
+    def one_column(self) -> None:
+        return None
+
+    def with_parts(self, **parts: tuple[Any, ...]) -> Self:
+        changes: dict[str, Any] = {**parts}
+        return with_fields(self, table=dataclasses.replace(self.table, **changes))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.with_table(self.table)

@@ -157,6 +157,9 @@ class SoftDropColumn(OnColumn):
             table=self.table, column=self.column, model=self.model, **self.dependents
         )
 
+    def in_names_of(self, graph: SchemaGraph) -> Operation:
+        return self.whole(graph)
+
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, lambda t: without_column(t, self.column.name))
 
@@ -256,6 +259,9 @@ class SoftDropTable(OnKeptTable):
 
     def inverse(self) -> Operation:
         return RestoreTable(table=self.table, model=self.model)
+
+    def in_names_of(self, graph: SchemaGraph) -> Operation:
+        return self.whole(graph)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.without_table(self.table.name)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zanith_django.operations.answers import Piece
 from zanith_django.operations.base import (
     Context,
     OnTable,
@@ -33,6 +34,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph, Table
+from zanith_django.schema.parts import COLUMNS
 
 
 class _DualWrite(OnTable):
@@ -47,8 +49,9 @@ class _DualWrite(OnTable):
         raise NotImplementedError
 
     @property
-    def new_names(self) -> tuple[str, ...]:
-        return () if self.resumed else tuple(item.name for item in self.forms.new)
+    def pieces(self) -> tuple[Piece, ...]:
+        made = () if self.resumed else self.forms.new
+        return tuple(Piece(self.table, COLUMNS, item.column) for item in made)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return felt_as_a_whole(self._staged(context), self.retreat(context))
@@ -138,6 +141,7 @@ class SplitColumn(_DualWrite):
     """
 
     kind = "splitColumn"
+    derived = False
     table: TableName
     source: Derived
     into: tuple[Derived, ...]
@@ -172,6 +176,7 @@ class MergeColumns(_DualWrite):
     """
 
     kind = "mergeColumns"
+    derived = False
     table: TableName
     sources: tuple[Derived, ...]
     into: Derived

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from zanith_django.operations.answers import Piece
 from zanith_django.operations.base import (
     Artifact,
     Context,
@@ -28,6 +29,7 @@ from zanith_django.schema.graph import (
     SchemaGraph,
     Table,
 )
+from zanith_django.schema.parts import COLUMNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class RebuildTable(OnTable):
     """
 
     kind = "rebuildTable"
+    derived = False
     table: TableName
     old: tuple[Column, ...] = ()
     new: tuple[Column, ...] = ()
@@ -86,6 +89,12 @@ class RebuildTable(OnTable):
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         """Up to the swap: from then on the rows are in the new table."""
         return take_away(self.statements(context), self.tables, context)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        known = {column.name for column in self.old}
+        made = (column for column in self.new if column.name not in known)
+        return tuple(Piece(self.table, COLUMNS, column) for column in made)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.changed(self.table, self.after)

@@ -1,0 +1,67 @@
+"""Finds in a live table what an operation means, whatever its name there.
+
+Django's own operations look constraints and indexes up by what they are. Ours are found the same
+way, just before they run: `Operation.in_names_of` asks these functions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from zanith_django.schema.equality import DeclaredFacts, as_declared
+from zanith_django.schema.findings import Comparison
+from zanith_django.schema.graph import SchemaGraph, Table
+from zanith_django.schema.parts import INDEXES, UNIQUES, Part, part_of
+
+
+def is_there(wanted: Table, graph: SchemaGraph) -> bool:
+    """Exactly this table, as zanith_recover brought it back: it is taken with its rows."""
+    live = graph.table(wanted.name)
+    if live is None or {item.name for item in live.columns} != {c.name for c in wanted.columns}:
+        return False
+    alone, declared = SchemaGraph(tables=(live,)), SchemaGraph(tables=(wanted,))
+    return as_declared(alone, declared).live.tables == declared.tables
+
+
+def has_name(items: Iterable[Any], name: str) -> bool:
+    return any(item.name == name for item in items)
+
+
+def counterpart(table: Table, wanted: Any) -> Any:
+    """The item of a live table that `wanted` means: of its name, or else one that looks the same,
+    a plain unique index in the place of a constraint too.
+
+    `wanted` itself if the table has no such thing; None if nothing has to be there: an index for
+    LIKE, which some databases never had.
+    """
+    part = part_of(wanted)
+    if has_name(part.of(table), wanted.name):
+        return wanted
+    seen = comparison(table, part, wanted)
+    if wanted not in part.of(seen.live.tables[0]):
+        return wanted
+    found = _first(seen, part.of(table))
+    return _first(seen, table.indexes) if found is None and part is UNIQUES else found
+
+
+def twin(table: Table, wanted: Any) -> Any:
+    """What looks the same in a live table, under another name; None if nothing does."""
+    part = part_of(wanted)
+    seen = comparison(table, part, wanted)
+    return _first(seen, part.of(table)) if wanted in part.of(seen.live.tables[0]) else None
+
+
+def _first(seen: Comparison, items: Iterable[Any]) -> Any:
+    strangers = [extra.item for extra in seen.extras]
+    return next((item for item in items if item not in strangers), None)
+
+
+def comparison(table: Table, part: Part, wanted: Any) -> Comparison:
+    """The live table against itself with nothing but `wanted` in one of its parts: another item
+    would be paired with itself, whatever its name."""
+    without: dict[str, Any] = {INDEXES.field: ()} if part is UNIQUES else {}
+    declared = dataclasses.replace(table, **{**without, part.field: (wanted,)})
+    facts = DeclaredFacts(many_to_many=frozenset([table.name]))
+    return as_declared(SchemaGraph(tables=(table,)), SchemaGraph(tables=(declared,)), facts)
