@@ -166,7 +166,7 @@ def test_a_backfill_whose_python_is_not_there_is_refused(copy_of: Copy) -> None:
     shop.write(path, render_migration([fill], requires=["shop.0001_initial"]))
     refused = shop.manage("zanith_apply")
     assert refused.returncode == 1
-    assert "Step 01 has its values made by shop.codes.new, which is not there" in refused.stderr
+    assert "Step 01 has its values made by shop.codes.new, which does not exist" in refused.stderr
     text = (shop.root / path).read_text()
     shop.write(path, text.replace("python=", 'value="1", python='))
     broken = shop.manage("zanith_apply")

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import HARD
-from zanith_django.operations import Operation, RenameColumn, RenameTable
+from zanith_django.operations import Operation
 from zanith_django.operations.base import to_data
 from zanith_django.plan.search_path import found_elsewhere, unqualified
 from zanith_django.schema.equality import as_declared
@@ -53,11 +53,10 @@ def _there_before(
 
 
 def _renamed(graph: SchemaGraph, timeline: Timeline) -> SchemaGraph:
-    """The graph under the names that pending files give to tables and columns."""
+    """The graph under the names that pending files give to tables and their parts."""
     for entry in timeline.pending:
         for operation in entry.migration.operations if entry.migration else ():
-            renames = isinstance(operation, RenameTable | RenameColumn)
-            if renames and all(name in graph for name in operation.tables):
+            if operation.renames_only and all(name in graph for name in operation.tables):
                 graph = operation.apply_to(graph)
     return graph
 

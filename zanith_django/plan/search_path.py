@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.operations import CreateTable, DjangoOperation, Operation, RenameTable
+from zanith_django.operations import Operation
+from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 
@@ -51,34 +52,36 @@ class SearchPath:
         self.elsewhere = dict(elsewhere)
 
     def resolved(self, operation: Operation, graph: SchemaGraph) -> Operation:
-        """The operation on the tables that its names find; `graph` is the schema just before."""
-        if not self.elsewhere:
-            return operation
+        """The operation with the tables of `graph` under the names of the server. It creates a
+        table in the current schema, and renames one within its own."""
+        known: dict[TableName, TableName] = {}
+        for move in operation.moves:
+            known |= self._moved(move, graph)
 
         def found(name: TableName) -> TableName:
-            known = bool(name.schema) or name in graph
-            return name if known else self.elsewhere.get(name.name, name)
+            return known.get(name) or self._found(name, graph)
 
-        if isinstance(operation, CreateTable):  # a new one is made in the current schema
-            table = dataclasses.replace(_renamed(operation.table, found), name=operation.table.name)
-            return dataclasses.replace(operation, table=table)
-        if isinstance(operation, DjangoOperation) and operation.operation == "CreateModel":
-            return operation
-        if isinstance(operation, RenameTable):
-            return self._rename(operation, found)
         return _renamed(operation, found)
 
-    def _rename(
-        self, operation: RenameTable, found: Callable[[TableName], TableName]
-    ) -> RenameTable:
-        """Both names are in the schema of the table, before and after."""
-        old, new = found(operation.old), found(operation.new)
-        schema = old.schema or new.schema
-        if not schema or operation.old.schema or operation.new.schema:
-            return operation
-        old, new = TableName(schema, old.name), TableName(schema, new.name)
-        self.elsewhere[old.name], self.elsewhere[new.name] = old, new
-        return dataclasses.replace(operation, old=old, new=new)
+    def _found(self, name: TableName, graph: SchemaGraph) -> TableName:
+        known = bool(name.schema) or name in graph
+        return name if known else self.elsewhere.get(name.name, name)
+
+    def _moved(self, move: TableMove, graph: SchemaGraph) -> dict[TableName, TableName]:
+        """The names of a table that is created or renamed. Of a rename that ran already only the
+        new name finds it."""
+        old, new = move.old, move.new
+        if new is None:
+            return {}
+        if old is None or old.schema or new.schema:
+            return {name: name for name in (old, new) if name}
+        places = (self._found(name, graph).schema for name in (old, new) if old not in graph)
+        schema = next(filter(None, places), "")
+        if not schema:
+            return {}
+        there = {name: TableName(schema, name.name) for name in (old, new)}
+        self.elsewhere |= {name.name: found for name, found in there.items()}
+        return there
 
 
 def _renamed(value: _T, change: Callable[[TableName], TableName]) -> _T:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.operations import CreateTable
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
@@ -54,7 +53,7 @@ def _adopted(ledger: Ledger, timeline: Timeline) -> set[TableName]:
     for row in ledger.skipped():
         file = files.get(row.migration_id)
         operation = file.operations[row.step - 1 : row.step] if file else ()
-        made |= {each.table.name for each in operation if isinstance(each, CreateTable)}
+        made |= {table.name for each in operation if (table := each.creates_table)}
     return made
 
 

@@ -13,13 +13,13 @@ from django.core.management.color import Style
 
 from zanith_django.ledger.step_rows import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED
 from zanith_django.ledger.steps import StepRow
-from zanith_django.operations import DjangoOperation, Operation, Statement
+from zanith_django.operations import Operation, Statement
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.locks import Lock
 from zanith_django.schema.findings import Extra, Note
-from zanith_django.timeline.timeline import ADOPTED, Timeline, dotted, key_of
+from zanith_django.timeline.timeline import ADOPTED, Timeline, dotted
 
 WIDTH = 80
 
@@ -176,9 +176,7 @@ def _undo(step: PlannedStep) -> str:
         return f"zanith_rollback, or later zanith_recover {verb} {step.operation.target}"
     if not step.reversible:
         return "cannot be undone"
-    if isinstance(step.operation, DjangoOperation):
-        return f"manage.py migrate {key_of(step.operation.migration)[0]} <the one before>"
-    return "zanith_rollback"
+    return step.operation.undone_by
 
 
 def _verdict(plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style) -> Iterator[str]:

@@ -48,24 +48,7 @@ def prelude_of(operations: Iterable[DjangoOperation]) -> list[str]:
 
 
 def _where_missing(operations: Iterable[Operation]) -> list[str]:
-    texts = []
-    for operation in operations:
-        if isinstance(operation, ops.CreateExtension | ops.CreateSchema):
-            texts.append(operation.statements(ops.Context())[0].sql)
-        elif isinstance(operation, ops.CreateCollation):
-            texts.append(_collation_where_missing(operation.collation))
-    return texts
-
-
-def _collation_where_missing(collation: Collation) -> str:
-    return sql.compose(
-        "CREATE COLLATION IF NOT EXISTS {name} (provider = {provider}, locale = {locale}, "
-        "deterministic = {deterministic})",
-        name=sql.ident(collation.name.name),
-        provider=sql.ident(collation.provider),
-        locale=sql.literal(collation.locale),
-        deterministic=sql.literal(collation.deterministic),
-    )
+    return [text for operation in operations if (text := operation.foundation)]
 
 
 def raw_prelude_of(texts: Iterable[str]) -> list[str]:
@@ -107,6 +90,6 @@ def preludes_of_migrations(files: Iterable[LoadedMigration]) -> tuple[list[str],
     migrations = [loader.graph.nodes[key] for key in django_order(loader)]
     operations = [operation for migration in migrations for operation in migration.operations]
     steps = [operation for file in files for operation in file.operations]
-    texts = (step.sql for step in steps if isinstance(step, ops.RawSql))
+    texts = (text for step in steps for text in step.authored if text)
     made = dict.fromkeys((*prelude_of(operations), *_where_missing(steps)))
     return list(made), raw_prelude_of((*raw_sql_of(operations), *texts))

@@ -7,8 +7,6 @@ from django.db import router
 from django.db.models import Model
 
 from zanith_django.operations.base import Operation
-from zanith_django.operations.data import RunPython
-from zanith_django.operations.django import DjangoOperation
 
 
 def is_for(alias: str, operation: Operation, app_label: str) -> bool:
@@ -17,7 +15,7 @@ def is_for(alias: str, operation: Operation, app_label: str) -> bool:
     One that names no model is asked about by its app alone, as Django asks about a RunSQL. What
     Django's own code runs is always let through: it asks by itself, with the hints it was given.
     """
-    if isinstance(operation, RunPython | DjangoOperation):
+    if operation.runs:
         return True
     named = str(getattr(operation, "model", ""))
     label, _, name = named.partition(".")

@@ -35,7 +35,6 @@ from zanith_django.diff.diff import diff
 from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
-from zanith_django.operations.online.rewrites import rewrite_needed
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.rows import one_value
 from zanith_django.schema.ddl import table_name
@@ -319,20 +318,13 @@ def _refuse_keeping_twice(migration: DjangoMigration, made: Iterable[Operation])
     """What a migration keeps of a column or table is found by its name."""
     known = set()
     for operation in made:
-        if not _keeps(operation):
+        if not operation.keeps_by_target:
             continue
         if operation.target in known:
             name = dotted((migration.app_label, migration.name))
             hint = "Split that Django migration at the data step in between."
             raise CannotDrop(operation.target, f"{name} drops or rewrites it twice", hint)
         known.add(operation.target)
-
-
-def _keeps(operation: Operation) -> bool:
-    if isinstance(operation, ops.AlterColumnType):
-        return rewrite_needed(operation.old, operation.new)
-    drops = ops.SoftDropColumn | ops.SoftDropTable | ops.ArchiveColumn | ops.ArchiveTable
-    return isinstance(operation, drops)
 
 
 # --- kinds of Django's operations ----------------------------------------------------------------
