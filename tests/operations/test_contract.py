@@ -5,22 +5,25 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from tests.examples import EXAMPLES, SETUP, Example, examples
 from tests.graphs import differences
+from tests.operations.answers import ANSWERED
 from tests.place import Connection, Place
 from tests.servers import Database
 from zanith_django.files import files
 from zanith_django.operations import KINDS, Operation
-from zanith_django.operations.base import Context, Statement, from_data, to_data
+from zanith_django.operations.base import QUESTIONS, Context, Statement, from_data, to_data
 from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.effects.values import Scene
 from zanith_django.plan.reasons import REASONS
 from zanith_django.plan.shown import read
 from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
 
@@ -135,6 +138,108 @@ def test_a_plan_reads_in_the_sql_what_the_operation_declares(
         assert not locks or max(locks) == statement.lock, statement.sql
         rewritten = {name for effect in found for name in effect.rewrites}
         assert not found or bool(rewritten.intersection(statement.tables)) == statement.rewrites
+
+
+def answered(kind: type[Operation]) -> set[str]:
+    """The questions that a kind, or a family of kinds that it belongs to, answers itself."""
+    families = [family for family in kind.__mro__ if family not in (Operation, object)]
+    return {name for name in QUESTIONS if any(name in family.__dict__ for family in families)}
+
+
+def test_every_kind_decides_about_every_question() -> None:
+    found = {name: answered(kind) for name, kind in KINDS.items()}
+    assert found == {name: set(answers.split()) for name, answers in ANSWERED.items()}
+
+
+PARTS = ["columns", "uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies"]
+
+
+def pieces_of(graph: SchemaGraph) -> dict[tuple[TableName, str, str], Any]:
+    keys = {(t.name, "primary_key", t.primary_key.name): t for t in graph.tables if t.primary_key}
+    return keys | {
+        (table.name, part, item.name): item
+        for table in graph.tables
+        for part in PARTS
+        for item in getattr(table, part)
+    }
+
+
+@EVERY_EXAMPLE
+def test_what_it_adds_is_what_the_schema_has_more_afterwards(
+    value: tuple[Operation, SchemaGraph],
+) -> None:
+    operation, graph = value
+    if operation.renames_only:
+        pytest.skip("a part under another name is not a new one")
+    after = operation.apply_to(graph)
+    created = [table for table in after.tables if table.name not in graph]
+    assert created == [table for table in [operation.creates_table] if table]
+    before = pieces_of(graph)
+    more = {
+        key: item
+        for key, item in pieces_of(after).items()
+        if key not in before and key[0] in graph and key[1] in PARTS
+    }
+    assert {(p.table, p.part.field, p.name): p.item for p in operation.pieces} == more
+
+
+@EVERY_EXAMPLE
+def test_what_it_renames_is_all_that_it_changes(value: tuple[Operation, SchemaGraph]) -> None:
+    operation, graph = value
+    before, after = pieces_of(graph), pieces_of(operation.apply_to(graph))
+    if operation.renames_only:
+        assert len(before) == len(after)
+        assert before != after
+    else:
+        inverse = operation.inverse()
+        assert not (inverse and inverse.renames_only)
+
+
+@EVERY_EXAMPLE
+def test_a_drop_for_good_names_what_it_loses_and_the_drop_that_keeps_it(
+    value: tuple[Operation, SchemaGraph],
+) -> None:
+    operation, graph = value
+    loss, kept = operation.loses, operation.keeping(graph)
+    if loss is None:
+        assert kept is None
+        return
+    assert graph.table(loss.table)
+    if loss.column and loss.column.generated:
+        assert kept is None
+        return
+    assert kept is not None
+    assert kept.recoverable
+    assert differences(kept.apply_to(graph), operation.apply_to(graph)) == []
+
+
+@EVERY_EXAMPLE
+def test_a_step_that_is_done_already_is_recognized_by_the_kinds_that_take_names_of_the_database(
+    value: tuple[Operation, SchemaGraph],
+) -> None:
+    operation, graph = value
+    after = operation.apply_to(graph)
+    if "in_names_of" in answered(type(operation)) and (operation.pieces or operation.creates_table):
+        assert operation.is_in(after)
+    assert not operation.is_in(graph)
+
+
+@EVERY_EXAMPLE
+def test_a_drop_finds_a_constraint_or_index_under_another_name(
+    value: tuple[Operation, SchemaGraph],
+) -> None:
+    operation, graph = value
+    after = pieces_of(operation.apply_to(graph))
+    gone = [key for key in pieces_of(graph) if key not in after]
+    by_name = ("columns", "policies", "primary_key")
+    if len(gone) != 1 or gone[0][1] in by_name or operation.renames_only:
+        pytest.skip("it does not drop one constraint or index")
+    table, part, name = gone[0]
+    other = dataclasses.replace(pieces_of(graph)[gone[0]], name="another_name")
+    live = graph.changed(table, lambda t: t.with_item(part, other, name))
+    found = operation.in_names_of(live)
+    assert found is not None
+    assert (table, part, "another_name") not in pieces_of(found.apply_to(live))
 
 
 # --- on the server -------------------------------------------------------------------------------
