@@ -5,10 +5,10 @@ default answer of `Operation`. A new kind needs a line here, and so a decision a
 from __future__ import annotations
 
 ANSWERED = {
-    "addCheck": "in_names_of resumed_by_name adds",
+    "addCheck": "in_names_of adds",
     "addColumn": "adopts filled_by adds",
     "addExclusion": "in_names_of adds",
-    "addForeignKey": "in_names_of resumed_by_name adds",
+    "addForeignKey": "in_names_of adds",
     "addGeneratedColumn": "adds",
     "addIndex": "in_names_of adds",
     "addUnique": "in_names_of adds",

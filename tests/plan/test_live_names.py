@@ -8,7 +8,6 @@ import pytest
 
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
-from zanith_django.plan.live_names import as_live
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
@@ -55,37 +54,37 @@ OTHER = Index("t_b_idx", (IndexKey("b"),))
 def test_a_rename_finds_what_looks_the_same(
     operation: ops.RenameIndex | ops.RenameConstraint, old: str
 ) -> None:
-    found = as_live(operation, LIVE)
+    found = operation.in_names_of(LIVE)
     assert isinstance(found, ops.RenameIndex | ops.RenameConstraint)
     assert (found.old, found.new) == (old, "n")
     assert found.inverse().inverse() == found
     after = found.apply_to(LIVE)
-    assert as_live(operation, after) is None  # it has the name already
+    assert operation.in_names_of(after) is None  # it has the name already
 
 
 def test_a_rename_of_what_is_not_there_does_nothing() -> None:
     for index in (OTHER, None):
-        assert as_live(ops.RenameIndex(table=T, old="x", new="n", index=index), LIVE) is None
+        assert ops.RenameIndex(table=T, old="x", new="n", index=index).in_names_of(LIVE) is None
 
 
 def test_a_foreign_key_that_is_checked_later_is_found_by_where_it_points() -> None:
     operation = ops.AlterForeignKey(table=T, name="t_b_fk", new="deferred", foreign_key=KEY)
-    found = as_live(operation, LIVE)
+    found = operation.in_names_of(LIVE)
     assert isinstance(found, ops.AlterForeignKey)
     assert (found.name, found.new) == ("old_key", "deferred")
     assert found.inverse().inverse() == found
-    back = as_live(operation.inverse(), found.apply_to(LIVE))
+    back = operation.inverse().in_names_of(found.apply_to(LIVE))
     assert isinstance(back, ops.AlterForeignKey)
     assert (back.name, back.new) == ("old_key", "")
     elsewhere = dataclasses.replace(KEY, columns=("a",))
     nowhere = dataclasses.replace(operation, foreign_key=elsewhere)
-    assert as_live(nowhere, LIVE) == nowhere
+    assert nowhere.in_names_of(LIVE) == nowhere
 
 
 def test_a_primary_key_has_whatever_name_the_table_gives_it() -> None:
     new = PrimaryKey("t_pkey", ("b",))
     operation = ops.AlterPrimaryKey(table=T, old=PrimaryKey("t_pkey", ("a",)), new=new)
-    found = as_live(operation, LIVE)
+    found = operation.in_names_of(LIVE)
     assert isinstance(found, ops.AlterPrimaryKey)
     assert found.old == PrimaryKey("other_pkey", ("a",))
 
@@ -100,4 +99,4 @@ def test_a_primary_key_has_whatever_name_the_table_gives_it() -> None:
     ids=lambda value: value.kind,
 )
 def test_what_needs_no_other_name_stays_as_it_is(operation: Operation) -> None:
-    assert as_live(operation, LIVE) == operation
+    assert operation.in_names_of(LIVE) == operation

@@ -18,7 +18,6 @@ from tests.roundtrip.django_changes import CHANGES, Change, State
 from tests.servers import Database
 from zanith_django.diff.differ import HARD
 from zanith_django.operations import Operation
-from zanith_django.plan.live_names import as_live
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.equality import as_declared
 from zanith_django.schema.graph import Column, SchemaGraph
@@ -130,7 +129,7 @@ def operations(
 def performed(place: Place, found: list[Operation], migration: str = "m1") -> None:
     graph = place.read()
     for operation in found:
-        here = as_live(operation, graph)
+        here = operation.in_names_of(graph)
         if here is not None:
             place.apply(here, place.context(graph, migration=migration))
             graph = here.apply_to(graph)

@@ -31,7 +31,6 @@ from zanith_django.operations.base import Context, Operation
 from zanith_django.plan import gates
 from zanith_django.plan.fingerprint import fingerprint
 from zanith_django.plan.gates import Refusal
-from zanith_django.plan.live_names import as_live
 from zanith_django.plan.observed import with_observed
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
@@ -136,7 +135,7 @@ class Admission(RunState):
         for entry in self.timeline.entries:
             operations = entry.migration.operations if entry.migration else ()
             if entry.id == row.migration_id and row.step <= len(operations):
-                return as_live(operations[row.step - 1], self.graph)
+                return operations[row.step - 1].in_names_of(self.graph)
         return None
 
     def _django_operations(self, planned: Plan) -> list[int]:

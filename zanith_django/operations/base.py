@@ -203,9 +203,6 @@ class Operation:
 
     derived: ClassVar[bool] = True
     """Django's own operations can do its work. A kind that is only written by hand says False."""
-    resumed_by_name: ClassVar[bool] = False
-    """An attempt that was interrupted is recognized by a name alone. If the file was edited since,
-    its remains are removed first."""
 
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__:
@@ -405,7 +402,7 @@ QUESTIONS = (
     *("pieces", "creates_table", "renames_only", "renamed_column", "in_names_of", "adopts"),
     *("loses", "keeping", "keeps_by_target", "authored", "atomic", "runs", "filled_by"),
     *("foundation", "undoable", "undone_by", "why_final", "loses_nothing", "breaks_unseen"),
-    *("derived", "resumed_by_name", "adds", "drops", "renames"),
+    *("derived", "adds", "drops", "renames"),
 )
 """What a kind may leave to the default answer of `Operation`."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from zanith_django.operations.base import Context, OnTable, Operation, Statement
 from zanith_django.operations.column_values import AlterColumnDefault, AlterColumnNullable
 from zanith_django.operations.constraints import ValidateConstraint
-from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.operations.parts import adding
 from zanith_django.operations.tables import SetComment
 from zanith_django.postgres.names import TableName
@@ -58,14 +58,13 @@ class Completion(OnTable):
         return tuple(code for step in self.steps for code in step.reasons(context))
 
 
-def completion(restore: RestoreColumn | RestoreTable, graph: SchemaGraph) -> Completion | None:
+def completion(restore: Restore, graph: SchemaGraph) -> Completion | None:
     """What a restored column or table still lacks; None where that is nothing."""
-    name = restore.table.name if isinstance(restore, RestoreTable) else restore.table
+    name, holder = restore.home, restore.restored
     live = graph.table(name)
     if live is None:
         return None
-    holder: Any = restore.table if isinstance(restore, RestoreTable) else restore
-    found = [*_required(restore, live)] if isinstance(restore, RestoreColumn) else []
+    found = [*_required(restore.one_column, live)] if restore.one_column else []
     for part in (part for part in ADDED if part.carried):
         found += _missing(part, holder, live)
     demanded = Table(name)
@@ -93,9 +92,9 @@ def returned(table: TableName, before: Column, now: Column) -> Completion:
 type_of_lack = tuple[str, Any, Operation]
 
 
-def _required(restore: RestoreColumn, live: Table) -> Iterator[type_of_lack]:
-    there = live.column(restore.column.name)
-    if there and there.nullable and not restore.column.nullable:
+def _required(column: Column, live: Table) -> Iterator[type_of_lack]:
+    there = live.column(column.name)
+    if there and there.nullable and not column.nullable:
         step = AlterColumnNullable(table=live.name, column=there.name, nullable=False)
         yield "columns", dataclasses.replace(there, nullable=False), step
 

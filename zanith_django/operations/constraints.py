@@ -40,7 +40,6 @@ class AddCheck(AddPart):
     """Adds a check NOT VALID, then validates it in a transaction of its own."""
 
     kind = "addCheck"
-    resumed_by_name = True
     adds = CHECKS
     table: TableName
     check: Check

@@ -39,7 +39,6 @@ class AddForeignKey(AddPart):
     """Adds a foreign key NOT VALID, then validates it in a transaction of its own."""
 
     kind = "addForeignKey"
-    resumed_by_name = True
     adds = FOREIGN_KEYS
     table: TableName
     foreign_key: ForeignKey

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zanith_django.operations import DjangoOperation, Operation, Statement
+from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import script
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.effects.running_code import Break
@@ -57,12 +57,7 @@ class PlannedStep:
 
     @property
     def reversible(self) -> bool:
-        if isinstance(self.operation, DjangoOperation):
-            return self.operation.reversible
-        if self.operation.passed_over or self.operation.loses_nothing:
-            return True
-        lost = "irreversible" in self.assessment.reasons
-        return self.operation.inverse() is not None and not lost
+        return self.operation.undoable(self.assessment.reasons)
 
     @property
     def sql(self) -> str:

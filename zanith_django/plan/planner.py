@@ -10,7 +10,6 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FINISHED
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
-    DjangoOperation,
     Operation,
     RunPython as RunPythonStep,
 )
@@ -21,7 +20,6 @@ from zanith_django.plan.by_hand import added_by_hand
 from zanith_django.plan.collisions import Collision, collisions, taken
 from zanith_django.plan.django_operations import applying_itself, django_operation
 from zanith_django.plan.effects.running_code import Break, Released, breaks
-from zanith_django.plan.live_names import as_live
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment, Transaction, assess, judged
@@ -108,7 +106,7 @@ class _Planner:
         """Move past an entry that nobody asked for; what code of its author does is left out."""
         for written in entry.migration.operations if entry.migration else ():
             operation = self.path.resolved(written, self.context.graph)
-            live = as_live(operation, self.context.graph)
+            live = operation.in_names_of(self.context.graph)
             self.context = after(self.context, live or operation, runs=False)
 
     def _begin_offline(self, entry: Entry) -> None:
@@ -164,7 +162,7 @@ class _Planner:
     def _ours(self, run: _Run, number: int, operation: Operation) -> PlannedStep:
         """A step of an operation with a name: its statements are its own."""
         context, status = self.context, run.status(number)
-        live = as_live(operation, context.graph)
+        live = operation.in_names_of(context.graph)
         statements = live.statements(context) if live else ()
         waits = live is not None and status == "pending"
         begun = number in run.begun
@@ -285,12 +283,10 @@ class _Run:
 
 def _texts(timeline: Timeline, step: Operation) -> tuple[str | None, ...]:
     """What the author of a step wrote, None for what cannot be read; nothing for other steps."""
-    if isinstance(step, RawSql):
-        return (step.sql,)
-    if not isinstance(step, RunPythonStep | DjangoOperation):
-        return ()
-    migration = timeline.loader.disk_migrations.get(key_of(step.migration))
-    return tuple(texts(migration, step.position)) if migration else (None,)
+    if step.runs is None:
+        return step.authored
+    migration = timeline.loader.disk_migrations.get(key_of(step.runs.migration))
+    return tuple(texts(migration, step.runs.position)) if migration else (None,)
 
 
 def _rows(operation: Operation, context: Context) -> int:

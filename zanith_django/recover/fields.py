@@ -7,16 +7,14 @@ from django.db.migrations.writer import MigrationWriter
 
 from zanith_django.exceptions import ZanithError
 from zanith_django.ledger.artifacts import ArtifactRow
-from zanith_django.operations import RestoreColumn
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.timeline.project import read_timeline
 from zanith_django.timeline.timeline import key_of
 
 
-def field_of(
-    connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: RestoreColumn
-) -> str:
+def field_of(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restore) -> str:
     """`name = models.TextField(default="")`; "" where no migration tells."""
-    timeline = read_timeline(connection)
+    timeline, (restored,) = read_timeline(connection), operation.restored.columns
     try:
         covers = timeline.find(artifact.migration_id).covers
     except ZanithError:
@@ -29,6 +27,6 @@ def field_of(
         table = model.options.get("db_table") or f"{model.app_label}_{model.name_lower}"
         for name, field in model.fields.items() if table == artifact.source_table else ():
             field.set_attributes_from_name(name)
-            if field.column == operation.column.name:
+            if field.column == restored.name:
                 return f"{name} = {MigrationWriter.serialize(field)[0]}"
     return ""

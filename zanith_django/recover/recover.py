@@ -21,7 +21,7 @@ from zanith_django.exceptions import (
 )
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.operations import RestoreColumn, RestoreTable
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.postgres.names import TableName
 from zanith_django.recover.purging import purge_artifact
 from zanith_django.recover.session import Cleaned, Restored, Session
@@ -37,7 +37,6 @@ from zanith_django.run.artifacts import (
 from zanith_django.run.audit import working_session
 from zanith_django.run.keeping import (
     Place,
-    Restoring,
     count_of,
 )
 from zanith_django.schema.graph import SchemaGraph
@@ -136,27 +135,25 @@ def reseed(connection: BaseDatabaseWrapper, name: str, session: Session) -> int:
                 f"{artifact.id} was restored or purged: nothing is left to refill from."
             )
         place, operation = work.kept()
-        assert isinstance(operation, RestoreColumn)
         _refuse_reseed(connection, artifact, place, operation, work.graph)
         return work.refill(operation, place)
 
 
-def _elsewhere(place: Place, operation: Restoring) -> str:
+def _elsewhere(place: Place, operation: Restore) -> str:
     """A column whose table is hidden has to wait for it."""
-    if isinstance(operation, RestoreTable) or operation.key or not place.aside:
+    if operation.one_column is None or operation.key or not place.aside:
         return ""
     return (
         f"its table is hidden itself, as {place.table} "
-        f"(zanith_recover restore-table {operation.table} brings it back first)"
+        f"(zanith_recover restore-table {operation.home} brings it back first)"
     )
 
 
-def _back(operation: Restoring, place: Place, graph: SchemaGraph) -> Place:
+def _back(operation: Restore, place: Place, graph: SchemaGraph) -> Place:
     """Where it is once it is restored."""
-    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
-    column = operation.column.name if isinstance(operation, RestoreColumn) else ""
+    name, column = operation.home, operation.one_column
     table = TableName(name.schema or graph.default_schema, name.name)
-    return dataclasses.replace(place, table=table, column=column)
+    return dataclasses.replace(place, table=table, column=column.name if column else "")
 
 
 # --- reseed and purge ----------------------------------------------------------------------------
@@ -178,7 +175,7 @@ def _refuse_reseed(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
     place: Place,
-    operation: RestoreColumn,
+    operation: Restore,
     graph: SchemaGraph,
 ) -> None:
     why = (
@@ -187,15 +184,15 @@ def _refuse_reseed(
     why = why or _elsewhere(place, operation)
     if why:
         raise CannotRestore(artifact.id, why)
-    live = graph.table(operation.table)
-    column = live.column(operation.column.name) if live else None
+    live, (was,) = graph.table(operation.home), operation.restored.columns
+    column = live.column(was.name) if live else None
     if column is None:
         raise InvalidArgument(
             f"There is no column {operation.target} to refill.",
             f"Run zanith_recover restore-column {operation.target} to bring it back.",
         )
-    if column.type != operation.column.type:
+    if column.type != was.type:
         raise InvalidArgument(
-            f"{operation.target} was {operation.column.type} and is {column.type} now.",
+            f"{operation.target} was {was.type} and is {column.type} now.",
             f"Run zanith_recover export {operation.target} and convert the values yourself.",
         )

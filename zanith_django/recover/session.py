@@ -9,10 +9,8 @@ from zanith_django.exceptions import (
     Refusal,
 )
 from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.plan.obstacles import Obstacle
-from zanith_django.run.keeping import (
-    Restoring,
-)
 
 
 def silent(words: str) -> None:
@@ -33,7 +31,7 @@ class Restored:
     had done it."""
 
     artifact: ArtifactRow
-    operation: Restoring | None = None
+    operation: Restore | None = None
     count: int = 0
     left_off: tuple[Obstacle, ...] = ()
 

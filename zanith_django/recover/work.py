@@ -19,6 +19,7 @@ from zanith_django.ledger.steps import NewStep, StepRow
 from zanith_django.operations import RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Batches, Context, script
 from zanith_django.operations.column_sql import update_in_batches
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.operations.keep.restores import refill
 from zanith_django.plan.live_facts import empty_tables, step_context
 from zanith_django.plan.reasons import Level
@@ -32,7 +33,6 @@ from zanith_django.run.audit import INTERRUPTED, about, failing, mark_failed
 from zanith_django.run.executor import Executor
 from zanith_django.run.keeping import (
     Place,
-    Restoring,
     definition,
     locate,
     without_demand,
@@ -65,7 +65,7 @@ class ArtifactWork:
         self.graph = live_graph(connection)
         self.refilled = 0
 
-    def kept(self) -> tuple[Place, Restoring]:
+    def kept(self) -> tuple[Place, Restore]:
         """Where it is, and what brings it back. Raises `CannotRestore`, `ArtifactForged`."""
         place = locate(self.connection, self.artifact)
         if place is None:
@@ -116,7 +116,7 @@ class ArtifactWork:
 
     # --- work ----------------------------------------------------------------------------------
 
-    def restore(self, operation: Restoring) -> None:
+    def restore(self, operation: Restore) -> None:
         """Run the restore as a step."""
         withheld = without_demand(operation)
         context = self._context(withheld)
@@ -131,7 +131,7 @@ class ArtifactWork:
 
         self.audited(new, withheld.describe(), statements, finish)
 
-    def refill(self, operation: RestoreColumn, place: Place) -> int:
+    def refill(self, operation: Restore, place: Place) -> int:
         """Write the old values where the column is NULL; the number of rows."""
         context = self._context(operation)
         batches = self._refilling(operation, place, context)
@@ -139,13 +139,14 @@ class ArtifactWork:
         self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
         return self.refilled
 
-    def _refilling(self, operation: RestoreColumn, place: Place, context: Context) -> Batches:
-        name = operation.column.name
+    def _refilling(self, operation: Restore, place: Place, context: Context) -> Batches:
+        (restored,) = operation.restored.columns
+        name = restored.name
         if self.artifact.archived:
-            return refill(operation.table, name, operation.key, place.table, context)
+            return refill(operation.home, name, operation.key, place.table, context)
         parts = {"column": sql.ident(name), "hidden": sql.ident(place.column)}
         return update_in_batches(
-            operation.table,
+            operation.home,
             sql.clause("{column} = {hidden}", **parts),
             sql.clause("{column} IS NULL AND {hidden} IS NOT NULL", **parts),
             context,
@@ -202,7 +203,7 @@ class ArtifactWork:
     def _snapshot(self, phase: str) -> None:
         self.ledger.write_snapshot(self.migration_id, phase, self.graph, about(self.connection))
 
-    def _context(self, operation: Restoring) -> Context:
+    def _context(self, operation: Restore) -> Context:
         context = step_context(self.connection, self.graph, self.migration_id)
         empty = empty_tables(self.connection, context.schema, operation.tables)
         return dataclasses.replace(context, empty=empty)

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.color import Style
 
 from zanith_django.ledger.artifacts import ArtifactRow
-from zanith_django.operations import RestoreColumn
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.plan.obstacles import Obstacle
 from zanith_django.render.text import counted
 from zanith_django.run.keeping import without_demand
@@ -40,12 +40,12 @@ def left_off_text(left_off: Sequence[Obstacle], style: Style) -> Iterator[str]:
     yield "Fix these rows. zanith_rollback of the migration that dropped it adds what is missing."
 
 
-def restored_text(operation: RestoreColumn, field: str) -> Iterator[str]:
+def restored_text(operation: Restore, field: str) -> Iterator[str]:
     """What to do about a column that no model has: keep it, with this field, or let it go again."""
-    column = operation.column
+    (column,) = operation.restored.columns
     if without_demand(operation) != operation:
         yield f"{operation.target} accepts NULL until a model has it: running code leaves it out."
-    model = operation.model or f"the model of {operation.table}"
+    model = operation.model or f"the model of {operation.home}"
     yield f"To keep it, add the field to {model}:"
     yield f"    {field or f'# the column {column.name}, of type {column.type}'}"
     yield "then run, and deploy as usual:"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.operations import (
-    DropColumn,
-    DropTable,
-)
+from zanith_django.operations.answers import Loss
 from zanith_django.operations.online.rewrites import volatile
 from zanith_django.plan.live_facts import empty_tables
 from zanith_django.postgres import sql
@@ -22,19 +19,15 @@ SELECT count(*) <= {most} AND count(*) FILTER (WHERE {holds}) = 0
 FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS looked_at"""
 
 
-def holds_nothing(
-    connection: BaseDatabaseWrapper, drop: DropColumn | DropTable, schema: str
-) -> bool:
+def holds_nothing(connection: BaseDatabaseWrapper, loss: Loss, schema: str) -> bool:
     """Is there nothing to keep: an empty table, a column in which no row has a value other than
     the default that it was added with, or one that is generated from other columns?"""
-    if isinstance(drop, DropColumn) and drop.column.generated:
+    name, column = loss.table, loss.column
+    if (column and column.generated) or empty_tables(connection, schema, [name]):
         return True
-    name = drop.table if isinstance(drop, DropColumn) else drop.table.name
-    if empty_tables(connection, schema, [name]):
-        return True
-    if isinstance(drop, DropTable) or drop.column.name not in columns_of(connection, name, schema):
+    if column is None or column.name not in columns_of(connection, name, schema):
         return False
-    holds, column = sql.clause("value IS NOT NULL"), drop.column
+    holds = sql.clause("value IS NOT NULL")
     if column.default is not None and not volatile(column.default):
         holds = sql.clause(
             "value::text IS DISTINCT FROM (({default})::{type})::text",

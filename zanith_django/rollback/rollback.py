@@ -17,14 +17,9 @@ from zanith_django.exceptions import GateRefused, InvalidArgument
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FAILED, ROLLED_BACK, RUNNING, step_id
 from zanith_django.ledger.tables import UNDONE_BY
-from zanith_django.operations import (
-    DropColumn,
-    DropTable,
-    Operation,
-    RestoreColumn,
-    RestoreTable,
-)
+from zanith_django.operations import Operation
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.plan.live_facts import empty_tables, step_context
 from zanith_django.rollback.losses import holds_nothing
 from zanith_django.rollback.reporter import Options, Reporter
@@ -144,7 +139,8 @@ class _Run:
         """Steps that will set something aside, as far as can be told before others are undone."""
         for migration in undone:
             for step in migration.steps:
-                if step.hard and not holds_nothing(self.connection, step.hard, schema):
+                loss = step.hard.loses if step.hard else None
+                if loss and not holds_nothing(self.connection, loss, schema):
                     yield step
 
     def _refuse_loss(self, undone: Iterable[UndoMigration], schema: str) -> None:
@@ -157,8 +153,9 @@ class _Run:
             "good · needs --allow-destructive"
             for migration in undone
             for step in migration.steps
-            if isinstance(step.inverse, DropColumn | DropTable)
-            and not holds_nothing(self.connection, step.inverse, schema)
+            if step.inverse
+            and (loss := step.inverse.loses)
+            and not holds_nothing(self.connection, loss, schema)
         ]
         if refused:
             raise GateRefused(refused)
@@ -206,7 +203,8 @@ class _Run:
     def _form(self, step: UndoStep, context: Context) -> tuple[Context, Operation | None]:
         """What undoes the step, as things are now. What it keeps has a name of this attempt."""
         inverse = step.inverse
-        if step.hard and holds_nothing(self.connection, step.hard, context.schema):
+        loss = step.hard.loses if step.hard else None
+        if loss and holds_nothing(self.connection, loss, context.schema):
             inverse = step.hard
         if inverse:
             empty = empty_tables(self.connection, context.schema, inverse.tables)
@@ -294,7 +292,7 @@ class _Run:
         """In the transaction of the last statements: the step, and artifacts that come and go."""
         if step.artifact and step.inverse:
             self.ledger.expire_artifacts([step.artifact.id])
-        if step.artifact and isinstance(step.inverse, RestoreColumn | RestoreTable):
+        if step.artifact and isinstance(step.inverse, Restore):
             clear_note(self.connection, step.inverse, context.schema)
         if made:
             keep(self.ledger, migration.id, made, context.schema)

@@ -16,8 +16,6 @@ from zanith_django.ledger.step_rows import (
 )
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
-    DropColumn,
-    DropTable,
     Operation,
 )
 from zanith_django.operations.base import Statement
@@ -38,7 +36,7 @@ class UndoStep:
     artifact: ArtifactRow | None = None
     stopped: bool = False
     retreat: tuple[Statement, ...] = ()
-    hard: DropColumn | DropTable | None = None
+    hard: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)

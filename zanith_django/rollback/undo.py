@@ -20,34 +20,20 @@ from zanith_django.ledger.step_rows import (
     step_id,
 )
 from zanith_django.ledger.steps import StepRow
-from zanith_django.operations import (
-    AddColumn,
-    Backfill,
-    CreateTable,
-    DropColumn,
-    DropTable,
-    Operation,
-    RawSql,
-    RestoreColumn,
-    RestoreTable,
-    RunPython,
-    SoftDropColumn,
-    SoftDropTable,
-)
+from zanith_django.operations import AddColumn, Backfill, Operation
 from zanith_django.operations.base import Context, Statement, must_have
 from zanith_django.operations.completion import completion, returned
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.operations.keep.restored import is_restored
 from zanith_django.operations.online.rebuild_swap import SWAP
 from zanith_django.plan.collisions import collisions
 from zanith_django.plan.live_facts import step_context, with_known_dependents
-from zanith_django.plan.live_names import as_live, has_already
 from zanith_django.plan.present_names import AS_NOW
 from zanith_django.plan.search_path import SearchPath, found_elsewhere
-from zanith_django.postgres.names import TableName
 from zanith_django.postgres.rows import one_value
 from zanith_django.rollback.selection import UndoMigration, UndoStep, has_begun
 from zanith_django.run.artifacts import blocked, rows_against, was_purged
-from zanith_django.run.keeping import Place, Restoring, definition, locate
+from zanith_django.run.keeping import Place, definition, locate
 from zanith_django.run.taken_names import stood_before
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
@@ -121,16 +107,16 @@ class Planner:
         inverse = operation.inverse()
         inverse = self.path.resolved(inverse, self.graph) if inverse else None
         found = self._found_by(file, number)
-        if operation.passed_over or (found and has_already(operation, found)):
+        if operation.passed_over or (found and operation.is_in(found)):
             return UndoStep(row, operation, None)
-        if found and isinstance(operation, AddColumn) and operation.adopts(found):
+        if found and operation.adopts(found):
             return UndoStep(row, operation, self._given_back(operation, found))
         if inverse is None or "irreversible" in operation.reasons(context):
             if not _may_stay(operation, file.operations[: number - 1]):
-                raise CannotUndo(name, *_why_not(operation))
+                raise CannotUndo(name, *operation.why_final)
             return UndoStep(row, operation, None)
         artifact = self._artifact(operation, context)
-        if isinstance(inverse, RestoreColumn | RestoreTable):
+        if isinstance(inverse, Restore):
             if artifact is None:
                 raise CannotUndo(name, "the ledger has no artifact of it")
             if self._back_already(artifact, inverse):
@@ -139,15 +125,15 @@ class Planner:
             inverse = definition(self.connection, artifact, place, self.graph)
             begun = row.status in (RUNNING, FAILED)
             self._refuse_blocked(name, artifact, place, inverse, begun=begun)
-            if isinstance(inverse, RestoreTable):
-                self.names = self.names.at(inverse.table.name, place.table)
-        live = as_live(inverse, self.graph)
-        soft = self._softly(name, live) if isinstance(live, DropColumn | DropTable) else None
+            if inverse.one_column is None:
+                self.names = self.names.at(inverse.home, place.table)
+        live = inverse.in_names_of(self.graph)
+        soft = self._softly(name, live) if live and self.softly else None
         for undoing in dict.fromkeys((live, soft)):
             self._refuse_dependents(name, undoing, context)
         if live:
             self.graph, self.names = live.apply_to(self.graph), self.names.after(live)
-        if soft and isinstance(live, DropColumn | DropTable):
+        if soft:
             return UndoStep(row, operation, soft, artifact, hard=live)
         return UndoStep(row, operation, live, artifact)
 
@@ -160,15 +146,14 @@ class Planner:
         graphs = self._found[file.id]
         return graphs[number - 1] if graphs else None
 
-    def _given_back(self, operation: AddColumn, found: SchemaGraph) -> Operation:
+    def _given_back(self, operation: Operation, found: SchemaGraph) -> Operation:
         """What makes a column that zanith_recover brought back, and the step took over, as it was
         before the step: no model has it, and NULL is allowed if it was."""
-        before, now = (
-            must_have(g, operation.table).column(operation.column.name) for g in (found, self.graph)
-        )
+        (added,) = operation.pieces
+        before, now = (must_have(g, added.table).column(added.name) for g in (found, self.graph))
         if before is None or now is None:
             raise CannotUndo(operation.target, "the column is gone", "Bring it back first.")
-        given = returned(operation.table, before, now)
+        given = returned(added.table, before, now)
         self.graph = given.apply_to(self.graph)
         return given
 
@@ -178,26 +163,17 @@ class Planner:
             raise CannotUndo(name, f"what {artifact.id} kept is not in the database")
         return place
 
-    def _adopting(self, inverse: Restoring) -> Operation | None:
+    def _adopting(self, inverse: Restore) -> Operation | None:
         """What a column lacks that zanith_recover brought back for code that did not know it."""
-        if isinstance(inverse, RestoreTable):
+        table, column = self.graph.table(inverse.home), inverse.one_column
+        if column is None or table is None or not is_restored(table.column(column.name)):
             return None
-        table = self.graph.table(inverse.table)
-        if table is None or not is_restored(table.column(inverse.column.name)):
-            return None
-        return AddColumn(table=inverse.table, column=inverse.column, model=inverse.model)
+        return AddColumn(table=inverse.home, column=column, model=inverse.model)
 
-    def _softly(self, name: str, drop: DropColumn | DropTable) -> Operation | None:
-        """The drop that keeps what it takes away; what is generated can be made again."""
-        if not self.softly or (isinstance(drop, DropColumn) and drop.column.generated):
-            return None
+    def _softly(self, name: str, drop: Operation) -> Operation | None:
+        """The drop that keeps what this one removes; what is generated can be made again."""
         try:
-            if isinstance(drop, DropTable):
-                table = self.graph.table(drop.table.name) or drop.table
-                return SoftDropTable(table=table, model=drop.model)
-            there = self.graph.table(drop.table)
-            column = there.column(drop.column.name) if there else None
-            return SoftDropColumn.of(there, column, drop.model) if there and column else None
+            return drop.keeping(self.graph)
         except CannotDrop as error:
             hint = "zanith_rollback --drop hard --allow-destructive drops it for good."
             raise CannotUndo(name, f"{error.target} cannot be kept: {error.why}", hint) from error
@@ -265,18 +241,18 @@ class Planner:
         ids = (made.id, *(context.artifact_id(each, operation.target) for each in types))
         return next((self.artifacts[each] for each in ids if each in self.artifacts), None)
 
-    def _back_already(self, artifact: ArtifactRow, inverse: Restoring) -> bool:
+    def _back_already(self, artifact: ArtifactRow, inverse: Restore) -> bool:
         """zanith_recover brought it back before."""
         if artifact.expires_at is None:
             return False
-        there = _is_there(inverse, self.graph)
+        there = inverse.is_back(self.graph)
         if not there and (not self.moved or was_purged(self.ledger, artifact)):
             raise CannotUndo(
                 artifact.id, "what it kept was purged", "Only a backup can bring it back."
             )
         return True
 
-    def _completing(self, name: str, inverse: Restoring) -> Operation | None:
+    def _completing(self, name: str, inverse: Restore) -> Operation | None:
         """What zanith_recover left off when it brought this back, for rows or for running code."""
         adopted, lacking = self._adopting(inverse), completion(inverse, self.graph)
         if lacking is None:
@@ -297,8 +273,7 @@ class Planner:
     def _refuse_dependents(self, name: str, inverse: Operation | None, context: Context) -> None:
         """What came to depend since on what going back changes or takes away, unless a step that
         is undone before may take it away."""
-        if isinstance(inverse, RawSql | RunPython):
-            self.texts.append(inverse.sql if isinstance(inverse, RawSql) else None)
+        self.texts += inverse.authored if inverse else ()
         here = dataclasses.replace(context, graph=self.graph)
         for found in collisions(inverse, here) if inverse else ():
             if found.blocked and not any(map(found.may_go_by, self.texts)):
@@ -310,7 +285,7 @@ class Planner:
         name: str,
         artifact: ArtifactRow,
         place: Place,
-        inverse: Restoring,
+        inverse: Restore,
         *,
         begun: bool,
     ) -> None:
@@ -336,14 +311,6 @@ def _folded(start: SchemaGraph, operations: Iterable[Operation]) -> tuple[Schema
     return tuple(accumulate(operations, lambda graph, each: each.apply_to(graph), initial=start))
 
 
-def _is_there(inverse: Restoring, graph: SchemaGraph) -> bool:
-    """Has the graph what this would bring back?"""
-    if isinstance(inverse, RestoreTable):
-        return inverse.table.name in graph
-    table = graph.table(inverse.table)
-    return bool(table and table.column(inverse.column.name))
-
-
 def _may_stay(operation: Operation, earlier: Sequence[Operation]) -> bool:
     """May what it wrote stay: it replaced no value, or goes with a column or table that the same
     migration made?"""
@@ -351,20 +318,7 @@ def _may_stay(operation: Operation, earlier: Sequence[Operation]) -> bool:
 
 
 def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:
-    made: set[TableName] = {item.table.name for item in earlier if isinstance(item, CreateTable)}
-    columns = {item.target for item in earlier if item.adds is COLUMNS}
+    made = {table.name for item in earlier if (table := item.creates_table)}
+    added = {str(piece) for item in earlier for piece in item.pieces if piece.part is COLUMNS}
     in_new_tables = bool(operation.tables) and made.issuperset(operation.tables)
-    return operation.target in columns or in_new_tables
-
-
-def _why_not(operation: Operation) -> tuple[str, str]:
-    """(why, what to do instead)."""
-    if isinstance(operation, RunPython):
-        return f"{operation.description or 'its code'} has no reverse", (
-            f"Give the operation of {operation.migration} a reverse, or write a new migration."
-        )
-    if operation.inverse() is None:
-        return f"{operation.kind} has no opposite", "Write a new migration that puts it right."
-    return f"{operation.kind} took its data away for good", (
-        "Restore the data from a backup; zanith_recover list shows what soft drops keep."
-    )
+    return operation.target in added or in_new_tables

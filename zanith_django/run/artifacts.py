@@ -15,16 +15,16 @@ from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE
-from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import KEPT_SCHEMA, OWN_PREFIX
 from zanith_django.operations.keep.archive import content, pinned_spelling
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.operations.online.journal import same_key
 from zanith_django.plan.obstacles import Obstacle, Rows
 from zanith_django.plan.present_names import AS_NOW, PresentNames
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.rows import one_value
-from zanith_django.run.keeping import Place, Restoring
+from zanith_django.run.keeping import Place
 from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.parts import ADDED, CONSTRAINTS, constraint_names, index_names
 
@@ -71,7 +71,7 @@ def blocked(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
     place: Place,
-    operation: Restoring,
+    operation: Restore,
     graph: SchemaGraph,
     *,
     begun: bool = False,
@@ -100,7 +100,7 @@ def blocked(
     return "\n  ".join((intro, *map(str, rows)))
 
 
-def as_rows_allow(operation: Restoring, obstacles: Iterable[Obstacle]) -> Restoring:
+def as_rows_allow(operation: Restore, obstacles: Iterable[Obstacle]) -> Restore:
     """The restore without what these rows forbid: a column without its NOT NULL, checks and
     foreign keys that hold for new rows only, no unique and no exclusion."""
     for obstacle in obstacles:
@@ -108,39 +108,34 @@ def as_rows_allow(operation: Restoring, obstacles: Iterable[Obstacle]) -> Restor
     return operation
 
 
-def _without(operation: Restoring, obstacle: Obstacle) -> Restoring:
-    if obstacle.part == "columns" and isinstance(operation, RestoreColumn):
-        nullable = dataclasses.replace(operation.column, nullable=True)
-        return dataclasses.replace(operation, column=nullable)
-    holder = operation.table if isinstance(operation, RestoreTable) else operation
-    items = [item for item in getattr(holder, obstacle.part) if item.name != obstacle.name]
+def _without(operation: Restore, obstacle: Obstacle) -> Restore:
+    column, restored = operation.one_column, operation.restored
+    if obstacle.part == "columns" and column:
+        return operation.with_parts(columns=(dataclasses.replace(column, nullable=True),))
+    items = [item for item in getattr(restored, obstacle.part) if item.name != obstacle.name]
     if obstacle.part in ("checks", "foreign_keys") and not obstacle.missing:
         items = [
             item if item in items else dataclasses.replace(item, valid=False)
-            for item in getattr(holder, obstacle.part)
+            for item in getattr(restored, obstacle.part)
         ]
-    changes: dict[str, Any] = {obstacle.part: tuple(items)}
-    if isinstance(operation, RestoreTable):
-        table = dataclasses.replace(operation.table, **changes)
-        return dataclasses.replace(operation, table=table)
-    return dataclasses.replace(operation, **changes)
+    return operation.with_parts(**{obstacle.part: tuple(items)})
 
 
 def _changed(
-    connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, operation: Restoring
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, operation: Restore
 ) -> str:
     """How the hidden thing differs from what the drop left."""
     table = place.table
     found = columns_of(connection, table)
-    if isinstance(operation, RestoreColumn):
-        was, now = operation.column.type, found[place.column]
+    if column := operation.one_column:
+        was, now = column.type, found[place.column]
         # A domain is kept as its base type: only that one may forbid NULL.
         if was != now and "." not in was:
             return f"its type changed since it was dropped: it was {was} and is {now}"
         return ""
     # Columns that were soft-dropped before the table come back with it, hidden as they were.
     shown = {name: kind for name, kind in found.items() if not name.startswith(OWN_PREFIX)}
-    if shown != {item.name: item.type for item in operation.table.columns}:
+    if shown != {item.name: item.type for item in operation.restored.columns}:
         return f"the columns of the hidden table {table} changed since it was dropped"
     rows = _count(connection, table)
     if artifact.row_count is not None and rows != artifact.row_count:
@@ -155,19 +150,15 @@ def archive_changed(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
     place: Place,
-    operation: Restoring,
+    operation: Restore,
     graph: SchemaGraph,
 ) -> str:
     """How an archive differs from what its artifact tells of it."""
     table = place.table
     found = columns_of(connection, table)
-    if isinstance(operation, RestoreColumn):
-        wanted = {operation.column.name: operation.column.type}
-        why = _key_changed(operation, found, graph)
-        if why:
-            return why
-    else:
-        wanted = {item.name: item.type for item in operation.table.columns}
+    if why := _key_changed(operation, found, graph):
+        return why
+    wanted = {item.name: item.type for item in operation.restored.columns}
     if any(found.get(name) != kind for name, kind in wanted.items()):
         return f"the columns of the archive {table} changed since it was made"
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
@@ -184,15 +175,15 @@ def archive_changed(
     return ""
 
 
-def _key_changed(operation: RestoreColumn, kept: Mapping[str, str], graph: SchemaGraph) -> str:
+def _key_changed(operation: Restore, kept: Mapping[str, str], graph: SchemaGraph) -> str:
     """Archived values find their rows by the key."""
-    live = graph.table(operation.table)
+    live = graph.table(operation.home)
     for name in operation.key if live else ():
         column = live.column(name) if live else None
         if column is None or not _alike(column.type, kept.get(name, "")):
             now = f"is {column.type} now" if column else "is gone"
             return (
-                f"{operation.table}.{name}, by which its values find their rows, "
+                f"{operation.home}.{name}, by which its values find their rows, "
                 f"was {kept.get(name, 'another')} and {now}"
             )
     return ""
@@ -203,25 +194,24 @@ def _alike(one: str, other: str) -> bool:
     return one == other or {one, other} <= integers
 
 
-def _taken(operation: Restoring, graph: SchemaGraph) -> str:
+def _taken(operation: Restore, graph: SchemaGraph) -> str:
     """A name that something else has by now."""
-    if isinstance(operation, RestoreTable):
-        if operation.table.name in graph:
-            return f"there is a table {operation.target} again"
-        return _index_taken(operation.table, graph)
-    live = graph.table(operation.table)
+    restored, live = operation.restored, graph.table(operation.home)
+    if operation.one_column is None:
+        again = f"there is a table {operation.target} again"
+        return again if live else _index_taken(restored, graph)
     if live is None:
-        return f"the table {operation.table} is gone"
-    if live.column(operation.column.name):
+        return f"the table {operation.home} is gone"
+    if operation.is_back(graph):
         return (
             f"there is a column {operation.target} again "
             f"(zanith_recover reseed {operation.target} fills it with the old values)"
         )
     known = constraint_names(live)
-    for item in (item for part in ADDED if part.validated for item in part.of(operation)):
+    for item in (item for part in ADDED if part.validated for item in part.of(restored)):
         if item.name in known:
-            return f"{operation.table} has a constraint {item.name} again"
-    return _index_taken(Table(operation.table, **operation.dependents), graph)
+            return f"{operation.home} has a constraint {item.name} again"
+    return _index_taken(restored, graph)
 
 
 def _index_taken(wanted: Table, graph: SchemaGraph) -> str:
@@ -238,29 +228,25 @@ def rows_in_the_way(
     connection: BaseDatabaseWrapper,
     artifact: ArtifactRow,
     place: Place,
-    operation: Restoring,
+    operation: Restore,
     graph: SchemaGraph,
     names: PresentNames = AS_NOW,
 ) -> list[Obstacle]:
     """What would fail on the rows that are there by now."""
-    archived = artifact.archived and isinstance(operation, RestoreColumn)
-    source = place.table
-    if isinstance(operation, RestoreColumn):
-        if archived:
-            source = _schema_spelled(names.table(operation.table), graph)
-        wanted = Table(operation.table, (operation.column,), **operation.dependents)
-        primary = (graph.table(operation.table) or wanted).primary_key
-        key = primary.columns if primary else ()
+    archived = artifact.archived and operation.one_column is not None
+    source = _schema_spelled(names.table(operation.home), graph) if archived else place.table
+    wanted = holder = operation.restored
+    if operation.one_column:
+        holder = graph.table(operation.home) or wanted
     else:
-        wanted = Table(operation.table.name, foreign_keys=operation.table.foreign_keys)
-        key = operation.table.primary_key.columns if operation.table.primary_key else ()
+        wanted = Table(operation.home, foreign_keys=wanted.foreign_keys)
+    key = holder.primary_key.columns if holder.primary_key else ()
     needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
     here = names.planned(wanted.name, columns_of(connection, source))
     if not needed - {artifact.source_column} <= set(here):
         return []  # of a rollback: other steps will bring these columns first
-    if archived and isinstance(operation, RestoreColumn):
-        live = graph.table(operation.table)
-        begun = bool(live and live.column(operation.column.name))
+    if archived:
+        begun = operation.is_back(graph)
         query = _refilled(_planned(source, here), place, operation, here, begun=begun)
     else:
         hidden = place.column if place.hidden else ""
@@ -326,18 +312,19 @@ def _planned(table: TableName, columns: Mapping[str, str]) -> sql.Composable:
 def _refilled(
     live: sql.Composable,
     place: Place,
-    operation: RestoreColumn,
+    operation: Restore,
     here: Iterable[str],
     *,
     begun: bool,
 ) -> sql.Composable:
     """A query of the rows as they will be once they have their archived values again; `begun`
     says that a column of an earlier run has some of them."""
-    name = sql.ident(operation.column.name)
+    (restored,) = operation.restored.columns
+    name = sql.ident(restored.name)
     value = sql.clause("kept.{name}", name=name)
     if begun:
         value = sql.clause("coalesce(live.{name}, kept.{name})", name=name)
-    others = [sql.ident(column) for column in here if column != operation.column.name]
+    others = [sql.ident(column) for column in here if column != restored.name]
     return sql.clause(
         "(SELECT {others}, {value} AS {name} FROM {live} AS live LEFT JOIN {archive} AS kept "
         "ON {same})",

@@ -13,13 +13,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import ArtifactForged, CannotRestore
 from zanith_django.ledger.artifacts import ArtifactRow
-from zanith_django.operations import RestoreColumn, RestoreTable
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     NOTE,
@@ -27,15 +26,17 @@ from zanith_django.operations.base import (
     dropped_name,
     from_data,
     own_name,
+    with_fields,
 )
 from zanith_django.operations.dependents import renamed_in
-from zanith_django.operations.keep.kept import archive_name, note_column
+from zanith_django.operations.keep.kept import Restore, archive_name, note_column
 from zanith_django.operations.keep.restored import restored_comment
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import ForeignKey, SchemaGraph
+from zanith_django.schema.parts import CARRIED
 
-Restoring = RestoreColumn | RestoreTable
+T = TypeVar("T")
 
 _ID = re.compile(r"(.+?)::((?:soft_drop|archive|rebuild)_(?:column|table))::(.+)", re.DOTALL)
 
@@ -215,20 +216,20 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
     _comment(connection, table, holder, f"{NOTE}{json.dumps(note)}", schema)
 
 
-def write_restored(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
+def write_restored(connection: BaseDatabaseWrapper, operation: Restore, schema: str) -> None:
     """A table gets the comment that it had; a column a note that no model may know it yet, and
     that the step which adds it takes it as it is. In the transaction that ends the restore."""
-    if isinstance(operation, RestoreColumn):
-        text = restored_comment(required=not operation.column.nullable)
-        _comment(connection, operation.table, operation.column.name, text, schema)
+    if column := operation.one_column:
+        text = restored_comment(required=not column.nullable)
+        _comment(connection, operation.home, column.name, text, schema)
     else:
         clear_note(connection, operation, schema)
 
 
-def clear_note(connection: BaseDatabaseWrapper, operation: Restoring, schema: str) -> None:
+def clear_note(connection: BaseDatabaseWrapper, operation: Restore, schema: str) -> None:
     """The comments that it had; in the transaction that ends its restore. What was made again has
     them already, and no note."""
-    name = operation.table if isinstance(operation, RestoreColumn) else operation.table.name
+    name = operation.home
     noted = sql.compose(
         _NOTED,
         table=sql.regclass(name, schema),
@@ -258,15 +259,15 @@ def _comment(
     _execute(connection, sql.compose("COMMENT ON {place} IS {said}", place=place, said=said))
 
 
-def without_demand(operation: Restoring) -> Restoring:
+def without_demand(operation: Restore) -> Restore:
     """The restore of a column that code may leave out which does not know it: NULL is allowed
     unless a default or a sequence makes a value."""
-    if not isinstance(operation, RestoreColumn):
+    column = operation.one_column
+    if column is None or column.nullable or column.default is not None:
         return operation
-    column = operation.column
-    if column.nullable or column.default is not None or column.identity or column.generated:
+    if column.identity or column.generated:
         return operation
-    return dataclasses.replace(operation, column=dataclasses.replace(column, nullable=True))
+    return operation.with_parts(columns=(dataclasses.replace(column, nullable=True),))
 
 
 def _opening(artifact_id: str) -> str:
@@ -287,12 +288,12 @@ def _read(text: str) -> dict[str, Any]:
 
 def definition(
     connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, graph: SchemaGraph
-) -> Restoring:
+) -> Restore:
     """The operation that the drop wrote down, with tables that were renamed since by the names
     that they have in `graph`. Raises `CannotRestore` where the note is gone."""
     data = place.note.get("restore")
     operation = from_data(data) if isinstance(data, dict) else None
-    if not isinstance(operation, RestoreColumn | RestoreTable):
+    if not isinstance(operation, Restore):
         raise CannotRestore(
             artifact.id,
             f"the comment on {place} that said how to bring it back is gone",
@@ -303,14 +304,13 @@ def definition(
         for name in operation.tables
         if name not in graph and (now := _renamed(connection, place, name, graph))
     }
-    own = operation.table if isinstance(operation, RestoreColumn) else None
+    own = operation.home if operation.one_column else None
     if own and own not in graph and not artifact.archived and not place.aside:
         names[own] = _named(place.table, graph)
     renamed = _with_columns(connection, operation, place, names, graph)
     renamed = _with_tables(renamed, names)
-    assert isinstance(renamed, RestoreColumn | RestoreTable)
-    if isinstance(renamed, RestoreColumn) and not artifact.archived:
-        return dataclasses.replace(renamed, lost=_lost_indexes(connection, renamed, place))
+    if renamed.one_column and not artifact.archived:
+        return with_fields(renamed, lost=_lost_indexes(connection, renamed, place))
     return renamed
 
 
@@ -330,11 +330,11 @@ def _renamed(
 
 def _with_columns(
     connection: BaseDatabaseWrapper,
-    operation: Restoring,
+    operation: Restore,
     place: Place,
     names: Mapping[TableName, TableName],
     graph: SchemaGraph,
-) -> Restoring:
+) -> Restore:
     """The same with columns that were renamed since by their present names in what depends on
     them. `names` are those of renamed tables."""
     for name in operation.tables:
@@ -369,7 +369,7 @@ def _one_by_one(moved: Mapping[str, str]) -> list[tuple[str, str]]:
     return [*aside.items(), *((aside[old], new) for old, new in moved.items())]
 
 
-def _with_column(operation: Restoring, table: TableName, old: str, new: str) -> Restoring:
+def _with_column(operation: Restore, table: TableName, old: str, new: str) -> Restore:
     """The same with a column of `table` spelled `new` in what depends on it."""
 
     def key(item: ForeignKey) -> ForeignKey:
@@ -378,19 +378,14 @@ def _with_column(operation: Restoring, table: TableName, old: str, new: str) -> 
         columns = tuple(new if name == old else name for name in item.referenced_columns)
         return dataclasses.replace(item, referenced_columns=columns)
 
-    if isinstance(operation, RestoreTable):
-        keys = tuple(map(key, operation.table.foreign_keys))
-        return dataclasses.replace(
-            operation, table=dataclasses.replace(operation.table, foreign_keys=keys)
-        )
-    parts = operation.dependents
-    if operation.table == table:
+    restored, parts = operation.restored, dict[str, tuple[Any, ...]]()
+    if operation.one_column and operation.home == table:
         parts = {
-            part: tuple(renamed_in(item, table.name, old, new) for item in items)
-            for part, items in parts.items()
+            part.field: tuple(renamed_in(item, table.name, old, new) for item in part.of(restored))
+            for part in CARRIED
         }
-    parts["foreign_keys"] = tuple(map(key, parts["foreign_keys"]))
-    return dataclasses.replace(operation, **parts)
+    parts["foreign_keys"] = tuple(map(key, parts.get("foreign_keys", restored.foreign_keys)))
+    return operation.with_parts(**parts)
 
 
 def _named(table: TableName, graph: SchemaGraph) -> TableName:
@@ -398,22 +393,22 @@ def _named(table: TableName, graph: SchemaGraph) -> TableName:
     return TableName("", table.name) if table.schema == graph.default_schema else table
 
 
-def _with_tables(value: Any, names: Mapping[TableName, TableName]) -> Any:
+def _with_tables(value: T, names: Mapping[TableName, TableName]) -> T:
     """The same value with other names of tables in it."""
+    found: Any = value
     if isinstance(value, TableName):
-        return names.get(value, value)
-    if isinstance(value, tuple):
-        return tuple(_with_tables(item, names) for item in value)
-    if names and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        found = names.get(value, value)
+    elif isinstance(value, tuple):
+        found = tuple(_with_tables(item, names) for item in value)
+    elif names and dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-        return dataclasses.replace(
-            value, **{name: _with_tables(item, names) for name, item in fields.items()}
-        )
-    return value
+        changes = {name: _with_tables(item, names) for name, item in fields.items()}
+        found = dataclasses.replace(value, **changes)
+    return found  # type: ignore[no-any-return]  # of the type of `value`
 
 
 def _lost_indexes(
-    connection: BaseDatabaseWrapper, operation: RestoreColumn, place: Place
+    connection: BaseDatabaseWrapper, operation: Restore, place: Place
 ) -> tuple[str, ...]:
     """Indexes that did not come along when the table was archived and made again."""
     there = {
@@ -421,7 +416,7 @@ def _lost_indexes(
     }
     return tuple(
         index.name
-        for index in operation.indexes
+        for index in operation.restored.indexes
         if not index.unique
         and there.isdisjoint((index.name, dropped_name(operation.artifact_id, index.name)))
     )

@@ -14,7 +14,6 @@ from zanith_django.ledger.steps import StepRow, turning
 from zanith_django.operations.base import Context, Operation, Statement, script
 from zanith_django.plan.collisions import collisions
 from zanith_django.plan.live_facts import empty_tables, with_known_dependents
-from zanith_django.plan.live_names import as_live
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.plan.table_facts import after
 from zanith_django.postgres.names import TableName
@@ -116,7 +115,7 @@ class Readier:
     def _ready(self, todo: Todo, place: int, context: Context) -> Ready:
         """What a step runs, and what is known after it."""
         step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
-        operation = as_live(step.operation, context.graph)
+        operation = step.operation.in_names_of(context.graph)
         if operation and any(collision.recheck for collision in step.collisions):
             self._refuse_collisions(operation, context)
         statements = operation.statements(context) if operation else ()

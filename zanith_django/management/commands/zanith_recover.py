@@ -16,7 +16,6 @@ from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_history import period
-from zanith_django.operations import RestoreColumn
 from zanith_django.recover.export import FORMATS, export
 from zanith_django.recover.fields import field_of
 from zanith_django.recover.recover import cleanup, purge, reseed, restore
@@ -161,7 +160,7 @@ class Command(ZanithCommand):
         kept = counted(done.count, "value" if column else "row")
         self.stdout.write(str(self.style.SUCCESS(f"Restored {thing} {target} with its {kept}.")))
         self.say(left_off_text(done.left_off, self.style))
-        if isinstance(done.operation, RestoreColumn):
+        if done.operation and done.operation.one_column:
             field = field_of(self.connection, done.artifact, done.operation)
             self.say(restored_text(done.operation, field))
 
