@@ -80,9 +80,10 @@ class Statement:
     tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
     (then `cleanup` runs first), or anything else. The last statement needs one only when it
     cannot run in a transaction. `felt` names what it makes when that makes queries of other
-    sessions fail: after a failure of the step, `cleanup` removes it before the run ends. `raw`
-    marks SQL that somebody wrote: it may be several statements. `phase` names the part of a long
-    operation that it belongs to.
+    sessions fail: after a failure of the step, `cleanup` removes it before the run ends. `makes`
+    has names of ours: what has them is useless once the step is done. `raw` marks SQL that its
+    author wrote: it may be several statements. `phase` names the part of a long operation that it
+    belongs to.
     """
 
     sql: str
@@ -95,6 +96,7 @@ class Statement:
     probe: str = ""
     cleanup: str = ""
     felt: str = ""
+    makes: tuple[str, ...] = ()
     raw: bool = False
     phase: str = ""
 

@@ -237,7 +237,7 @@ class AlterColumnType(OnTable):
 
     def refused(self, context: Context) -> str:
         way = self._retyping(context)
-        return way.refused if way else ""
+        return way.refused.why if way and way.refused else ""
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         changed = ("rls_change",) if self.policies else ()

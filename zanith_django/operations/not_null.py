@@ -44,14 +44,21 @@ class NotNull:
             return cls.claimed(table, native, sql.clause("NOT NULL {column}", column=name), context)
         proof = own_name("not_null", f"{table}.{column}not null")
         check = sql.clause("CHECK ({column} IS NOT NULL)", column=name)
-        proved = cls.claimed(table, proof, check, context)
+        proved = cls.claimed(table, proof, check, context, ours=True)
         end = (dataclasses.replace(set_it, separate=True), drop_constraint(table, proof, context))
         return dataclasses.replace(proved, end=end)
 
     @classmethod
     def claimed(
-        cls, table: TableName, name: str, constraint: sql.Composable, context: Context
+        cls,
+        table: TableName,
+        name: str,
+        constraint: sql.Composable,
+        context: Context,
+        *,
+        ours: bool = False,
     ) -> NotNull:
+        """`ours`: the constraint is a proof that goes with the end of the step."""
         text = alter_table(
             context,
             table,
@@ -67,5 +74,6 @@ class NotNull:
             probe=probe,
             cleanup=drop_constraint_if_there(table, name, context).sql,
             felt=f"constraint {name} of {table}",
+            makes=(name,) if ours else (),
         )
         return cls((claim,), (validate(table, name, context, (table,)),))

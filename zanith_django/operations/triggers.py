@@ -106,7 +106,8 @@ def keep_right(
     for which `when` holds, or on new ones and those for which `changed` holds. Rows that are left
     out cost next to nothing."""
     function = _function(table, name, context)
-    made = [Statement(sql.compose(_FUNCTION, function=function, body=body), Lock.NONE)]
+    text = sql.compose(_FUNCTION, function=function, body=body)
+    made = [Statement(text, Lock.NONE, makes=(name,))]
     events: list[tuple[str, sql.Composable | None]] = [("INSERT OR UPDATE", when)]
     if changed is not None:
         events = [("INSERT", None), ("UPDATE", changed)]

@@ -241,7 +241,14 @@ class Archive:
         return [
             make_schema(KEPT_SCHEMA),
             *tried,
-            Statement(made, Lock.ACCESS_SHARE, (self.table,), scans=rows, probe=probe),
+            Statement(
+                made,
+                Lock.ACCESS_SHARE,
+                (self.table,),
+                scans=rows,
+                probe=probe,
+                makes=(self.name.name,),
+            ),
             Statement(keyed, Lock.NONE),
         ]
 

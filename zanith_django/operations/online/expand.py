@@ -10,6 +10,7 @@ from typing import Any
 
 from zanith_django.operations.base import (
     Artifact,
+    Operation,
     Statement,
     alter_table,
     apart,
@@ -46,7 +47,7 @@ from zanith_django.operations.online.expand_texts import (
     long,
 )
 from zanith_django.operations.online.rewrites import assigns
-from zanith_django.operations.online.scaffold import felt_as_a_whole, take_away
+from zanith_django.operations.online.scaffold import felt_as_a_whole, making, take_away
 from zanith_django.operations.policies import CreatePolicy, DropPolicy, PolicyPairs, exchanged
 from zanith_django.operations.replica_identity import around
 from zanith_django.operations.sequences import hand_over_sequence
@@ -85,7 +86,7 @@ class Expansion(ExpansionParts):
 
     def statements(self) -> tuple[Statement, ...]:
         keys = [*self._new_keys()]
-        checks = [s for check in self._checks() for s in check.statements(self.context)]
+        checks = [s for check in self._checks() for s in self._making(check)]
         links = [s for key in keys for s in self._linked(key)]
         claimed = [] if self._partitioned else brief(links)  # a partitioned table claims last
         required = self._required()
@@ -102,14 +103,18 @@ class Expansion(ExpansionParts):
         return felt_as_a_whole(staged, take_away(staged, (self.name,), self.context))
 
     def _linked(self, key: AddForeignKey) -> list[Statement]:
-        first, *rest = key.statements(self.context)
+        first, *rest = self._making(key)
         return [dataclasses.replace(first, separate=True), *rest]
+
+    def _making(self, operation: Operation) -> list[Statement]:
+        (piece,) = operation.pieces
+        return making(piece.name, operation.statements(self.context))
 
     # --- 1: the new column ---------------------------------------------------------------------
 
     def _expand(self) -> Iterator[Statement]:
         yield self._guard()
-        yield self._add_column()
+        yield from making(self.fresh, [self._add_column()])
         bare = dataclasses.replace(self._bare(), storage=self.new.storage, comment=self.old.comment)
         yield from column_settings(self.name, bare, self.context)
         settings = sql.compose(COPY_SETTINGS, fresh=sql.literal(self.fresh), **self._names)

@@ -157,6 +157,6 @@ class ExpansionParts:
             fresh=sql.ident(self.fresh),
         )
         name = self.made("complete")
-        claimed = NotNull.claimed(self.name, name, proof, self.context)
+        claimed = NotNull.claimed(self.name, name, proof, self.context, ours=True)
         drop = drop_constraint(self.name, name, self.context)
         return dataclasses.replace(claimed, end=(drop,))

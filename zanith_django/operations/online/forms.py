@@ -132,7 +132,7 @@ class Forms:
             name=sql.literal(self.name),
         )
         return [
-            Statement(self._function_text(context), Lock.NONE),
+            Statement(self._function_text(context), Lock.NONE, makes=(self.name,)),
             Statement(
                 trigger,
                 Lock.SHARE_ROW_EXCLUSIVE,

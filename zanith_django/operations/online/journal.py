@@ -128,7 +128,7 @@ class Copying:
         )
         closed = sql.compose("REVOKE ALL ON FUNCTION {it}() FROM PUBLIC", it=function)
         return [
-            Statement(made, Lock.ACCESS_SHARE, (self.table,)),
+            Statement(made, Lock.ACCESS_SHARE, (self.table,), makes=(self._trigger, self._emptied)),
             Statement(numbered, Lock.NONE),
             Statement(self._function_text(), Lock.NONE),
             Statement(closed, Lock.NONE),

@@ -26,6 +26,7 @@ from zanith_django.operations.online.rebuild_carried import (
     GUARD,
 )
 from zanith_django.operations.online.rewrites import INTEGERS, assigns
+from zanith_django.operations.online.scaffold import making
 from zanith_django.operations.tables import CreateTable
 from zanith_django.operations.triggers import (
     whole_row_triggers,
@@ -144,12 +145,12 @@ class RebuildCopy:
             yield self._keep()
         first, *made = self._made(names)
         probe = self._probe(_COPIED, copy=names["copy"])
-        yield dataclasses.replace(first, probe=probe)
+        yield from making(self.copy.name, [dataclasses.replace(first, probe=probe)])
         yield from made
-        yield self._carry(names)
+        yield from making(self.made("carry"), [self._carry(names)])
         yield Statement(sql.compose(COPY_GRANTS, **names), Lock.NONE)
         yield from self._copying.begin()
-        yield self._images()
+        yield from making(self._rows.name, [self._images()])
 
     def _made(self, names: Mapping[str, sql.Composable]) -> Iterator[Statement]:
         """The copy, without rows. Triggers that cannot be made later come before its generated

@@ -25,6 +25,7 @@ from zanith_django.operations.foreign_keys import AddForeignKey
 from zanith_django.operations.indexes import rename_index
 from zanith_django.operations.keep.restores import RestoreTable
 from zanith_django.operations.online.rebuild_copy import RebuildCopy
+from zanith_django.operations.online.scaffold import making
 from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import CreatePolicy, EnableRls
 from zanith_django.operations.replica_identity import around
@@ -290,7 +291,7 @@ class Rebuild(RebuildCopy):
         )
         noted = self.context.table(self._noted)
         made = sql.compose("CREATE TABLE {it} (holder text, name text)", it=noted)
-        yield Statement(made, Lock.NONE)
+        yield from making(self._noted.name, [Statement(made, Lock.NONE)])
         if self._valid_links():
             filled = sql.compose("INSERT INTO {it} VALUES {rows}", it=noted, rows=rows)
             yield Statement(filled, Lock.NONE)

@@ -37,6 +37,14 @@ _NEW_TABLE = "Make a table that is partitioned by the other type, and move the r
 
 
 @dataclass(frozen=True, slots=True)
+class NotOnline:
+    """Why a change of type cannot be made while others use the table, and what to do instead."""
+
+    why: str
+    hint: str = _IN_PLACE
+
+
+@dataclass(frozen=True, slots=True)
 class Retyping:
     """A change of one column of `table` from `old` to `new`, both whole columns as they live."""
 
@@ -49,8 +57,8 @@ class Retyping:
     undo: bool = False
 
     def statements(self) -> tuple[Statement, ...]:
-        if why := self.refused:
-            return (self._refusal(why),)
+        if refused := self.refused:
+            return (self._refusal(refused),)
         if self._by_table:
             return self._rebuild.statements_of(self._after, self.context)
         return self._expansion.statements()
@@ -99,15 +107,18 @@ class Retyping:
         return "it is a generated column" if column.generated else ""
 
     @property
-    def refused(self) -> str:
-        """Why neither a new column nor a new table can do it; "" where one of them can."""
+    def refused(self) -> NotOnline | None:
+        """Why neither a new column nor a new table can do it; None if one of them can."""
         table, graph = self.table, self.context.graph
         if mentions(table.partition_key, self.old.name, table.name.name):
-            return "it is part of the partition key"
+            return NotOnline("it is part of the partition key", _NEW_TABLE)
         for heir in _heirs(table, graph):
-            return f"the table {heir} inherits from it"
-        if not self._by_table:
-            return self._refused_in_partitions()
+            return NotOnline(f"the table {heir} inherits from it")
+        why = self._refused_table() if self._by_table else self._refused_in_partitions()
+        return NotOnline(why) if why else None
+
+    def _refused_table(self) -> str:
+        table = self.table
         if table.partition_key:
             return f"{self._bound}, and the table is partitioned"
         if table.inherits:
@@ -126,14 +137,13 @@ class Retyping:
             return f"the foreign key {key.name} of {holder} points at its primary key"
         return ""
 
-    def _refusal(self, why: str) -> Statement:
-        hint = _NEW_TABLE if "partition key" in why else _IN_PLACE
+    def _refusal(self, refused: NotOnline) -> Statement:
         text = sql.compose(
             _REFUSE,
             target=sql.literal(f"{self.table.name}.{self.old.name}"),
             type=sql.literal(spell_type(self.new)),
-            why=sql.literal(why),
-            hint=sql.literal(hint),
+            why=sql.literal(refused.why),
+            hint=sql.literal(refused.hint),
         )
         return Statement(text, Lock.NONE)
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable
 
 from zanith_django.operations.base import Context, Statement, alter_table
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-
-# Names of ours that mean nothing once an operation is done; what is kept of drops is called
-# otherwise.
-_OWN = re.compile(r"_zanith_(?!dropped_)[a-z_]+_[0-9a-f]{12}")
 
 # In an order in which nothing stands in the way of anything. A column takes its indexes along, and
 # a table its triggers; keys of other tables have to go before.
@@ -55,10 +50,16 @@ END $zanith$"""
 def take_away(
     statements: Iterable[Statement], tables: tuple[TableName, ...], context: Context
 ) -> tuple[Statement, ...]:
-    """Takes away whatever there is of what these statements make under names of ours."""
-    names = sorted({name for item in statements for name in _OWN.findall(item.sql)})
+    """Removes what exists of that which these statements make under names of ours."""
+    names = sorted({name for item in statements for name in item.makes})
     text = sql.compose(_TAKE_AWAY, names=sql.literal(names))
     return (Statement(text, Lock.ACCESS_EXCLUSIVE, tables),)
+
+
+def making(name: str, statements: Iterable[Statement]) -> list[Statement]:
+    """The same statements. The first makes something that has this name until the step is done."""
+    first, *rest = statements
+    return [dataclasses.replace(first, makes=(*first.makes, name)), *rest]
 
 
 def take_away_builds(statements: Iterable[Statement]) -> tuple[Statement, ...]:
