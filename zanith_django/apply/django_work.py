@@ -11,9 +11,10 @@ from zanith_django.apply.rows import (
     DEFERRED,
     LEFT,
     deferred_step,
-    edit_mark,
+    described,
 )
 from zanith_django.apply.state import RunState
+from zanith_django.ledger.marks import with_operation
 from zanith_django.ledger.step_rows import (
     DONE,
     FINISHED,
@@ -80,7 +81,7 @@ class DjangoWork:
 
     def finish(self, number: int, text: str) -> None:
         if not self.atomic:
-            text = f"{text}\n{edit_mark(self.steps[number])}".lstrip()
+            text = with_operation(text, described(self.steps[number]))
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         seconds = time.monotonic() - self.clock
         if number not in self.ended:

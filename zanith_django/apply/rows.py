@@ -5,6 +5,7 @@ from __future__ import annotations
 from zanith_django.exceptions import (
     FileEdited,
 )
+from zanith_django.ledger.marks import is_of_another
 from zanith_django.ledger.step_rows import (
     DONE,
     FAILED,
@@ -39,18 +40,16 @@ def deferred_step(migration: PlannedMigration, text: str) -> NewStep:
     return NewStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
 
 
-def edit_mark(step: PlannedStep) -> str:
-    """Stands behind the SQL of an operation that is done, of a migration that is not atomic."""
-    return f"-- {step.operation.describe()}"
-
-
 def refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:
-    """A Django migration that stopped half way may have been edited behind what is done only."""
+    """Of a Django migration that stopped half way, only what is not done may have been edited."""
     steps = {step.number: step for step in migration.steps}
     for row in known.values() if migration.entry.migration is None else ():
-        done = row.sql.splitlines()[-1:] if row.status == DONE else []
-        if not done or not done[0].startswith("-- Django: "):
-            continue
-        if row.step not in steps or done[0] != edit_mark(steps[row.step]):
+        now = described(steps[row.step]) if row.step in steps else None
+        if row.status == DONE and is_of_another(row.sql, now):
             what = f"Step {row.step:02d} of {migration.id} was edited after it was done"
             raise FileEdited(migration.id, what)
+
+
+def described(step: PlannedStep) -> str:
+    """The operation of a Django migration in Django's words."""
+    return step.operation.runs.description if step.operation.runs else ""

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zanith_django.ledger.access import Access
-from zanith_django.ledger.step_rows import (
-    RUNNING,
-    split_step_id,
-)
+from zanith_django.ledger.marks import BACKWARDS, VALUE, step_of, value_at
+from zanith_django.ledger.step_rows import RUNNING
 
-# The checkpoint of a step that is undone, by the step's id; and that of a whole rollback.
-BACKWARDS = "undo:"
+# The checkpoint of a whole rollback, and that of a whole run of apply.
 _ROLLBACK = "rollback"
 APPLY = "apply"
 
@@ -37,8 +34,6 @@ class Checkpoint:
     status: str = RUNNING
 
 
-# What the id of a checkpoint ends with that holds a value, and no progress.
-VALUE = "#value"
 _IS_VALUE = f"right(id, {len(VALUE)}) = '{VALUE}'"
 
 
@@ -84,7 +79,7 @@ class Checkpoints(Access):
             "AND NOT starts_with(id, %s)",
             [migration_id, BACKWARDS],
         )
-        return {split_step_id(row[0].rpartition("#")[0])[1] for row in rows}
+        return {step_of(row[0]) for row in rows}
 
     def forget_checkpoints(self, migration_id: str) -> None:
         self._run(
@@ -101,13 +96,12 @@ class Checkpoints(Access):
 
     def value(self, place: str) -> str | None:
         """A value that was made once for all rows, if rows have it, as PostgreSQL prints it."""
-        known = self.checkpoint(f"{place}{VALUE}")
+        known = self.checkpoint(value_at(place))
         return str(known.cursor["value"]) if known else None
 
     def keep_value(self, place: str, migration_id: str, value: str) -> None:
         """Until the migration is recorded: by then every row has it."""
-        name = f"{place}{VALUE}"
-        self.save_checkpoint(Checkpoint(name, migration_id, {"value": value}))
+        self.save_checkpoint(Checkpoint(value_at(place), migration_id, {"value": value}))
 
     def forget_values(self, migration_id: str) -> None:
         self._run(

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.ledger.access import json_object
 from zanith_django.ledger.checkpoints import APPLY, Checkpoints
+from zanith_django.ledger.marks import every
 from zanith_django.ledger.step_rows import (
     step_id,
 )
@@ -74,7 +75,7 @@ class Snapshots(Checkpoints):
         if not edited:
             return
         for step in self.checkpointed(migration_id) & edited:
-            name = f"{step_id(migration_id, step)}#"
+            name = every(step_id(migration_id, step))
             table = "_zanith_migration_checkpoints"
             self._run(f"DELETE FROM {table} WHERE starts_with(id, %s)", [name])
         self._run(

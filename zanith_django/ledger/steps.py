@@ -13,7 +13,8 @@ from django.db import transaction
 
 from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.access import read_as
-from zanith_django.ledger.checkpoints import BACKWARDS, UNDONE, Checkpoint
+from zanith_django.ledger.checkpoints import UNDONE, Checkpoint
+from zanith_django.ledger.marks import BACKWARDS, is_refusal, refusal
 from zanith_django.ledger.snapshots import LONG_AGO, Snapshots
 from zanith_django.ledger.step_rows import (
     DONE,
@@ -28,10 +29,6 @@ from zanith_django.ledger.step_rows import (
 from zanith_django.postgres import sql
 
 TAKEN_BACK = "undone by Django's migrate"
-REFUSED = "refused — "
-
-# In a database of which the encoding lacks that dash.
-REFUSED_PLAIN = "refused - "
 
 # {what PostgreSQL calls an encoding: what Python calls it}; the rest is written in ASCII.
 _ENCODINGS = {"UTF8": "utf-8", "LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
@@ -65,8 +62,7 @@ class StepRow:
     @property
     def stopped(self) -> bool:
         """It began and did not come to its end; what a gate refused never began."""
-        refused = (self.error or "").startswith((REFUSED, REFUSED_PLAIN))
-        return self.status in (RUNNING, FAILED) and not refused
+        return self.status in (RUNNING, FAILED) and not is_refusal(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +302,9 @@ class Steps(Snapshots):
             [row_id],
         )
 
-    def refuse(self, migration_id: str, new: NewStep, error: str) -> None:
-        """A failed row for a step that a gate refused; nothing ran. `error` begins with REFUSED."""
-        if self._value("SHOW server_encoding") != "UTF8":
-            error = error.replace(REFUSED, REFUSED_PLAIN, 1)
+    def refuse(self, migration_id: str, new: NewStep, why: str) -> None:
+        """A failed row for a step that a gate refused; nothing ran."""
+        error = refusal(why, plain=self._value("SHOW server_encoding") != "UTF8")
         known = self.latest(migration_id).get(new.step)
         if known and known.status == PENDING:  # of a run that was killed before it came here
             self.describe(known.id, new)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from zanith_django.ledger.marks import UNDONE_BY
 from zanith_django.postgres import sql
 
 TEXT, ID, TIME, JSON = "text", 'text COLLATE "C"', "timestamp with time zone", "jsonb"
@@ -58,7 +59,6 @@ class LedgerTable:
 _C = LedgerColumn
 
 # Between the SQL of a step and that which undid it.
-UNDONE_BY: Final = "\n-- rolled back by:\n"
 
 # What is not known to be done is never taken for it; `sql` shows what was undone.
 _STATUS: Final = f"""\

@@ -14,7 +14,6 @@ from zanith_django.files.files import covered_after, folder_of
 from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FINISHED
-from zanith_django.ledger.steps import REFUSED
 from zanith_django.operations import Operation
 from zanith_django.operations.answers import DjangoCode
 from zanith_django.operations.base import Default
@@ -46,7 +45,7 @@ def budget(plan: Plan, max_risk: int) -> list[Refusal]:
             step.number,
             f"Step {step.number:02d} ({step.kind}) scores {step.score} · "
             f"over the budget of {max_risk}",
-            f"{REFUSED}max risk {max_risk}",
+            f"max risk {max_risk}",
         )
         for migration, step in _unapproved(plan)
         if step.score > max_risk
@@ -63,7 +62,7 @@ def consent(plan: Plan, allow_destructive: bool) -> list[Refusal]:
             migration.id,
             step.number,
             f"Step {step.number:02d} ({step.kind}) is destructive · needs --allow-destructive",
-            f"{REFUSED}destructive not allowed",
+            "destructive not allowed",
         )
         for migration, step in _unapproved(plan)
         if step.level == Level.DESTRUCTIVE
@@ -79,7 +78,7 @@ def reasons(plan: Plan, fail_on: Sequence[str]) -> list[Refusal]:
             migration.id,
             step.number,
             f"Step {step.number:02d} ({step.kind}) has the reason {code} · in --fail-on",
-            f"{REFUSED}fail on {code}",
+            f"fail on {code}",
         )
         for migration, step in plan.steps
         for code in step.assessment.reasons
@@ -98,7 +97,7 @@ def dependents(plan: Plan) -> list[Refusal]:
             migration.id,
             step.number,
             f"Step {step.number:02d} ({step.kind}) is blocked: {collision}",
-            f"{REFUSED}{collision.what}",
+            collision.what,
         )
         for migration, step in _unapproved(plan)
         for collision in step.collisions

@@ -51,7 +51,7 @@ _HELD = f"""\
 EXISTS (SELECT FROM pg_locks
 WHERE locktype = 'advisory' AND classid = {CLASS_ID} AND objid = {OBJECT_ID}
   AND pid = pg_backend_pid() AND granted)"""
-LOST = "zanith lost the run lock"
+_LOST = "zanith lost the run lock"
 _HOLDER = """\
 SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
        date_trunc('second', clock_timestamp() - a.backend_start)::text
@@ -91,11 +91,16 @@ NOT_DURABLE = "set_config('synchronous_commit', 'off', true)"
 
 
 def _guard(lock_timeout: str, durable: str) -> str:
-    """One value that no server accepts saves a round trip: the error names `LOST`."""
+    """One value that no server accepts saves a round trip: the error has `_LOST`."""
     return (
         f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN {lock_timeout} "
-        f"ELSE '{LOST}' END, true), CASE WHEN {durable} THEN '' ELSE {NOT_DURABLE} END"
+        f"ELSE '{_LOST}' END, true), CASE WHEN {durable} THEN '' ELSE {NOT_DURABLE} END"
     )
+
+
+def says_lost(error: BaseException) -> bool:
+    """The error is that of a guard which found the lock gone."""
+    return _LOST in str(error)
 
 
 GUARD = Prepared("_zanith_guard", "text, boolean", _guard("$1", "$2"))

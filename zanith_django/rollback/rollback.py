@@ -15,8 +15,8 @@ from zanith_django.conf import conf
 from zanith_django.diff.differ import SOFT
 from zanith_django.exceptions import GateRefused, InvalidArgument
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.marks import with_undo
 from zanith_django.ledger.step_rows import FAILED, ROLLED_BACK, RUNNING, step_id
-from zanith_django.ledger.tables import UNDONE_BY
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.operations.keep.kept import Restore
@@ -239,7 +239,7 @@ class _Run:
         self.events.step_finished(event, seconds)
 
     def _rolled_back(self, step: UndoStep, text: str, error: str | None = None) -> None:
-        ran = f"{step.row.sql.partition(UNDONE_BY)[0]}{UNDONE_BY}{text}"
+        ran = with_undo(step.row.sql, text)
         self.ledger.finish_undoing(step.row, ran, error)
 
     def _step(

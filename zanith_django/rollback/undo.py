@@ -12,6 +12,7 @@ from zanith_django.exceptions import CannotDrop, CannotUndo
 from zanith_django.files.migration import LoadedMigration
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.marks import progress
 from zanith_django.ledger.step_rows import (
     FAILED,
     ROLLED_BACK,
@@ -210,7 +211,7 @@ class Planner:
         """Rows, or nobody knows what: SQL and Python that run outside a transaction."""
         if row.operation_kind != Backfill.kind:
             return True
-        checkpoint = self.ledger.checkpoint(f"{step_id(row.migration_id, row.step)}#1")
+        checkpoint = self.ledger.checkpoint(progress(row.id, 1))
         return bool(checkpoint and checkpoint.processed_rows)
 
     def _refuse_what_was_there(

@@ -25,6 +25,7 @@ from django.db.utils import OperationalError
 from zanith_django.exceptions import RowsHidden, RowsLeft
 from zanith_django.ledger.checkpoints import Checkpoint
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.marks import place_of
 from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.postgres import sql
@@ -132,7 +133,7 @@ class _Run:
                 batches,
                 self.table,
                 ledger=ledger,
-                place=checkpoint.id.partition("#")[0],
+                place=place_of(checkpoint.id),
                 make=make_default,
             )
             if batches.once or (batches.default and not each)

@@ -15,7 +15,7 @@ from django.db.utils import DatabaseError
 from zanith_django.conf import conf
 from zanith_django.exceptions import LockLost
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.ledger.step_rows import split_step_id, step_id
+from zanith_django.ledger.marks import progress
 from zanith_django.ledger.steps import TURN
 from zanith_django.operations.base import Batches, PythonCall, Rounds, Statement, WithDefault
 from zanith_django.operations.online.scaffold import removal
@@ -24,7 +24,7 @@ from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.pipeline import Meanwhile, send
 from zanith_django.postgres.rows import one_value
-from zanith_django.postgres.run_lock import GUARD, LOST, check_held, guard
+from zanith_django.postgres.run_lock import GUARD, check_held, guard, says_lost
 from zanith_django.postgres.session import is_open, milliseconds, prepare, set_timeouts, sqlstate
 from zanith_django.run import blockers as blocking
 from zanith_django.run.backfill import backfill
@@ -237,7 +237,7 @@ class Executor:
             with self._watched(part.statements):
                 self.retrying(part.statements, attempt, costly=is_costly(part.statements))
         except DatabaseError as error:
-            if LOST in str(error):
+            if says_lost(error):
                 raise LockLost from error
             raise
 
@@ -324,7 +324,7 @@ class Executor:
             self.connection,
             statement,
             ledger=self.ledger,
-            checkpoint_id=_checkpoint(step, number),
+            checkpoint_id=progress(step.row_id, number),
             migration_id=step.migration_id,
             schema=step.schema,
             batch_seconds=conf.batch_seconds,
@@ -420,12 +420,6 @@ def _lock_timeout(group: Sequence[Statement], seconds: float) -> float:
 
 def _tables(statements: Iterable[Statement]) -> set[TableName]:
     return {name for statement in statements for name in statement.tables}
-
-
-def _checkpoint(step: StepRun, number: int) -> str:
-    """One checkpoint for all attempts of a step; `number` tells its backfills apart."""
-    migration_id, numbered, _ = split_step_id(step.row_id)
-    return f"{step_id(migration_id, numbered)}#{number}"
 
 
 def _first_line(error: BaseException) -> str:
