@@ -26,7 +26,7 @@ from zanith_django.run import backfill, progress
 from zanith_django.run.audit import keep
 from zanith_django.run.executor import Executor
 from zanith_django.run.progress import Progress
-from zanith_django.run.work import Finish, StepRun
+from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 
@@ -102,7 +102,7 @@ def run(
             keep(ledger, "m1", artifact, "public")
 
     executor = Executor(connection, ledger, on_progress=progress)
-    step = StepRun("m1::0001", "m1", "public", resumed=resumed)
+    step = Attempt("m1::0001", "m1", "public", resumed=resumed)
     executor.run(step, operation.statements(context), Finish(call=kept))
 
 

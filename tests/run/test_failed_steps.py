@@ -23,7 +23,7 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Statement
 from zanith_django.postgres.locks import Lock
 from zanith_django.run.executor import Executor
-from zanith_django.run.work import Finish, StepRun, transactions
+from zanith_django.run.work import Attempt, Finish, transactions
 
 BROKEN = Statement("SELECT 1 / 0", Lock.NONE, separate=True)
 
@@ -71,12 +71,12 @@ def test_a_step_that_fails_anywhere_leaves_nothing_that_others_feel(
         before = place.execute(FELT)
         done = [statement for group in groups[:stop] for statement in group]
         executor = Executor(ledgered, Ledger(ledgered))
-        row = StepRun("m1::0001", "m1", place.schema)
+        row = Attempt("m1::0001", "m1", place.schema)
         with pytest.raises(DataError, match="division by zero"):
             executor.run(row, [*done, BROKEN], Finish())
         assert place.execute(FELT) == before, f"after {stop} of {len(groups)} transactions"
 
-        again = StepRun("m1::0001.2", "m1", place.schema, resumed=True)
+        again = Attempt("m1::0001.2", "m1", place.schema, resumed=True)
         executor.run(again, statements, Finish())
         assert differences(place.read(), operation.apply_to(graph)) == []
         with ledgered.cursor() as cursor:

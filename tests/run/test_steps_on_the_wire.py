@@ -19,9 +19,9 @@ from zanith_django.operations.base import Statement
 from zanith_django.postgres.pipeline import send
 from zanith_django.postgres.run_lock import _TRY, CLASS_ID, OBJECT_ID
 from zanith_django.run.executor import Executor
-from zanith_django.run.work import Finish, StepRun, Work
+from zanith_django.run.work import Attempt, Finish
 
-STEP = StepRun("m1::0001", "m1", "public")
+STEP = Attempt("m1::0001", "m1", "public")
 
 
 def rows(connection: BaseDatabaseWrapper, text: str) -> list[tuple[object, ...]]:
@@ -125,13 +125,13 @@ def test_what_somebody_deallocated_is_prepared_again(ledgered: BaseDatabaseWrapp
     assert statuses(ledgered)[0] == ("done", "planned")
 
 
-def together(executor: Executor, *texts: str) -> list[Work]:
+def together(executor: Executor, *texts: str) -> list[Attempt]:
     """One step for each text."""
     names = [f"m1::{number:04d}" for number in range(1, len(texts) + 1)]
     steps = zip(names, [*names[1:], None], texts, strict=True)
     return [
         executor.ready(
-            StepRun(name, "m1", "public"), [Statement(text)], Finish(turning(name, None, following))
+            Attempt(name, "m1", "public"), [Statement(text)], Finish(turning(name, None, following))
         )
         for name, following, text in steps
     ]

@@ -23,7 +23,7 @@ from zanith_django.operations.base import Context, Operation
 from zanith_django.postgres.session import server_version
 from zanith_django.run.audit import working_session
 from zanith_django.run.executor import Executor
-from zanith_django.run.work import Finish, StepRun
+from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.verify.shadow import Shadow, in_schema
@@ -71,7 +71,7 @@ def run(wrapper: DatabaseWrapper, operation: Operation, graph: SchemaGraph, sche
     ledger.ensure()
     context = Context(server_version(wrapper), schema, graph, migration_id="m1")
     with working_session(wrapper):
-        step = StepRun("m1::0001", "m1", schema)
+        step = Attempt("m1::0001", "m1", schema)
         Executor(wrapper, ledger).run(step, operation.statements(context), Finish())
 
 

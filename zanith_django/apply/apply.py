@@ -178,7 +178,7 @@ class _Run(Preparation):
         """Run one step, which is `running` and told of already."""
         started = time.monotonic()
         with self._failing_at(todo, place):
-            self.executor.carry_out(ready.work, meanwhile)
+            self.executor.carry_out(ready.attempt, meanwhile)
         self.tell_finished(todo.migration, todo.steps[place], time.monotonic() - started)
 
     def _together(
@@ -204,14 +204,14 @@ class _Run(Preparation):
     def _times_of(self, ready: Sequence[Ready], meanwhile: Meanwhile) -> list[float | None]:
         """Send them; how long each took, None for one that is not done. They share the time where
         it is too short to ask the ledger whose it was."""
-        works = [each.work for each in ready]
+        attempts = [each.attempt for each in ready]
         started = time.monotonic()
-        whole = self.executor.together(works, meanwhile)
+        whole = self.executor.together(attempts, meanwhile)
         seconds = time.monotonic() - started
         if whole and seconds < BLINK:
-            return [seconds / len(works)] * len(works)
-        known = self.ledger.durations([work.step.row_id for work in works])
-        return [known.get(work.step.row_id) for work in works]
+            return [seconds / len(attempts)] * len(attempts)
+        known = self.ledger.durations([each.row_id for each in attempts])
+        return [known.get(each.row_id) for each in attempts]
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
         """One transaction: the `after` snapshot, our record, and Django's of what is covered."""

@@ -39,7 +39,7 @@ from zanith_django.run.keeping import (
     write_restored,
 )
 from zanith_django.run.progress import Progress
-from zanith_django.run.work import Finish, StepRun
+from zanith_django.run.work import Attempt, Finish
 from zanith_django.timeline.project import live_graph
 
 RESEED = "reseed"
@@ -173,7 +173,7 @@ class ArtifactWork:
             on_progress=self._progress,
             on_retry=self.session.say,
         )
-        run = StepRun(row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1)
+        run = Attempt(row.id, self.migration_id, self.graph.default_schema, resumed=row.attempt > 1)
         mark = mark_failed(self.ledger, row.id)
         with failing(self.connection, mark, lambda: description, "the same command"):
             executor.run(run, statements, Finish(call=done))

@@ -46,7 +46,7 @@ from zanith_django.run.audit import (
 from zanith_django.run.events import Events, StepEvent, told_of_failure
 from zanith_django.run.executor import Executor
 from zanith_django.run.keeping import clear_note
-from zanith_django.run.work import Finish, StepRun
+from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.django_steps import run_python
 from zanith_django.timeline.historical import States
@@ -231,7 +231,7 @@ class _Run:
 
         describe = f"undo: {step.operation.describe()}"
         with failing(self.connection, mark, lambda: describe, "zanith_rollback"):
-            run = StepRun(row.id, migration.id, context.schema, resumed=True)
+            run = Attempt(row.id, migration.id, context.schema, resumed=True)
             done = Finish(call=lambda: self._rolled_back(step, text, error=row.error))
             executor.run(run, step.retreat, done)
         seconds = time.monotonic() - started
@@ -262,7 +262,7 @@ class _Run:
             seen, inverse = self._form(step, context)
             statements = inverse.statements(seen) if inverse else ()
             text = script(statements)
-            run = StepRun(
+            run = Attempt(
                 # Backfills of the way back count for themselves.
                 step_id(f"{migration.id}:rollback", row.step),
                 migration.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -34,10 +35,9 @@ from zanith_django.run.observer import Observer
 from zanith_django.run.progress import Progress
 from zanith_django.run.row_values import MakeDefault
 from zanith_django.run.work import (
+    Attempt,
     Finish,
-    StepRun,
     Transaction,
-    Work,
     is_costly,
     is_foreign,
     is_plain,
@@ -85,17 +85,18 @@ class Executor:
         self.meanwhile: Meanwhile | None = None
         self.prepared = False
 
-    def run(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> None:
+    def run(self, attempt: Attempt, statements: Sequence[Statement], finish: Finish) -> None:
         """Run the statements and then `finish`, which commits together with the last ones."""
-        self.carry_out(self.ready(step, statements, finish))
+        self.carry_out(self.ready(attempt, statements, finish))
 
-    def ready(self, step: StepRun, statements: Sequence[Statement], finish: Finish) -> Work:
+    def ready(self, attempt: Attempt, statements: Sequence[Statement], finish: Finish) -> Attempt:
         """All that can be known of a step before it runs: `carry_out` runs it."""
         groups = list(transactions(statements))
         if not groups or not groups[-1][0].transactional:
             groups.append([])
         before = [self._transaction(group, Finish()) for group in groups[:-1]]
-        return Work(step, (*before, self._transaction(groups[-1], finish)))
+        parts = (*before, self._transaction(groups[-1], finish))
+        return dataclasses.replace(attempt, transactions=parts)
 
     def _transaction(
         self, group: Sequence[Statement], finish: Finish, seconds: float | None = None
@@ -109,15 +110,15 @@ class Executor:
         text = ";\n".join(filter(None, texts)) if fused else ""
         return Transaction(group, finish, seconds, begin, text)
 
-    def carry_out(self, work: Work, meanwhile: Meanwhile | None = None) -> None:
+    def carry_out(self, attempt: Attempt, meanwhile: Meanwhile | None = None) -> None:
         """Run what `ready` made ready. `meanwhile` may be taken on while the server is at work, and
         must not ask it anything. What a failure leaves that others feel is taken down."""
         self.meanwhile = meanwhile
         begun = 0
         try:
-            for begun, part in enumerate(work.transactions, 1):
-                if part is not work.transactions[-1]:
-                    self._one_part(work.step, part, begun)
+            for begun, part in enumerate(attempt.transactions, 1):
+                if part is not attempt.transactions[-1]:
+                    self._one_part(attempt, part, begun)
                 else:
                     # It commits together with `done`: had an earlier attempt finished it, so were
                     # the step.
@@ -125,28 +126,28 @@ class Executor:
         except LockLost:
             raise  # whoever has it now owns what is there
         except BaseException as error:
-            self._take_down_parts(work, begun, error)
+            self._take_down_parts(attempt, begun, error)
             raise
-        if any(map(is_foreign, work.statements)):
+        if any(map(is_foreign, attempt.statements)):
             set_timeouts(self.connection, conf.statement_timeout)
-        if work.transactions[-1].finish.after:
-            work.transactions[-1].finish.after()
+        if attempt.transactions[-1].finish.after:
+            attempt.transactions[-1].finish.after()
 
-    def _one_part(self, step: StepRun, part: Transaction, number: int) -> None:
-        if self._finished(step, part.statements):
+    def _one_part(self, attempt: Attempt, part: Transaction, number: int) -> None:
+        if self._finished(attempt, part.statements):
             return
         if part.statements[0].transactional:
             self._in_transaction(part)
         else:
             check_held(self.connection)
-            self._alone(step, part.statements[0], number)
+            self._alone(attempt, part.statements[0], number)
 
-    def together(self, works: Sequence[Work], meanwhile: Meanwhile) -> bool:
+    def together(self, attempts: Sequence[Attempt], meanwhile: Meanwhile) -> bool:
         """Run steps that are one text each in a single round trip, each in a transaction of its
         own. False where the server stopped at one of them: the ledger tells which are done."""
         if not self.prepared:
             self._prepare()
-        text = ";\nCOMMIT AND CHAIN;\n".join(work.text for work in works)
+        text = ";\nCOMMIT AND CHAIN;\n".join(attempt.text for attempt in attempts)
         try:
             send(self.connection, f"BEGIN;\n{text};\nCOMMIT", meanwhile)
         except BaseException as error:
@@ -157,15 +158,15 @@ class Executor:
             if not isinstance(error, DatabaseError):
                 raise
             if sqlstate(error) == LOCK_NOT_AVAILABLE:
-                self.budget.spend(max(work.transactions[0].seconds for work in works))
+                self.budget.spend(max(attempt.transactions[0].seconds for attempt in attempts))
             return False
         return True
 
     # --- what an earlier attempt left ----------------------------------------------------------
 
-    def _finished(self, step: StepRun, group: Sequence[Statement]) -> bool:
+    def _finished(self, attempt: Attempt, group: Sequence[Statement]) -> bool:
         """Did an earlier attempt finish this group? What an invalid index left is removed."""
-        if group[0].transactional and not step.resumed:
+        if group[0].transactional and not attempt.resumed:
             return False
         states = [self._probe(statement) for statement in group if statement.probe]
         if "leftover" in states:
@@ -179,13 +180,13 @@ class Executor:
 
     # --- what a failure leaves -----------------------------------------------------------------
 
-    def _take_down_parts(self, work: Work, begun: int, error: BaseException) -> None:
+    def _take_down_parts(self, attempt: Attempt, begun: int, error: BaseException) -> None:
         """Of one that an earlier attempt began, anything may be there. What fails in a transaction
         leaves nothing: of a name that was taken, what is there is somebody else's."""
-        if work.step.keeps:
+        if attempt.keeps:
             return
-        parts = work.transactions if work.step.resumed else work.transactions[:begun]
-        if not work.step.resumed and parts and is_transactional(parts[-1].statements):
+        parts = attempt.transactions if attempt.resumed else attempt.transactions[:begun]
+        if not attempt.resumed and parts and is_transactional(parts[-1].statements):
             parts = parts[:-1]
         made = [statement for part in parts for statement in part.statements]
         for line in self.take_down(made):
@@ -263,10 +264,10 @@ class Executor:
             return
         self._execute(statement.sql)
 
-    def _alone(self, step: StepRun, statement: Statement, number: int) -> None:
+    def _alone(self, attempt: Attempt, statement: Statement, number: int) -> None:
         with self.lookout.watching(), self.observer.statement(statement):
             if isinstance(statement, Batches):
-                self._backfill(step, statement, number)
+                self._backfill(attempt, statement, number)
             elif isinstance(statement, PythonCall):
                 self._run(statement)
             elif isinstance(statement, Rounds):
@@ -319,14 +320,14 @@ class Executor:
             if one_value(self.connection, statement.left) <= statement.enough:
                 return
 
-    def _backfill(self, step: StepRun, statement: Batches, number: int) -> None:
+    def _backfill(self, attempt: Attempt, statement: Batches, number: int) -> None:
         backfill(
             self.connection,
             statement,
             ledger=self.ledger,
-            checkpoint_id=progress(step.row_id, number),
-            migration_id=step.migration_id,
-            schema=step.schema,
+            checkpoint_id=progress(attempt.row_id, number),
+            migration_id=attempt.migration_id,
+            schema=attempt.schema,
             batch_seconds=conf.batch_seconds,
             pause=conf.batch_pause,
             progress=self.on_progress,

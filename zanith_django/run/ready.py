@@ -20,7 +20,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import count_kept, keep
 from zanith_django.run.executor import Executor
 from zanith_django.run.taken_names import stood_before
-from zanith_django.run.work import Finish, StepRun, Work
+from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.values import replaced
 
 # Steps that go to the server together, at most, and the seconds that they may take.
@@ -51,7 +51,7 @@ class Ready:
     """One step about to run, and what is known after it. A `quick` one is a single text that reads
     no rows of a table in use."""
 
-    work: Work
+    attempt: Attempt
     after: Context
     quick: bool
 
@@ -123,7 +123,7 @@ class Readier:
         if anew and operation:
             statements = (*(operation.retreat(context) or ()), *statements)
         resumed = row.attempt > 1 and not anew
-        run = StepRun(
+        run = Attempt(
             row.id,
             row.migration_id,
             context.schema,
@@ -131,12 +131,12 @@ class Readier:
             keeps=resumed and bool(stood_before(self.ledger, row.migration_id, step.operation)),
         )
         finish = self._finish(operation, statements, row, context, then)
-        work = self.executor.ready(run, statements, finish)
+        attempt = self.executor.ready(run, statements, finish)
         if operation:  # what was seen under a name is not what has the name then
             self.occupied.difference_update(*((m.old, m.new) for m in operation.moves))
         return Ready(
-            work,
-            quick=bool(work.text) and not any(_takes_time(s, context) for s in statements),
+            attempt,
+            quick=bool(attempt.text) and not any(_takes_time(s, context) for s in statements),
             after=after(context, operation, step.texts, step.effects) if operation else context,
         )
 

@@ -9,18 +9,6 @@ from zanith_django.operations.base import Batches, PythonCall, Statement, WithDe
 
 
 @dataclass(frozen=True, slots=True)
-class StepRun:
-    """One step as the executor needs it. `resumed` means that an earlier attempt began it; with
-    `keeps`, a failure takes nothing down, because it may be somebody else's."""
-
-    row_id: str
-    migration_id: str
-    schema: str
-    resumed: bool = False
-    keeps: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Finish:
     """What commits together with a step's last statements: `call` first, then `sql`. `after` is
     called when all of it is committed and no lock is held any more.
@@ -53,15 +41,21 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One step with its statements, made ready to run."""
+class Attempt:
+    """One attempt at a step: its row in the ledger, and its statements in `transactions`, which
+    `Executor.ready` adds. `resumed` means that an earlier attempt began it. With `keeps`, a failure
+    removes nothing, because it may belong to a user."""
 
-    step: StepRun
-    transactions: Sequence[Transaction]
+    row_id: str
+    migration_id: str
+    schema: str
+    resumed: bool = False
+    keeps: bool = False
+    transactions: Sequence[Transaction] = ()
 
     @property
     def text(self) -> str:
-        """All of it, where it is one transaction that can go as one text."""
+        """All of it, if it is one transaction that can go as one text."""
         return self.transactions[0].text if len(self.transactions) == 1 else ""
 
     @property
