@@ -13,9 +13,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 
-from zanith_django.operations import RunPython as RunPythonStep
+from zanith_django.operations import Operation
+from zanith_django.operations.answers import DjangoCode
 from zanith_django.operations.base import Context
-from zanith_django.operations.data import WHOLE, RawSql
+from zanith_django.operations.data import WHOLE
 from zanith_django.plan.effects.django_sql import detached, tables_of
 from zanith_django.plan.effects.running_code import Released, released
 from zanith_django.plan.effects.statements import effects, unreadable
@@ -100,11 +101,11 @@ class History:
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def read(self, entry: Entry, step: RawSql | RunPythonStep, scene: Scene) -> Read:
+    def read(self, entry: Entry, step: Operation, scene: Scene) -> Read:
         """What a step of ours does that runs code of its author."""
-        if isinstance(step, RawSql):
-            return effects(step.sql, scene)
-        return self._inside_of(entry).read(step, scene)
+        if step.runs:
+            return self._inside_of(entry).read(step.runs, scene)
+        return effects("".join(filter(None, step.authored)), scene)
 
     def read_operation(
         self, operation: DjangoMigrationOperation, app_label: str, at: Scene
@@ -137,10 +138,10 @@ class _Inside:
         self.waiting = [(m, n, o) for m in migrations for n, o in enumerate(m.operations, 1)]
         self.migrations = {(m.app_label, m.name): m for m, _, _ in self.waiting}
 
-    def read(self, step: RunPythonStep, scene: Scene) -> Read:
+    def read(self, step: DjangoCode, scene: Scene) -> Read:
         migration = self.migrations.get(key_of(step.migration))
         if migration is None:
-            return (unreadable(f"-- {step.describe()}"),), scene.graph
+            return (unreadable(f"-- {step}"),), scene.graph
         if step.position == WHOLE:
             return Reader(self.connection, self.state, scene).read_apply(migration)
         self._move_to(migration, step.position)

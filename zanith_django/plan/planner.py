@@ -11,10 +11,8 @@ from zanith_django.ledger.step_rows import DONE, FINISHED
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
     Operation,
-    RunPython as RunPythonStep,
 )
 from zanith_django.operations.base import Context
-from zanith_django.operations.data import RawSql
 from zanith_django.plan.authored import History, Read
 from zanith_django.plan.by_hand import added_by_hand
 from zanith_django.plan.collisions import Collision, collisions, taken
@@ -135,7 +133,7 @@ class _Planner:
         if not is_for(self.database, operation, entry.app_label):
             safe = Assessment(Level.SAFE)
             return PlannedStep(number, operation, safe, (), status=ELSEWHERE)
-        if not isinstance(operation, RawSql | RunPythonStep):
+        if not operation.authored:
             return self._ours(run, number, operation)
         found = self.history.read(entry, operation, scene(self.context))
         transaction = Transaction(operation.atomic)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from zanith_django.operations import Operation, RenameColumn
+from zanith_django.operations import Operation
 from zanith_django.postgres.names import TableName
 
 
@@ -43,9 +43,9 @@ class PresentNames:
                 tables[move.new] = tables.pop(move.old, move.old)
                 for table, name in [key for key in columns if key[0] == move.old]:
                     columns[move.new, name] = columns.pop((table, name))
-        if isinstance(operation, RenameColumn):
-            key = operation.table, operation.old
-            columns[operation.table, operation.new] = columns.pop(key, operation.old)
+        if renamed := operation.renamed_column:
+            key = renamed.table, renamed.old
+            columns[renamed.table, renamed.new] = columns.pop(key, renamed.old)
         return PresentNames(tables, columns)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import Batches, Context, PythonCall, Rounds
-from zanith_django.operations.data import RawSql
 from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.effects.values import Effect, Scene
 from zanith_django.postgres.locks import Lock
@@ -44,14 +43,14 @@ def _declared(statement: Statement) -> Effect:
 
 def shown(operation: Operation, found: Iterable[Effect], context: Context) -> tuple[Statement, ...]:
     """The statements of a step that runs code of its author: the SQL of that code."""
-    if isinstance(operation, RawSql):
+    if operation.runs is None:
         return tuple(_named(operation, found, context))
     title = operation.statements(context)[0]
     quiet = dataclasses.replace(title, lock=Lock.NONE, tables=())
     return (quiet, *(_statement(effect) for effect in found if _is_sql(effect)))
 
 
-def _named(operation: RawSql, found: Iterable[Effect], context: Context) -> Iterator[Statement]:
+def _named(operation: Operation, found: Iterable[Effect], context: Context) -> Iterator[Statement]:
     """SQL runs as its author wrote it, in one piece."""
     known = [_statement(effect) for effect in found]
     strongest = max(known, key=lambda each: each.lock, default=Statement("", Lock.NONE))
