@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zanith_django.exceptions import InvalidArgument
-from zanith_django.operations import DjangoOperation, RunPython
 from zanith_django.operations.base import to_data
-from zanith_django.operations.data import RawSql
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.risk import Assessment
 from zanith_django.postgres.locks import Lock
@@ -110,7 +108,7 @@ def with_observed(plan: Plan, observed: Mapping[str, Observed]) -> Plan:
 
 
 def _judged(step: PlannedStep, observed: Mapping[str, Observed]) -> PlannedStep:
-    opaque = isinstance(step.operation, RawSql | RunPython | DjangoOperation)
+    opaque = bool(step.operation.authored)
     found = observed.get(digest(step)) if opaque and step.waits else None
     if found is None:
         return step
