@@ -30,7 +30,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from zanith_django.apply.apply import apply
-from zanith_django.apply.state import Options
+from zanith_django.apply.state import ApplyOptions
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.run import collector
 
@@ -123,7 +123,7 @@ def by_psql(folder: Path, database: dict[str, Any]) -> None:
 
 def by_zanith(folder: Path, database: dict[str, Any]) -> None:
     with collector.relaxed():  # as in a command
-        apply(connections[DEFAULT_DB_ALIAS], Options(max_risk=100, allow_destructive=True))
+        apply(connections[DEFAULT_DB_ALIAS], ApplyOptions(max_risk=100, allow_destructive=True))
 
 
 def by_command(folder: Path, database: dict[str, Any]) -> None:

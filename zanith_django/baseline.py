@@ -41,7 +41,7 @@ Unseen = tuple[Key, Key]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BaselineOptions:
     """`at` says of apps, as "app.migration", how far they have come, whatever their tables say."""
 
     at: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Baseline:
 
 def baseline(
     connection: BaseDatabaseWrapper,
-    options: Options,
+    options: BaselineOptions,
     on_wait: Callable[[str], None] | None = None,
 ) -> Baseline:
     """Adopt the database. Run again, it does nothing more. `on_wait` is told who holds the run

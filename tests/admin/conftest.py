@@ -12,7 +12,7 @@ from django.test import Client
 from zanith_django.ledger.checkpoints import Checkpoint
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FAILED, RUNNING
-from zanith_django.ledger.steps import NewStep
+from zanith_django.ledger.steps import PendingStep
 from zanith_django.operations.base import Artifact
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
@@ -83,10 +83,10 @@ def _applied(ledger: Ledger) -> None:
     ledger.add_pending(
         APPLIED,
         [
-            NewStep(
+            PendingStep(
                 1, "addColumn", "ALTER TABLE users ADD COLUMN last_login timestamptz", "safe", 5
             ),
-            NewStep(2, "softDropColumn", "ALTER TABLE users RENAME …", "destructive", 80),
+            PendingStep(2, "softDropColumn", "ALTER TABLE users RENAME …", "destructive", 80),
         ],
     )
     for step in (1, 2):
@@ -113,7 +113,7 @@ def _applied(ledger: Ledger) -> None:
 
 
 def _django(ledger: Ledger) -> None:
-    ledger.add_pending(DJANGO, [NewStep(1, "djangoOperation", "ALTER TABLE …", "low", 15)])
+    ledger.add_pending(DJANGO, [PendingStep(1, "djangoOperation", "ALTER TABLE …", "low", 15)])
     ledger.start(f"{DJANGO}::0001")
     ledger.finish(f"{DJANGO}::0001", DONE)
     ledger.record(DJANGO)
@@ -124,8 +124,8 @@ def _broken(ledger: Ledger) -> None:
     ledger.add_pending(
         BROKEN,
         [
-            NewStep(1, "backfill", "UPDATE users SET email = lower(email)", "medium", 35),
-            NewStep(2, "addUnique", "CREATE UNIQUE INDEX <users_email>", "medium", 35),
+            PendingStep(1, "backfill", "UPDATE users SET email = lower(email)", "medium", 35),
+            PendingStep(2, "addUnique", "CREATE UNIQUE INDEX <users_email>", "medium", 35),
         ],
     )
     ledger.start(f"{BROKEN}::0001")

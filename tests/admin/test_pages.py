@@ -13,7 +13,7 @@ from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN, DJANGO
 from tests.admin.urls import MODELS, detail_url, list_url, pages
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, ROLLED_BACK
-from zanith_django.ledger.steps import NewStep
+from zanith_django.ledger.steps import PendingStep
 from zanith_django.models import MigrationCheckpoint, spoken
 from zanith_django.operations.base import Artifact
 from zanith_django.postgres.names import TableName
@@ -119,8 +119,8 @@ def test_a_migration_that_failed_stands_above_the_list(history: Ledger, superuse
 def test_a_migration_that_was_rolled_back_is_not_unfinished(
     ledger: Ledger, superuser: Client
 ) -> None:
-    ledger.refuse(APPLIED, NewStep(1, "addColumn", "", "safe", 5), "refused")
-    ledger.add_pending(APPLIED, [NewStep(1, "addColumn", "", "safe", 5)])
+    ledger.refuse(APPLIED, PendingStep(1, "addColumn", "", "safe", 5), "refused")
+    ledger.add_pending(APPLIED, [PendingStep(1, "addColumn", "", "safe", 5)])
     ledger.finish(f"{APPLIED}::0001.2", ROLLED_BACK)
     assert "Unfinished" not in get(superuser, list_url("migration"))
 
@@ -151,10 +151,10 @@ def test_a_migration_page_leads_to_all_that_belongs_to_it(
 
 
 def test_attempts_stand_in_order_as_numbers(ledger: Ledger, superuser: Client) -> None:
-    step = NewStep(1, "addUnique", "", "medium", 35)
+    step = PendingStep(1, "addUnique", "", "medium", 35)
     for _ in range(10):
         ledger.refuse(APPLIED, step, "refused")
-    ledger.add_pending(APPLIED, [step, NewStep(2, "addIndex", "", "low", 15)])
+    ledger.add_pending(APPLIED, [step, PendingStep(2, "addIndex", "", "low", 15)])
     ledger.finish(f"{APPLIED}::0001.11", DONE)
     context = superuser.get(detail_url("migration", APPLIED)).context
     assert [s.attempt for s, _ in context["steps"]] == [*range(1, 12), 1]
@@ -163,7 +163,7 @@ def test_attempts_stand_in_order_as_numbers(ledger: Ledger, superuser: Client) -
 
 def test_a_long_migration_has_pages_of_steps(ledger: Ledger, superuser: Client) -> None:
     ledger.add_pending(
-        APPLIED, [NewStep(n, "addColumn", "SELECT 1", "safe", 5) for n in range(1, 251)]
+        APPLIED, [PendingStep(n, "addColumn", "SELECT 1", "safe", 5) for n in range(1, 251)]
     )
     second = superuser.get(detail_url("migration", APPLIED) + "?p=2").context
     assert [s.step for s, _ in second["steps"]] == list(range(201, 251))

@@ -34,8 +34,8 @@ from tests.graphs import differences
 from tests.place import Connection, Place
 from tests.servers import Database
 from zanith_django.apply.apply import apply
-from zanith_django.apply.reporter import Reporter
-from zanith_django.apply.state import Options
+from zanith_django.apply.reporter import ApplyReporter
+from zanith_django.apply.state import ApplyOptions
 from zanith_django.files.files import render_migration
 from zanith_django.operations import AddColumn, AddUnique, Context, Operation, Statement
 from zanith_django.schema.graph import SchemaGraph
@@ -76,7 +76,7 @@ def package(
 # --- a run in a process of its own ---------------------------------------------------------------
 
 
-class _Steps(Reporter):
+class _Steps(ApplyReporter):
     """Notes which statements belong to the step."""
 
     def __init__(self, seen: list[dict[str, Any]]) -> None:
@@ -126,7 +126,7 @@ def _apply(place: Place, told: Path, before: int, commit: bool) -> None:
 
     wrapper.ensure_connection()
     with wrapper.execute_wrapper(watch):
-        apply(wrapper, Options(gated=False, verbosity=0), reporter)
+        apply(wrapper, ApplyOptions(gated=False, verbosity=0), reporter)
     told.write_text(json.dumps({"seen": seen, "begin": reporter.begin, "end": reporter.end}))
 
 

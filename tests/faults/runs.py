@@ -239,11 +239,11 @@ def _run(
 
 def _command(verb: Verb | Reading) -> None:
     from zanith_django.apply import apply
-    from zanith_django.apply.state import Options as ApplyOptions
+    from zanith_django.apply.state import ApplyOptions
     from zanith_django.recover import recover
     from zanith_django.recover.session import Session
     from zanith_django.rollback import rollback
-    from zanith_django.rollback.reporter import Options
+    from zanith_django.rollback.reporter import RollbackOptions
 
     if verb in READING:
         _read(verb)
@@ -253,7 +253,7 @@ def _command(verb: Verb | Reading) -> None:
         apply.apply(connection, everything)
         return
     if verb == "rollback":
-        rollback.rollback(connection, Options(count=1, lock_wait=20))
+        rollback.rollback(connection, RollbackOptions(count=1, lock_wait=20))
         return
     kept = Ledger(connection).artifacts()[0]
     session = Session(20)

@@ -16,7 +16,7 @@ from zanith_django.exceptions import LedgerHeld, LedgerKeyLost
 from zanith_django.ledger.checkpoints import Checkpoint
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FAILED, RUNNING
-from zanith_django.ledger.steps import NewStep
+from zanith_django.ledger.steps import PendingStep
 from zanith_django.ledger.tables import TABLES
 
 # As a first version might have had them, with a view of somebody's own beside them.
@@ -99,7 +99,7 @@ def test_what_was_altered_by_hand_is_mended_once(connection: DatabaseWrapper, ch
     ledger = Ledger(connection)
     ledger.ensure()
     wanted = shape(connection)
-    ledger.add_pending("m", [NewStep(1, "addColumn", "SQL", "low", 15)])
+    ledger.add_pending("m", [PendingStep(1, "addColumn", "SQL", "low", 15)])
     ledger.finish("m::0001", DONE)
     execute(connection, change)
     assert shape(connection) != wanted
@@ -114,7 +114,7 @@ def test_what_was_altered_by_hand_is_mended_once(connection: DatabaseWrapper, ch
 def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: DatabaseWrapper) -> None:
     ledger = Ledger(connection)
     ledger.ensure()
-    one = NewStep(1, "addColumn", "SQL", "low", 15)
+    one = PendingStep(1, "addColumn", "SQL", "low", 15)
     ledger.add_pending("stopped", [dataclasses.replace(one, step=step) for step in range(1, 6)])
     ledger.finish("stopped::0001", DONE)
     ledger.finish("stopped::0002", FAILED, error="no")
@@ -162,7 +162,7 @@ def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: Databa
 def test_rows_are_never_given_new_ids(connection: DatabaseWrapper, change: str, says: str) -> None:
     ledger = Ledger(connection)
     ledger.ensure()
-    ledger.add_pending("m", [NewStep(1, "addColumn", "SQL", "low", 15)])
+    ledger.add_pending("m", [PendingStep(1, "addColumn", "SQL", "low", 15)])
     ledger.record("m")
     execute(connection, change)
     changed = shape(connection)

@@ -19,7 +19,7 @@ from django.db.migrations.operations import (
     RemoveField,
     SeparateDatabaseAndState,
 )
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ProjectState
 from django.db.models import Field
 
@@ -44,7 +44,7 @@ from zanith_django.timeline.walk import Walk
 SEEDS = range(int(os.environ.get("ZANITH_IDENTITY_SEEDS", "40")))
 
 
-def changed(name: str, operations: list[DjangoOperation]) -> Migration:
+def changed(name: str, operations: list[MigrationOperation]) -> Migration:
     made = Migration(name, APP)
     made.operations = operations  # type: ignore[misc]  # as Django's own writer does
     return made
@@ -160,13 +160,13 @@ def pairs(**options: Any) -> CreateModel:
     return CreateModel("Link", fields, options)
 
 
-def in_state(*operations: DjangoOperation) -> DjangoOperation:
+def in_state(*operations: MigrationOperation) -> MigrationOperation:
     return SeparateDatabaseAndState(state_operations=list(operations))
 
 
 TAGS = models.ManyToManyField(f"{APP}.Tag")
 TAGS_THROUGH = models.ManyToManyField(f"{APP}.Tag", through=f"{APP}.Link")
-STATES: dict[str, tuple[list[DjangoOperation], list[list[DjangoOperation]]]] = {
+STATES: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]]] = {
     "pairs through a model, in state only": (
         [TAG, OWNER, pairs()],
         [[in_state(AddField("owner", "tags", TAGS_THROUGH))], [RemoveField("owner", "tags")]],

@@ -14,7 +14,7 @@ from django.db.utils import OperationalError, ProgrammingError
 from tests.servers import Database
 from zanith_django.exceptions import LockLost
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.ledger.steps import NewStep, turning
+from zanith_django.ledger.steps import PendingStep, turning
 from zanith_django.operations.base import Statement
 from zanith_django.postgres.pipeline import send
 from zanith_django.postgres.run_lock import _TRY, CLASS_ID, OBJECT_ID
@@ -33,7 +33,7 @@ def rows(connection: BaseDatabaseWrapper, text: str) -> list[tuple[object, ...]]
 def two_steps(connection: BaseDatabaseWrapper) -> Executor:
     """Both in the ledger, the first one running."""
     ledger = Ledger(connection)
-    ledger.add_pending("m1", [NewStep(n, "rawSql", "planned", "safe", 5) for n in (1, 2)])
+    ledger.add_pending("m1", [PendingStep(n, "rawSql", "planned", "safe", 5) for n in (1, 2)])
     ledger.start(STEP.row_id)
     return Executor(connection, ledger)
 

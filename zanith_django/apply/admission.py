@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 
 from zanith_django.apply.rows import (
-    new_step,
+    pending_step,
 )
 from zanith_django.apply.state import RunState
 from zanith_django.conf import conf
@@ -113,7 +113,7 @@ class Admission(RunState):
                 first.setdefault((refusal.migration, refusal.step), refusal)
         with transaction.atomic(using=self.connection.alias):
             for (migration_id, number), refusal in first.items():
-                new = new_step(steps[migration_id, number])
+                new = pending_step(steps[migration_id, number])
                 self.ledger.refuse(migration_id, new, refusal.record)
 
     def _take_down(self, stopped: Sequence[StepRow]) -> None:

@@ -13,8 +13,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from zanith_django.apply.django_work import DjangoWork
 from zanith_django.apply.preparation import Preparation
-from zanith_django.apply.reporter import Reporter
-from zanith_django.apply.state import Options
+from zanith_django.apply.reporter import ApplyReporter
+from zanith_django.apply.state import ApplyOptions
 from zanith_django.conf import conf
 from zanith_django.ledger.step_rows import (
     FINISHED,
@@ -38,7 +38,7 @@ from zanith_django.run.django_signals import (
 )
 from zanith_django.run.events import Events, told_of_failure
 from zanith_django.run.observer import Observer
-from zanith_django.run.ready import BLINK, Ready, Todo
+from zanith_django.run.ready import BLINK, ReadyStep, RemainingSteps
 from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_steps import record_applied
 from zanith_django.timeline.project import live_graph
@@ -49,8 +49,8 @@ _T = TypeVar("_T")
 
 def apply(
     connection: BaseDatabaseWrapper,
-    options: Options,
-    reporter: Reporter | None = None,
+    options: ApplyOptions,
+    reporter: ApplyReporter | None = None,
     observer: Observer | None = None,
 ) -> Outcome:
     """Bring the database to the end of the timeline, or as far as `options` say.
@@ -59,16 +59,16 @@ def apply(
     `GateRefused`, `FileEdited`, `StepFailed`, `LockNotHad`, `PooledConnection` and
     `ConnectionFailed`.
     """
-    told = reporter or Reporter()
+    told = reporter or ApplyReporter()
     events = Events(connection, silent=not options.gated)
     with (
         told_of_failure(events),
         working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
     ):
-        return _Run(connection, options, told, events, observer or Observer()).run()
+        return _Apply(connection, options, told, events, observer or Observer()).run()
 
 
-class _Run(Preparation):
+class _Apply(Preparation):
     """One run, with the lock held."""
 
     def run(self) -> Outcome:
@@ -137,17 +137,17 @@ class _Run(Preparation):
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
             count_uncounted(self.ledger, migration.id)
-        self._steps(Todo(migration, left, rows, self._anew(migration, rows)), context)
+        self._steps(RemainingSteps(migration, left, rows, self._anew(migration, rows)), context)
         self._complete(migration, injected)
         return len(left)
 
-    def _steps(self, todo: Todo, context: Context) -> None:
+    def _steps(self, todo: RemainingSteps, context: Context) -> None:
         """All steps in turn, quick ones several at a time. While the server works, the next ones
         are made ready. 200 quick steps take 1.3 s; 4.2 s one at a time, 3.1 s if none is made ready
         before its turn."""
-        place, ready = 0, list[Ready]()
+        place, ready = 0, list[ReadyStep]()
         while place < len(todo.steps):
-            started, ahead = time.monotonic(), list[Ready]()
+            started, ahead = time.monotonic(), list[ReadyStep]()
             self.tell_started(todo.migration, todo.steps[place])
             if not ready:
                 with self._failing_at(todo, place):
@@ -161,7 +161,7 @@ class _Run(Preparation):
             place, context, ready = place + len(ready), ready[-1].after, ahead
 
     def _meanwhile(
-        self, todo: Todo, place: int, ready: Sequence[Ready], ahead: list[Ready]
+        self, todo: RemainingSteps, place: int, ready: Sequence[ReadyStep], ahead: list[ReadyStep]
     ) -> Iterator[None]:
         """What is there to do while `ready` runs: the steps behind it, then the final models."""
         ahead += self.readier.ahead(todo, place + len(ready), ready[-1].after, self.pace.size)
@@ -173,7 +173,7 @@ class _Run(Preparation):
             self.final = None  # told when it is the turn of all of them
 
     def _step(
-        self, todo: Todo, place: int, ready: Ready, meanwhile: Meanwhile | None = None
+        self, todo: RemainingSteps, place: int, ready: ReadyStep, meanwhile: Meanwhile | None = None
     ) -> None:
         """Run one step, which is `running` and told of already."""
         started = time.monotonic()
@@ -182,7 +182,7 @@ class _Run(Preparation):
         self.tell_finished(todo.migration, todo.steps[place], time.monotonic() - started)
 
     def _together(
-        self, todo: Todo, place: int, ready: Sequence[Ready], meanwhile: Meanwhile
+        self, todo: RemainingSteps, place: int, ready: Sequence[ReadyStep], meanwhile: Meanwhile
     ) -> None:
         """Run quick steps together. One that fails runs again by itself, and then those behind it:
         there it waits for its lock, or fails and is told of, as any other step."""
@@ -201,7 +201,7 @@ class _Run(Preparation):
             else:
                 self.tell_finished(migration, step, seconds)
 
-    def _times_of(self, ready: Sequence[Ready], meanwhile: Meanwhile) -> list[float | None]:
+    def _times_of(self, ready: Sequence[ReadyStep], meanwhile: Meanwhile) -> list[float | None]:
         """Send them; how long each took, None for one that is not done. They share the time where
         it is too short to ask the ledger whose it was."""
         attempts = [each.attempt for each in ready]
@@ -247,7 +247,7 @@ class _Run(Preparation):
         set_timeouts(self.connection, conf.statement_timeout)
         return len(migration.steps)
 
-    def _failing_at(self, todo: Todo, place: int) -> AbstractContextManager[None]:
+    def _failing_at(self, todo: RemainingSteps, place: int) -> AbstractContextManager[None]:
         step = todo.steps[place]
         return self._failing(todo.migration, lambda: step.number, step.operation.describe)
 

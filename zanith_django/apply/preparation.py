@@ -10,7 +10,7 @@ from zanith_django.apply.rows import (
     LEFT,
     deferred_step,
     has_left,
-    new_step,
+    pending_step,
     refuse_other_operations,
 )
 from zanith_django.ledger.step_rows import (
@@ -65,7 +65,7 @@ class Preparation(Admission):
         gone = [row for row in known.values() if row.step > last and row not in deferred]
         self.ledger.forget_pending([row.id for row in (*moved, *gone)])
         again = [deferred_step(migration, row.sql) for row in moved]
-        self.ledger.add_pending(migration.id, [*map(new_step, migration.steps), *again])
+        self.ledger.add_pending(migration.id, [*map(pending_step, migration.steps), *again])
 
     def _anew(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> frozenset[int]:
         """Constraints that an earlier attempt added, and did not come to validate, before they were

@@ -8,7 +8,7 @@ from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.run.progress import Progress
 
 
-class Reporter:
+class ApplyReporter:
     """Hears what happens while it happens. This one keeps silent; faces override it."""
 
     def waiting(self, holder: str) -> None:

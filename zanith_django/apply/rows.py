@@ -13,7 +13,7 @@ from zanith_django.ledger.step_rows import (
     PENDING,
     RUNNING,
 )
-from zanith_django.ledger.steps import NewStep, StepRow
+from zanith_django.ledger.steps import PendingStep, StepRow
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.run.events import StepEvent
 
@@ -31,13 +31,13 @@ def event(migration: PlannedMigration, step: PlannedStep) -> StepEvent:
     return StepEvent(migration.id, step.number, step.operation, step.level, step.score)
 
 
-def new_step(step: PlannedStep) -> NewStep:
-    return NewStep(step.number, step.kind, step.sql, str(step.level), step.score)
+def pending_step(step: PlannedStep) -> PendingStep:
+    return PendingStep(step.number, step.kind, step.sql, str(step.level), step.score)
 
 
-def deferred_step(migration: PlannedMigration, text: str) -> NewStep:
+def deferred_step(migration: PlannedMigration, text: str) -> PendingStep:
     """What Django's schema editor leaves for the end: a step behind the last operation."""
-    return NewStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
+    return PendingStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
 
 
 def refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from zanith_django.apply.reporter import Reporter
+from zanith_django.apply.reporter import ApplyReporter
 from zanith_django.apply.rows import (
     deferred_step,
     event,
@@ -47,7 +47,7 @@ from zanith_django.timeline.timeline import key_of
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ApplyOptions:
     """How far to go and what to allow; None takes the setting.
 
     `count` and `to` stop early, `gated` False lets everything pass (on a shadow). `occupied` are
@@ -74,8 +74,8 @@ class RunState:
     def __init__(
         self,
         connection: BaseDatabaseWrapper,
-        options: Options,
-        reporter: Reporter,
+        options: ApplyOptions,
+        reporter: ApplyReporter,
         events: Events,
         observer: Observer,
     ) -> None:

@@ -1,7 +1,7 @@
 """Every error of zanith, in one tree; words for people live in `__str__`, the next step in `hint`.
 
 ZanithError
-├── Refusal              exit 1: the answer is no
+├── Refused              exit 1: the answer is no
 │   ├── Blocked, Differs, NotVerified: what was shown says why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotAlter,
@@ -35,7 +35,7 @@ from zanith_django.exceptions.arguments import (
 )
 from zanith_django.exceptions.base import (
     EnvironmentProblem as EnvironmentProblem,
-    Refusal as Refusal,
+    Refused as Refused,
     UsageError as UsageError,
     ZanithError as ZanithError,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from zanith_django.exceptions.base import Refusal, UsageError
+from zanith_django.exceptions.base import Refused, UsageError
 
 
 class InvalidArgument(UsageError):
@@ -30,13 +30,13 @@ class NameTooLong(InvalidName):
         self.hint = "Choose a shorter name: PostgreSQL would cut it without a word."
 
 
-class NobodyToAsk(Refusal):
+class NobodyToAsk(Refused):
     def __init__(self, labels: Iterable[str]) -> None:
         self.hint = f"Run makemigrations {' '.join(labels)} in a terminal, then this again."
         super().__init__("makemigrations has a question, and there is no terminal to answer it.")
 
 
-class RenameUnanswered(Refusal):
+class RenameUnanswered(Refused):
     """makemigrations would ask whether something is renamed. `renames` are "old to new"."""
 
     def __init__(self, renames: Iterable[str], labels: Iterable[str]) -> None:

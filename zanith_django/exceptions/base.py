@@ -10,7 +10,7 @@ class ZanithError(Exception):
     hint = ""
 
 
-class Refusal(ZanithError):
+class Refused(ZanithError):
     returncode = 1
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zanith_django.exceptions.base import Refusal
+from zanith_django.exceptions.base import Refused
 
 
-class CannotUndo(Refusal):
+class CannotUndo(Refused):
     def __init__(self, step: str, why: str, hint: str = "") -> None:
         self.step, self.why = step, why
         self.hint = hint or "Run zanith_recover list to see what can be brought back."
@@ -15,7 +15,7 @@ class CannotUndo(Refusal):
         return f"{self.step} cannot be undone: {self.why}."
 
 
-class CannotDrop(Refusal):
+class CannotDrop(Refused):
     def __init__(self, target: str, why: str, hint: str = "") -> None:
         self.target, self.why = target, why
         self.hint = hint or "Lift what depends on it in a migration of its own first."
@@ -25,7 +25,7 @@ class CannotDrop(Refusal):
         return f"{self.target} cannot be dropped: {self.why}."
 
 
-class CannotAlter(Refusal):
+class CannotAlter(Refused):
     def __init__(self, field: str, migration: str) -> None:
         self.field, self.migration = field, migration
         self.hint = (
@@ -41,7 +41,7 @@ class CannotAlter(Refusal):
         )
 
 
-class CannotRestore(Refusal):
+class CannotRestore(Refused):
     def __init__(self, artifact: str, why: str, hint: str = "") -> None:
         self.artifact, self.why = artifact, why
         self.hint = hint or f"Run zanith_recover inspect {artifact} to see it."
@@ -51,7 +51,7 @@ class CannotRestore(Refusal):
         return f"Refusing to restore {self.artifact}: {self.why}."
 
 
-class CannotPurge(Refusal):
+class CannotPurge(Refused):
     def __init__(self, target: str, why: str, hint: str = "") -> None:
         self.target, self.why = target, why
         self.hint = hint or "Run zanith_recover list to see what is kept."
@@ -61,7 +61,7 @@ class CannotPurge(Refusal):
         return f"Refusing to purge {self.target}: {self.why}."
 
 
-class NotPurged(Refusal):
+class NotPurged(Refused):
     """The rest is purged."""
 
     hint = "Fix what is reported, then run the same command again."
@@ -74,7 +74,7 @@ class NotPurged(Refusal):
         return f"{self.count} could not be purged."
 
 
-class ArtifactForged(Refusal):
+class ArtifactForged(Refused):
     """A row of the ledger was changed by someone else: nothing is run because of it."""
 
     hint = "Restore the row from a backup of the ledger, and see who may write the ledger."
@@ -87,7 +87,7 @@ class ArtifactForged(Refusal):
         return f"The ledger's row of {self.artifact} is invalid: {self.what}."
 
 
-class ArtifactMissing(Refusal):
+class ArtifactMissing(Refused):
     """The database does not have the object of an artifact."""
 
     def __init__(self, artifact: str, target: str) -> None:
@@ -99,7 +99,7 @@ class ArtifactMissing(Refusal):
         return f"What {self.artifact} kept is not in the database: nothing was dropped."
 
 
-class RowsHidden(Refusal):
+class RowsHidden(Refused):
     """A backfill would leave rows that the role does not see."""
 
     hint = "Run it as a role with BYPASSRLS."
@@ -112,7 +112,7 @@ class RowsHidden(Refusal):
         return f"cannot write all rows of {self.table}: row security hides rows from {self.role}"
 
 
-class RowsLeft(Refusal):
+class RowsLeft(Refused):
     """A backfill came to its end, and `rows` of its rows were not written."""
 
     def __init__(self, table: str, rows: int, where: str) -> None:

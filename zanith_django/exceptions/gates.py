@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zanith_django.exceptions.base import Refusal
+from zanith_django.exceptions.base import Refused
 
 
-class GateRefused(Refusal):
+class GateRefused(Refused):
     """A gate refused the plan. `refusals` are lines, one each."""
 
     def __init__(self, refusals: Iterable[str], hint: str = "") -> None:
@@ -19,7 +19,7 @@ class GateRefused(Refusal):
         return "The plan is blocked.\n" + "\n".join(f"  {line}" for line in self.refusals)
 
 
-class Blocked(Refusal):
+class Blocked(Refused):
     """A plan was shown with its refusals."""
 
     def __init__(self, refusals: int) -> None:
@@ -30,7 +30,7 @@ class Blocked(Refusal):
         return f"The plan is blocked ({self.refusals} refused)."
 
 
-class Differs(Refusal):
+class Differs(Refused):
     """A difference was shown."""
 
     def __init__(self, before: str, after: str) -> None:
@@ -41,7 +41,7 @@ class Differs(Refusal):
         return f"{self.before} and {self.after} differ."
 
 
-class NotVerified(Refusal):
+class NotVerified(Refused):
     """A verdict other than ok was shown."""
 
     def __init__(self, verdict: str) -> None:
@@ -52,7 +52,7 @@ class NotVerified(Refusal):
         return f"The shadow says: {self.verdict}."
 
 
-class ChangesFound(Refusal):
+class ChangesFound(Refused):
     """Migrations or files are missing: `zanith_generate --check` found something to write."""
 
     def __init__(self, changes: Iterable[str]) -> None:

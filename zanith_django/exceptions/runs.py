@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zanith_django.exceptions.base import INSUFFICIENT_PRIVILEGE, RIGHTS_HINT, Refusal
+from zanith_django.exceptions.base import INSUFFICIENT_PRIVILEGE, RIGHTS_HINT, Refused
 
 
-class StepFailed(Refusal):
+class StepFailed(Refused):
     def __init__(
         self,
         step_id: str,
@@ -30,7 +30,7 @@ class StepFailed(Refusal):
         return f"Step {self.step_id} failed: {self.description}\n  {error}"
 
 
-class LockNotHad(Refusal):
+class LockNotHad(Refused):
     def __init__(self, holder: str, waited: float) -> None:
         self.holder, self.waited = holder, waited
         self.hint = "Wait for that run to end, or give --lock-wait more seconds."
@@ -40,14 +40,14 @@ class LockNotHad(Refusal):
         return f"Another run holds the lock: {self.holder} (waited {self.waited:.0f} s)."
 
 
-class LockLost(Refusal):
+class LockLost(Refused):
     hint = "Run zanith_apply again: it resumes where this run stopped."
 
     def __str__(self) -> str:
         return "The run lock was lost in the middle of the run; nothing more was started."
 
 
-class HalfRolledBack(Refusal):
+class HalfRolledBack(Refused):
     def __init__(self, migration_id: str) -> None:
         self.migration_id = migration_id
         self.hint = "Run zanith_rollback --steps 1: it goes on where it stopped."
@@ -57,7 +57,7 @@ class HalfRolledBack(Refusal):
         return f"A rollback of {self.migration_id} stopped half way."
 
 
-class FileEdited(Refusal):
+class FileEdited(Refused):
     def __init__(self, migration_id: str, what: str) -> None:
         self.migration_id, self.what = migration_id, what
         self.hint = "Restore the file from version control, or write the change as a new migration."
@@ -67,7 +67,7 @@ class FileEdited(Refusal):
         return f"{self.what}."
 
 
-class DefaultGone(Refusal):
+class DefaultGone(Refused):
     """A step calls the default of a field that its Django migration no longer has there."""
 
     def __init__(self, place: str, now: str) -> None:
@@ -79,7 +79,7 @@ class DefaultGone(Refusal):
         return f"It takes the default of {self.place}, which {self.now}."
 
 
-class PartlyApplied(Refusal):
+class PartlyApplied(Refused):
     def __init__(self, migration_id: str, applied: Iterable[str], missing: Iterable[str]) -> None:
         self.migration_id = migration_id
         self.applied, self.missing = tuple(applied), tuple(missing)
@@ -96,7 +96,7 @@ class PartlyApplied(Refusal):
         )
 
 
-class InconsistentRecord(Refusal):
+class InconsistentRecord(Refused):
     """Django's record lacks a migration on which a recorded one depends."""
 
     hint = "Run zanith_baseline: it records what the tables show to be applied."
@@ -112,7 +112,7 @@ class InconsistentRecord(Refusal):
         )
 
 
-class SeveralEnds(Refusal):
+class SeveralEnds(Refused):
     def __init__(self, app_label: str, names: Iterable[str]) -> None:
         self.app_label, self.names = app_label, tuple(sorted(names))
         self.hint = f"Run manage.py makemigrations --merge {app_label}, then zanith_generate."
@@ -123,7 +123,7 @@ class SeveralEnds(Refusal):
         return f"App {self.app_label} has several ends: {ends}."
 
 
-class IndexTaken(Refusal):
+class IndexTaken(Refused):
     def __init__(self, name: str, definition: str) -> None:
         self.name, self.definition = name, definition
         self.hint = f"Rename or drop it: DROP INDEX CONCURRENTLY {name}."
@@ -135,7 +135,7 @@ class IndexTaken(Refusal):
         )
 
 
-class InTheWay(Refusal):
+class InTheWay(Refused):
     """Objects that no model names are in the way of a step that is about to run. A line each."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -146,7 +146,7 @@ class InTheWay(Refusal):
         return "\n".join(self.lines)
 
 
-class DeferredChanged(Refusal):
+class DeferredChanged(Refused):
     """What the ledger says is left of a Django migration is not what its operations leave."""
 
     hint = "Restore the file from version control, or the row from a backup of the ledger."
@@ -162,7 +162,7 @@ class DeferredChanged(Refusal):
         )
 
 
-class FileMissing(Refusal):
+class FileMissing(Refused):
     def __init__(self, migration_id: str, what: str) -> None:
         self.migration_id, self.what = migration_id, what
         self.hint = (
@@ -175,7 +175,7 @@ class FileMissing(Refusal):
         return f"{self.what}."
 
 
-class CannotAdopt(Refusal):
+class CannotAdopt(Refused):
     """No state of an app's migrations fits its tables; `differences` are those to the nearest."""
 
     def __init__(self, nearest: str, differences: Iterable[str], names: str) -> None:
@@ -194,7 +194,7 @@ class CannotAdopt(Refusal):
         )
 
 
-class NotAdopted(Refusal):
+class NotAdopted(Refused):
     def __init__(self, table: str, app_label: str) -> None:
         self.table, self.app_label = table, app_label
         self.hint = "Run zanith_baseline to adopt the tables that exist already."

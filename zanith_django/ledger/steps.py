@@ -66,7 +66,7 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NewStep:
+class PendingStep:
     """A step about to be recorded as pending."""
 
     step: int
@@ -196,7 +196,7 @@ class Steps(Snapshots):
         )
         return [name for (name,) in rows]
 
-    def add_pending(self, migration_id: str, steps: Iterable[NewStep]) -> None:
+    def add_pending(self, migration_id: str, steps: Iterable[PendingStep]) -> None:
         """A pending row for each step whose newest attempt is not pending or finished already."""
         latest = self.latest(migration_id)
         rows = []
@@ -209,7 +209,7 @@ class Steps(Snapshots):
                 rows.append((step_id(migration_id, new.step, attempt), migration_id, new))
         self._insert_steps(rows)
 
-    def describe(self, row_id: str, new: NewStep) -> None:
+    def describe(self, row_id: str, new: PendingStep) -> None:
         """A step that has not come to its end may have been edited in its file."""
         self._run(
             "UPDATE _zanith_migration_steps SET operation_kind = %s, sql = %s, risk_level = %s, "
@@ -217,7 +217,7 @@ class Steps(Snapshots):
             [new.kind, new.sql, new.level, new.score, row_id],
         )
 
-    def _insert_steps(self, rows: Sequence[tuple[str, str, NewStep]]) -> None:
+    def _insert_steps(self, rows: Sequence[tuple[str, str, PendingStep]]) -> None:
         if not rows:
             return
         values = [
@@ -302,7 +302,7 @@ class Steps(Snapshots):
             [row_id],
         )
 
-    def refuse(self, migration_id: str, new: NewStep, why: str) -> None:
+    def refuse(self, migration_id: str, new: PendingStep, why: str) -> None:
         """A failed row for a step that a gate refused; nothing ran."""
         error = refusal(why, plain=self._value("SHOW server_encoding") != "UTF8")
         known = self.latest(migration_id).get(new.step)

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 
-from zanith_django.apply.reporter import Reporter
+from zanith_django.apply.reporter import ApplyReporter
 from zanith_django.ledger.step_rows import DONE, FAILED
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.render.text import (
@@ -30,7 +30,7 @@ PATIENCE = 1.0  # seconds
 LINE_SECONDS = 10  # between two lines of a backfill, at least
 
 
-class TerminalReporter(Reporter):
+class TerminalReporter(ApplyReporter):
     """Prints to a command's stdout. Django's own migrations get one line unless verbose."""
 
     def __init__(self, stdout: OutputWrapper, style: Style, *, verbosity: int) -> None:

@@ -64,7 +64,7 @@ class Context:
         """Nobody can be using the table: it is new, or it is empty."""
         return name in self.fresh or name in self.empty
 
-    def table(self, name: TableName) -> sql.Composable:
+    def table(self, name: TableName) -> sql.Fragment:
         return sql.table(name, self.schema)
 
     def artifact_id(self, artifact_type: str, target: str) -> str:
@@ -513,7 +513,7 @@ def alter_table(
     table: TableName,
     template: LiteralString,
     /,
-    **parts: sql.Composable,
+    **parts: sql.Fragment,
 ) -> str:
     """`ALTER TABLE table <template>`."""
     return sql.compose(

@@ -47,7 +47,7 @@ def spell_column(column: Column) -> str:
 _SERIAL = {"integer": "serial", "bigint": "bigserial", "smallint": "smallserial"}
 
 
-def column_clause(column: Column) -> sql.Composable:
+def column_clause(column: Column) -> sql.Fragment:
     """`name type …` as in CREATE TABLE and ADD COLUMN."""
     kind = _SERIAL.get(column.type, column.type) if column.identity == "serial" else column.type
     parts = [
@@ -69,13 +69,13 @@ def column_clause(column: Column) -> sql.Composable:
     return sql.join(parts, "")
 
 
-def _compression_clause(column: Column) -> sql.Composable:
+def _compression_clause(column: Column) -> sql.Fragment:
     if not column.compression:
         return sql.EMPTY
     return sql.clause(" COMPRESSION {it}", it=sql.keyword(column.compression))
 
 
-def storage_changes(old: Column, new: Column) -> list[sql.Composable]:
+def storage_changes(old: Column, new: Column) -> list[sql.Fragment]:
     """ALTER COLUMN … SET STORAGE and SET COMPRESSION, where they differ."""
     column = sql.ident(new.name)
     changes = []
@@ -90,7 +90,7 @@ def storage_changes(old: Column, new: Column) -> list[sql.Composable]:
     return changes
 
 
-def collate_clause(collation: str) -> sql.Composable:
+def collate_clause(collation: str) -> sql.Fragment:
     if not collation:
         return sql.EMPTY
     return sql.clause(" COLLATE {name}", name=sql.catalog_text(collation))

@@ -53,7 +53,7 @@ def spell_default(default: Default) -> str:
 
 
 def update_in_batches(
-    table: TableName, assignments: sql.Composable, where: sql.Composable, context: Context
+    table: TableName, assignments: sql.Fragment, where: sql.Fragment, context: Context
 ) -> Batches:
     """Writes the rows that `where` selects; `where` must be false once a row is written."""
     text = sql.compose(
@@ -75,7 +75,7 @@ def update_in_batches(
 
 
 def default_in_batches(
-    table: TableName, column: str, default: Default, where: sql.Composable, context: Context
+    table: TableName, column: str, default: Default, where: sql.Fragment, context: Context
 ) -> Batches:
     """Writes the value of a Django field's default to the rows that `where` selects."""
     shown = sql.catalog_text(spell_default(default))

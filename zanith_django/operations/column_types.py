@@ -161,7 +161,7 @@ class AlterColumnType(OnTable):
         usual = bool(old.storage) and not new.storage and context.server_version < 160000
         return usual or (old.type, old.collation) != (new.type, new.collation)
 
-    def _changes(self, retyped: bool) -> list[sql.Composable]:
+    def _changes(self, retyped: bool) -> list[sql.Fragment]:
         old, new, column = self.old, self.new, sql.ident(self.new.name)
         changes = []
         if old.default is not None and (retyped or new.default is None):
@@ -178,7 +178,7 @@ class AlterColumnType(OnTable):
             )
         return changes
 
-    def _type_clause(self, column: sql.Composable) -> sql.Composable:
+    def _type_clause(self, column: sql.Fragment) -> sql.Fragment:
         wanted = sql.catalog_text(self.new.type)
         using = sql.clause("{column}::{type}", column=column, type=wanted)
         if self.using:
@@ -380,7 +380,7 @@ class _Rebuilt:
     def rewrites(self) -> bool:
         return any(not column.virtual for column in self.columns)
 
-    def drops(self) -> list[sql.Composable]:
+    def drops(self) -> list[sql.Fragment]:
         """DROP COLUMN takes all along but an exclusion that reads the column in its WHERE."""
         exclusions = [
             sql.clause("DROP CONSTRAINT {name}", name=sql.ident(name))
@@ -392,7 +392,7 @@ class _Rebuilt:
         ]
         return [*exclusions, *columns]
 
-    def adds(self) -> list[sql.Composable]:
+    def adds(self) -> list[sql.Fragment]:
         return [sql.clause("ADD COLUMN {it}", it=column_clause(column)) for column in self.columns]
 
     def _policies(self, more: PolicyPairs) -> PolicyPairs:

@@ -37,14 +37,14 @@ def index_of(key: Unique | PrimaryKey) -> Index:
     )
 
 
-def deferrable_clause(deferrable: str) -> sql.Composable:
+def deferrable_clause(deferrable: str) -> sql.Fragment:
     """ "" → nothing; "immediate" and "deferred" → DEFERRABLE INITIALLY …"""
     if not deferrable:
         return sql.EMPTY
     return sql.clause(" DEFERRABLE INITIALLY {mode}", mode=sql.keyword(deferrable.upper()))
 
 
-def primary_key_clause(key: PrimaryKey) -> sql.Composable:
+def primary_key_clause(key: PrimaryKey) -> sql.Fragment:
     return sql.clause(
         "CONSTRAINT {name} PRIMARY KEY ({columns}){index}{deferrable}",
         name=sql.ident(key.name),
@@ -54,7 +54,7 @@ def primary_key_clause(key: PrimaryKey) -> sql.Composable:
     )
 
 
-def unique_clause(unique: Unique) -> sql.Composable:
+def unique_clause(unique: Unique) -> sql.Fragment:
     return sql.clause(
         "CONSTRAINT {name} UNIQUE {nulls}({columns}){index}{deferrable}",
         name=sql.ident(unique.name),
@@ -65,7 +65,7 @@ def unique_clause(unique: Unique) -> sql.Composable:
     )
 
 
-def _index_clause(key: Unique | PrimaryKey) -> sql.Composable:
+def _index_clause(key: Unique | PrimaryKey) -> sql.Fragment:
     parts = []
     if key.include:
         parts.append(sql.clause(" INCLUDE ({columns})", columns=sql.idents(key.include)))
@@ -78,7 +78,7 @@ def _index_clause(key: Unique | PrimaryKey) -> sql.Composable:
     return sql.join(parts, "")
 
 
-def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Composable:
+def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Fragment:
     actions = [
         sql.clause(" ON {event} {it}", event=sql.keyword(event), it=sql.catalog_text(action))
         for event, action in (("DELETE", key.on_delete), ("UPDATE", key.on_update))
@@ -98,7 +98,7 @@ def foreign_key_clause(key: ForeignKey, context: Context) -> sql.Composable:
     )
 
 
-def _key_columns(columns: Sequence[str], *, period: bool) -> sql.Composable:
+def _key_columns(columns: Sequence[str], *, period: bool) -> sql.Fragment:
     if not period:
         return sql.idents(columns)
     spelled = [sql.ident(column) for column in columns]
@@ -106,7 +106,7 @@ def _key_columns(columns: Sequence[str], *, period: bool) -> sql.Composable:
     return sql.join(spelled)
 
 
-def check_clause(check: Check) -> sql.Composable:
+def check_clause(check: Check) -> sql.Fragment:
     return sql.clause(
         "CONSTRAINT {name} CHECK ({expression}){no_inherit}{enforced}",
         name=sql.ident(check.name),
@@ -116,7 +116,7 @@ def check_clause(check: Check) -> sql.Composable:
     )
 
 
-def exclusion_clause(exclusion: Exclusion) -> sql.Composable:
+def exclusion_clause(exclusion: Exclusion) -> sql.Fragment:
     return sql.clause(
         "CONSTRAINT {name} {definition}",
         name=sql.ident(exclusion.name),

@@ -84,7 +84,7 @@ class Backfill(OnTable):
         once = self.value if self.once else ""
         return (dataclasses.replace(fill, column=self.column if once else "", once=once),)
 
-    def _by_python(self, where: sql.Composable) -> Batches:
+    def _by_python(self, where: sql.Fragment) -> Batches:
         return Batches(
             f"-- {' '.join(self.describe().split())}",
             Lock.ROW_EXCLUSIVE,

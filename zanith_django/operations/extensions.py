@@ -153,7 +153,7 @@ class CreateCollation(_Standing):
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return (Statement(self._created(sql.EMPTY, context.table(self.collation.name)), Lock.NONE),)
 
-    def _created(self, if_missing: sql.Composable, name: sql.Composable) -> str:
+    def _created(self, if_missing: sql.Fragment, name: sql.Fragment) -> str:
         it = self.collation
         return sql.compose(
             "CREATE COLLATION {if_missing}{name} (provider = {provider}, locale = {locale}, "

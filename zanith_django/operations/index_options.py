@@ -175,7 +175,7 @@ class AlterIndexOptions(OnTable):
             "DROP INDEX CONCURRENTLY IF EXISTS {index}", index=self._left(label, context)
         )
 
-    def _left(self, label: str, context: Context) -> sql.Composable:
+    def _left(self, label: str, context: Context) -> sql.Fragment:
         return index_name(self.table, make_object_name(self.index, "", label), context)
 
     def inverse(self) -> Operation:
@@ -202,7 +202,7 @@ class AlterIndexOptions(OnTable):
         return ("adds_index",) if self.rebuilds or self._is_partitioned(context) else ()
 
 
-def option_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[sql.Composable]:
+def option_changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[sql.Fragment]:
     """`RESET (…)` of what is gone and `SET (…)` of what is new; options are `name=value`."""
     names = {option.split("=")[0] for option in new}
     gone = [option.split("=")[0] for option in old if option.split("=")[0] not in names]

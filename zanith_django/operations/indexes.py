@@ -161,16 +161,16 @@ def _opclass(key: IndexKey) -> str:
     return key.opclass.partition("(")[0].rpartition(".")[2]
 
 
-def index_name(table: TableName, name: str, context: Context) -> sql.Composable:
+def index_name(table: TableName, name: str, context: Context) -> sql.Fragment:
     """An index lives in the schema of its table."""
     return sql.qualified(table.schema or context.schema, name)
 
 
-def index_keys(keys: tuple[IndexKey, ...]) -> sql.Composable:
+def index_keys(keys: tuple[IndexKey, ...]) -> sql.Fragment:
     return sql.join(_index_key(key) for key in keys)
 
 
-def _index_key(key: IndexKey) -> sql.Composable:
+def _index_key(key: IndexKey) -> sql.Fragment:
     text = (
         sql.ident(key.column)
         if key.column

@@ -53,7 +53,7 @@ class NotNull:
         cls,
         table: TableName,
         name: str,
-        constraint: sql.Composable,
+        constraint: sql.Fragment,
         context: Context,
         *,
         ours: bool = False,

@@ -236,14 +236,14 @@ def create_policy(table: TableName, policy: Policy, context: Context) -> str:
     return sql.compose("{all}", all=sql.join([head, *_expressions(policy)], " "))
 
 
-def _expressions(policy: Policy) -> Iterator[sql.Composable]:
+def _expressions(policy: Policy) -> Iterator[sql.Fragment]:
     if policy.using:
         yield sql.clause("USING ({it})", it=sql.catalog_text(policy.using))
     if policy.check:
         yield sql.clause("WITH CHECK ({it})", it=sql.catalog_text(policy.check))
 
 
-def _role(role: str) -> sql.Composable:
+def _role(role: str) -> sql.Fragment:
     """PUBLIC is a keyword, and so are the names of the current role."""
     if role.upper() in ("PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"):
         return sql.keyword(role.upper())

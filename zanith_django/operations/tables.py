@@ -365,7 +365,7 @@ def words_for_one(words: str) -> str:
 
 
 # What CREATE TABLE makes itself.
-_CLAUSES: Mapping[str, Callable[[Any], sql.Composable]] = {
+_CLAUSES: Mapping[str, Callable[[Any], sql.Fragment]] = {
     PRIMARY_KEY.field: primary_key_clause,
     UNIQUES.field: unique_clause,
     CHECKS.field: check_clause,

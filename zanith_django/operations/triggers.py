@@ -96,11 +96,11 @@ def own_trigger(name: str) -> str:
 def keep_right(
     table: TableName,
     name: str,
-    body: sql.Composable,
+    body: sql.Fragment,
     context: Context,
     *,
-    when: sql.Composable | None = None,
-    changed: sql.Composable | None = None,
+    when: sql.Fragment | None = None,
+    changed: sql.Fragment | None = None,
 ) -> list[Statement]:
     """A trigger of ours that runs `body` on rows that are about to be written: on all, on those
     for which `when` holds, or on new ones and those for which `changed` holds. Rows that are left
@@ -108,7 +108,7 @@ def keep_right(
     function = _function(table, name, context)
     text = sql.compose(_FUNCTION, function=function, body=body)
     made = [Statement(text, Lock.NONE, makes=(name,))]
-    events: list[tuple[str, sql.Composable | None]] = [("INSERT OR UPDATE", when)]
+    events: list[tuple[str, sql.Fragment | None]] = [("INSERT OR UPDATE", when)]
     if changed is not None:
         events = [("INSERT", None), ("UPDATE", changed)]
     for trigger, (event, condition) in zip(_names(name), events, strict=False):
@@ -149,7 +149,7 @@ def trigger_state(table: TableName, name: str, context: Context) -> str:
     )
 
 
-def of_new_row(expression: str, table: TableName) -> sql.Composable:
+def of_new_row(expression: str, table: TableName) -> sql.Fragment:
     """An expression over the columns of a table, for the row that is about to be written."""
     return sql.clause(
         "(SELECT {it} FROM (SELECT NEW.*) AS {table})",
@@ -158,5 +158,5 @@ def of_new_row(expression: str, table: TableName) -> sql.Composable:
     )
 
 
-def _function(table: TableName, name: str, context: Context) -> sql.Composable:
+def _function(table: TableName, name: str, context: Context) -> sql.Fragment:
     return sql.qualified(table.schema or context.schema, name)

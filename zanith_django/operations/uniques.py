@@ -146,7 +146,7 @@ class AlterPrimaryKey(OnTable):
         swap = [dataclasses.replace(item, separate=False, probe="") for item in key.brief()]
         return (*key.builds(), *apart([*old, *swap, *comment]))
 
-    def _swap(self, key: sql.Composable | None, context: Context) -> tuple[Statement, ...]:
+    def _swap(self, key: sql.Fragment | None, context: Context) -> tuple[Statement, ...]:
         changes = []
         if self.old:
             changes.append(sql.clause("DROP CONSTRAINT {name}", name=sql.ident(self.old.name)))

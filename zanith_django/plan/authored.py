@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.operations import Operation
 from zanith_django.operations.answers import DjangoCode
@@ -107,9 +107,7 @@ class History:
             return self._inside_of(entry).read(step.runs, scene)
         return effects("".join(filter(None, step.authored)), scene)
 
-    def read_operation(
-        self, operation: DjangoMigrationOperation, app_label: str, at: Scene
-    ) -> Read:
+    def read_operation(self, operation: MigrationOperation, app_label: str, at: Scene) -> Read:
         """What an operation does that Django runs; the tables are those before it."""
         return Reader(self.connection, self.tables.state, at).read(operation, app_label)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.operations import DjangoOperation
 from zanith_django.timeline.django_kinds import can_go_back, does_nothing
@@ -15,7 +15,7 @@ from zanith_django.timeline.timeline import dotted
 
 
 def django_operation(
-    operation: DjangoMigrationOperation,
+    operation: MigrationOperation,
     key: tuple[str, str],
     position: int,
     tables: DjangoTables,
@@ -48,7 +48,7 @@ def applying_itself(migration: DjangoMigration, key: tuple[str, str]) -> DjangoO
     )
 
 
-def _inner(operation: DjangoMigrationOperation) -> DjangoMigrationOperation | None:
+def _inner(operation: MigrationOperation) -> MigrationOperation | None:
     """The operation that reaches the database: of SeparateDatabaseAndState the first such."""
     if isinstance(operation, SeparateDatabaseAndState):
         inside = [_inner(item) for item in operation.database_operations]
@@ -56,14 +56,14 @@ def _inner(operation: DjangoMigrationOperation) -> DjangoMigrationOperation | No
     return operation
 
 
-def _model_name(operation: DjangoMigrationOperation) -> str:
+def _model_name(operation: MigrationOperation) -> str:
     name = getattr(operation, "model_name", "") or ""
     if not name and getattr(operation, "old_name", None) and not hasattr(operation, "model_name"):
         return str(getattr(operation, "old_name", ""))
     return str(name or (getattr(operation, "name", "") or ""))
 
 
-def _model(operation: DjangoMigrationOperation, app_label: str) -> str:
+def _model(operation: MigrationOperation, app_label: str) -> str:
     if isinstance(operation, RunPython | RunSQL):
         return ""
     name = _model_name(operation)

@@ -68,7 +68,7 @@ class Rows:
     `names` are those that tables which foreign keys reference have in the database."""
 
     connection: BaseDatabaseWrapper
-    source: sql.Composable
+    source: sql.Fragment
     schema: str
     key: tuple[str, ...] = ()
     names: PresentNames = AS_NOW
@@ -178,9 +178,7 @@ class Rows:
 
     # --- asking --------------------------------------------------------------------------------
 
-    def _where(
-        self, what: str, condition: sql.Composable, columns: Sequence[str]
-    ) -> Obstacle | None:
+    def _where(self, what: str, condition: sql.Fragment, columns: Sequence[str]) -> Obstacle | None:
         shown = [(name, sql.ident(name)) for name in dict.fromkeys((*self.key, *columns))]
         bad = sql.clause(
             "SELECT {label} AS label FROM {source} AS child WHERE {condition}",
@@ -190,7 +188,7 @@ class Rows:
         )
         return self._counted(what, bad, sql.clause("count(*)"))
 
-    def _counted(self, what: str, bad: sql.Composable, count: sql.Composable) -> Obstacle | None:
+    def _counted(self, what: str, bad: sql.Fragment, count: sql.Fragment) -> Obstacle | None:
         rows = one_value(
             self.connection, sql.compose("SELECT {count} FROM ({bad}) AS bad", count=count, bad=bad)
         )
@@ -220,7 +218,7 @@ _QUESTIONS: Mapping[Part, Callable[[Rows, Table, Any], Obstacle | None]] = {
 }
 
 
-def _key(key: IndexKey) -> tuple[str, sql.Composable]:
+def _key(key: IndexKey) -> tuple[str, sql.Fragment]:
     """How people call a key of an index, and its SQL."""
     text = sql.ident(key.column) if key.column else sql.catalog_text(f"({key.expression})")
     if key.collation:
@@ -228,7 +226,7 @@ def _key(key: IndexKey) -> tuple[str, sql.Composable]:
     return key.column or key.expression, text
 
 
-def _label(shown: Sequence[tuple[str, sql.Composable]]) -> sql.Composable:
+def _label(shown: Sequence[tuple[str, sql.Fragment]]) -> sql.Fragment:
     """`id=4, code=7` as an SQL text."""
     parts = (
         sql.clause(

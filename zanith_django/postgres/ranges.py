@@ -89,8 +89,8 @@ class Range:
     """The rows of one batch: about `rows`; `reached` is the cursor after them. A later turn over
     a stretch is quicker than the first one, which moves its rows to new pages."""
 
-    table: sql.Composable
-    condition: sql.Composable
+    table: sql.Fragment
+    condition: sql.Fragment
     reached: Cursor
     rows: int
     later_turn: bool = False
@@ -110,7 +110,7 @@ class Ranges(Protocol):
 
 
 def ranges_of(
-    connection: BaseDatabaseWrapper, table: sql.Composable, regclass: sql.Composable
+    connection: BaseDatabaseWrapper, table: sql.Fragment, regclass: sql.Fragment
 ) -> Ranges:
     """A new pass over this table, which is named in two ways."""
     key = [_KeyColumn(*row) for row in rows_of(connection, sql.compose(_KEY, table=regclass))]
@@ -137,7 +137,7 @@ class _KeyPass:
     """
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, table: sql.Composable, key: Sequence[_KeyColumn]
+        self, connection: BaseDatabaseWrapper, table: sql.Fragment, key: Sequence[_KeyColumn]
     ) -> None:
         self.connection, self.table = connection, table
         self.columns = sql.idents(column.name for column in key)
@@ -202,7 +202,7 @@ class _KeyPass:
             skipped=sql.literal(size - 1),
         )
 
-    def _key_at(self, template: LiteralString, **parts: sql.Composable) -> Cursor | None:
+    def _key_at(self, template: LiteralString, **parts: sql.Fragment) -> Cursor | None:
         """The key that the template finds. Of the rows it passes over no text is made."""
         text = sql.compose(
             "SELECT {texts} FROM (SELECT {columns} FROM {table} AS k {rest}) AS k",
@@ -248,9 +248,9 @@ class _NumberPass(_KeyPass):
     def __init__(
         self,
         connection: BaseDatabaseWrapper,
-        table: sql.Composable,
+        table: sql.Fragment,
         key: Sequence[_KeyColumn],
-        regclass: sql.Composable,
+        regclass: sql.Fragment,
     ) -> None:
         super().__init__(connection, table, key)
         self.column, self.regclass = sql.ident(key[0].name), regclass
@@ -310,7 +310,7 @@ class _PagePass:
     has it.
     """
 
-    def __init__(self, connection: BaseDatabaseWrapper, table: sql.Composable) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, table: sql.Fragment) -> None:
         self.heaps = rows_of(connection, sql.compose(_HEAPS, table=table))
 
     def fits(self, reached: Cursor) -> bool:
@@ -334,7 +334,7 @@ class _PagePass:
         return int(reached[2]) if (schema, name) == reached[:2] else float("inf")
 
     @staticmethod
-    def _pages(start: float, end: int) -> sql.Composable:
+    def _pages(start: float, end: int) -> sql.Fragment:
         return sql.clause(
             "ctid >= {start}::tid AND ctid < {end}::tid",
             start=sql.literal(f"({int(start)},0)"),
@@ -342,13 +342,13 @@ class _PagePass:
         )
 
 
-def estimated_rows(connection: BaseDatabaseWrapper, table: sql.Composable) -> int:
+def estimated_rows(connection: BaseDatabaseWrapper, table: sql.Fragment) -> int:
     """What the planner takes a table's rows to be: right also before the first ANALYZE."""
     text = sql.compose("EXPLAIN (FORMAT JSON) SELECT FROM {table}", table=table)
     return int(rows_of(connection, text)[0][0][0]["Plan"]["Plan Rows"])
 
 
-def _literals(key: Cursor) -> sql.Composable:
+def _literals(key: Cursor) -> sql.Fragment:
     return sql.join(sql.literal(value) for value in key)
 
 

@@ -27,81 +27,81 @@ ROOM = 100_000
 """Names that are remembered, at most: a large schema is spelled for its plan, then for its run."""
 
 
-class Composable(str):
+class Fragment(str):
     """A piece of SQL, finished: only this module makes any."""
 
     __slots__ = ()
 
 
 @functools.lru_cache(maxsize=ROOM)
-def ident(name: str) -> Composable:
+def ident(name: str) -> Fragment:
     """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""
     if len(name.encode()) > NAME_BYTES:
         raise NameTooLong(name)
-    return Composable(sql.Identifier(name).as_string(None))
+    return Fragment(sql.Identifier(name).as_string(None))
 
 
-def idents(names: Iterable[str]) -> Composable:
+def idents(names: Iterable[str]) -> Fragment:
     return join(map(ident, names))
 
 
-def qualified(schema: str, name: str) -> Composable:
+def qualified(schema: str, name: str) -> Fragment:
     return join([ident(schema), ident(name)], ".")
 
 
 @functools.lru_cache(maxsize=ROOM)
-def table(name: TableName, default_schema: str) -> Composable:
+def table(name: TableName, default_schema: str) -> Fragment:
     """The table with its schema spelled out, so that no search_path matters."""
     return qualified(name.schema or default_schema, name.name)
 
 
-def literal(value: Any) -> Composable:
+def literal(value: Any) -> Fragment:
     """A value in SQL; of a piece of SQL, or of a table's name, its text."""
-    if isinstance(value, Composable | TableName):
+    if isinstance(value, Fragment | TableName):
         value = str(value)
     plain = value is None or type(value) in (str, bool)
-    return _plain_literal(value) if plain else Composable(sql.Literal(value).as_string(None))
+    return _plain_literal(value) if plain else Fragment(sql.Literal(value).as_string(None))
 
 
 @functools.lru_cache(maxsize=1_000)
-def _plain_literal(value: str | bool | None) -> Composable:
+def _plain_literal(value: str | bool | None) -> Fragment:
     """The row of a step is named when it begins and when it ends."""
-    return Composable(sql.Literal(value).as_string(None))
+    return Fragment(sql.Literal(value).as_string(None))
 
 
-def regclass(name: TableName, default_schema: str) -> Composable:
+def regclass(name: TableName, default_schema: str) -> Fragment:
     """A text literal that `::regclass` and `to_regclass()` read as this table."""
     return literal(table(name, default_schema))
 
 
-def catalog_text(text: str) -> Composable:
+def catalog_text(text: str) -> Fragment:
     """Text that PostgreSQL printed, or an author wrote: a type, a default, an expression. A comment
     in it ends with it, and does not hide the text that follows."""
-    return Composable(f"{text}\n" if "--" in text else text)
+    return Fragment(f"{text}\n" if "--" in text else text)
 
 
-def composed(text: str) -> Composable:
+def composed(text: str) -> Fragment:
     """A statement that `compose` made, inside another one."""
-    return Composable(text)
+    return Fragment(text)
 
 
-def keyword(word: str) -> Composable:
+def keyword(word: str) -> Fragment:
     """A word of SQL such as CASCADE; letters, blanks and underscores only."""
     if not word.replace(" ", "").replace("_", "").isalpha():
         raise ValueError(f"not a keyword: {word!r}")
-    return Composable(word)
+    return Fragment(word)
 
 
-def join(parts: Iterable[Composable], between: LiteralString = ", ") -> Composable:
-    return Composable(between.join(parts))
+def join(parts: Iterable[Fragment], between: LiteralString = ", ") -> Fragment:
+    return Fragment(between.join(parts))
 
 
-def clause(template: LiteralString, **parts: Composable) -> Composable:
+def clause(template: LiteralString, **parts: Fragment) -> Fragment:
     """A piece of a statement."""
-    return Composable(compose(template, **parts))
+    return Fragment(compose(template, **parts))
 
 
-def compose(template: LiteralString, **parts: Composable) -> str:
+def compose(template: LiteralString, **parts: Fragment) -> str:
     """A whole statement as text, to be executed without parameters. A block in a template is
     quoted with `TAG`, which becomes a tag that none of the parts contains."""
     text: str = template
@@ -134,4 +134,4 @@ class Prepared:
         return f"EXECUTE {self.name} ({join(map(literal, values))})"
 
 
-EMPTY = Composable("")
+EMPTY = Fragment("")

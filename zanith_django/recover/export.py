@@ -42,7 +42,7 @@ def export(
 
 def _query(
     connection: BaseDatabaseWrapper, artifact: ArtifactRow
-) -> tuple[list[str], sql.Composable]:
+) -> tuple[list[str], sql.Fragment]:
     """The names of the columns, and the query that reads them."""
     place = locate(connection, artifact)
     if artifact.expires_at or place is None or not place.hidden:
@@ -76,12 +76,12 @@ def _primary_key(connection: BaseDatabaseWrapper, table: Any) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _as_text(names: list[str], query: sql.Composable) -> str:
+def _as_text(names: list[str], query: sql.Fragment) -> str:
     columns = sql.join(sql.clause("{name}::text", name=sql.ident(name)) for name in names)
     return sql.compose("SELECT {columns} FROM ({query}) AS kept", columns=columns, query=query)
 
 
-def _as_json(query: sql.Composable) -> str:
+def _as_json(query: sql.Fragment) -> str:
     return sql.compose("SELECT to_json(kept)::text FROM ({query}) AS kept", query=query)
 
 

@@ -16,7 +16,7 @@ from zanith_django.exceptions import (
     CannotPurge,
     CannotRestore,
     InvalidArgument,
-    Refusal,
+    Refused,
     StepFailed,
 )
 from zanith_django.ledger.artifacts import ArtifactRow
@@ -105,7 +105,7 @@ def cleanup(
 ) -> Cleaned:
     """Purge every live artifact that is older than `age`; one that cannot be purged stops none."""
     gone: list[ArtifactRow] = []
-    failed: list[Refusal] = []
+    failed: list[Refused] = []
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
         for row in older_than(ledger, age):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zanith_django.exceptions import (
-    Refusal,
+    Refused,
 )
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.operations.keep.kept import Restore
@@ -45,4 +45,4 @@ class Cleaned:
     """What a cleanup let go, and what went wrong with the rest of it."""
 
     gone: tuple[ArtifactRow, ...] = ()
-    failed: tuple[Refusal, ...] = ()
+    failed: tuple[Refused, ...] = ()

@@ -15,7 +15,7 @@ from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FAILED, FINISHED, RUNNING
-from zanith_django.ledger.steps import NewStep, StepRow
+from zanith_django.ledger.steps import PendingStep, StepRow
 from zanith_django.operations import RestoreColumn, RestoreTable, Statement
 from zanith_django.operations.base import Batches, Context, script
 from zanith_django.operations.column_sql import update_in_batches
@@ -45,8 +45,8 @@ from zanith_django.timeline.project import live_graph
 RESEED = "reseed"
 
 
-def recover_step(kind: str, text: str, level: Level) -> NewStep:
-    return NewStep(0, kind, text, str(level), int(level))
+def recover_step(kind: str, text: str, level: Level) -> PendingStep:
+    return PendingStep(0, kind, text, str(level), int(level))
 
 
 class ArtifactWork:
@@ -123,7 +123,7 @@ class ArtifactWork:
         statements = withheld.statements(context)
         judged = assess(withheld, context, statements)
         text = script(statements)
-        new = NewStep(0, withheld.kind, text, str(judged.level), judged.score)
+        new = PendingStep(0, withheld.kind, text, str(judged.level), judged.score)
 
         def finish() -> None:
             self.ledger.expire_artifacts([self.artifact.id])
@@ -154,7 +154,7 @@ class ArtifactWork:
 
     def audited(
         self,
-        new: NewStep,
+        new: PendingStep,
         description: str,
         statements: Sequence[Statement],
         finish: Callable[[], None],
@@ -180,7 +180,7 @@ class ArtifactWork:
         self._complete()
         return row
 
-    def _prepare(self, new: NewStep) -> StepRow:
+    def _prepare(self, new: PendingStep) -> StepRow:
         """One transaction: the `before` snapshot and the step as pending."""
         begun, last = self.begun(new.kind), self._last()
         number = begun.step if begun else (last.step + 1 if last else 1)

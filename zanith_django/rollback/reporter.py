@@ -14,7 +14,7 @@ from zanith_django.run.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RollbackOptions:
     """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
     "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
     where that holds anything."""
@@ -28,7 +28,7 @@ class Options:
     verbosity: int = 0
 
 
-class Reporter:
+class RollbackReporter:
     """Hears what happens while it happens. This one keeps silent; faces override it."""
 
     def waiting(self, holder: str) -> None:

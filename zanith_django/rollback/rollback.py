@@ -22,7 +22,7 @@ from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.operations.keep.kept import Restore
 from zanith_django.plan.live_facts import empty_tables, step_context
 from zanith_django.rollback.losses import holds_nothing
-from zanith_django.rollback.reporter import Options, Reporter
+from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
 from zanith_django.rollback.selection import (
     UndoMigration,
     UndoStep,
@@ -57,14 +57,16 @@ NOT_MEANT = "Run it again and answer yes, or add --no-input."
 
 
 def rollback(
-    connection: BaseDatabaseWrapper, options: Options, reporter: Reporter | None = None
+    connection: BaseDatabaseWrapper,
+    options: RollbackOptions,
+    reporter: RollbackReporter | None = None,
 ) -> Outcome:
     """Undo migrations of ours, newest first. What cannot be undone is refused before anything
     runs; after a failure or a kill the same call goes on where it stopped.
 
     Raises `CannotUndo`, `FileEdited`, `InvalidArgument`, `UnknownMigration`, `StepFailed`.
     """
-    told = reporter or Reporter()
+    told = reporter or RollbackReporter()
     if (options.count is None) == (not options.to):
         raise InvalidArgument("Say how far to go back.", "Give --steps N or --to ID.")
     if options.count is not None and options.count < 1:
@@ -74,17 +76,17 @@ def rollback(
         told_of_failure(events),
         working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
     ):
-        return _Run(connection, options, told, events).run()
+        return _Rollback(connection, options, told, events).run()
 
 
-class _Run:
+class _Rollback:
     """One rollback, with the lock held."""
 
     def __init__(
         self,
         connection: BaseDatabaseWrapper,
-        options: Options,
-        reporter: Reporter,
+        options: RollbackOptions,
+        reporter: RollbackReporter,
         events: Events,
     ) -> None:
         self.connection, self.options, self.events = connection, options, events

@@ -9,7 +9,7 @@ from django.apps import apps as registry
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.rollback.selection import (
     UndoMigration,
@@ -28,7 +28,7 @@ class Signals:
     def __init__(self, connection: BaseDatabaseWrapper, timeline: Timeline, verbosity: int) -> None:
         self.connection, self.timeline, self.verbosity = connection, timeline, verbosity
         self.states = States(timeline)
-        self.injected: dict[str, list[DjangoMigrationOperation]] = {}
+        self.injected: dict[str, list[MigrationOperation]] = {}
 
     def before(self, undone: Sequence[UndoMigration]) -> None:
         """Receivers may add operations to what they are shown: such as the renaming of a content

@@ -288,7 +288,7 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
 
 def _as_it_was(
     table: TableName, hidden: str, artifact: ArtifactRow, here: Mapping[str, str]
-) -> sql.Composable:
+) -> sql.Fragment:
     """The rows with the hidden column under its own name; a column that has that name now goes
     before that."""
     if not hidden:
@@ -297,7 +297,7 @@ def _as_it_was(
     return _planned(table, {**others, artifact.source_column or "": hidden})
 
 
-def _planned(table: TableName, columns: Mapping[str, str]) -> sql.Composable:
+def _planned(table: TableName, columns: Mapping[str, str]) -> sql.Fragment:
     """The table, or a query if columns are {planned name: another name now}."""
     spelled = sql.table(table, table.schema)
     if all(name == now for name, now in columns.items()):
@@ -310,13 +310,13 @@ def _planned(table: TableName, columns: Mapping[str, str]) -> sql.Composable:
 
 
 def _refilled(
-    live: sql.Composable,
+    live: sql.Fragment,
     place: Place,
     operation: Restore,
     here: Iterable[str],
     *,
     begun: bool,
-) -> sql.Composable:
+) -> sql.Fragment:
     """A query of the rows as they will be once they have their archived values again; `begun`
     says that a column of an earlier run has some of them."""
     (restored,) = operation.restored.columns

@@ -85,7 +85,7 @@ def backfill(
     waited for without end, and `say` is given a line that names them; no batch holds its own rows
     meanwhile. A deadlock or serialization failure is retried.
     """
-    run = _Run(
+    run = _Backfill(
         connection,
         batches,
         ledger=ledger,
@@ -101,7 +101,7 @@ def backfill(
     return run.run()
 
 
-class _Run:
+class _Backfill:
     """One run of a backfill: the checkpoint as it stands, and the pace."""
 
     def __init__(
@@ -145,7 +145,7 @@ class _Run:
         self.left, self.named = 0, (set[int](), 0.0)
         self.size, self.in_turns, self.visited = FIRST_SIZE, False, 0
         self.own_transactions: list[str] = []
-        self.skipped: sql.Composable = sql.EMPTY
+        self.skipped: sql.Fragment = sql.EMPTY
         self.processed_before = checkpoint.processed_rows
         self.started = time.monotonic()
 
@@ -297,7 +297,7 @@ class _Run:
         self,
         found: Range,
         reached: Cursor | None = None,
-        skipped: sql.Composable | None = None,
+        skipped: sql.Fragment | None = None,
         left: str = "",
     ) -> tuple[float, int]:
         """With `left`, a query for the number of rows that are not written by then, those that
@@ -325,7 +325,7 @@ class _Run:
         self.checkpoint = moved
         return time.monotonic() - started, written
 
-    def _written(self, found: Range, skipped: sql.Composable, left: str) -> int:
+    def _written(self, found: Range, skipped: sql.Fragment, left: str) -> int:
         update = self._update(found, skipped, free=bool(left))
         waits = f"set_config('lock_timeout', '{milliseconds(ROW_WAIT)}', true)"
         with self.connection.cursor() as cursor:
@@ -335,7 +335,7 @@ class _Run:
         self.left = rows_of(self.connection, left)[0][0] if left else 0
         return written
 
-    def _update(self, found: Range, skipped: sql.Composable, *, free: bool) -> str:
+    def _update(self, found: Range, skipped: sql.Fragment, *, free: bool) -> str:
         locked = sql.keyword(" SKIP LOCKED") if free else sql.EMPTY
         if self.values:
             return self.values.reading(found, self.where, skipped, locked)

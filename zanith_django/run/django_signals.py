@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from django.apps import apps as registry
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db.migrations.exceptions import InvalidBasesError
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import AppConfigStub, ModelState
 
 from zanith_django.plan.plan import Plan
 from zanith_django.timeline.historical import RenderedApps, States
 from zanith_django.timeline.timeline import Key
 
-Injected = dict[str, list[DjangoMigrationOperation]]
+Injected = dict[str, list[MigrationOperation]]
 
 
 def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> Injected:

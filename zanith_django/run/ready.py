@@ -29,7 +29,7 @@ BLINK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class RemainingSteps:
     """The steps of a migration that are left, and the rows of all. What an earlier attempt left of
     those of the numbers `anew` was of another operation, and goes first."""
 
@@ -47,7 +47,7 @@ class Todo:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyStep:
     """One step about to run, and what is known after it. A `quick` one is a single text that reads
     no rows of a table in use."""
 
@@ -84,14 +84,16 @@ class Readier:
         self.connection, self.ledger, self.executor = connection, ledger, executor
         self.occupied = set(occupied)
 
-    def now(self, todo: Todo, place: int, context: Context) -> Ready:
+    def now(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep:
         """The step whose turn it is; which of its tables are empty is asked here."""
         return self._ready(todo, place, self._looked(todo, place, context))
 
-    def ahead(self, todo: Todo, place: int, context: Context, most: int) -> list[Ready]:
+    def ahead(
+        self, todo: RemainingSteps, place: int, context: Context, most: int
+    ) -> list[ReadyStep]:
         """The step at this place, if nothing has to be asked for it, and where it is quick, those
         behind it that are."""
-        found: list[Ready] = []
+        found: list[ReadyStep] = []
         while len(found) < most and (not found or found[-1].quick):
             ready = self._unasked(todo, place + len(found), context)
             if ready is None or (found and not ready.quick):
@@ -100,7 +102,7 @@ class Readier:
             context = ready.after
         return found
 
-    def _unasked(self, todo: Todo, place: int, context: Context) -> Ready | None:
+    def _unasked(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep | None:
         """What is wrong with a step is told when it is its turn."""
         if place == len(todo.steps) or context.empty:
             return None
@@ -112,7 +114,7 @@ class Readier:
         except Exception:
             return None
 
-    def _ready(self, todo: Todo, place: int, context: Context) -> Ready:
+    def _ready(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep:
         """What a step runs, and what is known after it."""
         step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
         operation = step.operation.in_names_of(context.graph)
@@ -134,7 +136,7 @@ class Readier:
         attempt = self.executor.ready(run, statements, finish)
         if operation:  # what was seen under a name is not what has the name then
             self.occupied.difference_update(*((m.old, m.new) for m in operation.moves))
-        return Ready(
+        return ReadyStep(
             attempt,
             quick=bool(attempt.text) and not any(_takes_time(s, context) for s in statements),
             after=after(context, operation, step.texts, step.effects) if operation else context,
@@ -170,7 +172,7 @@ class Readier:
 
     # --- which tables are empty ----------------------------------------------------------------
 
-    def _looked(self, todo: Todo, place: int, context: Context) -> Context:
+    def _looked(self, todo: RemainingSteps, place: int, context: Context) -> Context:
         """Which tables are empty right now. One that was seen with rows is not looked at again:
         to take it for one in use is never wrong."""
         operation = todo.steps[place].operation

@@ -32,7 +32,7 @@ class OnceValue:
         self,
         connection: BaseDatabaseWrapper,
         batches: Batches,
-        table: sql.Composable,
+        table: sql.Fragment,
         *,
         ledger: Ledger,
         place: str,
@@ -42,7 +42,7 @@ class OnceValue:
         self.type, self.call = _type_of(connection, table, batches.column), make
         self.known = ledger.value(place)
 
-    def of(self, found: Range, where: sql.Composable) -> str | None:
+    def of(self, found: Range, where: sql.Fragment) -> str | None:
         """The value for a transaction that writes this range; None if no row there needs one.
 
         What makes it may write rows of its own: it runs in the transaction that uses its value.
@@ -51,7 +51,7 @@ class OnceValue:
             return None
         return self._made() if self.known is None else self.known
 
-    def _is_needed(self, found: Range, where: sql.Composable) -> bool:
+    def _is_needed(self, found: Range, where: sql.Fragment) -> bool:
         text = sql.compose(
             "SELECT EXISTS (SELECT FROM {table} WHERE {condition} AND ({where}))",
             table=found.table,
@@ -73,7 +73,7 @@ class OnceValue:
         made = rows_of(self.connection, sql.compose("SELECT ({value})::text", value=value))[0][0]
         return None if made is None else str(made)
 
-    def assignments(self, value: str) -> sql.Composable:
+    def assignments(self, value: str) -> sql.Fragment:
         return sql.clause(
             "{column} = {value}",
             column=sql.ident(self.batches.column),
@@ -96,7 +96,7 @@ class RowValues:
         self,
         connection: BaseDatabaseWrapper,
         batches: Batches,
-        table: sql.Composable,
+        table: sql.Fragment,
         make: MakeDefault | None,
     ) -> None:
         self.column, self.default, self.call = sql.ident(batches.column), batches.default, make
@@ -107,9 +107,9 @@ class RowValues:
     def reading(
         self,
         found: Range,
-        where: sql.Composable,
-        skipped: sql.Composable,
-        locked: sql.Composable = sql.EMPTY,
+        where: sql.Fragment,
+        skipped: sql.Fragment,
+        locked: sql.Fragment = sql.EMPTY,
     ) -> str:
         """Reads and locks the rows; `locked` says what to do about those of other sessions."""
         return sql.compose(
@@ -150,7 +150,7 @@ class RowValues:
         )
         return int(cursor.rowcount)
 
-    def _value(self, row: dict[str, Any]) -> sql.Composable:
+    def _value(self, row: dict[str, Any]) -> sql.Fragment:
         if self.default:
             assert self.call is not None, "no Python runs here"
             return sql.catalog_text(self.call(self.default))
@@ -160,7 +160,7 @@ class RowValues:
         return sql.literal(Jsonb(value) if as_json else value)
 
 
-def _type_of(connection: BaseDatabaseWrapper, table: sql.Composable, column: str) -> str:
+def _type_of(connection: BaseDatabaseWrapper, table: sql.Fragment, column: str) -> str:
     """The type of a column; of one that does not exist the UPDATE reports it."""
     text = sql.compose(_TYPE, table=sql.literal(table), column=sql.literal(column))
     ((name,),) = rows_of(connection, text) or [("text",)]

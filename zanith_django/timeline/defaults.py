@@ -14,7 +14,7 @@ from django.db.migrations.operations import (
     AlterField,
     AlterOrderWithRespectTo,
 )
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ProjectState
 from django.db.models import Field
 
@@ -83,7 +83,7 @@ def filling_at(migration: DjangoMigration, default: Default) -> AddField | Alter
     found: Any = migration
     place = (default.position, *default.within)
     for number, position in enumerate(place):
-        inner: Sequence[DjangoOperation] = (
+        inner: Sequence[MigrationOperation] = (
             getattr(found, "database_operations", ()) if number else migration.operations
         )
         found = inner[position - 1] if 0 < position <= len(inner) else None
@@ -93,7 +93,7 @@ def filling_at(migration: DjangoMigration, default: Default) -> AddField | Alter
     raise DefaultGone(f"{default.migration}#{'.'.join(map(str, place))}", now)
 
 
-def _until(operations: Sequence[Any], place: tuple[int, ...]) -> Iterator[DjangoOperation]:
+def _until(operations: Sequence[Any], place: tuple[int, ...]) -> Iterator[MigrationOperation]:
     """The operations up to this place, as they move the state of the tables."""
     position, *within = place
     yield from operations[: position - 1]
@@ -115,7 +115,7 @@ def _default(migration: DjangoMigration, operation: AddField | AlterField, each:
     )
 
 
-def _place(operations: Sequence[Any], wanted: DjangoOperation) -> tuple[int, ...]:
+def _place(operations: Sequence[Any], wanted: MigrationOperation) -> tuple[int, ...]:
     """Where the operation is: its position, and those inside of SeparateDatabaseAndState."""
     for position, operation in enumerate(operations, 1):
         if operation is wanted:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 
 def has_own_apply(migration: DjangoMigration) -> bool:
@@ -21,14 +21,14 @@ def can_go_back(migration: DjangoMigration) -> bool:
     return own or all(operation.reversible for operation in migration.operations)
 
 
-def reaching_database(operation: DjangoMigrationOperation) -> list[DjangoMigrationOperation]:
+def reaching_database(operation: MigrationOperation) -> list[MigrationOperation]:
     """What of it reaches the database."""
     if isinstance(operation, SeparateDatabaseAndState):
         return list(operation.database_operations)
     return [operation]
 
 
-def is_data_step(operation: DjangoMigrationOperation) -> bool:
+def is_data_step(operation: MigrationOperation) -> bool:
     """Works on data, or is of a class that only its author knows."""
     return any(
         isinstance(inner, RunPython | RunSQL)
@@ -40,7 +40,7 @@ def is_data_step(operation: DjangoMigrationOperation) -> bool:
 _KNOWN_MODULES = ("django.db.migrations.operations", "django.contrib.postgres.operations")
 
 
-def title(operation: DjangoMigrationOperation) -> str:
+def title(operation: MigrationOperation) -> str:
     """What a data step is called: RunPython by its function."""
     named = getattr(operation.code, "__name__", "") if isinstance(operation, RunPython) else ""
     return named or operation.describe()
@@ -57,7 +57,7 @@ def texts(migration: DjangoMigration, position: int) -> Iterator[str | None]:
                 yield from _texts(inner)
 
 
-def _texts(operation: DjangoMigrationOperation) -> Iterator[str | None]:
+def _texts(operation: MigrationOperation) -> Iterator[str | None]:
     if does_nothing(operation):
         return
     if isinstance(operation, RunSQL):
@@ -71,7 +71,7 @@ def _texts(operation: DjangoMigrationOperation) -> Iterator[str | None]:
         yield None
 
 
-def does_nothing(operation: DjangoMigrationOperation) -> bool:
+def does_nothing(operation: MigrationOperation) -> bool:
     """Is it a `noop`? Django renders all models for that of RunPython, too."""
     if isinstance(operation, RunPython):
         return operation.code is RunPython.noop
@@ -83,7 +83,7 @@ _PLAIN_OPERATIONS = "django.db.migrations.operations."
 OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
 
 
-def has_own_transaction(migration: DjangoMigration, operation: DjangoMigrationOperation) -> bool:
+def has_own_transaction(migration: DjangoMigration, operation: MigrationOperation) -> bool:
     """Of a migration that is not atomic: does this operation run in a transaction? It may ask for
     one; and those of Django that only change tables have one from us, so that none is half done
     when a runner is killed."""
@@ -92,5 +92,5 @@ def has_own_transaction(migration: DjangoMigration, operation: DjangoMigrationOp
     )
 
 
-def is_plain(operation: DjangoMigrationOperation) -> bool:
+def is_plain(operation: MigrationOperation) -> bool:
     return type(operation).__module__.startswith(_PLAIN_OPERATIONS)

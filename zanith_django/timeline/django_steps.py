@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython
-from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
@@ -138,7 +138,7 @@ def _one_by_one(
 
 def _defer_again(
     migration: DjangoMigration,
-    operation: DjangoMigrationOperation,
+    operation: MigrationOperation,
     old: ProjectState,
     new: ProjectState,
     editor: BaseDatabaseSchemaEditor,
@@ -172,7 +172,7 @@ def _keep_rest(
 def _one(
     migration: DjangoMigration,
     number: int,
-    operation: DjangoMigrationOperation,
+    operation: MigrationOperation,
     old: ProjectState,
     new: ProjectState,
     editor: BaseDatabaseSchemaEditor,

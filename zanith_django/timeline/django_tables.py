@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.names import TableName
@@ -35,7 +35,7 @@ class DjangoTables:
         known = self.state.models.get((app_label, model.lower()))
         return table_of(db_table_of(known, self.longest), self.schema) if known else None
 
-    def take(self, app_label: str, operation: DjangoOperation) -> tuple[TableMove, ...]:
+    def take(self, app_label: str, operation: MigrationOperation) -> tuple[TableMove, ...]:
         """What the operation does to tables; the state moves past it.
 
         A `SeparateDatabaseAndState` does what its `database_operations` do. What a step of its
@@ -56,7 +56,7 @@ class DjangoTables:
         return tuple(moves)
 
     def _moved(
-        self, app_label: str, operation: DjangoOperation, state: RecordingState
+        self, app_label: str, operation: MigrationOperation, state: RecordingState
     ) -> tuple[TableMove, ...]:
         before = dict(self._parts(app_label, state))
         operation.state_forwards(app_label, state)
@@ -76,7 +76,7 @@ class DjangoTables:
 
 def _moves(
     app_label: str,
-    operation: DjangoOperation,
+    operation: MigrationOperation,
     before: dict[Part, TableName],
     after: dict[Part, TableName],
 ) -> Iterator[TableMove]:

@@ -13,7 +13,7 @@ from django.contrib.postgres.operations import (
 )
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunSQL, SeparateDatabaseAndState
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django import operations as ops
 from zanith_django.files.migration import LoadedMigration
@@ -26,7 +26,7 @@ from zanith_django.schema.scratch import PASSED_OVER
 from zanith_django.timeline.timeline import django_order
 
 
-def foundations(operation: DjangoOperation) -> tuple[Operation, ...]:
+def foundations(operation: MigrationOperation) -> tuple[Operation, ...]:
     """The operation in ours, where it makes or removes an extension or a collation."""
     if isinstance(operation, CreateExtension):
         return (ops.CreateExtension(extension=Extension(operation.name)),)
@@ -42,7 +42,7 @@ def _collation(operation: CollationOperation) -> Collation:
     return Collation(name, operation.provider, operation.locale, operation.deterministic)
 
 
-def prelude_of(operations: Iterable[DjangoOperation]) -> list[str]:
+def prelude_of(operations: Iterable[MigrationOperation]) -> list[str]:
     """SQL that makes in a scratch what these operations make, where it is not there already."""
     return _where_missing(found for operation in operations for found in foundations(operation))
 
@@ -72,7 +72,7 @@ def _attempted(statement: str) -> str:
     return sql.compose("DO {body}", body=sql.literal(body))
 
 
-def raw_sql_of(operations: Iterable[DjangoOperation]) -> Iterator[str]:
+def raw_sql_of(operations: Iterable[MigrationOperation]) -> Iterator[str]:
     """The SQL of each RunSQL that takes no parameters."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):

@@ -20,7 +20,7 @@ from django.db.migrations.operations import (
     RenameField,
     RenameModel,
 )
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.models import Model
 
 from zanith_django.postgres.names import TableName
@@ -43,7 +43,7 @@ class Identities:
     models: dict[Key, Key | None] = field(default_factory=dict)
     fields: dict[tuple[Key, str], str | None] = field(default_factory=dict)
 
-    def follow(self, app_label: str, operation: DjangoOperation) -> None:
+    def follow(self, app_label: str, operation: MigrationOperation) -> None:
         """Apply what an operation makes, renames or ends."""
         if isinstance(operation, CreateModel | DeleteModel):
             self._forget((app_label, operation.name_lower))

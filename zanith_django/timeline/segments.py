@@ -18,7 +18,7 @@ from django.db.migrations.operations import (
     RenameField,
     RenameModel,
 )
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.models import Model
 
 from zanith_django.diff.differ import Fill, Hints
@@ -53,7 +53,7 @@ class Segment:
     identities: Identities = field(default_factory=Identities)
     values: dict[tuple[Key, str], list[Filling]] = field(default_factory=dict)
 
-    def note(self, app_label: str, operation: DjangoOperation) -> None:
+    def note(self, app_label: str, operation: MigrationOperation) -> None:
         self.identities.follow(app_label, operation)
         if isinstance(operation, RenameModel):
             self._rename_model(

@@ -28,7 +28,7 @@ from django.db.migrations.operations import (
     RenameModel,
     SeparateDatabaseAndState,
 )
-from django.db.migrations.operations.base import Operation as DjangoOperation
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django import operations as ops
 from zanith_django.diff.diff import diff
@@ -113,7 +113,9 @@ class Walk:
 
     # --- moving the states ---------------------------------------------------------------------
 
-    def _move(self, operation: DjangoOperation, app_label: str, work: _Work | None = None) -> None:
+    def _move(
+        self, operation: MigrationOperation, app_label: str, work: _Work | None = None
+    ) -> None:
         if not isinstance(operation, SeparateDatabaseAndState):
             self._move_tables(operation, app_label, work)
             operation.state_forwards(app_label, self.models)
@@ -129,7 +131,9 @@ class Walk:
         for inner in operation.database_operations:
             self._move_tables(inner, app_label, work)
 
-    def _move_tables(self, operation: DjangoOperation, app_label: str, work: _Work | None) -> None:
+    def _move_tables(
+        self, operation: MigrationOperation, app_label: str, work: _Work | None
+    ) -> None:
         if isinstance(operation, CreateModel):
             self._leave((app_label, operation.name_lower), work)
         if isinstance(operation, AlterField) and work:
@@ -153,7 +157,7 @@ class Walk:
             label = f"{migration.app_label}.{operation.model_name}.{operation.name}"
             raise CannotAlter(label, dotted((migration.app_label, migration.name)))
 
-    def _forward(self, operation: DjangoOperation, app_label: str) -> None:
+    def _forward(self, operation: MigrationOperation, app_label: str) -> None:
         """Move the tables past an operation that reaches them."""
         naming = isinstance(operation, CreateModel | DeleteModel | RenameModel | AlterModelTable)
         before = self._named_in(app_label) if naming else set()
@@ -187,7 +191,7 @@ class Walk:
         self.tables._relations = None
         self.tables.take_touched()
 
-    def _learn(self, operation: DjangoOperation) -> None:
+    def _learn(self, operation: MigrationOperation) -> None:
         """What later tables stand on is made in their scratch too."""
         self.prelude |= dict.fromkeys(prelude_of([operation]))
         self.raw += raw_sql_of([operation])
@@ -197,7 +201,7 @@ class Walk:
 
     # --- steps that are no difference of tables ------------------------------------------------
 
-    def _cuts(self, operation: DjangoOperation, app_label: str) -> bool:
+    def _cuts(self, operation: MigrationOperation, app_label: str) -> bool:
         """It is no difference of tables: it works on data, or on what tables stand on."""
         if foundations(operation):
             return True
@@ -207,7 +211,7 @@ class Walk:
             return True
         return is_data_step(operation)
 
-    def _changes_hands(self, operation: DjangoOperation, app_label: str) -> bool:
+    def _changes_hands(self, operation: MigrationOperation, app_label: str) -> bool:
         """It says who looks after a table, Django or somebody else: the table stays as it is."""
         if isinstance(operation, SeparateDatabaseAndState):
             inner = operation.state_operations
@@ -219,7 +223,7 @@ class Walk:
         return bool(operation.options.get("managed", True) != now)
 
     def _step(
-        self, migration: DjangoMigration, operation: DjangoOperation, position: int
+        self, migration: DjangoMigration, operation: MigrationOperation, position: int
     ) -> list[Operation]:
         """Operations of ours for one that cuts the walk."""
         made = foundations(operation)
@@ -346,5 +350,5 @@ def works_on_data(migration: DjangoMigration) -> bool:
     return has_own_apply(migration) or any(is_data_step(p) and not _is_noop(p) for p in parts)
 
 
-def _is_noop(operation: DjangoOperation) -> bool:
+def _is_noop(operation: MigrationOperation) -> bool:
     return isinstance(operation, AlterModelOptions) or does_nothing(operation)

@@ -45,13 +45,13 @@ class Masks:
     linked: frozenset[str] = frozenset()
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
 
-    def selected(self, table: str, columns: Iterable[SampledColumn]) -> sql.Composable:
+    def selected(self, table: str, columns: Iterable[SampledColumn]) -> sql.Fragment:
         """The expressions that a SELECT reads the columns of a table with."""
         listed = tuple(columns)
         personal = any(_PERSONAL.search(column.name) for column in listed)
         return sql.join([self._expression(table, column, personal) for column in listed])
 
-    def _expression(self, table: str, column: SampledColumn, personal: bool) -> sql.Composable:
+    def _expression(self, table: str, column: SampledColumn, personal: bool) -> sql.Fragment:
         name, method = sql.ident(column.name), self._method(table, column, personal)
         if method == NULL and column.nullable:
             return sql.clause("NULL AS {name}", name=name)
@@ -69,7 +69,7 @@ class Masks:
             return HASH
         return NULL if column.nullable else KEEP
 
-    def _hashed(self, column: SampledColumn) -> sql.Composable:
+    def _hashed(self, column: SampledColumn) -> sql.Fragment:
         ending = "@example.invalid" if _MAIL.search(column.name) else ""
         room = LENGTH if column.length is None else min(column.length, LENGTH + len(ending))
         ending = ending if room > len(ending) + 8 else ""

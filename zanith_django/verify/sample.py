@@ -152,7 +152,7 @@ class _Sampler:
             progress = True
         return progress
 
-    def _copy(self, table: TableName, which: sql.Composable) -> None:
+    def _copy(self, table: TableName, which: sql.Fragment) -> None:
         name = sql.table(table, self.default)
         with self.connection.cursor() as cursor, self.session.cursor() as target:
             cursor.execute(_COLUMNS, [str(name)])
@@ -183,7 +183,7 @@ class _Sampler:
             self.copied[table] = self.copied.get(table, 0) + target.rowcount
 
 
-def _among(keys: Sequence[str], values: Sequence[Sequence[Any]]) -> sql.Composable:
+def _among(keys: Sequence[str], values: Sequence[Sequence[Any]]) -> sql.Fragment:
     """` WHERE (keys) IN (values)`."""
     rows = [
         sql.clause("({row})", row=sql.join([sql.literal(value) for value in row])) for row in values

@@ -82,7 +82,7 @@ def _copy_table(connection: BaseDatabaseWrapper, session: Session, name: str) ->
     advance_sequences(session, table)
 
 
-def advance_sequences(session: Session, table: sql.Composable) -> None:
+def advance_sequences(session: Session, table: sql.Fragment) -> None:
     """Let the sequences of a table go on after the rows that were copied."""
     for column, sequence in session.execute(_SERIALS, {"table": table}).fetchall():
         text = sql.compose(

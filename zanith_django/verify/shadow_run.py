@@ -92,7 +92,7 @@ def _result(job: dict[str, Any]) -> dict[str, Any]:
 
 def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
     from zanith_django.apply.apply import apply
-    from zanith_django.apply.state import Options
+    from zanith_django.apply.state import ApplyOptions
     from zanith_django.operations.base import Context
     from zanith_django.plan.comparison import LIVE, MODELS, Sources
     from zanith_django.plan.drift import origins
@@ -106,7 +106,7 @@ def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
     filled = [name for name, number in rows.items() if number]
     if job["in_use"] is not None:
         job["in_use"] += filled
-    chosen = Options(gated=False, verbosity=0, occupied=(*job["occupied"], *filled))
+    chosen = ApplyOptions(gated=False, verbosity=0, occupied=(*job["occupied"], *filled))
     if job["schema"]:
         _keep_inside()
     watch.start()

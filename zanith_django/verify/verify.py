@@ -57,7 +57,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class VerifyOptions:
     """How to verify. `shape` is auto, ephemeral, schema, a URL or an alias, "" the setting;
     `source` is "" for the live structure, "empty", or a snapshot file. `refuse` says which drift
     is refused: that which the plan makes ("plan"), that which was there before it ("before"), or
@@ -119,7 +119,7 @@ class _Live:
     rows: Mapping[str, int]
 
 
-def verify(connection: BaseDatabaseWrapper, options: Options) -> Verdict:
+def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     """Run the pending plan on a shadow and compare the result with the models.
 
     Raises `ShadowUnreachable`, `ShadowUnsuited`, `ShadowFailed` and `PooledConnection`. The live
@@ -203,7 +203,7 @@ def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> V
 # --- on which shadow -----------------------------------------------------------------------------
 
 
-def _on_first(live: _Live, options: Options) -> tuple[str, str, dict[str, Any]]:
+def _on_first(live: _Live, options: VerifyOptions) -> tuple[str, str, dict[str, Any]]:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
     wanted = options.shape or conf.shadow
@@ -236,7 +236,7 @@ class _NoShape(EnvironmentProblem):
         return "\n".join(map(str, self.errors))
 
 
-def _on(wanted: str, live: _Live, options: Options) -> tuple[str, str, dict[str, Any]]:
+def _on(wanted: str, live: _Live, options: VerifyOptions) -> tuple[str, str, dict[str, Any]]:
     """(The shadow, where its structure came from, the result), in words for people."""
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
@@ -250,7 +250,7 @@ def _on(wanted: str, live: _Live, options: Options) -> tuple[str, str, dict[str,
         return shadow.name, loaded, run_in_child(live.connection, shadow, job)
 
 
-def _template(wanted: str, live: _Live, options: Options) -> str:
+def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
     """The template that has or gets the structure; "" for none."""
     reuse = options.reuse or conf.reuse
     plain = wanted == EPHEMERAL and not (options.source or options.data or options.sample)
@@ -258,7 +258,7 @@ def _template(wanted: str, live: _Live, options: Options) -> str:
 
 
 def _made(
-    wanted: str, connection: BaseDatabaseWrapper, options: Options, template: str
+    wanted: str, connection: BaseDatabaseWrapper, options: VerifyOptions, template: str
 ) -> AbstractContextManager[Shadow]:
     if options.data:
         return copied(connection, options.data, keep=options.keep)
@@ -269,7 +269,7 @@ def _made(
     return given(connection, wanted, options.on_wait)
 
 
-def _load(live: _Live, shadow: Shadow, options: Options, template: str) -> str:
+def _load(live: _Live, shadow: Shadow, options: VerifyOptions, template: str) -> str:
     """Fill the shadow; returns where its structure came from, for people."""
     if options.data:
         return "with its structure and its rows"
@@ -292,7 +292,7 @@ def _load(live: _Live, shadow: Shadow, options: Options, template: str) -> str:
     return f"the live structure by {how}"
 
 
-def _sample(live: _Live, shadow: Shadow, options: Options) -> None:
+def _sample(live: _Live, shadow: Shadow, options: VerifyOptions) -> None:
     options.say("copying rows")
     copy_rows(live.connection, shadow, conf.shadow_data)
     copy_sample(live.connection, shadow, options.sample, conf.shadow_data)

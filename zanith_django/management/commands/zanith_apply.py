@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import call_command
 
 from zanith_django.apply.apply import apply
-from zanith_django.apply.state import Options
+from zanith_django.apply.state import ApplyOptions
 from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refusals
 from zanith_django.management.commands.zanith_plan import add_gate_arguments
 from zanith_django.management.progress import TerminalReporter
@@ -64,7 +64,7 @@ class Command(ZanithCommand):
                 stdout=self.stdout,
             )
         reporter = TerminalReporter(self.stdout, self.style, verbosity=options["verbosity"])
-        chosen = Options(
+        chosen = ApplyOptions(
             count=options["steps"],
             to=options["to"],
             max_risk=options["max_risk"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from zanith_django.baseline import Baseline, Options, baseline
+from zanith_django.baseline import Baseline, BaselineOptions, baseline
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.render.text import near, waiting
 from zanith_django.timeline.timeline import dotted
@@ -33,7 +33,7 @@ class Command(ZanithCommand):
 
     def run(self, **options: Any) -> None:
         connection = self.connect_directly(options["database"])
-        given = Options(
+        given = BaselineOptions(
             at=tuple(options["at"]),
             dry_run=options["dry_run"],
             files=not options["no_files"],

@@ -15,7 +15,7 @@ from zanith_django.ledger.step_rows import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.progress import spell_seconds
 from zanith_django.render.text import SIGILS, counted, waiting
-from zanith_django.rollback.reporter import Options, Reporter
+from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
 from zanith_django.rollback.rollback import rollback
 from zanith_django.rollback.selection import UndoMigration, UndoStep
 from zanith_django.run.audit import Outcome
@@ -50,7 +50,7 @@ class Command(ZanithCommand):
 
     def run(self, **options: Any) -> None:
         connection = self.connect_directly(options["database"])
-        chosen = Options(
+        chosen = RollbackOptions(
             count=options["steps"],
             to=options["to"],
             drop=options["drop"],
@@ -64,11 +64,11 @@ class Command(ZanithCommand):
         reporter.done(rollback(connection, chosen, reporter))
 
 
-class _TerminalReporter(Reporter):
+class _TerminalReporter(RollbackReporter):
     """A line a migration, a line a step; of a dry run the SQL."""
 
     def __init__(
-        self, stdout: OutputWrapper, style: Style, options: Options, verbosity: int
+        self, stdout: OutputWrapper, style: Style, options: RollbackOptions, verbosity: int
     ) -> None:
         self.stdout, self.style = stdout, style
         self.options, self.verbosity = options, verbosity

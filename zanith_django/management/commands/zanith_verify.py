@@ -11,7 +11,7 @@ from zanith_django.management.base import ZanithCommand, add_refusals, interrupt
 from zanith_django.management.progress import Stages
 from zanith_django.render.text import waiting
 from zanith_django.render.verdict import verdict_annotations, verdict_markdown, verdict_text
-from zanith_django.verify.verify import OK, Options, verify
+from zanith_django.verify.verify import OK, VerifyOptions, verify
 
 
 def _rows(text: str) -> int:
@@ -67,7 +67,7 @@ class Command(ZanithCommand):
                 "--from takes no rows.", "Leave out --from, or --sample and --data."
             )
         stages = Stages(self.stderr)
-        chosen = Options(
+        chosen = VerifyOptions(
             shape=options["shadow"],
             source=options["source"],
             keep=options["keep"],

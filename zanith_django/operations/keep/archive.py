@@ -134,7 +134,7 @@ DO $zanith$ BEGIN
 END $zanith$"""
 
 
-def digest(archive: sql.Composable, where: sql.Composable = sql.EMPTY) -> sql.Composable:
+def digest(archive: sql.Fragment, where: sql.Fragment = sql.EMPTY) -> sql.Fragment:
     """The query of the three numbers that tell a content."""
     return sql.clause(_DIGEST, archive=archive, where=where)
 
@@ -167,7 +167,7 @@ class Archive:
     table: TableName
     key: tuple[str, ...]
     columns: tuple[str, ...]
-    where: sql.Composable
+    where: sql.Fragment
     drop: tuple[Statement, ...]
     context: Context
 
@@ -176,11 +176,11 @@ class Archive:
         return archive_name(self.artifact_id)
 
     @property
-    def _archive(self) -> sql.Composable:
+    def _archive(self) -> sql.Fragment:
         return self.context.table(self.name)
 
     @property
-    def _table(self) -> sql.Composable:
+    def _table(self) -> sql.Fragment:
         return self.context.table(self.table)
 
     def statements(self) -> tuple[Statement, ...]:
@@ -253,7 +253,7 @@ class Archive:
         ]
 
     @property
-    def _selected(self) -> sql.Composable:
+    def _selected(self) -> sql.Fragment:
         if not self.columns:
             return sql.clause("t.*")
         return sql.join(sql.clause("t.{name}", name=sql.ident(name)) for name in self.columns)

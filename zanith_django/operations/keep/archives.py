@@ -70,7 +70,7 @@ class _Archiving(Operation):
         staged = take_away(self.statements(context), self.tables, context)
         return (Statement(text, Lock.NONE), *staged)
 
-    def _is_there(self, context: Context) -> sql.Composable:
+    def _is_there(self, context: Context) -> sql.Fragment:
         """A condition: what it archives has not been dropped."""
         raise NotImplementedError
 
@@ -116,7 +116,7 @@ class ArchiveColumn(OnColumn, _Archiving):
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_column", self.target)
 
-    def _is_there(self, context: Context) -> sql.Composable:
+    def _is_there(self, context: Context) -> sql.Fragment:
         return sql.clause(
             "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass({table}) "
             "AND attname = {column} AND NOT attisdropped)",
@@ -217,7 +217,7 @@ class ArchiveTable(OnKeptTable, _Archiving):
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_table", self.target)
 
-    def _is_there(self, context: Context) -> sql.Composable:
+    def _is_there(self, context: Context) -> sql.Fragment:
         table = sql.regclass(self.table.name, context.schema)
         return sql.clause("to_regclass({table}) IS NOT NULL", table=table)
 

@@ -175,7 +175,7 @@ def renamed_indexes(
     return [rename_index(table, old, new, context) for old, new in names]
 
 
-def note_column(table: sql.Composable) -> sql.Composable:
+def note_column(table: sql.Fragment) -> sql.Fragment:
     """The number of the column whose comment is the note on a whole kept table; NULL without one.
 
     `table` is a literal that `regclass` reads. Hidden columns have notes of their own.

@@ -122,7 +122,7 @@ class Expansion(ExpansionParts):
         yield from self._sync()
 
     @property
-    def _names(self) -> dict[str, sql.Composable]:
+    def _names(self) -> dict[str, sql.Fragment]:
         return {
             "table": sql.regclass(self.name, self.context.schema),
             "column": sql.literal(self.old.name),
@@ -166,7 +166,7 @@ class Expansion(ExpansionParts):
             )
         return [*made, last]
 
-    def _changed(self) -> sql.Composable:
+    def _changed(self) -> sql.Fragment:
         """Has a column that the value is made of changed? If not, the row keeps what the backfill
         wrote or will write. Compared byte by byte: not every type has an equality."""
         read = [
@@ -180,7 +180,7 @@ class Expansion(ExpansionParts):
         ]
         return sql.clause("record_image_ne(ROW({new}), ROW({old}))", new=rows[0], old=rows[1])
 
-    def _convert(self) -> sql.Composable:
+    def _convert(self) -> sql.Fragment:
         fresh = sql.ident(self.fresh)
         if not self.using:
             row = sql.clause("NEW.{old}", old=sql.ident(self.old.name))
@@ -188,7 +188,7 @@ class Expansion(ExpansionParts):
         using = of_new_row(self.using, self.name)
         return sql.clause("NEW.{fresh} := {using};", fresh=fresh, using=using)
 
-    def _cast(self, value: sql.Composable) -> sql.Composable:
+    def _cast(self, value: sql.Fragment) -> sql.Fragment:
         """As an assignment where there is one: an explicit cast cuts what is too long."""
         old, new = self.old.type, self.new.type
         if assigns(old, new) or old == new:
@@ -208,7 +208,7 @@ class Expansion(ExpansionParts):
         assignment = sql.clause("{fresh} = {value}", fresh=fresh, value=value)
         return update_in_batches(self.name, assignment, where, self.context)
 
-    def _kept_or(self, value: sql.Composable) -> sql.Composable:
+    def _kept_or(self, value: sql.Fragment) -> sql.Fragment:
         """The value that the change was made of, where nobody wrote another since."""
         return sql.clause(
             "CASE WHEN record_image_eq(ROW({kept}::{kind}), ROW({old})) THEN {kept} "
@@ -317,7 +317,7 @@ class Expansion(ExpansionParts):
             )
         )
 
-    def _altered(self, change: sql.Composable, lock: Lock = Lock.ACCESS_EXCLUSIVE) -> Statement:
+    def _altered(self, change: sql.Fragment, lock: Lock = Lock.ACCESS_EXCLUSIVE) -> Statement:
         text = alter_table(self.context, self.name, "{change}", change=change)
         return Statement(text, lock, (self.name,))
 

@@ -180,7 +180,7 @@ class Forms:
         )
         return update_in_batches(self.table, _assignments(self.old), where, context)
 
-    def _function(self, context: Context) -> sql.Composable:
+    def _function(self, context: Context) -> sql.Fragment:
         return sql.qualified(self.table.schema or context.schema, self.name)
 
     def _function_text(self, context: Context) -> str:
@@ -203,25 +203,25 @@ class Forms:
         )
 
 
-def _value(item: Derived) -> sql.Composable:
+def _value(item: Derived) -> sql.Fragment:
     return sql.catalog_text(item.value)
 
 
-def _assignments(items: Iterable[Derived]) -> sql.Composable:
+def _assignments(items: Iterable[Derived]) -> sql.Fragment:
     return sql.join(
         sql.clause("{name} = {value}", name=sql.ident(item.name), value=_value(item))
         for item in items
     )
 
 
-def _fields(record: str, items: Iterable[Derived]) -> sql.Composable:
+def _fields(record: str, items: Iterable[Derived]) -> sql.Fragment:
     return sql.join(
         sql.clause("{record}.{name}", record=sql.keyword(record), name=sql.ident(item.name))
         for item in items
     )
 
 
-def _defaults(items: Iterable[Derived]) -> sql.Composable:
+def _defaults(items: Iterable[Derived]) -> sql.Fragment:
     return sql.join(
         sql.clause(
             "({default})::{type}",
@@ -232,7 +232,7 @@ def _defaults(items: Iterable[Derived]) -> sql.Composable:
     )
 
 
-def _if_null(items: Iterable[Derived]) -> sql.Composable:
+def _if_null(items: Iterable[Derived]) -> sql.Fragment:
     return sql.join(
         sql.clause("coalesce({name}, {value})", name=sql.ident(item.name), value=_value(item))
         for item in items

@@ -89,10 +89,10 @@ class Copying:
     table: TableName
     key: tuple[str, ...]
     target: TableName
-    insert: sql.Composable
+    insert: sql.Fragment
     name: str
     context: Context
-    where: sql.Composable = field(default_factory=lambda: sql.keyword("TRUE"))
+    where: sql.Fragment = field(default_factory=lambda: sql.keyword("TRUE"))
     watched: tuple[str, ...] = ()
     alias: str = "t"
 
@@ -219,10 +219,10 @@ class Copying:
     def last(
         self,
         *,
-        declare: sql.Composable = sql.EMPTY,
-        before: sql.Composable = sql.EMPTY,
-        after: sql.Composable = sql.EMPTY,
-        whole: sql.Composable = sql.EMPTY,
+        declare: sql.Fragment = sql.EMPTY,
+        before: sql.Fragment = sql.EMPTY,
+        after: sql.Fragment = sql.EMPTY,
+        whole: sql.Fragment = sql.EMPTY,
     ) -> Statement:
         """The rest, while nobody can write. The caller's PL/pgSQL runs `before` and `after` the
         noted keys are copied again, or after the `whole` table is."""
@@ -251,15 +251,15 @@ class Copying:
     # --- pieces --------------------------------------------------------------------------------
 
     @property
-    def _table(self) -> sql.Composable:
+    def _table(self) -> sql.Fragment:
         return self.context.table(self.table)
 
     @property
-    def _function(self) -> sql.Composable:
+    def _function(self) -> sql.Fragment:
         return sql.qualified(KEPT_SCHEMA, own_name("journal", self.name))
 
     @property
-    def _parts(self) -> dict[str, sql.Composable]:
+    def _parts(self) -> dict[str, sql.Fragment]:
         return {
             "id": sql.ident(ID),
             "journal": self.context.table(self.journal),
@@ -274,17 +274,17 @@ class Copying:
         }
 
 
-def same_key(left: str, right: str, key: Sequence[str]) -> sql.Composable:
+def same_key(left: str, right: str, key: Sequence[str]) -> sql.Fragment:
     """`left.a = right.a AND …` of two aliases."""
     pairs = zip(_each(left, key), _each(right, key), strict=True)
     return sql.join((sql.clause("{a} = {b}", a=a, b=b) for a, b in pairs), " AND ")
 
 
-def _of(alias: str, columns: Sequence[str]) -> sql.Composable:
+def _of(alias: str, columns: Sequence[str]) -> sql.Fragment:
     return sql.join(_each(alias, columns))
 
 
-def _each(alias: str, columns: Sequence[str]) -> list[sql.Composable]:
+def _each(alias: str, columns: Sequence[str]) -> list[sql.Fragment]:
     return [
         sql.clause("{alias}.{name}", alias=sql.keyword(alias), name=sql.ident(name))
         for name in columns

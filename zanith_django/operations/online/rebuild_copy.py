@@ -110,7 +110,7 @@ class RebuildCopy:
     def _key(self) -> Any:
         return row_key(self.table, self.after, self.given)
 
-    def _keys(self, prefix: str = "", *, ours: bool = False) -> list[sql.Composable]:
+    def _keys(self, prefix: str = "", *, ours: bool = False) -> list[sql.Fragment]:
         """The columns of the key, of the row `prefix`; `ours` as the images of rows call them."""
         names = [*self._key.columns]
         if ours:
@@ -121,11 +121,11 @@ class RebuildCopy:
             for name in names
         ]
 
-    def _same(self, left: Iterable[sql.Composable], right: Iterable[sql.Composable]) -> Any:
+    def _same(self, left: Iterable[sql.Fragment], right: Iterable[sql.Fragment]) -> Any:
         pairs = zip(left, right, strict=True)
         return sql.join((sql.clause("{a} = {b}", a=a, b=b) for a, b in pairs), " AND ")
 
-    def _probe(self, template: Any, **parts: sql.Composable) -> str:
+    def _probe(self, template: Any, **parts: sql.Fragment) -> str:
         aside = sql.regclass(self.aside, self.context.schema)
         return sql.compose(template, aside=aside, **parts)
 
@@ -152,7 +152,7 @@ class RebuildCopy:
         yield from self._copying.begin()
         yield from making(self._rows.name, [self._images()])
 
-    def _made(self, names: Mapping[str, sql.Composable]) -> Iterator[Statement]:
+    def _made(self, names: Mapping[str, sql.Fragment]) -> Iterator[Statement]:
         """The copy, without rows. Triggers that cannot be made later come before its generated
         columns and what reads those."""
         whole = bare = self._bare()
@@ -172,12 +172,12 @@ class RebuildCopy:
                 yield from AddCheck(table=self.copy, check=check).statements(self._new)
 
     @property
-    def _carrier(self) -> dict[str, sql.Composable]:
+    def _carrier(self) -> dict[str, sql.Fragment]:
         name = self.made("carry")
         function = sql.qualified(KEPT_SCHEMA, name)
         return {"function": function, "trigger": sql.ident(name)}
 
-    def _carry(self, names: Mapping[str, sql.Composable]) -> Statement:
+    def _carry(self, names: Mapping[str, sql.Fragment]) -> Statement:
         same = self._same(self._keys("t"), self._keys("NEW"))
         parts = {
             **names,
@@ -256,7 +256,7 @@ class RebuildCopy:
         )
         return Statement(text, Lock.ACCESS_SHARE, (self.name,))
 
-    def _values(self) -> list[tuple[str, sql.Composable]]:
+    def _values(self) -> list[tuple[str, sql.Fragment]]:
         """(column, the SQL of its value in the copy) of all that are written."""
         given, values = self.given, []
         for column in self.after.columns:
@@ -269,7 +269,7 @@ class RebuildCopy:
                 values.append((column.name, self._value(old, column)))
         return values
 
-    def _value(self, old: Column, new: Column) -> sql.Composable:
+    def _value(self, old: Column, new: Column) -> sql.Fragment:
         made = dict(self.values).get(new.name)
         if not self.undo or (old.type == new.type and made is None):
             return _cast(sql.ident(new.name), old, new)
@@ -289,13 +289,13 @@ class RebuildCopy:
             same=self._same(self._own_keys, self._keys("now", ours=True)),
         )
 
-    def _own(self, column: str) -> sql.Composable:
+    def _own(self, column: str) -> sql.Fragment:
         """A column of the table by the name that expressions have for it."""
         table = sql.ident(self.name.name)
         return sql.clause("{table}.{it}", table=table, it=sql.ident(column))
 
     @property
-    def _own_keys(self) -> list[sql.Composable]:
+    def _own_keys(self) -> list[sql.Fragment]:
         return [self._own(name) for name in self._key.columns]
 
     @property
@@ -319,11 +319,11 @@ class RebuildCopy:
         return Statement(text, Lock.ACCESS_SHARE, (self.name,))
 
     @property
-    def _columns(self) -> sql.Composable:
+    def _columns(self) -> sql.Fragment:
         return sql.idents(name for name, _ in self._values())
 
     @property
-    def _expressions(self) -> sql.Composable:
+    def _expressions(self) -> sql.Fragment:
         return sql.join(value for _, value in self._values())
 
 
@@ -346,7 +346,7 @@ def _is_same(old: Column, new: Column) -> bool:
     return comparable and not (old.nullable or new.nullable)
 
 
-def _cast(value: sql.Composable, old: Column, new: Column) -> sql.Composable:
+def _cast(value: sql.Fragment, old: Column, new: Column) -> sql.Fragment:
     """As an assignment where there is one: an explicit cast cuts what is too long."""
     if old.type == new.type or assigns(old.type, new.type):
         return value

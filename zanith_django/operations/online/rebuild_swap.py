@@ -296,7 +296,7 @@ class Rebuild(RebuildCopy):
             filled = sql.compose("INSERT INTO {it} VALUES {rows}", it=noted, rows=rows)
             yield Statement(filled, Lock.NONE)
 
-    def _valid_links(self) -> list[tuple[sql.Composable, ForeignKey]]:
+    def _valid_links(self) -> list[tuple[sql.Fragment, ForeignKey]]:
         """(the table as a text, its foreign key)."""
         schema = self.context.schema
         links = self._links()
