@@ -20,7 +20,7 @@ from zanith_django.exceptions import (
     InvalidArgument,
 )
 from zanith_django.files.files import managed_apps
-from zanith_django.files.migration import DJANGO_PREFIX
+from zanith_django.files.migration import is_djangos
 from zanith_django.ledger.step_rows import (
     DONE,
     FINISHED,
@@ -63,7 +63,7 @@ class Admission(RunState):
                     self.ledger.take_back(entry.id)
             for name in failed:
                 rows = self.ledger.latest(name).values()
-                if name.startswith(DJANGO_PREFIX) and all(row.status != DONE for row in rows):
+                if is_djangos(name) and all(row.status != DONE for row in rows):
                     self.ledger.give_up(name)
 
     def _plan(self, context: Context) -> Plan:

@@ -15,6 +15,16 @@ DJANGO_PREFIX = "django:"
 RECOVER_PREFIX = "recover:"
 
 
+def is_djangos(migration_id: str) -> bool:
+    """The id in the ledger of a Django migration that Django itself runs."""
+    return migration_id.startswith(DJANGO_PREFIX)
+
+
+def is_recovery(migration_id: str) -> bool:
+    """The id in the ledger of work on an artifact."""
+    return migration_id.startswith(RECOVER_PREFIX)
+
+
 class Migration:
     """Base of the class in a migration file; a file only fills in these attributes.
 

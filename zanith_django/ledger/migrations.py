@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from zanith_django.files.migration import RECOVER_PREFIX
+from zanith_django.files.migration import is_recovery
 from zanith_django.ledger.step_rows import (
     readable_time,
 )
@@ -27,7 +27,7 @@ class Migrations(Steps):
     def record(self, migration_id: str) -> None:
         """Applied now, and later than all others: a clock that was set back changes no order. A
         rollback that was cut off before is over: other migrations are the newest ones."""
-        if not migration_id.startswith(RECOVER_PREFIX):
+        if not is_recovery(migration_id):
             self.end_rollback()
         self._run(
             "INSERT INTO _zanith_migrations (id, applied_at) "

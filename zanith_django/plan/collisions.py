@@ -167,11 +167,14 @@ _ARCHIVES = frozenset([Effect.ARCHIVE_COLUMN, Effect.ARCHIVE_TABLE])
 _OTHER_NAMES = frozenset([Effect.REPLACE, Effect.HIDE, Effect.REBUILD])
 """What brings names to the publisher that no subscriber knows, though Django's form would not."""
 
+_REPLICATED = frozenset(["published", "all published", "schema published", "subscribed"])
+"""How a publication or subscription depends on a table."""
+
 
 def _collision(touch: Touch, found: Dependent, context: Context) -> Collision | None:
     if found.via in ("text", "trigger"):
         return _named_in_text(touch, found)
-    if found.via.endswith(("published", "subscribed")):
+    if found.via in _REPLICATED:
         return _replicated(touch, found, context)
     if not _blocks(touch, found, context):
         return None

@@ -11,7 +11,7 @@ from django.apps import AppConfig
 
 from zanith_django.exceptions import BrokenFile, DefaultGone
 from zanith_django.files.files import covered_after, folder_of
-from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
+from zanith_django.files.migration import LoadedMigration, is_djangos, is_recovery
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FINISHED
 from zanith_django.operations import Operation
@@ -305,8 +305,8 @@ def newer_than_files(ledger: Ledger, timeline: Timeline) -> list[str]:
 
 def _without_file(names: Iterable[str], ledger: Ledger, timeline: Timeline) -> list[str]:
     here = {entry.id for entry in timeline.entries if entry.migration} | set(ledger.accepted())
-    others = (DJANGO_PREFIX, RECOVER_PREFIX)
-    return [name for name in names if not name.startswith(others) and name not in here]
+    ours = (name for name in names if not (is_djangos(name) or is_recovery(name)))
+    return [name for name in ours if name not in here]
 
 
 def _path(name: str, runs: Mapping[tuple[str, str], dict[str, Any]]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import IntegrityError
@@ -242,5 +242,6 @@ def _label(shown: Sequence[tuple[str, sql.Fragment]]) -> sql.Fragment:
 
 def _detail(error: Exception) -> str:
     """PostgreSQL's own words about two rows that exclude each other."""
-    found = re.search(r"DETAIL:\s*(.+)", str(error))
-    return found[1].rstrip(".") if found else str(error).splitlines()[0]
+    cause = error.__cause__ or error
+    found = cause.diag.message_detail if isinstance(cause, psycopg.Error) else None
+    return found.rstrip(".") if found else str(error).splitlines()[0]

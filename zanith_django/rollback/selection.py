@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zanith_django.exceptions import CannotUndo, FileEdited, InvalidArgument
-from zanith_django.files.migration import DJANGO_PREFIX, RECOVER_PREFIX, LoadedMigration
+from zanith_django.files.migration import LoadedMigration, is_djangos, is_recovery
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import (
@@ -82,7 +82,7 @@ def chosen(
     ours = [
         name
         for name in (*ledger.half_applied(), *reversed(applied))
-        if not name.startswith((DJANGO_PREFIX, RECOVER_PREFIX))
+        if not (is_djangos(name) or is_recovery(name))
     ]
     planned = ledger.planned_rollback(count) if count else None
     if planned is not None:  # the same command was cut off before
@@ -158,7 +158,7 @@ def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> Non
     undone = {file.id for file in files}
     for name in ledger.half_applied():
         done = any(row.status == DONE for row in ledger.latest(name).values())
-        if name.startswith(DJANGO_PREFIX):  # an atomic one left nothing
+        if is_djangos(name):  # an atomic one left nothing
             if done:
                 raise CannotUndo(
                     name,
