@@ -1,11 +1,13 @@
 -- The objects that users made, each with what it belongs to: all of them, or of tables only those
--- in %(relations)s. Objects of extensions, indexes of constraints and parts of partitions are left out.
+-- in %(relations)s. Objects of extensions, indexes of constraints and parts of partitions are left out,
+-- and the shadows that other sessions make and drop in the same database.
 WITH seen AS (
     SELECT c.oid, c.relkind, c.relfilenode, c.relispartition,
            CASE WHEN n.nspname = current_schema() THEN '' ELSE n.nspname || '.' END || c.relname
                AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid >= 16384 AND n.nspname !~ '^pg_'
+      AND (n.nspname = current_schema() OR n.nspname !~ '^_zanith_shadow_')
       AND c.relname <> 'django_migrations' AND n.nspname || '.' || c.relname !~ '_zanith_migration'
       AND c.relname <> '_zanith_schema_snapshots'
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
@@ -87,6 +89,7 @@ FROM (SELECT 'function' AS kind, 'pg_proc'::regclass AS class, oid, proname::tex
      ) AS o
 WHERE o.oid >= 16384
   AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid IN (o.schema, o.oid)
-                  AND n.nspname ~ '^pg_')
+                  AND (n.nspname ~ '^pg_' OR (n.nspname ~ '^_zanith_shadow_'
+                       AND n.nspname <> current_schema())))
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
                   AND d.deptype = 'e')
