@@ -48,7 +48,7 @@ _IN_PLACE: Mapping[str, Mapping[str, str]] = {
 
 # Every other one locks the index so that no query on its table can be planned
 # (AlterTableGetRelOptionsLockLevel in the source of PostgreSQL).
-_WITHOUT_LOCKING_OUT = frozenset({"fillfactor", "deduplicate_items"})
+WITHOUT_LOCKING_OUT = frozenset({"fillfactor", "deduplicate_items"})
 
 _HAS_OPTIONS = """\
 SELECT 'done' FROM pg_catalog.pg_class
@@ -140,7 +140,7 @@ class AlterIndexOptions(OnTable):
             sql.compose("ALTER INDEX {index} {change}", index=index, change=change)
             for change in option_changes(self.old, self.new)
         ]
-        brief = self._changed <= _WITHOUT_LOCKING_OUT
+        brief = self._changed <= WITHOUT_LOCKING_OUT
         lock = Lock.NONE if brief else Lock.ACCESS_EXCLUSIVE
         return tuple(Statement(text, lock, (self.table,)) for text in texts)
 

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from zanith_django.operations.dependents import without_column
+from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
 from zanith_django.plan.effects import columns as cols
+from zanith_django.plan.effects.parsing import walk
 from zanith_django.plan.effects.values import Node, Notes
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -94,6 +96,14 @@ def _alter_index(schema: str, index: str, node: Node, notes: Notes) -> None:
         owner = notes.scene.owner(part.get("schemaname", ""), part["relname"])
         if owner:
             notes.lock(owner.name, Lock.ACCESS_EXCLUSIVE)
+    elif owner and not _options(node) <= WITHOUT_LOCKING_OUT:
+        notes.lock(owner.name, Lock.ACCESS_EXCLUSIVE)
+
+
+def _options(node: Node) -> set[str]:
+    """The storage options that a statement sets or resets."""
+    found = (inner for name, inner in walk(node["cmds"]) if name == "DefElem")
+    return {each["defname"] for each in found}
 
 
 def _command(command: Node, name: TableName, heirs: bool, notes: Notes) -> None:
