@@ -1,7 +1,7 @@
 """`python -m tests.pages`: writes what the pages of docs/operations/ show of each kind's example.
 
-The words of a page are written by hand. What stands between `<!-- begin: … -->` and
-`<!-- end: … -->` comes from the operation itself: the example as a migration file spells it, its
+The words of a page are written by hand. The text between `<!-- begin: … -->` and
+`<!-- end -->` comes from the operation itself: the example as a migration file spells it, its
 SQL, locks and reverse. A test fails when a page is stale.
 """
 
@@ -87,7 +87,7 @@ class _Blocks:
         new = _script(self.operation.statements(_context(self.graph, fresh=True)))
         if new in in_use:
             return in_use
-        words = "On a table that is empty, or made by the same plan:"
+        words = "On an empty table, or one that the same plan created:"
         return f"{in_use}\n\n{words}\n\n{_fenced('sql', new)}"
 
     def locks(self) -> str:
@@ -105,20 +105,20 @@ class _Blocks:
     def reverse(self) -> str:
         inverse = self.operation.inverse()
         if self.operation.passed_over:
-            return "None is needed: `zanith_rollback` passes it over, the constraint stays valid."
+            return "None is needed: `zanith_rollback` skips the step, and the constraint stays valid."
         if inverse is None and self.operation.loses_nothing:
             return (
-                "None: `zanith_rollback` leaves the values that it wrote. It refuses to go back\n"
-                "over one with a `where`, which may have replaced values, unless what it wrote\n"
-                "goes with a column or table of the same migration."
+                "None: `zanith_rollback` leaves the written values. It refuses to undo a step with\n"
+                "`where`, which may have replaced values, unless undoing the same migration also\n"
+                "removes the column or table that the step wrote to."
             )
         if inverse is None:
             return (
-                "None: `zanith_rollback` refuses to go back over it, but where what it wrote goes\n"
-                "with a column or table of the same migration."
+                "None: `zanith_rollback` refuses to undo it, unless undoing the same migration\n"
+                "also removes the column or table that the step wrote to."
             )
         gone = "irreversible" in self.operation.reasons(_context(self.graph))
-        lost = ", of the structure alone: `zanith_rollback` refuses, the data is gone"
+        lost = ", of the structure alone: `zanith_rollback` refuses, because the data is lost"
         after = self.operation.apply_to(self.graph)
         head = f"[`{inverse.kind}`]({inverse.kind}.md){lost if gone else ''}:"
         return f"{head}\n\n{_in_versions(inverse, after)}"
@@ -164,16 +164,16 @@ def _script(statements: Sequence[Statement]) -> str:
 
 
 def _group(group: Sequence[Statement]) -> Iterator[str]:
-    """A transaction of several statements, or one that needs no words to be one."""
+    """A transaction of several statements, or a single statement without BEGIN and COMMIT."""
     first = group[0]
     if isinstance(first, Batches):
         yield "-- in batches of key ranges, each committed with its checkpoint"
     elif isinstance(first, Rounds):
-        yield f"-- again and again, until no more than {first.enough} keys are left"
+        yield f"-- repeated until at most {first.enough} keys remain"
     elif isinstance(first, PythonCall):
         pass
     elif not first.transactional:
-        yield "-- outside of a transaction"
+        yield "-- outside a transaction"
     several = len(group) > 1
     if several:
         yield "BEGIN;"
@@ -201,9 +201,9 @@ def _how_long(statement: Statement) -> str:
     if statement.sql.startswith("--") or not statement.tables:
         return "as long as it runs"
     if isinstance(statement, Batches | Rounds):
-        return "a batch, again and again"
+        return "one batch at a time"
     if statement.rewrites:
-        return "while it writes the table anew"
+        return "while it rewrites the table"
     if statement.scans:
         return "while it reads every row"
     return "an instant"
