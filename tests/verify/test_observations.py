@@ -78,13 +78,14 @@ def test_raw_sql_and_python_get_the_level_that_their_effects_deserve(copy_of: Co
         "a function": "safe",
         "a table dropped": "destructive",
         "a lock held over a scan": "high",
-        "rows written": "medium",
+        "rows written": "high",
     }
 
 
 EFFECTS = {
     "a function": (
-        "migrations.RunSQL(\"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'\", '')",
+        "migrations.RunSQL(\"DO $$ BEGIN EXECUTE 'CREATE FUNCTION f() RETURNS int "
+        "LANGUAGE sql AS $b$SELECT 1$b$'; END $$\", '')",
         "",
     ),
     "a table dropped": ('migrations.RunSQL("DROP TABLE people_book CASCADE", "")', ""),

@@ -29,8 +29,18 @@ _DROPS = {
 }
 
 
-# Whether one of these holds, the shadow knows better than what the code looks like.
-_ANSWERED = frozenset({"raw_sql", "locks_reads", "locks_writes", "rewrites_table", "scans_table"})
+# Whether one of these holds, the shadow knows better than a reader of the code; of the last ones
+# only a shadow with rows.
+_ANSWERED = {
+    "raw_sql",
+    "may_drop",
+    "calls_functions",
+    "locks_reads",
+    "locks_writes",
+    "rewrites_table",
+    "scans_table",
+}
+_ANSWERED_WITH_ROWS = {"requires_backfill", "loops_over_rows", "python_code", "imports_models"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ def _judged(step: PlannedStep, observed: Mapping[str, Observed]) -> PlannedStep:
     found = observed.get(digest(step)) if opaque and step.waits else None
     if found is None:
         return step
-    answered = _ANSWERED | ({"requires_backfill"} if found.data else set())
+    answered = _ANSWERED | (_ANSWERED_WITH_ROWS if found.data else set())
     kept = (code for code in step.assessment.reasons if code not in answered)
     judged = Assessment.of((*found.reasons, *kept))
     return dataclasses.replace(step, assessment=judged, observed=True)
