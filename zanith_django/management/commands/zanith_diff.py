@@ -8,7 +8,10 @@ from typing import Any
 from zanith_django.compare import compare, with_sizes
 from zanith_django.exceptions import Differs, InvalidArgument
 from zanith_django.management.base import ZanithCommand
+from zanith_django.plan.comparison import Difference
+from zanith_django.postgres.session import server_version
 from zanith_django.render.data import diff_data
+from zanith_django.render.differences import diff_markdown, diff_sql
 from zanith_django.render.text import diff_text
 
 
@@ -21,7 +24,8 @@ class Command(ZanithCommand):
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("a", metavar="A")
         parser.add_argument("b", metavar="B", nargs="?")
-        parser.add_argument("--format", choices=("text", "json", "graph"), default="text")
+        formats = ("text", "json", "markdown", "sql", "graph")
+        parser.add_argument("--format", choices=formats, default="text")
 
     def run(self, **options: Any) -> None:
         connection = self.connect(options["database"])
@@ -34,14 +38,19 @@ class Command(ZanithCommand):
         if after is None:
             raise InvalidArgument("Two schemas are compared.", "For instance: models live.")
         result = compare(connection, before, after)
-        if options["format"] == "json":
-            self.print_json(diff_data(before, after, result.operations, result.extras))
-        else:
-            verbose = options["verbosity"] > 1
-            self.say(
-                diff_text(
-                    before, after, result.operations, result.extras, result.notes, verbose=verbose
-                )
-            )
+        self._show(result, options, server_version(connection))
         if result.operations:
             raise Differs(before, after)
+
+    def _show(self, found: Difference, options: dict[str, Any], version: int) -> None:
+        before, after, form = options["a"], options["b"], options["format"]
+        operations, extras = found.operations, found.extras
+        if form == "json":
+            self.print_json(diff_data(before, after, operations, extras))
+        elif form == "markdown":
+            self.say(diff_markdown(before, after, operations, extras))
+        elif form == "sql":
+            self.say(diff_sql(before, after, operations, found.before, version))
+        else:
+            verbose = options["verbosity"] > 1
+            self.say(diff_text(before, after, operations, extras, found.notes, verbose=verbose))

@@ -1,0 +1,1 @@
+"""Audit: what the ledger answers, for the command line and for the admin."""
