@@ -49,6 +49,16 @@ class Releases:
         )
         return [status for (status,) in rows]
 
+    def newest(self, migration: str) -> list[str]:
+        """The status of the newest attempt of each step, in order."""
+        rows = self.project.sql(
+            "SELECT DISTINCT ON (substring(id FROM '::[0-9]+')) status "
+            "FROM _zanith_migration_steps WHERE migration_id = %s "
+            "ORDER BY substring(id FROM '::[0-9]+'), length(id) DESC, id DESC",
+            migration,
+        )
+        return [status for (status,) in rows]
+
     def applied(self) -> list[str]:
         rows = self.project.sql("SELECT id FROM _zanith_migrations ORDER BY applied_at")
         return [name for (name,) in rows if not name.startswith("django:")]

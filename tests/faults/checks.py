@@ -103,7 +103,11 @@ def _ledger(connection: psycopg.Connection[Any]) -> Iterator[str]:
     reseeds = "SELECT FROM _zanith_migration_steps WHERE operation_kind = 'reseed'"
     earlier = {"failed", "done"} if connection.execute(reseeds).fetchall() else {"failed"}
     for step, statuses in _steps(connection).items():
-        if statuses[-1] not in ("done", "rolled_back") or set(statuses[:-1]) - earlier:
+        # What is undone was done before, and says that it is so no more.
+        before = statuses[:-1]
+        if statuses[-1] == "rolled_back" and "rolled_back" in before:
+            before.remove("rolled_back")
+        if statuses[-1] not in ("done", "rolled_back") or set(before) - earlier:
             yield f"step {step}: {', '.join(statuses)}"
     checkpoints = "SELECT id, status FROM _zanith_migration_checkpoints WHERE status <> 'done'"
     yield from (f"checkpoint {row}" for row in connection.execute(checkpoints).fetchall())

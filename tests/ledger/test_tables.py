@@ -119,7 +119,7 @@ def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: Databa
     ledger.finish("stopped::0001", DONE)
     ledger.finish("stopped::0002", FAILED, error="no")
     ledger.start("stopped::0003")
-    ledger.start_undoing(ledger.latest("stopped")[4])
+    ledger.start_undoing(ledger.latest("stopped")[4], dataclasses.replace(one, step=4))
     ledger.add_pending("whole", [one])
     ledger.record("whole")
     ledger.save_checkpoint(Checkpoint("stopped::0003#1", "stopped", status=DONE))
@@ -132,6 +132,7 @@ def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: Databa
         "done",
         "failed",
         "running",
+        "pending",
         "running",
         "pending",
         "done",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from datetime import datetime
 
 import pytest
 
@@ -122,8 +123,8 @@ def test_migrations_go_back_and_forth_and_django_agrees(releases: Releases) -> N
     assert "Rolled back 2 migrations, 4 steps" in said
     assert releases.live() == before
     assert run.sql("SELECT legacy_uuid FROM users ORDER BY id") == [("x",), ("y",)]
-    assert releases.statuses(login) == ["rolled_back"] * 3
-    assert releases.statuses(nick) == ["rolled_back"]
+    assert releases.newest(login) == ["rolled_back"] * 3
+    assert releases.newest(nick) == ["rolled_back"]
     assert releases.applied() == []
     assert not run.sql("SELECT FROM _zanith_migration_artifacts WHERE expires_at IS NULL")
     shown = run.manage("showmigrations", "people", check=True).stdout
@@ -132,7 +133,7 @@ def test_migrations_go_back_and_forth_and_django_agrees(releases: Releases) -> N
     releases.apply()
 
     assert releases.live() == after
-    assert releases.statuses(login) == ["rolled_back", "done"] * 3
+    assert releases.statuses(login) == ["rolled_back", "rolled_back", "done"] * 3
     assert run.manage("migrate", "--check").returncode == 0
     assert run.manage("makemigrations", "--check").returncode == 0
     assert run.manage("zanith_diff", "models", "live").returncode == 0
@@ -152,10 +153,10 @@ def test_what_was_validated_stays_so_until_the_constraint_goes(releases: Release
     assert "Rolled back 1 migration" in said
     assert run.sql(valid) == [(True,)]
     assert releases.applied() == [added]
-    assert releases.statuses(validated) == ["rolled_back"]
+    assert releases.newest(validated) == ["rolled_back"]
 
     releases.apply()
-    assert releases.statuses(validated) == ["rolled_back", "done"]
+    assert releases.statuses(validated) == ["rolled_back", "rolled_back", "done"]
     run.manage("zanith_rollback", "--steps", "2", check=True)
     assert run.sql(valid) == []
     assert releases.applied() == []
@@ -215,7 +216,7 @@ def test_a_column_that_was_recovered_before_needs_no_undoing(releases: Releases)
     run.manage("zanith_rollback", "--steps", "1", check=True)
 
     assert releases.live() == before
-    assert releases.statuses(login) == ["rolled_back"] * 3
+    assert releases.newest(login) == ["rolled_back"] * 3
 
 
 def keep(run: Project, column: str) -> None:
@@ -229,6 +230,61 @@ def keep(run: Project, column: str) -> None:
     run.sql("CREATE EVENT TRIGGER in_the_way ON sql_drop EXECUTE FUNCTION keep()")
 
 
+ATTEMPTS = """
+SELECT substring(id FROM '::(.*)'), operation_kind, status, started_at, finished_at, sql
+FROM _zanith_migration_steps WHERE migration_id = %s ORDER BY id"""
+
+
+def test_a_rollback_adds_attempts_and_writes_over_none(with_login: Releases) -> None:
+    run = with_login.project
+    before = run.sql(ATTEMPTS, LOGIN_ID)
+    (applied,) = run.sql("SELECT applied_at FROM _zanith_migrations WHERE id = %s", LOGIN_ID)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    after = run.sql(ATTEMPTS, LOGIN_ID)
+    marked = [(number, kind, "rolled_back", *rest) for number, kind, _, *rest in before]
+    assert after[::2] == marked  # the status alone says that it was undone
+    for forth, back in zip(after[::2], after[1::2], strict=True):
+        assert (back[0], back[2]) == (f"{forth[0]}.2", "rolled_back")
+        assert back[5].startswith("-- rolled back by:\n")
+        assert back[5] != forth[5]
+        assert forth[4] < back[3] <= back[4]
+    assert "softDropColumn" in {row[1] for row in after[1::2]}
+    graph = "SELECT graph -> 'run' FROM _zanith_schema_snapshots WHERE migration_id = %s"
+    ((ran,),) = run.sql(f"{graph} AND phase = 'before'", LOGIN_ID)
+    (past,) = ran["past"]
+    assert datetime.fromisoformat(past["applied_at"]) == applied[0]
+    assert past["user"]
+    assert past["rolled_back"]["user"]
+    assert ran["details"][f"{LOGIN_ID}::0001.2"]["undoes"] == f"{LOGIN_ID}::0001"
+
+    with_login.apply()
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    ((ran,),) = run.sql(f"{graph} AND phase = 'before'", LOGIN_ID)
+    first, second = ran["past"]
+    assert first == past
+    assert second["applied_at"] > first["rolled_back"]["at"]
+    assert run.sql(ATTEMPTS, LOGIN_ID)[0] == marked[0]
+
+
+def test_a_step_that_failed_keeps_its_error_and_its_times_when_it_goes_back(
+    releases: Releases,
+) -> None:
+    run = releases.project
+    run.sql(TWINS)
+    migration = releases.file("two", [ADD_X, UNIQUE_EMAIL])
+    assert apply_all(run).returncode == 1
+    before = run.sql(ATTEMPTS, migration)
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+
+    after = {row[0]: row[1:] for row in run.sql(ATTEMPTS, migration)}
+    assert after["0002"] == before[1][1:]
+    assert after["0002.2"][1] == "rolled_back"
+    assert after["0001"][2:] == before[0][3:]
+
+
 def test_a_rollback_that_failed_resumes_where_it_stopped(releases: Releases) -> None:
     run = releases.project
     before = releases.live()
@@ -238,7 +294,7 @@ def test_a_rollback_that_failed_resumes_where_it_stopped(releases: Releases) -> 
     failed = run.manage("zanith_rollback", "--steps", "1")
     assert failed.returncode == 1
     assert "users.last_login is kept" in failed.stderr
-    assert releases.statuses(login) == ["failed", "rolled_back", "rolled_back"]
+    assert releases.newest(login) == ["failed", "rolled_back", "rolled_back"]
     assert releases.applied() == [login]
 
     assert f"{LOGIN_ID} is rolled back half way" in run.manage("zanith_status").stdout
@@ -248,7 +304,7 @@ def test_a_rollback_that_failed_resumes_where_it_stopped(releases: Releases) -> 
     run.sql("DROP EVENT TRIGGER in_the_way")
     run.manage("zanith_rollback", "--steps", "1", check=True)
     assert releases.live() == before
-    assert releases.statuses(login) == ["rolled_back"] * 3
+    assert releases.newest(login) == ["rolled_back"] * 3
 
 
 DATA = """
@@ -349,7 +405,7 @@ def test_a_table_with_its_keys_goes_back(releases: Releases) -> None:
     run.manage("zanith_rollback", "--steps", "1", check=True)
 
     assert releases.live() == before
-    assert releases.statuses(migration) == ["rolled_back"] * 3
+    assert releases.newest(migration) == ["rolled_back"] * 3
 
 
 def test_how_far_must_be_said(releases: Releases) -> None:
@@ -385,20 +441,14 @@ def test_a_migration_that_failed_half_way_goes_back(
     assert "Rolled back 1 migration, 2 steps" in said
     assert releases.live() == before
     assert run.sql("SELECT FROM pg_proc WHERE starts_with(proname, '_zanith_')") == []
-    assert releases.statuses(migration) == ["rolled_back", "rolled_back", "pending"]
-    errors = "SELECT error IS NOT NULL FROM _zanith_migration_steps WHERE migration_id = %s"
-    assert run.sql(f"{errors} ORDER BY id", migration) == [(False,), (True,), (False,)]
+    assert releases.newest(migration) == ["rolled_back", "rolled_back", "pending"]
+    failed = "SELECT status FROM _zanith_migration_steps WHERE error IS NOT NULL"
+    assert run.sql(failed) == [("failed",)]
     assert "Nothing to roll back" in run.manage("zanith_rollback", "--steps", "1").stdout
 
     run.sql("UPDATE users SET email = id")
     releases.apply()
-    assert releases.statuses(migration) == [
-        "rolled_back",
-        "done",
-        "rolled_back",
-        "done",
-        "done",
-    ]
+    assert releases.newest(migration) == ["done"] * 3
 
 
 def test_data_goes_back_with_a_migration_that_stopped(releases: Releases) -> None:
@@ -493,7 +543,7 @@ def test_a_rollback_of_half_a_migration_resumes_where_it_stopped(releases: Relea
     keep(run, "x")
 
     assert run.manage("zanith_rollback", "--steps", "1").returncode == 1
-    assert releases.statuses(migration) == ["failed", "rolled_back", "rolled_back"]
+    assert releases.newest(migration) == ["failed", "rolled_back", "rolled_back"]
     assert f"{migration} is rolled back half way" in run.manage("zanith_status").stdout
     stopped = run.manage("zanith_apply")
     assert (stopped.returncode, "Run zanith_rollback --steps 1" in stopped.stderr) == (1, True)
@@ -501,7 +551,7 @@ def test_a_rollback_of_half_a_migration_resumes_where_it_stopped(releases: Relea
     run.sql("DROP EVENT TRIGGER in_the_way")
     run.manage("zanith_rollback", "--steps", "1", check=True)
     assert releases.live() == before
-    assert releases.statuses(migration) == ["rolled_back"] * 3
+    assert releases.newest(migration) == ["rolled_back"] * 3
 
 
 def test_what_went_back_runs_again_when_the_ledger_lost_its_statuses(with_login: Releases) -> None:
@@ -542,7 +592,7 @@ def test_steps_that_left_their_file_after_a_rollback_stay_undone(releases: Relea
     run.manage("zanith_rollback", "--steps", "1", check=True)
     releases.file("two", [ADD_X])
     releases.apply()
-    assert releases.statuses(migration) == ["rolled_back", "done", "rolled_back"]
+    assert releases.newest(migration) == ["done", "rolled_back"]
 
     run.sql(SET_BACK)
 
@@ -576,7 +626,7 @@ def test_a_rollback_that_was_killed_is_finished_by_the_next(with_login: Releases
 
     run.manage("zanith_rollback", "--steps", "1", check=True)
 
-    assert with_login.statuses(LOGIN_ID) == ["rolled_back"] * 3
+    assert with_login.newest(LOGIN_ID) == ["rolled_back"] * 3
     assert with_login.applied() == []
 
 

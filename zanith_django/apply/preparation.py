@@ -18,11 +18,12 @@ from zanith_django.ledger.step_rows import (
     PENDING,
     SKIPPED,
 )
-from zanith_django.ledger.steps import StepRow
+from zanith_django.ledger.steps import StepRow, since_rollback
 from zanith_django.plan.plan import ELSEWHERE, PlannedMigration
 from zanith_django.run.audit import (
     INTERRUPTED,
 )
+from zanith_django.run.details import planned_detail
 from zanith_django.run.taken_names import stood_before
 
 
@@ -38,10 +39,10 @@ class Preparation(Admission):
             begun = any(row.status != PENDING for row in known.values())
             if begun and (file := migration.entry.migration):
                 self.ledger.follow_edits(migration.id, file.digests)
-            if snapshot and not any(has_left(row, migration) for row in known.values()):
-                self._snapshot(migration, "before")
             self._add_pending(migration, known)
             rows = self.ledger.latest(migration.id)
+            fresh = snapshot and not any(has_left(row, migration) for row in known.values())
+            self._describe(migration, rows, snapshot=snapshot, fresh=fresh)
             not_here = (ELSEWHERE, SKIPPED)
             elsewhere = {step.number for step in migration.steps if step.status in not_here}
             for row in rows.values():
@@ -55,6 +56,24 @@ class Preparation(Admission):
             if first and not migration.nothing_left:
                 self.ledger.start(first.id)
         return rows
+
+    def _describe(
+        self,
+        migration: PlannedMigration,
+        rows: dict[int, StepRow],
+        *,
+        snapshot: bool,
+        fresh: bool,
+    ) -> None:
+        """What the steps that are left are about: beside the `before` snapshot, which is `fresh`
+        unless an earlier run left something. Without a snapshot, beside that of its stretch."""
+        left = (step for step in migration.steps if rows[step.number].status not in FINISHED)
+        details = {rows[step.number].id: planned_detail(step) for step in left}
+        self.home = migration.id if snapshot else self.home
+        if fresh:
+            self._snapshot(migration, "before", details)
+        else:
+            self.ledger.add_details(self.home, details)
 
     def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
         """Rows for all steps. After an edit, steps that are no more and never ran lose theirs, and
@@ -78,7 +97,8 @@ class Preparation(Admission):
             and step.operation.adds.validated
             and rows[step.number].attempt > 1
         ]
-        stopped = [row for row in self.ledger.steps(migration.id) if row.stopped] if again else []
+        attempts = since_rollback(self.ledger.steps(migration.id)) if again else []
+        stopped = [row for row in attempts if row.stopped]
         return frozenset(
             step.number
             for step in again

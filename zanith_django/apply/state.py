@@ -16,6 +16,7 @@ from zanith_django.apply.rows import (
     deferred_step,
     event,
 )
+from zanith_django.ledger.details import StepDetail, spelled
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import (
     FAILED,
@@ -88,6 +89,7 @@ class RunState:
         self.states = States(self.timeline)
         self.graph = live_graph(connection)
         self.final: FinalModels | None = None
+        self.home = ""  # the migration whose snapshot keeps what steps are about
         self.defaults: dict[Default, Callable[[], str]] = {}
         self.executor = Executor(
             connection,
@@ -161,8 +163,16 @@ class RunState:
             self.ledger.finish(row.id, FAILED, error=error)
         return running[0].id if running else step_id(migration.id, number)
 
-    def _snapshot(self, migration: PlannedMigration, phase: str) -> None:
-        self.ledger.write_snapshot(migration.id, phase, self.graph, self._about(migration))
+    def _snapshot(
+        self,
+        migration: PlannedMigration,
+        phase: str,
+        details: Mapping[str, StepDetail] | None = None,
+    ) -> None:
+        run = self._about(migration)
+        if details:
+            run |= {"details": spelled(details)}
+        self.ledger.write_snapshot(migration.id, phase, self.graph, run)
 
     def _about(self, migration: PlannedMigration) -> dict[str, Any]:
         """Who ran it, with which versions, from which file."""

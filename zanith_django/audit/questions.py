@@ -10,7 +10,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_lazy as _
 
-from zanith_django.exceptions import InvalidArgument, did_you_mean
+from zanith_django.exceptions import InvalidArgument
+from zanith_django.exceptions.arguments import did_you_mean
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.postgres import sql
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from zanith_django.ledger.artifacts import Artifacts
+from zanith_django.ledger.details import Details
 from zanith_django.ledger.migrations import Migrations
 
 
-class Ledger(Migrations, Artifacts):
+class Ledger(Migrations, Details, Artifacts):
     """All five tables, over one connection."""

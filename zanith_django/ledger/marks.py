@@ -28,13 +28,13 @@ def is_refusal(error: str | None) -> bool:
 
 # --- the SQL of a step ---------------------------------------------------------------------------
 
-UNDONE_BY: Final = "\n-- rolled back by:\n"
+UNDONE_BY: Final = "-- rolled back by:\n"
 _DJANGO: Final = "-- Django: "
 
 
-def with_undo(ran: str, undo: str) -> str:
-    """What a step ran, and the last that undid it."""
-    return f"{ran.partition(UNDONE_BY)[0]}{UNDONE_BY}{undo}"
+def undo(ran: str) -> str:
+    """What an attempt ran that undid a step."""
+    return f"{UNDONE_BY}{ran}"
 
 
 def with_operation(ran: str, description: str) -> str:

@@ -23,6 +23,21 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BASELINE = "baseline"
 
 
+# {name in a run's JSON: the JSON of nothing} of what a new snapshot adds to and never replaces.
+_STAYING = {"details": "{}", "past": "[]"}
+_STAYS = ", ".join(
+    f"'{name}', coalesce(s.graph #> '{{run,{name}}}', '{nothing}') "
+    f"|| coalesce(excluded.graph #> '{{run,{name}}}', '{nothing}')"
+    for name, nothing in _STAYING.items()
+)
+_WRITE = f"""\
+INSERT INTO _zanith_schema_snapshots AS s (migration_id, phase, graph, captured_at)
+VALUES (%s, %s, %s::jsonb || jsonb_build_object('run', %s::jsonb), clock_timestamp())
+ON CONFLICT (migration_id, phase) DO UPDATE SET captured_at = excluded.captured_at,
+    graph = excluded.graph
+        || jsonb_build_object('run', (excluded.graph -> 'run') || jsonb_build_object({_STAYS}))"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Spelled:
     """A graph as JSON text, with its fingerprint."""
@@ -42,16 +57,17 @@ class Snapshots(Checkpoints):
     def write_snapshot(
         self, migration_id: str, phase: str, graph: SchemaGraph, run: Mapping[str, Any]
     ) -> None:
-        """Stores the graph, and beside it in the same JSON who made it and from which file."""
+        """Stores the graph, and beside it in the same JSON who made it and from which file. What
+        an older snapshot of the same phase says of steps and of earlier runs stays."""
         spelled = self._spelled(graph)
         beside = json.dumps({**run, "checksum": spelled.checksum})
-        self._run(
-            "INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at) "
-            "VALUES (%s, %s, %s::jsonb || jsonb_build_object('run', %s::jsonb), clock_timestamp()) "
-            "ON CONFLICT (migration_id, phase) DO UPDATE "
-            "SET graph = excluded.graph, captured_at = excluded.captured_at",
-            [migration_id, phase, spelled.text, beside],
-        )
+        self._run(_WRITE, [migration_id, phase, spelled.text, beside])
+
+    def past_runs(self, migration_id: str) -> list[dict[str, Any]]:
+        """Each run that a rollback undid, oldest first: when it was applied and by whom, and when
+        and by whom it was rolled back."""
+        past = self.run_of(migration_id, "before").get("past")
+        return [run for run in past if isinstance(run, dict)] if isinstance(past, list) else []
 
     def _spelled(self, graph: SchemaGraph) -> _Spelled:
         """What is `after` one migration is `before` the next: the last graph is kept."""
@@ -106,8 +122,8 @@ class Snapshots(Checkpoints):
         if not self.exists():
             return {}
         rows = self._rows(
-            "SELECT (graph->'run')::text FROM _zanith_schema_snapshots "
-            "WHERE migration_id = %s AND phase = %s",
+            "SELECT ((graph -> 'run') - 'details')::text FROM _zanith_schema_snapshots "
+            "WHERE migration_id = %s AND phase = %s AND jsonb_typeof(graph -> 'run') = 'object'",
             [migration_id, phase],
         )
         return json_object(rows[0][0]) if rows else {}
@@ -117,7 +133,8 @@ class Snapshots(Checkpoints):
         if not self.exists():
             return {}
         rows = self._rows(
-            "SELECT migration_id, phase, (graph->'run')::text FROM _zanith_schema_snapshots"
+            "SELECT migration_id, phase, ((graph -> 'run') - 'details')::text "
+            "FROM _zanith_schema_snapshots WHERE jsonb_typeof(graph -> 'run') = 'object'"
         )
         return {(row[0], row[1]): json_object(row[2]) for row in rows}
 

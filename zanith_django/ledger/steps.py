@@ -14,7 +14,7 @@ from django.db import transaction
 from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.access import read_as
 from zanith_django.ledger.checkpoints import UNDONE, Checkpoint
-from zanith_django.ledger.marks import BACKWARDS, is_refusal, refusal
+from zanith_django.ledger.marks import BACKWARDS, is_refusal, refusal, undo
 from zanith_django.ledger.snapshots import LONG_AGO, Snapshots
 from zanith_django.ledger.step_rows import (
     DONE,
@@ -74,6 +74,19 @@ class PendingStep:
     sql: str
     level: str
     score: int
+
+
+def since_rollback(rows: Iterable[StepRow]) -> list[StepRow]:
+    """Of the attempts at steps, in order, those after the newest rollback of their step: it left
+    nothing of what was before."""
+    kept: dict[int, list[StepRow]] = {}
+    for row in rows:
+        attempts = kept.setdefault(row.step, [])
+        if row.status == ROLLED_BACK:
+            attempts.clear()
+        else:
+            attempts.append(row)
+    return [row for attempts in kept.values() for row in attempts]
 
 
 # --- the two statements of a step, as text that can go along with its own SQL ---------------------
@@ -242,21 +255,46 @@ class Steps(Snapshots):
     def start(self, row_id: str) -> None:
         self._run(starting(row_id))
 
-    def start_undoing(self, row: StepRow) -> None:
-        """`running` once more, and backwards: both are so together."""
+    def start_undoing(self, undone: StepRow, new: PendingStep) -> str:
+        """A further attempt, which is `running` and backwards: both are so together. The row of
+        what it undoes stays as it is. Returns the id of the attempt."""
         with transaction.atomic(using=self.connection.alias):
-            self._backwards(row)
-            self._run(starting(row.id))
+            row_id = self._attempt(undone.migration_id, new)
+            self._backwards(row_id, undone.migration_id)
+            self._run(starting(row_id))
+        return row_id
 
-    def finish_undoing(self, row: StepRow, ran: str, error: str | None = None) -> None:
-        """`rolled_back`, in the transaction of the last statement that undid it."""
-        self._backwards(row)
-        self.finish(row.id, ROLLED_BACK, ran=ran, error=error)
-
-    def _backwards(self, row: StepRow) -> None:
-        self.save_checkpoint(
-            Checkpoint(f"{BACKWARDS}{row.id}", row.migration_id, {"direction": "backwards"})
+    def finish_undoing(self, row_id: str, undone: StepRow, ran: str) -> None:
+        """`rolled_back`, in the transaction of the last statement that undid it. Of the row that
+        was undone the status says so, and nothing else changes."""
+        self._backwards(row_id, undone.migration_id)
+        self.finish(row_id, ROLLED_BACK, ran=undo(ran))
+        self._run(
+            "UPDATE _zanith_migration_steps SET status = 'rolled_back' "
+            "WHERE id = %s AND status IN ('done', 'skipped')",
+            [undone.id],
         )
+
+    def add_attempt(self, migration_id: str, new: PendingStep, seconds: float) -> str:
+        """A further attempt that began `seconds` ago, to be finished; returns its id."""
+        row_id = self._attempt(migration_id, new)
+        self._run(
+            "UPDATE _zanith_migration_steps SET started_at = clock_timestamp() - "
+            "make_interval(secs => %s) WHERE id = %s",
+            [seconds, row_id],
+        )
+        return row_id
+
+    def _attempt(self, migration_id: str, new: PendingStep) -> str:
+        """A pending row behind all attempts of the step."""
+        known = self.latest(migration_id).get(new.step)
+        row_id = step_id(migration_id, new.step, known.attempt + 1 if known else 1)
+        self._insert_steps([(row_id, migration_id, new)])
+        return row_id
+
+    def _backwards(self, row_id: str, migration_id: str) -> None:
+        place = f"{BACKWARDS}{row_id}"
+        self.save_checkpoint(Checkpoint(place, migration_id, {"direction": "backwards"}))
 
     def finish(
         self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None
@@ -310,7 +348,4 @@ class Steps(Snapshots):
             self.describe(known.id, new)
             self.finish(known.id, FAILED, error=error)
             return
-        attempt = known.attempt + 1 if known else 1
-        row_id = step_id(migration_id, new.step, attempt)
-        self._insert_steps([(row_id, migration_id, new)])
-        self.finish(row_id, FAILED, error=error)
+        self.finish(self._attempt(migration_id, new), FAILED, error=error)

@@ -58,7 +58,6 @@ class LedgerTable:
 
 _C = LedgerColumn
 
-# Between the SQL of a step and that which undid it.
 
 # What is not known to be done is never taken for it; `sql` shows what was undone.
 _STATUS: Final = f"""\

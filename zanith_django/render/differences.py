@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context, script
 from zanith_django.plan.table_facts import after as known_after
-from zanith_django.schema.equality import Extra
+from zanith_django.schema.findings import Extra
 from zanith_django.schema.graph import SchemaGraph
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,9 +16,10 @@ from django.db.migrations.state import ProjectState
 from zanith_django.conf import conf
 from zanith_django.diff.differ import SOFT
 from zanith_django.exceptions import GateRefused, InvalidArgument
+from zanith_django.ledger.details import StepDetail, spelled
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.ledger.marks import with_undo
-from zanith_django.ledger.step_rows import FAILED, ROLLED_BACK, RUNNING, step_id
+from zanith_django.ledger.step_rows import FAILED, step_id
+from zanith_django.ledger.steps import PendingStep
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.operations.keep.kept import Restore
@@ -35,6 +38,7 @@ from zanith_django.rollback.selection import (
 from zanith_django.rollback.signals import Signals
 from zanith_django.rollback.undo import Planner
 from zanith_django.run.audit import (
+    INTERRUPTED,
     Outcome,
     about,
     count_kept,
@@ -43,6 +47,7 @@ from zanith_django.run.audit import (
     mark_failed,
     working_session,
 )
+from zanith_django.run.details import detail_of
 from zanith_django.run.events import Events, StepEvent, told_of_failure
 from zanith_django.run.executor import Executor
 from zanith_django.run.keeping import clear_note
@@ -94,6 +99,7 @@ class _Rollback:
         self.ledger = Ledger(connection)
         self.timeline = read_timeline(connection)
         self.states = States(self.timeline)
+        self.details: dict[str, StepDetail] = {}
 
     def run(self) -> Outcome:
         started = time.monotonic()
@@ -187,7 +193,8 @@ class _Rollback:
             on_progress=self.reporter.progress,
             on_retry=self.reporter.retrying,
         )
-        left = [step for step in migration.steps if step.row.status != ROLLED_BACK]
+        left = [step for step in migration.steps if not step.undone]
+        self._describe(migration, left)
         for step in left:
             if step.stopped:
                 self._retreat(migration, step, executor, context)
@@ -226,35 +233,52 @@ class _Rollback:
         event = _event(migration, step)
         self.events.step_started(event)
         text = script(step.retreat)
+        new = PendingStep(row.step, row.operation_kind, text, row.risk_level, row.risk_score)
+
+        def another() -> str:
+            """The row of this attempt, once it has come to an end."""
+            seconds = time.monotonic() - started
+            return self.ledger.add_attempt(migration.id, new, seconds)
 
         def mark(error: str) -> str:
-            self.ledger.finish(row.id, FAILED, error=error)
-            return row.id
+            with transaction.atomic(using=self.connection.alias):
+                self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
+                row_id = another()
+                self.ledger.finish(row_id, FAILED, error=error)
+            return row_id
+
+        def done() -> None:
+            self.ledger.fail_running(migration.id, INTERRUPTED)
+            self.ledger.finish_undoing(another(), row, text)
 
         describe = f"undo: {step.operation.describe()}"
         with failing(self.connection, mark, lambda: describe, "zanith_rollback"):
             run = Attempt(row.id, migration.id, context.schema, resumed=True)
-            done = Finish(call=lambda: self._rolled_back(step, text, error=row.error))
-            executor.run(run, step.retreat, done)
+            executor.run(run, step.retreat, Finish(call=done))
         seconds = time.monotonic() - started
         self.reporter.step_undone(step, text, seconds)
         self.events.step_finished(event, seconds)
 
-    def _rolled_back(self, step: UndoStep, text: str, error: str | None = None) -> None:
-        ran = with_undo(step.row.sql, text)
-        self.ledger.finish_undoing(step.row, ran, error)
+    def _describe(self, migration: UndoMigration, left: Sequence[UndoStep]) -> None:
+        """What each attempt of this rollback is about, beside the attempts that it undoes."""
+        self.details = {
+            step.next_id: detail_of(
+                step.inverse or step.operation, step.retreat, undoes=step.row.id
+            )
+            for step in left
+        }
+        self.ledger.add_details(migration.id, self.details)
 
     def _step(
         self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
     ) -> Context:
         """Undo one step; returns what the next one may know."""
         started = time.monotonic()
-        row = step.row
-        self.ledger.start_undoing(row)
+        row_id = self._begin(step)
         event = _event(migration, step)
         self.events.step_started(event)
         text = ""
-        mark = mark_failed(self.ledger, row.id)
+        mark = mark_failed(self.ledger, row_id)
         with failing(
             self.connection,
             mark,
@@ -264,16 +288,18 @@ class _Rollback:
             seen, inverse = self._form(step, context)
             statements = inverse.statements(seen) if inverse else ()
             text = script(statements)
+            detail = detail_of(inverse or step.operation, statements, undoes=step.row.id)
+            self.details[row_id] = detail
             run = Attempt(
                 # Backfills of the way back count for themselves.
-                step_id(f"{migration.id}:rollback", row.step),
+                step_id(f"{migration.id}:rollback", step.row.step),
                 migration.id,
                 context.schema,
-                resumed=row.status in (RUNNING, FAILED),
+                resumed=step.begun,
             )
             made = inverse.artifact(seen) if inverse else None
             finish = Finish(
-                call=lambda: self._finish(migration, step, made, context, text),
+                call=lambda: self._finish(row_id, step, made, context, text),
                 after=lambda: count_kept(self.ledger, made) if made else None,
             )
             executor.run(run, statements, finish)
@@ -283,9 +309,17 @@ class _Rollback:
         graph = inverse.apply_to(context.graph) if inverse else context.graph
         return dataclasses.replace(context, graph=graph)
 
+    def _begin(self, step: UndoStep) -> str:
+        """A row of its own for this attempt: that of the step stays as it is."""
+        row = step.row
+        with transaction.atomic(using=self.connection.alias):
+            self.ledger.fail_running(row.migration_id, INTERRUPTED)  # of a run that was killed
+            new = PendingStep(row.step, step.kind, "", row.risk_level, row.risk_score)
+            return self.ledger.start_undoing(row, new)
+
     def _finish(
         self,
-        migration: UndoMigration,
+        row_id: str,
         step: UndoStep,
         made: Artifact | None,
         context: Context,
@@ -297,24 +331,37 @@ class _Rollback:
         if step.artifact and isinstance(step.inverse, Restore):
             clear_note(self.connection, step.inverse, context.schema)
         if made:
-            keep(self.ledger, migration.id, made, context.schema)
-        self._rolled_back(step, text)
+            keep(self.ledger, step.row.migration_id, made, context.schema)
+        self.ledger.finish_undoing(row_id, step.row, text)
 
     def _complete(self, migration: UndoMigration, signals: Signals) -> None:
         """One transaction: our record and Django's go; the schema of now is the one before."""
         graph = live_graph(self.connection)
         with transaction.atomic(using=self.connection.alias):
             signals.undo_injected(migration)
+            past = self._past(migration.id)
             self.ledger.forget(migration.id)
             if migration.whole:
                 self.ledger.forget_checkpoints(migration.id)
             else:  # the rest of a column is to get the value that rows of it have
                 self.ledger.forget_progress(migration.id)
             self.ledger.forget_snapshot(migration.id, "after")
-            run = about(self.connection) | {"rolled_back": True}
+            run = about(self.connection) | {"rolled_back": True, "past": [past]}
+            run |= {"details": spelled(self.details)}
             self.ledger.write_snapshot(migration.id, "before", graph, run)
             for key in reversed(migration.covers) if migration.whole else ():
                 self._unrecord(key)
+
+    def _past(self, migration_id: str) -> dict[str, Any]:
+        """The run that is undone, as its snapshots have it, and who undid it."""
+        applied = self.ledger.applied().get(migration_id)
+        ran = self.ledger.run_of(migration_id) or self.ledger.run_of(migration_id, "before")
+        kept = {name: ran[name] for name in about(self.connection) if name in ran}
+        return {
+            **kept,
+            "applied_at": applied.isoformat() if applied else None,
+            "rolled_back": {**about(self.connection), "at": datetime.now(UTC).isoformat()},
+        }
 
     def _unrecord(self, key: Key) -> None:
         """Django's record of a migration; with it that of a squash that is no longer whole."""

@@ -9,11 +9,7 @@ from zanith_django.exceptions import CannotUndo, FileEdited, InvalidArgument
 from zanith_django.files.migration import LoadedMigration, is_djangos, is_recovery
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.ledger.step_rows import (
-    DONE,
-    FAILED,
-    PENDING,
-)
+from zanith_django.ledger.step_rows import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, step_id
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import (
     Operation,
@@ -28,7 +24,9 @@ class UndoStep:
     """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
     or table of the same migration, or was brought back already, or holds before as well. Of a step
     that stopped in the middle, `retreat` takes away what is there. `inverse` keeps what it takes
-    away; `hard` takes the same away where there is nothing in it to keep."""
+    away; `hard` takes the same away where there is nothing in it to keep. `row` is the attempt
+    to undo, and `newest` the newest one: that of a rollback that began to undo it, if there is
+    one."""
 
     row: StepRow
     operation: Operation
@@ -37,6 +35,28 @@ class UndoStep:
     stopped: bool = False
     retreat: tuple[Statement, ...] = ()
     hard: Operation | None = None
+    newest: StepRow | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind that the attempt at undoing it is recorded under. What only completes a thing
+        that is there already has none of its own."""
+        return getattr(self.inverse, "kind", self.operation.kind)
+
+    @property
+    def next_id(self) -> str:
+        """The row of the attempt that a rollback makes now."""
+        newest = self.newest or self.row
+        return step_id(newest.migration_id, newest.step, newest.attempt + 1)
+
+    @property
+    def begun(self) -> bool:
+        """An earlier run of the same rollback began to undo it."""
+        return self.newest is not None and self.newest.status in (RUNNING, FAILED)
+
+    @property
+    def undone(self) -> bool:
+        return (self.newest or self.row).status == ROLLED_BACK
 
 
 @dataclass(frozen=True, slots=True)

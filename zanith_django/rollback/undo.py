@@ -70,14 +70,20 @@ class Planner:
         self.graph = with_known_dependents(self.connection, self.graph, inverses)
         for file in files:
             self.moved = bool(self.texts)
-            rows = self.ledger.latest(file.id)
+            attempts = self.ledger.steps(file.id)
+            rows = {row.step: row for row in attempts}
+            undone = {row.step: row for row in attempts if not row.undoing}
             numbered = [*enumerate(file.operations, 1)]
             whole = file.id in applied
             if not whole:
                 numbered = [item for item in numbered if has_begun(rows.get(item[0]))]
-            steps = [
+            found = [
                 self._step(file, rows, n, operation, whole=whole)
                 for n, operation in reversed(numbered)
+            ]
+            steps = [
+                dataclasses.replace(step, row=undone.get(step.row.step, step.row), newest=step.row)
+                for step in found
             ]
             yield UndoMigration(file, tuple(steps), whole)
 
