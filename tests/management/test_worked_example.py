@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -289,16 +290,31 @@ def test_the_history_shows_every_attempt_of_every_step(users: Project) -> None:
     users.manage("zanith_apply")  # refused
     users.manage("zanith_apply", "--max-risk", "80", "--allow-destructive", check=True)
     done = users.manage("zanith_history", "--verbose", "--id", ID, check=True)
-    assert done.stdout == (
-        "Applied migrations (1):\n"
-        f"▸ {ID}\n"
-        "  ✓ step 1: [safe] addColumn\n"
-        "  ✓ step 2: [low] addIndex\n"
-        "  ✗ step 3: [destructive] softDropColumn\n"
-        "      refused — max risk 60\n"
-        "  ✓ step 3 (attempt 2): [destructive] softDropColumn\n"
-        "  snapshot: 8 model(s)\n"
-    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if not line.startswith("      ")] == [
+        "Applied migrations (1):",
+        f"▸ {ID}",
+        "  ✓ step 1: [safe] addColumn",
+        "  ✓ step 2: [low] addIndex",
+        "  ✗ step 3: [destructive] softDropColumn",
+        "  ✓ step 3 (attempt 2): [destructive] softDropColumn",
+        "  snapshot: 8 model(s)",
+    ]
+    assert "      refused — max risk 60" in lines
+    assert re.search(r"\n      users\.last_login · \d+ ms · 20\S+ \S+ · \S+@\S+\n", done.stdout)
+    # Of a refused step the file says what it is about.
+    assert done.stdout.count("      users.legacy_uuid") == 2
+    assert re.search(r"\n      applied 20\S+ \S+, by \S+@\S+, with", done.stdout)
+
+
+def test_the_history_of_a_table_holds_every_step_that_touched_it(released: Project) -> None:
+    said = released.manage("zanith_history", "--table", "users", check=True).stdout
+    assert "users.last_login" in said
+    assert "auth" not in said
+    found = released.manage("zanith_history", "--table", "auth_user", "--format", "json").stdout
+    steps = [step for migration in json.loads(found) for step in migration["steps"]]
+    assert {"auth_user"} == {table for step in steps for table in step["tables"]}
+    assert "Django: Create model User" in {step["description"] for step in steps}
 
 
 def test_the_history_in_json_holds_the_rows(released: Project) -> None:
@@ -315,6 +331,11 @@ def test_the_history_in_json_holds_the_rows(released: Project) -> None:
         "level": "destructive",
         "score": 80,
     }
+    assert last["target"] == "users.legacy_uuid"
+    assert last["lock"] == "ACCESS EXCLUSIVE"
+    assert "drops_column_with_data" in last["reasons"]
+    assert last["seconds"] >= 0
+    assert last["by"]
 
 
 def test_the_history_goes_back_as_far_as_asked(released: Project) -> None:

@@ -19,6 +19,7 @@ from zanith_django.render.text import (
     counted,
     level_style,
     newer_text,
+    spelled_seconds,
     status_style,
     waiting,
 )
@@ -64,7 +65,7 @@ class TerminalReporter(ApplyReporter):
 
     def step_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         if self._shows(migration):
-            self._say(f"  {self._sigil(DONE)} {self._step(step)}  {spell_seconds(seconds)}")
+            self._say(f"  {self._sigil(DONE)} {self._step(step)}  {spelled_seconds(seconds)}")
 
     def step_failed(self, migration: PlannedMigration, number: int, error: str) -> None:
         step = next((step for step in migration.steps if step.number == number), None)
@@ -80,7 +81,7 @@ class TerminalReporter(ApplyReporter):
 
     def migration_finished(self, migration: PlannedMigration, seconds: float) -> None:
         if not self._shows(migration):
-            took = spell_seconds(seconds)
+            took = spelled_seconds(seconds)
             steps = counted(len(migration.steps), "step")
             self._say(f"{self._sigil(DONE)} {migration.id}  {steps}  {took}")
 
@@ -111,7 +112,7 @@ class TerminalReporter(ApplyReporter):
                     self.style.SUCCESS(
                         f"Applied {counted(outcome.migrations, 'migration')}, "
                         f"{counted(outcome.steps, 'step')}, "
-                        f"in {spell_seconds(outcome.seconds)}."
+                        f"in {spelled_seconds(outcome.seconds)}."
                     )
                 )
             )
@@ -134,10 +135,6 @@ class Stages:
 
     def __exit__(self, *error: object) -> None:
         self.timer.cancel()
-
-
-def spell_seconds(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _bar(progress: Progress) -> str:

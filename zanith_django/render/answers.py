@@ -34,7 +34,7 @@ def answer_text(answer: Answer) -> Iterator[str]:
 def answer_csv(answer: Answer, output: TextIO) -> None:
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow(answer.columns)
-    writer.writerows([_plain(value) for value in row] for row in answer.rows)
+    writer.writerows([plain_cell(value) for value in row] for row in answer.rows)
 
 
 def answer_data(answer: Answer) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _text(value: Any) -> str:
 _FORMULA = ("=", "@", "+", "-", "\t", "\r")
 
 
-def _plain(value: Any) -> str:
+def plain_cell(value: Any) -> str:
     """The value of a cell; a text that a spreadsheet would compute is quoted."""
     text = _text(value)
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

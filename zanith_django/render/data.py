@@ -1,11 +1,10 @@
-"""Plans, diffs and history as JSON data; the shapes are a contract."""
+"""Plans and diffs as JSON data; the shapes are a contract."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import Operation, Statement
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.gates import Refusal
@@ -96,38 +95,4 @@ def diff_data(
             {"kind": o.kind, "target": o.target, "description": o.describe()} for o in operations
         ],
         "extra": [extra.description for extra in extras],
-    }
-
-
-def history_data(
-    applied: dict[str, Any], steps: Iterable[StepRow], tables: dict[str, int]
-) -> list[dict[str, Any]]:
-    """Migrations that ran or began to, each with every attempt of its steps."""
-    by_migration: dict[str, list[StepRow]] = {}
-    for row in steps:
-        by_migration.setdefault(row.migration_id, []).append(row)
-    ids = [*applied, *(name for name in by_migration if name not in applied)]
-    return [
-        {
-            "id": name,
-            "applied_at": applied.get(name),
-            "tables": tables.get(name),
-            "steps": [_row(row) for row in by_migration.get(name, [])],
-        }
-        for name in ids
-    ]
-
-
-def _row(row: StepRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "step": row.step,
-        "attempt": row.attempt,
-        "kind": row.operation_kind,
-        "status": row.status,
-        "level": row.risk_level,
-        "score": row.risk_score,
-        "error": row.error,
-        "started_at": row.started_at,
-        "finished_at": row.finished_at,
     }

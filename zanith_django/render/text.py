@@ -1,4 +1,4 @@
-"""Plans, diffs, status and history for a terminal: 80 columns, colour only by Django's styles."""
+"""Plans, diffs and status for a terminal: 80 columns, colour only by Django's styles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from django.core.management.color import Style
 
@@ -113,22 +112,20 @@ def _step_lines(
         yield f"      approved: {step.approved}"
     if not step.waits or (step.level < Level.MEDIUM and not details):
         return
-    yield from _wrapped(step.operation.describe() + ".", "      ")
+    yield from wrapped(step.operation.describe() + ".", "      ")
     for code in step.assessment.reasons:
-        yield from _wrapped(f"{code}: {REASONS[code].effect}", "      · ")
+        yield from wrapped(f"{code}: {REASONS[code].effect}", "      · ")
     for collision in step.collisions:
-        yield from _wrapped(
-            f"{'blocked' if collision.blocked else 'note'}: {collision}", "      ! "
-        )
+        yield from wrapped(f"{'blocked' if collision.blocked else 'note'}: {collision}", "      ! ")
     for broken in step.breaks if details else ():
-        yield from _wrapped(f"breaks: {broken}", "      ! ")
+        yield from wrapped(f"breaks: {broken}", "      ! ")
     for phase, statements in itertools.groupby(step.statements, key=lambda s: s.phase):
         if phase:
-            yield from _wrapped(f"phase: {phase}", "      ")
+            yield from wrapped(f"phase: {phase}", "      ")
         for statement in statements if details else _strongest([*statements]):
             yield from _statement_lines(statement, details)
     yield from _other_locks(step)
-    yield from _wrapped(f"undo: {_undo(step)}", "      ")
+    yield from wrapped(f"undo: {_undo(step)}", "      ")
 
 
 def _other_locks(step: PlannedStep) -> Iterator[str]:
@@ -136,7 +133,7 @@ def _other_locks(step: PlannedStep) -> Iterator[str]:
     named = {name for statement in step.statements for name in statement.tables}
     for name, lock in step.locks.items():
         if name not in named and lock.blocks_writes:
-            yield from _wrapped(f"lock: {lock} on {name}; {lock.effect}", "      ")
+            yield from wrapped(f"lock: {lock} on {name}; {lock.effect}", "      ")
 
 
 def _status_note(step: PlannedStep) -> str:
@@ -159,7 +156,7 @@ def _statement_lines(statement: Statement, details: bool) -> Iterator[str]:
         tables = ", ".join(map(str, statement.tables))
         on = f" on {tables}" if tables else ""
         how_long = _how_long(statement)
-        yield from _wrapped(
+        yield from wrapped(
             f"lock: {statement.lock}{on}, {how_long}; {statement.lock.effect}", "      "
         )
 
@@ -208,13 +205,13 @@ def diff_text(
         yield f"{counted(len(operations), 'difference')} from {before} to {after}:"
     width = kind_width(operation.kind for operation in operations)
     for operation in operations:
-        yield from _wrapped(f"{operation.kind:<{width}} {operation.describe()}", "  ")
+        yield from wrapped(f"{operation.kind:<{width}} {operation.describe()}", "  ")
     if extras:
         yield f"{counted(len(extras), 'extra')}, which no model names and nothing here drops:"
     for extra in extras:
-        yield from _wrapped(extra.description, "  ")
+        yield from wrapped(extra.description, "  ")
     for note in notes if verbose else ():
-        yield from _wrapped(f"note: {note.description}", "  ")
+        yield from wrapped(f"note: {note.description}", "  ")
 
 
 def unexplained_text(operations: Sequence[Operation]) -> Iterator[str]:
@@ -224,12 +221,12 @@ def unexplained_text(operations: Sequence[Operation]) -> Iterator[str]:
         yield f"Drift: {found} between database and models that no migration explains:"
     width = kind_width(operation.kind for operation in operations)
     for operation in operations:
-        yield from _wrapped(f"{operation.kind:<{width}} {operation.describe()}", "  ")
+        yield from wrapped(f"{operation.kind:<{width}} {operation.describe()}", "  ")
     if operations:
         yield "zanith_generate --from-diff writes a file for them."
 
 
-# --- status and history --------------------------------------------------------------------------
+# --- status --------------------------------------------------------------------------
 
 
 def newer_text(names: Sequence[str]) -> Iterator[str]:
@@ -267,7 +264,7 @@ def status_text(
         yield f"  {state} {entry.id}{note}{late}"
     for row in unfinished:
         yield str(style.ERROR(f"  {SIGILS[row.status]} {row.id} {row.status}"))
-        for line in _wrapped(row.error, "      ") if row.error else ():
+        for line in wrapped(row.error, "      ") if row.error else ():
             yield str(style.ERROR(line))
     for name in half_undone:
         yield str(style.ERROR(f"  {SIGILS[ROLLED_BACK]} {name} is rolled back half way"))
@@ -279,65 +276,6 @@ def status_text(
         yield "Run zanith_apply: it resumes there."
     elif pending:
         yield "Run zanith_plan to see what they do, zanith_apply to run them."
-
-
-def history_text(
-    applied: dict[str, Any],
-    steps: Iterable[StepRow],
-    tables: dict[str, int],
-    style: Style,
-    *,
-    verbose: bool = False,
-    timed: bool = False,
-) -> Iterator[str]:
-    """Applied migrations in order, then those that began and did not end. `verbose` adds steps
-    and snapshots, `timed` what each step took."""
-    by_migration: dict[str, list[StepRow]] = {}
-    for row in steps:
-        by_migration.setdefault(row.migration_id, []).append(row)
-    others = [name for name in by_migration if name not in applied]
-    undone = [name for name in others if _is_undone(by_migration[name])]
-    unfinished = [name for name in others if name not in undone]
-    yield f"Applied migrations ({len(applied)}):"
-    for name, when in applied.items():
-        yield f"▸ {name}" + ("" if verbose else f"  {when:%Y-%m-%d %H:%M:%S}")
-        if verbose:
-            yield from _history_steps(by_migration.get(name, []), style, timed)
-            if name in tables:
-                yield f"  snapshot: {tables[name]} model(s)"
-    if unfinished:
-        yield f"Unfinished ({len(unfinished)}):"
-    for name in unfinished:
-        yield f"▸ {name}"
-        yield from _history_steps(by_migration[name], style, timed)
-    if undone:
-        yield f"Rolled back ({len(undone)}):"
-    for name in undone:
-        yield f"▸ {name}"
-        if verbose:
-            yield from _history_steps(by_migration[name], style, timed)
-
-
-def _is_undone(rows: Iterable[StepRow]) -> bool:
-    """The newest attempt of every step was rolled back."""
-    newest = {row.step: row.status for row in rows}
-    return set(newest.values()) == {ROLLED_BACK}
-
-
-def _history_steps(rows: Iterable[StepRow], style: Style, timed: bool) -> Iterator[str]:
-    for row in rows:
-        attempt = f" (attempt {row.attempt})" if row.attempt > 1 else ""
-        took = f"  {_milliseconds(row)}" if timed and row.status == DONE else ""
-        sigil = status_style(style, row.status, SIGILS.get(row.status, "?"))
-        yield f"  {sigil} step {row.step}{attempt}: [{row.risk_level}] {row.operation_kind}{took}"
-        if row.error:
-            yield from _wrapped(row.error, "      ")
-
-
-def _milliseconds(row: StepRow) -> str:
-    if row.started_at is None or row.finished_at is None:
-        return ""
-    return f"{(row.finished_at - row.started_at).total_seconds() * 1000:.0f} ms"
 
 
 # --- layout --------------------------------------------------------------------------------------
@@ -357,6 +295,10 @@ def kind_width(kinds: Iterable[str]) -> int:
     return max(15, *(len(kind) + 1 for kind in kinds), 0)
 
 
+def spelled_seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 def near(path: Path) -> Path:
     """The path as somebody in the working directory would type it."""
     here = Path.cwd()
@@ -367,7 +309,7 @@ def _spread(left: str, right: str) -> str:
     return left + right.rjust(max(WIDTH - len(left), len(right) + 2))
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def wrapped(text: str, indent: str) -> list[str]:
     """Lines of at most WIDTH; what follows the first is indented as deep."""
     lines = []
     for part in text.splitlines() or [""]:

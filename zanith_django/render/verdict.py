@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.color import Style
 
 from zanith_django.plan.drift import BEFORE, PLAN
-from zanith_django.render.text import _wrapped as wrapped, counted, kind_width
+from zanith_django.render.text import counted, kind_width, wrapped as wrapped
 from zanith_django.verify.verify import OK, Verdict
 
 Step = Mapping[str, Any]

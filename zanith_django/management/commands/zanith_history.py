@@ -7,12 +7,12 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from zanith_django.audit.history import history
 from zanith_django.conf import LONGEST_RETENTION
 from zanith_django.exceptions import InvalidArgument, UnknownMigration
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
-from zanith_django.render.data import history_data
-from zanith_django.render.text import history_text
+from zanith_django.render.history import history_data, history_text
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -24,28 +24,23 @@ class Command(ZanithCommand):
         parser.add_argument("--verbose", action="store_true", help="Show steps and snapshots.")
         parser.add_argument("--since", metavar="PERIOD", help="Only newer than this: 7d, 12h, 2w.")
         parser.add_argument("--id", default="", metavar="ID", help="Only this migration.")
+        parser.add_argument(
+            "--table", default="", metavar="TABLE", help="Only steps that touched this table."
+        )
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def run(self, **options: Any) -> None:
         start = datetime.now(UTC) - period(options["since"]) if options["since"] else None
-        ledger = Ledger(self.connect(options["database"]))
-        applied = ledger.applied()
-        steps = ledger.steps(options["id"] or None)
-        if options["id"]:
-            if options["id"] not in applied and not steps:
-                raise UnknownMigration(options["id"], applied)
-            applied = {name: when for name, when in applied.items() if name == options["id"]}
-        if start:
-            applied = {name: when for name, when in applied.items() if when >= start}
-            begun = {r.migration_id for r in steps if r.started_at and r.started_at >= start}
-            steps = [r for r in steps if r.migration_id in applied or r.migration_id in begun]
-        tables = ledger.table_counts()
+        wanted, table = options["id"], options["table"]
+        connection = self.connect(options["database"])
+        records = history(connection, migration=wanted, since=start, table=table)
+        if wanted and not records and not table and not start:
+            raise UnknownMigration(wanted, Ledger(connection).applied())
         if options["format"] == "json":
-            self.print_json(history_data(applied, steps, tables))
-        else:
-            timed = options["verbosity"] > 1
-            verbose = options["verbose"] or timed
-            self.say(history_text(applied, steps, tables, self.style, verbose=verbose, timed=timed))
+            self.print_json(history_data(records))
+            return
+        verbose = options["verbose"] or bool(table) or options["verbosity"] > 1
+        self.say(history_text(records, self.style, verbose=verbose))
 
 
 def period(text: str) -> timedelta:

@@ -13,8 +13,7 @@ from django.core.management.color import Style
 from zanith_django.diff.differ import HARD, SOFT
 from zanith_django.ledger.step_rows import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
-from zanith_django.management.progress import spell_seconds
-from zanith_django.render.text import SIGILS, counted, waiting
+from zanith_django.render.text import SIGILS, counted, spelled_seconds, waiting
 from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
 from zanith_django.rollback.rollback import rollback
 from zanith_django.rollback.selection import UndoMigration, UndoStep
@@ -109,7 +108,7 @@ class _TerminalReporter(RollbackReporter):
             self.stdout.write(f"-- undo {step.row.id}: {step.operation.describe()}\n{sql}")
             return
         words = f"step {step.row.step}: {step.row.operation_kind} {step.operation.target}"
-        self._say(f"  {SIGILS[ROLLED_BACK]} {words}  {spell_seconds(seconds)}")
+        self._say(f"  {SIGILS[ROLLED_BACK]} {words}  {spelled_seconds(seconds)}")
 
     def done(self, outcome: Outcome) -> None:
         if self.options.dry_run:
@@ -120,6 +119,6 @@ class _TerminalReporter(RollbackReporter):
         text = (
             f"Rolled back {counted(outcome.migrations, 'migration')}, "
             f"{counted(outcome.steps, 'step')}, "
-            f"in {spell_seconds(outcome.seconds)}."
+            f"in {spelled_seconds(outcome.seconds)}."
         )
         self._say(str(self.style.SUCCESS(text)))

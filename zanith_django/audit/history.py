@@ -1,0 +1,122 @@
+"""What ran: every migration with its runs, and every attempt at each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.audit.steps import details_of, touches
+from zanith_django.ledger.details import StepDetail
+from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import ROLLED_BACK
+from zanith_django.ledger.steps import StepRow
+
+ABOUT = ("user", "host", "database_user", "versions")
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One attempt at a step: its row, and what it is about."""
+
+    row: StepRow
+    detail: StepDetail
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None for one that has not come to an end."""
+        row = self.row
+        if row.started_at is None or row.finished_at is None:
+            return None
+        return (row.finished_at - row.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRecord:
+    """A migration that ran, or began to. `run` says who ran it, where and with which versions;
+    `past` are the runs that a rollback undid, oldest first."""
+
+    id: str
+    applied_at: datetime | None
+    tables: int | None
+    run: Mapping[str, Any]
+    past: Sequence[Mapping[str, Any]]
+    steps: tuple[StepRecord, ...]
+
+    @property
+    def who(self) -> str:
+        """`deploy@web-1`; empty where it is not known."""
+        return who(self.run)
+
+    @property
+    def undone(self) -> bool:
+        """The newest attempt at every step was rolled back."""
+        newest = {record.row.step: record.row.status for record in self.steps}
+        return self.applied_at is None and set(newest.values()) == {ROLLED_BACK}
+
+
+def who(run: Mapping[str, Any]) -> str:
+    user, host = run.get("user"), run.get("host")
+    return "@".join(str(part) for part in (user, host) if part)
+
+
+def history(
+    connection: BaseDatabaseWrapper,
+    *,
+    migration: str = "",
+    since: datetime | None = None,
+    table: str = "",
+) -> list[MigrationRecord]:
+    """Applied migrations in order, then those that are not applied. `since` leaves out what ended
+    before, `table` every step that is not about that table and every migration without one."""
+    ledger = Ledger(connection)
+    applied = ledger.applied()
+    rows = _wanted(ledger.steps(migration or None), applied, since)
+    details = details_of(connection, rows)
+    by_migration: dict[str, list[StepRecord]] = {}
+    for row in rows:
+        record = StepRecord(row, details[row.id])
+        if not table or touches(record.detail, table):
+            by_migration.setdefault(row.migration_id, []).append(record)
+    newer = [name for name, when in applied.items() if not since or when >= since]
+    chosen = [name for name in newer if (not migration or name == migration) and not table]
+    ids = dict.fromkeys((*chosen, *(name for name in applied if name in by_migration)))
+    names = [name for name in applied if name in ids]
+    names += [name for name in by_migration if name not in applied]
+    tables, runs = ledger.table_counts(), ledger.runs()
+    return [_record(name, applied, tables, runs, by_migration.get(name, [])) for name in names]
+
+
+def _wanted(
+    rows: Iterable[StepRow], applied: Mapping[str, datetime], since: datetime | None
+) -> list[StepRow]:
+    """Of a migration that was applied or began a step since, all rows."""
+    found = list(rows)
+    if since is None:
+        return found
+    newer = {name for name, when in applied.items() if when >= since}
+    newer |= {row.migration_id for row in found if row.started_at and row.started_at >= since}
+    return [row for row in found if row.migration_id in newer]
+
+
+def _record(
+    name: str,
+    applied: Mapping[str, datetime],
+    tables: Mapping[str, int],
+    runs: Mapping[tuple[str, str], Mapping[str, Any]],
+    steps: Iterable[StepRecord],
+) -> MigrationRecord:
+    before = runs.get((name, "before"), {})
+    run = runs.get((name, "after")) or before
+    past = before.get("past")
+    return MigrationRecord(
+        name,
+        applied.get(name),
+        tables.get(name),
+        {key: run[key] for key in ABOUT if key in run},
+        [each for each in past if isinstance(each, dict)] if isinstance(past, list) else [],
+        tuple(steps),
+    )

@@ -1,0 +1,30 @@
+"""What each step is about: the one function that admin, history, JSON and ask read it by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.audit.written import written
+from zanith_django.ledger.details import Attempt, StepDetail
+from zanith_django.ledger.ledger import Ledger
+
+UNKNOWN = StepDetail()
+
+
+def details_of(
+    connection: BaseDatabaseWrapper, attempts: Iterable[Attempt]
+) -> dict[str, StepDetail]:
+    """{row: what it is about} of all of them. What the ledger does not know is taken from the
+    migration's file, or from Django's migration."""
+    rows = list(attempts)
+    known = Ledger(connection).details(rows)
+    return {row.id: known.get(row.id) or written(row.id) or UNKNOWN for row in rows}
+
+
+def touches(detail: StepDetail, table: str) -> bool:
+    """Is the step about this table? `users` is that of the default schema, too."""
+    plain = table.removeprefix("public.")
+    names = {name.removeprefix("public.") for name in detail.tables}
+    return plain in names or detail.target.removeprefix("public.") == plain
