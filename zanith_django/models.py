@@ -77,6 +77,7 @@ class Migration(models.Model):
         managed = False
         db_table = "_zanith_migrations"
         default_permissions = ("view",)
+        permissions: ClassVar = [("view_plan", "Can view the pending plan")]
         verbose_name = "migration"
         verbose_name_plural = "migrations"
 
@@ -107,6 +108,7 @@ class MigrationStep(models.Model):
         managed = False
         db_table = "_zanith_migration_steps"
         default_permissions = ("view",)
+        permissions: ClassVar = [("view_sql", "Can view SQL, errors and kept values")]
         verbose_name = "migration step"
         verbose_name_plural = "migration steps"
 
@@ -178,7 +180,10 @@ class MigrationArtifact(models.Model):
         managed = False
         db_table = "_zanith_migration_artifacts"
         default_permissions = ("view",)
-        permissions: ClassVar = [("restore_artifact", "Can restore an artifact")]
+        permissions: ClassVar = [
+            ("restore_artifact", "Can restore an artifact"),
+            ("purge_artifact", "Can purge an artifact"),
+        ]
         verbose_name = "artifact"
         verbose_name_plural = "artifacts"
 

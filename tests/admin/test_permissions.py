@@ -96,4 +96,10 @@ def test_the_index_offers_what_the_user_may_see(db: None, staff: Login) -> None:
 
 def test_the_permissions_are_to_view_each_and_to_restore(db: None) -> None:
     found = Permission.objects.filter(content_type__app_label="zanith_django")
-    assert {p.codename for p in found} == {*(f"view_{m}" for m in MODELS), "restore_artifact"}
+    assert {p.codename for p in found} == {
+        *(f"view_{model}" for model in MODELS),
+        "purge_artifact",
+        "restore_artifact",
+        "view_plan",
+        "view_sql",
+    }

@@ -4,7 +4,8 @@ want of tables."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -13,12 +14,15 @@ from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms import Media
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 
 from zanith_django.postgres.rows import one_value
 
@@ -26,6 +30,8 @@ TEMPLATES = "zanith_django/admin"
 
 # Given as media, not by a tag of our own: so Django 6.1 adds the nonce that a CSP may ask for.
 STYLE: dict[str, Sequence[str]] = {"all": ["zanith_django/admin.css"]}
+SCRIPT: Sequence[str] = ["zanith_django/admin.js"]
+MEDIA = Media(css=STYLE, js=SCRIPT)
 
 
 class CappedPaginator(Paginator):
@@ -45,7 +51,74 @@ class CappedPaginator(Paginator):
         return self.count == self.cap
 
 
-class LedgerAdmin(admin.ModelAdmin):
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The addresses of pages in one admin site, and what its user may see."""
+
+    site: str
+    user: Any
+
+    def may(self, permission: str) -> bool:
+        """`view_sql`, `restore_artifact`, … of this app."""
+        return bool(self.user.has_perm(f"zanith_django.{permission}"))
+
+    def may_view(self, model: type[models.Model]) -> bool:
+        """Whether the user may see rows of this table on the page of another."""
+        return self.may(f"view_{model._meta.model_name}")
+
+    def page(self, name: str, *keys: str) -> str:
+        """The address of a page by its name; "" for a row without a key, which has none."""
+        if not all(keys):
+            return ""
+        args = [quote(key) for key in keys]
+        return reverse(f"admin:zanith_django_{name}", args=args, current_app=self.site)
+
+    def list(self, model: type[models.Model]) -> str:
+        return self.page(f"{model._meta.model_name}_changelist")
+
+    def detail(self, model: type[models.Model], *keys: str) -> str:
+        return self.page(f"{model._meta.model_name}_change", *keys)
+
+    def detail_if_seen(self, model: type[models.Model], *keys: str) -> str:
+        return self.detail(model, *keys) if self.may_view(model) else ""
+
+
+class SitePages:
+    """What the pages of one admin site have in common: what they refuse, and how they render."""
+
+    admin_site: admin.AdminSite
+    opts: Any
+
+    def links(self, request: HttpRequest) -> Links:
+        return Links(self.admin_site.name, request.user)
+
+    def render(
+        self, request: HttpRequest, template: str, title: object, context: dict[str, Any]
+    ) -> HttpResponse:
+        links = self.links(request)
+        base = {
+            **self.admin_site.each_context(request),
+            "title": str(title),
+            "opts": self.opts,
+            "app_label": self.opts.app_label,
+            "media": MEDIA,
+            "may_sql": links.may("view_sql"),
+            "list_url": links.list(self.opts.model),
+        }
+        request.current_app = self.admin_site.name  # as Django's own views do
+        return TemplateResponse(request, f"{TEMPLATES}/{template}.html", {**base, **context})
+
+    def nothing_to_read(self, request: HttpRequest, alias: str) -> HttpResponse | None:
+        """The page that says why there is nothing to show: another database, or no tables."""
+        vendor = connections[alias].vendor
+        if vendor == "postgresql" and _tables_exist(alias):
+            return None
+        context = {"alias": alias, "vendor": vendor}
+        title = capfirst(self.opts.verbose_name_plural)
+        return self.render(request, "no_tables", title, context)
+
+
+class LedgerAdmin(SitePages, admin.ModelAdmin):
     """A list and a detail page over one table of the ledger.
 
     There are no other URLs: Django's pages to add, delete and see the history of an object would
@@ -61,6 +134,7 @@ class LedgerAdmin(admin.ModelAdmin):
 
     class Media:
         css = STYLE
+        js = SCRIPT
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -72,15 +146,19 @@ class LedgerAdmin(admin.ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        site, name = self.admin_site, f"{self.opts.app_label}_{self.opts.model_name}"
         return [
-            path("", site.admin_view(self.changelist_view), name=f"{name}_changelist"),
-            path(
-                "<path:object_id>/change/",
-                site.admin_view(self.change_view),
-                name=f"{name}_change",
-            ),
+            self.url("", self.changelist_view, "changelist"),
+            *self.own_urls(),
+            self.url("<path:object_id>/change/", self.change_view, "change"),
         ]
+
+    def own_urls(self) -> list[URLPattern]:
+        """Pages beside the list and the detail page."""
+        return []
+
+    def url(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+        full = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(route, self.admin_site.admin_view(view), name=full)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -100,7 +178,7 @@ class LedgerAdmin(admin.ModelAdmin):
         """The detail page; without Django's form, for nothing here can be changed."""
         if refusal := self.refusal(request):
             return refusal
-        row = self.row(request, _clean(unquote(object_id)))
+        row = self.row(request, clean(unquote(object_id)))
         return self.detail(request, row, self.detail_context(request, row))
 
     def row(self, request: HttpRequest, object_id: str) -> Any:
@@ -111,59 +189,35 @@ class LedgerAdmin(admin.ModelAdmin):
         return row
 
     def detail(self, request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
-        base = {
-            **self.admin_site.each_context(request),
-            "title": str(row),
-            "opts": self.opts,
-            "original": row,
-            "change": True,
-            "has_view_permission": True,
-            "media": Media(css=STYLE),
-        }
-        return TemplateResponse(request, self.detail_template, {**base, **context})
+        base = {"original": row, "has_view_permission": True}
+        return self.render(request, self.detail_template, row, {**base, **context})
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """What the template of the list gets beside what Django gives it."""
-        return {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return {"title": capfirst(self.opts.verbose_name_plural)}
 
     def detail_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the template of the detail page gets beside `original`."""
         return {}
 
-    def refusal(self, request: HttpRequest) -> HttpResponse | None:
+    def refusal(
+        self, request: HttpRequest, methods: Sequence[str] = ("GET", "HEAD")
+    ) -> HttpResponse | None:
         """The answer to a request that gets no page: forbidden, not to read, or nothing to read."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        alias = router.db_for_read(self.model)
-        vendor = connections[alias].vendor
-        if vendor == "postgresql" and _tables_exist(alias):
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": str(self.opts.verbose_name_plural).capitalize(),
-            "alias": alias,
-            "vendor": vendor,
-        }
-        return TemplateResponse(request, f"{TEMPLATES}/no_tables.html", context)
+        if request.method not in methods:
+            return HttpResponseNotAllowed(methods)
+        return self.nothing_to_read(request, self.alias)
 
+    @property
+    def alias(self) -> str:
+        """The database that the ledger is read from."""
+        return router.db_for_read(self.model)
 
-def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
-    """Whether the user may see rows of this table on the page of another."""
-    return request.user.has_perm(f"zanith_django.view_{model._meta.model_name}")
-
-
-def list_url(model: type[models.Model]) -> str:
-    return reverse(f"admin:zanith_django_{model._meta.model_name}_changelist")
-
-
-def detail_url(model: type[models.Model], *keys: str) -> str:
-    """The address of a row; "" for a row without a name, which has no page."""
-    if not all(keys):
-        return ""
-    name = f"admin:zanith_django_{model._meta.model_name}_change"
-    return reverse(name, args=[quote(key) for key in keys])
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        return connections[self.alias]
 
 
 def cell(name: str, **context: Any) -> str:
@@ -176,7 +230,7 @@ def pretty(data: Any) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
 
 
-def _clean(key: str) -> str:
+def clean(key: str) -> str:
     """Raises Http404 for a key that PostgreSQL cannot hold."""
     if "\0" in key:
         raise Http404

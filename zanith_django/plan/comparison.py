@@ -39,10 +39,17 @@ class Difference:
 
 
 class Sources:
-    """Finds schemas by the names that people type; `models` are the project's unless given."""
+    """Finds schemas by the names that people type; `models` are the project's unless given.
+    Without `files`, no name is that of a file."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, models: Declared | None = None) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        models: Declared | None = None,
+        *,
+        files: bool = True,
+    ) -> None:
+        self.connection, self.files = connection, files
         self._declared = models
 
     @property
@@ -69,7 +76,7 @@ class Sources:
         if found is not None:
             return found
         path = Path(name)
-        if not path.is_file():
+        if not self.files or not path.is_file():
             known = (MODELS, LIVE, EMPTY, *Ledger(self.connection).applied())
             raise UnknownSchema(name, known)
         try:

@@ -26,22 +26,33 @@ WHERE i.indisprimary AND i.indrelid = to_regclass({table}) ORDER BY n"""
 
 
 def export(
-    connection: BaseDatabaseWrapper, artifact: ArtifactRow, output: TextIO, form: str
+    connection: BaseDatabaseWrapper,
+    artifact: ArtifactRow,
+    output: TextIO,
+    form: str,
+    *,
+    limit: int | None = None,
 ) -> int:
-    """Write the rows in the order of their primary key; returns how many.
+    """Write the rows in the order of their primary key, at most `limit`; returns how many.
 
     Of a column: the key and the value of every row that has one; of a table: whole rows.
     PostgreSQL spells the values, so that nothing is lost on the way. Memory stays flat.
     """
-    names, query = _query(connection, artifact)
+    names, query = _query(connection, artifact, limit)
     if form == "csv":
-        return _write_csv(output, names, _rows(connection, _as_text(names, query)))
+        return _write_csv(output, _csv_lines(names, _rows(connection, _as_text(names, query))))
     rows = (row[0] for row in _rows(connection, _as_json(query)))
     return _write_json(output, rows, lines=form == "jsonl")
 
 
+def exported(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Iterator[str]:
+    """The lines of the same CSV, one after the other."""
+    names, query = _query(connection, artifact, None)
+    return _csv_lines(names, _rows(connection, _as_text(names, query)))
+
+
 def _query(
-    connection: BaseDatabaseWrapper, artifact: ArtifactRow
+    connection: BaseDatabaseWrapper, artifact: ArtifactRow, limit: int | None
 ) -> tuple[list[str], sql.Fragment]:
     """The names of the columns, and the query that reads them."""
     place = locate(connection, artifact)
@@ -54,6 +65,8 @@ def _query(
     found = columns_of(connection, table)
     key = _primary_key(connection, table)
     order = sql.clause(" ORDER BY {key}", key=sql.idents(key)) if key else sql.EMPTY
+    if limit is not None:
+        order = sql.clause("{order} LIMIT {limit}", order=order, limit=sql.literal(limit))
     spelled = sql.table(table, table.schema)
     if not hidden:
         read = sql.clause("SELECT * FROM {table}{order}", table=spelled, order=order)
@@ -95,12 +108,18 @@ def _rows(connection: BaseDatabaseWrapper, text: str) -> Iterator[tuple[Any, ...
             yield from rows
 
 
-def _write_csv(output: TextIO, names: list[str], rows: Iterator[tuple[Any, ...]]) -> int:
+def _csv_lines(names: list[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
     """As PostgreSQL's COPY reads it: NULL is an empty field, and empty text is `""`."""
-    output.write(f"{','.join(map(_field, names))}\n")
-    count = 0
+    yield f"{','.join(map(_field, names))}\n"
     for row in rows:
-        output.write(f"{','.join(map(_field, row))}\n")
+        yield f"{','.join(map(_field, row))}\n"
+
+
+def _write_csv(output: TextIO, lines: Iterator[str]) -> int:
+    """Returns how many rows follow the names."""
+    count = -1
+    for line in lines:
+        output.write(line)
         count += 1
     return count
 
