@@ -23,7 +23,6 @@ from zanith_django.admin.pages import LedgerAdmin, cell, clean, pretty
 from zanith_django.exceptions import ZanithError
 from zanith_django.exceptions.masking import masked
 from zanith_django.ledger.artifacts import ArtifactRow
-from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import Migration, MigrationArtifact
 from zanith_django.recover.export import export, exported
 from zanith_django.recover.recover import purge, restore
@@ -147,7 +146,7 @@ class ArtifactAdmin(LedgerAdmin):
 
     def _artifact(self, request: HttpRequest, object_id: str) -> ArtifactRow:
         row = self.row(request, clean(unquote(object_id)))
-        return find(Ledger(self.connection), row.id)
+        return find(self.ledger, row.id)
 
     # --- what changes --------------------------------------------------------------------------
 

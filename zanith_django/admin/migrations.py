@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext_lazy as _t
@@ -24,7 +23,6 @@ from zanith_django.audit.steps import details_of
 from zanith_django.audit.written import file_of
 from zanith_django.files.migration import LoadedMigration
 from zanith_django.ledger.details import StepDetail
-from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import (
     DJANGO_PREFIX,
     Migration,
@@ -158,11 +156,13 @@ class MigrationAdmin(LedgerAdmin):
         context: dict[str, Any] = {"snapshots": (), "artifacts": (), "checkpoints": ()}
         file = file_of(row.id)
         context |= {"covers": file.covers if file else (), "path": _near(file) if file else ""}
-        context |= _run(self.connection, row.id)
+        phases = self.ledger.phases(row.id)
+        context |= _run({phase: run for phase, _, run in phases})
         if links.may_view(MigrationStep):
             context |= self._timeline(links, row.id, request.GET.get("p"))
         if links.may_view(SchemaSnapshot):
-            context |= _snapshots(links, row.id)
+            taken = [(phase, captured_at) for phase, captured_at, _ in phases]
+            context |= _snapshots(links, row.id, taken)
         for name, model in (("artifacts", MigrationArtifact), ("checkpoints", MigrationCheckpoint)):
             if links.may_view(model):
                 rows = model._default_manager.filter(migration_id=row.id).order_by("id")
@@ -174,7 +174,7 @@ class MigrationAdmin(LedgerAdmin):
         light = in_order(MigrationStep.objects.filter(migration_id=migration_id).only(*LIGHT))
         steps = Paginator(light, STEPS_PER_PAGE).get_page(page)
         full = in_order(MigrationStep.objects.filter(id__in=[step.id for step in steps]))
-        details = details_of(self.connection, full)
+        details = details_of(self.ledger, full)
         query = urlencode({"migration_id__exact": migration_id})
         shown = links.may("view_sql")
         return {
@@ -214,18 +214,17 @@ def _near(file: LoadedMigration) -> str:
     return "/".join((file.app_label, path.parent.name, path.name))
 
 
-def _run(connection: BaseDatabaseWrapper, migration_id: str) -> dict[str, Any]:
+def _run(runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Who ran it, with which versions, and the runs that were rolled back."""
-    ledger = Ledger(connection)
-    before = ledger.run_of(migration_id, "before")
-    run = ledger.run_of(migration_id) or before
+    before = runs.get("before", {})
+    run = runs.get("after") or runs.get("baseline") or before
     past = before.get("past")
-    runs = [each for each in past if isinstance(each, dict)] if isinstance(past, list) else []
+    undone = [each for each in past if isinstance(each, dict)] if isinstance(past, list) else []
     versions = run.get("versions")
     return {
         "who": who(run),
         "versions": versions if isinstance(versions, dict) else {},
-        "past": [(who(each), each.get("applied_at"), _back(each)) for each in runs],
+        "past": [(who(each), each.get("applied_at"), _back(each)) for each in undone],
     }
 
 
@@ -235,10 +234,10 @@ def _back(run: dict[str, Any]) -> tuple[str, Any]:
     return (who(undone), undone.get("at")) if isinstance(undone, dict) else ("", "")
 
 
-def _snapshots(links: Links, migration_id: str) -> dict[str, Any]:
+def _snapshots(
+    links: Links, migration_id: str, phases: Sequence[tuple[str, datetime]]
+) -> dict[str, Any]:
     """Links to the snapshots, and to what differs between them; the graphs stay unread."""
-    found = SchemaSnapshot.objects.filter(migration_id=migration_id).order_by("captured_at")
-    phases = list(found.values_list("phase", "captured_at"))
     names = {phase for phase, _ in phases}
     query = urlencode({"a": f"{migration_id}:before", "b": f"{migration_id}:after"})
     compare = f"{links.page('schemasnapshot_compare')}?{query}"

@@ -24,6 +24,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.postgres.rows import one_value
 
 TEMPLATES = "zanith_django/admin"
@@ -218,6 +219,11 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
     @property
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.alias]
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every page has looked whether its tables exist."""
+        return Ledger(self.connection).known()
 
 
 def cell(name: str, **context: Any) -> str:

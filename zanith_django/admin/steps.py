@@ -19,6 +19,7 @@ from zanith_django.admin.pages import LedgerAdmin, cell
 from zanith_django.admin.words import documentation, next_command, reasons_of
 from zanith_django.audit.steps import UNKNOWN, details_of, touches
 from zanith_django.ledger.details import StepDetail
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import Migration, MigrationStep, Status
 from zanith_django.render.answers import plain_cell
 from zanith_django.render.sql_words import words_of
@@ -63,15 +64,11 @@ class TableFilter(admin.SimpleListFilter):
         table = name.rpartition(".")[2]
         named = Q(sql__icontains=table) | Q(operation_kind="djangoOperation")
         rows = list(queryset.model._default_manager.filter(named).only(*_IDENTITY)[:EXPORTED])
-        details = details_of(_connection(queryset), rows)
+        details = details_of(Ledger(connections[queryset.db]).known(), rows)
         return queryset.filter(id__in=[row.id for row in rows if touches(details[row.id], name)])
 
 
 _IDENTITY = ("id", "migration_id", "started_at")
-
-
-def _connection(queryset: QuerySet[Any]) -> Any:
-    return connections[queryset.db]
 
 
 class StepList(ChangeList):
@@ -80,7 +77,7 @@ class StepList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        details = details_of(cast(StepAdmin, self.model_admin).connection, self.result_list)
+        details = details_of(cast(StepAdmin, self.model_admin).ledger, self.result_list)
         for step in self.result_list:
             step.detail = details[step.id]
 
@@ -166,7 +163,7 @@ class StepAdmin(LedgerAdmin):
 
     def detail_context(self, request: HttpRequest, row: MigrationStep) -> dict[str, Any]:
         links = self.links(request)
-        (detail,) = details_of(self.connection, [row]).values()
+        (detail,) = details_of(self.ledger, [row]).values()
         return {
             "detail": detail,
             "reasons": reasons_of(detail),
@@ -203,7 +200,7 @@ class StepAdmin(LedgerAdmin):
     def _rows(
         self, writer: Any, batch: Sequence[MigrationStep], columns: Sequence[str]
     ) -> Iterator[str]:
-        details = details_of(self.connection, batch)
+        details = details_of(self.ledger, batch)
         for step in batch:
             values = _values(step, details.get(step.id, UNKNOWN))
             yield writer.writerow([plain_cell(values.get(name)) for name in columns])

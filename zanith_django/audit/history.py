@@ -75,7 +75,7 @@ def history(
     ledger = Ledger(connection)
     applied = ledger.applied()
     rows = _wanted(ledger.steps(migration or None), applied, since)
-    details = details_of(connection, rows)
+    details = details_of(ledger, rows)
     by_migration: dict[str, list[StepRecord]] = {}
     for row in rows:
         record = StepRecord(row, details[row.id])

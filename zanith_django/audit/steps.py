@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from zanith_django.audit.written import written
 from zanith_django.ledger.details import Attempt, StepDetail
 from zanith_django.ledger.ledger import Ledger
@@ -13,13 +11,11 @@ from zanith_django.ledger.ledger import Ledger
 UNKNOWN = StepDetail()
 
 
-def details_of(
-    connection: BaseDatabaseWrapper, attempts: Iterable[Attempt]
-) -> dict[str, StepDetail]:
+def details_of(ledger: Ledger, attempts: Iterable[Attempt]) -> dict[str, StepDetail]:
     """{row: what it is about} of all of them. What the ledger does not know is taken from the
     migration's file, or from Django's migration."""
     rows = list(attempts)
-    known = Ledger(connection).details(rows)
+    known = ledger.details(rows)
     return {row.id: known.get(row.id) or written(row.id) or UNKNOWN for row in rows}
 
 

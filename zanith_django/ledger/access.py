@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -45,6 +45,11 @@ class Access:
             asked = "SELECT to_regclass('_zanith_migrations') IS NOT NULL"
             self._there = bool(self._value(asked))
         return self._there
+
+    def known(self) -> Self:
+        """The same, for a caller who has seen that the tables exist."""
+        self._there = True
+        return self
 
     def ensure(self) -> None:
         """Creates what is missing and repairs what differs, in one transaction; does nothing and

@@ -107,9 +107,7 @@ class Details(Snapshots):
         known = self._kept({row.migration_id for row in rows})
         missing = [row for row in rows if row.migration_id not in known]
         if missing:
-            homes = self._homes(missing)
-            kept = self._kept(set(homes.values()))
-            known |= {name: kept.get(home, {}) for name, home in homes.items()}
+            known |= self._kept_elsewhere(missing)
         found = {row.id: _of(row.id, known.get(row.migration_id, {})) for row in rows}
         return {row_id: detail for row_id, detail in found.items() if detail}
 
@@ -121,19 +119,22 @@ class Details(Snapshots):
         )
         return {name: json_object(text) for name, text in rows if text}
 
-    def _homes(self, attempts: Sequence[Attempt]) -> dict[str, str]:
-        """{migration: that of Django's in whose snapshot its details are}: the newest one taken
-        before the migration began."""
+    def _kept_elsewhere(self, attempts: Sequence[Attempt]) -> dict[str, dict[str, Any]]:
+        """Of Django's migrations, from the newest snapshot that was taken before they began."""
         began = {row.migration_id: row.started_at for row in attempts if row.started_at}
         rows = self._rows(
-            "SELECT wanted.id, home.migration_id "
-            "FROM unnest(%s::text[], %s::timestamptz[]) AS wanted(id, began) "
+            "WITH wanted AS MATERIALIZED ("
+            "SELECT w.id, home.migration_id AS home "
+            "FROM unnest(%s::text[], %s::timestamptz[]) AS w(id, began) "
             "CROSS JOIN LATERAL (SELECT migration_id FROM _zanith_schema_snapshots "
             "WHERE phase = 'before' AND starts_with(migration_id, 'django:') "
-            "AND captured_at <= began ORDER BY captured_at DESC LIMIT 1) AS home",
+            "AND captured_at <= began ORDER BY captured_at DESC LIMIT 1) AS home) "
+            "SELECT ARRAY(SELECT id FROM wanted WHERE home = s.migration_id), "
+            "(graph #> '{run,details}')::text FROM _zanith_schema_snapshots AS s "
+            "WHERE phase = 'before' AND migration_id IN (SELECT home FROM wanted)",
             [list(began), list(began.values())],
         )
-        return dict(rows)
+        return {name: kept for names, text in rows if (kept := json_object(text)) for name in names}
 
 
 def _of(row_id: str, kept: Mapping[str, Any]) -> StepDetail | None:

@@ -15,6 +15,7 @@ from zanith_django.ledger.access import json_object
 from zanith_django.ledger.checkpoints import APPLY, Checkpoints
 from zanith_django.ledger.marks import every
 from zanith_django.ledger.step_rows import (
+    readable_time,
     step_id,
 )
 from zanith_django.schema.graph import SchemaGraph
@@ -127,6 +128,18 @@ class Snapshots(Checkpoints):
             [migration_id, phase],
         )
         return json_object(rows[0][0]) if rows else {}
+
+    def phases(self, migration_id: str) -> list[tuple[str, datetime, dict[str, Any]]]:
+        """(phase, when it was taken, what is stored beside the graph) of a migration's snapshots,
+        oldest first."""
+        rows = self._rows(
+            f"SELECT phase, {readable_time('captured_at')}, "
+            "CASE jsonb_typeof(graph -> 'run') WHEN 'object' "
+            "THEN ((graph -> 'run') - 'details')::text END "
+            "FROM _zanith_schema_snapshots WHERE migration_id = %s ORDER BY captured_at",
+            [migration_id],
+        )
+        return [(phase, captured_at, json_object(run)) for phase, captured_at, run in rows]
 
     def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
         """{(migration, phase): what is stored beside the graph}, without reading the graphs."""

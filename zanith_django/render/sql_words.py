@@ -9,12 +9,12 @@ from typing import NamedTuple
 LONGEST = 200_000
 
 _SPELLED = """
-add all alter and as asc begin by cascade check collate column comment commit concurrently
-constraint create default deferrable deferred delete desc distinct do drop else end exclude execute
-exists extension false foreign from function generated identity if in include index initially insert into
-is join key lateral left like limit lock not null nulls on or order policy primary references rename
-reset restrict returning row security select set some table then to trigger true truncate unique
-update using valid validate values view when where with
+" add all alter and as asc begin by cascade check collate column comment commit concurrently
+constraint create default deferrable deferred delete desc distinct do drop else end exclude
+execute exists extension false foreign from function generated identity if in include index
+initially insert into is join key lateral left like limit lock not null nulls on or order policy
+primary references rename reset restrict returning row security select set some table then to
+trigger true truncate unique update using valid validate values view when where with
 """
 _KEYWORDS = frozenset(_SPELLED.split())
 _WORD = re.compile(
