@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from zanith_django.ledger.checkpoints import Checkpoint
+from zanith_django.ledger.details import StepDetail, spelled
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FAILED, RUNNING
 from zanith_django.ledger.steps import PendingStep
@@ -33,6 +34,18 @@ BROKEN = "20260502_090000_unique_email"
 DJANGO = "django:auth.0012_alter_user_first_name_max_length"
 ARTIFACT = f"{APPLIED}::soft_drop_column::users.legacy_uuid"
 RUN = {"user": "deploy", "host": "web-1", "versions": {"zanith_django": "0.1.0"}}
+
+DETAILS = {
+    f"{APPLIED}::0001": StepDetail(
+        target="users.last_login",
+        description="add column users.last_login (timestamp with time zone)",
+        lock="ACCESS EXCLUSIVE",
+        reasons=("adds_nullable_column",),
+        tables=("users",),
+        by="deploy@web-1",
+    ),
+    f"{APPLIED}::0002": StepDetail(target="users.legacy_uuid", tables=("users",)),
+}
 
 USERS = Table(
     TableName("", "users"),
@@ -79,7 +92,7 @@ def history(ledger: Ledger) -> Ledger:
 
 
 def _applied(ledger: Ledger) -> None:
-    ledger.write_snapshot(APPLIED, "before", GRAPH, RUN)
+    ledger.write_snapshot(APPLIED, "before", GRAPH, {**RUN, "details": spelled(DETAILS)})
     ledger.add_pending(
         APPLIED,
         [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.apps.registry import Apps
 from django.contrib import admin
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
@@ -17,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.charts import chart_of
-from zanith_django.admin.pages import Links, SitePages
+from zanith_django.admin.pages import Links, SitePages, stand_ins
 from zanith_django.audit.questions import QUESTIONS, Answer, ask_all
 from zanith_django.audit.sessions import waits
 from zanith_django.exceptions import ZanithError
@@ -42,7 +41,7 @@ class Dashboard(models.Model):  # noqa: DJ008  # there are no rows to name
     it; see `SchemaSnapshot` of the snapshots."""
 
     class Meta:
-        apps = Apps()
+        apps = stand_ins()
         app_label = "zanith_django"
         managed = False
         default_permissions = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.apps.registry import Apps
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
@@ -33,6 +34,14 @@ TEMPLATES = "zanith_django/admin"
 STYLE: dict[str, Sequence[str]] = {"all": ["zanith_django/admin.css"]}
 SCRIPT: Sequence[str] = ["zanith_django/admin.js"]
 MEDIA = Media(css=STYLE, js=SCRIPT)
+
+
+def stand_ins() -> Apps:
+    """A registry for models that stand for others in the admin, where no migration, content type
+    or permission comes of them. Themes ask them for the app that they belong to."""
+    registry, label = Apps(), "zanith_django"
+    registry.app_configs[label] = apps.get_app_config(label)
+    return registry
 
 
 class CappedPaginator(Paginator):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from django.apps.registry import Apps
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
@@ -16,7 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.translation import gettext as _now, gettext_lazy as _
 
-from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, clean, pretty
+from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, clean, pretty, stand_ins
 from zanith_django.exceptions import UnreadableGraph, ZanithError
 from zanith_django.models import Migration, Phase, SchemaSnapshot as Snapshot
 
@@ -39,7 +38,7 @@ class SchemaSnapshot(models.Model):  # noqa: DJ008  # there are no rows to name
     """
 
     class Meta:
-        apps = Apps()
+        apps = stand_ins()
         app_label = "zanith_django"
         managed = False
         default_permissions = ()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.details import StepDetail
+from zanith_django.ledger.marks import is_refusal
 from zanith_django.models import MigrationStep, Status
 from zanith_django.operations import KINDS
 from zanith_django.plan.reasons import REASONS
@@ -30,12 +31,12 @@ def reasons_of(detail: StepDetail) -> list[Why]:
 
 
 def next_command(step: MigrationStep) -> str:
-    """The command that goes on after a step that failed or was cut off; "" for any other."""
-    if step.status not in (Status.FAILED, Status.RUNNING):
+    """The command that goes on after a step that failed; "" for any other."""
+    if step.status != Status.FAILED:
         return ""
     if step.migration_id.startswith(RECOVER_PREFIX):
         return "manage.py zanith_recover list"
-    if step.error and step.error.startswith("refused"):
+    if is_refusal(step.error):
         return "manage.py zanith_plan -v 2"
     return "manage.py zanith_apply"
 
