@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.ledger import step_rows
 from zanith_django.plan.reasons import Level
@@ -30,12 +31,12 @@ class LedgerTime(models.DateTimeField):  # type: ignore[type-arg]  # none at run
 class Status(models.TextChoices):
     """How far a step came."""
 
-    PENDING = step_rows.PENDING, "pending"
-    RUNNING = step_rows.RUNNING, "running"
-    DONE = step_rows.DONE, "done"
-    FAILED = step_rows.FAILED, "failed"
-    SKIPPED = step_rows.SKIPPED, "skipped"
-    ROLLED_BACK = step_rows.ROLLED_BACK, "rolled back"
+    PENDING = step_rows.PENDING, _("pending")
+    RUNNING = step_rows.RUNNING, _("running")
+    DONE = step_rows.DONE, _("done")
+    FAILED = step_rows.FAILED, _("failed")
+    SKIPPED = step_rows.SKIPPED, _("skipped")
+    ROLLED_BACK = step_rows.ROLLED_BACK, _("rolled back")
 
 
 SIGILS: dict[str, str] = {
@@ -51,35 +52,35 @@ SIGILS: dict[str, str] = {
 class Phase(models.TextChoices):
     """When a snapshot was taken."""
 
-    BASELINE = "baseline", "baseline"
-    BEFORE = "before", "before"
-    AFTER = "after", "after"
+    BASELINE = "baseline", _("baseline")
+    BEFORE = "before", _("before")
+    AFTER = "after", _("after")
 
 
 class RiskLevel(models.TextChoices):
     """The levels of `reasons.py`, as stored."""
 
-    SAFE = str(Level.SAFE), "safe"
-    LOW = str(Level.LOW), "low"
-    MEDIUM = str(Level.MEDIUM), "medium"
-    HIGH = str(Level.HIGH), "high"
-    DESTRUCTIVE = str(Level.DESTRUCTIVE), "destructive"
-    BLOCKED = str(Level.BLOCKED), "blocked"
+    SAFE = str(Level.SAFE), _("safe")
+    LOW = str(Level.LOW), _("low")
+    MEDIUM = str(Level.MEDIUM), _("medium")
+    HIGH = str(Level.HIGH), _("high")
+    DESTRUCTIVE = str(Level.DESTRUCTIVE), _("destructive")
+    BLOCKED = str(Level.BLOCKED), _("blocked")
 
 
 class Migration(models.Model):
     """A migration that ran to its end; one that failed has steps, but no row here."""
 
-    id = models.TextField("migration", primary_key=True)
-    applied_at = LedgerTime("applied")
+    id = models.TextField(_("migration"), primary_key=True)
+    applied_at = LedgerTime(_("applied"))
 
     class Meta:
         managed = False
         db_table = "_zanith_migrations"
         default_permissions = ("view",)
         permissions: ClassVar = [("view_plan", "Can view the pending plan")]
-        verbose_name = "migration"
-        verbose_name_plural = "migrations"
+        verbose_name = _("migration")
+        verbose_name_plural = _("migrations")
 
     def __str__(self) -> str:
         return self.id
@@ -93,24 +94,24 @@ class Migration(models.Model):
 class MigrationStep(models.Model):
     """One attempt at one operation of a migration."""
 
-    id = models.TextField("step", primary_key=True)
-    migration_id = models.TextField("migration")
-    operation_kind = models.TextField("kind")
-    status = models.TextField("status", choices=Status)
-    sql = models.TextField("SQL")
-    risk_level = models.TextField("risk level", choices=RiskLevel)
-    risk_score = models.IntegerField("risk score")
-    error = models.TextField("error", null=True)  # noqa: DJ001  # as the table has it
-    started_at = LedgerTime("started", null=True)
-    finished_at = LedgerTime("finished", null=True)
+    id = models.TextField(_("step"), primary_key=True)
+    migration_id = models.TextField(_("migration"))
+    operation_kind = models.TextField(_("kind"))
+    status = models.TextField(_("status"), choices=Status)
+    sql = models.TextField(_("SQL"))
+    risk_level = models.TextField(_("risk level"), choices=RiskLevel)
+    risk_score = models.IntegerField(_("risk score"))
+    error = models.TextField(_("error"), null=True)  # noqa: DJ001  # as the table has it
+    started_at = LedgerTime(_("started"), null=True)
+    finished_at = LedgerTime(_("finished"), null=True)
 
     class Meta:
         managed = False
         db_table = "_zanith_migration_steps"
         default_permissions = ("view",)
         permissions: ClassVar = [("view_sql", "Can view SQL, errors and kept values")]
-        verbose_name = "migration step"
-        verbose_name_plural = "migration steps"
+        verbose_name = _("migration step")
+        verbose_name_plural = _("migration steps")
 
     def __str__(self) -> str:
         return self.id
@@ -143,17 +144,17 @@ class SchemaSnapshot(models.Model):
     """The schema before or after a migration; `graph["run"]` says who ran it, from which file."""
 
     pk = models.CompositePrimaryKey("migration_id", "phase")
-    migration_id = models.TextField("migration")
-    phase = models.TextField("phase", choices=Phase)
-    graph = models.JSONField("schema")
-    captured_at = LedgerTime("captured")
+    migration_id = models.TextField(_("migration"))
+    phase = models.TextField(_("phase"), choices=Phase)
+    graph = models.JSONField(_("schema"))
+    captured_at = LedgerTime(_("captured"))
 
     class Meta:
         managed = False
         db_table = "_zanith_schema_snapshots"
         default_permissions = ("view",)
-        verbose_name = "schema snapshot"
-        verbose_name_plural = "schema snapshots"
+        verbose_name = _("schema snapshot")
+        verbose_name_plural = _("schema snapshots")
 
     def __str__(self) -> str:
         return f"{self.migration_id}:{self.phase}"
@@ -162,19 +163,19 @@ class SchemaSnapshot(models.Model):
 class MigrationArtifact(models.Model):
     """What a recoverable drop kept."""
 
-    id = models.TextField("artifact", primary_key=True)
-    migration_id = models.TextField("migration")
-    artifact_type = models.TextField("kind")
-    source_schema = models.TextField("schema")
-    source_table = models.TextField("table")
-    source_column = models.TextField("column", null=True)  # noqa: DJ001  # as the table has it
-    physical_name = models.TextField("kept as")
-    row_count = models.BigIntegerField("rows", null=True)
-    checksum = models.TextField("checksum", null=True)  # noqa: DJ001  # as the table has it
-    recovery_sql = models.TextField("recovery SQL")
-    metadata = models.JSONField("metadata")
-    created_at = LedgerTime("created")
-    expires_at = LedgerTime("restored or purged", null=True)
+    id = models.TextField(_("artifact"), primary_key=True)
+    migration_id = models.TextField(_("migration"))
+    artifact_type = models.TextField(_("kind"))
+    source_schema = models.TextField(_("schema"))
+    source_table = models.TextField(_("table"))
+    source_column = models.TextField(_("column"), null=True)  # noqa: DJ001  # as the table has it
+    physical_name = models.TextField(_("kept as"))
+    row_count = models.BigIntegerField(_("rows"), null=True)
+    checksum = models.TextField(_("checksum"), null=True)  # noqa: DJ001  # as the table has it
+    recovery_sql = models.TextField(_("recovery SQL"))
+    metadata = models.JSONField(_("metadata"))
+    created_at = LedgerTime(_("created"))
+    expires_at = LedgerTime(_("restored or purged"), null=True)
 
     class Meta:
         managed = False
@@ -184,8 +185,8 @@ class MigrationArtifact(models.Model):
             ("restore_artifact", "Can restore an artifact"),
             ("purge_artifact", "Can purge an artifact"),
         ]
-        verbose_name = "artifact"
-        verbose_name_plural = "artifacts"
+        verbose_name = _("artifact")
+        verbose_name_plural = _("artifacts")
 
     def __str__(self) -> str:
         return self.id
@@ -207,20 +208,20 @@ class MigrationArtifact(models.Model):
 class MigrationCheckpoint(models.Model):
     """How far a backfill came."""
 
-    id = models.TextField("checkpoint", primary_key=True)
-    migration_id = models.TextField("migration")
-    cursor = models.JSONField("last key", null=True)
-    processed_rows = models.BigIntegerField("rows done")
-    total_rows = models.BigIntegerField("rows in all", null=True)
-    status = models.TextField("status", choices=Status)
-    updated_at = LedgerTime("updated")
+    id = models.TextField(_("checkpoint"), primary_key=True)
+    migration_id = models.TextField(_("migration"))
+    cursor = models.JSONField(_("last key"), null=True)
+    processed_rows = models.BigIntegerField(_("rows done"))
+    total_rows = models.BigIntegerField(_("rows in all"), null=True)
+    status = models.TextField(_("status"), choices=Status)
+    updated_at = LedgerTime(_("updated"))
 
     class Meta:
         managed = False
         db_table = "_zanith_migration_checkpoints"
         default_permissions = ("view",)
-        verbose_name = "backfill checkpoint"
-        verbose_name_plural = "backfill checkpoints"
+        verbose_name = _("backfill checkpoint")
+        verbose_name_plural = _("backfill checkpoints")
 
     def __str__(self) -> str:
         return self.id
@@ -237,8 +238,13 @@ class MigrationCheckpoint(models.Model):
     @property
     def rows_text(self) -> str:
         """`42,000 of 100,000 rows`."""
-        total = "" if self.total_rows is None else f" of {self.total_rows:,}"
-        return f"{self.processed_rows:,}{total} rows"
+        done = f"{self.processed_rows:,}"
+        if self.total_rows is None:
+            return gettext("%(done)s rows") % {"done": done}
+        return gettext("%(done)s of %(total)s rows") % {
+            "done": done,
+            "total": f"{self.total_rows:,}",
+        }
 
     @property
     def sigil(self) -> str:

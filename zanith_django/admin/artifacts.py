@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
-from django.utils.translation import gettext as _now, gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.admin.pages import LedgerAdmin, cell, clean, pretty
 from zanith_django.exceptions import ZanithError
@@ -156,8 +156,8 @@ class ArtifactAdmin(LedgerAdmin):
             done = restore(self.connection, artifact.id, column=column, session=AT_ONCE)
             target = artifact.target
             if done.before:
-                return _now("%(target)s was restored already.") % {"target": target}
-            return _now("Restored %(target)s: %(count)d rows.") % {
+                return gettext("%(target)s was restored already.") % {"target": target}
+            return gettext("Restored %(target)s: %(count)d rows.") % {
                 "target": target,
                 "count": done.count,
             }
@@ -167,7 +167,9 @@ class ArtifactAdmin(LedgerAdmin):
     def purge_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def work(artifact: ArtifactRow) -> str:
             gone = purge(self.connection, artifact.id, AT_ONCE)
-            words = _now("Purged %(target)s.") if gone else _now("%(target)s was purged already.")
+            words = (
+                gettext("Purged %(target)s.") if gone else gettext("%(target)s was purged already.")
+            )
             return words % {"target": artifact.target}
 
         return self._confirmed(request, object_id, "purge", DELETION, work)
@@ -187,7 +189,7 @@ class ArtifactAdmin(LedgerAdmin):
             raise PermissionDenied
         artifact = self._artifact(request, object_id)
         if request.POST.get("confirm", "").strip() != artifact.target:
-            text = _now("Nothing was done: type %(target)s to confirm.")
+            text = gettext("Nothing was done: type %(target)s to confirm.")
             return self._back(request, artifact, text % {"target": artifact.target}, messages.ERROR)
         try:
             said = work(artifact)

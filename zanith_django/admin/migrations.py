@@ -13,7 +13,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest
-from django.utils.translation import gettext_lazy as _t
+from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, Links, cell
 from zanith_django.admin.summaries import LIGHT, in_order, summaries, summarise, unfinished
@@ -41,7 +41,7 @@ SHOWN = 100  # artifacts and checkpoints on a migration's page
 class SourceFilter(admin.SimpleListFilter):
     """Ours, or those that installed apps brought."""
 
-    title = _t("source")
+    title = _("source")
     parameter_name = "source"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -58,7 +58,7 @@ class SourceFilter(admin.SimpleListFilter):
 class RiskFilter(admin.SimpleListFilter):
     """Migrations with a step of that level."""
 
-    title = _t("risk of a step")
+    title = _("risk of a step")
     parameter_name = "risk"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -97,7 +97,7 @@ class MigrationAdmin(LedgerAdmin):
     list_filter = (SourceFilter, "applied_at")
     date_hierarchy = "applied_at"
     search_fields = ("id",)
-    search_help_text = _t("Part of a migration's name")
+    search_help_text = _("Part of a migration's name")
     ordering = ("-applied_at",)
     about_steps: ClassVar = ("steps", "worst_risk", "time")
 
@@ -113,20 +113,20 @@ class MigrationAdmin(LedgerAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return MigrationList
 
-    @admin.display(description=_t("source"))
+    @admin.display(description=_("source"))
     def source(self, migration: Migration) -> str:
         return migration.source
 
-    @admin.display(description=_t("steps"))
+    @admin.display(description=_("steps"))
     def steps(self, migration: Any) -> str:
         return cell("counts", counts=migration.summary.counts)
 
-    @admin.display(description=_t("worst risk"))
+    @admin.display(description=_("worst risk"))
     def worst_risk(self, migration: Any) -> str:
         summary = migration.summary
         return cell("risk", level=summary.risk_level, score=summary.risk_score)
 
-    @admin.display(description=_t("time"))
+    @admin.display(description=_("time"))
     def time(self, migration: Any) -> str:
         return str(migration.summary.took)
 

@@ -199,7 +199,7 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
         return row
 
     def detail(self, request: HttpRequest, row: Any, context: dict[str, Any]) -> HttpResponse:
-        base = {"original": row, "has_view_permission": True}
+        base = {"row": row, "has_view_permission": True}
         return self.render(request, self.detail_template, row, {**base, **context})
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
         return {"title": capfirst(self.opts.verbose_name_plural)}
 
     def detail_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """What the template of the detail page gets beside `original`."""
+        """What the template of the detail page gets beside `row`."""
         return {}
 
     def refusal(

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern
-from django.utils.translation import gettext as _now, gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, clean, pretty, stand_ins
 from zanith_django.exceptions import UnreadableGraph, ZanithError
@@ -145,7 +145,7 @@ class SnapshotAdmin(LedgerAdmin):
         focus, search = request.GET.get("focus", "").strip(), request.GET.get("q", "").strip()
         links, key = self.links(request), (row.migration_id, row.phase)
         context = {
-            "original": row,
+            "row": row,
             "problem": problem,
             "picture": picture(graph, focus=focus, search=search) if graph else None,
             "focus": focus,
@@ -155,7 +155,7 @@ class SnapshotAdmin(LedgerAdmin):
             "query": request.GET.urlencode(),
             "urls": {n: links.page(f"schemasnapshot_{n}", *key) for n in ("svg", "mermaid")},
         }
-        return self.render(request, "picture", _now("Picture of %s") % row, context)
+        return self.render(request, "picture", gettext("Picture of %s") % row, context)
 
     def svg_view(self, request: HttpRequest, migration_id: str, phase: str) -> HttpResponse:
         def text(graph: SchemaGraph) -> str:
