@@ -105,12 +105,12 @@ class _Blocks:
     def reverse(self) -> str:
         inverse = self.operation.inverse()
         if self.operation.passed_over:
-            return "None is needed: `zanith_rollback` skips the step, and the constraint stays valid."
+            return "None is needed: `zanith_rollback` skips it, and the constraint stays valid."
         if inverse is None and self.operation.loses_nothing:
             return (
-                "None: `zanith_rollback` leaves the written values. It refuses to undo a step with\n"
-                "`where`, which may have replaced values, unless undoing the same migration also\n"
-                "removes the column or table that the step wrote to."
+                "None: `zanith_rollback` leaves the written values. It refuses to undo a step\n"
+                "with `where`, which may have replaced values, unless undoing the same migration\n"
+                "also removes the column or table that the step wrote to."
             )
         if inverse is None:
             return (
