@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
 from tests.copies import Copy
 from tests.project import Project
 from tests.releases import Releases
-from tests.servers import Database, Server
+from tests.servers import Database, Server, lone_server
 from tests.verify.test_observations import step, verified
 from tests.verify.test_shadows import with_a_release
-from zanith_django.verify.shadow_names import TEMPLATE
+from zanith_django.verify.shadow_names import TEMPLATE, drop_schema
 
 MODELS = """
 from django.db import models
@@ -99,7 +100,24 @@ def test_a_role_without_createdb_has_a_schema_and_one_without_create_is_told_wha
     assert done.returncode == 3
     assert "permission denied to create database" in done.stderr
     assert f"permission denied for database {name}" in done.stderr
-    assert "Grant the role CREATEDB, or name an empty database" in done.stderr
+    assert "grant the role CREATEDB, or name an empty database" in done.stderr
+
+
+def test_a_schema_with_more_tables_than_the_server_has_locks_is_dropped() -> None:
+    small = lone_server(max_locks_per_transaction="10", max_connections="20", shared_buffers="16MB")
+    name = small.create_database()
+    with Database(name, small.url(name)).connect() as session:
+        session.execute("CREATE SCHEMA many")
+        for hundred in range(20):
+            numbers = range(hundred * 100, hundred * 100 + 100)
+            for number in numbers[::20]:
+                texts = (f"CREATE TABLE many.t{number + n} ()" for n in range(20))
+                session.execute(";".join(texts))
+        with pytest.raises(psycopg.errors.OutOfMemory):
+            session.execute("DROP SCHEMA many CASCADE")
+        drop_schema(session, "many")
+        found = session.execute("SELECT to_regnamespace('many')").fetchone()
+    assert found == (None,)
 
 
 # --- the structure of an earlier run -------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from socket import gethostname
 from typing import Any, LiteralString
@@ -27,6 +27,7 @@ from zanith_django.verify.shadow_names import (
     drop_database,
     drop_leftovers,
     drop_schema,
+    drop_tables,
     new_name,
     own,
 )
@@ -141,20 +142,25 @@ def _made(
     with live.connect() as owner:
         drop_leftovers(owner)
         own(owner, name)
+        made = False
         try:
             try:
                 create(owner, name)
+                made = True
             except psycopg.Error as error:
                 raise ShadowUnreachable(name.strip("_"), error, _creating(error)) from error
             yield
         finally:
-            if drop:
-                _drop(live, owner, drop, name)
+            with nullcontext() if made else suppress(psycopg.Error):
+                if drop:
+                    _drop(live, owner, drop, name)
 
 
 def _creating(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.ObjectInUse):
         return "Copying a database needs that no session uses it: end them, or name another copy."
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return "The server is a standby: name an empty database on a primary, --shadow URL."
     return ""
 
 
@@ -362,6 +368,7 @@ def _reset(session: Session, name: str) -> None:
             "Name a database that holds nothing, or drop what it holds.",
         )
     for (schema,) in session.execute(_SCHEMAS.encode()).fetchall():
+        drop_tables(session, schema)
         session.execute(sql.compose("DROP SCHEMA {s} CASCADE", s=sql.ident(schema)).encode())
     for what, named in session.execute(_BESIDE_SCHEMAS.encode()).fetchall():
         text = sql.compose(

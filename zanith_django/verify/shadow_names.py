@@ -40,6 +40,14 @@ WHERE l.locktype = 'relation' AND c.relnamespace = to_regnamespace(%s)
   AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
+_SOME_TABLES = """\
+SELECT c.relname FROM pg_class c
+WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND c.relkind IN ('r', 'p')
+  AND NOT c.relispartition
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.oid DESC LIMIT 50"""
+
 
 def new_name(*, keep: bool = False) -> str:
     """The name of a new shadow; a kept one has another prefix, and no later run drops it."""
@@ -91,5 +99,14 @@ def drop_database(session: Session, name: str) -> None:
 def drop_schema(session: Session, name: str) -> None:
     """Sessions that hold locks in the schema can only be those of an ended run."""
     session.execute(_WORKING, [name])
+    drop_tables(session, name)
     text = sql.compose("DROP SCHEMA IF EXISTS {name} CASCADE", name=sql.ident(name))
     session.execute(text.encode())
+
+
+def drop_tables(session: Session, schema: str) -> None:
+    """Drop the tables of a schema, some in each transaction: the server's locks may not suffice
+    for all of them at once."""
+    while found := session.execute(_SOME_TABLES, [schema]).fetchall():
+        names = sql.join([sql.qualified(schema, name) for (name,) in found])
+        session.execute(sql.compose("DROP TABLE {names} CASCADE", names=names).encode())

@@ -223,13 +223,12 @@ def _on_first(live: _Live, options: VerifyOptions) -> tuple[str, str, dict[str, 
 class _NoShape(EnvironmentProblem):
     """No shape that needs no setting can serve."""
 
-    hint = (
-        "Grant the role CREATEDB, or name an empty database in ZANITH['SHADOW'] or --shadow: a "
-        "URL, or an alias of DATABASES."
-    )
-
     def __init__(self, *errors: EnvironmentProblem) -> None:
         self.errors = errors
+        self.hint = (
+            f"{errors[0].hint}\nOr grant the role CREATEDB, or name an empty database in "
+            "ZANITH['SHADOW'] or --shadow: a URL, or an alias of DATABASES."
+        )
         super().__init__(*errors)
 
     def __str__(self) -> str:
@@ -244,7 +243,7 @@ def _on(wanted: str, live: _Live, options: VerifyOptions) -> tuple[str, str, dic
     options.say("making the shadow")
     with _made(wanted, live.connection, options, template) as shadow:
         loaded = _load(live, shadow, options, template)
-        options.say(f"running {len(list(live.plan.steps)):,} steps on the shadow")
+        options.say("running the plan on the shadow")
         in_use = None if options.source else live.occupied
         job = Job(live.occupied, in_use, bool(options.data or options.sample))
         return shadow.name, loaded, run_in_child(live.connection, shadow, job)
