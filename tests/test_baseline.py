@@ -146,7 +146,7 @@ def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> Non
     refused = shop.manage("zanith_baseline")
 
     assert refused.returncode == 1
-    assert "Nearest is shop.0001_book, which would need:" in refused.stderr
+    assert "The nearest is shop.0001_book, which would need:" in refused.stderr
     assert "zanith_baseline --at shop.0001_book" in refused.stderr
     assert recorded(shop) == []
     shop.manage("zanith_baseline", "--at", "shop.0001_book", check=True)

@@ -100,7 +100,7 @@ def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
         refused = shop.manage("zanith_apply", env=as_reader)
         assert refused.returncode == 3
         assert "permission denied" in refused.stderr
-        assert "docs/privileges.md says which grants the role needs" in refused.stderr
+        assert "docs/privileges.md lists the grants that the role needs" in refused.stderr
         assert "Traceback" not in refused.stderr
 
         shop.sql("ALTER TABLE shop_book OWNER TO CURRENT_USER")
@@ -108,7 +108,7 @@ def test_the_runner_and_the_readers_need_no_more(copy_of: Copy) -> None:
         stopped = shop.manage("zanith_apply", env=as_runner)
         assert stopped.returncode == 1
         assert "must be owner of table shop_book" in stopped.stderr
-        assert "docs/privileges.md says which grants the role needs" in stopped.stderr
+        assert "docs/privileges.md lists the grants that the role needs" in stopped.stderr
         shop.sql(f"ALTER TABLE shop_book OWNER TO {runner}")
         shop.manage("zanith_apply", check=True, env=as_runner)
         shop.manage("zanith_plan", check=True, env=as_reader)

@@ -136,11 +136,11 @@ def test_a_database_need_not_be_utf_8(shop: Project, server: Server) -> None:
     [
         (
             "ALTER TABLE _zanith_migration_steps RENAME status TO state",
-            'Table _zanith_migration_steps is not what the ledger needs: column "status" does not',
+            'Ledger table _zanith_migration_steps is damaged: column "status" does not',
         ),
         (
             "DROP TABLE _zanith_migration_steps",
-            'Table _zanith_migration_steps is not what the ledger needs: relation "_zanith_',
+            'Ledger table _zanith_migration_steps is damaged: relation "_zanith_',
         ),
     ],
 )
@@ -376,7 +376,7 @@ def test_a_question_that_nobody_can_answer_leads_to_makemigrations(shop: Project
     done = shop.manage("zanith_generate", "--no-input")
     assert done.returncode == 1
     assert "Field 'isbn' on model 'book' not migrated" in done.stdout
-    assert "Run makemigrations shop in a terminal, then this again." in done.stderr
+    assert "Run makemigrations shop in a terminal, then this command again." in done.stderr
 
 
 def test_a_file_that_cannot_be_written_is_named(shop: Project) -> None:

@@ -109,7 +109,7 @@ def test_two_branches_that_both_generated(copy_of: Copy) -> None:
     for command in ("zanith_plan", "zanith_generate", "zanith_apply"):
         refused = shop.manage(command)
         assert refused.returncode == 1
-        assert "App shop has several ends: 0002_a, 0002_b" in refused.stderr
+        assert "App shop has conflicting leaf migrations: 0002_a, 0002_b" in refused.stderr
         assert "makemigrations --merge shop" in refused.stderr
 
     shop.write(*django_migration("0003_merge", "0002_a 0002_b", ""))

@@ -1,13 +1,13 @@
-"""Every error of zanith, in one tree; words for people live in `__str__`, the next step in `hint`.
+"""Every error of zanith, in one tree; words for people are in `__str__`, the next step in `hint`.
 
 ZanithError
-├── Refused              exit 1: the answer is no
-│   ├── Blocked, Differs, NotVerified: what was shown says why
+├── Refused              exit 1: refused
+│   ├── Blocked, Differs, NotVerified: the output shows why
 │   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotAlter,
 │   │   CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
 │   │   RenameUnanswered, DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
-├── UsageError           exit 2: what was typed is wrong
+├── UsageError           exit 2: a wrong argument
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
 │   └── InvalidArgument
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
@@ -16,7 +16,7 @@ ZanithError
     ├── MissingRight, PooledConnection, ShadowUnreachable, ShadowUnsuited, ShadowFailed,
     │   UnreadableModel
     ├── LedgerDamaged, LedgerHeld, LedgerKeyLost, RefusedByServer
-    └── UnreadableGraph      a graph's JSON that is broken; UnknownGraphVersion: that is too new
+    └── UnreadableGraph      a graph's broken JSON; UnknownGraphVersion: a too new one
 """
 
 from __future__ import annotations

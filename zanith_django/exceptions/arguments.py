@@ -1,4 +1,4 @@
-"""Arguments and answers that name nothing, or are missing."""
+"""Arguments that name nothing, and missing answers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class InvalidName(UsageError):
 
 class NameTooLong(InvalidName):
     def __init__(self, name: str) -> None:
-        super().__init__(name, "is longer than the 63 bytes that PostgreSQL keeps of a name")
-        self.hint = "Choose a shorter name: PostgreSQL would cut it without a word."
+        super().__init__(name, "is longer than 63 bytes, the limit of PostgreSQL")
+        self.hint = "Choose a shorter name: PostgreSQL would truncate it silently."
 
 
 class NobodyToAsk(Refused):
     def __init__(self, labels: Iterable[str]) -> None:
-        self.hint = f"Run makemigrations {' '.join(labels)} in a terminal, then this again."
-        super().__init__("makemigrations has a question, and there is no terminal to answer it.")
+        self.hint = f"Run makemigrations {' '.join(labels)} in a terminal, then this command again."
+        super().__init__("makemigrations asks a question, but there is no terminal to answer it.")
 
 
 class RenameUnanswered(Refused):
@@ -49,7 +49,7 @@ class RenameUnanswered(Refused):
 
     def __str__(self) -> str:
         lines = "\n".join(f"  {rename}" for rename in self.renames)
-        return f"Renamed? There is no terminal to ask:\n{lines}"
+        return f"makemigrations asks about renames, but there is no terminal to answer it:\n{lines}"
 
 
 class UnknownApp(UsageError):
@@ -65,7 +65,7 @@ class UnknownApp(UsageError):
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
-    """A question that a hint begins with; "" where nothing is near."""
+    """A question at the beginning of a hint; "" if no known name is similar."""
     names = list(known)
     near = get_close_matches(typed, names, n=1) or [name for name in names if typed in name]
     return f"Did you mean {near[0]}? " if near else ""
@@ -108,7 +108,7 @@ class UnknownReason(UsageError):
 class UnknownArtifact(UsageError):
     def __init__(self, name: str) -> None:
         self.name = name
-        self.hint = "Run zanith_recover list to see what can be brought back."
+        self.hint = "Run zanith_recover list to see the artifacts."
         super().__init__(name)
 
     def __str__(self) -> str:

@@ -1,10 +1,10 @@
-"""What every error of the package has: its words, the next command, and its exit code."""
+"""The base of every error of the package: words, the next command and an exit code."""
 
 from __future__ import annotations
 
 
 class ZanithError(Exception):
-    """Base of all; `returncode` is the exit code of a command that ends with it."""
+    """Base of all; `returncode` is the exit code of a command that this error ends."""
 
     returncode = 1
     hint = ""
@@ -23,4 +23,4 @@ class EnvironmentProblem(ZanithError):
 
 
 INSUFFICIENT_PRIVILEGE = "42501"
-RIGHTS_HINT = "docs/privileges.md says which grants the role needs, and which tables it owns."
+RIGHTS_HINT = "docs/privileges.md lists the grants that the role needs and the tables that it owns."

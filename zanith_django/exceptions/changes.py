@@ -1,4 +1,4 @@
-"""Something that cannot be altered, dropped, undone, restored or purged."""
+"""Objects that cannot be altered, dropped, undone, restored or purged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zanith_django.exceptions.base import Refused
 class CannotUndo(Refused):
     def __init__(self, step: str, why: str, hint: str = "") -> None:
         self.step, self.why = step, why
-        self.hint = hint or "Run zanith_recover list to see what can be brought back."
+        self.hint = hint or "Run zanith_recover list to see the artifacts."
         super().__init__(step, why)
 
     def __str__(self) -> str:
@@ -18,7 +18,7 @@ class CannotUndo(Refused):
 class CannotDrop(Refused):
     def __init__(self, target: str, why: str, hint: str = "") -> None:
         self.target, self.why = target, why
-        self.hint = hint or "Lift what depends on it in a migration of its own first."
+        self.hint = hint or "Remove its dependents in a separate migration first."
         super().__init__(target, why)
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class CannotRestore(Refused):
 class CannotPurge(Refused):
     def __init__(self, target: str, why: str, hint: str = "") -> None:
         self.target, self.why = target, why
-        self.hint = hint or "Run zanith_recover list to see what is kept."
+        self.hint = hint or "Run zanith_recover list to see the artifacts."
         super().__init__(target, why)
 
     def __str__(self) -> str:
@@ -62,9 +62,9 @@ class CannotPurge(Refused):
 
 
 class NotPurged(Refused):
-    """The rest is purged."""
+    """Some targets could not be purged; the others are purged."""
 
-    hint = "Fix what is reported, then run the same command again."
+    hint = "Fix the reported causes, then run the same command again."
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -75,9 +75,11 @@ class NotPurged(Refused):
 
 
 class ArtifactForged(Refused):
-    """A row of the ledger was changed by someone else: nothing is run because of it."""
+    """A row of the ledger was changed by another program: nothing runs because of it."""
 
-    hint = "Restore the row from a backup of the ledger, and see who may write the ledger."
+    hint = (
+        "Restore the row from a backup of the ledger, and check which roles may write the ledger."
+    )
 
     def __init__(self, artifact: str, what: str) -> None:
         self.artifact, self.what = artifact, what
@@ -96,11 +98,11 @@ class ArtifactMissing(Refused):
         super().__init__(artifact)
 
     def __str__(self) -> str:
-        return f"What {self.artifact} kept is not in the database: nothing was dropped."
+        return f"The object of {self.artifact} is not in the database: nothing was dropped."
 
 
 class RowsHidden(Refused):
-    """A backfill would leave rows that the role does not see."""
+    """A backfill would leave out rows that the role does not see."""
 
     hint = "Run it as a role with BYPASSRLS."
 
@@ -113,7 +115,7 @@ class RowsHidden(Refused):
 
 
 class RowsLeft(Refused):
-    """A backfill came to its end, and `rows` of its rows were not written."""
+    """A backfill ended, and `rows` of its rows were not written."""
 
     def __init__(self, table: str, rows: int, where: str) -> None:
         self.table, self.rows, self.where = table, rows, where

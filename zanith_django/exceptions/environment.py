@@ -1,4 +1,4 @@
-"""The server, the settings, files and models: what must be right before anything runs."""
+"""Errors of the server, the settings, the files and the models, found before anything runs."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class ConnectionFailed(EnvironmentProblem):
 
 
 class ConnectionLost(EnvironmentProblem):
-    """The server, or the way to it, went away in the middle of a step."""
+    """The server or the network failed during a step."""
 
     def __init__(self, alias: str, description: str, error: str, again: str) -> None:
         self.alias, self.description, self.error = alias, description, error
-        self.hint = f"See that the server runs, then run {again} again: it resumes at this step."
+        self.hint = f"Check that the server runs, then run {again} again: it resumes at this step."
         super().__init__(alias, description)
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class BadSetting(EnvironmentProblem):
 
 
 class NoManagedApps(EnvironmentProblem):
-    """`folders` were searched for the project's own apps; none where the setting says so."""
+    """`folders` were searched for the project's own apps; () if the setting is empty."""
 
     def __init__(self, folders: Iterable[object], installed: Iterable[str]) -> None:
         self.folders, self.installed = tuple(folders), tuple(installed)
@@ -100,8 +100,8 @@ class CannotWrite(EnvironmentProblem):
     def __init__(self, path: object, error: OSError) -> None:
         self.path, self.error = path, error
         self.hint = (
-            "See that its folder is one and can be written to. zanith_baseline --no-files writes "
-            "no files."
+            "Check that its parent is a writable folder. zanith_baseline --no-files writes no "
+            "files."
         )
         super().__init__(path, error)
 
@@ -120,13 +120,13 @@ class MissingRight(EnvironmentProblem):
 
 
 class RefusedByServer(EnvironmentProblem):
-    """What PostgreSQL says of a statement of ours, outside of any step."""
+    """An error that PostgreSQL reports for a statement of zanith, outside of any step."""
 
     _HINTS: Final = {
         INSUFFICIENT_PRIVILEGE: RIGHTS_HINT,
         "57014": "The role or the database may have a short statement_timeout (SHOW "
         "statement_timeout): raise it, or set it in OPTIONS of DATABASES.",
-        "3F000": "Make the schema, or name one that is there: the setting search_path (SHOW "
+        "3F000": "Create the schema, or name an existing one: the setting search_path (SHOW "
         "search_path) comes from OPTIONS in DATABASES, from the role or from the database.",
     }
 
@@ -136,11 +136,11 @@ class RefusedByServer(EnvironmentProblem):
         super().__init__(error)
 
     def __str__(self) -> str:
-        return f"PostgreSQL says: {str(self.error).strip()}"
+        return f"PostgreSQL reports: {str(self.error).strip()}"
 
 
 class LedgerDamaged(EnvironmentProblem):
-    """A ledger table, or a column of one, is not there."""
+    """A ledger table, or a column of one, does not exist."""
 
     hint = "Run zanith_apply: it repairs the tables of the ledger."
 
@@ -150,7 +150,7 @@ class LedgerDamaged(EnvironmentProblem):
 
     def __str__(self) -> str:
         why = str(self.error).strip().splitlines()[0]
-        return f"Table {self.table} is not what the ledger needs: {why}."
+        return f"Ledger table {self.table} is damaged: {why}."
 
 
 class LedgerHeld(EnvironmentProblem):
@@ -167,23 +167,23 @@ class LedgerHeld(EnvironmentProblem):
 
 
 class LedgerKeyLost(EnvironmentProblem):
-    """A key column of a ledger table is not there; `others` are columns that are not ours."""
+    """A ledger table has no key column; `others` are its columns that zanith does not know."""
 
     def __init__(self, table: str, column: str, others: Iterable[str]) -> None:
         self.table, self.column, self.others = table, column, tuple(others)
         now = self.others[0] if len(self.others) == 1 else "<its name now>"
         self.hint = (
-            f"Give it its name back: ALTER TABLE {table} RENAME COLUMN {now} TO {column}; "
-            "Was it dropped, only a backup has it."
+            f"If it was renamed: ALTER TABLE {table} RENAME COLUMN {now} TO {column}; "
+            "If it was dropped, restore it from a backup."
         )
         super().__init__(table, column)
 
     def __str__(self) -> str:
-        return f"Table {self.table} has lost its column {self.column}, which names its rows."
+        return f"Ledger table {self.table} has lost its key column {self.column}."
 
 
 class PooledConnection(EnvironmentProblem):
-    hint = 'Name an alias that goes past the proxy: ZANITH = {"DIRECT": "direct"}.'
+    hint = 'Name an alias that bypasses the proxy: ZANITH = {"DIRECT": "direct"}.'
 
     def __str__(self) -> str:
         return (
@@ -204,7 +204,7 @@ class ShadowUnreachable(EnvironmentProblem):
 
 
 class ShadowUnsuited(EnvironmentProblem):
-    """The shape of the shadow cannot hold something of the plan or of the live database."""
+    """The shadow's shape cannot hold an object of the plan or of the live database."""
 
     def __init__(self, shadow: str, what: str, hint: str = "") -> None:
         self.shadow, self.what = shadow, what
@@ -212,11 +212,11 @@ class ShadowUnsuited(EnvironmentProblem):
         super().__init__(shadow, what)
 
     def __str__(self) -> str:
-        return f"The shadow ({self.shadow}) cannot take {self.what}."
+        return f"The shadow ({self.shadow}) cannot hold {self.what}."
 
 
 class ShadowFailed(EnvironmentProblem):
-    """The run on the shadow ended with an error that says nothing about the plan."""
+    """The run on the shadow ended with an error that is not due to the plan."""
 
     def __init__(self, shadow: str, error: str, hint: str = "") -> None:
         self.shadow, self.error, self.hint = shadow, error, hint
@@ -227,7 +227,7 @@ class ShadowFailed(EnvironmentProblem):
 
 
 class UnreadableGraph(EnvironmentProblem):
-    """What should be the JSON of a graph is something else."""
+    """A text is not the JSON of a graph."""
 
     hint = "Write it with: zanith_diff live --format graph."
 
@@ -256,9 +256,9 @@ class UnreadableModel(EnvironmentProblem):
         """`passed_over`: statements of pending migrations that failed before, with their errors."""
         self.model, self.error, self.passed_over = model, error, tuple(passed_over)
         self.hint = (
-            "Fix the model, or the SQL that is to make what it needs. If a pending RunPython makes "
-            'it, set ZANITH["SCRATCH"] to the alias or URL of a database that has it, until '
-            "zanith_apply has run."
+            "Fix the model, or the SQL that creates the objects it needs. If a pending RunPython "
+            'creates them, set ZANITH["SCRATCH"] to the alias or URL of a database that has them, '
+            "until zanith_apply has run."
         )
         super().__init__(model)
 

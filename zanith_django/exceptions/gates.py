@@ -1,4 +1,4 @@
-"""A gate or a comparison said no."""
+"""Refusals of gates and comparisons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GateRefused(Refused):
 
 
 class Blocked(Refused):
-    """A plan was shown with its refusals."""
+    """The plan was printed with its refusals."""
 
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
@@ -31,7 +31,7 @@ class Blocked(Refused):
 
 
 class Differs(Refused):
-    """A difference was shown."""
+    """The difference was printed."""
 
     def __init__(self, before: str, after: str) -> None:
         self.before, self.after = before, after
@@ -42,14 +42,14 @@ class Differs(Refused):
 
 
 class NotVerified(Refused):
-    """A verdict other than ok was shown."""
+    """A verdict other than ok was printed."""
 
     def __init__(self, verdict: str) -> None:
         self.verdict = verdict
         super().__init__(verdict)
 
     def __str__(self) -> str:
-        return f"The shadow says: {self.verdict}."
+        return f"The verdict of the run on the shadow is: {self.verdict}."
 
 
 class ChangesFound(Refused):

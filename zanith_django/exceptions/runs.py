@@ -1,4 +1,4 @@
-"""A run that cannot start, or stopped."""
+"""Errors of runs that cannot start, or stopped."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class LockLost(Refused):
     hint = "Run zanith_apply again: it resumes where this run stopped."
 
     def __str__(self) -> str:
-        return "The run lock was lost in the middle of the run; nothing more was started."
+        return "The run lock was lost during the run; no further step was started."
 
 
 class HalfRolledBack(Refused):
     def __init__(self, migration_id: str) -> None:
         self.migration_id = migration_id
-        self.hint = "Run zanith_rollback --steps 1: it goes on where it stopped."
+        self.hint = "Run zanith_rollback --steps 1: it resumes where it stopped."
         super().__init__(migration_id)
 
     def __str__(self) -> str:
-        return f"A rollback of {self.migration_id} stopped half way."
+        return f"A rollback of {self.migration_id} stopped before its end."
 
 
 class FileEdited(Refused):
@@ -68,7 +68,7 @@ class FileEdited(Refused):
 
 
 class DefaultGone(Refused):
-    """A step calls the default of a field that its Django migration no longer has there."""
+    """A step calls the default of a field that its Django migration no longer has at that place."""
 
     def __init__(self, place: str, now: str) -> None:
         self.place, self.now = place, now
@@ -85,7 +85,7 @@ class PartlyApplied(Refused):
         self.applied, self.missing = tuple(applied), tuple(missing)
         self.hint = (
             f"Finish them with `manage.py migrate {' '.join(self.missing[0].split('.', 1))}`, or "
-            f"go back with `manage.py migrate {self.applied[0].split('.')[0]} <the one before>`."
+            f"go back with `manage.py migrate {self.applied[0].split('.')[0]} <the previous one>`."
         )
         super().__init__(migration_id)
 
@@ -99,7 +99,7 @@ class PartlyApplied(Refused):
 class InconsistentRecord(Refused):
     """Django's record lacks a migration on which a recorded one depends."""
 
-    hint = "Run zanith_baseline: it records what the tables show to be applied."
+    hint = "Run zanith_baseline: it records the migrations whose tables exist."
 
     def __init__(self, name: str, missing: str) -> None:
         self.name, self.missing = name, missing
@@ -107,7 +107,7 @@ class InconsistentRecord(Refused):
 
     def __str__(self) -> str:
         return (
-            f"Django's record has {self.name} as applied, and not {self.missing}, on which it "
+            f"Django's record lists {self.name} as applied, but not {self.missing}, on which it "
             "depends."
         )
 
@@ -119,8 +119,8 @@ class SeveralEnds(Refused):
         super().__init__(app_label)
 
     def __str__(self) -> str:
-        ends = ", ".join(self.names)
-        return f"App {self.app_label} has several ends: {ends}."
+        leaves = ", ".join(self.names)
+        return f"App {self.app_label} has conflicting leaf migrations: {leaves}."
 
 
 class IndexTaken(Refused):
@@ -136,7 +136,7 @@ class IndexTaken(Refused):
 
 
 class InTheWay(Refused):
-    """Objects that no model names are in the way of a step that is about to run. A line each."""
+    """Objects that no model declares block a step that is about to run. A line each."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -147,7 +147,7 @@ class InTheWay(Refused):
 
 
 class DeferredChanged(Refused):
-    """What the ledger says is left of a Django migration is not what its operations leave."""
+    """The deferred SQL of a Django migration in the ledger is not what its operations defer."""
 
     hint = "Restore the file from version control, or the row from a backup of the ledger."
 
@@ -157,8 +157,8 @@ class DeferredChanged(Refused):
 
     def __str__(self) -> str:
         return (
-            f"The SQL left for the end of {self.migration} in the ledger is not what its "
-            "operations leave: the file was edited, or the row."
+            f"The deferred SQL of {self.migration} in the ledger is not what its operations "
+            "defer: the file or the row was edited."
         )
 
 
@@ -166,8 +166,8 @@ class FileMissing(Refused):
     def __init__(self, migration_id: str, what: str) -> None:
         self.migration_id, self.what = migration_id, what
         self.hint = (
-            "Bring the file back from version control, or deploy the code that has it. Was it "
-            "taken out for good, then zanith_baseline accepts the database as it is."
+            "Restore the file from version control, or deploy the code that has it. If it was "
+            "removed for good, run zanith_baseline: it accepts the database as it is."
         )
         super().__init__(migration_id)
 
@@ -176,12 +176,13 @@ class FileMissing(Refused):
 
 
 class CannotAdopt(Refused):
-    """No state of an app's migrations fits its tables; `differences` are those to the nearest."""
+    """No state of an app's migrations matches its tables; `differences` are to the nearest one."""
 
     def __init__(self, nearest: str, differences: Iterable[str], names: str) -> None:
         self.nearest, self.differences = nearest, tuple(differences)
         self.hint = (
-            f"Fix the tables first, or name the migration they are at: zanith_baseline --at {names}"
+            "Fix the tables first, or name the migration that they match: zanith_baseline --at "
+            f"{names}"
         )
         super().__init__(nearest)
 
@@ -189,7 +190,7 @@ class CannotAdopt(Refused):
         app_label = self.nearest.split(".")[0]
         lines = "\n".join(f"  {line}" for line in self.differences)
         return (
-            f"The tables of {app_label} are not what its migrations make. Nearest is "
+            f"The tables of {app_label} match no state of its migrations. The nearest is "
             f"{self.nearest}, which would need:\n{lines}"
         )
 
@@ -202,6 +203,6 @@ class NotAdopted(Refused):
 
     def __str__(self) -> str:
         return (
-            f"Table {self.table} exists, but Django's history says that no migration of "
-            f"{self.app_label} made it."
+            f"Table {self.table} exists, but Django's record lists no migration of "
+            f"{self.app_label} that creates it."
         )
