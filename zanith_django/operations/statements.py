@@ -1,0 +1,124 @@
+"""What a step sends to the server: SQL with its lock, or what runs in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL text with its lock and whether it may run in a transaction.
+
+    Statements of one operation share a transaction with their neighbours unless `separate` is
+    set: then what stands before is committed first. `probe` is a query with one text value that
+    tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
+    (then `cleanup` runs first), or anything else. The last statement needs one only when it
+    cannot run in a transaction. `felt` names what it makes when that makes queries of other
+    sessions fail: after a failure of the step, `cleanup` removes it before the run ends. `makes`
+    has names of ours: what has them is useless once the step is done. `raw` marks SQL that its
+    author wrote: it may be several statements. `phase` names the part of a long operation that it
+    belongs to.
+    """
+
+    sql: str
+    lock: Lock = Lock.ACCESS_EXCLUSIVE
+    tables: tuple[TableName, ...] = ()
+    transactional: bool = True
+    separate: bool = False
+    rewrites: bool = False
+    scans: bool = False
+    probe: str = ""
+    cleanup: str = ""
+    felt: str = ""
+    makes: tuple[str, ...] = ()
+    raw: bool = False
+    phase: str = ""
+
+
+_NOWHERE = TableName("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """The default of the field that an operation of a Django migration adds or alters. The step
+    calls it when it runs, on the database that is migrated: once, or with `each` for each row.
+
+    `position` counts the operations of the migration from 1, `within` those of each
+    SeparateDatabaseAndState on the way. `calls` names the callable for people.
+    """
+
+    migration: str
+    position: int
+    within: tuple[int, ...] = ()
+    calls: str = ""
+    each: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.calls or '.'.join((self.migration, *map(str, self._place)))}()"
+
+    @property
+    def _place(self) -> tuple[int, ...]:
+        return (self.position, *self.within)
+
+
+@dataclass(frozen=True, slots=True)
+class WithDefault(Statement):
+    """Calls `default` and runs what `given` makes of its value, in one transaction. `sql` shows
+    the statement without the value."""
+
+    default: Default = Default("", 0)
+    given: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Batches(Statement):
+    """Writes every row that `where` selects, in batches of closed key ranges.
+
+    `sql` writes them all at once and is what people see; the runner writes range after range.
+
+    `column` is the column whose value is made while the batches run: by `python`, a dotted path,
+    for each row; by `default`; or by the SQL expression `once`, a single time for all rows.
+    """
+
+    table: TableName = _NOWHERE
+    assignments: str = ""
+    where: str = ""
+    column: str = ""
+    python: str = ""
+    default: Default | None = None
+    once: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies(Batches):
+    """Copies every row that `where` selects to another table, range after range.
+
+    `insert` is `INSERT INTO … SELECT …`; the runner adds the table, known as `alias`, the range
+    and `ending`. What changes behind the cursor is for a journal to tell.
+    """
+
+    alias: str = "t"
+    insert: str = ""
+    ending: str = "ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds(Statement):
+    """Runs again and again, each time in a transaction of its own, until `left`, a query with one
+    number, says that no more than `enough` is left to do; what comes too fast is left as well."""
+
+    left: str = ""
+    enough: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCall(Statement):
+    """Runs a RunPython of a Django migration with the historical models of that point."""
+
+    migration: str = ""
+    position: int = 0
+    backwards: bool = False
