@@ -22,7 +22,7 @@ from zanith_django.files.files import NewFile, folder_of, managed_apps, render_i
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.snapshots import BASELINE
 from zanith_django.operations import Operation
-from zanith_django.plan.gates import missing_files
+from zanith_django.plan.integrity import missing_files
 from zanith_django.plan.search_path import found_elsewhere, unqualified
 from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import about, working_session

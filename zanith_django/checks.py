@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import connections
 
 from zanith_django.conf import conf, problems
-from zanith_django.exceptions import BadSetting
+from zanith_django.exceptions import BadSetting, NoManagedApps
 from zanith_django.postgres.rows import one_value
 
 
@@ -69,6 +69,36 @@ def check_ignored(
         for name in names
         if not is_table(name, databases or ())
     ]
+
+
+@register("zanith")
+def check_any_managed(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Without a managed app no file is missing and no step is judged."""
+    try:
+        _managed()
+    except NoManagedApps as error:
+        return [Warning(str(error), hint=error.hint, id="zanith_django.W004")]
+    except BadSetting:  # check_settings reports it
+        pass
+    return []
+
+
+@register("zanith", deploy=True)
+def check_managed_apps(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Which apps are managed. Every command would print it, so only `check --deploy` does."""
+    try:
+        labels = ", ".join(_managed()) or "no app"
+    except (BadSetting, NoManagedApps):
+        return []
+    words = f"zanith writes and checks the migrations of: {labels}."
+    return [Info(words, hint="Setting ZANITH['APPS'] names others.", id="zanith_django.I001")]
+
+
+def _managed() -> list[str]:
+    # Imported here: django.setup() is to stay quick.
+    from zanith_django.files.files import managed_apps
+
+    return sorted(config.label for config in managed_apps())
 
 
 @register("zanith")

@@ -141,7 +141,7 @@ def test_what_a_killed_run_kept_is_counted_by_the_next(copy_of: Copy) -> None:
 
 def test_a_failing_step_stops_the_run_which_resumes_there(copy_of: Copy) -> None:
     shop = copy_of(a_failing_release).project
-    done = shop.manage("zanith_apply")
+    done = shop.manage("zanith_apply", "--no-preflight")
     assert done.returncode == 1
     assert "Key (isbn)=(1) is duplicated." in done.stderr
     assert shop.sql(STEPS) == [
@@ -205,7 +205,7 @@ def test_a_step_that_began_to_copy_goes_on_as_it_began_or_is_taken_back(
 ) -> None:
     first = retyped("1000 / (30 - pages)")
     change(pages, COUNTING, first)
-    assert "division by zero" in pages.manage("zanith_apply").stderr
+    assert "division by zero" in pages.manage("zanith_apply", "--no-preflight").stderr
 
     change(pages, COUNTING, edited)
     for command in ("zanith_apply", "zanith_rollback"):
@@ -225,13 +225,13 @@ def test_a_step_that_began_to_copy_goes_on_as_it_began_or_is_taken_back(
 def test_a_constraint_that_was_edited_is_made_anew(pages: Project) -> None:
     check = 'zanith.AddCheck(table="shop_book", check=zanith.Check("few", "pages < {}"))'
     change(pages, COUNTING, check.format(25))
-    assert "is violated by some row" in pages.manage("zanith_apply").stderr
+    assert "is violated by some row" in pages.manage("zanith_apply", "--no-preflight").stderr
     change(pages, COUNTING, check.format(50))
     settings = (pages.root / "settings.py").read_text()
     pages.write("settings.py", settings + "\nZANITH = {'LOCK_TIMEOUT': 0.2, 'LOCK_RETRIES': 1}\n")
     with pages.database.connect() as reader:  # the attempt since the edit comes to nothing
         reader.execute("BEGIN; SELECT FROM shop_book")
-        assert "lock timeout" in pages.manage("zanith_apply").stderr
+        assert "lock timeout" in pages.manage("zanith_apply", "--no-preflight").stderr
     pages.manage("zanith_apply", check=True)
     made = "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'few'"
     assert pages.sql(made) == [(True, "CHECK ((pages < 50))")]
@@ -240,12 +240,15 @@ def test_a_constraint_that_was_edited_is_made_anew(pages: Project) -> None:
 def test_a_step_that_was_edited_before_it_began_is_held_to_what_it_then_was(pages: Project) -> None:
     refused = 'zanith.RawSql(sql="SELECT 1 / 0", reverse_sql="")'
     change(pages, COUNTING, refused, retyped("pages"))
-    assert pages.manage("zanith_apply").returncode == 1
+    assert pages.manage("zanith_apply", "--no-preflight").returncode == 1
     began = retyped("1000 / (30 - pages)")
     change(pages, COUNTING, 'zanith.RawSql(sql="SELECT 1", reverse_sql="")', began)
-    assert "division by zero" in pages.manage("zanith_apply").stderr
+    assert "division by zero" in pages.manage("zanith_apply", "--no-preflight").stderr
     change(pages, COUNTING, 'zanith.RawSql(sql="SELECT 1", reverse_sql="")', retyped("pages"))
-    assert "Step 03 of 20260102_000000_change was edited" in pages.manage("zanith_apply").stderr
+    assert (
+        "Step 03 of 20260102_000000_change was edited"
+        in pages.manage("zanith_apply", "--no-preflight").stderr
+    )
 
 
 def test_another_backfill_in_the_place_of_one_does_not_go_on_at_its_checkpoint(
@@ -253,7 +256,7 @@ def test_another_backfill_in_the_place_of_one_does_not_go_on_at_its_checkpoint(
 ) -> None:
     pages.sql("INSERT INTO shop_book (title, isbn) SELECT 't', 'i' FROM generate_series(1, 2997)")
     change(pages, filling_pages("1 / (id - 2500)"))
-    assert "division by zero" in pages.manage("zanith_apply").stderr
+    assert "division by zero" in pages.manage("zanith_apply", "--no-preflight").stderr
     written = "SELECT processed_rows FROM _zanith_migration_checkpoints WHERE id LIKE '%#1'"
     assert pages.sql(written) == [(997,)]
     pages.sql("UPDATE shop_book SET pages = NULL")
@@ -272,7 +275,7 @@ def test_a_failing_django_migration_is_rolled_back_as_a_whole(copy_of: Copy) -> 
     shop.write("settings.py", (shop.root / "settings.py").read_text() + "\nZANITH = {'APPS': []}\n")
     write_change(shop, UNIQUE, UNIQUE_MIGRATION)
 
-    assert shop.manage("zanith_apply").returncode == 1
+    assert shop.manage("zanith_apply", "--no-preflight").returncode == 1
     assert shop.sql(STEPS) == [("0001", "pending"), ("0002", "failed"), ("0003", "pending")]
     columns = (
         "SELECT count(*) FROM pg_attribute WHERE attrelid = 'shop_book'::regclass AND attnum > 0"
@@ -298,7 +301,7 @@ def test_a_django_migration_that_is_not_atomic_keeps_what_it_did(copy_of: Copy) 
     )
     write_change(shop, UNIQUE, not_atomic)
 
-    assert shop.manage("zanith_apply").returncode == 1
+    assert shop.manage("zanith_apply", "--no-preflight").returncode == 1
     assert shop.sql(STEPS) == [("0001", "done"), ("0002", "failed"), ("0003", "pending")]
     shop.sql("DELETE FROM shop_book WHERE title = 'b'")
     shop.manage("zanith_apply", check=True)
@@ -345,7 +348,7 @@ def test_timeouts_that_a_django_migration_sets_end_with_it(copy_of: Copy) -> Non
 
 def started(project: Project, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "manage.py", *(words or ("zanith_apply",))],
+        [sys.executable, "manage.py", *(words or ("zanith_apply", "--no-preflight"))],
         cwd=project.root,
         env=project.environment(),
         stdout=subprocess.PIPE,
@@ -434,7 +437,7 @@ def test_a_lock_that_is_not_had_names_who_is_in_the_way(copy_of: Copy) -> None:
     shop.write("settings.py", settings + "\nZANITH = {'LOCK_TIMEOUT': 0.2, 'LOCK_RETRIES': 1}\n")
     with shop.database.connect() as reader:
         reader.execute("BEGIN; SELECT count(*) FROM shop_book")
-        failed = shop.manage("zanith_apply")
+        failed = shop.manage("zanith_apply", "--no-preflight")
         pid = reader.info.backend_pid
     assert failed.returncode == 1
     named = f"blocked by pid {pid} (idle in transaction, "
@@ -451,7 +454,7 @@ def test_a_lock_that_is_not_had_names_who_is_in_the_way(copy_of: Copy) -> None:
 def test_a_second_run_is_refused_or_waits_and_finds_nothing_to_do(copy_of: Copy) -> None:
     shop = copy_of(a_napping_release).project
     with napping(shop) as (first, wake):
-        refused = shop.manage("zanith_apply", "--lock-wait", "0")
+        refused = shop.manage("zanith_apply", "--no-preflight", "--lock-wait", "0")
         assert refused.returncode == 1
         assert f"Another run holds the lock: zanith {first.pid}@" in refused.stderr
 
@@ -515,7 +518,7 @@ def test_only_who_is_in_the_way_is_named(pages: Project) -> None:
     with pages.database.connect() as reader, pages.database.connect() as writer:
         reader.execute('BEGIN; SELECT count(*) FROM "Odd Tab"')
         writer.execute('BEGIN; INSERT INTO "Odd Tab" VALUES (1)')
-        failed = pages.manage("zanith_apply")
+        failed = pages.manage("zanith_apply", "--no-preflight")
         named = f"blocked by pid {writer.info.backend_pid} (idle in transaction, "
         harmless = f"pid {reader.info.backend_pid} "
     assert failed.stdout.count(named) == failed.stderr.count(named) == 1
@@ -528,7 +531,7 @@ def test_who_is_in_the_way_of_raw_sql_is_seen_while_it_waits(pages: Project) -> 
     change(pages, 'zanith.RawSql(sql="LOCK TABLE shop_book", reverse_sql="")')
     with pages.database.connect() as reader:
         reader.execute("BEGIN; SELECT count(*) FROM shop_book")
-        failed = pages.manage("zanith_apply")
+        failed = pages.manage("zanith_apply", "--no-preflight")
         pid = reader.info.backend_pid
     named = f"lock timeout; blocked by pid {pid} (idle in transaction, "
     assert named in failed.stderr

@@ -249,7 +249,9 @@ def _command(verb: Verb | Reading) -> None:
         _read(verb)
         return
     if verb == "apply":
-        everything = ApplyOptions(max_risk=100, allow_destructive=True, lock_wait=20)
+        everything = ApplyOptions(
+            max_risk=100, allow_destructive=True, lock_wait=20, preflight=False
+        )
         apply.apply(connection, everything)
         return
     if verb == "rollback":

@@ -75,7 +75,7 @@ def test_a_view_is_named_by_plan_verify_and_apply_before_anything_runs(
     applied = run.manage("zanith_apply", *YES)
 
     assert plan["blocked"]
-    assert [refusal["gate"] for refusal in plan["refusals"]] == ["dependents"]
+    assert [refusal["gate"] for refusal in plan["refusals"]] == ["preflight"]
     (found,) = plan["migrations"][0]["steps"][0]["dependents"]
     assert (found["kind"], found["name"], found["blocked"]) == ("view", "public.v", True)
     assert "and materialized view public.on_it on it" in found["message"]

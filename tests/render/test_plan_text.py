@@ -10,6 +10,7 @@ from zanith_django.operations import AddColumn, AlterColumnDefault, AlterColumnT
 from zanith_django.operations.base import Context
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.risk import assess
+from zanith_django.plan.ways_back import WayBack
 from zanith_django.postgres.names import TableName
 from zanith_django.render.text import near, plan_text
 from zanith_django.schema.graph import Column, SchemaGraph, Table
@@ -23,7 +24,8 @@ def test_a_plan_tells_the_phases_of_a_step_with_the_lock_of_each_and_how_to_undo
     operation = AlterColumnType(table=ORDERS, old=old, new=new)
     context = Context(graph=SchemaGraph((Table(ORDERS, (old,)),)))
     statements = operation.statements(context)
-    step = PlannedStep(1, operation, assess(operation, context, statements), statements)
+    verdict = assess(operation, context, statements)
+    step = PlannedStep(1, operation, verdict, statements, back=WayBack("zanith_rollback"))
     migration = PlannedMigration(Entry("20260101_000000_totals", (("shop", "0002"),)), (step,))
     text = "\n".join(plan_text(Plan("default", (migration,)), (), 100, no_style()))
     told = [line.strip() for line in text.splitlines() if "phase:" in line or "lock:" in line]

@@ -182,7 +182,7 @@ def test_a_default_that_is_not_at_its_place_is_refused(project: BuildProject) ->
             "operations = [", "operations = [\n        migrations.RunSQL('SELECT 1'),"
         )
     )
-    refused = shop.manage("zanith_apply", "--no-input")
+    refused = shop.manage("zanith_apply", "--no-preflight", "--no-input")
     assert refused.returncode == 1
     assert "takes the default of shop.0002_change#1, which is 'Raw SQL operation' now" in (
         refused.stderr

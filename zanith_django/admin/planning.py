@@ -12,6 +12,7 @@ from zanith_django.exceptions import ZanithError
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.plan import gates
 from zanith_django.plan.comparison import LIVE, MODELS, Sources
+from zanith_django.plan.gates import Policy
 from zanith_django.plan.live_facts import live_context
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
@@ -41,12 +42,7 @@ def plan_context(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 
 def _refusals(found: Plan) -> list[tuple[str, str]]:
-    refused = (
-        *gates.dependents(found),
-        *gates.budget(found, conf.max_risk),
-        *gates.consent(found, conf.allow_destructive),
-        *gates.reasons(found, conf.fail_on),
-    )
+    refused = gates.check(found, Policy.of().without_fingerprint())
     return [(refusal.migration, refusal.message) for refusal in refused]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
@@ -11,15 +10,12 @@ from zanith_django.apply.rows import (
     pending_step,
 )
 from zanith_django.apply.state import RunState
-from zanith_django.conf import conf
 from zanith_django.exceptions import (
     FileEdited,
     FileMissing,
     GateRefused,
     HalfRolledBack,
-    InvalidArgument,
 )
-from zanith_django.files.files import managed_apps
 from zanith_django.files.migration import is_djangos
 from zanith_django.ledger.step_rows import (
     DONE,
@@ -29,11 +25,13 @@ from zanith_django.ledger.step_rows import (
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations.base import Context, Operation
 from zanith_django.plan import gates
-from zanith_django.plan.fingerprint import fingerprint
-from zanith_django.plan.gates import Refusal
+from zanith_django.plan.coverage import covered
+from zanith_django.plan.fingerprint import fingerprinted
+from zanith_django.plan.gates import Policy, Refusal
 from zanith_django.plan.observed import with_observed
-from zanith_django.plan.plan import Plan
+from zanith_django.plan.plan import Plan, until
 from zanith_django.plan.planner import plan
+from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.run.audit import (
     is_ours,
 )
@@ -42,11 +40,6 @@ from zanith_django.run.taken_names import stood_before
 
 class Admission(RunState):
     """What comes before anything runs: refusals, the plan and its gates."""
-
-    def _refuse_edited(self) -> None:
-        for refused in gates.integrity(self.ledger, self.timeline) if self.options.gated else ():
-            error = FileMissing if refused.gate == gates.MISSING else FileEdited
-            raise error(refused.migration, refused.message)
 
     def _refuse_half_rolled_back(self) -> None:
         for name in self.ledger.half_rolled_back():
@@ -71,38 +64,36 @@ class Admission(RunState):
         whole = plan(
             self.timeline, database=self.connection.alias, context=context, ledger=self.ledger
         )
-        whole = with_observed(whole, self.options.observed)
-        migrations = whole.migrations
-        if self.options.to:
-            wanted = self.timeline.find(self.options.to).id
-            ids = [migration.id for migration in migrations]
-            migrations = migrations[: ids.index(wanted) + 1] if wanted in ids else ()
-        if self.options.count is not None:
-            if self.options.count < 1:
-                raise InvalidArgument("--steps takes a number of migrations from 1 on.")
-            migrations = migrations[: self.options.count]
-        return dataclasses.replace(whole, migrations=tuple(migrations))
+        given = self.options
+        whole = covered(with_observed(whole, given.observed), self.timeline)
+        return until(whole, self.timeline, count=given.count, to=given.to)
+
+    def _looked_at(self, planned: Plan, context: Context, stopped: Iterable[StepRow]) -> Plan:
+        """The plan with what preflight found, unless there are no gates or the user wants none."""
+        if not (self.options.gated and self.options.preflight):
+            return planned
+        begun = {(row.migration_id, row.step) for row in stopped}
+        return looked_at(self.connection, planned, context, Look(), begun)
 
     def _pass_gates(self, planned: Plan) -> None:
-        if not self.options.gated:
-            return
         given = self.options
-        allowed = given.allow_destructive
-        refusals: list[Refusal] = [
-            *gates.dependents(planned),
-            *gates.budget(planned, conf.max_risk if given.max_risk is None else given.max_risk),
-            *gates.consent(planned, conf.allow_destructive if allowed is None else allowed),
-            *gates.reasons(planned, conf.fail_on if given.fail_on is None else given.fail_on),
-        ]
-        if given.verified or conf.require_verified:
-            now = fingerprint(self.connection, planned, self.graph)
-            refusals += gates.verified(planned, given.verified, now)
-        if conf.uncovered == "refuse":
-            refusals += gates.coverage(self.timeline, managed_apps(), conf.uncovered)
+        if not given.gated:
+            return
+        policy = Policy.of(
+            max_risk=given.max_risk,
+            allow_destructive=given.allow_destructive,
+            fail_on=given.fail_on,
+            verified=given.verified,
+        )
+        if policy.asks_fingerprint:
+            planned = fingerprinted(self.connection, planned, self.graph)
+        refusals = gates.check(planned, policy)
+        for flaw in planned.flaws:
+            error = FileMissing if flaw.missing else FileEdited
+            raise error(flaw.migration, flaw.message)
         if refusals:
             self._record_refusals(planned, refusals)
-            lines = dict.fromkeys(f"{r.migration}: {r.message}" for r in refusals)
-            raise GateRefused(lines, gates.hint(refusals))
+            raise GateRefused(dict.fromkeys(map(str, refusals)), gates.hint(refusals))
 
     def _record_refusals(self, planned: Plan, refusals: Iterable[Refusal]) -> None:
         """One failed row per refused step, with the first gate that refused it."""

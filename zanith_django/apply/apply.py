@@ -19,8 +19,9 @@ from zanith_django.conf import conf
 from zanith_django.ledger.step_rows import (
     FINISHED,
 )
+from zanith_django.ledger.steps import StepRow
 from zanith_django.operations.base import Context
-from zanith_django.plan import gates
+from zanith_django.plan.integrity import newer_than_files
 from zanith_django.plan.live_facts import live_context
 from zanith_django.plan.plan import Plan, PlannedMigration
 from zanith_django.postgres.pipeline import Meanwhile
@@ -74,19 +75,18 @@ class _Apply(Preparation):
     def run(self) -> Outcome:
         stopped = self.ledger.unfinished()
         try:
-            return self._whole()
+            return self._whole(stopped)
         finally:
             self._take_down(stopped)
 
-    def _whole(self) -> Outcome:
+    def _whole(self, stopped: Sequence[StepRow]) -> Outcome:
         started = time.monotonic()
-        self._refuse_edited()
-        self.reporter.newer(gates.newer_than_files(self.ledger, self.timeline))
+        self.reporter.newer(newer_than_files(self.ledger, self.timeline))
         self._refuse_half_rolled_back()
         self._follow_django()
         context = live_context(self.connection, self.graph, self.timeline)
         context = replaced(context, empty=context.empty - self.readier.occupied)
-        planned = self._plan(context)
+        planned = self._looked_at(self._plan(context), context, stopped)
         self._pass_gates(planned)
         known = self._django_operations(planned)
         injected = send_pre_migrate(

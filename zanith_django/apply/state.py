@@ -63,6 +63,7 @@ class ApplyOptions:
     fail_on: tuple[str, ...] | None = None
     lock_wait: float | None = None
     verified: str = ""
+    preflight: bool = True
     gated: bool = True
     verbosity: int = 1
     occupied: tuple[str, ...] = ()

@@ -53,6 +53,13 @@ def managed_apps() -> list[AppConfig]:
     return found
 
 
+def own_labels() -> set[str]:
+    """Labels of the managed apps, and of others whose code is the project's own."""
+    folders, libraries = project_folders(), _library_folders()
+    own = (config for config in apps.get_app_configs() if _is_own(config, folders, libraries))
+    return {config.label for config in (*managed_apps(), *own)}
+
+
 def other_apps(managed: Iterable[AppConfig]) -> list[AppConfig]:
     """Installed apps with models whose migrations zanith does not write."""
     ours = {config.label for config in managed} | {"zanith_django"}
@@ -210,7 +217,7 @@ def load(path: Path, app_label: str) -> LoadedMigration:
         operations=operations,
         covers=_names(path, "covers", declared.covers),
         requires=_names(path, "requires", declared.requires),
-        approved=_approvals(path, declared.approved),
+        approved=_approvals(path, declared.approved, len(operations)),
         path=str(path),
         checksum=hashlib.sha256(text).hexdigest(),
     )
@@ -259,12 +266,20 @@ def _names(path: Path, what: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _approvals(path: Path, value: object) -> dict[str, str]:
+def _approvals(path: Path, value: object, count: int) -> dict[str, str]:
+    """{number of a step: why it may run}; `count` is how many steps the file has."""
     if not isinstance(value, Mapping):
-        raise BrokenFile(path, f"approved is not a dict: {value!r}")
+        raise BrokenFile(path, f'approved is not a dict such as {{"0003": "why"}}: {value!r}')
     for item in (*value.keys(), *value.values()):
         if not isinstance(item, str):
             raise BrokenFile(path, f"approved has {item!r}, which is not a text")
+    numbers = [f"{number:04d}" for number in range(1, count + 1)]
+    for number, why in value.items():
+        if number not in numbers:
+            steps = f"its steps are {numbers[0]} to {numbers[-1]}" if numbers else "it has no step"
+            raise BrokenFile(path, f"approved names step {number!r}: {steps}")
+        if not why.strip():
+            raise BrokenFile(path, f"approved gives no reason for step {number!r}")
     return dict(value)
 
 

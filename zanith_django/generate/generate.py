@@ -15,7 +15,11 @@ from zanith_django.exceptions import NotAdopted
 from zanith_django.files.files import NewFile, folder_of, paths_of, render_init, render_migration
 from zanith_django.generate.makemigrations import missing_django_migrations
 from zanith_django.operations import Operation
-from zanith_django.plan.gates import last_free, moved, uncovered
+from zanith_django.plan import gates
+from zanith_django.plan.coverage import last_free, uncovered
+from zanith_django.plan.gates import Policy
+from zanith_django.plan.integrity import moved
+from zanith_django.plan.plan import Plan
 from zanith_django.postgres.rows import one_value
 from zanith_django.timeline.project import offline_timeline, read_timeline
 from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted
@@ -254,5 +258,5 @@ def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
         for migration in missing_django_migrations([c.label for c in configs]).migrations
     ]
     timeline = offline_timeline()
-    changes += [refusal.message for refusal in moved(timeline)]
-    return changes + [f"{dotted(key)}: no zanith migration" for key in uncovered(timeline, configs)]
+    files = Plan("", flaws=tuple(moved(timeline)), uncovered=tuple(uncovered(timeline, configs)))
+    return changes + [str(refusal) for refusal in gates.check(files, Policy())]

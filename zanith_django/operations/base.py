@@ -36,11 +36,13 @@ NOTE = "Kept by zanith. "
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """What is known of a live table: estimated rows, bytes with indexes, writes since reset."""
+    """What is known of a live table: estimated rows, bytes with indexes; rows written and scans
+    begun since the statistics were reset."""
 
     rows: int = 0
     bytes: int = 0
     writes: int = 0
+    reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Context:
     `table_facts.after` moves all of these along. `elsewhere` are tables that an unqualified name
     finds in a later schema of the search path. `relations` are all tables, views and foreign tables
     of the database, None if it was not read or if an earlier step may have created others.
-    `domains` are the domains that have a constraint.
+    `domains` are the domains that have a constraint. `unseen` are locked by another session:
+    nothing was read of their rows.
     """
 
     server_version: int = 150000
@@ -67,6 +70,7 @@ class Context:
     elsewhere: Mapping[str, TableName] = field(default_factory=dict)
     relations: frozenset[TableName] | None = None
     domains: frozenset[str] = frozenset()
+    unseen: frozenset[TableName] = frozenset()
 
     def quiet(self, name: TableName) -> bool:
         """Nobody can be using the table: it is new, or it is empty."""
@@ -163,6 +167,11 @@ class Operation:
     def artifact(self, context: Context) -> Artifact | None:
         """What it leaves behind to be brought back; None for most."""
         return None
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Columns of existing rows to which it gives values, NULLs at least."""
+        return ()
 
     @property
     def recoverable(self) -> bool:

@@ -79,6 +79,10 @@ class AlterColumnNullable(OnTable):
     def own_sql(self) -> bool:
         return self.nullable or self.default is None
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.column,) if not self.nullable and (self.fill or self.default) else ()
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
         if not self.nullable and self.default:
             where = sql.clause("{column} IS NULL", column=sql.ident(self.column))

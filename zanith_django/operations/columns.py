@@ -74,6 +74,10 @@ class AddColumn(OnTable):
     def own_sql(self) -> bool:
         return self.default is None
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.column.name,) if self.default else ()
+
     def adopts(self, graph: SchemaGraph) -> bool:
         """The column is in this schema, as zanith_recover brought it back."""
         return self._restored(graph) is not None

@@ -67,6 +67,10 @@ class Backfill(OnTable):
     def own_sql(self) -> bool:
         return bool(self.value)
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.column,)
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
         column = sql.ident(self.column)
         where = (

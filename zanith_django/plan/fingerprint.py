@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,3 +21,8 @@ def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGra
         graph.only(sorted(name for name in touched if name in graph)).fingerprint(),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def fingerprinted(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> Plan:
+    """The plan with its fingerprint, for the gate that compares it."""
+    return dataclasses.replace(planned, fingerprint=fingerprint(connection, planned, graph))

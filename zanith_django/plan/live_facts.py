@@ -5,29 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import OperationalError
 
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context, TableFacts
 from zanith_django.plan.search_path import found_elsewhere
+from zanith_django.plan.sizes import live_sizes
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
-from zanith_django.postgres.session import server_version
+from zanith_django.postgres.session import (
+    LOCK_NOT_AVAILABLE,
+    milliseconds,
+    server_version,
+    sqlstate,
+)
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.unmodelled import with_dependents
 from zanith_django.timeline.timeline import Timeline
-
-# --- what is known of the live database ----------------------------------------------------------
-
-_FACTS = """\
-SELECT n.nspname, c.relname, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
-       coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0)
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
-WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND n.nspname NOT LIKE 'pg\\_%'"""
-
 
 _RELATIONS = """\
 SELECT n.nspname, c.relname
@@ -52,24 +48,22 @@ def live_context(
     steps = (step for entry in pending if entry.migration for step in entry.migration.operations)
     graph = with_known_dependents(connection, graph, steps)
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS)
-        rows = cursor.fetchall()
         cursor.execute(_RELATIONS)
         names = cursor.fetchall()
         cursor.execute(_DOMAINS)
         domains = [name for (name,) in cursor.fetchall()]
     schema = graph.default_schema
     relations = [TableName("" if place == schema else place, name) for place, name in names]
-    facts = {
-        TableName("" if row[0] == schema else row[0], row[1]): TableFacts(*row[2:]) for row in rows
-    }
+    facts = live_sizes(connection, schema)
+    empty, locked = looked_into(connection, schema, [n for n in graph.table_names if n in facts])
     return dataclasses.replace(
         step_context(connection, graph),
         facts=facts,
-        empty=empty_tables(connection, schema, [n for n in graph.table_names if n in facts]),
+        empty=empty,
         elsewhere=found_elsewhere(connection),
         relations=frozenset(relations),
         domains=frozenset(domains),
+        unseen=locked,
     )
 
 
@@ -100,21 +94,69 @@ def with_known_dependents(
         return with_dependents(cursor, graph, sorted(names))
 
 
+# How long a plan waits for a lock that another session takes while it looks, in seconds.
+_PATIENCE = 0.2
+
+_LOCKED = """\
+SELECT ARRAY(
+    SELECT name FROM unnest(%s::text[]) AS given(name)
+    JOIN pg_catalog.pg_locks ON relation = to_regclass(name)
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid())"""
+
+
 def empty_tables(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
 ) -> frozenset[TableName]:
-    """Those of these tables that exist and hold no row; asks all in one query."""
+    """Those of these tables that exist and hold no row."""
+    return looked_into(connection, schema, names)[0]
+
+
+def looked_into(
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
+) -> tuple[frozenset[TableName], frozenset[TableName]]:
+    """(Those that exist and hold no row, those that another session locks). Asks for 400 in a
+    query and waits for no lock."""
     names = _existing(connection, schema, names)
+    locked = _locked(connection, schema, names)
+    free = [name for name in names if name not in locked]
+    empty: set[TableName] = set()
+    for place in range(0, len(free), 400):
+        chunk = free[place : place + 400]
+        answers = _emptiness(connection, schema, chunk)
+        if answers is None:  # a lock came in between
+            locked |= set(chunk)
+        else:
+            empty |= {name for name, answer in zip(chunk, answers, strict=True) if answer}
+    return frozenset(empty), frozenset(locked)
+
+
+def _emptiness(
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
+) -> list[bool] | None:
     asked = [
         sql.compose("NOT EXISTS (SELECT FROM {table})", table=sql.table(name, schema))
         for name in names
     ]
-    found: list[bool] = []
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            wait = milliseconds(_PATIENCE)
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
+            cursor.execute("SELECT ARRAY[" + ", ".join(asked) + "]")
+            found: list[bool] = cursor.fetchone()[0]
+            return found
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        return None
+
+
+def _locked(
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
+) -> set[TableName]:
+    spelled = {str(sql.table(name, schema)): name for name in names}
     with connection.cursor() as cursor:
-        for chunk in range(0, len(asked), 400):
-            cursor.execute("SELECT ARRAY[" + ", ".join(asked[chunk : chunk + 400]) + "]")
-            found += cursor.fetchone()[0]
-    return frozenset(name for name, empty in zip(names, found, strict=True) if empty)
+        cursor.execute(_LOCKED, [list(spelled)])
+        return {spelled[text] for text in cursor.fetchone()[0]}
 
 
 def _existing(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ from zanith_django.schema.parts import (
 
 SAMPLES = 5
 _SHOWN_LETTERS = 40
+_MASK = "•••"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +55,40 @@ class Obstacle:
     missing: bool = False
     part: str = ""
     name: str = ""
+    more: bool = False
 
     def __str__(self) -> str:
         if not self.rows:
             return "; ".join((self.what, *self.samples))
+        shown = f", such as {'; '.join(self.samples)}" if self.samples else ""
+        return f"{self.counted}{shown}"
+
+    @property
+    def counted(self) -> str:
+        """What hinders, and how many rows do."""
+        if not self.rows:
+            return self.what
         noun = "row" if self.rows == 1 else "rows"
-        return f"{self.what}: {self.rows:,} {noun}, such as {'; '.join(self.samples)}"
+        more = " or more" if self.more else ""
+        return f"{self.what}: {self.rows:,}{more} {noun}"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Where to look. `source` is a table or a query in parentheses that has the columns under the
-    names that the constraints use; `key` names the columns by which a row is told to people;
-    `names` are those that tables which foreign keys reference have in the database."""
+    names that the constraints use; `key` names the columns that identify a row for people;
+    `names` are those that tables which foreign keys reference have in the database.
+
+    At most `most` rows are counted, 0 for all. `masked` shows the key alone, no other value.
+    """
 
     connection: BaseDatabaseWrapper
     source: sql.Fragment
     schema: str
     key: tuple[str, ...] = ()
     names: PresentNames = AS_NOW
+    most: int = 0
+    masked: bool = False
 
     def against(self, wanted: Table) -> list[Obstacle]:
         """What hinders the constraints of `wanted` and the NOT NULL of its columns. Constraints
@@ -83,19 +100,32 @@ class Rows:
             if (obstacle := question(self, wanted, item))
         ]
 
+    def any(self) -> bool:
+        """Is there a row?"""
+        text = sql.compose("SELECT EXISTS (SELECT FROM {source} AS child)", source=self.source)
+        return bool(one_value(self.connection, text))
+
+    def convert(self, value: sql.Fragment) -> None:
+        """Computes an expression for every row and keeps nothing of it. Raises what PostgreSQL
+        raises at the first row that it cannot be computed for."""
+        made = sql.compose(
+            "SELECT count({value}) FROM {source} AS child", value=value, source=self.source
+        )
+        one_value(self.connection, made)
+
     # --- one kind each -------------------------------------------------------------------------
 
     def _nulls(self, table: Table, column: Column) -> Obstacle | None:
         if column.nullable:
             return None
         missing = sql.clause("{column} IS NULL", column=sql.ident(column.name))
-        return self._where(f"{table.name}.{column.name} must have a value", missing, ())
+        return self.where(f"{table.name}.{column.name} must have a value", missing, ())
 
     def _violations(self, table: Table, check: Check) -> Obstacle | None:
         if not check.valid:
             return None
         broken = sql.clause("NOT ({it})", it=sql.catalog_text(check.expression))
-        return self._where(f"check {check.name}", broken, check.columns)
+        return self.where(f"check {check.name}", broken, check.columns)
 
     def _orphans(self, table: Table, key: ForeignKey) -> Obstacle | None:
         """Rows that point at nothing; a row with a NULL in the key points nowhere."""
@@ -127,7 +157,7 @@ class Rows:
             target=target,
             same=same,
         )
-        return self._where(f"foreign key {key.name} to {key.references}", orphan, key.columns)
+        return self.where(f"foreign key {key.name} to {key.references}", orphan, key.columns)
 
     def _duplicates(self, table: Table, unique: Unique | Index) -> Obstacle | None:
         if isinstance(unique, Index) and not unique.unique:
@@ -149,7 +179,7 @@ class Rows:
             "SELECT {label} AS label, count(*) AS times FROM {source} AS child "
             "WHERE {conditions} "
             "GROUP BY {keys} HAVING count(*) > 1",
-            label=_label(keys),
+            label=self._twins() if self.masked else _label(keys),
             source=self.source,
             conditions=sql.join(conditions, " AND ") if conditions else sql.keyword("true"),
             keys=sql.join(key for _, key in keys),
@@ -157,7 +187,41 @@ class Rows:
         return self._counted(f"unique {unique.name}", twice, sql.clause("sum(times)"))
 
     def _conflicts(self, table: Table, exclusion: Exclusion) -> Obstacle | None:
-        """Only PostgreSQL itself can tell: it tries the constraint on a copy of the columns."""
+        return self._pairs(exclusion) if self.most else self._tried(exclusion)
+
+    def _pairs(self, exclusion: Exclusion) -> Obstacle | None:
+        """Rows compared with each other: for a transaction that may make no copy."""
+        keys, operators, predicate = _excluded(exclusion.definition)
+        named = [sql.ident(f"k{number}") for number, _ in enumerate(keys)]
+        values = sql.join(
+            sql.clause("({key}) AS {name}", key=sql.catalog_text(key), name=name)
+            for key, name in zip(keys, named, strict=True)
+        )
+        keyed = sql.clause(
+            "SELECT row_number() OVER () AS n, {label} AS label, {values} "
+            "FROM {source} AS child WHERE {predicate}",
+            label=_label([(name, sql.ident(name)) for name in self.key] or [_A_ROW]),
+            values=values,
+            source=self.source,
+            predicate=sql.catalog_text(predicate or "true"),
+        )
+        same = sql.join(
+            (
+                sql.clause("one.{k} {operator} other.{k}", k=name, operator=sql.catalog_text(it))
+                for name, it in zip(named, operators, strict=True)
+            ),
+            " AND ",
+        )
+        bad = sql.clause(
+            "SELECT one.label || ' and ' || other.label AS label FROM ({keyed}) AS one "
+            "JOIN ({keyed}) AS other ON one.n < other.n AND {same}",
+            keyed=keyed,
+            same=same,
+        )
+        return self._counted(f"exclusion {exclusion.name}", bad, sql.clause("count(*)"))
+
+    def _tried(self, exclusion: Exclusion) -> Obstacle | None:
+        """PostgreSQL tries the constraint on a copy of the columns."""
         copy = sql.compose(
             "CREATE TEMPORARY TABLE _zanith_copy ON COMMIT DROP "
             "AS SELECT {columns} FROM {source} AS child",
@@ -178,8 +242,10 @@ class Rows:
 
     # --- asking --------------------------------------------------------------------------------
 
-    def _where(self, what: str, condition: sql.Fragment, columns: Sequence[str]) -> Obstacle | None:
-        shown = [(name, sql.ident(name)) for name in dict.fromkeys((*self.key, *columns))]
+    def where(self, what: str, condition: sql.Fragment, columns: Sequence[str]) -> Obstacle | None:
+        """The rows for which the condition is true; `columns` are those that it looks at."""
+        names = self.key if self.masked else dict.fromkeys((*self.key, *columns))
+        shown = [(name, sql.ident(name)) for name in names]
         bad = sql.clause(
             "SELECT {label} AS label FROM {source} AS child WHERE {condition}",
             label=_label(shown) if shown else sql.literal("a row"),
@@ -188,19 +254,31 @@ class Rows:
         )
         return self._counted(what, bad, sql.clause("count(*)"))
 
+    def _twins(self) -> sql.Fragment:
+        """Two of the rows that are equal, by their keys."""
+        if not self.key:
+            return sql.literal(_MASK)
+        label = _label([(name, sql.ident(name)) for name in self.key])
+        return sql.clause("min({label}) || ' and ' || max({label})", label=label)
+
     def _counted(self, what: str, bad: sql.Fragment, count: sql.Fragment) -> Obstacle | None:
-        rows = one_value(
-            self.connection, sql.compose("SELECT {count} FROM ({bad}) AS bad", count=count, bad=bad)
+        """Counts and examples of one pass: a second one could see other rows."""
+        found = sql.clause("SELECT * FROM ({bad}) AS every", bad=bad)
+        if self.most:
+            found = sql.clause("{found} LIMIT {most}", found=found, most=sql.literal(self.most))
+        text = sql.compose(
+            "WITH bad AS MATERIALIZED ({found}) SELECT (SELECT {count} FROM bad), "
+            "(SELECT count(*) FROM bad), ARRAY(SELECT label FROM bad LIMIT {samples})",
+            found=found,
+            count=count,
+            samples=sql.literal(SAMPLES),
         )
+        with self.connection.cursor() as cursor:
+            cursor.execute(text)
+            rows, groups, samples = cursor.fetchone()
         if not rows:
             return None
-        some = sql.compose(
-            "SELECT ARRAY(SELECT label FROM ({bad}) AS bad LIMIT {most})",
-            bad=bad,
-            most=sql.literal(SAMPLES),
-        )
-        samples = one_value(self.connection, some)
-        return Obstacle(what, int(str(rows)), tuple(samples if isinstance(samples, list) else ()))
+        return Obstacle(what, int(rows), tuple(samples), more=groups == self.most)
 
     def _run(self, text: str) -> None:
         with self.connection.cursor() as cursor:
@@ -238,6 +316,54 @@ def _label(shown: Sequence[tuple[str, sql.Fragment]]) -> sql.Fragment:
         for name, value in shown
     )
     return sql.clause("concat_ws(', ', {parts})", parts=sql.join(parts))
+
+
+_A_ROW = ("", sql.literal("a row"))
+_OPCLASS = re.compile(r'(\s+COLLATE\s+\S+)?(\s+[\w."]+_ops(\([^)]*\))?)?$')
+
+
+def _excluded(definition: str) -> tuple[list[str], list[str], str]:
+    """The keys of an exclusion constraint, their operators, and its predicate."""
+    inside, rest = _in_parentheses(definition)
+    pairs = [item.rsplit(" WITH ", 1) for item in _split(inside)]
+    keys = [_OPCLASS.sub("", key.strip()) for key, _ in pairs]
+    found = re.match(r"\s*WHERE\s", rest)
+    predicate = _in_parentheses(rest)[0] if found else ""
+    return keys, [operator.strip() for _, operator in pairs], predicate
+
+
+def _in_parentheses(text: str) -> tuple[str, str]:
+    """What is in the first parentheses of the text, and what follows them."""
+    start = text.index("(")
+    depth = 0
+    for place, letter in _outside_quotes(text, start):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if not depth:
+            return text[start + 1 : place], text[place + 1 :]
+    return text[start + 1 :], ""
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that are in no parentheses."""
+    parts, depth, start = [], 0, 0
+    for place, letter in _outside_quotes(text, 0):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
+
+
+def _outside_quotes(text: str, start: int) -> Iterator[tuple[int, str]]:
+    quote = ""
+    for place in range(start, len(text)):
+        letter = text[place]
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        else:
+            yield place, letter
 
 
 def _detail(error: Exception) -> str:

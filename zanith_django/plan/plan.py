@@ -6,17 +6,22 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from zanith_django.exceptions import InvalidArgument
 from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import script
 from zanith_django.plan.collisions import Collision
+from zanith_django.plan.durations import Duration
 from zanith_django.plan.effects.running_code import Break
 from zanith_django.plan.effects.values import Effect
-from zanith_django.plan.reasons import Level
+from zanith_django.plan.findings import Finding
+from zanith_django.plan.integrity import Flaw
+from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.risk import Assessment
+from zanith_django.plan.ways_back import WayBack
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.timeline.timeline import ADOPTED, Entry
+from zanith_django.timeline.timeline import ADOPTED, Entry, Key, Timeline
 
 ELSEWHERE = "elsewhere"
 SKIPPED = "skipped"
@@ -28,7 +33,8 @@ class PlannedStep:
     later on), "skipped" (Django did its work already), or "elsewhere" (routers give its model to
     another database). `texts` are what its author wrote, None what cannot be read; `effects` what
     its SQL and Python do; `breaks` the queries of the previous release that fail after it. With
-    `observed`, the level is by what a shadow saw."""
+    `observed`, the level is by what a shadow saw. `graph` is the schema after code of its
+    author."""
 
     number: int
     operation: Operation
@@ -38,10 +44,14 @@ class PlannedStep:
     approved: str = ""
     status: str = "pending"
     collisions: tuple[Collision, ...] = ()
+    findings: tuple[Finding, ...] = ()
     texts: tuple[str | None, ...] = ()
     effects: tuple[Effect, ...] = ()
     breaks: tuple[Break, ...] = ()
     observed: bool = False
+    back: WayBack = dataclasses.field(default_factory=WayBack)
+    duration: Duration = dataclasses.field(default_factory=Duration)
+    graph: SchemaGraph | None = None
 
     @property
     def kind(self) -> str:
@@ -56,8 +66,14 @@ class PlannedStep:
         return self.assessment.score
 
     @property
+    def destructive(self) -> bool:
+        """One of its reasons takes data away, whatever else is worse."""
+        return any(REASONS[code].level == Level.DESTRUCTIVE for code in self.assessment.reasons)
+
+    @property
     def reversible(self) -> bool:
-        return self.operation.undoable(self.assessment.reasons)
+        """Schema and rows are as before after it is taken back."""
+        return self.back.whole
 
     @property
     def sql(self) -> str:
@@ -100,11 +116,20 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would run, in order. Making one leaves nothing behind in the database."""
+    """What would run, in order. Making one leaves nothing behind in the database.
+
+    `flaws` are wrong files, `uncovered` Django migrations without a file that need one.
+    `fingerprint` is known once a gate is to compare it. `unseen` are tables of the steps that
+    another session locks: they count as populated.
+    """
 
     database: str
-    migrations: tuple[PlannedMigration, ...]
+    migrations: tuple[PlannedMigration, ...] = ()
     graph: SchemaGraph = dataclasses.field(default_factory=SchemaGraph)
+    flaws: tuple[Flaw, ...] = ()
+    uncovered: tuple[Key, ...] = ()
+    fingerprint: str = ""
+    unseen: tuple[str, ...] = ()
 
     @property
     def steps(self) -> Iterator[tuple[PlannedMigration, PlannedStep]]:
@@ -128,3 +153,15 @@ class Plan:
         for _, step in self.steps:
             counts[str(step.level)] += 1
         return counts
+
+
+def until(planned: Plan, timeline: Timeline, *, count: int | None = None, to: str = "") -> Plan:
+    """The plan as far as `to`, a migration, and of that at most `count` migrations."""
+    migrations = planned.migrations
+    if to:
+        wanted = timeline.find(to).id
+        ids = [migration.id for migration in migrations]
+        migrations = migrations[: ids.index(wanted) + 1] if wanted in ids else ()
+    if count is not None and count < 1:
+        raise InvalidArgument("--steps takes a number of migrations from 1 on.")
+    return dataclasses.replace(planned, migrations=migrations[:count])

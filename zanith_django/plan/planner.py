@@ -17,7 +17,9 @@ from zanith_django.plan.authored import History, Read
 from zanith_django.plan.by_hand import added_by_hand
 from zanith_django.plan.collisions import Collision, collisions, taken
 from zanith_django.plan.django_operations import applying_itself, django_operation
+from zanith_django.plan.durations import duration
 from zanith_django.plan.effects.running_code import Break, Released, breaks
+from zanith_django.plan.integrity import flaws
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment, Transaction, assess, judged
@@ -25,6 +27,7 @@ from zanith_django.plan.search_path import SearchPath
 from zanith_django.plan.shown import read, scene, shown
 from zanith_django.plan.table_facts import after
 from zanith_django.plan.untouched import untouched
+from zanith_django.plan.ways_back import way_back
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_kinds import has_own_apply, texts
@@ -60,7 +63,19 @@ def plan(
             planned.append(planner.take(entry))
         else:
             planner.fold(entry)
-    return Plan(database, tuple(planned), context.graph)
+    return Plan(
+        database,
+        tuple(planned),
+        context.graph,
+        tuple(flaws(ledger, timeline)),
+        unseen=tuple(_unseen(planned, context)),
+    )
+
+
+def _unseen(planned: Sequence[PlannedMigration], context: Context) -> list[str]:
+    steps = (step for migration in planned for step in migration.steps if step.waits)
+    names = {name for step in steps for name in step.operation.tables}
+    return sorted(map(str, names & context.unseen))
 
 
 class _Planner:
@@ -168,10 +183,11 @@ class _Planner:
         if not run.is_done(number):
             self.context = after(context, live or operation, runs=waits)
         broken = self._breaks(operation.tables, context) if waits else None
+        assessment = assess(operation, context, statements, found, broken)
         return PlannedStep(
             number,
             operation,
-            assess(operation, context, statements, found, broken),
+            assessment,
             statements,
             rows=_rows(operation, context),
             approved=run.approved(number),
@@ -179,6 +195,8 @@ class _Planner:
             collisions=found,
             effects=read(statements, scene(context)) if waits else (),
             breaks=broken or (),
+            back=way_back(operation, assessment.reasons, self.timeline, run.entry),
+            duration=duration(statements, context),
         )
 
     def _authored(
@@ -202,17 +220,21 @@ class _Planner:
             touched = {name for effect in effects for name in effect.locks}
             breaks = self._breaks(sorted(touched), context)
             assessment = assessment.breaking(breaks)
+        statements = shown(operation, effects, context)
         return PlannedStep(
             number,
             operation,
             assessment,
-            shown(operation, effects, context),
+            statements,
             rows=_rows(operation, context),
             approved=run.approved(number),
             status=status,
             texts=written_by,
             effects=effects,
             breaks=breaks,
+            back=way_back(operation, assessment.reasons, self.timeline, run.entry),
+            duration=duration(statements, context),
+            graph=graph,
         )
 
     def _breaks(self, names: Sequence[TableName], before: Context) -> tuple[Break, ...]:

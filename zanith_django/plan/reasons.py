@@ -88,6 +88,12 @@ REASONS = _reasons(
         "reading it one release earlier.",
     ),
     Reason(
+        "sets_aside",
+        Level.HIGH,
+        "A rollback hides a column or table with its values: code that reads it fails.",
+        "Deploy the older code first; zanith_recover brings it back.",
+    ),
+    Reason(
         "drops_index",
         Level.LOW,
         "Queries that used the index read the whole table from now on.",
@@ -102,8 +108,7 @@ REASONS = _reasons(
     Reason(
         "drops_foreign_key",
         Level.MEDIUM,
-        "Rows may point at nothing from now on; reads and writes of both tables stop for an "
-        "instant.",
+        "Rows may reference nothing from now on; both tables are locked for an instant.",
         "Drop it only when the code keeps the reference itself.",
     ),
     Reason(
@@ -409,6 +414,18 @@ REASONS = _reasons(
         Level.BLOCKED,
         "The data that is there now makes this step fail for certain.",
         "Fix the rows that zanith_plan --preflight shows.",
+    ),
+    Reason(
+        "exists_already",
+        Level.BLOCKED,
+        "Something of the name that this step gives exists already.",
+        "Rename or drop it; zanith_baseline adopts what a migration was to make.",
+    ),
+    Reason(
+        "missing_right",
+        Level.BLOCKED,
+        "The role that runs this may not do it.",
+        "Run it as the owner, or grant the right: docs/privileges.md.",
     ),
     Reason(
         "irreversible",

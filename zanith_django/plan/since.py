@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from zanith_django.exceptions import InvalidArgument
-from zanith_django.files.migration import LoadedMigration
-from zanith_django.timeline.timeline import Key
+from zanith_django.files.files import own_labels
+from zanith_django.timeline.timeline import Entry, Key, Timeline
 
 
-def changed_since(ref: str, files: Iterable[LoadedMigration]) -> list[str]:
-    """Ids of the migration files that git knows as new or changed since `ref`, or not at all."""
-    listed = list(files)
+def changed_since(ref: str, timeline: Timeline) -> list[str]:
+    """Ids of the entries whose file git knows as new or changed since `ref`, or not at all: files
+    of ours, and Django's that run as they are. Those of installed libraries do not count."""
+    places = _places(timeline)
     changed: set[Path] = set()
-    for folder in {Path(file.path).parent for file in listed}:
-        top = Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n"))
-        commit = _commit(folder, ref)
-        names = _git(folder, "diff", "-z", "--name-only", "--diff-filter=d", commit, "--", ".")
-        new = _git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
-        changed |= {(top / name).resolve() for name in (names + new).split("\0") if name}
-    return [file.id for file in listed if Path(file.path).resolve() in changed]
+    for folder in {path.parent for path in places.values()}:
+        changed |= _changed_in(folder, ref)
+    return [name for name, path in places.items() if path in changed]
+
+
+def _places(timeline: Timeline) -> dict[str, Path]:
+    """{id: the file}, in the order of the timeline."""
+    own = own_labels()
+    entries = (entry for entry in timeline.entries if entry.app_label in own)
+    known = ((entry.id, _place(entry, timeline)) for entry in entries)
+    return {name: Path(path).resolve() for name, path in known if path}
+
+
+def _place(entry: Entry, timeline: Timeline) -> str:
+    if entry.migration:
+        return entry.migration.path
+    module = sys.modules.get(type(timeline.django(entry.covers[0])).__module__)
+    return str(getattr(module, "__file__", None) or "")
+
+
+def _changed_in(folder: Path, ref: str) -> set[Path]:
+    top = Path(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n"))
+    commit = _commit(folder, ref)
+    names = _git(folder, "diff", "-z", "--name-only", "--diff-filter=d", commit, "--", ".")
+    new = _git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--full-name")
+    return {(top / name).resolve() for name in (names + new).split("\0") if name}
 
 
 def missing_at(ref: str, files: Mapping[Key, Path]) -> frozenset[Key]:

@@ -104,12 +104,12 @@ def _filled(context: Context, texts: Collection[str | None]) -> Context:
     """New or empty tables that the texts may insert into are so no longer."""
 
     def unfilled(names: frozenset[TableName]) -> frozenset[TableName]:
-        return frozenset(n for n in names if not _may_fill(n, context.labels, texts))
+        return frozenset(n for n in names if not may_write(n, context.labels, texts))
 
     return replaced(context, fresh=unfilled(context.fresh), empty=unfilled(context.empty))
 
 
-def _may_fill(
+def may_write(
     name: TableName, labels: Mapping[TableName, str], texts: Collection[str | None]
 ) -> bool:
     """Does a text name the table or its model? A many-to-many table belongs to the model whose

@@ -13,6 +13,7 @@ from zanith_django.exceptions import ConnectionFailed, NotPostgreSQL, ServerTooO
 from zanith_django.postgres.sql import Prepared
 
 OLDEST_SERVER = 150000
+LOCK_NOT_AVAILABLE = "55P03"
 
 _TIMEOUTS = (
     "lock_timeout",

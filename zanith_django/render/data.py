@@ -7,6 +7,8 @@ from typing import Any
 
 from zanith_django.operations import Operation, Statement
 from zanith_django.plan.collisions import Collision
+from zanith_django.plan.durations import Duration
+from zanith_django.plan.findings import Finding
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.schema.findings import Extra
@@ -25,8 +27,14 @@ def plan_data(plan: Plan, refusals: Iterable[Refusal], mode: str, max_risk: int)
         "worst": {"level": str(worst), "score": int(worst)} if worst else None,
         "total_score": plan.total_score,
         "by_level": plan.by_level,
+        **({"unseen": list(plan.unseen)} if plan.unseen else {}),
         "refusals": [
-            {"gate": r.gate, "migration": r.migration, "step": r.step, "message": r.message}
+            {
+                "gate": r.gate,
+                "migration": r.migration,
+                "step": r.step,
+                "message": r.message,
+            }
             for r in listed
         ],
         "migrations": [_migration(migration) for migration in plan.migrations],
@@ -54,8 +62,12 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "reasons": list(step.assessment.reasons),
         "recoverable": step.operation.recoverable,
         "reversible": step.reversible,
+        **({"undo": str(step.back)} if step.back.but else {}),
+        **(_duration(step.duration) if step.duration.noticed else {}),
         "rows": step.rows,
+        **({"approved": step.approved} if step.approved else {}),
         **({"dependents": list(map(_collision, step.collisions))} if step.collisions else {}),
+        **({"findings": list(map(_finding, step.findings))} if step.findings else {}),
         **({"locks": _locks(step)} if step.locks.keys() - {*step.operation.tables} else {}),
         **({"breaks": list(map(str, step.breaks))} if step.breaks else {}),
         "statements": [_statement(statement) for statement in step.statements],
@@ -73,6 +85,23 @@ def _collision(collision: Collision) -> dict[str, Any]:
         "name": collision.dependent.name,
         "message": str(collision),
         "blocked": collision.blocked,
+    }
+
+
+def _duration(duration: Duration) -> dict[str, Any]:
+    return {
+        "seconds": round(duration.seconds, 1),
+        "wait_seconds": round(duration.waits, 1),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "reason": finding.code,
+        "message": str(finding),
+        "blocked": finding.certain,
+        "rows": finding.rows,
+        "samples": list(finding.samples),
     }
 
 

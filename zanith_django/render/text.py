@@ -68,6 +68,8 @@ def plan_text(
         yield _spread(f"pending plan · {operations}", f"budget · ≤ {max_risk}")
     for migration in plan.migrations:
         yield from _migration_lines(migration, refusals, style, details)
+    for name in plan.unseen:
+        yield f"Not looked at, another session locks it: {name}. It counts as populated."
     verdict = list(_verdict(plan, refusals, max_risk, style))
     yield from ["", *verdict] if verdict else []
 
@@ -110,13 +112,17 @@ def _step_lines(
     yield f"{line} {step.operation.target}{tail}".rstrip()
     if step.approved:
         yield f"      approved: {step.approved}"
+    if step.waits and step.duration.noticed:
+        yield f"      {step.rows:,} rows, {step.duration}"
     if not step.waits or (step.level < Level.MEDIUM and not details):
+        yield from _finding_lines(step)
         return
     yield from wrapped(step.operation.describe() + ".", "      ")
     for code in step.assessment.reasons:
         yield from wrapped(f"{code}: {REASONS[code].effect}", "      · ")
     for collision in step.collisions:
         yield from wrapped(f"{'blocked' if collision.blocked else 'note'}: {collision}", "      ! ")
+    yield from _finding_lines(step)
     for broken in step.breaks if details else ():
         yield from wrapped(f"breaks: {broken}", "      ! ")
     for phase, statements in itertools.groupby(step.statements, key=lambda s: s.phase):
@@ -125,7 +131,7 @@ def _step_lines(
         for statement in statements if details else _strongest([*statements]):
             yield from _statement_lines(statement, details)
     yield from _other_locks(step)
-    yield from wrapped(f"undo: {_undo(step)}", "      ")
+    yield from wrapped(f"undo: {step.back}", "      ")
 
 
 def _other_locks(step: PlannedStep) -> Iterator[str]:
@@ -134,6 +140,11 @@ def _other_locks(step: PlannedStep) -> Iterator[str]:
     for name, lock in step.locks.items():
         if name not in named and lock.blocks_writes:
             yield from wrapped(f"lock: {lock} on {name}; {lock.effect}", "      ")
+
+
+def _finding_lines(step: PlannedStep) -> Iterator[str]:
+    for finding in step.findings:
+        yield from wrapped(f"{'blocked' if finding.certain else 'note'}: {finding}", "      ! ")
 
 
 def _status_note(step: PlannedStep) -> str:
@@ -167,18 +178,11 @@ def _how_long(statement: Statement) -> str:
     return "while the table is read" if statement.scans else "for an instant"
 
 
-def _undo(step: PlannedStep) -> str:
-    if step.operation.recoverable:
-        verb = "restore-column" if "." in step.operation.target else "restore-table"
-        return f"zanith_rollback, or later zanith_recover {verb} {step.operation.target}"
-    if not step.reversible:
-        return "cannot be undone"
-    return step.operation.undone_by
-
-
 def _verdict(plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style) -> Iterator[str]:
+    ids = {migration.id for migration in plan.migrations}
     for refusal in refusals:
-        yield str(style.ERROR(refusal.message))
+        alone = len(ids) == 1 and refusal.step and refusal.migration in ids
+        yield str(style.ERROR(refusal.message if alone else str(refusal)))
     if refusals:
         yield str(style.ERROR("blocked · review required"))
     elif plan.worst is not None:

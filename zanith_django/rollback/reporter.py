@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zanith_django.diff.differ import SOFT
+from zanith_django.plan.gates import Policy, Refusal
+from zanith_django.plan.plan import PlannedStep
 from zanith_django.rollback.selection import (
     UndoMigration,
     UndoStep,
@@ -26,6 +28,16 @@ class RollbackOptions:
     dry_run: bool = False
     lock_wait: float | None = None
     verbosity: int = 0
+    max_risk: int | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """Consent that was given for this rollback answers the cap of the mode as well."""
+        consented = self.allow_destructive and self.max_risk is None
+        return Policy.of(
+            max_risk=100 if consented else self.max_risk,
+            allow_destructive=self.allow_destructive,
+        ).without_fingerprint()
 
 
 class RollbackReporter:
@@ -52,6 +64,12 @@ class RollbackReporter:
 
     def migration_started(self, migration: UndoMigration) -> None:
         """Its last step is about to be undone."""
+
+    def step_judged(self, step: PlannedStep) -> None:
+        """In a dry run: the risk of what undoes the next step."""
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """In a dry run: what the gates refuse."""
 
     def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
         """The step is `rolled_back`; in a dry run, it would be."""

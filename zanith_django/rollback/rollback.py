@@ -13,9 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from zanith_django.conf import conf
 from zanith_django.diff.differ import SOFT
-from zanith_django.exceptions import GateRefused, InvalidArgument
+from zanith_django.exceptions import Blocked, GateRefused, InvalidArgument
 from zanith_django.ledger.details import StepDetail, spelled
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FAILED, step_id
@@ -23,7 +22,11 @@ from zanith_django.ledger.steps import PendingStep
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.operations.keep.kept import Restore
-from zanith_django.plan.live_facts import empty_tables, step_context
+from zanith_django.plan import gates
+from zanith_django.plan.gates import Refusal
+from zanith_django.plan.live_facts import empty_tables, live_context, step_context
+from zanith_django.plan.plan import Plan
+from zanith_django.rollback.judged import judged
 from zanith_django.rollback.losses import holds_nothing
 from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
 from zanith_django.rollback.selection import (
@@ -58,6 +61,7 @@ from zanith_django.timeline.historical import States
 from zanith_django.timeline.project import live_graph, read_timeline
 from zanith_django.timeline.timeline import Key, Timeline, key_of
 
+DRY_RUN = "Run zanith_rollback --dry-run to see the whole plan."
 NOT_MEANT = "Run it again and answer yes, or add --no-input."
 
 
@@ -114,10 +118,14 @@ class _Rollback:
         aside = [step.operation.target for step in self._keeping(undone, graph.default_schema)]
         if aside:
             self.reporter.setting_aside(aside)
+        context = live_context(self.connection, graph)
+        planned = judged(self.connection, undone, self._form, context)
+        refusals = gates.check(planned, self.options.policy)
         if self.options.dry_run:
-            self._show(undone, graph)
+            self._show(undone, planned, refusals)
             return Outcome(0, 0, 0)
-        self._refuse_loss(undone, graph.default_schema)
+        if refusals:
+            raise GateRefused(map(str, refusals), gates.hint(refusals) or DRY_RUN)
         if aside and not self.reporter.may_set_aside():
             raise InvalidArgument("Nothing was rolled back.", NOT_MEANT)
         signals = Signals(self.connection, self.timeline, self.options.verbosity)
@@ -151,34 +159,18 @@ class _Rollback:
                 if loss and not holds_nothing(self.connection, loss, schema):
                     yield step
 
-    def _refuse_loss(self, undone: Iterable[UndoMigration], schema: str) -> None:
-        """What is dropped for good needs the same consent as in zanith_apply."""
-        allowed = self.options.allow_destructive
-        if conf.allow_destructive if allowed is None else allowed:
-            return
-        refused = [
-            f"{migration.id}: undoing step {step.row.step:02d} drops {step.operation.target} for "
-            "good · needs --allow-destructive"
-            for migration in undone
-            for step in migration.steps
-            if step.inverse
-            and (loss := step.inverse.loses)
-            and not holds_nothing(self.connection, loss, schema)
-        ]
-        if refused:
-            raise GateRefused(refused)
-
-    def _show(self, undone: Iterable[UndoMigration], graph: SchemaGraph) -> None:
-        for migration in undone:
+    def _show(
+        self, undone: Iterable[UndoMigration], planned: Plan, refusals: Sequence[Refusal]
+    ) -> None:
+        """The SQL of every step with its risk; exit 1 if a gate refuses it, as zanith_plan."""
+        for migration, shown in zip(undone, planned.migrations, strict=True):
             self.reporter.migration_started(migration)
-            context = self._context(migration, graph)
-            for step in migration.steps:
-                seen, inverse = self._form(step, context)
-                statements = inverse.statements(seen) if inverse else step.retreat
-                self.reporter.step_undone(step, script(statements), 0)
-                if step.inverse:
-                    graph = step.inverse.apply_to(graph)
-                    context = dataclasses.replace(context, graph=graph)
+            for step, judged_step in zip(migration.steps, shown.steps, strict=True):
+                self.reporter.step_judged(judged_step)
+                self.reporter.step_undone(step, judged_step.sql, 0)
+        self.reporter.refused(refusals)
+        if refusals:
+            raise Blocked(len(refusals))
 
     # --- one migration -------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from zanith_django.operations import (
     Operation,
 )
 from zanith_django.operations.base import Statement
-from zanith_django.plan import gates
+from zanith_django.plan.integrity import edited
 from zanith_django.timeline.timeline import APPLIED, Entry, Key, Timeline, dotted, key_of
 
 
@@ -134,8 +134,8 @@ def staying(
 
 def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
     """The inverses come from the files: they must be what ran."""
-    for refusal in gates.edited(ledger, files):
-        raise FileEdited(refusal.migration, refusal.message)
+    for flaw in edited(ledger, files):
+        raise FileEdited(flaw.migration, flaw.message)
 
 
 def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
@@ -152,7 +152,7 @@ def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
         for other in timeline.loader.graph.backwards_plan(key):
             label, name = other[0], other[1]
             if (label, name) != key and (label, name) in standing:
-                raise _needed(key, (label, name), standing[label, name])
+                raise _needed(timeline, key, (label, name), standing[label, name])
     names = undone | set(map(dotted, keys))
     for entry in timeline.entries:
         if entry.migration and entry.state == APPLIED and entry.id not in undone:
@@ -161,11 +161,11 @@ def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
                 raise _still(needs.pop(), entry.id, f"zanith_rollback --to {entry.id} undoes less.")
 
 
-def _needed(key: Key, other: Key, entry: Entry) -> CannotUndo:
+def _needed(timeline: Timeline, key: Key, other: Key, entry: Entry) -> CannotUndo:
     if entry.migration:
         hint = "Roll it back as well: count it in with --steps, or go further back with --to."
         return _still(dotted(key), entry.id, hint)
-    previous = f"manage.py migrate {other[0]} <the one before {other[1]}>"
+    previous = f"manage.py migrate {other[0]} {timeline.previous(other)}"
     return _still(dotted(key), entry.id, f"Undo that one first, with Django: {previous}.")
 
 

@@ -78,6 +78,15 @@ def does_nothing(operation: MigrationOperation) -> bool:
     return isinstance(operation, RunSQL) and not operation.sql
 
 
+def reverse_does_nothing(operation: MigrationOperation) -> bool:
+    """Is its reverse a `noop`, though it does something itself?"""
+    if does_nothing(operation):
+        return False
+    if isinstance(operation, RunPython):
+        return operation.reverse_code is RunPython.noop
+    return isinstance(operation, RunSQL) and operation.reverse_sql in ("", [], ())
+
+
 # Those of django.contrib.postgres are others: some of them build indexes concurrently.
 _PLAIN_OPERATIONS = "django.db.migrations.operations."
 OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)

@@ -102,6 +102,12 @@ class Timeline:
         inside = self.replaced(place) if place != key else [key]
         return order[: order.index(place)] + inside[: inside.index(key)]
 
+    def previous(self, key: Key) -> str:
+        """What `migrate` takes to undo this migration and none before it in its app."""
+        node = self.loader.graph.node_map.get(key)
+        parents = sorted(parent.key for parent in node.parents) if node else []
+        return next((name for label, name in parents if label == key[0]), "zero")
+
     def ordered(self, applied: Iterable[str]) -> list[str]:
         """These ids, given by the time when they were applied, with each after what it depends on:
         times are out of order where the clock was set back."""

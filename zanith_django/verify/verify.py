@@ -24,6 +24,8 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.plan import gates
 from zanith_django.plan.drift import ANY, BEFORE, PLAN
 from zanith_django.plan.fingerprint import fingerprint
+from zanith_django.plan.gates import Policy
+from zanith_django.plan.integrity import missing_files
 from zanith_django.plan.live_facts import live_context
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
@@ -129,7 +131,8 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     refuse_transaction_pooling(connection)
     options.say("reading the live database")
     live = _read(connection)
-    if not (options.source or options.data) and (refused := gates.dependents(live.plan)):
+    refused = [*gates.preflight(live.plan, Policy.of())]
+    if not (options.source or options.data) and refused:
         shape = name_of(connection, options.shape or conf.shadow)
         return _blocked(refused, shape, time.monotonic() - started)
     shape, loaded, result = _on_first(live, options)
@@ -155,7 +158,7 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
 
 def _read(connection: BaseDatabaseWrapper) -> _Live:
     timeline, ledger = read_timeline(connection), Ledger(connection)
-    for name, words in gates.missing_files(ledger, timeline).items():
+    for name, words in missing_files(ledger, timeline).items():
         raise FileMissing(name, words)
     graph = live_graph(connection)
     context = live_context(connection, graph, timeline)

@@ -9,8 +9,12 @@ from django.core.management import call_command
 
 from zanith_django.apply.apply import apply
 from zanith_django.apply.state import ApplyOptions
+from zanith_django.exceptions import InvalidArgument
 from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refusals
-from zanith_django.management.commands.zanith_plan import add_gate_arguments
+from zanith_django.management.commands.zanith_plan import (
+    add_gate_arguments,
+    add_range_arguments,
+)
 from zanith_django.management.progress import TerminalReporter
 from zanith_django.plan.observed import read_observed
 
@@ -21,19 +25,16 @@ class Command(ZanithCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_gate_arguments(parser)
-        parser.add_argument(
-            "--steps", type=int, metavar="N", help="Run the next N migrations only."
-        )
-        parser.add_argument("--to", default="", metavar="ID", help="Stop after this migration.")
+        add_range_arguments(parser)
         parser.add_argument(
             "--verify", action="store_true", help="Verify on a shadow first, and stop on drift."
         )
         add_refusals(parser)
         parser.add_argument(
-            "--verified",
-            default="",
-            metavar="FINGERPRINT",
-            help="Refuse anything but what zanith_verify printed this for.",
+            "--no-preflight",
+            dest="preflight",
+            action="store_false",
+            help="Do not look at the rows first: a step that fails on them fails when it runs.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
         add_lock_wait(parser)
@@ -42,16 +43,25 @@ class Command(ZanithCommand):
         )
 
     def run(self, **options: Any) -> None:
+        if options["dry_run"] and options["verify"]:
+            hint = "Leave out --verify."
+            raise InvalidArgument("--dry-run prints the SQL and runs nothing.", hint)
         if options["dry_run"]:
+            given = (
+                "max_risk",
+                "allow_destructive",
+                "fail_on",
+                "verified",
+                "observed",
+                "steps",
+                "to",
+            )
             call_command(
                 "zanith_plan",
                 database=options["database"],
-                max_risk=options["max_risk"],
-                allow_destructive=options["allow_destructive"],
-                fail_on=options["fail_on"],
-                observed=options["observed"],
                 format="sql",
                 stdout=self.stdout,
+                **{name: options[name] for name in given},
             )
             return
         connection = self.connect_directly(options["database"])
@@ -68,11 +78,12 @@ class Command(ZanithCommand):
             count=options["steps"],
             to=options["to"],
             max_risk=options["max_risk"],
-            allow_destructive=options["allow_destructive"] or None,
+            allow_destructive=options["allow_destructive"],
             fail_on=tuple(options["fail_on"]) if options["fail_on"] else None,
             lock_wait=options["lock_wait"],
             verified=options["verified"],
             observed=read_observed(options["observed"]) if options["observed"] else {},
+            preflight=options["preflight"],
             verbosity=max(options["verbosity"] - 1, 0),
         )
         reporter.done(apply(connection, chosen, reporter))

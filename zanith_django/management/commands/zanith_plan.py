@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
@@ -15,17 +14,26 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.output import Output
 from zanith_django.plan import gates
-from zanith_django.plan.gates import Refusal
+from zanith_django.plan.coverage import covered
+from zanith_django.plan.fingerprint import fingerprinted
+from zanith_django.plan.gates import Policy, Refusal
+from zanith_django.plan.integrity import newer_than_files
 from zanith_django.plan.live_facts import live_context, offline_context
 from zanith_django.plan.observed import read_observed, with_observed
-from zanith_django.plan.plan import Plan
+from zanith_django.plan.plan import Plan, until
 from zanith_django.plan.planner import plan
+from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.plan.reasons import reason
 from zanith_django.plan.since import changed_since, missing_at
+from zanith_django.plan.sizes import read_sizes
 from zanith_django.render.data import plan_data
 from zanith_django.render.text import newer_text, plan_text
 from zanith_django.timeline.project import live_graph, offline_timeline, read_timeline
 from zanith_django.timeline.timeline import Key, Timeline
+
+# What only a live database can answer, and what only a plan without one takes.
+_LIVE_ONLY = ("preflight", "show_values", "verified", "steps", "to")
+_OFFLINE_ONLY = ("sizes",)
 
 
 class Command(ZanithCommand):
@@ -33,6 +41,7 @@ class Command(ZanithCommand):
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         add_gate_arguments(parser)
+        add_range_arguments(parser)
         parser.add_argument(
             "--since", metavar="REF", help="Score files changed since a git ref; needs no database."
         )
@@ -49,6 +58,17 @@ class Command(ZanithCommand):
             metavar="REF",
             help="The git ref of the release that runs; by default it has what is applied.",
         )
+        parser.add_argument(
+            "--preflight",
+            action="store_true",
+            help="Look at the rows too: what would fail on them is blocked. Reads only, for a "
+            "bounded time, as zanith_apply does before it begins.",
+        )
+        parser.add_argument(
+            "--show-values",
+            action="store_true",
+            help="With --preflight: print the values of the rows in the way, not only their keys.",
+        )
         parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
         parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
 
@@ -56,28 +76,24 @@ class Command(ZanithCommand):
         if options["explain"]:
             self._explain(options["explain"])
             return
-        max_risk = conf.max_risk if options["max_risk"] is None else options["max_risk"]
-        sizes = _sizes(options["sizes"])
-        newer: list[str] = []
-        if options["since"] or options["only"]:
-            planned, refusals = self._offline(options, sizes)
-        else:
-            planned, refusals, newer = self._live(options)
+        offline = bool(options["since"] or options["only"])
+        _refuse_ignored(options, offline=offline)
+        policy = policy_of(options)
+        planned, newer = (self._offline(options), []) if offline else self._live(options, policy)
+        if offline:
+            policy = policy.for_files()
         if options["observed"]:
             planned = with_observed(planned, read_observed(options["observed"]))
-        refusals += gates.dependents(planned)
-        refusals += gates.budget(planned, max_risk)
-        refusals += gates.consent(planned, options["allow_destructive"] or conf.allow_destructive)
-        refusals += gates.reasons(planned, options["fail_on"] or conf.fail_on)
+        refusals = gates.check(planned, policy)
         if options["format"] == "json":
-            data = plan_data(planned, refusals, conf.mode, max_risk)
+            data = plan_data(planned, refusals, conf.mode, policy.max_risk)
             self.print_json({**data, "newer": newer} if newer else data)
         elif options["format"] == "sql":
             for migration, step in planned.steps:  # exactly what would run
                 text = f"-- {migration.id} step {step.number:02d}\n{step.sql}"
                 cast(Output, self.stdout).write(text, exact=True)
         else:
-            self._show(planned, refusals, max_risk, newer, options["verbosity"])
+            self._show(planned, refusals, policy.max_risk, newer, options["verbosity"])
         if refusals:
             raise Blocked(len(refusals))
 
@@ -90,17 +106,18 @@ class Command(ZanithCommand):
         verbosity: int,
     ) -> None:
         if not verbosity:
-            self.say(refusal.message for refusal in refusals)
+            self.say(map(str, refusals))
             return
         self.say(newer_text(newer))
         details = verbosity > 1
         self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
 
-    def _live(self, options: dict[str, Any]) -> tuple[Plan, list[Refusal], list[str]]:
+    def _live(self, options: dict[str, Any], policy: Policy) -> tuple[Plan, list[str]]:
         connection = self.connect(options["database"])
         ledger = Ledger(connection)
         timeline = read_timeline(connection)
-        context = live_context(connection, live_graph(connection), timeline)
+        graph = live_graph(connection)
+        context = live_context(connection, graph, timeline)
         planned = plan(
             timeline,
             database=connection.alias,
@@ -108,20 +125,24 @@ class Command(ZanithCommand):
             ledger=ledger,
             absent=_absent(options["previous"], timeline),
         )
-        refusals = [*gates.integrity(ledger, timeline), *_coverage(timeline)]
-        return planned, refusals, gates.newer_than_files(ledger, timeline)
+        planned = covered(planned, timeline)
+        planned = until(planned, timeline, count=options["steps"], to=options["to"])
+        if options["preflight"]:
+            look = Look(show_values=options["show_values"])
+            begun = {(row.migration_id, row.step) for row in ledger.unfinished()}
+            planned = looked_at(connection, planned, context, look, begun)
+        if policy.asks_fingerprint:
+            planned = fingerprinted(connection, planned, graph)
+        return planned, newer_than_files(ledger, timeline)
 
-    def _offline(
-        self, options: dict[str, Any], sizes: dict[str, object] | None
-    ) -> tuple[Plan, list[Refusal]]:
+    def _offline(self, options: dict[str, Any]) -> Plan:
         select_apps([])  # without a managed app there is no file to score
         timeline = offline_timeline()
-        files = [entry.migration for entry in timeline.entries if entry.migration]
         if options["since"]:
-            ids = changed_since(options["since"], files)
+            ids = changed_since(options["since"], timeline)
         else:
             ids = [timeline.find(name).id for name in options["only"]]
-        context = offline_context(sizes)
+        context = offline_context(read_sizes(options["sizes"]) if options["sizes"] else None)
         planned = plan(
             timeline,
             database=options["database"],
@@ -129,7 +150,7 @@ class Command(ZanithCommand):
             only=set(ids),
             absent=_absent(options["previous"], timeline),
         )
-        return planned, _coverage(timeline)
+        return covered(planned, timeline)
 
     def _explain(self, code: str) -> None:
         found = reason(code)
@@ -149,21 +170,18 @@ def _absent(ref: str | None, timeline: Timeline) -> frozenset[Key] | None:
     return missing_at(ref, {key: path for key, path in files.items() if key[0] in labels})
 
 
-def _coverage(timeline: Timeline) -> list[Refusal]:
-    return gates.coverage(timeline, managed_apps(), conf.uncovered)
-
-
-def _sizes(path: str | None) -> dict[str, object] | None:
-    if path is None:
-        return None
-    try:
-        data = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        hint = "Make it in production: zanith_diff live --format graph."
-        raise InvalidArgument(f"--sizes {path}: {error}", hint) from error
-    if not isinstance(data, dict):
-        raise InvalidArgument(f"--sizes {path}: this is no graph.", hint)
-    return data
+def _refuse_ignored(options: dict[str, Any], *, offline: bool) -> None:
+    """A flag that would change nothing is a mistake of the one who typed it."""
+    if options["since"] and options["only"]:
+        raise InvalidArgument("--since and --only exclude each other.", "Give one of them.")
+    names = _LIVE_ONLY if offline else _OFFLINE_ONLY
+    for name in names:
+        if options[name] not in (None, "", False):
+            flag = f"--{name.replace('_', '-')}"
+            needs = "a database: leave out --since and --only" if offline else "--since or --only"
+            raise InvalidArgument(f"{flag} needs {needs}.")
+    if options["show_values"] and not options["preflight"]:
+        raise InvalidArgument("--show-values needs --preflight.")
 
 
 def score(text: str) -> int:
@@ -175,7 +193,7 @@ def score(text: str) -> int:
 
 
 def add_gate_arguments(parser: ArgumentParser) -> None:
-    """What a plan may contain."""
+    """What a plan may contain; `policy_of` reads them."""
     parser.add_argument(
         "--max-risk",
         type=score,
@@ -183,7 +201,10 @@ def add_gate_arguments(parser: ArgumentParser) -> None:
         help="Refuse a step that scores higher. By default the cap of the mode.",
     )
     parser.add_argument(
-        "--allow-destructive", action="store_true", help="Allow steps that take data away."
+        "--allow-destructive",
+        action="store_true",
+        default=None,
+        help="Allow steps that take data away.",
     )
     parser.add_argument(
         "--fail-on", nargs="+", metavar="REASON", help="Refuse a step with one of these reasons."
@@ -192,4 +213,26 @@ def add_gate_arguments(parser: ArgumentParser) -> None:
         "--observed",
         metavar="FILE",
         help="Judge raw SQL and Python by what a shadow saw: zanith_verify --format json.",
+    )
+    parser.add_argument(
+        "--verified",
+        default="",
+        metavar="FINGERPRINT",
+        help="Refuse anything but what zanith_verify printed this for.",
+    )
+
+
+def add_range_arguments(parser: ArgumentParser) -> None:
+    """How far to go."""
+    parser.add_argument("--steps", type=int, metavar="N", help="The next N migrations only.")
+    parser.add_argument("--to", default="", metavar="ID", help="Stop after this migration.")
+
+
+def policy_of(options: dict[str, Any]) -> Policy:
+    """The settings and the flags of `add_gate_arguments`. Raises `UnknownReason`."""
+    return Policy.of(
+        max_risk=options["max_risk"],
+        allow_destructive=options["allow_destructive"],
+        fail_on=options["fail_on"],
+        verified=options["verified"],
     )

@@ -13,6 +13,9 @@ from django.core.management.color import Style
 from zanith_django.diff.differ import HARD, SOFT
 from zanith_django.ledger.step_rows import ROLLED_BACK
 from zanith_django.management.base import ZanithCommand, add_lock_wait
+from zanith_django.management.commands.zanith_plan import score
+from zanith_django.plan.gates import Refusal
+from zanith_django.plan.plan import PlannedStep
 from zanith_django.render.text import SIGILS, counted, spelled_seconds, waiting
 from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
 from zanith_django.rollback.rollback import rollback
@@ -37,6 +40,12 @@ class Command(ZanithCommand):
             help="soft, the default, hides what goes with its values; hard drops it for good.",
         )
         parser.add_argument(
+            "--max-risk",
+            type=score,
+            metavar="SCORE",
+            help="Refuse a step that scores higher. By default the cap of the mode.",
+        )
+        parser.add_argument(
             "--allow-destructive",
             action="store_true",
             default=None,
@@ -54,6 +63,7 @@ class Command(ZanithCommand):
             to=options["to"],
             drop=options["drop"],
             allow_destructive=options["allow_destructive"],
+            max_risk=options["max_risk"],
             dry_run=options["dry_run"],
             lock_wait=options["lock_wait"],
             verbosity=max(options["verbosity"] - 1, 0),
@@ -102,6 +112,16 @@ class _TerminalReporter(RollbackReporter):
     def migration_started(self, migration: UndoMigration) -> None:
         if not self.options.dry_run:
             self._say(str(self.style.MIGRATE_HEADING(f"▸ {migration.id}")))
+
+    def step_judged(self, step: PlannedStep) -> None:
+        reasons = ", ".join(step.assessment.reasons)
+        self.stdout.write(f"-- {step.level} {step.score}{': ' if reasons else ''}{reasons}")
+        for finding in step.findings:
+            self.stdout.write(f"--   {finding}")
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        for refusal in refusals:
+            self.stdout.write(f"-- refused: {refusal}")
 
     def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
         if self.options.dry_run:

@@ -7,7 +7,7 @@ from typing import Any
 
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
-from zanith_django.plan.gates import missing_files, newer_than_files
+from zanith_django.plan.integrity import missing_files, newer_than_files
 from zanith_django.render.text import Standing, status_text
 from zanith_django.timeline.project import read_timeline
 

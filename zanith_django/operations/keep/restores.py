@@ -121,6 +121,10 @@ class RestoreColumn(OnColumn, Restore):
     lost: tuple[str, ...] = ()
     model: str = ""
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.column.name,)
+
     def describe(self) -> str:
         return f"restore column {self.target} with its values"
 

@@ -53,6 +53,10 @@ class _DualWrite(OnTable):
         made = () if self.resumed else self.forms.new
         return tuple(Piece(self.table, COLUMNS, item.column) for item in made)
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.forms.new)
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
         return felt_as_a_whole(self._staged(context), self.retreat(context))
 

@@ -1,0 +1,149 @@
+"""What a step demands of rows that exist: the difference between the schema before and after it.
+
+The form in which a step is written does not matter: its effect on the graph does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zanith_django.operations.base import Context, Operation
+from zanith_django.operations.moves import TableMove
+from zanith_django.operations.touches import Effect
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, SchemaGraph, Table, Unique
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a step does to the schema: the graph after it, the tables that it touches and moves."""
+
+    after: SchemaGraph
+    tables: tuple[TableName, ...]
+    moves: tuple[TableMove, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A column whose values get another type, by the expression `using` if there is one."""
+
+    old: Column
+    new: Column
+    using: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What every row of a table must fulfil for a step to succeed.
+
+    `wanted` has only the parts that are new. `missing` are new NOT NULL columns for which existing
+    rows have no value.
+    """
+
+    wanted: Table
+    conversions: tuple[Conversion, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> TableName:
+        return self.wanted.name
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that it looks at."""
+        parts = (item for part in PARTS for item in getattr(self.wanted, part))
+        named = {name for item in parts for name in item.columns}
+        types = {conversion.old.name for conversion in self.conversions}
+        return frozenset(named | types | {column.name for column in self.wanted.columns})
+
+    def without(self, columns: Collection[str]) -> Demands:
+        """The rest, if nothing that looks at these columns can be asked."""
+        parts: dict[str, Any] = {
+            part: tuple(i for i in getattr(self.wanted, part) if not set(i.columns) & set(columns))
+            for part in PARTS
+        }
+        own = tuple(column for column in self.wanted.columns if column.name not in columns)
+        types = tuple(c for c in self.conversions if c.old.name not in columns)
+        return Demands(Table(self.table, own, **parts), types, self.missing)
+
+    def __bool__(self) -> bool:
+        parts = any(getattr(self.wanted, part) for part in (*PARTS, "columns"))
+        return bool(parts or self.conversions or self.missing)
+
+
+PARTS = ("checks", "uniques", "foreign_keys", "exclusions", "indexes")
+
+
+def demands(operation: Operation, context: Context, change: Change) -> Iterator[Demands]:
+    """Of each table that the operation changes and that existed before it."""
+    moved = {name for move in change.moves for name in (move.old, move.new)}
+    renamed = renames(operation, context)
+    for name in change.tables:
+        old, new = context.graph.table(name), change.after.table(name)
+        if old and new and name not in moved and name not in renamed:
+            found = _between(old, new, operation)
+            if found:
+                yield found
+
+
+def renames(operation: Operation, context: Context) -> dict[TableName, dict[str, str]]:
+    """{table: {old name of a column: its new name}} of the columns that the operation renames."""
+    touches = [t for t in operation.touches(context) if t.effect is Effect.RENAME_COLUMN]
+    after = operation.apply_to(context.graph) if touches else context.graph
+    return {
+        touch.table: _pairs(touch.table, touch.columns, context.graph, after) for touch in touches
+    }
+
+
+def _pairs(
+    name: TableName, columns: tuple[str, ...], before: SchemaGraph, after: SchemaGraph
+) -> dict[str, str]:
+    old, new = before.table(name), after.table(name)
+    if old is None or new is None:
+        return {}
+    come = [column for column in new.column_names if column not in old.column_names]
+    return dict(zip(columns, come, strict=False))
+
+
+def _between(old: Table, new: Table, operation: Operation) -> Demands:
+    own = [] if operation.writes else [*_now_required(old, new)]
+    parts: dict[str, Any] = {part: _come(old, new, part) for part in PARTS}
+    key = new.primary_key
+    if key and (old.primary_key is None or old.primary_key.columns != key.columns):
+        parts["uniques"] = (*parts["uniques"], Unique(key.name, key.columns))
+    found = Demands(
+        Table(new.name, tuple(own), **parts),
+        tuple(_conversions(old, new, operation)),
+        () if operation.writes else tuple(_without_value(old, new)),
+    )
+    come = {name for name in new.column_names if old.column(name) is None}
+    return found.without(come) if come else found
+
+
+def _come(old: Table, new: Table, part: str) -> tuple[Any, ...]:
+    """Constraints and indexes that are new, or valid from now on."""
+    known = {item.name: item for item in getattr(old, part)}
+    return tuple(item for item in getattr(new, part) if known.get(item.name) != item)
+
+
+def _now_required(old: Table, new: Table) -> Iterator[Column]:
+    for column in new.columns:
+        before = old.column(column.name)
+        if before and before.nullable and not column.nullable:
+            yield column
+
+
+def _without_value(old: Table, new: Table) -> Iterator[str]:
+    for column in new.columns:
+        given = column.default is not None or column.identity or column.generated
+        if old.column(column.name) is None and not column.nullable and not given:
+            yield column.name
+
+
+def _conversions(old: Table, new: Table, operation: Operation) -> Iterator[Conversion]:
+    for column in new.columns:
+        before = old.column(column.name)
+        if before and before.type != column.type and not before.generated:
+            yield Conversion(before, column, str(getattr(operation, "using", "")))

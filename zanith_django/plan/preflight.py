@@ -1,0 +1,248 @@
+"""Preflight: a bounded, read-only look at the rows and objects that the steps of a plan meet.
+
+Each step is judged by the schema as it is when its turn comes; what it asks of a table is asked of
+the table and columns that have the same identity now. What an earlier step of the plan makes or
+writes cannot be known yet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
+
+from zanith_django.operations.base import Context, Operation, must_have
+from zanith_django.operations.data import RawSql
+from zanith_django.operations.moves import TableMove
+from zanith_django.plan.demands import Change, Demands, demands, renames
+from zanith_django.plan.findings import Finding
+from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.probes import Probe, Source, asked, too_long
+from zanith_django.plan.reasons import REASONS, Level
+from zanith_django.plan.risk import Assessment
+from zanith_django.plan.standing_objects import Standing
+from zanith_django.plan.table_facts import after, may_write
+from zanith_django.postgres.names import TableName
+from zanith_django.postgres.session import is_open, milliseconds
+from zanith_django.schema.values import replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How long to look, in seconds: at one thing, in all, and for a lock that another session
+    holds. `show_values` prints the values of the rows in the way, not only their keys."""
+
+    each: float = 5
+    total: float = 30
+    lock: float = 0.2
+    show_values: bool = False
+
+
+def looked_at(
+    connection: BaseDatabaseWrapper,
+    planned: Plan,
+    context: Context,
+    look: Look,
+    begun: Collection[tuple[str, int]] = (),
+) -> Plan:
+    """The plan with what preflight found. `context` is what is known before its first step.
+
+    `begun` are steps that stopped in the middle: what an attempt left belongs to them, and they
+    fail by themselves if they fail again.
+    """
+    with _read_only(connection, look):
+        walk = _Walk(connection, context, look, begun)
+        migrations = tuple(map(walk.migration, planned.migrations))
+    return dataclasses.replace(planned, migrations=migrations)
+
+
+@contextmanager
+def _read_only(connection: BaseDatabaseWrapper, look: Look) -> Iterator[None]:
+    """A transaction that writes nothing, and waits for no lock for long."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [milliseconds(look.lock)])
+        yield
+        transaction.set_rollback(True, using=connection.alias)
+
+
+@dataclass(slots=True)
+class _Identity:
+    """What a table of a later schema is now: `live`, None for one that does not exist yet.
+    `renamed` maps columns to their present names, `later` are made or written by earlier steps."""
+
+    live: TableName | None
+    renamed: dict[str, str] = field(default_factory=dict)
+    later: set[str] = field(default_factory=set)
+
+
+class _Walk:
+    """Goes through the steps and keeps what has become of tables and columns."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        context: Context,
+        look: Look,
+        begun: Collection[tuple[str, int]],
+    ) -> None:
+        self.connection, self.context, self.look, self.begun = connection, context, look, begun
+        self.standing = Standing.of(connection, context.schema)
+        self.identities = {name: _Identity(name) for name in context.graph.table_names}
+        self.texts: list[str | None] = []
+        self.deadline = time.monotonic() + look.total
+
+    def migration(self, migration: PlannedMigration) -> PlannedMigration:
+        self.context = replaced(self.context, migration_id=migration.id)
+        steps = tuple(self._step(migration.id, step) for step in migration.steps)
+        return dataclasses.replace(migration, steps=steps)
+
+    def _step(self, migration_id: str, step: PlannedStep) -> PlannedStep:
+        operation = step.operation.in_names_of(self.context.graph) if step.waits else None
+        if operation is None:
+            return step
+        change = self._change_by(step, operation)
+        found = [*self._objects(operation), *self._rows(operation, change)]
+        if (migration_id, step.number) in self.begun:
+            found = [_uncertain(finding, _AGAIN) for finding in found]
+        self._advance(operation, step, change)
+        return _judged(step, found)
+
+    def _objects(self, operation: Operation) -> Iterator[Finding]:
+        for finding in self.standing.findings(operation, self.context):
+            free = finding.code == "exists_already" and bool(self.texts)
+            yield _uncertain(finding, _LATER) if free else finding
+
+    def _change_by(self, step: PlannedStep, operation: Operation) -> Change:
+        """Of code of an author, what was read from it."""
+        if step.graph is None:
+            graph = operation.apply_to(self.context.graph)
+            return Change(graph, operation.tables, operation.moves)
+        locked = (name for effect in step.effects for name in effect.locks)
+        moves = tuple(move for effect in step.effects for move in effect.moves)
+        tables = tuple(dict.fromkeys((*operation.tables, *locked)))
+        return Change(step.graph, tables, moves or operation.moves)
+
+    def _rows(self, operation: Operation, change: Change) -> Iterator[Finding]:
+        for demand in demands(operation, self.context, change):
+            changed = may_write(demand.table, self.context.labels, self.texts)
+            for finding in self._of(demand):
+                yield _uncertain(finding, _LATER) if changed else finding
+
+    def _of(self, demand: Demands) -> Iterator[Finding]:
+        name, identity = demand.table, self.identities.get(demand.table)
+        if identity is None or identity.live is None or self.context.quiet(name):
+            return
+        later = demand.columns & identity.later
+        if later:
+            columns = ", ".join(f"{name}.{column}" for column in sorted(later))
+            yield Finding(f"cannot be known yet: an earlier step makes or writes {columns}")
+        for probe in asked(demand.without(later), self._source(name, identity)):
+            yield from self._answer(probe)
+
+    def _source(self, name: TableName, identity: _Identity) -> Source:
+        facts = self.context.facts.get(name)
+        return Source(
+            connection=self.connection,
+            table=must_have(self.context.graph, name),
+            live=identity.live or name,
+            schema=self.context.schema,
+            renamed=identity.renamed,
+            later=frozenset(identity.later),
+            places=lambda other: self.identities.get(other, _Identity(None)).live,
+            bytes=facts.bytes if facts else 0,
+            masked=not self.look.show_values,
+        )
+
+    def _answer(self, probe: Probe) -> Iterator[Finding]:
+        """Of all rows, or of a sample if that takes too long."""
+        for way in (probe.whole, probe.sample):
+            seconds = min(self.look.each, self.deadline - time.monotonic())
+            if way is None or seconds <= 0:
+                break
+            try:
+                with transaction.atomic(using=self.connection.alias):
+                    self._bound(seconds)
+                    yield from [*way()]
+                    return
+            except DatabaseError as error:
+                if not is_open(self.connection):
+                    raise
+                if not too_long(error):
+                    yield probe.failed(error)
+                    return
+        yield Finding(f"{probe.what}: not looked at, it takes too long")
+
+    def _bound(self, seconds: float) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true)", [milliseconds(seconds)]
+            )
+
+    # --- what becomes of tables ----------------------------------------------------------------
+
+    def _advance(self, operation: Operation, step: PlannedStep, change: Change) -> None:
+        self.texts += _read(step)
+        before = self.context
+        effects = step.effects if step.graph is not None else ()
+        self.context = replaced(after(before, operation, step.texts, effects), graph=change.after)
+        for table, names in renames(operation, before).items():
+            self._rename(table, names)
+        for move in change.moves:
+            self._move(move)
+        for name in change.tables:
+            self._change(name, operation, before)
+
+    def _rename(self, table: TableName, names: Mapping[str, str]) -> None:
+        identity = self.identities.get(table)
+        for old, new in names.items() if identity else ():
+            assert identity is not None
+            identity.renamed[new] = identity.renamed.pop(old, old)
+            if old in identity.later:
+                identity.later = identity.later - {old} | {new}
+
+    def _move(self, move: TableMove) -> None:
+        moved = self.identities.pop(move.old, _Identity(None)) if move.old else _Identity(None)
+        if move.new:
+            self.identities[move.new] = moved
+
+    def _change(self, name: TableName, operation: Operation, before: Context) -> None:
+        """New columns, and columns with new values, cannot be looked at."""
+        old, new = before.graph.table(name), self.context.graph.table(name)
+        identity = self.identities.get(name)
+        if old is None or new is None or identity is None:
+            return
+        known = {*old.column_names, *renames(operation, before).get(name, {}).values()}
+        types = {column.name: column.type for column in old.columns}
+        changed = {c.name for c in new.columns if types.get(c.name, c.type) != c.type}
+        written = operation.writes if operation.tables[:1] == (name,) else ()
+        identity.later |= {c for c in new.column_names if c not in known} | changed | {*written}
+
+
+def _read(step: PlannedStep) -> tuple[str | None, ...]:
+    """What the step's author wrote: of SQL its text; Python may write anything."""
+    return step.texts if isinstance(step.operation, RawSql) else (None,) * len(step.texts)
+
+
+_LATER = "an earlier step may fix it"
+_AGAIN = "an earlier run began this step"
+
+
+def _uncertain(finding: Finding, why: str) -> Finding:
+    return dataclasses.replace(finding, certain=False, code="", remedy=why)
+
+
+def _judged(step: PlannedStep, found: Sequence[Finding]) -> PlannedStep:
+    """What is certain to fail is blocked."""
+    if not found:
+        return step
+    codes = (*step.assessment.reasons, *(finding.code for finding in found if finding.code))
+    level = max(step.level, *(REASONS[f.code].level for f in found if f.code), Level.SAFE)
+    assessment = Assessment(level, tuple(dict.fromkeys(codes)))
+    return dataclasses.replace(step, findings=tuple(found), assessment=assessment)

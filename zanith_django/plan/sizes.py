@@ -1,0 +1,121 @@
+"""How large tables are: estimates of the live database, or of a file from production."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from zanith_django.exceptions import InvalidArgument
+from zanith_django.operations.base import TableFacts
+from zanith_django.postgres.names import TableName
+
+# A table that has not grown since ANALYZE has the rows that ANALYZE counted. Of one that has, the
+# pages count times the rows on a page. Where ANALYZE saw a few pages or never ran, the statistics
+# say what was inserted and not deleted; they may have been reset, so a full page counts for a
+# tenth of the rows that its columns leave room for. Nothing has more than 226 rows on a page of
+# 8 kB. A partitioned table is the sum of its partitions. The size of a file can be read only under
+# a lock on the table: one that another session locks has the pages of its last ANALYZE.
+_FACTS = """\
+WITH locked AS (
+    SELECT relation FROM pg_catalog.pg_locks
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
+      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+), known AS (
+    SELECT c.oid, size.bytes,
+           CASE WHEN c.reltuples >= 0 AND size.pages <= c.relpages THEN c.reltuples
+                WHEN c.reltuples >= 0 AND c.relpages >= 10
+                THEN greatest(size.pages * c.reltuples / c.relpages,
+                              least(stat.live, 226 * size.pages))
+                WHEN stat.live > 0
+                THEN greatest(least(stat.live, 226 * size.pages), size.pages * width.per_page / 10)
+                ELSE size.pages * width.per_page
+           END AS rows,
+           stat.writes, stat.reads
+    FROM pg_catalog.pg_class c
+    CROSS JOIN LATERAL (
+        SELECT c.relpages::float8 AS pages,
+               c.relpages * current_setting('block_size')::bigint AS bytes
+        WHERE c.oid IN (TABLE locked)
+        UNION ALL
+        SELECT pg_relation_size(c.oid) / current_setting('block_size')::float8,
+               pg_total_relation_size(c.oid)
+        WHERE c.oid NOT IN (TABLE locked)
+    ) AS size
+    CROSS JOIN LATERAL (
+        SELECT coalesce(pg_stat_get_live_tuples(c.oid), 0) AS live,
+               pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)
+                   + pg_stat_get_tuples_deleted(c.oid) AS writes,
+               pg_stat_get_numscans(c.oid) AS reads
+    ) AS stat
+    CROSS JOIN LATERAL (
+        SELECT current_setting('block_size')::float8
+                   / (28 + coalesce(sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 24 END), 0))
+               AS per_page
+        FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS width
+    WHERE c.relkind = 'r' AND c.relnamespace NOT IN (
+        SELECT oid FROM pg_catalog.pg_namespace
+        WHERE nspname LIKE 'pg\\_%' OR nspname = 'information_schema')
+), whole AS (
+    SELECT oid, oid AS part FROM known
+    UNION ALL
+    SELECT p.partrelid, tree.relid
+    FROM pg_catalog.pg_partitioned_table p, pg_partition_tree(p.partrelid) AS tree
+    WHERE tree.isleaf
+)
+SELECT n.nspname, c.relname, coalesce(sum(known.rows), 0)::bigint,
+       coalesce(sum(known.bytes), 0)::bigint, coalesce(sum(known.writes), 0)::bigint,
+       coalesce(sum(known.reads), 0)::bigint
+FROM whole
+JOIN pg_catalog.pg_class c ON c.oid = whole.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN known ON known.oid = whole.part
+GROUP BY n.nspname, c.relname"""
+
+
+def live_sizes(connection: BaseDatabaseWrapper, schema: str) -> dict[TableName, TableFacts]:
+    """Of every table, in one query; those of `schema` are named without it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS)
+        return {
+            TableName("" if place == schema else place, name): TableFacts(*facts)
+            for place, name, *facts in cursor.fetchall()
+        }
+
+
+_HINT = "Make it in production: zanith_diff live --format graph > sizes.json."
+
+
+def read_sizes(path: str) -> dict[str, object]:
+    """A graph with sizes, as `zanith_diff live --format graph` prints it. Raises
+    `InvalidArgument` for anything else."""
+    try:
+        data = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise InvalidArgument(f"--sizes {path}: {error.strerror}", _HINT) from error
+    except ValueError as error:
+        raise InvalidArgument(f"--sizes {path} is not JSON: {error}", _HINT) from error
+    if not isinstance(data, dict):
+        kind = type(data).__name__
+        raise InvalidArgument(f"--sizes {path} has a {kind}, not a graph.", _HINT)
+    if not isinstance(data.get("rows"), Mapping):
+        raise InvalidArgument(f'--sizes {path} has no "rows": it is a graph without sizes.', _HINT)
+    for name, value in data["rows"].items():
+        if wrong := _wrong(value):
+            raise InvalidArgument(f"--sizes {path}: {name} has {wrong}.", _HINT)
+    return data
+
+
+def _wrong(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return f"{value!r}, which is not {{'rows': …, 'bytes': …}}"
+    for key in ("rows", "bytes"):
+        number = value.get(key, 0)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            never = ", a table that was never analysed: run ANALYZE" if number == -1 else ""
+            return f"{key} {number!r}{never}"
+    return ""

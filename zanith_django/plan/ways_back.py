@@ -1,0 +1,83 @@
+"""How a step can be taken back, and what does not come back with it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.migrations.operations import DeleteModel, RemoveField
+from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
+
+from zanith_django.operations import DjangoOperation, DropColumn, DropTable, Operation, RunPython
+from zanith_django.operations.base import OnWholeTable
+from zanith_django.operations.keep.kept import OnColumn
+from zanith_django.timeline.django_kinds import reaching_database, reverse_does_nothing
+from zanith_django.timeline.timeline import Entry, Key, Timeline, key_of
+
+EMPTY = "what it removed comes back empty"
+UNCHANGED = "its reverse does nothing: rows stay as they are"
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """A command that takes the step back, "" if none does. `but` says what it does not restore."""
+
+    command: str = ""
+    but: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.command) and not self.but
+
+    def __str__(self) -> str:
+        if not self.command:
+            return "; ".join(part for part in ("cannot be undone", self.but) if part)
+        return f"{self.command} ({self.but})" if self.but else self.command
+
+
+def way_back(
+    operation: Operation, reasons: Collection[str], timeline: Timeline, entry: Entry
+) -> WayBack:
+    """What zanith_rollback, zanith_recover or Django's migrate can do about the step."""
+    if isinstance(operation, DjangoOperation):
+        return _by_django(operation, timeline, entry.covers[0])
+    if operation.passed_over:
+        return WayBack("zanith_rollback")
+    if operation.inverse() is None or "irreversible" in reasons:
+        drops = isinstance(operation, DropColumn | DropTable)
+        return WayBack(but="only a backup has its values" if drops else "")
+    but = ""
+    if isinstance(operation, RunPython):
+        written = _written(timeline, key_of(operation.migration), operation.position)
+        but = UNCHANGED if any(map(reverse_does_nothing, written)) else ""
+    return WayBack(f"zanith_rollback{_recovering(operation)}", but)
+
+
+def _recovering(operation: Operation) -> str:
+    verb = {OnColumn: "restore-column", OnWholeTable: "restore-table"}
+    names = [verb[kind] for kind in verb if isinstance(operation, kind)]
+    if not (operation.recoverable and names):
+        return ""
+    return f", or later zanith_recover {names[0]} {shlex.quote(operation.target)}"
+
+
+def _by_django(operation: DjangoOperation, timeline: Timeline, key: Key) -> WayBack:
+    if not operation.reversible:
+        return WayBack()
+    inner = [
+        each
+        for written in _written(timeline, key, operation.position)
+        for each in reaching_database(written)
+    ]
+    gone = any(isinstance(each, RemoveField | DeleteModel) for each in inner)
+    silent = any(map(reverse_does_nothing, inner))
+    command = f"manage.py migrate {key[0]} {timeline.previous(key)}"
+    return WayBack(command, EMPTY if gone else UNCHANGED if silent else "")
+
+
+def _written(timeline: Timeline, key: Key, position: int) -> list[DjangoMigrationOperation]:
+    """The operation at `position`, all of them for 0; none of a migration without a file."""
+    migration = timeline.loader.disk_migrations.get(key)
+    every = list(migration.operations) if migration else []
+    return every if position == 0 else every[position - 1 : position]
