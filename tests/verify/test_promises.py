@@ -7,7 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.examples import SETUP, Example, examples
 from tests.place import Place
-from tests.servers import Database, Server
+from tests.servers import Database
 from zanith_django.operations.base import Statement
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.plan.reasons import Level
@@ -18,10 +18,9 @@ from zanith_django.verify.surprises import Known, promises, surprises
 
 
 def test_no_example_does_more_than_it_promises(
-    django_connection: BaseDatabaseWrapper, server: Server
+    ledgered: BaseDatabaseWrapper, fresh_database: Database
 ) -> None:
-    connection, name = django_connection, django_connection.settings_dict["NAME"]
-    database = Database(name, server.url(name))
+    connection, database = ledgered, fresh_database
     found = {}
     for title, example in examples():
         if connection.connection.info.server_version >= example.since:
