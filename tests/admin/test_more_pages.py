@@ -101,7 +101,8 @@ def test_highlighted_sql_is_the_same_text() -> None:
 def test_the_dashboard_answers_every_question(history: Ledger, superuser: Client) -> None:
     shown = get(superuser, reverse(DASHBOARD))
     for question in QUESTIONS:
-        assert f'id="zanith-sql-{question.name}"' in shown
+        # What reads every snapshot is for zanith_ask alone.
+        assert (f'id="zanith-sql-{question.name}"' in shown) is not question.costly
     assert BROKEN in shown
     assert "420 of 1,000 rows" in shown
 

@@ -30,7 +30,6 @@ from zanith_django.models import (
 _SEEN_BY = {
     "recoverable": MigrationArtifact,
     "backfills": MigrationCheckpoint,
-    "who": MigrationRow,
     "latest": MigrationRow,
 }
 _SECRET = ("error", "last_error")
@@ -199,7 +198,8 @@ def _backfills(alias: str) -> list[MigrationCheckpoint]:
 
 def _cards(connection: BaseDatabaseWrapper, links: Links) -> list[dict[str, Any]]:
     """A card for each question whose rows the user may see."""
-    seen = [q for q in QUESTIONS if links.may_view(_SEEN_BY.get(q.name, MigrationStep))]
+    quick = [question for question in QUESTIONS if not question.costly]
+    seen = [q for q in quick if links.may_view(_SEEN_BY.get(q.name, MigrationStep))]
     if not seen:
         return []
     return [_card(answer, links) for answer in ask_all(connection, seen)]

@@ -19,12 +19,13 @@ from zanith_django.postgres import sql
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question by the name that people type. `chart` names the columns of a bar chart: the
-    label and the value."""
+    label and the value. A `costly` one reads every snapshot whole."""
 
     name: str
     title: Any
     sql: str
     chart: tuple[str, str] | None = None
+    costly: bool = False
 
     @property
     def text(self) -> str:
@@ -168,16 +169,17 @@ GROUP BY who
 ORDER BY migrations DESC
 LIMIT 20;""",
         ("who", "migrations"),
+        costly=True,
     ),
     Question(
         "retried",
         _("Which steps needed several attempts?"),
         """\
 SELECT migration_id, substring(id FROM '::([0-9]+)') AS step, operation_kind,
-       count(*) AS attempts, max(error) AS last_error
+       max(substring(id FROM '[0-9]+$')::int) AS attempts, max(error) AS last_error
 FROM _zanith_migration_steps
+WHERE id ~ '::[0-9]+[.][0-9]+$'
 GROUP BY migration_id, step, operation_kind
-HAVING count(*) > 1
 ORDER BY attempts DESC
 LIMIT 20;""",
         ("migration_id", "attempts"),
