@@ -55,7 +55,7 @@ class ResumingEditor(BaseDatabaseSchemaEditor):
             try:
                 super().add_index(model, index, concurrently=True, **more)  # type: ignore[call-arg]  # PostgreSQL's editor has it
             except BaseException as error:
-                # Of a name that is taken, what is there is somebody else's.
+                # If the name is taken, the existing index is another program's.
                 if is_open(self.connection) and sqlstate(error) != DUPLICATE:
                     self._drop_invalid(self._found(model, index))
                 raise
@@ -82,7 +82,7 @@ class ResumingEditor(BaseDatabaseSchemaEditor):
                 cursor.execute(_INDEX, [index.name, table])
                 row = cursor.fetchone()
         except DatabaseError:
-            return None  # the build itself tells what is wrong
+            return None  # the build itself reports the error
         return _Found(*row) if row else None
 
     def _is_same(self, model: type[Model], index: Index) -> bool:

@@ -136,7 +136,7 @@ def _name_of(field: Field[Any, Any]) -> str:
 
 
 def _now() -> None:
-    """Stands for what Django calls for a field with auto_now or auto_now_add."""
+    """Represents the callable that Django calls for a field with auto_now or auto_now_add."""
 
 
 _now.__module__, _now.__qualname__ = "django.utils.timezone", "now"

@@ -51,57 +51,57 @@ def captured_sql(connection: BaseDatabaseWrapper, into: list[str]) -> Iterator[N
 
 
 class Listener(Protocol):
-    """Is told how far a Django migration is, inside of its one transaction where it is atomic."""
+    """Is called as a Django migration proceeds, within its transaction if it is atomic."""
 
     def start(self, number: int) -> None:
-        """The operation of this number is about to run."""
+        """The operation with this number is about to run."""
 
     def finish(self, number: int, text: str) -> None:
-        """It ran, as this SQL."""
+        """The operation ran this SQL."""
 
     def kept(self) -> str | None:
-        """What the ledger says is left for the end, to be compared and never run; None where an
-        earlier run came to its end. Only of a migration that is not atomic."""
+        """The deferred SQL in the ledger, to be compared and never run; None if an earlier run
+        finished it. Only for a migration that is not atomic."""
 
     def keep(self, text: str) -> None:
-        """This SQL is left for the end as things stand. Told as `kept` is asked."""
+        """This SQL is deferred at this point. Called for the same migrations as `kept`."""
 
     def observed(self) -> AbstractContextManager[None]:
-        """What runs meanwhile belongs to the operation, or to the SQL that was kept for the end."""
+        """The statements that run within belong to the operation, or to the deferred SQL."""
 
     def start_deferred(self, text: str) -> None:
-        """The SQL that the schema editor kept for the end is about to run."""
+        """The deferred SQL of the schema editor is about to run."""
 
     def finish_deferred(self, text: str) -> None:
-        """It ran."""
+        """The deferred SQL ran."""
 
     def skip(self, number: int) -> bool:
-        """Did an earlier run do the operation already? Only of a migration that is not atomic."""
+        """Did an earlier run finish the operation? Only for a migration that is not atomic."""
 
     def retrying(self, number: int, attempt: Callable[[], None]) -> None:
-        """Makes the attempt of an operation, which is a transaction of its own, until its locks
-        are had. Only of a migration that is not atomic."""
+        """Attempts an operation, which has its own transaction, until it acquires its locks. Only
+        for a migration that is not atomic."""
 
     def record(self) -> None:
-        """The migration is at its end; Django's record is written in the same transaction."""
+        """The migration has finished; Django's record is written in the same transaction."""
 
 
 def run_django_migration(
-    connection: BaseDatabaseWrapper, states: States, key: Key, told: Listener
+    connection: BaseDatabaseWrapper, states: States, key: Key, listener: Listener
 ) -> None:
     """Run one Django migration operation by operation, as Django's Migration.apply does; one with
     an `apply` of its own is one step."""
     migration = states.timeline.django(key)
-    state = states.taken()  # a failure must leave the one before
+    state = states.taken()  # after a failure the previous state must remain
     render_state(state)
     steps = _itself if has_own_apply(migration) else _one_by_one
     own = connection.schema_editor() if migration.atomic else resuming_editor(connection)
     with own as editor:
-        state = steps(migration, state, editor, told)
-        _run_deferred(editor, told)
+        state = steps(migration, state, editor, listener)
+        _run_deferred(editor, listener)
         with transaction.atomic(using=connection.alias):
             record_applied(connection, migration)
-            told.record()
+            listener.record()
     states.passed(key, state)
 
 
@@ -109,30 +109,30 @@ def _one_by_one(
     migration: DjangoMigration,
     state: ProjectState,
     editor: BaseDatabaseSchemaEditor,
-    told: Listener,
+    listener: Listener,
 ) -> ProjectState:
-    """Run the operations of a migration; the state behind it."""
+    """Run the operations of a migration; returns the state after it."""
     skipped = False
     for number, operation in enumerate(migration.operations, 1):
         if isinstance(operation, RunPython) and not does_nothing(operation):
             render_whole(state)
         old = state.clone()
         operation.state_forwards(migration.app_label, state)
-        if told.skip(number):
+        if listener.skip(number):
             _defer_again(migration, operation, old, state, editor)
             skipped = True
             continue
         if skipped:
-            _keep_rest(migration, editor, told)
+            _keep_rest(migration, editor, listener)
             skipped = False
-        told.start(number)
-        run = partial(_one, migration, number, operation, old, state, editor, told)
+        listener.start(number)
+        run = partial(_one, migration, number, operation, old, state, editor, listener)
         if has_own_transaction(migration, operation):
-            told.retrying(number, run)
+            listener.retrying(number, run)
         else:
             run()
     if skipped:
-        _keep_rest(migration, editor, told)
+        _keep_rest(migration, editor, listener)
     return state
 
 
@@ -143,8 +143,8 @@ def _defer_again(
     new: ProjectState,
     editor: BaseDatabaseSchemaEditor,
 ) -> None:
-    """Have an operation that is done say what it leaves for the end, without running anything.
-    One that looks for what it has removed fails, and leaves nothing."""
+    """Collect the SQL that a finished operation defers, without running anything. An operation
+    that looks up an object that it has removed fails, and defers nothing."""
     inner = reaching_database(operation)
     if not all(is_plain(each) and not isinstance(each, OPAQUE) for each in inner):
         return
@@ -157,11 +157,11 @@ def _defer_again(
 
 
 def _keep_rest(
-    migration: DjangoMigration, editor: BaseDatabaseSchemaEditor, told: Listener
+    migration: DjangoMigration, editor: BaseDatabaseSchemaEditor, listener: Listener
 ) -> None:
-    """Of what the operations that are done leave for the end, an earlier run may have done the
-    beginning: what the ledger says is left must be the rest."""
-    kept, statements = told.kept(), list(editor.deferred_sql)
+    """An earlier run may have run the first deferred statements of the finished operations: the
+    deferred SQL in the ledger must be the others."""
+    kept, statements = listener.kept(), list(editor.deferred_sql)
     places = range(len(statements) + (not kept))
     rests = [statements[place:] for place in places if _text(statements[place:]) == (kept or "")]
     if kept is not None and (not rests or (statements and not kept)):
@@ -176,19 +176,19 @@ def _one(
     old: ProjectState,
     new: ProjectState,
     editor: BaseDatabaseSchemaEditor,
-    told: Listener,
+    listener: Listener,
 ) -> None:
-    """Run one operation, together with what the ledger says of it where that is possible."""
+    """Run one operation, in one transaction with its ledger row if that is possible."""
     own = has_own_transaction(migration, operation)
     deferred, ran = list(editor.deferred_sql), list[str]()
     try:
         with transaction.atomic(editor.connection.alias) if own else nullcontext():
-            with captured_sql(editor.connection, ran), told.observed():
+            with captured_sql(editor.connection, ran), listener.observed():
                 if not does_nothing(operation):
                     operation.database_forwards(migration.app_label, editor, old, new)
-            told.finish(number, ";\n".join(ran))
+            listener.finish(number, ";\n".join(ran))
             if not migration.atomic:
-                told.keep(_text(editor.deferred_sql))
+                listener.keep(_text(editor.deferred_sql))
     except BaseException:
         editor.deferred_sql[:] = deferred
         raise
@@ -198,43 +198,43 @@ def _itself(
     migration: DjangoMigration,
     state: ProjectState,
     editor: BaseDatabaseSchemaEditor,
-    told: Listener,
+    listener: Listener,
 ) -> ProjectState:
-    """Let a migration apply itself, as Django would; the state that it leaves."""
-    if told.skip(1):
-        if told.kept():  # only its own code knows what it left for the end
+    """Let a migration apply itself, as Django would; returns the state after it."""
+    if listener.skip(1):
+        if listener.kept():  # only its own code knows its deferred SQL
             raise DeferredChanged(f"{migration.app_label}.{migration.name}")
         return migration.mutate_state(state, preserve=False)
-    told.start(1)
+    listener.start(1)
     ran: list[str] = []
-    with captured_sql(editor.connection, ran), told.observed():
+    with captured_sql(editor.connection, ran), listener.observed():
         state = migration.apply(state, editor)
-    told.finish(1, ";\n".join(ran))
+    listener.finish(1, ";\n".join(ran))
     return state
 
 
-def _run_deferred(editor: BaseDatabaseSchemaEditor, told: Listener) -> None:
-    """What the editor would run on leaving, run while we can still record it; each statement by
-    itself where the migration is not atomic."""
+def _run_deferred(editor: BaseDatabaseSchemaEditor, listener: Listener) -> None:
+    """Run the editor's deferred SQL before the editor exits, so that it can be recorded; each
+    statement in its own transaction if the migration is not atomic."""
     statements = list(editor.deferred_sql)
     if not statements:
         return
-    told.start_deferred(_text(statements))
+    listener.start_deferred(_text(statements))
     for number, statement in enumerate(statements, 1):
         if editor.atomic_migration:
-            with told.observed():
+            with listener.observed():
                 editor.execute(statement, None)
             continue
         with transaction.atomic(editor.connection.alias):
-            with told.observed():
+            with listener.observed():
                 editor.execute(statement, None)
             if statements[number:]:
-                told.keep(_text(statements[number:]))
+                listener.keep(_text(statements[number:]))
             else:
-                told.finish_deferred(_text(statements))
+                listener.finish_deferred(_text(statements))
     editor.deferred_sql.clear()
     if editor.atomic_migration:
-        told.finish_deferred(_text(statements))
+        listener.finish_deferred(_text(statements))
 
 
 def _text(statements: Sequence[object]) -> str:
@@ -242,7 +242,7 @@ def _text(statements: Sequence[object]) -> str:
 
 
 def record_applied(connection: BaseDatabaseWrapper, migration: DjangoMigration) -> None:
-    """Django's own record; of a squash also what it replaces, as Django does."""
+    """Write Django's own record; for a squash also its replaced migrations, as Django does."""
     recorder = MigrationRecorder(connection)
     applied = recorder.applied_migrations()
     names = [(migration.app_label, migration.name), *migration.replaces]
@@ -258,9 +258,9 @@ def run_python(
     call: PythonCall,
 ) -> None:
     """Run one data step of a Django migration with the historical models of exactly that point;
-    at position `WHOLE` a migration that applies itself. `state` is the one before the migration.
+    at position `WHOLE` a migration that applies itself. `state` is the state before the migration.
 
-    Runs inside the transaction that is open, if one is, so that the step and its `done` commit
+    Runs inside the open transaction, if there is one, so that the step and its `done` commit
     together.
     """
     label = migration.app_label

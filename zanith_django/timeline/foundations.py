@@ -1,5 +1,5 @@
-"""What tables stand on: extensions, collations, types and functions, which migrations make and no
-model declares."""
+"""The foundations of tables: extensions, collations, types and functions, which migrations create
+and no model declares."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted
 
 
 class RenderedApps(StateApps):
-    """The models of a state. Django empties the caches of all registries behind each model that it
-    renders, and then looks through the project's own for each foreign key: a thousand models take
-    three times as long. Here they are emptied when all are rendered."""
+    """The models of a state. Django empties the caches of all registries after each model that it
+    renders, and then searches the project's own registry for each foreign key: a thousand models
+    take three times as long. This class empties the caches once, after the last model."""
 
     def clear_cache(self) -> None:
         if self.ready:
@@ -67,7 +67,7 @@ class States:
             self._hold(key)
 
     def after(self, keys: Sequence[Key]) -> ProjectState:
-        """The state behind these migrations too; the current one stays as it is."""
+        """The state after these migrations too; the current one stays as it is."""
         now = self.current
         copied = ProjectState({k: model.clone() for k, model in now.models.items()}, now.real_apps)
         return self._moved(copied, keys)
@@ -79,7 +79,7 @@ class States:
         return self.after(missing) if missing else now.clone()
 
     def _moved(self, state: ProjectState, keys: Sequence[Key]) -> ProjectState:
-        """`state` behind those of the migrations that exist and are not in it yet."""
+        """`state` after those of the migrations that exist and are not in it yet."""
         known = (self.timeline.behind(key) for key in keys)
         for migration in dict.fromkeys(filter(None, known)):
             if not self._holds((migration.app_label, migration.name)):
@@ -122,8 +122,8 @@ def render_state(state: ProjectState) -> None:
 
 
 def render_whole(state: ProjectState) -> None:
-    """As Django has all models before it runs Python. Behind a change that it delays, it renders
-    every model again, those of apps without migrations too, which no migration changes."""
+    """Render all models, as Django does before it runs Python. After a change that it delays,
+    Django renders every model again, also those of apps without migrations, which never change."""
     render_state(state)
     if state.is_delayed:
         state.reload_models(list(state.models))

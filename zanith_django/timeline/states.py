@@ -241,7 +241,7 @@ def _fields(model: ModelState) -> Iterator[Field[Any, Any]]:
 
 
 def _has_through(field: Field[Any, Any]) -> bool:
-    """Whether a many-to-many field uses the table of a model that stands on its own."""
+    """Whether a many-to-many field uses the table of an explicit model."""
     if not field.many_to_many:
         return False
     through = getattr(field.remote_field, "through", None)

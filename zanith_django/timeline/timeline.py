@@ -27,12 +27,12 @@ PENDING, APPLIED, ADOPTED = "pending", "applied", "adopted"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing on the timeline: a zanith migration, or a Django migration nobody covers.
+    """One entry of the timeline: a zanith migration, or a Django migration that no file covers.
 
-    `state` is "pending", "applied", or "adopted": Django has applied what the file covers by the
-    time of its turn, so its derived steps have nothing to do. `taken_back` tells of a pending one
-    that the ledger has as applied: `migrate` went back since. `late` marks a pending file that is
-    older than the newest applied one.
+    `state` is "pending", "applied", or "adopted": Django has applied the covered migrations before
+    the file's turn, so its derived steps have nothing to do. `taken_back` marks a pending entry
+    that the ledger records as applied: `migrate` has reversed it since. `late` marks a pending
+    file that is older than the newest applied one.
     """
 
     id: str
@@ -73,7 +73,7 @@ class Timeline:
         return begun[0]
 
     def django(self, key: Key) -> DjangoMigration:
-        """Also one that a squash stands for, as long as its file is there."""
+        """This migration, also a replaced one as long as its file exists."""
         if key not in self.loader.disk_migrations:
             raise UnknownMigration(dotted(key))
         return self.loader.disk_migrations[key]
@@ -88,7 +88,7 @@ class Timeline:
         return _is_applied(key, self.loader)
 
     def behind(self, key: Key) -> DjangoMigration | None:
-        """What is at work for this migration: itself, or the squash that took its file's place."""
+        """This migration, or the squash that replaced its file."""
         disk = self.loader.disk_migrations
         if key in disk:
             return disk[key]
@@ -96,7 +96,7 @@ class Timeline:
         return disk.get(place)
 
     def before(self, key: Key) -> list[Key]:
-        """The migrations that stand before this one; within a squash those that it replaces."""
+        """The migrations before this one; within a squash the replaced ones before it."""
         order = django_order(self.loader)
         (place,) = self.resolved([key])
         inside = self.replaced(place) if place != key else [key]
@@ -157,7 +157,7 @@ class Timeline:
         return _replaced(self.loader, key) if key in self.loader.replacements else []
 
     def resolved(self, keys: Iterable[Key]) -> list[Key]:
-        """These migrations, or the squashes that stand for them."""
+        """These migrations, or the squashes that replaced them."""
         squashes = _replacements(self.loader)
         return [squashes.get(key, key) for key in keys]
 
@@ -213,8 +213,8 @@ def build(
 ) -> Timeline:
     """The timeline of these files; `applied` are the ids that the ledger records.
 
-    Raises `BrokenFile` where a file covers or requires what does not exist or cannot stand in one
-    place, and `PartlyApplied`.
+    Raises `BrokenFile` if a file covers or requires a migration that does not exist, or has no
+    possible place, and `PartlyApplied`.
     """
     recorded = set(applied)
     order = django_order(loader)
@@ -260,8 +260,8 @@ def django_order(loader: MigrationLoader) -> list[Key]:
 
 
 def _replacements(loader: MigrationLoader) -> Mapping[Key, Key]:
-    """{replaced migration: the squash that stands for it}, where the graph holds the squash; of
-    squashes of squashes the outermost."""
+    """{replaced migration: its squash}, if the graph contains the squash; for squashes of squashes
+    the outermost."""
     nodes = loader.graph.nodes
     found = ((each, key) for key in loader.replacements for each in _replaced(loader, key))
     return {replaced: key for replaced, key in found if key in nodes and replaced not in nodes}
@@ -310,7 +310,7 @@ def _check_contiguous(
 
 
 def _check_covered_once(by_key: Mapping[Key, Sequence[LoadedMigration]]) -> None:
-    """Several files may stand at one squash, each for a part that it replaced."""
+    """Several files may belong to one squash, each covering a part of its replaced migrations."""
     for files in by_key.values():
         seen: dict[str, LoadedMigration] = {}
         for file in files:
@@ -350,8 +350,8 @@ def _is_applied(key: Key, loader: MigrationLoader) -> bool:
 
 
 def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
-    """A file that covers nothing stands right after what it requires, or last in its app; in any
-    case before what requires it."""
+    """A file that covers nothing comes right after its requirements, or last in its app; in any
+    case before the files that require it."""
     known = _places(entries)
     needed = []
     for name in file.requires:
@@ -366,13 +366,13 @@ def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
 
 
 def _check_order(entries: Sequence[Entry]) -> None:
-    """Every file that is to run stands behind all that it requires."""
+    """Every file that is to run comes after all its requirements."""
     known = _places(entries)
     for number, entry in enumerate(entries):
         file = entry.migration if entry.state != APPLIED else None
         for name in file.requires if file else ():
             if file and known.get(name, number) >= number:
-                why = "stands behind it" if name in known else "does not exist"
+                why = "comes after it" if name in known else "does not exist"
                 raise BrokenFile(file.path, f"requires {name}, which {why}")
 
 

@@ -83,8 +83,8 @@ class Walk:
         self.tables.take_touched()
 
     def operations(self, migration: DjangoMigration) -> list[Operation]:
-        """What this migration does to the database, in operations of ours. Of one that applies
-        itself nobody else knows; its author says that the tables are then what the models say."""
+        """The changes of this migration to the database, as operations of zanith. A migration that
+        applies itself is opaque; its author promises that the tables then match the models."""
         if has_own_apply(migration):
             self.skip(migration)
             return [_itself(migration)]
@@ -173,13 +173,13 @@ class Walk:
         return {db_table_of(model, longest) for model in models if has_own_table(model)}
 
     def _leave(self, key: Key, work: _Work | None) -> None:
-        """A model that only state_operations deleted: its table stays, and is nobody's."""
+        """A model that only state_operations deleted: its table stays, without a model."""
         if key in self.tables.models:
             with _between(work):
                 self.tables.remove_model(*key)
 
     def _sync(self, keys: Iterable[Key]) -> None:
-        """These tables are what the models say."""
+        """These tables match the models."""
         for key in list(keys):
             known = self.models.models.get(key)
             if known is not None:
@@ -192,7 +192,7 @@ class Walk:
         self.tables.take_touched()
 
     def _learn(self, operation: MigrationOperation) -> None:
-        """What later tables stand on is made in their scratch too."""
+        """The objects that later tables depend on are created in their scratch schema too."""
         self.prelude |= dict.fromkeys(prelude_of([operation]))
         self.raw += raw_sql_of([operation])
 
@@ -202,7 +202,7 @@ class Walk:
     # --- steps that are no difference of tables ------------------------------------------------
 
     def _cuts(self, operation: MigrationOperation, app_label: str) -> bool:
-        """It is no difference of tables: it works on data, or on what tables stand on."""
+        """Is the operation no difference of tables, but of data or of their foundations?"""
         if foundations(operation):
             return True
         if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
@@ -212,7 +212,7 @@ class Walk:
         return is_data_step(operation)
 
     def _changes_hands(self, operation: MigrationOperation, app_label: str) -> bool:
-        """It says who looks after a table, Django or somebody else: the table stays as it is."""
+        """Does the operation only change `managed`? Then the table stays as it is."""
         if isinstance(operation, SeparateDatabaseAndState):
             inner = operation.state_operations
             return any(self._changes_hands(each, app_label) for each in inner)
@@ -345,7 +345,7 @@ def _itself(migration: DjangoMigration) -> Operation:
 
 
 def works_on_data(migration: DjangoMigration) -> bool:
-    """Does it do what no state of the models tells?"""
+    """Does the migration change what no state of the models shows?"""
     parts = (part for operation in migration.operations for part in reaching_database(operation))
     return has_own_apply(migration) or any(is_data_step(p) and not _is_noop(p) for p in parts)
 
