@@ -178,7 +178,7 @@ def test_strictly_nothing_changes_where_rows_stand_in_the_way(required: Releases
     refused = run.manage("zanith_recover", "restore-column", TARGET, "--strict")
 
     assert refused.returncode == 1
-    assert "rows stand in its way" in refused.stderr
+    assert "rows are in its way" in refused.stderr
     assert "users.legacy_uuid must have a value: 1 row, such as id=3" in refused.stderr
     assert "2 rows, such as legacy_uuid=2" in refused.stderr
     assert required.live() == before

@@ -250,9 +250,8 @@ def without_migrations(configs: Iterable[AppConfig]) -> list[AppConfig]:
 
 
 def pending_changes(configs: Sequence[AppConfig]) -> list[str]:
-    """What `--check` finds: models without a Django migration, Django migrations without a file,
-    data steps that stand elsewhere by now.
-    A matter of files, not of anybody's database."""
+    """The findings of `--check`: models without a Django migration, Django migrations without a
+    file, data steps whose position has changed. It reads files only, no database."""
     changes = [
         f"{migration.app_label}.{migration.name}: models changed, no Django migration"
         for migration in missing_django_migrations([c.label for c in configs]).migrations

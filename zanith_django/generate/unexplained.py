@@ -40,8 +40,9 @@ from zanith_django.timeline.timeline import Entry, Timeline
 
 
 def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Generated:
-    """Files for what no Django migration explains: live with all pending work folded in, against
-    the models. Extras go only with `drop_extra`; those that no operation drops are told."""
+    """Files for differences that no Django migration explains: live with all pending work folded
+    in, against the models. Only `drop_extra` drops extras; those that no operation can drop are
+    reported."""
     timeline = read_timeline(connection)
     live = unqualified(live_graph(connection), found_elsewhere(connection))
     for operation in _operations(timeline.pending):
@@ -91,8 +92,8 @@ def _operations(entries: Iterable[Entry]) -> Iterator[Operation]:
 def without_django_migrations(
     connection: BaseDatabaseWrapper, configs: Sequence[AppConfig], named: bool
 ) -> tuple[AppConfig, ...]:
-    """Those of the apps that have no Django migrations. Raises `InvalidArgument` where one that
-    was named has some: a file of ours stands beside each of these, or covers it."""
+    """The apps that have no Django migrations. Raises `InvalidArgument` if a named app has some:
+    a zanith file accompanies each of these, or covers it."""
     migrated = read_timeline(connection).loader.migrated_apps
     for config in configs if named else ():
         if config.label in migrated:

@@ -1,4 +1,4 @@
-"""What an artifact stands for, and what stands in the way of bringing it back."""
+"""The object of an artifact, and the obstacles to its restore."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def was_purged(ledger: Ledger, artifact: ArtifactRow) -> bool:
     return last is not None and last.operation_kind == PURGE and last.status == DONE
 
 
-# --- what stands in the way ----------------------------------------------------------------------
+# --- obstacles -----------------------------------------------------------------------------------
 
 
 def blocked(
@@ -80,8 +80,8 @@ def blocked(
 ) -> str:
     """Why the restore would fail or bring back something else; "" where nothing is in the way.
 
-    `graph` is the schema before the restore. `begun` tells that an earlier run got a part of it
-    done: then only rows can be in the way. Not `strict`, rows are never in the way. `names` are
+    `graph` is the schema before the restore. `begun`: an earlier run did a part of it,
+    so only rows can be in the way. Not `strict`, rows are never in the way. `names` are
     those in the database by the names of `graph`.
     """
     if not begun:
@@ -96,7 +96,7 @@ def blocked(
     rows = rows_in_the_way(connection, artifact, place, operation, graph, names) if strict else []
     if not rows:
         return ""
-    intro = f"rows stand in its way (its values are in {place}); nothing was changed"
+    intro = f"rows are in its way (its values are in {place}); nothing was changed"
     return "\n  ".join((intro, *map(str, rows)))
 
 
@@ -153,7 +153,7 @@ def archive_changed(
     operation: Restore,
     graph: SchemaGraph,
 ) -> str:
-    """How an archive differs from what its artifact tells of it."""
+    """How an archive differs from its artifact's row."""
     table = place.table
     found = columns_of(connection, table)
     if why := _key_changed(operation, found, graph):

@@ -129,8 +129,8 @@ def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
 
 
 def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> None:
-    """The artifact's row, in the transaction of the drop itself. What is not summed up already is
-    counted later: everybody waits for the lock that is held here."""
+    """The artifact's row, in the transaction of the drop itself. Rows without a checksum yet are
+    counted later: readers and writers wait for the lock that is held here."""
     rows, checksum = None, ""
     if artifact.checksum:
         rows = int(one_value(ledger.connection, artifact.count))

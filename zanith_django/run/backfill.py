@@ -44,8 +44,8 @@ from zanith_django.run.row_values import MakeDefault, OnceValue, RowValues
 
 _T = TypeVar("_T")
 
-# Rows that appear behind the cursor are fetched by further passes, so many at most: clients who
-# go on inserting such rows cannot keep a backfill from its end.
+# Further passes, at most so many, fetch the rows that appear at keys that the cursor has passed:
+# clients that keep inserting such rows cannot prevent a backfill from finishing.
 PASSES = 5
 TRIES = 6
 _PASSING = ("40001", "40P01")  # serialization failure, deadlock
@@ -77,10 +77,10 @@ def backfill(
     """Writes every row that `batches.where` selects; returns the rows written, counted over all
     runs of this checkpoint. One that is done already writes only rows that came since.
 
-    Rows that others insert meanwhile are for a default or a trigger to keep right; those that
-    come behind the cursor without are written too, as long as that is not an endless chase.
-    Raises `RowsHidden` where row security hides rows, and `RowsLeft` where rows that stood there
-    all the time cannot be written.
+    A default or a trigger has to fill rows that others insert meanwhile; without one, rows at keys
+    that the cursor has passed are written too, in a limited number of passes.
+    Raises `RowsHidden` if row security hides rows, and `RowsLeft` if rows that existed all the
+    time cannot be written.
     The connection is in autocommit, the ledger on the same one. Rows that others have locked are
     waited for without end, and `say` is given a line that names them; no batch holds its own rows
     meanwhile. A deadlock or serialization failure is retried.
@@ -102,7 +102,7 @@ def backfill(
 
 
 class _Backfill:
-    """One run of a backfill: the checkpoint as it stands, and the pace."""
+    """One run of a backfill: the current checkpoint, and the pace."""
 
     def __init__(
         self,
@@ -395,10 +395,10 @@ class _Backfill:
 
     def _missed(self, since: str | None = None) -> tuple[int, int]:
         """How many rows are still to be written, by one snapshot of the whole table, and how many
-        of them stood there when the pass began, by the snapshot `since`.
+        of them existed when the pass began, by the snapshot `since`.
 
-        A row that this run wrote and that matches still (its value was NULL, say) is told by the
-        transaction that wrote it, and not written again.
+        A row that this run wrote and that still matches (its value was NULL, say) is recognized by
+        the transaction that wrote it, and not written again.
         """
         own = sql.clause("xmin::text = ANY ({ids}::text[])", ids=sql.literal(self.own_transactions))
         begun, running = unseen(since) if since else (None, [])

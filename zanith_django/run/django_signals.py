@@ -50,8 +50,8 @@ def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> 
 def send_post_migrate(
     alias: str, plan: Plan, states: States, final: FinalModels | None, verbosity: int
 ) -> None:
-    """Send post_migrate, with all models in their final state where anything ran; `final` are
-    those, if somebody has begun to render them."""
+    """Send post_migrate, with all models in their final state if anything ran; `final` are those
+    models, if their rendering has begun."""
     ran = [
         (original, False)
         for migration in plan.migrations
@@ -62,11 +62,11 @@ def send_post_migrate(
 
 
 class FinalModels(Iterator[None]):
-    """The models behind some more migrations, those of apps without migrations as they are today,
-    so that relations between the two are whole.
+    """The models after some more migrations, with those of apps without migrations as they are
+    today, so that relations between the two are whole.
 
-    To render a thousand takes seconds. Each step of the iterator renders one, for who has time to
-    spare; `whole` renders the rest.
+    To render a thousand takes seconds. Each step of the iterator renders one, for callers with
+    idle time; `whole` renders the remaining ones.
     """
 
     def __init__(self, states: States, keys: Sequence[Key] = ()) -> None:
@@ -94,13 +94,13 @@ class FinalModels(Iterator[None]):
                     yield
         with self.apps.bulk_update():
             while left:
-                behind = []
+                waiting = []
                 for each in left:
                     try:
                         each.render(self.apps)
                     except InvalidBasesError:
-                        behind.append(each)
+                        waiting.append(each)
                     yield
-                if len(behind) == len(left):
-                    self.apps.render_multiple(behind)  # tells what is missing
-                left = behind
+                if len(waiting) == len(left):
+                    self.apps.render_multiple(waiting)  # reports the missing bases
+                left = waiting

@@ -1,4 +1,4 @@
-"""Tells the log and the receivers of signals what a run does; neither can break it."""
+"""Reports the events of a run to the log and to signal receivers; neither can break the run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ signal_log = logging.getLogger("zanith_django.signals")
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """A step, as receivers and the log are told of it."""
+    """A step in the form that receivers and the log get."""
 
     migration: str
     step: int
@@ -36,7 +36,7 @@ class StepEvent:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What is told. It is put together only where somebody listens."""
+        """The reported fields; built only if there is a listener."""
         return {
             "migration": self.migration,
             "step": self.step,
@@ -57,27 +57,27 @@ class Events:
 
     @property
     def awaited(self) -> bool:
-        """Somebody wants to hear of each step just before it runs and just after."""
+        """Does a receiver listen to each step's start and end?"""
         heard = (signals.step_started, signals.step_finished)
         return not self.silent and any(signal.has_listeners(Events) for signal in heard)
 
     def step_started(self, step: StepEvent) -> None:
         self.current = step
-        self._tell(logging.DEBUG, "step_started", step)
+        self._report(logging.DEBUG, "step_started", step)
 
     def step_finished(self, step: StepEvent, seconds: float) -> None:
-        self._tell(logging.DEBUG, "step_finished", step, seconds=seconds)
+        self._report(logging.DEBUG, "step_finished", step, seconds=seconds)
         self.current = None
 
     def migration_applied(
         self, migration: str, steps: int, seconds: float, *, backwards: bool = False
     ) -> None:
         more = {"steps": steps, "seconds": seconds, "backwards": backwards}
-        self._tell(logging.INFO, "migration_applied", None, migration=migration, **more)
+        self._report(logging.INFO, "migration_applied", None, migration=migration, **more)
 
     def run_failed(self, error: BaseException) -> None:
         nowhere = {} if self.current else {"migration": "", "step": 0}
-        self._tell(logging.ERROR, "run_failed", self.current, **nowhere, error=error)
+        self._report(logging.ERROR, "run_failed", self.current, **nowhere, error=error)
 
     def retrying(self, words: str) -> None:
         if not self.silent:
@@ -86,7 +86,7 @@ class Events:
 
     # --- how -----------------------------------------------------------------------------------
 
-    def _tell(self, level: int, name: str, at: StepEvent | None, /, **more: Any) -> None:
+    def _report(self, level: int, name: str, at: StepEvent | None, /, **more: Any) -> None:
         signal: Signal = getattr(signals, name)
         listening = run_log.isEnabledFor(level) or signal.receivers
         if self.silent or not listening:
@@ -127,7 +127,7 @@ class Events:
 
 @contextmanager
 def told_of_failure(events: Events) -> Iterator[None]:
-    """Tells of whatever ends a run early, an interruption too."""
+    """Reports any error that ends a run, an interruption too."""
     try:
         yield
     except BaseException as error:

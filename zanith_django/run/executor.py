@@ -144,7 +144,7 @@ class Executor:
 
     def together(self, attempts: Sequence[Attempt], meanwhile: Meanwhile) -> bool:
         """Run steps that are one text each in a single round trip, each in a transaction of its
-        own. False where the server stopped at one of them: the ledger tells which are done."""
+        own. False if the server stopped at one of them: the ledger shows which are done."""
         if not self.prepared:
             self._prepare()
         text = ";\nCOMMIT AND CHAIN;\n".join(attempt.text for attempt in attempts)
@@ -181,8 +181,8 @@ class Executor:
     # --- what a failure leaves -----------------------------------------------------------------
 
     def _take_down_parts(self, attempt: Attempt, begun: int, error: BaseException) -> None:
-        """Of one that an earlier attempt began, anything may be there. What fails in a transaction
-        leaves nothing: of a name that was taken, what is there is somebody else's."""
+        """If an earlier attempt began the step, any of its objects may exist. A failed transaction
+        leaves nothing: if a name was taken, its object is another program's."""
         if attempt.keeps:
             return
         parts = attempt.transactions if attempt.resumed else attempt.transactions[:begun]
@@ -231,7 +231,7 @@ class Executor:
                 if now.finish.call:
                     now.finish.call()
                 if now.finish.sql:
-                    self._prepare()  # somebody's code may have deallocated it
+                    self._prepare()  # the project's code may have deallocated it
                     self._execute(now.finish.sql)
 
         try:
@@ -283,7 +283,7 @@ class Executor:
             try:
                 self._execute(statement.sql)
             except DatabaseError as error:
-                # Of a name that is taken, what is there is somebody's.
+                # If the name is taken, the existing object is another program's.
                 if statement.cleanup and sqlstate(error) != DUPLICATE:
                     self._execute(statement.cleanup)
                 raise
@@ -304,7 +304,7 @@ class Executor:
         except DatabaseError as error:
             if sqlstate(error) != NOT_PREPARED:
                 raise
-            self._prepare()  # somebody's code deallocated it
+            self._prepare()  # the project's code deallocated it
             send(self.connection, text)
 
     def _prepare(self) -> None:
@@ -343,9 +343,9 @@ class Executor:
         *,
         costly: bool = False,
     ) -> None:
-        """A step is retried, never a file: after a lock timeout, as `patience` says. `attempt` is
-        given the seconds that it may make others wait. As long as the sessions that were in the
-        way are in the same transactions, no try but the last is made: nobody queues for nothing."""
+        """A step is retried after a lock timeout, never a file, by the rules of `patience`.
+        `attempt` gets the seconds that it may make others wait. As long as the blocking sessions
+        are in the same transactions, only the last attempt is made: a queue would be in vain."""
         tries, found = self.lock_retries + 1, tuple[Blocker, ...]()
         for number in range(1, tries + 1):
             if number > 1 and self._in_vain(number - 1, found) and number < tries:

@@ -97,8 +97,8 @@ JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {oid}"""
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the database has something kept: a table, and the column in it ("" for a table).
-    `hidden` tells that it has the name of ours still: a restore that began gave it another."""
+    """The place of a kept object: a table, and the column in it ("" for a table). `hidden`: it
+    still has its hidden name; a restore that began has given it another."""
 
     table: TableName
     column: str
@@ -116,7 +116,7 @@ class Place:
 
 
 def locate(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Place | None:
-    """Where what the artifact stands for is now; None where the database has it no more.
+    """The current place of the artifact's object; None if the database no longer has it.
 
     Raises `ArtifactForged` for a row of the ledger that does not fit its own id, and where more
     than one thing has the name.
@@ -159,7 +159,7 @@ def _kept_name(artifact: ArtifactRow) -> str:
     table = archive_name(artifact.id) if artifact.archived else None
     name = table.name if table else dropped_name(artifact.id)
     in_table = kind == "soft_drop_column"
-    told = {
+    checks = {
         "artifact_type": artifact.artifact_type == kind,
         "migration_id": match and f"{match[1]}:".startswith(f"{artifact.migration_id}:"),
         "physical_name": artifact.physical_name
@@ -167,7 +167,7 @@ def _kept_name(artifact: ArtifactRow) -> str:
         "source_column": kind.endswith("column") is (artifact.source_column is not None),
         "source_table": artifact.target in _targets(artifact),
     }
-    for column, right in told.items():
+    for column, right in checks.items():
         if not right:
             raise ArtifactForged(artifact.id, f"its {column} is not what its id says")
     return name
@@ -277,10 +277,10 @@ def _opening(artifact_id: str) -> str:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text.removeprefix(NOTE)) if text.startswith(NOTE) else {}
+        noted = json.loads(text.removeprefix(NOTE)) if text.startswith(NOTE) else {}
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return noted if isinstance(noted, dict) else {}
 
 
 # --- what brings it back -------------------------------------------------------------------------

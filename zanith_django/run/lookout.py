@@ -51,7 +51,7 @@ class Lookout:
             thread.join(CONNECT_SECONDS)
 
     def _pid(self) -> int:
-        """The backend behind the session: a pooler tells its clients of another one."""
+        """The session's backend: a pooler reports another one to its clients."""
         raw = self.connection.connection
         if self._backend is None or self._backend[0] is not raw:
             self._backend = raw, backend_pid(self.connection)

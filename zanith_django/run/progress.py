@@ -15,8 +15,8 @@ LARGEST_SPARSE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a backfill stands; `total_rows` is an estimate of the whole table, and the rate and
-    the time left are those of this run."""
+    """The progress of a backfill; `total_rows` is an estimate of the whole table, and the rate and
+    the remaining time are those of this run."""
 
     table: TableName
     processed_rows: int

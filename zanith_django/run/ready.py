@@ -1,4 +1,4 @@
-"""Makes the steps of a migration of ours ready to run: their SQL, and what is known behind them."""
+"""Prepares the steps of a zanith migration to run: their SQL, and the known state after them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BLINK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RemainingSteps:
-    """The steps of a migration that are left, and the rows of all. What an earlier attempt left of
-    those of the numbers `anew` was of another operation, and goes first."""
+    """The remaining steps of a migration, and the rows of all. Those of the numbers `edited`
+    have another operation than their earlier attempt, whose objects are removed first."""
 
     migration: PlannedMigration
     steps: Sequence[PlannedStep]
     rows: Mapping[int, StepRow]
-    anew: frozenset[int] = frozenset()
+    edited: frozenset[int] = frozenset()
 
     def row_of(self, place: int) -> StepRow:
         return self.rows[self.steps[place].number]
@@ -59,7 +59,7 @@ class ReadyStep:
 @dataclass(slots=True)
 class Pace:
     """How many quick steps go to the server together: twice as many each time, at most `most`, as
-    long as they take no longer than a person sees; nobody is told of one before all are done."""
+    long as they take no longer than a person notices; none is reported before all are done."""
 
     most: int
     size: int = 1
@@ -91,8 +91,8 @@ class Readier:
     def ahead(
         self, todo: RemainingSteps, place: int, context: Context, most: int
     ) -> list[ReadyStep]:
-        """The step at this place, if nothing has to be asked for it, and where it is quick, those
-        behind it that are."""
+        """The step at this place, if it needs no query, and if it is quick, the quick ones after
+        it."""
         found: list[ReadyStep] = []
         while len(found) < most and (not found or found[-1].quick):
             ready = self._unasked(todo, place + len(found), context)
@@ -103,7 +103,7 @@ class Readier:
         return found
 
     def _unasked(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep | None:
-        """What is wrong with a step is told when it is its turn."""
+        """The step without a query; None if it needs one. A broken step fails at its turn."""
         if place == len(todo.steps) or context.empty:
             return None
         step = todo.steps[place]
@@ -121,10 +121,10 @@ class Readier:
         if operation and any(collision.recheck for collision in step.collisions):
             self._refuse_collisions(operation, context)
         statements = operation.statements(context) if operation else ()
-        anew = step.number in todo.anew
-        if anew and operation:
+        edited = step.number in todo.edited
+        if edited and operation:
             statements = (*(operation.retreat(context) or ()), *statements)
-        resumed = row.attempt > 1 and not anew
+        resumed = row.attempt > 1 and not edited
         run = Attempt(
             row.id,
             row.migration_id,
@@ -150,7 +150,7 @@ class Readier:
         context: Context,
         then: str | None,
     ) -> Finish:
-        """`done`, and the next step's `running`; with what a drop leaves behind."""
+        """`done`, and the next step's `running`; with the artifact of a drop."""
         artifact = operation.artifact(context) if operation else None
         ran = script(statements)
         text = turning(row.id, ran if ran != row.sql else None, then)
@@ -164,7 +164,7 @@ class Readier:
         )
 
     def _refuse_collisions(self, operation: Operation, context: Context) -> None:
-        """What an earlier step of the plan might have taken away."""
+        """Refuses collisions that an earlier step of the plan might have removed."""
         graph = with_known_dependents(self.connection, context.graph, [operation])
         found = collisions(operation, replaced(context, graph=graph))
         if blocked := [collision for collision in found if collision.blocked]:

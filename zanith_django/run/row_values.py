@@ -89,7 +89,7 @@ class OnceValue:
 class RowValues:
     """Reads the rows of a range, locks them, and writes what the callable returns for each.
 
-    A row that is locked stays where it is for as long as the transaction lasts: its place tells it.
+    A locked row keeps its ctid until the transaction ends: the ctid identifies it.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ def _asks_for_the_row(make: Callable[..., Any]) -> bool:
     """Django's defaults take no argument."""
     try:
         parameters = inspect.signature(make).parameters.values()
-    except ValueError:  # a builtin that does not tell
+    except ValueError:  # a builtin without a signature
         return False
     return any(
         parameter.default is parameter.empty

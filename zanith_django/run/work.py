@@ -13,10 +13,10 @@ class Finish:
     """What commits together with a step's last statements: `call` first, then `sql`. `after` is
     called when all of it is committed and no lock is held any more.
 
-    Where there is no `call`, the statements, their end and the beginning of the next step go to
-    the server as one text, in one round trip and one commit. Where another step follows, it does
-    not wait for the disk (`durable`): a server that crashes right behind it forgets the step and
-    its `done` together, and what is committed later, by anybody, takes both to the disk along.
+    Without `call`, the statements, their end and the beginning of the next step go to
+    the server as one text, in one round trip and one commit. If another step follows, the commit
+    does not wait for the disk (`durable`): a server that crashes right after it loses the step and
+    its `done` together, and any later commit, also of another session, flushes both.
     """
 
     sql: str = ""
@@ -89,7 +89,7 @@ def is_plain(statement: Statement) -> bool:
 
 
 def is_costly(group: Sequence[Statement]) -> bool:
-    """To run it again may take long: nobody knows how much work somebody's code does."""
+    """May another attempt take long? The cost of the project's own code is unknown."""
     return any(map(is_foreign, group))
 
 
