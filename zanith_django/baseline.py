@@ -1,8 +1,8 @@
-"""Baseline: take a database as it is for the beginning of the history, and run nothing.
+"""Baseline: adopt the current database as the beginning of the history, and run nothing.
 
-Django's record is filled in where tables stand that it knows nothing of: from the states of the
-migrations it is found out how far each app has come. Files get their `covered_after`, the ledger
-a snapshot of the phase `baseline`, and applied migrations whose files are gone are accepted.
+Migrations whose tables exist are added to Django's record: the states of the migrations show how
+far each app has come. Files get their `covered_after`, the ledger gets a snapshot of the phase
+`baseline`, and applied migrations without a file are accepted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Unseen = tuple[Key, Key]
 
 @dataclass(frozen=True, slots=True)
 class BaselineOptions:
-    """`at` says of apps, as "app.migration", how far they have come, whatever their tables say."""
+    """`at` names the current migration of apps as "app.migration", whatever their tables are."""
 
     at: tuple[str, ...] = ()
     dry_run: bool = False
@@ -52,10 +52,10 @@ class BaselineOptions:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What was found and, but for a dry run, done: Django migrations recorded, files written,
-    applied migrations accepted without a file; `snapshot` tells that a new one was due.
+    """The findings and, except in a dry run, the changes: Django migrations recorded, files
+    written, applied migrations accepted without a file; `snapshot`: a new one was due.
 
-    `unseen` are those of the recorded that work on data and that nothing in the schema proves to
+    `unseen` are the recorded migrations that work on data: the schema does not prove that they
     have run.
     """
 
@@ -75,8 +75,8 @@ def baseline(
     options: BaselineOptions,
     on_wait: Callable[[str], None] | None = None,
 ) -> Baseline:
-    """Adopt the database. Run again, it does nothing more. `on_wait` is told who holds the run
-    lock. Raises `CannotAdopt`."""
+    """Adopt the database. Run again, it does nothing more. `on_wait` gets the holder of the
+    run lock. Raises `CannotAdopt`."""
     with working_session(connection, wait=options.lock_wait, on_wait=on_wait):
         live = live_graph(connection)
         timeline = read_timeline(connection)
@@ -85,7 +85,7 @@ def baseline(
         files = tuple(_inits(timeline, recorded)) if options.files else ()
         ledger = Ledger(connection)
         gone = tuple(missing_files(ledger, timeline))
-        # A database that moved on since keeps the baseline that it has.
+        # A database that has changed since keeps its first baseline.
         due = (BASELINE, BASELINE) not in ledger.runs()
         found = Baseline(recorded, unseen, files, gone, due)
         if found.changes and not options.dry_run:
@@ -96,7 +96,7 @@ def baseline(
 def _write(
     connection: BaseDatabaseWrapper, timeline: Timeline, live: SchemaGraph, found: Baseline
 ) -> None:
-    """Files first: they are the same when the run is repeated."""
+    """Files first: a repeated run writes the same files."""
     for file in found.files:
         file.write()
     ledger = Ledger(connection)
@@ -115,7 +115,7 @@ def _write(
 
 
 def _inits(timeline: Timeline, recorded: Sequence[Key]) -> Iterator[NewFile]:
-    """`covered_after` for managed apps that have no folder of ours yet."""
+    """`covered_after` for managed apps without a folder of zanith migrations."""
     applied = {*timeline.loader.applied_migrations, *recorded}
     order = django_order(timeline.loader)
     for config in managed_apps():
@@ -136,23 +136,23 @@ class _Search:
         self.applied = set(timeline.loader.applied_migrations)
 
     def adopted(self, at: Sequence[str]) -> tuple[tuple[Key, ...], tuple[Unseen, ...]]:
-        """Django migrations whose work is there though no record says so, in order, and those
-        of them that cannot be seen."""
-        told = self._told(at)
-        fits = self._matches([label for label in self._begun() if label not in told]) | told
+        """Unrecorded Django migrations whose result exists, in order, and those of them that the
+        schema cannot show."""
+        named = self._named(at)
+        fits = self._matches([label for label in self._begun() if label not in named]) | named
         adopted = self._up_to(fits)
         while lacking := self._lacking(adopted):
             key, parent = lacking
             if len(fits[key[0]]) == 1:
-                why = f"it stands on {dotted(parent)}, whose tables are not there"
+                why = f"it depends on {dotted(parent)}, whose tables do not exist"
                 raise CannotAdopt(dotted(key), [why], dotted(parent))
-            fits[key[0]].pop()  # what changes no table cannot have run before that one
+            fits[key[0]].pop()  # it changes no table, and cannot have run before its parent
             adopted = self._up_to(fits)
         unseen = tuple(pair for keys in fits.values() for pair in self._unseen(keys))
         return tuple(adopted), unseen
 
     def _up_to(self, fits: Mapping[str, Sequence[Key]]) -> list[Key]:
-        """The migrations of these apps up to the last one named that are not recorded."""
+        """The unrecorded migrations of these apps up to the last one named."""
         found: set[Key] = set()
         for label, keys in fits.items():
             own = [key for key in self.order if key[0] == label]
@@ -160,7 +160,7 @@ class _Search:
         return [key for key in self.order if key in found and key not in self.applied]
 
     def _lacking(self, adopted: Sequence[Key]) -> tuple[Key, Key] | None:
-        """A migration to adopt, and one that it stands on and that is not there."""
+        """A migration to adopt, and a missing one that it depends on."""
         there = self.applied.union(adopted)
         for key in adopted:
             for parent in self.timeline.loader.graph.forwards_plan(key):
@@ -169,23 +169,23 @@ class _Search:
         return None
 
     def _unseen(self, fits: Sequence[Key]) -> Iterator[Unseen]:
-        """Of the migrations behind the first that fits those that work on data."""
+        """The migrations after the first fitting one that work on data."""
         own = [key for key in self.order if key[0] == fits[0][0]]
         for before, key in pairwise(own[own.index(fits[0]) : own.index(fits[-1]) + 1]):
             if key not in self.applied and works_on_data(self.timeline.django(key)):
                 yield key, before
 
-    def _told(self, at: Sequence[str]) -> dict[str, list[Key]]:
-        told = {}
+    def _named(self, at: Sequence[str]) -> dict[str, list[Key]]:
+        named = {}
         for name in at:
             key = key_of(name)
             if key not in self.order:
                 raise UnknownMigration(name, map(dotted, self.order))
-            told[key[0]] = [key]
-        return told
+            named[key[0]] = [key]
+        return named
 
     def _begun(self) -> list[str]:
-        """Apps with a table that comes with a migration of which Django has no record."""
+        """Apps with a table that an unrecorded migration creates."""
         begun: dict[str, None] = {}
         walk = Walk(self.connection, HARD)
         for key in self.order:
@@ -209,8 +209,8 @@ class _Search:
         }
 
     def _matches(self, labels: Sequence[str]) -> dict[str, list[Key]]:
-        """{app: the migrations after which its tables are as they are}, of each at least one;
-        raises `CannotAdopt` with what differs where none fits."""
+        """{app: the migrations after which its tables match}, at least one per app; raises
+        `CannotAdopt` with the differences if none matches."""
         found: dict[str, list[Key]] = {}
         for label, states in self._states(labels).items():
             new = [state for state in states if state.key not in self.applied]
@@ -225,7 +225,7 @@ class _Search:
         return found
 
     def _states(self, labels: Sequence[str]) -> dict[str, list[_State]]:
-        """What each migration of these apps makes of their tables, in order."""
+        """The tables of these apps after each of their migrations, in order."""
         states: dict[str, list[_State]] = {label: [] for label in labels}
         walk = Walk(self.connection, HARD)
         for key in self.order if labels else ():
@@ -246,10 +246,10 @@ class _Search:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The tables of an app as one of its migrations leaves them, beside the live ones.
+    """The tables of an app after one of its migrations, compared with the live ones.
 
-    `differences` would turn the live ones into these; `tables` are those of them that are there,
-    and `extras` what stands on them and is not of this state.
+    `differences` would turn the live ones into these; `tables` are those that exist live, and
+    `extras` the objects on them that this state does not have.
     """
 
     key: Key
@@ -258,8 +258,8 @@ class _State:
     extras: frozenset[Extra]
 
     def left_over(self, states: Sequence[_State]) -> int:
-        """How much is there that is not of this state, and is of another: what an earlier one had
-        and this one takes away is still to be taken away."""
+        """How many live objects belong to another state and not to this one: those of an earlier
+        state that this migration removes still have to be removed."""
         tables = {name for state in states for name in state.tables - self.tables}
         extras = [extra for extra in self.extras if any(state.has(extra) for state in states)]
         return len(tables) + len(extras)

@@ -64,7 +64,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 class Conf:
-    """Typed access to settings.ZANITH; raises `BadSetting` where a value cannot be meant."""
+    """Typed access to settings.ZANITH; raises `BadSetting` if a value is invalid."""
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -190,7 +190,7 @@ conf = Conf()
 
 
 def problem_with(key: str, value: object) -> str:
-    """Why `value` cannot be meant for `key`; "" where it can."""
+    """Why `value` is invalid for `key`; "" if it is valid."""
     if key not in KINDS:
         return f"is unknown; known are {', '.join(KINDS)}"
     types, words = KINDS[key]

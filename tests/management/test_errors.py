@@ -347,7 +347,7 @@ def test_what_argparse_refuses_leads_to_the_help(shop: Project, command: str, sa
     done = shop.manage(*command.split())
     assert (done.returncode, done.stdout) == (WRONG, "")
     assert says in done.stderr
-    assert " --help to see what there is." in done.stderr
+    assert " --help to see the options." in done.stderr
 
 
 @pytest.mark.parametrize(

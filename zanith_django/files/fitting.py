@@ -1,4 +1,4 @@
-"""Does a frozen value hold what its fields say? For files that people edit by hand."""
+"""Do the fields of a frozen value have their declared types? For files that are edited by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN = frozenset({str, bool, int, types.NoneType})
 
 
 def misfits(value: Any, where: str = "") -> Iterator[str]:
-    """What is not of the type that its field asks for: `column.nullable is 'no', not bool`."""
+    """Fields without their declared type: `column.nullable is 'no', not bool`."""
     for name, default, wanted in stored_fields(value.__class__):
         current = getattr(value, name)
         if current is not default:
@@ -31,24 +31,24 @@ def _misfits(value: Any, wanted: Any, where: str) -> Iterator[str]:
             return
         fits = [kind for kind in kinds if not any(_misfits(value, kind, where))]
         if not fits:
-            yield _told(value, " or ".join(map(_name, kinds)), where)
+            yield _misfit(value, " or ".join(map(_name, kinds)), where)
     elif origin is tuple:
         if not isinstance(value, tuple):
-            yield _told(value, "a tuple", where)
+            yield _misfit(value, "a tuple", where)
             return
         (kind, *_) = typing.get_args(wanted)
         for number, item in enumerate(value):
             yield from _misfits(item, kind, f"{where}[{number}]")
     elif origin is not None:
         if not isinstance(value, Mapping):
-            yield _told(value, "a dict", where)
+            yield _misfit(value, "a dict", where)
     elif not isinstance(value, wanted):
-        yield _told(value, _name(wanted), where)
+        yield _misfit(value, _name(wanted), where)
     elif dataclasses.is_dataclass(value):
         yield from misfits(value, f"{where}.")
 
 
-def _told(value: Any, wanted: str, where: str) -> str:
+def _misfit(value: Any, wanted: str, where: str) -> str:
     return f"{where} is {value!r:.60}, not {wanted}"
 
 

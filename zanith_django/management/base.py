@@ -52,10 +52,10 @@ _C1 = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 class HelpfulParser(CommandParser):
-    """Says of what was mistyped what was probably meant, and where all of it stands."""
+    """Suggests the probable option for a mistyped one, and the command that lists all options."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuses what is empty: in a script that is a variable that nobody has set."""
+        """Refuses an empty value: in a script that is an unset variable."""
         flag = "an argument"
         for word in args or ():
             flag = word.removesuffix("=") if word.startswith("--") else flag
@@ -67,11 +67,11 @@ class HelpfulParser(CommandParser):
         known = list(self._option_string_actions)
         typed = [word for word in message.split() if word.startswith("--")]
         meant = did_you_mean(typed[0], known) if typed and "unrecognized" in message else ""
-        super().error(f"{message}\n{meant}Run {self.prog} --help to see what there is.")
+        super().error(f"{message}\n{meant}Run {self.prog} --help to see the options.")
 
 
 def seconds(text: str) -> float:
-    """An argument that says how long."""
+    """A duration in seconds."""
     value = float(text)
     if not value >= 0:
         raise ArgumentTypeError(f"{text} is no time to wait: it begins at 0")
@@ -105,12 +105,12 @@ def add_refusals(parser: ArgumentParser) -> None:
 
 
 class ZanithCommand(BaseCommand):
-    """Base of every command. `run` does the work; what it raises becomes an exit code."""
+    """Base of every command. `run` does the work; its errors become exit codes."""
 
-    # Done in `handle`, so that call_command runs them too and they end with our exit codes.
+    # They run in `handle`, so that call_command runs them too and they end with our exit codes.
     requires_system_checks = ()
 
-    # What it prints is what it is for; a run is none the worse where nobody can read of it.
+    # Its output is its purpose. A run does not need output: it continues if stdout is closed.
     shows = True
 
     _set_aside: BaseDatabaseWrapper | None = None
@@ -121,11 +121,13 @@ class ZanithCommand(BaseCommand):
         super().__init__(*args, **options)
 
     def run_from_argv(self, argv: list[str]) -> None:
-        sys.excepthook = print_masked  # of --traceback, and of an error that none of us expected
+        sys.excepthook = print_masked  # for --traceback and unexpected errors
         super().run_from_argv(argv)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.__class__ = HelpfulParser  # Django lets nobody choose; parsers of verbs follow it
+        parser.__class__ = (
+            HelpfulParser  # Django has no setting for it; parsers of verbs inherit it
+        )
         parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,

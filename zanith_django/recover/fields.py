@@ -13,7 +13,7 @@ from zanith_django.timeline.timeline import key_of
 
 
 def field_of(connection: BaseDatabaseWrapper, artifact: ArtifactRow, operation: Restore) -> str:
-    """`name = models.TextField(default="")`; "" where no migration tells."""
+    """`name = models.TextField(default="")`; "" if no migration has the field."""
     timeline, (restored,) = read_timeline(connection), operation.restored.columns
     try:
         covers = timeline.find(artifact.migration_id).covers

@@ -1,4 +1,4 @@
-"""Recover: take back what a drop left behind, refill from it, or let it go for good.
+"""Recover: restore the artifact of a drop, refill a column from it, or purge it.
 
 Each work on an artifact is an audited step of the migration `recover:<artifact id>`.
 """
@@ -50,14 +50,14 @@ def restore(
     session: Session,
     strict: bool = False,
 ) -> Restored:
-    """Bring a column or table back with its data, constraints and indexes.
+    """Restore a column or table with its data, constraints and indexes.
 
-    Nothing is changed where names or the hidden thing itself stand in the way. Where rows do that
-    came since the drop, the data comes back all the same and what they forbid is left off and
-    told; `strict` refuses that too. A column without a default accepts NULL until a model has it
-    again: running code does not know it. Run again
-    after a kill, it resumes; run again after its end, it does nothing. Raises `UnknownArtifact`,
-    `InvalidArgument`, `ArtifactForged`, `CannotRestore`, `StepFailed`.
+    If names or the hidden object itself are in the way, nothing is changed. If rows that came
+    since the drop are in the way, the data is restored without the constraints that they violate,
+    and these are reported; `strict` refuses that too. A column without a default accepts NULL
+    until a model has it again: running code does not know it. After a kill another call resumes;
+    after its end another call does nothing. Raises `UnknownArtifact`, `InvalidArgument`,
+    `ArtifactForged`, `CannotRestore`, `StepFailed`.
     """
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)

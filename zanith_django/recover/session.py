@@ -27,8 +27,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was restored, and how many rows or values it has; `before` tells that an earlier run
-    had done it."""
+    """The restored object, and how many rows or values it has; `before`: an earlier run restored
+    it."""
 
     artifact: ArtifactRow
     operation: Restore | None = None

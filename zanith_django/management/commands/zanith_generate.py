@@ -65,9 +65,9 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--drop-extra",
             action="store_true",
-            help="With --from-diff: drop what no model names, on tables of managed apps: columns, "
+            help="With --from-diff: drop objects that no model declares, on tables of managed apps: columns, "
             "constraints, indexes, policies, row security, comments, storage parameters. The "
-            "rest (triggers, rules, statistics, collations) is told and stays.",
+            "others (triggers, rules, statistics, collations) are reported and stay.",
         )
         parser.add_argument(
             "--timestamp", metavar="YYYYMMDD_HHMMSS", help="The stamp of the first file."

@@ -174,7 +174,7 @@ class Command(ZanithCommand):
         if options["all"] is bool(options["artifact"]):
             raise InvalidArgument(
                 "Name an artifact, or add --all.",
-                "Run manage.py zanith_recover purge --help to see what there is.",
+                "Run manage.py zanith_recover purge --help to see the options.",
             )
         if options["all"]:
             self._purge_all(options)
@@ -239,12 +239,12 @@ class Command(ZanithCommand):
         return Session(options["lock_wait"], self._say)
 
     def _say(self, words: str) -> None:
-        """What waits and retries tell; stdout belongs to the answer."""
+        """Messages of waits and retries go to stderr; stdout is for the result."""
         self.stderr.write(words, self.style.NOTICE)
 
 
 def _private(path: str, flags: int) -> int:
-    """A new file is for nobody else to read: it may hold what the database guards."""
+    """Create the file readable by its owner only: it may contain data that the database guards."""
     return os.open(path, flags, 0o600)
 
 

@@ -13,7 +13,7 @@ from zanith_django.timeline.project import read_timeline
 
 
 class Command(ZanithCommand):
-    help = "Shows where the database stands on the timeline."
+    help = "Shows which migrations of the timeline are applied, pending or unfinished."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--all", action="store_true", help="List applied migrations too.")
