@@ -26,7 +26,7 @@ from zanith_django.schema.object_names import unquote
 # The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
 NEUTRAL = "_zs_table_"
 
-# Stands for the percent sign of a name in text that Django fills parameters into.
+# Replaces the percent sign of a name in text that Django fills parameters into.
 _PERCENT = "\ufdd0"
 
 

@@ -1,7 +1,7 @@
-"""Where Django says equal: a live graph rewritten in the words of the models that it serves.
+"""Equality as Django sees it: a live graph rewritten in the words of the models that it serves.
 
-Between declared and live only, never between two states of the models. Whatever PostgreSQL would
-behave by stays a difference; what no model names is told as an `Extra`.
+Between declared and live only, never between two states of the models. Differences in
+PostgreSQL's behaviour stay differences; an object that no model declares is reported as an `Extra`.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ _WITHOUT_OPERATION: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeclaredFacts:
-    """What a declared graph cannot say of itself: who chose a name, a key, a table.
+    """Facts that a declared graph does not contain: who chose a name, a key, a table.
 
-    `named` holds (table, name) of every constraint, index and policy that stands in `Meta`: these
-    are compared by name, all others by structure. (An index of `Meta.indexes` without a name
+    `named` holds (table, name) of every constraint, index and policy that is declared in `Meta`:
+    these are compared by name, all others by structure. (An index of `Meta.indexes` without a name
     belongs here too: Django writes the name it chose into the migration.)
     `automatic` holds (table, column) of every automatic primary key and of every column of a
     foreign key (many-to-many tables too) that points at one, directly or over other such columns.
@@ -237,7 +237,8 @@ class _TableView:
         return (self.name, item.name) not in self.facts.named
 
     def whole(self, part: Part) -> Callable[[Any], Any]:
-        """What tells two objects of this kind apart: not its name, nor what models seldom say."""
+        """The value that distinguishes two objects of this kind, without names and silent
+        settings."""
         unordered = part is UNIQUES and self.name in self.facts.many_to_many
         silent = {setting.name: setting.silent for setting in part.settings}
 

@@ -168,7 +168,7 @@ class Collation:
 class SchemaGraph:
     """A whole schema as a frozen value.
 
-    `default_schema` is what the empty schema stood for where the graph was read; it is spelled
+    `default_schema` is the schema that the empty name meant when the graph was read; it is spelled
     out in JSON and is no part of equality. `tables` are in the order of their names.
     """
 

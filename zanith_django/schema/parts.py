@@ -23,9 +23,9 @@ class Column:
     """One column. `type`, `default` and `generated` are texts that PostgreSQL printed.
 
     `identity` is "", "always", "by default" or "serial"; `generated` is the expression of a
-    generated column and `virtual` tells that it is computed on read (PostgreSQL 18). `sequence`
-    tells how the column's own sequence counts where that is unusual: "MAXVALUE 2147483647", say;
-    `LONE_SEQUENCE` says of a key that no column owns its sequence and no other default uses it.
+    generated column and `virtual` marks one that is computed on read (PostgreSQL 18). `sequence`
+    has the unusual options of the column's own sequence: "MAXVALUE 2147483647", for instance;
+    `LONE_SEQUENCE` marks a key whose sequence no column owns and no other default uses.
     """
 
     name: str

@@ -1,5 +1,5 @@
 -- Columns of the tables in zanith.relations (an array of oids; unset: of all user tables).
--- The sequences that a column owns are told as the defaults that make it a serial.
+-- The sequences that a column owns are returned as the defaults that make it a serial.
 SELECT a.attrelid,
        a.attnum,
        a.attname::text,
@@ -36,7 +36,7 @@ SELECT a.attrelid,
              AND o.refobjsubid = a.attnum AND o.classid = 'pg_catalog.pg_class'::regclass
              AND o.deptype IN ('a', 'i')
            LIMIT 1) END,
-       -- Older versions of Django left such a sequence behind a key that became a BigAutoField.
+       -- Older versions of Django kept such a sequence when a key became a BigAutoField.
        a.atthasdef AND a.attgenerated = '' AND a.atttypid IN (20, 21, 23) AND EXISTS (
            SELECT FROM pg_catalog.pg_constraint k
            WHERE k.conrelid = a.attrelid AND k.contype = 'p' AND a.attnum = ANY (k.conkey)

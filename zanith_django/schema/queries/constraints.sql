@@ -1,6 +1,6 @@
 -- Constraints of the tables in zanith.relations (an array of oids; unset: of all user tables).
 -- Those that a partition has from its parent are left out. Of the NOT NULL constraints that
--- PostgreSQL 18 keeps, only those not validated are told: they guarantee nothing about old rows.
+-- PostgreSQL 18 keeps, only those not validated are returned: they guarantee nothing about old rows.
 WITH relation AS MATERIALIZED (
     SELECT unnest(coalesce(nullif(current_setting('zanith.relations', true), '')::oid[], ARRAY(
         SELECT oid FROM pg_catalog.pg_class
@@ -30,7 +30,7 @@ SELECT c.conrelid,
        referenced.relname::text,
        c.confrelid,
        pg_catalog.array_to_string(c.confkey, ' '),
-       -- Names of columns that the query of columns does not tell, since it reads fewer tables.
+       -- Names of columns that the query of columns does not return, since it reads fewer tables.
        CASE WHEN c.contype = 'f' AND others.oid IS NULL THEN ARRAY(
            SELECT r.attname::text
            FROM unnest(c.confkey) WITH ORDINALITY AS k(attnum, place)

@@ -30,7 +30,7 @@ types AS (
     UNION
     SELECT t.root, m.whole FROM types t JOIN made_of m ON m.part = t.type
 ),
--- What an object can depend on, and the column that this stands for.
+-- The objects that another can depend on, and the column that each represents.
 held AS (
     SELECT root, relid, 'pg_catalog.pg_class'::regclass::oid AS class, relid AS object,
            ''::text AS via, ''::text AS through, NULL::int AS number

@@ -1,5 +1,5 @@
--- Tables, partitioned tables and partitions. It tells the queries after it which tables these are
--- (zanith.relations). Settings that narrow it, both arrays, unset reads all:
+-- Tables, partitioned tables and partitions. It passes the list of these tables to the
+-- queries after it (zanith.relations). Settings that narrow it, both arrays, unset reads all:
 --   set zanith.schemas = '{public,audit}'; set zanith.tables = '{public.users}';
 WITH chosen AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname, c.reloptions, c.reltablespace, c.relpersistence,
@@ -21,7 +21,7 @@ WITH chosen AS MATERIALIZED (
                       WHERE d.classid = 'pg_catalog.pg_class'::regclass
                         AND d.objid = c.oid AND d.deptype = 'e')
 ),
-told AS MATERIALIZED (
+passed AS MATERIALIZED (
     SELECT set_config('zanith.relations', coalesce(array_agg(oid)::text, '{}'), true) FROM chosen
 )
 SELECT c.oid,
@@ -47,7 +47,7 @@ SELECT c.oid,
                          JOIN pg_catalog.pg_publication_rel r ON r.prrelid = a.relid)
             ELSE false END
 FROM chosen c
-CROSS JOIN told
+CROSS JOIN passed
 LEFT JOIN pg_catalog.pg_description comment
        ON comment.classoid = 'pg_catalog.pg_class'::regclass
       AND comment.objoid = c.oid AND comment.objsubid = 0
