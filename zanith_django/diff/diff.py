@@ -50,7 +50,7 @@ def diff(
     Everything that `before` has and `after` lacks is dropped: restrict the graphs to what is
     owned first. `drop` is how columns and tables go: "soft" (kept aside), "archive" or "hard".
     An `overlapping` difference builds what replaces an index or constraint before that goes; one
-    that only tells people what differs drops it first.
+    that only reports the difference drops it first.
     Triggers, tablespaces, partitioning and whether a table is logged are not compared.
     """
     return Differ(

@@ -52,7 +52,7 @@ Phase = Callable[["Differ"], Iterator[Operation]]
 
 
 class Differ:
-    """The graph as it stands after the operations found so far, and where it is to arrive."""
+    """The graph after the operations found so far, and the wanted graph."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Differ:
                 yield self._pair(wanted)
 
     def _pair(self, wanted: Table) -> Pair:
-        """The pair of a table as it stands; the same one for as long as nothing touches it."""
+        """The current pair of a table; the same one until an operation touches it."""
         current, known = self.current(wanted.name), self._pairs.get(wanted.name)
         if known is None or known.current is not current:
             known = self._pairs[wanted.name] = Pair(current, wanted, soft=self.drop != HARD)

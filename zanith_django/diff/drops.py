@@ -59,7 +59,7 @@ def _leaving_foreign_keys(d: Differ, pair: Pair) -> set[str]:
 
 
 def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
-    """Does the foreign key stand in the way of a change at one of its ends?"""
+    """Does the foreign key block a change at one of its ends?"""
     if own and own.breaks_comparison(key.columns):
         return True
     columns = key.referenced_columns

@@ -42,7 +42,7 @@ def only_validated(old: Any, new: Any) -> bool:
 
 
 def _was_checked(item: Any) -> bool:
-    """False of a constraint that is NOT VALID; an index that is not valid has to be built anew."""
+    """False for a constraint that is NOT VALID; an index that is not valid must be rebuilt."""
     return not part_of(item).validated or item.valid
 
 
@@ -55,7 +55,7 @@ def _lasting(kind: type) -> Callable[[Any], Any]:
 
 
 def is_rebuilt(old: Column, new: Column) -> bool:
-    """A generated column whose values are to be computed anew."""
+    """A generated column whose values are to be recomputed."""
     fields = ("generated", "virtual", "type", "collation")
     return bool(old.generated and new.generated) and any(
         getattr(old, field) != getattr(new, field) for field in fields
@@ -63,7 +63,7 @@ def is_rebuilt(old: Column, new: Column) -> bool:
 
 
 class Pair:
-    """A table that both graphs have: as it stands, and as it is wanted."""
+    """A table that both graphs have: the current one and the wanted one."""
 
     def __init__(self, current: Table, wanted: Table, *, soft: bool) -> None:
         self.current, self.wanted, self.soft = current, wanted, soft
@@ -158,7 +158,7 @@ class Pair:
         return (item for item in part.of(self.current) if item.name not in kept)
 
     def _destroyed(self, part: Part) -> set[str]:
-        """Names of what DROP COLUMN would take along without a word."""
+        """Names of the objects that DROP COLUMN would silently drop too."""
         return {item.name for column in self.hard_gone for item in self._containing(column, part)}
 
     def _containing(self, column: Column, part: Part) -> tuple[Any, ...]:
@@ -207,7 +207,7 @@ class Pair:
 
     def policies_with(self, column: str) -> list[tuple[Policy, Policy]]:
         """(now, wanted) of the policies that change together with the type of this column, and
-        with that of no other: PostgreSQL makes them anew in any case."""
+        with that of no other: PostgreSQL rebuilds them in any case."""
         wanted = {policy.name: policy for policy in self.wanted.policies}
         others = self._in_the_way(column)
         pairs = []
@@ -230,7 +230,7 @@ class Pair:
         return any(mentions(text, column, self.name.name) for text in texts)
 
     def _touched(self) -> set[str]:
-        """Names of the policies that stand in the way of a change of some column."""
+        """Names of the policies that block a change of some column."""
         names = [column.name for column in self.hard_gone if column.generated]
         names += [*self.replaced, *(old.name for old, _ in self.retyped)]
         found = (containing(POLICIES, self.current, name) for name in names)
@@ -242,7 +242,7 @@ class Pair:
         """Does a key of just these columns go, or is it taken down for a while?
 
         PostgreSQL rebuilds foreign keys when the type of their own columns changes, and refuses
-        when it is that of a column which the key behind them only includes.
+        when it is that of a column which their key only includes.
         """
         retyped = {old.name for old, _ in self.retyped}
         down = {column.name for column in self.hard_gone} | self.replaced

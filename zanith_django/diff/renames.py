@@ -43,9 +43,9 @@ def renamed_columns(d: Differ) -> Iterator[Operation]:
 def _in_order(
     pairs: list[tuple[Name, Name]], taken: Callable[[Name], bool], aside: Callable[[Name], Name]
 ) -> Iterator[tuple[Name, Name]]:
-    """Renames in an order in which every new name is free; a circle goes by a name aside.
+    """Renames in an order in which every new name is free; a cycle goes by a temporary name.
 
-    A rename to a name that somebody keeps is left out.
+    A rename to a name that another object keeps is left out.
     """
     waiting = [(old, new) for old, new in pairs if old != new]
     while waiting:
@@ -61,7 +61,7 @@ def _in_order(
 
 
 def name_aside(name: str) -> str:
-    """A name that nobody has; that of a name aside is itself."""
+    """A temporary name that no object has; that of a temporary name is itself."""
     if name.startswith(ASIDE):
         return name
     return f"{ASIDE}{hashlib.sha256(name.encode()).hexdigest()[:12]}"
@@ -72,8 +72,8 @@ def _table_aside(name: TableName) -> TableName:
 
 
 def renamed_parts(d: Differ) -> Iterator[Operation]:
-    """A constraint or index that only changed its name is renamed, not built anew; a circle of
-    names goes by a name aside."""
+    """A constraint or index that only changed its name is renamed, not rebuilt; a cycle of names
+    goes by a temporary name."""
     waiting = [
         _NameChange(pair.name, part, old.name, new.name, old)
         for pair in d.pairs()
@@ -110,7 +110,7 @@ class _NameChange:
     item: Any
 
     def is_free(self, d: Differ, taken: set[TableName]) -> bool:
-        """Does nobody bear the new name? `taken` are the names of tables and indexes."""
+        """Is the new name free? `taken` are the names of tables and indexes."""
         if self.part.is_constraint and self.new in constraint_names(d.current(self.table)):
             return False
         return not (self.part.owns_index and TableName(self.table.schema, self.new) in taken)
