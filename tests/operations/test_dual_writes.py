@@ -168,12 +168,12 @@ def changed(item: Derived, **fields: Any) -> Derived:
 
 NONSENSE = {
     "into two columns or more": {"into": (FIRST,)},
-    "splitColumn of t: first stands in it twice": {"into": (FIRST, FIRST)},
+    "splitColumn of t: first is named twice": {"into": (FIRST, FIRST)},
     "splitColumn of t.last: no SQL expression": {
         "into": (FIRST, dataclasses.replace(LAST, value=" "))
     },
-    "t.last: PostgreSQL makes its values": {"into": (FIRST, changed(LAST, identity="always"))},
-    r"its default gen_random_uuid\(\) is another for every row": {
+    "t.last: PostgreSQL computes it": {"into": (FIRST, changed(LAST, identity="always"))},
+    r"its default gen_random_uuid\(\) differs for every row": {
         "into": (FIRST, changed(LAST, default="gen_random_uuid()"))
     },
     "is no Derived": {"source": "name"},

@@ -125,9 +125,7 @@ class ZanithCommand(BaseCommand):
         super().run_from_argv(argv)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.__class__ = (
-            HelpfulParser  # Django has no setting for it; parsers of verbs inherit it
-        )
+        parser.__class__ = HelpfulParser  # no setting of Django's; verbs' parsers inherit it
         parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,

@@ -1,4 +1,4 @@
-"""What an operation is: one change of one kind, complete in itself, and the SQL it stands for."""
+"""What an operation is: one change of one kind, complete in itself, and its SQL."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Context:
     unseen: frozenset[TableName] = frozenset()
 
     def quiet(self, name: TableName) -> bool:
-        """Nobody can be using the table: it is new, or it is empty."""
+        """No other session can be using the table: it is new, or it is empty."""
         return name in self.fresh or name in self.empty
 
     def table(self, name: TableName) -> sql.Fragment:
@@ -165,7 +165,7 @@ class Operation:
         return ""
 
     def artifact(self, context: Context) -> Artifact | None:
-        """What it leaves behind to be brought back; None for most."""
+        """The restorable object that it keeps; None for most."""
         return None
 
     @property
@@ -175,7 +175,7 @@ class Operation:
 
     @property
     def recoverable(self) -> bool:
-        """What it takes away can be brought back by zanith_recover."""
+        """Can zanith_recover restore the objects that it removes?"""
         return False
 
     @property
@@ -226,9 +226,9 @@ class Operation:
     def in_names_of(self, graph: SchemaGraph) -> Operation | None:
         """The operation as a database with this schema needs it; None if it has nothing to do.
 
-        A migration file takes names that nobody chose from the states of the models. A database may
-        have others: an older Django chose them, or its table had another name then. What `graph`
-        does not know stays as it is written, so that PostgreSQL reports what is wrong.
+        A migration file takes names that no author chose from the states of the models. A database
+        may have others: an older Django chose them, or its table had another name then. Names that
+        `graph` does not know stay as they are written, so that PostgreSQL reports the error.
         """
         return self
 
@@ -347,11 +347,10 @@ class OnWholeTable(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a recoverable drop leaves behind; a row of `_zanith_migration_artifacts`.
+    """The object that a recoverable drop keeps; a row of `_zanith_migration_artifacts`.
 
-    `count` is a query with one number: the rows that hold data; `checksum` one with a text that
-    tells whether they were changed since, "" where nothing is told. `metadata` holds what a
-    restore needs, as JSON data.
+    `count` is a query with one number: the rows that hold data; `checksum` is one with a text that
+    shows whether they were changed since, or "". `metadata` is the JSON data that a restore needs.
     """
 
     id: str
@@ -371,12 +370,12 @@ def phased(phase: str, statements: Iterable[Statement]) -> list[Statement]:
 
 
 def script(statements: Iterable[Statement]) -> str:
-    """The SQL of a step as the ledger and a plan tell it: a statement a line, each ended."""
+    """The SQL of a step as the ledger and a plan show it: a statement a line, each terminated."""
     return "\n".join(f"{statement.sql};" for statement in statements)
 
 
 def dropped_name(artifact_id: str, part: str = "") -> str:
-    """The name under which a soft-dropped thing is kept: 12 hex digits of its artifact's id."""
+    """The name of a soft-dropped object: 12 hex digits of its artifact's id."""
     return own_name("dropped", f"{artifact_id}{part}")
 
 

@@ -48,7 +48,7 @@ def drop_default(table: TableName, column: str, context: Context) -> Statement:
 
 
 def spell_default(default: Default) -> str:
-    """What stands for the value where a statement is shown."""
+    """The text that replaces the value when a statement is shown."""
     return f"{default} /* Python, called when the step runs */"
 
 

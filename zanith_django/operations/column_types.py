@@ -146,8 +146,8 @@ class AlterColumnType(OnTable):
         return dataclasses.replace(new, default=default)
 
     def _works_through(self, table: Table) -> bool:
-        """Would PostgreSQL write the table anew, or its indexes? Another collation orders them,
-        and those of partitions are never carried over."""
+        """Would PostgreSQL rewrite the table, or rebuild its indexes? Another collation orders
+        them differently, and those of partitions are never carried over."""
         owners = (part for part in PARTS if part.owns_index)
         if not any(containing(part, table, self.new.name) for part in owners):
             return rewrite_needed(self.old, self.new)
@@ -195,7 +195,7 @@ class AlterColumnType(OnTable):
         )
 
     def _sequence(self, context: Context) -> list[Statement]:
-        """An identity's sequence follows its column, a serial's has to be told."""
+        """An identity's sequence follows its column, a serial's has to be altered explicitly."""
         change = _SEQUENCE_TYPES.get(self.new.type)
         if self.new.identity != "serial" or change is None or self.old.type == self.new.type:
             return []
@@ -361,8 +361,8 @@ class _Rebuilt:
         self.context = dataclasses.replace(context, fresh=context.fresh | quiet)
 
     def _leaning(self, context: Context) -> Iterator[tuple[TableName, ForeignKey]]:
-        """(table, foreign key) of those that may stand on a unique or primary key that goes: of
-        several on the same columns PostgreSQL has chosen one."""
+        """(table, foreign key) of those that may depend on a unique or primary key to be dropped:
+        if several keys have the same columns, PostgreSQL has chosen one."""
         going = [sorted(unique.columns) for unique in self.parts["uniques"].values()]
         if key := self._primary_key:
             going.append(sorted(key.columns))

@@ -182,7 +182,7 @@ class AddColumn(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddGeneratedColumn(OnTable):
-    """Adds a generated column; a stored one makes PostgreSQL write the table anew."""
+    """Adds a generated column; a stored one makes PostgreSQL rewrite the table."""
 
     kind = "addGeneratedColumn"
     adds = COLUMNS

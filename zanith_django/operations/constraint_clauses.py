@@ -25,7 +25,7 @@ WHERE conrelid = to_regclass({table}) AND conname = {name}"""
 
 
 def index_of(key: Unique | PrimaryKey) -> Index:
-    """The index that stands behind a key."""
+    """The index of a key."""
     return Index(
         key.name,
         tuple(IndexKey(column=column) for column in key.columns),
@@ -146,7 +146,7 @@ def validate(
     table: TableName, name: str, context: Context, locked: tuple[TableName, ...]
 ) -> Statement:
     """VALIDATE CONSTRAINT, in a transaction of its own: with the strong lock of the step before
-    still held, its scan would block everybody."""
+    still held, its scan would block readers and writers."""
     return Statement(
         alter_table(context, table, "VALIDATE CONSTRAINT {name}", name=sql.ident(name)),
         Lock.SHARE_UPDATE_EXCLUSIVE,

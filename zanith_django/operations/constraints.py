@@ -1,4 +1,4 @@
-"""Constraints: keys, foreign keys, checks, exclusions; added so that nobody waits for a scan."""
+"""Constraints: keys, foreign keys, checks, exclusions; added without a scan under a strong lock."""
 
 from __future__ import annotations
 
@@ -153,8 +153,8 @@ class DropExclusion(DropPart):
 class ValidateConstraint(OnTable):
     """Checks the rows of a foreign key or check that was added NOT VALID.
 
-    PostgreSQL has no way to forget that it did, and nobody needs one: going back passes it over,
-    as Django's own ValidateConstraint does.
+    PostgreSQL cannot revert a validation, and there is no need to: a rollback skips it, as Django's
+    own ValidateConstraint does.
     """
 
     kind = "validateConstraint"

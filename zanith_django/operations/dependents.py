@@ -122,18 +122,18 @@ _ROWS = ("old", "new")
 
 def fires_on(definition: str, column: str) -> bool:
     """Does a trigger name the column after UPDATE OF, or as OLD's or NEW's in its WHEN?"""
-    told = _TRIGGER.sub("", definition, count=1)
-    return any(mentions(told, column, row) for row in _ROWS)
+    body = _TRIGGER.sub("", definition, count=1)
+    return any(mentions(body, column, row) for row in _ROWS)
 
 
 def rename_in_trigger(definition: str, old: str, new: str) -> str:
     """The definition of a trigger with the column `old` spelled `new`."""
     head = _TRIGGER.match(definition)
     start = head.end() if head else 0
-    told = definition[start:]
+    body = definition[start:]
     for row in _ROWS:
-        told = rename_in_text(told, old, new, row)
-    return definition[:start] + told
+        body = rename_in_text(body, old, new, row)
+    return definition[:start] + body
 
 
 def move_trigger(definition: str, old: TableName, new: TableName) -> str:

@@ -1,4 +1,4 @@
-"""What tables stand on: extensions, schemas and collations."""
+"""The foundations of tables: extensions, schemas and collations."""
 
 from __future__ import annotations
 

@@ -124,8 +124,8 @@ class AlterIndexOptions(OnTable):
     def _replaced(self, context: Context) -> tuple[Statement, ...]:
         indexes = must_have(context.graph, self.table).indexes
         old = next(index for index in indexes if index.name == self.index)
-        told = hashlib.sha256(repr(self.new).encode()).hexdigest()[:8]
-        name = make_object_name(self.index, told, "new")
+        digest = hashlib.sha256(repr(self.new).encode()).hexdigest()[:8]
+        name = make_object_name(self.index, digest, "new")
         new = dataclasses.replace(old, name=name, options=self.new)
         (drop,) = DropIndex(table=self.table, index=old).statements(context)
         return (

@@ -35,7 +35,7 @@ _INDEX_GONE = "SELECT CASE WHEN to_regclass({index}) IS NULL THEN 'done' END"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddIndex(AddPart):
-    """Builds an index: concurrently, or plainly where nobody can be using the table."""
+    """Builds an index: concurrently, or plainly if no other session can be using the table."""
 
     kind = "addIndex"
     adds = INDEXES
@@ -76,7 +76,7 @@ class AddIndex(AddPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropIndex(DropPart):
-    """Drops an index without blocking anybody."""
+    """Drops an index without blocking other sessions."""
 
     kind = "dropIndex"
     drops = INDEXES
@@ -256,7 +256,7 @@ def build_in_partitions(table: TableName, index: Index, context: Context) -> tup
     """An index of a partitioned table, built concurrently in one partition after the other.
 
     The index of the table itself is a frame, not valid until all partitions have handed theirs
-    in; a partition that somebody makes meanwhile gets its own at once.
+    in; a partition that is created meanwhile gets its own at once.
     https://www.postgresql.org/docs/current/ddl-partitioning.html
     """
     frames, builds, attached = _partition_steps(table, index, context)
@@ -289,9 +289,9 @@ def _partition_steps(
 
 
 def name_in_partition(partition: TableName, of: str, kind: str) -> str:
-    """A name that only the part of this partition has; `of` tells what it is a part of."""
-    told = hashlib.sha256(f"{partition} {of}".encode()).hexdigest()[:8]
-    return make_object_name(partition.name, told, kind)
+    """A name that only the part of this partition has; `of` names the whole."""
+    digest = hashlib.sha256(f"{partition} {of}".encode()).hexdigest()[:8]
+    return make_object_name(partition.name, digest, kind)
 
 
 def _attach(

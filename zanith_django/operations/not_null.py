@@ -1,4 +1,4 @@
-"""SET NOT NULL in stages, so that nobody waits while the rows are looked at."""
+"""SET NOT NULL in stages, so that readers and writers do not wait for the scan of the rows."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ from zanith_django.schema.parts import POLICIES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableRls(OnTable):
-    """Turns row security on; `force` makes it hold for the table's owner too. `already` tells
-    that it was on before, and that only `force` changes."""
+    """Turns row security on; `force` makes it hold for the table's owner too. `already`: it was
+    on before, and only `force` changes."""
 
     kind = "enableRls"
     table: TableName
@@ -137,10 +137,10 @@ class DropPolicy(DropPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterPolicy(OnTable):
-    """Puts a policy in the place of another, with no moment between in which neither holds.
+    """Replaces a policy by another, with no moment between in which neither holds.
 
     PostgreSQL alters roles, expressions and the name in place. For another command, another mode
-    or an expression less the policy is made anew, in the same transaction.
+    or a removed expression the policy is recreated in the same transaction.
     """
 
     kind = "alterPolicy"
@@ -218,7 +218,7 @@ PolicyPairs = tuple[tuple[Policy, Policy], ...]
 
 
 def exchanged(found: Iterable[Policy], pairs: PolicyPairs) -> PolicyPairs:
-    """All that are made anew: those that were found, as they are, but for those of `pairs`."""
+    """All policies to recreate: the found ones unchanged, except those of `pairs`."""
     same = {policy.name: (policy, policy) for policy in found}
     return tuple({**same, **{old.name: (old, new) for old, new in pairs}}.values())
 

@@ -1,4 +1,4 @@
-"""The index by which replicas tell rows: kept in mind while tables or indexes are exchanged."""
+"""The index by which replicas identify rows: kept when tables or indexes are exchanged."""
 
 from __future__ import annotations
 

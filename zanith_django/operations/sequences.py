@@ -1,4 +1,4 @@
-"""Sequences behind identity and serial columns. No graph names them: PostgreSQL is asked."""
+"""Sequences of identity and serial columns. They are in no graph, but queried from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DO $zanith$ BEGIN
   EXECUTE format({change}, pg_get_serial_sequence({table}, {column}){more});
 END $zanith$"""
 
-# A name that somebody else has by now is left alone.
+# A name that another object has taken meanwhile is left alone.
 _RENAME = """\
 DO $zanith$ BEGIN
   IF to_regclass({taken}) IS NULL THEN
@@ -25,8 +25,8 @@ DO $zanith$ BEGIN
   END IF;
 END $zanith$"""
 
-# A serial's sequence is handed over. An identity's cannot be: its own one goes on where the old
-# one stood, and counts in the same way as far as the new type reaches.
+# A serial's sequence is handed over. An identity's cannot be: the new sequence continues at the
+# value of the old one, and has the same options within the range of the new type.
 _HAND_OVER = """\
 DO $zanith$ DECLARE
   name text := pg_get_serial_sequence({table}, {old}); own text; was record; q record;
@@ -139,7 +139,7 @@ def drop_serial(table: TableName, column: str, context: Context) -> list[Stateme
 def hand_over_sequence(
     table: TableName, old: str, to: TableName, new: Column, context: Context
 ) -> Statement:
-    """Gives the sequence of the column `old`, as it stands, to the column `new` of `to`."""
+    """Hands the sequence of the column `old`, with its value, to the column `new` of `to`."""
     text = sql.compose(
         _HAND_OVER,
         table=sql.regclass(table, context.schema),

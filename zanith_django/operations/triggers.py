@@ -1,4 +1,4 @@
-"""Triggers of users: no operation makes one, but what is made anew takes them along."""
+"""Triggers of users: no operation creates one, but recreated tables and columns keep theirs."""
 
 from __future__ import annotations
 

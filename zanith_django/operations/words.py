@@ -41,8 +41,8 @@ def _key_fact(key: IndexKey) -> str:
     """What a key has beside its column or expression, which the target names."""
     collation = f"collate {key.collation}" if key.collation else ""
     nulls = f"nulls {key.nulls.lower()}" if key.nulls else ""
-    told = " ".join(filter(None, (collation, key.opclass, key.order.lower(), nulls)))
-    return f"{key.column or key.expression} {told}" if told else ""
+    facts = " ".join(filter(None, (collation, key.opclass, key.order.lower(), nulls)))
+    return f"{key.column or key.expression} {facts}" if facts else ""
 
 
 def unique_facts(unique: Unique) -> tuple[str, ...]:

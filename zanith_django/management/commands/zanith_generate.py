@@ -65,9 +65,10 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--drop-extra",
             action="store_true",
-            help="With --from-diff: drop objects that no model declares, on tables of managed apps: columns, "
-            "constraints, indexes, policies, row security, comments, storage parameters. The "
-            "others (triggers, rules, statistics, collations) are reported and stay.",
+            help="With --from-diff: drop objects that no model declares, on tables of managed "
+            "apps: columns, constraints, indexes, policies, row security, comments, storage "
+            "parameters. The others (triggers, rules, statistics, collations) are reported and "
+            "stay.",
         )
         parser.add_argument(
             "--timestamp", metavar="YYYYMMDD_HHMMSS", help="The stamp of the first file."

@@ -37,7 +37,7 @@ SELECT ARRAY[count(*), coalesce(sum(high), 0), coalesce(sum(low), 0)]::numeric[]
           FROM {archive} AS _zanith_row{where}) AS hashes
   ) AS parts"""
 
-_CHECKSUM = "SELECT encode(sha256(convert_to({told}, 'UTF8')), 'hex')"
+_CHECKSUM = "SELECT encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
 
 # A row's text depends on these.
 _SPELLING = {
@@ -51,8 +51,8 @@ _SPELLING = {
     "quote_all_identifiers": "off",
 }
 
-# The drop is tried and taken back, before hours go into a copy: what depends on the column or
-# table is named now. So is a policy that hides rows from us, and a child that would go along.
+# The drop is tried and rolled back before a copy takes hours: dependents of the column or table
+# are reported now, and so are a policy that hides rows from this role and an inheriting table.
 _TRY = """\
 DO $zanith$ BEGIN
   PERFORM set_config('row_security', 'off', true);
@@ -69,8 +69,8 @@ DO $zanith$ BEGIN
   END;
 END $zanith$"""
 
-# Columns that were soft-dropped before take along the notes that say how to bring them back; and
-# the archive has a list of what no graph tells of a table, for the day on which it is made again.
+# Columns that were soft-dropped before take along the notes that their restore needs; and the
+# archive lists the properties of a table that no graph contains, for a later restore.
 _CARRY = """\
 DO $zanith$ DECLARE it record; also jsonb; BEGIN
   FOR it IN
@@ -118,14 +118,15 @@ DO $zanith$ DECLARE it record; also jsonb; BEGIN
       ' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')')
     FROM pg_catalog.pg_publication_rel r
     JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = of.oid
-  ) AS told;
+  ) AS listed;
   EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', {archive}::regclass,
                  (SELECT attname FROM pg_catalog.pg_attribute
                   WHERE attrelid = {archive}::regclass AND attnum = {column}),
                  {opening} || jsonb_build_object('also', also)::text);
 END $zanith$"""
 
-# What an archive was made of is dropped only together with the end of it: then no other copy is.
+# The archived object is dropped in the transaction that completes its archive; from then on the
+# archive is the only copy.
 ONLY_COPY = """\
 DO $zanith$ BEGIN
   IF to_regclass({archive}) IS NOT NULL AND NOT ({there}) THEN
@@ -135,12 +136,12 @@ END $zanith$"""
 
 
 def digest(archive: sql.Fragment, where: sql.Fragment = sql.EMPTY) -> sql.Fragment:
-    """The query of the three numbers that tell a content."""
+    """The query of the three numbers that identify a content."""
     return sql.clause(_DIGEST, archive=archive, where=where)
 
 
 def pinned_spelling() -> str:
-    """Until the end of the transaction, rows are spelled the same for everybody."""
+    """Until the end of the transaction, the text of a row is the same for every role."""
     settings = sql.join(
         sql.clause(
             "set_config({name}, {value}, true)", name=sql.literal(name), value=sql.literal(value)
@@ -151,17 +152,17 @@ def pinned_spelling() -> str:
 
 
 def content(archive: TableName) -> str:
-    """The query of (rows, checksum) of an archive, as its artifact tells them."""
+    """The query of (rows, checksum) of an archive, as its artifact records them."""
     return sql.compose(
-        "SELECT told[1]::bigint, ({checksum}) FROM ({digest}) AS of_all (told)",
-        checksum=sql.clause(_CHECKSUM, told=sql.clause("told::text")),
+        "SELECT numbers[1]::bigint, ({checksum}) FROM ({digest}) AS of_all (numbers)",
+        checksum=sql.clause(_CHECKSUM, text=sql.clause("numbers::text")),
         digest=digest(sql.table(archive, KEPT_SCHEMA)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One archive in the making: `columns` of the rows that `where` selects, told by `key`."""
+    """An archive being made: `columns` of the rows that `where` selects, identified by `key`."""
 
     artifact_id: str
     table: TableName
@@ -200,7 +201,7 @@ class Archive:
         )
 
     def _at_once(self) -> tuple[Statement, ...]:
-        """Nobody uses the table: one transaction."""
+        """No other session uses the table: one transaction."""
         made = self._begin(rows=True)
         counted = (_pinned(), self._counted())
         return (made[0], self._locked(), *made[1:], *counted, *self._carried(), *self.drop)
@@ -346,7 +347,7 @@ class Archive:
             physical_name=str(self.name),
             recovery_sql=";\n".join(statement.sql for statement in statements) + ";",
             count=sql.compose("SELECT (current_setting({kept})::numeric[])[1]::bigint", kept=kept),
-            checksum=sql.compose(_CHECKSUM, told=sql.clause("current_setting({kept})", kept=kept)),
+            checksum=sql.compose(_CHECKSUM, text=sql.clause("current_setting({kept})", kept=kept)),
             metadata={"restore": to_data(restore)},
         )
 

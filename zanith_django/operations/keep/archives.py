@@ -1,9 +1,9 @@
-"""Columns and tables that go for good once their values are copied away, and how they come back.
+"""Columns and tables that are dropped after their values are archived, and how to restore them.
 
-The copy lies in the schema of ours, told by its row count and a checksum of its content. While it
-is made, others read and write: a journal notes what changes meanwhile, and only the last of it is
-copied under the lock under which the column or table is dropped. The copy, the drop and the
-artifact's row become so together: killed before, nothing is dropped; the next run goes on.
+The copy is in zanith's schema, identified by its row count and a checksum of its content. While it
+is made, others read and write: a journal notes the changes, and only the last of them are copied
+under the lock under which the column or table is dropped. The copy, the drop and the artifact's
+row commit together: if the run is killed before, nothing is dropped, and the next run resumes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class ArchiveColumn(OnColumn, _Archiving):
         if not self.key or self.column.name in self.key:
             raise CannotDrop(
                 self.target,
-                "archived values are told by the key of their row, and "
+                "archived values are identified by the key of their row, and "
                 f"{self.table} has no primary key or unique NOT NULL columns besides it",
                 "Add a primary key first, or soft-drop the column: softDropColumn needs no key.",
             )

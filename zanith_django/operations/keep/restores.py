@@ -137,8 +137,8 @@ class RestoreColumn(OnColumn, Restore):
         return self.artifact_id or context.artifact_id(kind, self.target)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        """The column first; what has to look at every row without stopping anybody next; what
-        makes it binding last, in one transaction."""
+        """The column first; next the scans of all rows, without blocking other sessions; last the
+        constraints that make it binding, in one transaction."""
         if self.key:
             return self._from_archive(context)
         checks = self._checks(context)
@@ -350,7 +350,8 @@ class RestoreTable(OnKeptTable, Restore):
         ]
 
     def _made_again(self, archive: TableName, context: Context) -> list[Statement]:
-        """In one transaction, as nobody can be using it; what can wait comes after the rows."""
+        """In one transaction, as no session can be using it; indexes that can wait come after the
+        rows."""
         table, name = self.table, self.table.name
         later = [part for part in ADDED if part is not FOREIGN_KEYS and not part.is_constraint]
         without: dict[str, Any] = {part.field: () for part in (*later, FOREIGN_KEYS)}

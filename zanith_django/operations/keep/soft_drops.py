@@ -48,7 +48,7 @@ from zanith_django.schema.graph import (
 )
 from zanith_django.schema.parts import CARRIED, FOREIGN_KEYS, INDEXES, index_names
 
-# A domain may forbid NULL, and DROP NOT NULL does not lift that. Domains may stand on domains.
+# A domain may forbid NULL, and DROP NOT NULL does not lift that. Domains may be nested.
 _TO_BASE_TYPE = """\
 DO $zanith$ DECLARE base text; BEGIN
   LOOP

@@ -137,11 +137,11 @@ def _without_columns(table: Table, columns: Iterable[str]) -> Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitColumn(_DualWrite):
-    """Makes several columns of one; until `endDualWrite`, code may write either form.
+    """Splits a column into several; until `endDualWrite`, code may write either form.
 
-    Each expression stands beside the column whose value it makes: those of `into` read the
-    source, that of `source` reads them. `resumed` tells that both forms exist already, and
-    that the old one is to follow the new one again.
+    Each column has the expression that computes its value: those of `into` read the source, that
+    of `source` reads them. `resumed`: both forms exist already, and the old one is to follow the
+    new one again.
     """
 
     kind = "splitColumn"
@@ -173,10 +173,10 @@ class SplitColumn(_DualWrite):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeColumns(_DualWrite):
-    """Makes one column of several; until `endDualWrite`, code may write either form.
+    """Merges several columns into one; until `endDualWrite`, code may write either form.
 
-    Each expression stands beside the column whose value it makes: that of `into` reads the
-    sources, those of `sources` read it. `resumed` is as in `splitColumn`.
+    Each column has the expression that computes its value: that of `into` reads the sources,
+    those of `sources` read it. `resumed` is as in `splitColumn`.
     """
 
     kind = "mergeColumns"
@@ -210,8 +210,8 @@ class MergeColumns(_DualWrite):
 class EndDualWrite(OnTable):
     """Ends what `splitColumn` or `mergeColumns` began: from now on one form is written.
 
-    `keeps` "new": the old columns stay and are no longer demanded of anybody; `softDropColumn`
-    takes them away next. `keeps` "old": the new columns are dropped, the change is off.
+    `keeps` "new": the old columns stay and are no longer required on insert; `softDropColumn`
+    removes them next. `keeps` "old": the new columns are dropped, the change is cancelled.
     """
 
     kind = "endDualWrite"

@@ -68,8 +68,8 @@ from zanith_django.schema.graph import Column
 from zanith_django.schema.object_names import make_object_name
 
 EXPAND = "expand: a new column, and a trigger that keeps it in step"
-FILL = "fill: the rows that are there, in batches"
-PREPARE = "prepare: indexes and constraints of the new column, while everybody works"
+FILL = "fill: the existing rows, in batches"
+PREPARE = "prepare: indexes and constraints of the new column, while the table is in use"
 SWAP = "swap: one short transaction"
 KEPT = "; the old column stays, hidden"
 
@@ -209,7 +209,7 @@ class Expansion(ExpansionParts):
         return update_in_batches(self.name, assignment, where, self.context)
 
     def _kept_or(self, value: sql.Fragment) -> sql.Fragment:
-        """The value that the change was made of, where nobody wrote another since."""
+        """The original value of the change, if no session has written another since."""
         return sql.clause(
             "CASE WHEN record_image_eq(ROW({kept}::{kind}), ROW({old})) THEN {kept} "
             "ELSE {value} END",

@@ -81,7 +81,7 @@ class ExpansionParts:
     def fresh(self) -> str:
         return self.made()
 
-    # --- 3: what hangs on it, made for the new column while everybody works ---------------------
+    # --- 3: dependent objects, created for the new column while the table is in use -------------
 
     def _renamed(self, item: Any) -> Any:
         """An index, constraint or key of the table as it is for the new column until the swap."""
@@ -146,7 +146,7 @@ class ExpansionParts:
             yield AddForeignKey(table=table, foreign_key=new)
 
     def _required(self) -> NotNull:
-        """The proof that the new column may be NOT NULL, or that no value was left behind."""
+        """The proof that the new column may be NOT NULL, or that no value is missing."""
         if not self.old.nullable:
             return NotNull.of(self.name, self.fresh, self.context)
         if self.using:

@@ -8,9 +8,8 @@ from zanith_django.operations.base import (
     Statement,
 )
 
-# What PostgreSQL would let follow the old column under its hidden name, or takes for a reason to
-# refuse ALTER TYPE. The parts that the swap makes anew are not looked for, but for those that a
-# partition has by itself.
+# Objects that would follow the old column under its hidden name, or for which PostgreSQL refuses
+# ALTER TYPE. The query leaves out the parts that the swap recreates, except a partition's own.
 GUARD = """\
 DO $zanith$ DECLARE found text; BEGIN
   SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO found
@@ -64,7 +63,7 @@ END $zanith$"""
 TOLERANT = """\
 BEGIN
     NEW.{fresh} := {value};
-  EXCEPTION WHEN OTHERS THEN  -- the backfill, not this client, is told what does not fit
+  EXCEPTION WHEN OTHERS THEN  -- the backfill reports the invalid value, not this client
     NEW.{fresh} := NULL;
   END;"""
 

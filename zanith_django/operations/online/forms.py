@@ -21,8 +21,8 @@ from zanith_django.schema.graph import Column
 KEEPS = ("old", "new")
 
 # A form is written when an insert gives it another value than its default, or an update changes
-# it. What an update makes just as it follows from the other form is right already: a fill of rows
-# comes so, and may not spell the other form anew. Images compare values of any type byte by byte.
+# it. A value that already follows from the other form is right: a fill of rows writes such values,
+# and must not recompute the other form. Images compare values of any type byte by byte.
 _FUNCTION = """\
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
 SET search_path = {schema}, pg_temp AS $zanith$
@@ -96,18 +96,18 @@ class Forms:
                 raise ValueError(f"{kind} of {self.table}: {item!r} is no Derived(column, value)")
             where = f"{kind} of {self.table}.{item.name}"
             if not isinstance(item.value, str) or not item.value.strip():
-                raise ValueError(f"{where}: no SQL expression makes its value of the other form")
+                raise ValueError(f"{where}: no SQL expression derives it from the other form")
             if item.column.generated or item.column.identity:
-                raise ValueError(f"{where}: PostgreSQL makes its values, so nobody can write both")
+                raise ValueError(f"{where}: PostgreSQL computes it, so no code can write both")
             if volatile(item.column.default):
                 raise ValueError(
-                    f"{where}: its default {item.column.default} is another for every row, so "
-                    "that nobody can tell whether it was written"
+                    f"{where}: its default {item.column.default} differs for every row, so a "
+                    "written value cannot be recognized"
                 )
         names = [item.name for item in derived]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"{kind} of {self.table}: {twice[0]} stands in it twice")
+            raise ValueError(f"{kind} of {self.table}: {twice[0]} is named twice")
 
     @property
     def name(self) -> str:

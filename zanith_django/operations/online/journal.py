@@ -1,8 +1,8 @@
-"""Rows copied to another table while others go on writing: a copy, and a journal of changes.
+"""Rows copied to another table while other sessions write: a copy, and a journal of changes.
 
 A trigger notes the key of every row that is written from then on; nothing else, so that a writer
 never waits for the copy and never fails because of it. The rows of noted keys are copied again,
-first in rounds, and for the last time under a lock that lets nobody write any more.
+first in rounds, and for the last time under a lock that blocks all writers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ROUND, ENOUGH = 5_000, 500
 
 ID = "_zanith_id"
 
-# It runs as its owner, for writers may have no right to our schema. A row without a key tells that
-# the whole table was emptied. Images compare values of any type, byte by byte.
+# It runs as its owner, for writers may have no right to zanith's schema. A row without a key means
+# that the whole table was truncated. Images compare values of any type, byte by byte.
 _FUNCTION = """\
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $zanith$
@@ -83,7 +83,7 @@ class Copying:
 
     `target` is the copy, with a primary key over `key`. `insert` is `INSERT INTO … SELECT …` of
     the table known as `alias`, `where` says which rows of it. `watched` are the columns whose
-    change counts, () for all. `name` tells this copy from others.
+    change counts, () for all. `name` distinguishes this copy from others.
     """
 
     table: TableName
@@ -224,8 +224,8 @@ class Copying:
         after: sql.Fragment = sql.EMPTY,
         whole: sql.Fragment = sql.EMPTY,
     ) -> Statement:
-        """The rest, while nobody can write. The caller's PL/pgSQL runs `before` and `after` the
-        noted keys are copied again, or after the `whole` table is."""
+        """The remaining rows, while writers are blocked. The caller's PL/pgSQL runs `before` and
+        `after` the noted keys are copied again, or after the `whole` table is."""
         text = sql.compose(
             _LAST, declare=declare, before=before, after=after, whole=whole, **self._parts
         )

@@ -40,8 +40,8 @@ def partitions_with_rows(table: TableName, graph: SchemaGraph) -> Iterator[Table
 
 @dataclass(frozen=True, slots=True)
 class PartitionedKey:
-    """A unique constraint or primary key of a partitioned table: `builds` takes its time, `brief`
-    belongs into one transaction. Its parts are told by `of`, else by its name and columns."""
+    """A unique constraint or primary key of a partitioned table: `builds` takes long, `brief`
+    belongs into one transaction. `of` names its parts, or else its name and columns do."""
 
     table: TableName
     key: Unique | PrimaryKey

@@ -1,5 +1,5 @@
-"""A table written anew while everybody works: a copy, kept in step by a journal of changed keys,
-takes the table's place in one short transaction."""
+"""A table rewritten while it is in use: a copy, kept in step by a journal of changed keys, takes
+the table's place in one short transaction."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from zanith_django.schema.parts import COLUMNS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuildTable(OnTable):
-    """Writes a table anew without stopping anybody; the old one is kept.
+    """Rewrites a table without blocking readers and writers; the old one is kept.
 
-    Without `new` it stays as it is, without its dead rows. With it, `old` and `new` are all
-    columns before and after, in their order; `values` are (column, SQL expression) of those whose
-    value is not that of the old column. What hangs on a column that goes, goes with it. `undo`
-    tells that it takes an earlier rebuild back.
+    Without `new` only its dead rows go. With it, `old` and `new` are all columns before and after,
+    in their order; `values` are (column, SQL expression) of those whose value is not that of the
+    old column. Dependent objects of a removed column are removed with it. `undo`: it reverses an
+    earlier rebuild.
     """
 
     kind = "rebuildTable"
@@ -55,8 +55,8 @@ class RebuildTable(OnTable):
         was, will = {c.name for c in self.old}, {c.name for c in self.new}
         changed = sorted(c.name for c in self.new if c.name in was and c not in self.old)
         parts = (("without", sorted(was - will)), ("with", sorted(will - was)), ("other", changed))
-        told = [f"{word} {', '.join(names)}" for word, names in parts if names]
-        return f"rebuild table {self.table}" + (f" ({'; '.join(told)})" if told else "")
+        changes = [f"{word} {', '.join(names)}" for word, names in parts if names]
+        return f"rebuild table {self.table}" + (f" ({'; '.join(changes)})" if changes else "")
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
         table = context.graph.table(self.table)

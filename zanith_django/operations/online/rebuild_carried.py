@@ -64,8 +64,8 @@ DO $zanith$ DECLARE one record; BEGIN
   END LOOP;
 END $zanith$"""
 
-# What soft drops keep is in no graph: columns, whose values nobody changes, and indexes. The copy
-# gets them from the table, row by row.
+# Kept columns and indexes of soft drops are in no graph. No session changes the values of these
+# columns. The copy gets them from the table, row by row.
 CARRY = """\
 DO $zanith$ DECLARE one record; _zanith_from text; _zanith_to text; BEGIN
   FOR one IN

@@ -41,7 +41,7 @@ from zanith_django.schema.graph import (
     Unique,
 )
 
-# The value that the one of now was made of, where nobody wrote another since.
+# The original of the current value, if no session has written another since.
 _KEPT_OR: Final = """\
 (SELECT CASE WHEN record_image_eq(ROW(kept.made), ROW(now._zanith_value)) THEN kept.value
              ELSE {value} END
@@ -101,7 +101,7 @@ class RebuildCopy:
 
     @property
     def _new(self) -> Context:
-        """Nobody but us uses the copy."""
+        """No other session uses the copy."""
         return dataclasses.replace(self.context, fresh=self.context.fresh | {self.copy})
 
     # --- the key by which rows are found again -------------------------------------------------

@@ -46,10 +46,10 @@ from zanith_django.schema.graph import (
 )
 from zanith_django.schema.parts import PARTS, index_names
 
-COPY = "copy: a second table, a journal of the keys that change, and the rows that are there"
-PREPARE = "prepare: indexes of the copy, and what changed meanwhile, while everybody works"
+COPY = "copy: a second table, a journal of the keys that change, and the existing rows"
+PREPARE = "prepare: indexes of the copy, and the changed rows, while the table is in use"
 SWAP = "swap: one short transaction"
-VALIDATE = "validate: foreign keys, while everybody works"
+VALIDATE = "validate: foreign keys, while the table is in use"
 
 _NO_KEY = """\
 DO $zanith$ BEGIN
@@ -224,7 +224,7 @@ class Rebuild(RebuildCopy):
         yield Statement(moved, Lock.ACCESS_EXCLUSIVE, (aside,))
 
     def _sequences(self) -> Iterator[Statement]:
-        """Numbers go on where they stood."""
+        """The sequences continue at their current values."""
         for column in self.after.columns:
             old = self.table.column(column.name)
             if column.identity and old and old.identity:

@@ -1,5 +1,5 @@
-"""How a column gets a type for which PostgreSQL would write the table anew, while others use it: by
-a new column, where that is not possible by a new table, or not at all."""
+"""How a column gets a type for which PostgreSQL would rewrite the table, while others use it: by a
+new column, if that is not possible by a new table, or not at all."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ DO $zanith$ BEGIN
 END $zanith$"""
 
 _IN_PLACE = (
-    "Take that away first, or write in_place=True into this step: then the table is written anew "
-    "while nobody can read or write it."
+    "Remove that first, or write in_place=True into this step: then PostgreSQL rewrites the table, "
+    "and no other session can read or write it meanwhile."
 )
-_NEW_TABLE = "Make a table that is partitioned by the other type, and move the rows."
+_NEW_TABLE = "Create a table that is partitioned by the other type, and move the rows."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Retyping:
             return f"{self._bound}, and the table inherits from {table.inherits[0]}"
         given = {} if self.undo else dict(self._rebuild.values)
         if row_key(table, self._after, given) is None:
-            return f"{self._bound}, and the table has no other key by which to tell its rows"
+            return f"{self._bound}, and the table has no other key that identifies its rows"
         return ""
 
     def _refused_in_partitions(self) -> str:

@@ -1,4 +1,4 @@
-"""When PostgreSQL writes a table anew. Every claim here is measured by a test."""
+"""When PostgreSQL rewrites a table. Every claim here is measured by a test."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _spelled(kind: str) -> Spelled:
 
 
 def rewrite_needed(old: Column, new: Column) -> bool:
-    """Does PostgreSQL write the table anew for this change of type?
+    """Does PostgreSQL rewrite the table for this change of type?
 
     `timestamp` to `timestamp with time zone` counts as a rewrite: it is none in UTC alone.
     """
@@ -121,7 +121,7 @@ def narrows(old: str, new: str) -> bool:
 def assigns(old: str, new: str) -> bool:
     """Does ALTER TYPE need no USING, and is better off without one?
 
-    An explicit cast to varchar(n) cuts what is too long without a word; an assignment fails.
+    An explicit cast to varchar(n) truncates longer values silently; an assignment fails.
     """
     strings = (*_STRINGS, "character")
     return _spelled(old)[0] in strings and _spelled(new)[0] in strings

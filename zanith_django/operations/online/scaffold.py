@@ -10,8 +10,8 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 
-# In an order in which nothing stands in the way of anything. A column takes its indexes along, and
-# a table its triggers; keys of other tables have to go before.
+# In an order in which no object blocks another's drop. A dropped column takes its indexes along,
+# and a table its triggers; keys of other tables have to be dropped before.
 _TAKE_AWAY = """\
 DO $zanith$
 DECLARE
