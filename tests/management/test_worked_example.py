@@ -12,6 +12,7 @@ import pytest
 from tests.copies import Copy
 from tests.project import BASE_APPS, SETTINGS, Project
 from tests.releases import Releases
+from tests.verify.test_shadows import shadows
 
 BEFORE = """
 import uuid
@@ -182,8 +183,7 @@ def test_the_shadow_takes_it_and_is_gone_afterwards(users: Project, shape: str) 
     verdict = json.loads(done.stdout)
     assert (verdict["verdict"], verdict["operations"]) == ("ok", [])
     assert verdict["fingerprint"]
-    assert users.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE '\\_zanith%'") == []
-    assert users.sql("SELECT datname FROM pg_database WHERE datname LIKE '\\_zanith%'") == []
+    assert shadows(users) == []
     assert users.sql("SELECT count(legacy_uuid) FROM users") == [(100,)]
 
 
