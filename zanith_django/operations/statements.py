@@ -1,4 +1,4 @@
-"""What a step sends to the server: SQL with its lock, or what runs in its place."""
+"""The statements that a step sends to the server: SQL with its lock, or its replacement."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Statement:
     """One SQL text with its lock and whether it may run in a transaction.
 
     Statements of one operation share a transaction with their neighbours unless `separate` is
-    set: then what stands before is committed first. `probe` is a query with one text value that
-    tells, when a killed run is resumed, whether this statement had finished: "done", "leftover"
-    (then `cleanup` runs first), or anything else. The last statement needs one only when it
-    cannot run in a transaction. `felt` names what it makes when that makes queries of other
-    sessions fail: after a failure of the step, `cleanup` removes it before the run ends. `makes`
-    has names of ours: what has them is useless once the step is done. `raw` marks SQL that its
-    author wrote: it may be several statements. `phase` names the part of a long operation that it
-    belongs to.
+    set: then the statements before it are committed first. `probe` is a query with one text value
+    that shows, when a killed run is resumed, whether this statement had finished: "done",
+    "leftover" (then `cleanup` runs first), or anything else. The last statement needs one only
+    when it cannot run in a transaction. `felt` names an object that it creates and that makes
+    queries of other sessions fail: after a failure of the step, `cleanup` removes it before the
+    run ends. `makes` has names that zanith chose: their objects are useless once the step is done.
+    `raw` marks SQL that its author wrote: it may be several statements. `phase` names the part of
+    a long operation that it belongs to.
     """
 
     sql: str
@@ -98,7 +98,7 @@ class Copies(Batches):
     """Copies every row that `where` selects to another table, range after range.
 
     `insert` is `INSERT INTO … SELECT …`; the runner adds the table, known as `alias`, the range
-    and `ending`. What changes behind the cursor is for a journal to tell.
+    and `ending`. A journal records the rows that change after they are copied.
     """
 
     alias: str = "t"
@@ -109,7 +109,7 @@ class Copies(Batches):
 @dataclass(frozen=True, slots=True)
 class Rounds(Statement):
     """Runs again and again, each time in a transaction of its own, until `left`, a query with one
-    number, says that no more than `enough` is left to do; what comes too fast is left as well."""
+    number, returns at most `enough`; it also ends if the changes come too fast."""
 
     left: str = ""
     enough: int = 0
