@@ -41,9 +41,9 @@ class _Found:
 
 
 class ResumingEditor(BaseDatabaseSchemaEditor):
-    """Mixed in before the connection's own editor class. A concurrent build whose index is there
-    and is the same counts as done; an invalid one is dropped and built again. A build that fails
-    leaves no invalid index. Raises `IndexTaken` for another index of that name."""
+    """Mixed in before the connection's own editor class. A concurrent build whose index exists
+    with the same definition counts as done; an invalid one is dropped and built again. A build
+    that fails leaves no invalid index. Raises `IndexTaken` for another index of that name."""
 
     def add_index(
         self, model: type[Model], index: Index, concurrently: bool = False, **more: Any

@@ -16,7 +16,7 @@ def has_own_apply(migration: DjangoMigration) -> bool:
 
 
 def can_go_back(migration: DjangoMigration) -> bool:
-    """Of a migration that applies itself: is there a way back?"""
+    """Can a migration that applies itself be reversed?"""
     own = type(migration).unapply is not DjangoMigration.unapply
     return own or all(operation.reversible for operation in migration.operations)
 
@@ -93,9 +93,9 @@ OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
 
 
 def has_own_transaction(migration: DjangoMigration, operation: MigrationOperation) -> bool:
-    """Of a migration that is not atomic: does this operation run in a transaction? It may ask for
-    one; and those of Django that only change tables have one from us, so that none is half done
-    when a runner is killed."""
+    """Does this operation of a non-atomic migration run in its own transaction? It may ask for
+    one; and zanith gives one to Django's operations that only change tables, so that none is half
+    done when a runner is killed."""
     return not migration.atomic and bool(
         operation.atomic or (is_plain(operation) and not isinstance(operation, OPAQUE))
     )

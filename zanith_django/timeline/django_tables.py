@@ -36,10 +36,10 @@ class DjangoTables:
         return table_of(db_table_of(known, self.longest), self.schema) if known else None
 
     def take(self, app_label: str, operation: MigrationOperation) -> tuple[TableMove, ...]:
-        """What the operation does to tables; the state moves past it.
+        """The operation's effect on tables; the state moves past it.
 
-        A `SeparateDatabaseAndState` does what its `database_operations` do. What a step of its
-        author does is unknown, whatever the operation says to the state.
+        The effect of a `SeparateDatabaseAndState` is that of its `database_operations`. The effect
+        of its author's own SQL or Python is unknown, whatever its state operations declare.
         """
         if not isinstance(operation, SeparateDatabaseAndState):
             return self._moved(app_label, operation, self.state)

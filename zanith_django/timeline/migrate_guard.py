@@ -31,7 +31,7 @@ def own_run() -> Iterator[None]:
 
 
 def report_leaving(using: str, **kwargs: Any) -> None:
-    """Receiver of pre_migrate: `migrate zanith_django zero` drops nothing; says what remains."""
+    """Receiver of pre_migrate: `migrate zanith_django zero` drops no table; prints them."""
     plan = kwargs.get("plan") or []
     leaving = any(back and migration.app_label == APP for migration, back in plan)
     connection = connections[using]

@@ -226,7 +226,7 @@ class _Parts:
         return key in self.state.models or key[0] in self.state.real_apps
 
     def model(self, key: Key) -> ModelState:
-        """Of apps without migrations Django renders today's models, without their relations."""
+        """For apps without migrations Django renders today's models, without their relations."""
         known = self.state.models.get(key)
         return known or ModelState.from_model(global_apps.get_model(*key), exclude_rels=True)
 

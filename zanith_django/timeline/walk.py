@@ -1,6 +1,6 @@
-"""Walks one Django migration in two states and says it in operations of ours.
+"""Walks one Django migration in two states and translates it to operations of zanith.
 
-The model state is what Python knows, the database state what the tables are: an ordinary
+The model state is what Python knows, the database state describes the tables: an ordinary
 operation moves both, `state_operations` only the first, `database_operations` only the second.
 The walk is cut at every step that works on data: difference up to it, the step, difference after.
 """
@@ -125,7 +125,7 @@ class Walk:
             if self._changes_hands(inner, app_label):
                 inner.state_forwards(app_label, self.tables)
             inner.state_forwards(app_label, self.models)
-        if opaque:  # its author says that the tables are now what the models say
+        if opaque:  # its author promises that the tables now match the models
             self._sync(self.models.take_touched())
             return
         for inner in operation.database_operations:
