@@ -398,7 +398,7 @@ def test_a_killed_run_is_finished_by_the_next(copy_of: Copy) -> None:
         ("0004", "done"),
     ]
     errors = "SELECT error FROM _zanith_migration_steps WHERE status = 'failed'"
-    assert shop.sql(errors) == [("interrupted: the run ended here without a word",)]
+    assert shop.sql(errors) == [("interrupted: the run ended here without an error",)]
     assert shop.sql("SELECT count(*) FROM shop_book WHERE title = 'slow'") == [(1,)]
     shop.manage("zanith_diff", "models", "live", check=True)
 

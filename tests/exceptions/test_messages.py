@@ -77,11 +77,9 @@ BASES = (ZanithError, Refused, UsageError, EnvironmentProblem)
 # Error, its words, its hint.
 WORDS: list[tuple[ZanithError, str, str]] = [
     (
-        ArtifactForged(
-            "shop:0002_x:3:soft_drop_column", "its source_table is not what its id says"
-        ),
+        ArtifactForged("shop:0002_x:3:soft_drop_column", "its source_table does not match its id"),
         "The ledger's row of shop:0002_x:3:soft_drop_column is invalid: its source_table "
-        "is not what its id says.",
+        "does not match its id.",
         "Restore the row from a backup of the ledger, and check which roles may write the ledger.",
     ),
     (

@@ -179,7 +179,7 @@ def _file(
     return NewFile(folder_of(config) / f"{migration_id}.py", text)
 
 
-# Django's own limit, and its words for what comes and goes.
+# Django's own limit, and its words for added and removed objects.
 LONGEST_NAME = 52
 _VERBS = {"add": "", "create": "", "drop": "remove", "soft": "remove", "archive": "remove"}
 
@@ -187,7 +187,7 @@ _STAMPED = re.compile(r"^\d{8}_\d{6}_")
 
 
 def slug_of(name: str, label: str, taken: Iterable[str]) -> str:
-    """`name`, with the app's label before it where another file has it or it says nothing."""
+    """`name`, with the app's label before it if another file has it or it is not specific."""
     known = {_STAMPED.sub("", migration_id) for migration_id in taken}
     if name in known or name in ("initial", "auto") or name.startswith("alter_"):
         return f"{label}_{name}"
@@ -195,17 +195,17 @@ def slug_of(name: str, label: str, taken: Iterable[str]) -> str:
 
 
 def name_of(operations: Sequence[Operation]) -> str:
-    """A slug made from the operations, as Django names migrations: of as many as find room."""
-    said = list(dict.fromkeys(filter(None, map(_said_of, operations))))
-    name, more, room = "_".join(said), "", LONGEST_NAME
-    while len(name) > room and len(said) > 1:
-        said.pop()
-        name, more, room = "_".join(said), "_and_more", LONGEST_NAME - len("_and_more")
+    """A slug of the operations, as Django names migrations: of as many as fit."""
+    words = list(dict.fromkeys(filter(None, map(_words_of, operations))))
+    name, more, room = "_".join(words), "", LONGEST_NAME
+    while len(name) > room and len(words) > 1:
+        words.pop()
+        name, more, room = "_".join(words), "_and_more", LONGEST_NAME - len("_and_more")
     return (name[:room].rstrip("_") or "empty") + more
 
 
-def _said_of(operation: Operation) -> str:
-    """`user_email` of what comes, `remove_user_email` of what goes, `alter_…`, `rename_…`."""
+def _words_of(operation: Operation) -> str:
+    """`user_email` for an addition, `remove_user_email` for a removal, `alter_…`, `rename_…`."""
     verb = re.split(r"(?=[A-Z])", operation.kind)[0]
     what, model = operation.target, _model_of(operation)
     if model and operation.tables:

@@ -78,7 +78,7 @@ def blocked(
     strict: bool = True,
     names: PresentNames = AS_NOW,
 ) -> str:
-    """Why the restore would fail or bring back something else; "" where nothing is in the way.
+    """Why the restore would fail or restore something else; "" if nothing is in the way.
 
     `graph` is the schema before the restore. `begun`: an earlier run did a part of it,
     so only rows can be in the way. Not `strict`, rows are never in the way. `names` are
@@ -232,7 +232,7 @@ def rows_in_the_way(
     graph: SchemaGraph,
     names: PresentNames = AS_NOW,
 ) -> list[Obstacle]:
-    """What would fail on the rows that are there by now."""
+    """The constraints that the current rows would violate."""
     archived = artifact.archived and operation.one_column is not None
     source = _schema_spelled(names.table(operation.home), graph) if archived else place.table
     wanted = holder = operation.restored
@@ -317,8 +317,8 @@ def _refilled(
     *,
     begun: bool,
 ) -> sql.Fragment:
-    """A query of the rows as they will be once they have their archived values again; `begun`
-    says that a column of an earlier run has some of them."""
+    """A query of the rows as they will be once they have their archived values again; `begun`:
+    a column of an earlier run has some of them."""
     (restored,) = operation.restored.columns
     name = sql.ident(restored.name)
     value = sql.clause("kept.{name}", name=name)

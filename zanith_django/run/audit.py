@@ -32,7 +32,7 @@ from zanith_django.postgres.session import (
 from zanith_django.run.keeping import count_of, locate, write_note
 from zanith_django.timeline.migrate_guard import own_run
 
-INTERRUPTED = "interrupted: the run ended here without a word"
+INTERRUPTED = "interrupted: the run ended here without an error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def count_uncounted(ledger: Ledger, migration_id: str) -> None:
 
 
 def error_text(error: BaseException) -> str:
-    """What an error says, or what stopped the run; and what was done about it since."""
+    """The error's message, or what stopped the run; and the notes about the cleanup after it."""
     interrupted = isinstance(error, KeyboardInterrupt)
     text = "interrupted by the user" if interrupted else str(error).strip()
     notes = getattr(error, "__notes__", ())
@@ -167,8 +167,8 @@ def error_text(error: BaseException) -> str:
 
 
 def is_ours(connection: BaseDatabaseWrapper) -> bool:
-    """The connection is the one with the run lock: Django may have opened another in its place,
-    as it leaves a transaction whose connection was lost."""
+    """Does this connection hold the run lock? Django may have opened another one when it left a
+    transaction whose connection was lost."""
     if not is_open(connection):
         return False
     try:
@@ -186,7 +186,7 @@ def user_name() -> str:
 
 
 def versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    """Of everything that had a say in a run."""
+    """The versions of the software that a run depends on."""
     return {
         "zanith_django": __version__,
         "django": django.get_version(),

@@ -35,7 +35,7 @@ SELECT {_OF_SESSION}
 FROM pg_stat_activity a WHERE a.pid = ANY (pg_blocking_pids(%s))
 ORDER BY a.xact_start LIMIT 3"""
 
-# Of these transactions those that go on.
+# Those of these transactions that are still open.
 STILL_THERE = f"""\
 SELECT {_OF_SESSION}
 FROM pg_stat_activity a
@@ -76,7 +76,7 @@ class Blocker:
 
 
 def blockers(rows: Iterable[Sequence[Any]]) -> tuple[Blocker, ...]:
-    """Of rows of one of the queries here."""
+    """From the rows of one of the queries here."""
     return tuple(Blocker(*row) for row in rows)
 
 

@@ -17,7 +17,7 @@ from zanith_django import signals
 from zanith_django.operations.base import Operation
 from zanith_django.plan.reasons import Level
 
-# Of its own level, so that without any LOGGING nothing is said twice on a terminal.
+# With a handler of its own, so that without any LOGGING no line is printed twice on a terminal.
 run_log = logging.getLogger("zanith_django.run")
 run_log.addHandler(logging.NullHandler())
 signal_log = logging.getLogger("zanith_django.signals")

@@ -124,7 +124,7 @@ class Executor:
                     # the step.
                     self._in_transaction(part)
         except LockLost:
-            raise  # whoever has it now owns what is there
+            raise  # the session that holds it now owns the objects
         except BaseException as error:
             self._take_down_parts(attempt, begun, error)
             raise
@@ -193,8 +193,8 @@ class Executor:
             error.add_note(line)
 
     def take_down(self, made: Iterable[Statement]) -> list[str]:
-        """Of what these statements made and did not finish, what others feel goes, as long as the
-        server answers; a line for people of each."""
+        """Removes the unfinished objects of these statements that disturb other sessions, as long
+        as the server answers; returns a line for people about each."""
         lines = []
         for statement in made:
             if not statement.felt or not is_open(self.connection):

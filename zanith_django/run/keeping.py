@@ -1,9 +1,10 @@
-"""Where the database has what a drop kept, and the note there that says how to bring it back.
+"""The place of a kept object in the database, and the note there that describes its restore.
 
-The note is the comment on the kept column, of a kept table on its first column. Only the owner can
-write it, it follows its table through renames, moves, later drops and a dump, and all that is
-executed comes from it: the rows of the ledger are data, and whoever may write them makes the runner
-run nothing. Comments in the place of the note are kept in it, those of the table too.
+The note is the comment on the kept column, or on the first column of a kept table. Only the owner
+can write it, and it follows its table through renames, moves, later drops and a dump. Everything
+that is executed comes from the note: the rows of the ledger are data, and a role that may write
+them cannot make the runner execute anything. The note also keeps the comment that it replaces, and
+that of the table.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def _kept_name(artifact: ArtifactRow) -> str:
     }
     for column, right in checks.items():
         if not right:
-            raise ArtifactForged(artifact.id, f"its {column} is not what its id says")
+            raise ArtifactForged(artifact.id, f"its {column} does not match its id")
     return name
 
 
@@ -255,8 +256,8 @@ def _comment(
     if column:
         named = sql.ident(column)
         place = sql.clause("COLUMN {table}.{column}", table=spelled, column=named)
-    said = sql.literal(text or None)
-    _execute(connection, sql.compose("COMMENT ON {place} IS {said}", place=place, said=said))
+    comment = sql.literal(text or None)
+    _execute(connection, sql.compose("COMMENT ON {place} IS {it}", place=place, it=comment))
 
 
 def without_demand(operation: Restore) -> Restore:
@@ -283,21 +284,21 @@ def _read(text: str) -> dict[str, Any]:
     return noted if isinstance(noted, dict) else {}
 
 
-# --- what brings it back -------------------------------------------------------------------------
+# --- the operation that restores it --------------------------------------------------------------
 
 
 def definition(
     connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, graph: SchemaGraph
 ) -> Restore:
-    """The operation that the drop wrote down, with tables that were renamed since by the names
-    that they have in `graph`. Raises `CannotRestore` where the note is gone."""
+    """The operation that the drop recorded; tables that were renamed since have their names in
+    `graph`. Raises `CannotRestore` if the note is missing."""
     data = place.note.get("restore")
     operation = from_data(data) if isinstance(data, dict) else None
     if not isinstance(operation, Restore):
         raise CannotRestore(
             artifact.id,
-            f"the comment on {place} that said how to bring it back is gone",
-            f"Its values are there: zanith_recover export {artifact.target} saves them.",
+            f"the comment on {place} that describes its restore is missing",
+            f"Its values exist: zanith_recover export {artifact.target} saves them.",
         )
     names = {
         name: now
@@ -317,8 +318,8 @@ def definition(
 def _renamed(
     connection: BaseDatabaseWrapper, place: Place, name: TableName, graph: SchemaGraph
 ) -> TableName | None:
-    """The present name of a table that was called otherwise; a number of another database, from
-    which this one was loaded, says nothing."""
+    """The current name of a renamed table; an oid of another database, from which this one was
+    loaded, proves nothing."""
     oid, database = place.note.get("tables", {}).get(str(name)), place.note.get("database")
     if not isinstance(oid, int) or not isinstance(database, int):
         return None
@@ -345,7 +346,7 @@ def _with_columns(
             continue
         there = {column.name for column in live.columns}
         found = dict(_columns(connection, oid, database))
-        # Of a rollback, the graph is what steps that are undone before will make of it.
+        # In a rollback, the graph is the one after the steps that are undone before.
         exact = there == set(found.values())
         moved = {
             old: found[number]

@@ -177,7 +177,7 @@ class Readier:
         to take it for one in use is never wrong."""
         operation = todo.steps[place].operation
         if todo.row_of(place).attempt > 1:
-            # What began on rows goes on in the same way, if they are gone too.
+            # A step that began on rows resumes in the same way, even if the rows are gone.
             self.occupied.update(operation.tables)
         unsure = self._unsure(operation, context)
         if not unsure and not context.empty:

@@ -26,7 +26,7 @@ MakeDefault = Callable[[Default], str]
 
 class OnceValue:
     """A value that all rows of a column get, as PostgreSQL prints it. An interrupted backfill that
-    wrote rows finds it in the ledger when it goes on: as a text, which is quoted and never SQL."""
+    wrote rows finds it in the ledger when it resumes: as a text, which is quoted and never SQL."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class RowValues:
         skipped: sql.Fragment,
         locked: sql.Fragment = sql.EMPTY,
     ) -> str:
-        """Reads and locks the rows; `locked` says what to do about those of other sessions."""
+        """Reads and locks the rows; `locked` is the clause for rows that other sessions hold."""
         return sql.compose(
             "SELECT tableoid, ctid::text{row} FROM {table} AS t "
             "WHERE {condition} AND ({where}){skipped} FOR NO KEY UPDATE{locked}",
