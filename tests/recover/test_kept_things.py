@@ -340,7 +340,7 @@ def test_a_rollback_sets_aside_what_holds_anything(copy_of: Copy) -> None:
 
     said = run.manage("zanith_rollback", "--steps", "1", check=True).stdout
 
-    assert "Set aside with their values" in said
+    assert "Kept with their values" in said
     run.sql("INSERT INTO users (email, legacy_uuid) VALUES ('c', 'z')")  # by older code
     listed = json.loads(run.manage("zanith_recover", "list", "--format", "json").stdout)
     assert sorted(row["target"] for row in listed) == ["notes", "users.nick"]
@@ -367,7 +367,7 @@ def test_a_dry_run_shows_what_a_rollback_would_set_aside(copy_of: Copy) -> None:
 
     shown = releases.project.manage("zanith_rollback", "--steps", "1", "--dry-run", check=True)
 
-    assert shown.stdout.startswith("-- Set aside with their values")
+    assert shown.stdout.startswith("-- Kept with their values")
     assert "--   users.nick" in shown.stdout
     assert releases.project.sql("SELECT DISTINCT nick FROM users") == [("x",)]
 

@@ -94,13 +94,13 @@ def add_refusals(parser: ArgumentParser) -> None:
         "--refuse-drift",
         choices=(PLAN, BEFORE, ANY),
         default=PLAN,
-        help="Which differences end a verify with exit 1: those that the plan leaves (the "
-        "default), those that were there before it, or any.",
+        help="Which differences end a verify with exit 1: those after the plan (the default), "
+        "those before it, or any.",
     )
     parser.add_argument(
         "--allow-surprises",
         action="store_true",
-        help="List locks, rewrites and drops that the plan does not promise, and go on.",
+        help="List locks, rewrites and drops that the plan does not promise, and continue.",
     )
 
 
@@ -191,9 +191,9 @@ class ZanithCommand(BaseCommand):
         return connect(alias)
 
     def connect_directly(self, alias: str) -> BaseDatabaseWrapper:
-        """The connection for a run that takes the lock: past a pooling proxy, as setting DIRECT
-        says of the default database. It goes by the alias's own name meanwhile: routers and the
-        code of data steps ask for that one, and have this session."""
+        """The connection for a run that takes the lock: for the default database the alias of the
+        setting DIRECT, which bypasses a pooling proxy. During the run it has the alias's own name:
+        routers and the code of data steps ask for that one, and get this session."""
         direct = conf.direct if alias == DEFAULT_DB_ALIAS else ""
         if direct in ("", alias):
             return connect(alias)

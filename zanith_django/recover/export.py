@@ -35,8 +35,8 @@ def export(
 ) -> int:
     """Write the rows in the order of their primary key, at most `limit`; returns how many.
 
-    Of a column: the key and the value of every row that has one; of a table: whole rows.
-    PostgreSQL spells the values, so that nothing is lost on the way. Memory stays flat.
+    For a column: the key and the value of every row that has one; for a table: whole rows.
+    PostgreSQL formats the values, so that the export is lossless. Memory use is constant.
     """
     names, query = _query(connection, artifact, limit)
     if form == "csv":
@@ -59,7 +59,7 @@ def _query(
     if artifact.expires_at or place is None or not place.hidden:
         raise InvalidArgument(
             f"{artifact.id} was restored or purged: nothing is kept of it any more.",
-            "Run zanith_recover list to see what is kept.",
+            "Run zanith_recover list to see the artifacts.",
         )
     table, hidden = place.table, place.column
     found = columns_of(connection, table)

@@ -89,10 +89,10 @@ def restore(
 def purge(
     connection: BaseDatabaseWrapper, name: str, session: Session, *, missing: bool = False
 ) -> list[ArtifactRow]:
-    """Drop the hidden column or table for good, and with a table what is hidden in it; returns all
-    that went, nothing where it was restored or purged before.
+    """Drop the hidden column or table, and with a table its hidden columns; returns the purged
+    artifacts, none if it was restored or purged before.
 
-    `missing` records what the database does not have any more. Raises `ArtifactMissing`,
+    `missing` records artifacts that the database does not have any more. Raises `ArtifactMissing`,
     `ArtifactForged`, `InvalidArgument`, `StepFailed`.
     """
     with working_session(connection, wait=session.wait, on_wait=session.say):
@@ -145,7 +145,7 @@ def _elsewhere(place: Place, operation: Restore) -> str:
         return ""
     return (
         f"its table is hidden itself, as {place.table} "
-        f"(zanith_recover restore-table {operation.home} brings it back first)"
+        f"(zanith_recover restore-table {operation.home} restores it first)"
     )
 
 
@@ -189,7 +189,7 @@ def _refuse_reseed(
     if column is None:
         raise InvalidArgument(
             f"There is no column {operation.target} to refill.",
-            f"Run zanith_recover restore-column {operation.target} to bring it back.",
+            f"Run zanith_recover restore-column {operation.target} to restore it.",
         )
     if column.type != was.type:
         raise InvalidArgument(

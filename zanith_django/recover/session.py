@@ -14,12 +14,12 @@ from zanith_django.plan.obstacles import Obstacle
 
 
 def silent(words: str) -> None:
-    """Says nothing."""
+    """Prints nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How long to wait for another run (None: as the setting says), and who hears of waiting."""
+    """How long to wait for another run (None: the setting), and the receiver of its messages."""
 
     wait: float | None = None
     say: Callable[[str], None] = silent
@@ -42,7 +42,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What a cleanup let go, and what went wrong with the rest of it."""
+    """The artifacts that a cleanup purged, and the errors of the others."""
 
     gone: tuple[ArtifactRow, ...] = ()
     failed: tuple[Refused, ...] = ()

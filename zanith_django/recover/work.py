@@ -66,7 +66,7 @@ class ArtifactWork:
         self.refilled = 0
 
     def kept(self) -> tuple[Place, Restore]:
-        """Where it is, and what brings it back. Raises `CannotRestore`, `ArtifactForged`."""
+        """Its place, and its restore. Raises `CannotRestore`, `ArtifactForged`."""
         place = locate(self.connection, self.artifact)
         if place is None:
             raise CannotRestore(self.artifact.id, "the database does not have it any more")
@@ -86,8 +86,8 @@ class ArtifactWork:
         return None
 
     def half_restored(self, place: Place) -> bool:
-        """A restore put a part of it back: it is shown under its own name, or, of an archive, the
-        column that is being filled from it is there."""
+        """A restore did a part of its work: the object has its own name, or the column that is
+        being filled from an archive exists."""
         if not place.hidden:
             return True
         begun = self.begun(RestoreColumn.kind) or self.begun(RestoreTable.kind)
@@ -105,7 +105,7 @@ class ArtifactWork:
         if was_purged(self.ledger, self.artifact):
             when = f"{self.artifact.expires_at:%Y-%m-%d}"
             raise CannotRestore(
-                self.artifact.id, f"it was purged on {when}", "Only a backup can bring it back."
+                self.artifact.id, f"it was purged on {when}", "Restore it from a backup."
             )
 
     def complete_if_killed(self) -> None:

@@ -13,8 +13,8 @@ from zanith_django.timeline.timeline import dotted
 
 class Command(ZanithCommand):
     help = (
-        "Takes the database as it is for the beginning of the history: records Django migrations "
-        "whose tables are there, writes covered_after, keeps a snapshot. Runs nothing."
+        "Adopts the current database as the beginning of the history: records Django migrations "
+        "whose tables exist, writes covered_after, keeps a snapshot. Runs nothing."
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:

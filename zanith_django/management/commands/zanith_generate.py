@@ -106,7 +106,7 @@ class Command(ZanithCommand):
         made = generate(connection, request)
         self._give(made, options)
         if options["dry_run"] and made.summaries:
-            return  # what remains can only be seen once the files are there
+            return  # other differences can only be seen once the files exist
         if options["from_diff"]:
             more = generate_from_diff(connection, request)
             self._give(more, options)

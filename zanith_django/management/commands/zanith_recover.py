@@ -1,4 +1,4 @@
-"""zanith_recover: see, take back, save or let go what drops keep."""
+"""zanith_recover: list, restore, export or purge the artifacts of drops."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from zanith_django.render.recover import (
 from zanith_django.render.text import counted
 from zanith_django.run.artifacts import find, older_than
 
-_WHAT = "An artifact's id, or its target (users.legacy_uuid): then the newest of it."
+_WHAT = "An artifact's id, or its target (users.legacy_uuid): the newest artifact of that."
 
 
 class Command(ZanithCommand):
-    help = "Brings dropped columns and tables back, or shows, saves or purges what is kept of them."
+    help = "Restores dropped columns and tables, or shows, exports or purges their kept values."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -46,43 +46,43 @@ class Command(ZanithCommand):
                 made.add_argument("artifact", metavar="ARTIFACT", help=_WHAT)
             return made
 
-        listed = verb("list", "List what is kept.", artifact=False)
-        listed.add_argument("--all", action="store_true", help="What was restored or purged too.")
-        inspected = verb("inspect", "Show all that is known of one artifact.")
+        listed = verb("list", "List the artifacts.", artifact=False)
+        listed.add_argument("--all", action="store_true", help="Restored and purged ones too.")
+        inspected = verb("inspect", "Show all details of one artifact.")
         for shown in (listed, inspected):
             shown.add_argument("--format", choices=("text", "json"), default="text")
-        saved = verb("export", "Write out the values that are kept.")
+        saved = verb("export", "Export the kept values.")
         saved.add_argument("--format", choices=FORMATS, default="csv")
         saved.add_argument("--output", metavar="FILE", help="Write there; by default to stdout.")
         restored = [
-            verb("restore-column", "Bring a column back with its values."),
-            verb("restore-table", "Bring a table back with its rows."),
+            verb("restore-column", "Restore a column with its values."),
+            verb("restore-table", "Restore a table with its rows."),
         ]
         for back in restored:
             back.add_argument(
                 "--strict",
                 action="store_true",
-                help="Change nothing where rows forbid a constraint; by default it is left off.",
+                help="Change nothing if rows violate a constraint; by default it is left out.",
             )
         changing = [
             *restored,
             verb("reseed", "Refill the NULLs of a column that exists again."),
         ]
-        purged = verb("purge", "Drop what is kept for good.", artifact=False)
+        purged = verb("purge", "Drop kept columns and tables permanently.", artifact=False)
         purged.add_argument("artifact", nargs="?", metavar="ARTIFACT", help=_WHAT)
-        purged.add_argument("--all", action="store_true", help="Everything that is kept.")
+        purged.add_argument("--all", action="store_true", help="All artifacts.")
         purged.add_argument(
             "--missing",
             action="store_true",
-            help="Record as purged what is no longer in the database.",
+            help="Record artifacts that the database no longer has as purged.",
         )
-        cleaned = verb("cleanup", "Purge all that is older than its time.", artifact=False)
+        cleaned = verb("cleanup", "Purge all artifacts of some age.", artifact=False)
         cleaned.add_argument(
             "--older-than", metavar="PERIOD", help="As in 30d; by default RETENTION_DAYS."
         )
-        cleaned.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+        cleaned.add_argument("--dry-run", action="store_true", help="Only list them.")
         for gone in (purged, cleaned):
-            gone.add_argument("--yes", action="store_true", help="Yes, drop it for good.")
+            gone.add_argument("--yes", action="store_true", help="Confirm the permanent drop.")
         for run in (*changing, purged, cleaned):
             add_lock_wait(run)
 
@@ -182,7 +182,7 @@ class Command(ZanithCommand):
         artifact = find(self.ledger, options["artifact"])
         if not options["yes"]:
             raise InvalidArgument(
-                f"Purging {artifact.target} drops its values for good.", "Add --yes to mean it."
+                f"Purging {artifact.target} drops its values permanently.", "Add --yes to confirm."
             )
         session = self._session(options)
         gone = purge(self.connection, artifact.id, session, missing=options["missing"])
@@ -196,7 +196,7 @@ class Command(ZanithCommand):
         if not found:
             self.stdout.write("Nothing to do: nothing is kept.")
         elif not options["yes"]:
-            self.stdout.write("Kept, to be dropped for good:")
+            self.stdout.write("Kept, to be dropped permanently:")
             self.say(f"  {row.target}  {row.id}" for row in found)
             raise InvalidArgument("Nothing was dropped.", "Add --yes to mean it.")
         else:
@@ -228,7 +228,7 @@ class Command(ZanithCommand):
             self.stdout.write(f"Nothing to do: nothing kept is older than {_days(age)}.")
             return
         if options["dry_run"] or not options["yes"]:
-            self.stdout.write(f"Older than {_days(age)}, to be dropped for good:")
+            self.stdout.write(f"Older than {_days(age)}, to be dropped permanently:")
             self.say(f"  {row.target}  {row.id}" for row in found)
             if options["dry_run"]:
                 return

@@ -37,7 +37,7 @@ class Command(ZanithCommand):
             "--drop",
             choices=(SOFT, HARD),
             default=SOFT,
-            help="soft, the default, hides what goes with its values; hard drops it for good.",
+            help="soft, the default, hides columns and tables with their values; hard drops them.",
         )
         parser.add_argument(
             "--max-risk",
@@ -102,7 +102,7 @@ class _TerminalReporter(RollbackReporter):
 
     def setting_aside(self, targets: Sequence[str]) -> None:
         mark = "-- " if self.options.dry_run else ""
-        self._say(f"{mark}Set aside with their values, for zanith_recover to bring back or purge:")
+        self._say(f"{mark}Kept with their values, for zanith_recover to restore or purge:")
         for target in targets:
             self._say(f"{mark}  {target}")
 

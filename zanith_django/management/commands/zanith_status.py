@@ -1,4 +1,4 @@
-"""zanith_status: what is applied, what is pending, what stopped half way."""
+"""zanith_status: the applied, pending and unfinished migrations."""
 
 from __future__ import annotations
 
