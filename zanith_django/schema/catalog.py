@@ -111,12 +111,12 @@ class _Reading:
 
     def __init__(self, default_schema: str) -> None:
         self.default_schema = default_schema
-        # Of each table (by oid) the names of its columns by number, hidden ones too.
+        # For each table (by oid) the names of its columns by number, hidden ones too.
         self.columns: defaultdict[int, dict[int, str]] = defaultdict(dict)
         self.hidden: dict[int, set[str]] = {}
         self.names: dict[tuple[str, str], TableName] = {}
         self.keys: dict[str, IndexKey] = {}
-        # Of each table what goes into each field of `Table`.
+        # For each table the values of each field of `Table`.
         self.parts: defaultdict[int, defaultdict[str, list[Any]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -180,7 +180,7 @@ class _Reading:
         schema, name, provider, locale, deterministic = row
         return Collation(self.name(schema, name), _PROVIDERS[provider], locale or "", deterministic)
 
-    # --- what hangs on a table ------------------------------------------------------------------
+    # --- the parts of a table -------------------------------------------------------------------
 
     def add(self, table: int, part: str, item: Any, reads: Iterable[str] = ()) -> None:
         """Keep `item`, unless it is ours or reads a column that is hidden away."""
@@ -214,7 +214,7 @@ class _Reading:
         for row in rows:
             if row[2].startswith(HIDDEN):
                 continue
-            # PostgreSQL 18 says NOT NULL of a column whose constraint is not valid yet.
+            # PostgreSQL 18 reports NOT NULL for a column whose constraint is not valid yet.
             if unsure and (row[0], row[1]) in unsure:
                 row = (*row[:4], True, *row[5:])
             column = known.get(row[2:])

@@ -1,4 +1,4 @@
-"""What Django's schema editor says that a model means: DDL, and what needs no DDL to be known."""
+"""The meaning of a model by Django's schema editor: DDL, and facts that need no DDL."""
 
 from __future__ import annotations
 
@@ -275,16 +275,16 @@ def _plain_index(
 ) -> Index | None:
     """The index on `fields` that a statement of the schema editor would make.
 
-    None if it says more than its name, its columns and that it serves LIKE, or if the server
-    might refuse it.
+    None if it has more than a name, columns and the operator class for LIKE, or if the server might
+    refuse it.
     """
     parts: dict[str, Any] = statement.parts
-    said = [parts.get(part) for part in ("using", "include", "extra", "condition")]
+    clauses = [parts.get(part) for part in ("using", "include", "extra", "condition")]
     columns: Any = parts.get("columns")
     name = _name(parts.get("name"))
     if (
         statement.template != DatabaseSchemaEditor.sql_create_index
-        or any(said)
+        or any(clauses)
         or type(columns) not in (Columns, IndexColumns)
         or any(columns.col_suffixes)
         or not 0 < len(fields) <= _MOST_KEYS

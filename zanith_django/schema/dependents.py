@@ -43,9 +43,9 @@ class Statistics:
 @final
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """An object that depends on a table and that no model names. Read for a plan, never stored.
+    """An object that depends on a table and that no model declares. Read for a plan, never stored.
 
-    `kind` and `name` are as people call it: "view", "public.v". `via` says how it depends: "" it
+    `kind` and `name` are words for people: "view", "public.v". `via` is how it depends: "" it
     reads `columns` or the table; "row" whole rows or the row type; "key" it needs the constraint
     `through`; "sequence" the sequence of a column; "text" and "trigger" a function names the table
     or its columns in a text that PostgreSQL does not look into; "heir", "parent" and "typed" are

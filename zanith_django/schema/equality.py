@@ -75,7 +75,7 @@ class DeclaredFacts:
 def as_declared(
     live: SchemaGraph, declared: SchemaGraph, facts: DeclaredFacts | None = None
 ) -> Comparison:
-    """Rewrite `live` so that it equals `declared` wherever Django says that the two are equal."""
+    """Rewrite `live` so that it equals `declared` wherever Django considers the two equal."""
     known = facts or DeclaredFacts()
     views = [
         _TableView(live, wanted, found, known)
@@ -301,13 +301,13 @@ class _TableView:
                 self.note(wanted.name, "is missing: LIKE will not use an index")
                 kept.append((wanted, wanted))
             elif wanted is None and is_like(live):
-                self.note(live.name, "is there, though no field asks for it")
+                self.note(live.name, "exists, though no field asks for it")
             else:
                 kept.append((live, wanted))
         changes["indexes"] = kept
 
     def may_lack(self, like: Index) -> bool:
-        """The column is there and the model does not name the index."""
+        """The column exists and the model does not name the index."""
         return self.is_unnamed(like) and self.live.column(like.keys[0].column) is not None
 
     # --- the table itself -----------------------------------------------------------------------

@@ -59,7 +59,7 @@ _NAMED = tuple(part.field for part in NAMED)
 @final
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table with all that hangs on it.
+    """One table with all its parts.
 
     Columns keep their order for people and for CREATE TABLE; order is no part of equality.
     """

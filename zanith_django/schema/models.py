@@ -35,10 +35,10 @@ from zanith_django.schema.table_cache import TableCache, key_of, reader_digest
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the models ask for.
+    """The declarations of the models.
 
-    `labels` says which model asks for a table. `conflicts` are sentences about models that share
-    a table and do not declare the same: the graph has what the first of them declares.
+    `labels` has the model that declares each table. `conflicts` are sentences about models that
+    share a table and do not declare the same: the graph has the first declaration.
     """
 
     graph: SchemaGraph
@@ -122,7 +122,7 @@ def _is_automatic(field: Field[Any, Any]) -> bool:
 
 
 class _Settled(Iterable[TableDDL]):
-    """One DDL a table: the first. A later one that says something else is a conflict."""
+    """One DDL a table: the first. A later different one is a conflict."""
 
     def __init__(self, collected: Iterable[TableDDL]) -> None:
         self.collected = collected
@@ -171,7 +171,7 @@ def _read(
 def _refuse_traces(table: Table, neutral: str, ddl: TableDDL) -> None:
     """A graph that knew of its scratch would differ from every live one."""
     text = json.dumps(encode(table))
-    said = "".join(ddl.statements)
+    statements = "".join(ddl.statements)
     for trace in (neutral, "pg_temp"):
-        if trace in text and trace not in said:
+        if trace in text and trace not in statements:
             raise UnreadableModel(ddl.label, f"{trace} remains in what PostgreSQL printed")

@@ -1,7 +1,7 @@
-"""The parts of a table: the value of each kind, and one table that says what holds for a kind.
+"""The parts of a table: the value of each kind, and one table with the properties of each kind.
 
-What loops over parts (difference, equality, dependents, renames, obstacles, reports) asks this
-table. `operations/parts.py` adds which operation adds, drops and renames a part of each kind.
+Code that loops over parts (difference, equality, dependents, renames, obstacles, reports) reads
+this table. `operations/parts.py` adds which operation adds, drops and renames a part of each kind.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Unique:
 class ForeignKey:
     """A foreign key. Actions are spelled as in SQL: "NO ACTION", "CASCADE", "SET NULL (a)".
 
-    `period` says of its last column that it is a PERIOD (PostgreSQL 18).
+    `period`: its last column is a PERIOD (PostgreSQL 18).
     """
 
     name: str
@@ -207,8 +207,8 @@ class Part:
     `is_constraint`: no two constraints of a table have the same name.
     `owns_index`: it is an index or has one, whose name no other relation of the schema has.
     `renamed`: a difference renames an item that changed nothing but its name.
-    `carried`: a drop of a column that keeps its values remembers what contains the column, and its
-    restore brings that back.
+    `carried`: a drop of a column that keeps its values records the parts that contain the column,
+    and the restore recreates them.
     `read_only`: no operation adds or drops it.
     `texts` are fields in which PostgreSQL prints an expression.
     `altered` are fields that an operation changes in place.

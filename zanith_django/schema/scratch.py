@@ -148,9 +148,9 @@ def read_in_scratch(
 
     `tables` is asked for the next chunk while the server makes the one before, so it must not use
     the connection: to collect DDL and to run it take about as long.
-    `prelude` makes first what pending migrations will have made, extensions and collations for
-    instance. Inside a transaction (an atomic block, a test) a savepoint is used: rolling back to
-    it gives its locks and its SET LOCAL back too, so the caller's transaction goes on unchanged.
+    `prelude` first creates the objects of pending migrations, extensions and collations for
+    instance. Inside a transaction (an atomic block, a test) a savepoint is used: a rollback to it
+    also releases its locks and resets its SET LOCAL, so the caller's transaction is unchanged.
     Raises `MissingRight` and `UnreadableModel`.
     """
     chunks = _Chunks(tables)
