@@ -141,7 +141,7 @@ class MigrationStep(models.Model):
 
 
 class SchemaSnapshot(models.Model):
-    """The schema before or after a migration; `graph["run"]` says who ran it, from which file."""
+    """The schema before or after a migration; `graph["run"]` has the user and the file."""
 
     pk = models.CompositePrimaryKey("migration_id", "phase")
     migration_id = models.TextField(_("migration"))

@@ -53,7 +53,7 @@ class Access:
 
     def ensure(self) -> None:
         """Creates what is missing and repairs what differs, in one transaction; does nothing and
-        takes no lock if all is there. Raises `LedgerKeyLost`, `LedgerHeld`."""
+        takes no lock if nothing is missing. Raises `LedgerKeyLost`, `LedgerHeld`."""
         names = [table.name for table in TABLES]
         there = [There(*row) for row in self._rows(THERE, [names, list(INDEXES)])]
         for table, column, others in lost_keys(there):

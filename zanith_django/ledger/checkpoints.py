@@ -1,4 +1,4 @@
-"""How far a step is, what it once computed, and which run goes on."""
+"""The progress of a step, the values that it computed once, and the run to resume."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _IS_VALUE = f"right(id, {len(VALUE)}) = '{VALUE}'"
 
 
 class Checkpoints(Access):
-    """`_zanith_migration_checkpoints`: how far a step is, which run goes on."""
+    """`_zanith_migration_checkpoints`: the progress of a step, the run to resume."""
 
     def checkpoint(self, row_id: str) -> Checkpoint | None:
         rows = self._rows(
@@ -122,7 +122,7 @@ class Checkpoints(Access):
     # --- a rollback that was asked for ---------------------------------------------------------
 
     def plan_rollback(self, count: int, migrations: Sequence[str]) -> None:
-        """What `--steps count` undoes: the same command goes on with these, should it be cut."""
+        """The migrations that `--steps count` undoes: after a kill the same command resumes."""
         plan = {"steps": count, "migrations": list(migrations)}
         self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, plan, total_rows=len(migrations)))
 

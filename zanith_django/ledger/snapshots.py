@@ -152,7 +152,7 @@ class Snapshots(Checkpoints):
         return {(row[0], row[1]): json_object(row[2]) for row in rows}
 
     def accepted(self) -> list[str]:
-        """Migrations, applied or half way, that need no file any more, as zanith_baseline said."""
+        """Applied or unfinished migrations that zanith_baseline accepted without a file."""
         if not self.exists():
             return []
         rows = self._rows(

@@ -166,12 +166,12 @@ class Steps(Snapshots):
 
     def unfinished(self) -> list[StepRow]:
         """Newest attempts that run or failed, of migrations that are not recorded as applied and
-        began to run: what a gate refused never began."""
+        began to run: a migration that a gate refused never began."""
         return [row for rows in self._unrecorded().values() for row in rows if row.stopped]
 
     def half_applied(self) -> list[str]:
-        """Migrations that began and are not recorded, the newest first; those too of which a
-        rollback undid every step and was cut off before it said so."""
+        """Migrations that began and are not recorded, the newest first; also those whose rollback
+        undid every step and was killed before it recorded that."""
         undone = set(self.half_rolled_back())
         begun = {
             name: max((row.started_at for row in rows if row.started_at), default=LONG_AGO)

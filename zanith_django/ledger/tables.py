@@ -140,7 +140,8 @@ INDEXES: Final[Mapping[str, str]] = {
     "_zanith_migration_steps_migration_id": "_zanith_migration_steps (migration_id)",
 }
 
-# What is there, in one query: a row for each column, and one for each index, whose type is "".
+# The existing columns and indexes, in one query: a row for each column, and one for each index,
+# whose type is "".
 THERE: Final = """\
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
          || CASE WHEN k.collname = 'C' THEN ' COLLATE "C"' ELSE '' END,
