@@ -36,7 +36,7 @@ class ColumnRename:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a drop removes for good: one column of a table, or the whole table."""
+    """What a drop removes permanently: one column of a table, or the whole table."""
 
     table: TableName
     column: Column | None = None

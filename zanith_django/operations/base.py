@@ -47,7 +47,7 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an operation may know when it says its SQL and its reasons.
+    """The facts that an operation may use for its SQL and its reasons.
 
     `graph` is the schema just before the operation. `fresh` holds tables that a step of the same
     plan created and that no step has filled since, `empty` those that hold no row; everything else
@@ -101,7 +101,7 @@ class Operation:
     """The kinds of parts that it renames."""
 
     derived: ClassVar[bool] = True
-    """Django's own operations can do its work. A kind that is only written by hand says False."""
+    """Django's own operations can do its work; False for a kind that is only written by hand."""
 
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__:
@@ -238,12 +238,12 @@ class Operation:
         return bool(self.pieces or self.creates_table) and self.in_names_of(graph) is None
 
     def adopts(self, graph: SchemaGraph) -> bool:
-        """It takes over a column of this schema that zanith_recover brought back."""
+        """Does it adopt a column of this schema that zanith_recover restored?"""
         return False
 
     @property
     def loses(self) -> Loss | None:
-        """What it removes for good, with its values."""
+        """The column or table that it removes permanently, with its values."""
         return None
 
     def keeping(self, graph: SchemaGraph) -> Operation | None:
@@ -296,8 +296,8 @@ class Operation:
     def why_final(self) -> tuple[str, str]:
         """Why nothing undoes it, and what to do instead."""
         if self.inverse() is None:
-            return f"{self.kind} has no opposite", "Write a new migration that puts it right."
-        return f"{self.kind} took its data away for good", (
+            return f"{self.kind} has no opposite", "Write a new migration that corrects it."
+        return f"{self.kind} removed its data permanently", (
             "Restore the data from a backup; zanith_recover list shows what soft drops keep."
         )
 
@@ -435,7 +435,7 @@ def must_have(graph: SchemaGraph, name: TableName) -> Table:
 
 
 def apart(statements: Iterable[Statement], probe: str | None = None) -> list[Statement]:
-    """The same in one transaction of their own; `probe` says whether it finished."""
+    """The same in one transaction of their own; `probe` shows whether it finished."""
     made = [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
     if probe is None:
         return made

@@ -116,7 +116,7 @@ def column_comment(table: TableName, column: Column, context: Context) -> list[S
 
 
 def comment_on_column(table: TableName, column: str, comment: str, context: Context) -> Statement:
-    """An empty comment removes what is there."""
+    """An empty comment removes the existing one."""
     text = sql.compose(
         "COMMENT ON COLUMN {table}.{column} IS {comment}",
         table=context.table(table),

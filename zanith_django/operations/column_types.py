@@ -313,7 +313,7 @@ class AlterGenerated(OnTable):
         return Statement(text, Lock.ACCESS_EXCLUSIVE, (self.table,), rewrites=rewrites)
 
     def _rebuild(self, context: Context) -> tuple[Statement, ...]:
-        """The column goes and comes in one statement, and all that hung on it after it."""
+        """Drops and adds the column in one statement, and recreates its dependents after it."""
         table = must_have(context.graph, self.table)
         rebuilt = _Rebuilt(table, (self.new,), context)
         changes = [*rebuilt.drops(), *rebuilt.adds()]
@@ -344,7 +344,7 @@ class AlterGenerated(OnTable):
 
 
 class _Rebuilt:
-    """Generated columns that one statement drops and adds again, and what hangs on them.
+    """Generated columns that one statement drops and adds again, and their dependents.
 
     `columns` are as they will be. All of it happens in one transaction under the table's
     exclusive lock, so that plain forms do.

@@ -127,13 +127,13 @@ class AlterColumnNullable(OnTable):
         yield from keep_no_longer(self.table, name, context)
 
     def inverse(self) -> Operation | None:
-        """Of values that `default` wrote nothing shows which rows were NULL."""
+        """None if `default` wrote values: nothing shows which rows were NULL."""
         if self.default and not self.nullable:
             return None
         return dataclasses.replace(self, nullable=not self.nullable)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """Of PostgreSQL 18 it is the constraint itself that is there, and not valid yet."""
+        """On PostgreSQL 18 the constraint itself exists, and is not valid yet."""
         staged = take_away(self.statements(context), self.tables, context)
         back = dataclasses.replace(self, nullable=True, default=None)
         return (*staged, *back.statements(context))

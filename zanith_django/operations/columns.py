@@ -86,7 +86,7 @@ class AddColumn(OnTable):
         return self._restored(context.graph)
 
     def _restored(self, graph: SchemaGraph) -> Column | None:
-        """The column that zanith_recover brought back before a model had it again."""
+        """The column that zanith_recover restored before a model had it again."""
         column = must_have(graph, self.table).column(self.column.name)
         return (
             column if column and is_restored(column) and column.type == self.column.type else None
@@ -218,7 +218,7 @@ class AddGeneratedColumn(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropColumn(OnTable):
-    """Drops a column for good, with the plain indexes and constraints of its own table."""
+    """Drops a column permanently, with the plain indexes and constraints of its own table."""
 
     kind = "dropColumn"
     drops = COLUMNS

@@ -174,7 +174,7 @@ def constraint_comment(
 
 
 def comment_on_constraint(table: TableName, name: str, comment: str, context: Context) -> Statement:
-    """An empty comment removes what is there."""
+    """An empty comment removes the existing one."""
     text = sql.compose(
         "COMMENT ON CONSTRAINT {name} ON {table} IS {comment}",
         name=sql.ident(name),

@@ -105,7 +105,7 @@ class DropCheck(DropPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddExclusion(AddPart):
-    """Adds an exclusion constraint. PostgreSQL has no form of it that lets writers go on."""
+    """Adds an exclusion constraint. PostgreSQL has no form of it that does not block writers."""
 
     kind = "addExclusion"
     adds = EXCLUSIONS

@@ -1,4 +1,4 @@
-"""What hangs on a column: found, taken away with it and renamed with it, as values."""
+"""The dependents of a column: found, removed with it and renamed with it, as values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def without_column(table: Table, column: str) -> Table:
 
 
 def with_column(table: Table, column: Column, parts: dict[str, tuple[Any, ...]]) -> Table:
-    """`table` with the column and what hung on it."""
+    """`table` with the column and its dependents."""
     table = table.with_item("columns", column)
     for part, items in parts.items():
         for item in items:

@@ -19,7 +19,7 @@ END $zanith$"""
 
 
 def make_schema(name: str) -> Statement:
-    """Makes a schema; where it is there already, this needs no right."""
+    """Creates a schema; if it exists already, this needs no right."""
     quoted = sql.literal(sql.ident(name))
     return Statement(sql.compose(_MAKE_SCHEMA, quoted=quoted, name=sql.ident(name)), Lock.NONE)
 

@@ -22,8 +22,8 @@ from zanith_django.schema.graph import Index, IndexKey
 from zanith_django.schema.object_names import make_object_name
 from zanith_django.schema.parts import INDEXES
 
-# Of the index of that name: "done" when it is valid, "leftover" when a build failed on it.
-# NULL where there is none. https://www.postgresql.org/docs/current/sql-createindex.html
+# The state of the index of that name: "done" if it is valid, "leftover" if its build failed, NULL
+# if there is none. https://www.postgresql.org/docs/current/sql-createindex.html
 _INDEX_STATE = """\
 SELECT CASE WHEN i.indisvalid THEN 'done' ELSE 'leftover' END
 FROM pg_catalog.pg_index i
@@ -325,7 +325,7 @@ def index_comment(table: TableName, index: Index, context: Context) -> tuple[Sta
 
 
 def comment_on_index(table: TableName, index: str, comment: str, context: Context) -> Statement:
-    """An empty comment removes what is there."""
+    """An empty comment removes the existing one."""
     text = sql.compose(
         "COMMENT ON INDEX {index} IS {comment}",
         index=index_name(table, index, context),

@@ -1,6 +1,6 @@
-"""Which operation adds, drops and renames a part of a table, and what these have in common.
+"""The operations that add, drop and rename a part of a table, and their common bases.
 
-`schema/parts.py` says what holds for each kind of part. A kind of operation joins by its base:
+`schema/parts.py` has the properties of each kind of part. A kind of operation joins by its base:
 declaring a subclass registers it.
 """
 

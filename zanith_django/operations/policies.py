@@ -251,7 +251,7 @@ def _role(role: str) -> sql.Fragment:
 
 
 def comment_on_policy(table: TableName, policy: str, comment: str, context: Context) -> Statement:
-    """An empty comment removes what is there."""
+    """An empty comment removes the existing one."""
     text = sql.compose(
         "COMMENT ON POLICY {name} ON {table} IS {comment}",
         name=sql.ident(policy),

@@ -128,7 +128,7 @@ def make_serial(table: TableName, column: str, kind: str, context: Context) -> l
 
 
 def drop_serial(table: TableName, column: str, context: Context) -> list[Statement]:
-    """The default goes first, for it hangs on the sequence."""
+    """The default is dropped first, for it depends on the sequence."""
     text = alter_table(
         context, table, "ALTER COLUMN {column} DROP DEFAULT", column=sql.ident(column)
     )
@@ -153,7 +153,7 @@ def hand_over_sequence(
 
 
 def reseed(table: TableName, column: str, context: Context) -> Statement:
-    """Lets a new sequence go on above the highest value that is there."""
+    """Lets a new sequence continue above the highest existing value."""
     text = sql.compose(
         _SEED,
         text=sql.regclass(table, context.schema),

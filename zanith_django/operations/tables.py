@@ -126,7 +126,7 @@ class CreateTable(OnWholeTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropTable(OnWholeTable):
-    """Drops a table for good; refused by PostgreSQL while anything else depends on it."""
+    """Drops a table permanently; PostgreSQL refuses that while another object depends on it."""
 
     kind = "dropTable"
     table: Table
@@ -341,7 +341,7 @@ class AlterTableOptions(OnTable):
 
 
 def _is_twin(part: Part, item: Any, table: Table) -> bool:
-    """Of two keys of the same columns CREATE TABLE would make only one."""
+    """Is it one of two keys with the same columns? CREATE TABLE would create only one."""
     if part is PRIMARY_KEY:
         return False
     if part is EXCLUSIONS:

@@ -20,7 +20,7 @@ _DEFERRABLE = {"": "", "immediate": "deferrable", "deferred": "initially deferre
 
 
 def with_facts(text: str, *facts: str) -> str:
-    """`text (fact, fact)`; the text alone where no fact says anything."""
+    """`text (fact, fact)`; the text alone if all facts are empty."""
     known = ", ".join(fact for fact in facts if fact)
     return f"{text} ({known})" if known else text
 

@@ -1,4 +1,4 @@
-"""What the kinds that take a column or table away, and those that bring it back, have in common."""
+"""The common bases of the kinds that remove a column or table and of those that restore it."""
 
 from __future__ import annotations
 
@@ -118,18 +118,18 @@ class Restore(Operation):
 
     @property
     def home(self) -> TableName:
-        """The table that it brings back, or that gets its column back."""
+        """The table that it restores, or the table of the restored column."""
         raise NotImplementedError
 
     @property
     def restored(self) -> Table:
-        """What it brings back: a whole table, or one with no more than the column and the parts
-        that depend on it."""
+        """The restored object: a whole table, or one with only the column and the parts that
+        depend on it."""
         raise NotImplementedError
 
     @property
     def one_column(self) -> Column | None:
-        """The column that it brings back; None if it is a whole table."""
+        """The restored column; None if it is a whole table."""
         raise NotImplementedError
 
     def with_parts(self, **parts: tuple[Any, ...]) -> Self:
@@ -137,7 +137,7 @@ class Restore(Operation):
         raise NotImplementedError
 
     def is_back(self, graph: SchemaGraph) -> bool:
-        """This schema has what it brings back."""
+        """Does this schema have the restored object?"""
         live, column = graph.table(self.home), self.one_column
         return live is not None and (column is None or live.column(column.name) is not None)
 

@@ -1,4 +1,4 @@
-"""The comment on a column that zanith_recover brought back, until a model has it again."""
+"""The comment on a column that zanith_recover restored, until a model has it again."""
 
 from __future__ import annotations
 

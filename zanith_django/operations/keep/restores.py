@@ -1,4 +1,4 @@
-"""Columns and tables brought back: soft-dropped ones by their names, archived ones by a copy."""
+"""Columns and tables restored: soft-dropped ones by their names, archived ones by a copy."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class RestoreColumn(OnColumn, Restore):
 
     @property
     def own_sql(self) -> bool:
-        return False  # an archive lies in a schema that the whole database shares
+        return False  # an archive is in a schema that the whole database shares
 
     def artifact_of(self, context: Context) -> str:
         kind = "archive_column" if self.key else "soft_drop_column"
@@ -211,8 +211,8 @@ class RestoreColumn(OnColumn, Restore):
         return shown
 
     def _bind(self, context: Context) -> list[Statement]:
-        """What no form lets go on without stopping others. The sequence of an archived serial
-        went with it; that of a soft-dropped one is there still."""
+        """Properties that cannot be set without blocking other sessions. The sequence of an
+        archived serial was dropped with it; that of a soft-dropped one still exists."""
         table, column = self.table, self.column
         generators = ("always", "by default", "serial") if self.key else ("always", "by default")
         bound: list[Statement] = []

@@ -1,4 +1,4 @@
-"""Columns and tables taken away with their values kept where they are."""
+"""Columns and tables that are removed, with their values kept in place."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ END $zanith$"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftDropColumn(OnColumn):
-    """Hides a column under a name of ours and lifts all that would make inserts or deletes of
-    the new code fail; the values stay and `restoreColumn` brings everything back.
+    """Hides a column under a name of zanith's and lifts all constraints that would make inserts or
+    deletes of the new code fail; the values stay and `restoreColumn` restores everything.
 
     A subscriber of the table would stop at the hidden name: if a replication slot sends the table,
     the values go to an archive and the column is dropped."""
@@ -212,7 +212,7 @@ def to_base_type(table: TableName, column: Column, name: str, context: Context) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftDropTable(OnKeptTable):
-    """Moves a table with all its rows to the schema of ours; `restoreTable` brings it back."""
+    """Moves a table with all its rows to zanith's schema; `restoreTable` restores it."""
 
     kind = "softDropTable"
     table: Table

@@ -61,8 +61,8 @@ class _DualWrite(OnTable):
         return felt_as_a_whole(self._staged(context), self.retreat(context))
 
     def _staged(self, context: Context) -> tuple[Statement, ...]:
-        """The new columns and the trigger at once, then the rows that are there, then what is
-        demanded of every row."""
+        """The new columns and the trigger at once, then the existing rows, then the constraints on
+        every row."""
         forms = self.forms
         if self.resumed:
             added, filled, required = [], forms.fill_old(context), forms.old

@@ -195,7 +195,7 @@ class Expansion(ExpansionParts):
             return value
         return sql.clause("{value}::{type}", value=value, type=sql.catalog_text(new))
 
-    # --- 2: the rows that are there ------------------------------------------------------------
+    # --- 2: the existing rows ------------------------------------------------------------------
 
     def _fill(self) -> Statement:
         old, fresh = sql.ident(self.old.name), sql.ident(self.fresh)
@@ -222,8 +222,8 @@ class Expansion(ExpansionParts):
     # --- 4: the swap ---------------------------------------------------------------------------
 
     def _take_down(self) -> Iterator[Statement]:
-        """All that keeps the columns in step or hangs on the old one; once more it is looked
-        whether something reads the column by now that would stay with it."""
+        """Removes the triggers that keep the columns in step and the dependents of the old one;
+        checks again whether an object that reads the column would stay with it."""
         context = self.context
         yield self._guard()
         yield from keep_no_longer(self.name, self.made("sync"), context, changed=True)
@@ -279,7 +279,7 @@ class Expansion(ExpansionParts):
             yield from to_base_type(self.name, old, aside, self.context)
 
     def _put_up(self) -> Iterator[Statement]:
-        """What was made for the new column takes the names of what hung on the old one."""
+        """The new column's objects take the names of the old column's dependents."""
         name, context = self.name, self.context
         if not self.old.nullable and context.server_version >= 180000:
             usual = make_object_name(name.name, self.old.name, "not_null")

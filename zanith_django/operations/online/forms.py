@@ -1,4 +1,4 @@
-"""The forms of derived columns: a trigger that keeps them, and what it says."""
+"""The forms of derived columns, and the trigger that keeps them in step."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Forms:
 
     @property
     def name(self) -> str:
-        """Of the trigger and its function."""
+        """The name of the trigger and of its function."""
         names = ",".join(item.name for item in (*self.old, *self.new))
         return own_name("dual", f"{self.table}:{names}")
 

@@ -82,7 +82,7 @@ class Copying:
     """A copy of `table` that grows batch by batch.
 
     `target` is the copy, with a primary key over `key`. `insert` is `INSERT INTO … SELECT …` of
-    the table known as `alias`, `where` says which rows of it. `watched` are the columns whose
+    the table known as `alias`, `where` selects its rows. `watched` are the columns whose
     change counts, () for all. `name` distinguishes this copy from others.
     """
 

@@ -1,4 +1,4 @@
-"""What an operation puts up while it runs, and how it is taken away where it is not finished."""
+"""The temporary objects of a running operation, and their removal if it does not finish."""
 
 from __future__ import annotations
 
