@@ -77,7 +77,7 @@ class Differ:
 
     @functools.cached_property
     def ends(self) -> Mapping[TableName, set[tuple[str, ...]]]:
-        """Of each table the columns that foreign keys are to point at."""
+        """{table: the columns that foreign keys are to point at}."""
         ends: defaultdict[TableName, set[tuple[str, ...]]] = defaultdict(set)
         for table in self.after.tables:
             for key in table.foreign_keys:

@@ -93,7 +93,7 @@ def _outlasting(d: Differ, pair: Pair, part: Part) -> set[str]:
 
 def _given_names(d: Differ, pair: Pair, part: Part) -> set[str]:
     """Names that a part of another table, a renamed one or the primary key is to have; only what
-    is built in this table can be renamed once it is there."""
+    is built in this table can be renamed once it exists."""
     given = {new.name for each in PARTS for _, new in pair.renamed(each)}
     if pair.wanted.primary_key:
         given.add(pair.wanted.primary_key.name)
@@ -170,7 +170,7 @@ def _needed_names(d: Differ, pair: Pair, part: Part) -> set[str]:
 
 
 def dropped_generated(d: Differ) -> Iterator[Operation]:
-    """What is generated goes early: it hangs on other columns, and can be generated again."""
+    """Generated columns are dropped early: they depend on other columns, and lose no data."""
     for pair in d.pairs():
         for column in pair.hard_gone:
             if column.generated:

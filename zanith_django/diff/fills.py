@@ -1,4 +1,4 @@
-"""Values for the rows that are there before a column forbids NULL."""
+"""Values for the existing rows before a column forbids NULL."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Pair:
 
     @functools.cached_property
     def hard_gone(self) -> list[Column]:
-        """Columns that go for good: what is generated can be generated again."""
+        """Columns that are dropped permanently, also generated ones, which lose no data."""
         renewed = [old for old, _ in self.renewed]
         gone = [column for column in self.gone_columns if column.generated or not self.soft]
         return [*renewed, *gone]
@@ -118,8 +118,8 @@ class Pair:
     # --- constraints, indexes, policies ---------------------------------------------------------
 
     def renamed(self, part: Part) -> list[tuple[Any, Any]]:
-        """Of the items of a part those that changed nothing but their names. `altered_policies`
-        has those of policies."""
+        """The items of a part that changed nothing but their names. `altered_policies` has those
+        of policies."""
         if not part.renamed:
             return []
         if part is PRIMARY_KEY:
@@ -173,8 +173,8 @@ class Pair:
         return names - self._destroyed(part) - self._reworded(part)
 
     def _reworded(self, part: Part) -> set[str]:
-        """Names of what has a text that reads a column of which the type changes. PostgreSQL adds
-        casts to that text; who remembered it then would bring it back with them."""
+        """Names of the items with a text that reads a column whose type changes. PostgreSQL adds
+        casts to that text, and an item that was recorded then would be restored with them."""
         if not part.texts:
             return set()
         return {item.name for old, _ in self.retyped for item in self._containing(old, part)}
