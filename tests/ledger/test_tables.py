@@ -95,7 +95,7 @@ def test_older_tables_are_upgraded_without_losing_a_row(connection: DatabaseWrap
 
 
 @pytest.mark.parametrize("change", BY_HAND)
-def test_what_was_altered_by_hand_is_mended_once(connection: DatabaseWrapper, change: str) -> None:
+def test_a_change_by_hand_is_repaired_once(connection: DatabaseWrapper, change: str) -> None:
     ledger = Ledger(connection)
     ledger.ensure()
     wanted = shape(connection)

@@ -47,8 +47,8 @@ def dropped_foreign_keys(d: Differ) -> Iterator[Operation]:
         pair = pairs.get(table.name)
         leaving = _leaving_foreign_keys(d, pair) if pair else set()
         for key in table.foreign_keys:
-            hangs = _hangs(key, pair, pairs.get(key.references)) or key.references in early_here
-            if hangs or key.name in leaving:
+            blocks = _blocks(key, pair, pairs.get(key.references)) or key.references in early_here
+            if blocks or key.name in leaving:
                 yield dropping(table.name, key, d.label(table.name))
 
 
@@ -58,7 +58,7 @@ def _leaving_foreign_keys(d: Differ, pair: Pair) -> set[str]:
     return leaving - carried - _outlasting(d, pair, FOREIGN_KEYS)
 
 
-def _hangs(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
+def _blocks(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
     """Does the foreign key block a change at one of its ends?"""
     if own and own.breaks_comparison(key.columns):
         return True

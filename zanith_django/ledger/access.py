@@ -18,7 +18,7 @@ from zanith_django.exceptions import LedgerDamaged, LedgerHeld, LedgerKeyLost
 from zanith_django.ledger.step_rows import (
     readable_time,
 )
-from zanith_django.ledger.tables import INDEXES, TABLES, THERE, There, lost_keys, mending
+from zanith_django.ledger.tables import INDEXES, TABLES, THERE, There, lost_keys, repairs
 from zanith_django.postgres.session import sqlstate
 
 _OWN_TABLE = re.compile(r"_zanith_\w+")
@@ -59,7 +59,7 @@ class Access:
         for table, column, others in lost_keys(there):
             if others or self._value(f"SELECT EXISTS (SELECT FROM {table})"):
                 raise LedgerKeyLost(table, column, others)
-        statements = list(mending(there))
+        statements = list(repairs(there))
         if not statements:
             return
         with transaction.atomic(using=self.connection.alias):

@@ -178,7 +178,7 @@ def lost_keys(there: Iterable[There]) -> Iterator[tuple[str, str, list[str]]]:
                 yield table.name, column, [name for name in mine if name not in table.names]
 
 
-def mending(there: Iterable[There]) -> Iterator[str]:
+def repairs(there: Iterable[There]) -> Iterator[str]:
     """The statements that make the tables what they should be; none where they are."""
     rows = list(there)
     known = {(row.table, row.column): row for row in rows}
@@ -192,7 +192,7 @@ def mending(there: Iterable[There]) -> Iterator[str]:
             if (table.name, column.name) not in known:
                 yield f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
         for column in table.columns:
-            yield from _mended(table.name, column, known.get((table.name, column.name)))
+            yield from _repaired(table.name, column, known.get((table.name, column.name)))
         for row in mine:
             if row.column not in table.names and row.required and not row.default:
                 # One of ours under another name: it would refuse every new row.
@@ -224,7 +224,7 @@ def _only_read(table: str) -> str:
     return sql.compose(_ONLY_READ, table=sql.literal(table))
 
 
-def _mended(table: str, column: LedgerColumn, there: There | None) -> Iterator[str]:
+def _repaired(table: str, column: LedgerColumn, there: There | None) -> Iterator[str]:
     alter = f"ALTER TABLE {table} ALTER COLUMN {column.name}"
     fits = there is not None and _fits(there.type, column.type)
     if there and not fits:

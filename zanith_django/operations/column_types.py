@@ -33,7 +33,7 @@ from zanith_django.operations.dependents import (
 from zanith_django.operations.foreign_keys import AddForeignKey, DropForeignKey
 from zanith_django.operations.online.retyping import Retyping, retyping
 from zanith_django.operations.online.rewrites import assigns, coerces, narrows, rewrite_needed
-from zanith_django.operations.online.scaffold import take_away
+from zanith_django.operations.online.scaffold import remove_scaffold
 from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import (
     AlterPolicy,
@@ -208,7 +208,7 @@ class AlterColumnType(OnTable):
         )
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return take_away(self.statements(context), self.tables, context)
+        return remove_scaffold(self.statements(context), self.tables, context)
 
     @property
     def keeps_by_target(self) -> bool:

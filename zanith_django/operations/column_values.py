@@ -27,7 +27,7 @@ from zanith_django.operations.column_sql import (
     update_in_batches,
 )
 from zanith_django.operations.not_null import NotNull, set_not_null
-from zanith_django.operations.online.scaffold import take_away
+from zanith_django.operations.online.scaffold import remove_scaffold
 from zanith_django.operations.sequences import drop_serial, make_serial, reseed
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import (
@@ -115,7 +115,7 @@ class AlterColumnNullable(OnTable):
         when = sql.clause("NEW.{column} IS NULL", column=column)
         *made, last = keep_right(self.table, name, body, context, when=when)
         yield from made
-        (gone,) = take_away([*made, last], self.tables, context)
+        (gone,) = remove_scaffold([*made, last], self.tables, context)
         yield dataclasses.replace(
             last,
             probe=trigger_state(self.table, name, context),
@@ -134,7 +134,7 @@ class AlterColumnNullable(OnTable):
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         """On PostgreSQL 18 the constraint itself exists, and is not valid yet."""
-        staged = take_away(self.statements(context), self.tables, context)
+        staged = remove_scaffold(self.statements(context), self.tables, context)
         back = dataclasses.replace(self, nullable=True, default=None)
         return (*staged, *back.statements(context))
 

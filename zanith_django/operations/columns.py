@@ -37,7 +37,7 @@ from zanith_django.operations.keep.kept import refuse_dropping
 from zanith_django.operations.keep.restored import is_restored
 from zanith_django.operations.not_null import set_not_null
 from zanith_django.operations.online.rewrites import volatile
-from zanith_django.operations.online.scaffold import drop_column_if_there
+from zanith_django.operations.online.scaffold import drop_column_if_exists
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
@@ -154,7 +154,7 @@ class AddColumn(OnTable):
         return DropColumn(table=self.table, column=self.column, model=self.model)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return (drop_column_if_there(self.table, self.column.name, context),)
+        return (drop_column_if_exists(self.table, self.column.name, context),)
 
     @property
     def filled_by(self) -> Default | str:

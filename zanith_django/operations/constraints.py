@@ -22,7 +22,7 @@ from zanith_django.operations.constraint_clauses import (
     rename_constraint,
     validate,
 )
-from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.operations.online.scaffold import drop_constraint_if_exists
 from zanith_django.operations.parts import AddPart, DropPart, RenamePart
 from zanith_django.operations.words import (
     check_facts,
@@ -69,7 +69,7 @@ class AddCheck(AddPart):
             Lock.ACCESS_EXCLUSIVE,
             (self.table,),
             probe=probe,
-            cleanup=drop_constraint_if_there(self.table, check.name, context).sql,
+            cleanup=drop_constraint_if_exists(self.table, check.name, context).sql,
             felt=f"check {check.name} of {self.table}",
         )
         if not check.valid:
@@ -77,7 +77,7 @@ class AddCheck(AddPart):
         return (add, *comment, validate(self.table, check.name, context, (self.table,)))
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return (drop_constraint_if_there(self.table, self.check.name, context),)
+        return (drop_constraint_if_exists(self.table, self.check.name, context),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_check", "scans_table") if self.check.valid else ("adds_check",)

@@ -24,7 +24,7 @@ def make_schema(name: str) -> Statement:
     return Statement(sql.compose(_MAKE_SCHEMA, quoted=quoted, name=sql.ident(name)), Lock.NONE)
 
 
-class _Standing(Operation):
+class _Foundation(Operation):
     """An operation that touches no table."""
 
     __slots__ = ()
@@ -39,7 +39,7 @@ class _Standing(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateExtension(_Standing):
+class CreateExtension(_Foundation):
     """Installs an extension where it is not there already."""
 
     kind = "createExtension"
@@ -74,7 +74,7 @@ class CreateExtension(_Standing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropExtension(_Standing):
+class DropExtension(_Foundation):
     """Drops an extension; refused by PostgreSQL while anything uses it."""
 
     kind = "dropExtension"
@@ -104,7 +104,7 @@ class DropExtension(_Standing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateSchema(_Standing):
+class CreateSchema(_Foundation):
     """Creates a schema where it is not there already. It has no inverse: others may use it."""
 
     kind = "createSchema"
@@ -136,7 +136,7 @@ class CreateSchema(_Standing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateCollation(_Standing):
+class CreateCollation(_Foundation):
     """Creates a collation."""
 
     kind = "createCollation"
@@ -181,7 +181,7 @@ class CreateCollation(_Standing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropCollation(_Standing):
+class DropCollation(_Foundation):
     """Drops a collation; refused by PostgreSQL while a column uses it."""
 
     kind = "dropCollation"

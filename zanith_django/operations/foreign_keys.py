@@ -21,7 +21,7 @@ from zanith_django.operations.online.partition_keys import (
     foreign_key_in_partitions,
     foreign_keys_in_partitions,
 )
-from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.operations.online.scaffold import drop_constraint_if_exists
 from zanith_django.operations.parts import AddPart, DropPart
 from zanith_django.operations.words import (
     foreign_key_facts,
@@ -82,7 +82,7 @@ class AddForeignKey(AddPart):
             Lock.SHARE_ROW_EXCLUSIVE,
             self.tables,
             probe=probe,
-            cleanup=drop_constraint_if_there(self.table, key.name, context).sql,
+            cleanup=drop_constraint_if_exists(self.table, key.name, context).sql,
             felt=f"foreign key {key.name} of {self.table}",
         )
         if not key.valid:
@@ -92,9 +92,9 @@ class AddForeignKey(AddPart):
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         name = self.foreign_key.name
         return (
-            drop_constraint_if_there(self.table, name, context, self.tables),
+            drop_constraint_if_exists(self.table, name, context, self.tables),
             *(
-                drop_constraint_if_there(partition, part, context, (partition, *self.tables[1:]))
+                drop_constraint_if_exists(partition, part, context, (partition, *self.tables[1:]))
                 for partition, part in foreign_keys_in_partitions(self.table, name, context)
             ),
         )

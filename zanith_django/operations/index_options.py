@@ -21,7 +21,7 @@ from zanith_django.operations.indexes import (
     index_name,
     rename_index,
 )
-from zanith_django.operations.online.scaffold import take_away_builds
+from zanith_django.operations.online.scaffold import remove_builds
 from zanith_django.operations.words import with_facts
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
@@ -185,7 +185,7 @@ class AlterIndexOptions(OnTable):
         """The index has the new options from the first statement on; that of a partitioned table
         has them from the last one on."""
         if self._is_partitioned(context):
-            return take_away_builds(self.statements(context))
+            return remove_builds(self.statements(context))
         if not self.rebuilds:
             return self.inverse().statements(context)
         left = [self._cleared(label, context) for label in ("ccnew", "ccold")]

@@ -11,7 +11,7 @@ from zanith_django.operations.base import (
     Statement,
     must_have,
 )
-from zanith_django.operations.online.scaffold import take_away_builds
+from zanith_django.operations.online.scaffold import remove_builds
 from zanith_django.operations.parts import AddPart, DropPart, RenamePart
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import index_facts, with_facts
@@ -68,7 +68,7 @@ class AddIndex(AddPart):
         return (build_concurrently(self.table, self.index, context), *comment)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return take_away_builds(self.statements(context))
+        return remove_builds(self.statements(context))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_unique_constraint",) if self.index.unique else ("adds_index",)

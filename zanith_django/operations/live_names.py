@@ -1,7 +1,7 @@
-"""Finds in a live table what an operation means, whatever its name there.
+"""Finds the objects of an operation in a live table, whatever their names there.
 
-Django's own operations look constraints and indexes up by what they are. Ours are found the same
-way, just before they run: `Operation.in_names_of` asks these functions.
+Django's own operations look constraints and indexes up by their definition. Those of zanith do so
+too, just before they run: `Operation.in_names_of` calls these functions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.parts import INDEXES, UNIQUES, Part, part_of
 
 
-def is_there(wanted: Table, graph: SchemaGraph) -> bool:
-    """Exactly this table, as zanith_recover brought it back: it is taken with its rows."""
+def is_in_graph(wanted: Table, graph: SchemaGraph) -> bool:
+    """Does the graph have exactly this table, as after a restore? It is adopted with its rows."""
     live = graph.table(wanted.name)
     if live is None or {item.name for item in live.columns} != {c.name for c in wanted.columns}:
         return False

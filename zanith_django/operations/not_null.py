@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zanith_django.operations.base import Context, Statement, alter_table, own_name
 from zanith_django.operations.constraint_clauses import constraint_state, drop_constraint, validate
-from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.operations.online.scaffold import drop_constraint_if_exists
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -72,7 +72,7 @@ class NotNull:
             Lock.ACCESS_EXCLUSIVE,
             (table,),
             probe=probe,
-            cleanup=drop_constraint_if_there(table, name, context).sql,
+            cleanup=drop_constraint_if_exists(table, name, context).sql,
             felt=f"constraint {name} of {table}",
             makes=(name,) if ours else (),
         )

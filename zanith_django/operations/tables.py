@@ -34,7 +34,7 @@ from zanith_django.operations.constraint_clauses import (
 from zanith_django.operations.dependents import move_trigger
 from zanith_django.operations.index_options import option_changes
 from zanith_django.operations.indexes import comment_on_index
-from zanith_django.operations.live_names import is_there
+from zanith_django.operations.live_names import is_in_graph
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import EnableRls, comment_on_policy
@@ -115,7 +115,7 @@ class CreateTable(OnWholeTable):
         return self.table
 
     def in_names_of(self, graph: SchemaGraph) -> Operation | None:
-        return None if is_there(self.table, graph) else self
+        return None if is_in_graph(self.table, graph) else self
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph.with_table(self.table)

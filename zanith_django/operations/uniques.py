@@ -28,7 +28,7 @@ from zanith_django.operations.indexes import build_concurrently
 from zanith_django.operations.online.partition_keys import (
     PartitionedKey,
 )
-from zanith_django.operations.online.scaffold import take_away_builds
+from zanith_django.operations.online.scaffold import remove_builds
 from zanith_django.operations.parts import AddPart, DropPart
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.words import (
@@ -80,7 +80,7 @@ class AddUnique(AddPart):
         return (build, Statement(attach, Lock.ACCESS_EXCLUSIVE, (self.table,)), *comment)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return take_away_builds(self.statements(context))
+        return remove_builds(self.statements(context))
 
     def reasons(self, context: Context) -> tuple[str, ...]:
         return ("adds_unique_constraint",)
@@ -165,7 +165,7 @@ class AlterPrimaryKey(OnTable):
         return AlterPrimaryKey(table=self.table, old=self.new, new=self.old, model=self.model)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        return take_away_builds(self.statements(context))
+        return remove_builds(self.statements(context))
 
     def in_names_of(self, graph: SchemaGraph) -> Operation:
         live = graph.table(self.table)

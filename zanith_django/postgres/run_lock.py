@@ -98,7 +98,7 @@ def _guard(lock_timeout: str, durable: str) -> str:
     )
 
 
-def says_lost(error: BaseException) -> bool:
+def reports_loss(error: BaseException) -> bool:
     """The error is that of a guard which found the lock gone."""
     return _LOST in str(error)
 

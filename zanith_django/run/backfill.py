@@ -212,7 +212,7 @@ class _Backfill:
                 self.size = next_size(self.size, seconds, sparse, self.batch_seconds)
                 self.in_turns = not (sparse or self.copies)
             self.visited += found.rows
-            self._tell()
+            self._report()
             first = False
             self._come_back(MOST_POSTPONED)
         self._come_back(0)
@@ -254,7 +254,7 @@ class _Backfill:
                 self._patiently(each.range, partial(self._free_rows, each, self._reached))
             if len(self.postponed) == len(again):
                 self._name_blockers(self.postponed[0].range)
-            self._tell()
+            self._report()
 
     def _rest(self, number: int) -> None:
         pause = min(FIRST_PAUSE * 2 ** (number - 1), LONGEST_PAUSE)
@@ -422,7 +422,7 @@ class _Backfill:
     def _estimate(self) -> int:
         return max(estimated_rows(self.connection, self.table), self.checkpoint.processed_rows)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self.progress is None:
             return
         processed, total = self.checkpoint.processed_rows, self.checkpoint.total_rows or 0

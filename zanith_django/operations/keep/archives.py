@@ -31,7 +31,7 @@ from zanith_django.operations.keep.kept import (
 )
 from zanith_django.operations.keep.restores import RestoreColumn, RestoreTable
 from zanith_django.operations.moves import TableMove
-from zanith_django.operations.online.scaffold import take_away
+from zanith_django.operations.online.scaffold import remove_scaffold
 from zanith_django.operations.policies import DropPolicy
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
@@ -64,13 +64,13 @@ class _Archiving(Operation):
         text = sql.compose(
             ONLY_COPY,
             archive=sql.regclass(archive_name(self.artifact_of(context)), KEPT_SCHEMA),
-            there=self._is_there(context),
+            there=self._exists(context),
             target=sql.literal(self.target),
         )
-        staged = take_away(self.statements(context), self.tables, context)
+        staged = remove_scaffold(self.statements(context), self.tables, context)
         return (Statement(text, Lock.NONE), *staged)
 
-    def _is_there(self, context: Context) -> sql.Fragment:
+    def _exists(self, context: Context) -> sql.Fragment:
         """A condition: what it archives has not been dropped."""
         raise NotImplementedError
 
@@ -116,7 +116,7 @@ class ArchiveColumn(OnColumn, _Archiving):
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_column", self.target)
 
-    def _is_there(self, context: Context) -> sql.Fragment:
+    def _exists(self, context: Context) -> sql.Fragment:
         return sql.clause(
             "EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass({table}) "
             "AND attname = {column} AND NOT attisdropped)",
@@ -217,7 +217,7 @@ class ArchiveTable(OnKeptTable, _Archiving):
     def artifact_of(self, context: Context) -> str:
         return context.artifact_id("archive_table", self.target)
 
-    def _is_there(self, context: Context) -> sql.Fragment:
+    def _exists(self, context: Context) -> sql.Fragment:
         table = sql.regclass(self.table.name, context.schema)
         return sql.clause("to_regclass({table}) IS NOT NULL", table=table)
 

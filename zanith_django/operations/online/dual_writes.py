@@ -25,9 +25,9 @@ from zanith_django.operations.dependents import without_column
 from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.online.forms import KEEPS, Derived, Forms
 from zanith_django.operations.online.scaffold import (
-    drop_column_if_there,
+    drop_column_if_exists,
     felt_as_a_whole,
-    take_away,
+    remove_scaffold,
 )
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
@@ -104,9 +104,9 @@ class _DualWrite(OnTable):
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         """A form that is not made from the start was there before."""
-        staged = take_away(self._staged(context), self.tables, context)
+        staged = remove_scaffold(self._staged(context), self.tables, context)
         made = () if self.resumed else self.forms.new
-        return (*staged, *(drop_column_if_there(self.table, it.name, context) for it in made))
+        return (*staged, *(drop_column_if_exists(self.table, it.name, context) for it in made))
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         if self.resumed:

@@ -22,7 +22,7 @@ from zanith_django.operations.constraint_clauses import (
     validate,
 )
 from zanith_django.operations.indexes import build_concurrently, name_in_partition
-from zanith_django.operations.online.scaffold import drop_constraint_if_there
+from zanith_django.operations.online.scaffold import drop_constraint_if_exists
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -104,7 +104,7 @@ def foreign_key_in_partitions(
             tables,
             separate=True,
             probe=probe,
-            cleanup=drop_constraint_if_there(partition, name, context).sql,
+            cleanup=drop_constraint_if_exists(partition, name, context).sql,
             felt=f"foreign key {name} of {partition}",
         )
         yield validate(partition, part.name, context, tables)

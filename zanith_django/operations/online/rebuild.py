@@ -17,7 +17,7 @@ from zanith_django.operations.base import (
 )
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.online.rebuild_swap import Rebuild
-from zanith_django.operations.online.scaffold import take_away
+from zanith_django.operations.online.scaffold import remove_scaffold
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import (
     triggers_on,
@@ -88,7 +88,7 @@ class RebuildTable(OnTable):
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
         """Up to the swap: from then on the rows are in the new table."""
-        return take_away(self.statements(context), self.tables, context)
+        return remove_scaffold(self.statements(context), self.tables, context)
 
     @property
     def pieces(self) -> tuple[Piece, ...]:

@@ -12,7 +12,7 @@ from zanith_django.postgres.names import TableName
 
 # In an order in which no object blocks another's drop. A dropped column takes its indexes along,
 # and a table its triggers; keys of other tables have to be dropped before.
-_TAKE_AWAY = """\
+_REMOVE = """\
 DO $zanith$
 DECLARE
   _zanith_names text[] := {names};
@@ -47,28 +47,28 @@ BEGIN
 END $zanith$"""
 
 
-def take_away(
+def remove_scaffold(
     statements: Iterable[Statement], tables: tuple[TableName, ...], context: Context
 ) -> tuple[Statement, ...]:
-    """Removes what exists of that which these statements make under names of ours."""
+    """Removes the objects that these statements have created under names of zanith."""
     names = sorted({name for item in statements for name in item.makes})
-    text = sql.compose(_TAKE_AWAY, names=sql.literal(names))
+    text = sql.compose(_REMOVE, names=sql.literal(names))
     return (Statement(text, Lock.ACCESS_EXCLUSIVE, tables),)
 
 
 def making(name: str, statements: Iterable[Statement]) -> list[Statement]:
-    """The same statements. The first makes something that has this name until the step is done."""
+    """The same statements. The first creates an object of this name for the time of the step."""
     first, *rest = statements
     return [dataclasses.replace(first, makes=(*first.makes, name)), *rest]
 
 
-def take_away_builds(statements: Iterable[Statement]) -> tuple[Statement, ...]:
+def remove_builds(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     """Drops the indexes that these statements build, finished or not."""
     return tuple(removal(item) for item in statements if item.cleanup)
 
 
 def removal(made: Statement) -> Statement:
-    """Removes what a statement made, finished or not."""
+    """Removes the object that a statement created, finished or not."""
     lock = Lock.ACCESS_EXCLUSIVE if made.transactional else Lock.SHARE_UPDATE_EXCLUSIVE
     return Statement(made.cleanup, lock, made.tables, transactional=made.transactional)
 
@@ -76,8 +76,8 @@ def removal(made: Statement) -> Statement:
 def felt_as_a_whole(
     statements: Iterable[Statement], retreat: Iterable[Statement]
 ) -> tuple[Statement, ...]:
-    """The same statements. Those that are felt and have no removal of their own cannot be removed
-    alone, without what they keep right: `retreat` removes all of it."""
+    """The same statements. The objects that disturb others and have no removal of their own depend
+    on each other: `retreat` removes all of them."""
     whole = ";\n".join(item.sql for item in retreat)
     return tuple(
         dataclasses.replace(item, cleanup=whole) if item.felt and not item.cleanup else item
@@ -85,15 +85,15 @@ def felt_as_a_whole(
     )
 
 
-def drop_column_if_there(table: TableName, column: str, context: Context) -> Statement:
-    """Drops a column that may be there."""
+def drop_column_if_exists(table: TableName, column: str, context: Context) -> Statement:
+    """Drops a column that may exist."""
     text = alter_table(context, table, "DROP COLUMN IF EXISTS {it}", it=sql.ident(column))
     return Statement(text, Lock.ACCESS_EXCLUSIVE, (table,))
 
 
-def drop_constraint_if_there(
+def drop_constraint_if_exists(
     table: TableName, name: str, context: Context, locked: tuple[TableName, ...] = ()
 ) -> Statement:
-    """Drops a constraint that may be there."""
+    """Drops a constraint that may exist."""
     text = alter_table(context, table, "DROP CONSTRAINT IF EXISTS {it}", it=sql.ident(name))
     return Statement(text, Lock.ACCESS_EXCLUSIVE, locked or (table,))
