@@ -38,7 +38,7 @@ from zanith_django.exceptions import (
     LedgerHeld,
     LedgerKeyLost,
     LockLost,
-    LockNotHad,
+    LockNotAcquired,
     MissingRight,
     NameTooLong,
     NobodyToAsk,
@@ -273,7 +273,7 @@ WORDS: list[tuple[ZanithError, str, str]] = [
         "Run zanith_apply again: it resumes where this run stopped.",
     ),
     (
-        LockNotHad("pid 4711 on db (zanith_apply)", 30.4),
+        LockNotAcquired("pid 4711 on db (zanith_apply)", 30.4),
         "Another run holds the lock: pid 4711 on db (zanith_apply) (waited 30 s).",
         "Wait for that run to end, or give --lock-wait more seconds.",
     ),

@@ -57,7 +57,7 @@ def apply(
     """Bring the database to the end of the timeline, or as far as `options` say.
 
     Run again after a failure or a kill, it resumes at the step that was not done. Raises
-    `GateRefused`, `FileEdited`, `StepFailed`, `LockNotHad`, `PooledConnection` and
+    `GateRefused`, `FileEdited`, `StepFailed`, `LockNotAcquired`, `PooledConnection` and
     `ConnectionFailed`.
     """
     told = reporter or ApplyReporter()

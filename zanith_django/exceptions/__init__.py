@@ -3,7 +3,7 @@
 ZanithError
 ├── Refused              exit 1: refused
 │   ├── Blocked, Differs, NotVerified: the output shows why
-│   ├── GateRefused, StepFailed, LockNotHad, ChangesFound
+│   ├── GateRefused, StepFailed, LockNotAcquired, ChangesFound
 │   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotAlter,
 │   │   CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
 │   │   RenameUnanswered, DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
@@ -91,7 +91,7 @@ from zanith_django.exceptions.runs import (
     IndexTaken as IndexTaken,
     InTheWay as InTheWay,
     LockLost as LockLost,
-    LockNotHad as LockNotHad,
+    LockNotAcquired as LockNotAcquired,
     NotAdopted as NotAdopted,
     PartlyApplied as PartlyApplied,
     SeveralEnds as SeveralEnds,

@@ -30,7 +30,7 @@ class StepFailed(Refused):
         return f"Step {self.step_id} failed: {self.description}\n  {error}"
 
 
-class LockNotHad(Refused):
+class LockNotAcquired(Refused):
     def __init__(self, holder: str, waited: float) -> None:
         self.holder, self.waited = holder, waited
         self.hint = "Wait for that run to end, or give --lock-wait more seconds."

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.exceptions import LockLost, LockNotHad, PooledConnection
+from zanith_django.exceptions import LockLost, LockNotAcquired, PooledConnection
 from zanith_django.postgres.rows import backend_pid, one_value
 from zanith_django.postgres.session import giving_back, set_settings
 from zanith_django.postgres.sql import Prepared, literal
@@ -67,7 +67,7 @@ def run_lock(
     wait: float,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the run lock. Raises `LockNotHad` after `wait` seconds, `PooledConnection` if the
+    """Hold the run lock. Raises `LockNotAcquired` after `wait` seconds, `PooledConnection` if the
     lock would be worthless. `on_wait` is called once, with the name of the holder."""
     refuse_transaction_pooling(connection)
     with giving_back(connection, _SETTINGS):
@@ -150,7 +150,7 @@ def _take(
                 return
         waited = time.monotonic() - started
         if waited >= wait:
-            raise LockNotHad(holder(connection), waited)
+            raise LockNotAcquired(holder(connection), waited)
         if on_wait and not reported:
             on_wait(holder(connection))
             reported = True

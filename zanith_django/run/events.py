@@ -82,7 +82,7 @@ class Events:
     def retrying(self, words: str) -> None:
         if not self.silent:
             at = self.current.fields if self.current else {}
-            self._log(logging.WARNING, "lock_not_had", {**at, "error": words})
+            self._log(logging.WARNING, "lock_not_acquired", {**at, "error": words})
 
     # --- how -----------------------------------------------------------------------------------
 
