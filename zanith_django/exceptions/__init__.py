@@ -4,8 +4,8 @@ ZanithError
 ├── Refused              exit 1: refused
 │   ├── Blocked, Differs, NotVerified: the output shows why
 │   ├── GateRefused, StepFailed, LockNotAcquired, ChangesFound
-│   ├── FileEdited, PartlyApplied, SeveralEnds, LockLost, HalfRolledBack, CannotUndo, CannotAlter,
-│   │   CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
+│   ├── FileEdited, PartlyApplied, ConflictingLeaves, LockLost, HalfRolledBack, CannotUndo,
+│   │   CannotAlter, CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
 │   │   RenameUnanswered, DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
 ├── UsageError           exit 2: a wrong argument
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
@@ -82,6 +82,7 @@ from zanith_django.exceptions.gates import (
 )
 from zanith_django.exceptions.runs import (
     CannotAdopt as CannotAdopt,
+    ConflictingLeaves as ConflictingLeaves,
     DefaultGone as DefaultGone,
     DeferredChanged as DeferredChanged,
     FileEdited as FileEdited,
@@ -94,6 +95,5 @@ from zanith_django.exceptions.runs import (
     LockNotAcquired as LockNotAcquired,
     NotAdopted as NotAdopted,
     PartlyApplied as PartlyApplied,
-    SeveralEnds as SeveralEnds,
     StepFailed as StepFailed,
 )

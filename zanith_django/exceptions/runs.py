@@ -112,7 +112,7 @@ class InconsistentRecord(Refused):
         )
 
 
-class SeveralEnds(Refused):
+class ConflictingLeaves(Refused):
     def __init__(self, app_label: str, names: Iterable[str]) -> None:
         self.app_label, self.names = app_label, tuple(sorted(names))
         self.hint = f"Run manage.py makemigrations --merge {app_label}, then zanith_generate."

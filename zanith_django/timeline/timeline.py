@@ -17,7 +17,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.utils import Error as DatabaseFailure
 
-from zanith_django.exceptions import BrokenFile, PartlyApplied, SeveralEnds, UnknownMigration
+from zanith_django.exceptions import BrokenFile, ConflictingLeaves, PartlyApplied, UnknownMigration
 from zanith_django.files.migration import DJANGO_PREFIX, LoadedMigration
 
 Key = tuple[str, str]
@@ -175,7 +175,7 @@ def key_of(name: str) -> Key:
 def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     """Django's migrations; `connection` None reads files only.
 
-    Raises `BrokenFile`, and `SeveralEnds` where two branches of an app were not merged.
+    Raises `BrokenFile`, and `ConflictingLeaves` where two branches of an app were not merged.
     """
     try:
         # Standard output belongs to the answer of the command.
@@ -188,7 +188,7 @@ def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     except BaseException as error:
         raise _broken(error) from error
     for label, names in sorted(loader.detect_conflicts().items()):
-        raise SeveralEnds(label, names)
+        raise ConflictingLeaves(label, names)
     return loader
 
 
