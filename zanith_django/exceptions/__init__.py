@@ -5,7 +5,7 @@ ZanithError
 │   ├── Blocked, Differs, NotVerified: the output shows why
 │   ├── GateRefused, StepFailed, LockNotAcquired, ChangesFound
 │   ├── FileEdited, PartlyApplied, ConflictingLeaves, LockLost, HalfRolledBack, CannotUndo,
-│   │   CannotAlter, CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NobodyToAsk,
+│   │   CannotAlter, CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NoTerminal,
 │   │   RenameUnanswered, DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
 ├── UsageError           exit 2: a wrong argument
 │   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
@@ -25,7 +25,7 @@ from zanith_django.exceptions.arguments import (
     InvalidArgument as InvalidArgument,
     InvalidName as InvalidName,
     NameTooLong as NameTooLong,
-    NobodyToAsk as NobodyToAsk,
+    NoTerminal as NoTerminal,
     RenameUnanswered as RenameUnanswered,
     UnknownApp as UnknownApp,
     UnknownArtifact as UnknownArtifact,

@@ -30,7 +30,7 @@ class NameTooLong(InvalidName):
         self.hint = "Choose a shorter name: PostgreSQL would truncate it silently."
 
 
-class NobodyToAsk(Refused):
+class NoTerminal(Refused):
     def __init__(self, labels: Iterable[str]) -> None:
         self.hint = f"Run makemigrations {' '.join(labels)} in a terminal, then this command again."
         super().__init__("makemigrations asks a question, but there is no terminal to answer it.")

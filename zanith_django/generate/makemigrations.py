@@ -16,7 +16,7 @@ from django.db.migrations.operations import DeleteModel, RemoveField
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
 
-from zanith_django.exceptions import CannotWrite, NobodyToAsk, RenameUnanswered
+from zanith_django.exceptions import CannotWrite, NoTerminal, RenameUnanswered
 from zanith_django.timeline.timeline import load_django
 
 NAME = "makemigrations"
@@ -69,7 +69,7 @@ def make_django_migrations(
     missing: Missing, name: str, *, interactive: bool, output: object, verbosity: int = 1
 ) -> None:
     """Runs makemigrations for the apps where models moved on. Raises `RenameUnanswered`,
-    `NobodyToAsk` and `CannotWrite`."""
+    `NoTerminal` and `CannotWrite`."""
     if missing.renames and not interactive:
         raise RenameUnanswered(missing.renames, missing.labels)
     options = {"name": name} if name else {}
@@ -79,7 +79,7 @@ def make_django_migrations(
     except SystemExit as error:
         if interactive:  # a user chose to leave
             raise
-        raise NobodyToAsk(missing.labels) from error
+        raise NoTerminal(missing.labels) from error
     except OSError as error:
         raise CannotWrite(error.filename, error) from error
 
