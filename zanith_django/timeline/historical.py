@@ -80,7 +80,7 @@ class States:
 
     def _moved(self, state: ProjectState, keys: Sequence[Key]) -> ProjectState:
         """`state` after those of the migrations that exist and are not in it yet."""
-        known = (self.timeline.behind(key) for key in keys)
+        known = (self.timeline.in_effect(key) for key in keys)
         for migration in dict.fromkeys(filter(None, known)):
             if not self._holds((migration.app_label, migration.name)):
                 state = migration.mutate_state(state, preserve=False)
@@ -88,7 +88,7 @@ class States:
 
     def _hold(self, key: Key) -> None:
         self._applied.add(key)
-        migration = self.timeline.behind(key)
+        migration = self.timeline.in_effect(key)
         if migration:
             known = (migration.app_label, migration.name)
             self._applied.update((known, *self.timeline.replaced(known)))

@@ -87,7 +87,7 @@ class Timeline:
         """As Django's record has it."""
         return _is_applied(key, self.loader)
 
-    def behind(self, key: Key) -> DjangoMigration | None:
+    def in_effect(self, key: Key) -> DjangoMigration | None:
         """This migration, or the squash that replaced its file."""
         disk = self.loader.disk_migrations
         if key in disk:
