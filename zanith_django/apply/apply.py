@@ -37,7 +37,7 @@ from zanith_django.run.django_signals import (
     send_post_migrate,
     send_pre_migrate,
 )
-from zanith_django.run.events import Events, told_of_failure
+from zanith_django.run.events import Events, reporting_failure
 from zanith_django.run.observer import Observer
 from zanith_django.run.ready import BLINK, ReadyStep, RemainingSteps
 from zanith_django.schema.values import replaced
@@ -63,7 +63,7 @@ def apply(
     told = reporter or ApplyReporter()
     events = Events(connection, silent=not options.gated)
     with (
-        told_of_failure(events),
+        reporting_failure(events),
         working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
     ):
         return _Apply(connection, options, told, events, observer or Observer()).run()

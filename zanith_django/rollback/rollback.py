@@ -51,7 +51,7 @@ from zanith_django.run.audit import (
     working_session,
 )
 from zanith_django.run.details import detail_of
-from zanith_django.run.events import Events, StepEvent, told_of_failure
+from zanith_django.run.events import Events, StepEvent, reporting_failure
 from zanith_django.run.executor import Executor
 from zanith_django.run.keeping import clear_note
 from zanith_django.run.work import Attempt, Finish
@@ -82,7 +82,7 @@ def rollback(
         raise InvalidArgument("--steps takes a number of migrations from 1 on.")
     events = Events(connection)
     with (
-        told_of_failure(events),
+        reporting_failure(events),
         working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
     ):
         return _Rollback(connection, options, told, events).run()

@@ -126,7 +126,7 @@ class Events:
 
 
 @contextmanager
-def told_of_failure(events: Events) -> Iterator[None]:
+def reporting_failure(events: Events) -> Iterator[None]:
     """Reports any error that ends a run, an interruption too."""
     try:
         yield
