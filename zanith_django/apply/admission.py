@@ -35,7 +35,7 @@ from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.run.audit import (
     is_ours,
 )
-from zanith_django.run.taken_names import stood_before
+from zanith_django.run.taken_names import taken_before
 
 
 class Admission(RunState):
@@ -116,7 +116,7 @@ class Admission(RunState):
             operation = self._operation_of(row)
             if operation is None or row.undoing or now.status in (*FINISHED, ROLLED_BACK):
                 continue
-            if not stood_before(self.ledger, row.migration_id, operation):
+            if not taken_before(self.ledger, row.migration_id, operation):
                 made = operation.statements(self._context(row.migration_id))
                 for line in self.executor.take_down(made):
                     self.reporter.retrying(line)

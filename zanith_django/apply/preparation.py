@@ -24,7 +24,7 @@ from zanith_django.run.audit import (
     INTERRUPTED,
 )
 from zanith_django.run.details import planned_detail
-from zanith_django.run.taken_names import stood_before
+from zanith_django.run.taken_names import taken_before
 
 
 class Preparation(Admission):
@@ -103,7 +103,7 @@ class Preparation(Admission):
             step.number
             for step in again
             if any(row.step == step.number and row.sql != step.sql for row in stopped)
-            and not stood_before(self.ledger, migration.id, step.operation)
+            and not taken_before(self.ledger, migration.id, step.operation)
         )
 
     def _skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:

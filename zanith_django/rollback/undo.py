@@ -35,7 +35,7 @@ from zanith_django.postgres.rows import one_value
 from zanith_django.rollback.selection import UndoMigration, UndoStep, has_begun
 from zanith_django.run.artifacts import blocked, rows_against, was_purged
 from zanith_django.run.keeping import Place, definition, locate
-from zanith_django.run.taken_names import stood_before
+from zanith_django.run.taken_names import taken_before
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.parts import COLUMNS
@@ -224,7 +224,7 @@ class Planner:
         self, file: LoadedMigration, name: str, operation: Operation
     ) -> None:
         """It may have failed because something of that name stood there before."""
-        for item in stood_before(self.ledger, file.id, operation):
+        for item in taken_before(self.ledger, file.id, operation):
             raise CannotUndo(
                 name,
                 f"something named {item} was there before it began",

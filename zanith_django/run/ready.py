@@ -19,7 +19,7 @@ from zanith_django.plan.table_facts import after
 from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import count_kept, keep
 from zanith_django.run.executor import Executor
-from zanith_django.run.taken_names import stood_before
+from zanith_django.run.taken_names import taken_before
 from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.values import replaced
 
@@ -130,7 +130,7 @@ class Readier:
             row.migration_id,
             context.schema,
             resumed=resumed,
-            keeps=resumed and bool(stood_before(self.ledger, row.migration_id, step.operation)),
+            keeps=resumed and bool(taken_before(self.ledger, row.migration_id, step.operation)),
         )
         finish = self._finish(operation, statements, row, context, then)
         attempt = self.executor.ready(run, statements, finish)

@@ -11,7 +11,7 @@ from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.parts import constraint_names, index_names
 
 
-def stood_before(ledger: Ledger, migration_id: str, operation: Operation) -> list[str]:
+def taken_before(ledger: Ledger, migration_id: str, operation: Operation) -> list[str]:
     """Names of what the operation adds that were taken before its migration began."""
     data = ledger.snapshot(migration_id, "before")
     before = SchemaGraph.from_json(data) if data else SchemaGraph()
