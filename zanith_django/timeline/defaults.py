@@ -116,7 +116,7 @@ def _default(migration: DjangoMigration, operation: AddField | AlterField, each:
 
 
 def _place(operations: Sequence[Any], wanted: MigrationOperation) -> tuple[int, ...]:
-    """Where the operation is: its position, and those inside of SeparateDatabaseAndState."""
+    """The operation's place: its position, and those inside SeparateDatabaseAndState."""
     for position, operation in enumerate(operations, 1):
         if operation is wanted:
             return (position,)

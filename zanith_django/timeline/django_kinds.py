@@ -1,4 +1,4 @@
-"""What kinds of operations Django's migrations have: data steps, SQL, no effect."""
+"""The kinds of operations in Django's migrations: data steps, SQL, without effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def can_go_back(migration: DjangoMigration) -> bool:
 
 
 def reaching_database(operation: MigrationOperation) -> list[MigrationOperation]:
-    """What of it reaches the database."""
+    """The parts of it that reach the database."""
     if isinstance(operation, SeparateDatabaseAndState):
         return list(operation.database_operations)
     return [operation]
@@ -41,7 +41,7 @@ _KNOWN_MODULES = ("django.db.migrations.operations", "django.contrib.postgres.op
 
 
 def title(operation: MigrationOperation) -> str:
-    """What a data step is called: RunPython by its function."""
+    """The name of a data step: that of its function for RunPython."""
     named = getattr(operation.code, "__name__", "") if isinstance(operation, RunPython) else ""
     return named or operation.describe()
 

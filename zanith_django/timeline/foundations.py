@@ -27,7 +27,7 @@ from zanith_django.timeline.timeline import django_order
 
 
 def foundations(operation: MigrationOperation) -> tuple[Operation, ...]:
-    """The operation in ours, where it makes or removes an extension or a collation."""
+    """The operation as one of zanith, if it creates or removes an extension or a collation."""
     if isinstance(operation, CreateExtension):
         return (ops.CreateExtension(extension=Extension(operation.name)),)
     if isinstance(operation, CreateCollation):
@@ -43,7 +43,7 @@ def _collation(operation: CollationOperation) -> Collation:
 
 
 def prelude_of(operations: Iterable[MigrationOperation]) -> list[str]:
-    """SQL that makes in a scratch what these operations make, where it is not there already."""
+    """SQL that creates the objects of these operations in a scratch, unless they exist already."""
     return _where_missing(found for operation in operations for found in foundations(operation))
 
 

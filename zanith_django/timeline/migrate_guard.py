@@ -1,4 +1,4 @@
-"""Receivers of pre_migrate: a plain `migrate` beside a run of ours, or one that takes us out."""
+"""Receivers of pre_migrate: a plain `migrate` during a zanith run, or one that removes the app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage starts from: the graphs, files and timeline of one project on one database."""
+"""The input of a stage: the graphs, files and timeline of one project on one database."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read_models(
     prelude: Sequence[str] = (),
     more: Iterable[Sequence[str]] = (),
 ) -> Declared:
-    """What these models ask for. If they cannot be read after `prelude`, each of `more` is tried.
+    """The declarations of these models. If reading fails after `prelude`, each of `more` is tried.
     Raises `UnreadableModel`."""
     tried: list[Sequence[str]] = []
     for made in itertools.chain([prelude], more):

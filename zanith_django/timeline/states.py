@@ -192,7 +192,7 @@ class _Parts:
         self.need_whole(base)
 
     def need_target(self, source: Key, field: Field[Any, Any]) -> None:
-        """What a relation points at, as far as a column that points at it must know."""
+        """The target of a relation, as far as a column that points at it depends on it."""
         if not field.remote_field or _has_through(field):
             return
         target = resolve_relation(field.remote_field.model, *source)
@@ -210,7 +210,7 @@ class _Parts:
                 self.need_target(target, self.state.models[target].fields[name])
 
     def stub_fields(self, target: Key, field: Field[Any, Any]) -> set[str] | None:
-        """Names of the fields that a stub must have; None where only the whole model will do.
+        """Names of the fields that a stub must have; None if only the whole model is enough.
 
         A proxy has its table from its base, a key may be inherited, a composite key has parts.
         """
@@ -249,7 +249,7 @@ def _has_through(field: Field[Any, Any]) -> bool:
 
 
 class Storage(Enum):
-    """What holds the values of a field."""
+    """The column or table of a field's values."""
 
     COLUMN = "a column"
     AUTOMATIC_TABLE = "a many-to-many table of its own"

@@ -79,12 +79,12 @@ class Timeline:
         return self.loader.disk_migrations[key]
 
     def on_disk(self, keys: Iterable[Key]) -> list[DjangoMigration]:
-        """Those that still have a file: a squash may have taken the place of some."""
+        """The migrations that still have a file: a squash may have replaced some."""
         disk = self.loader.disk_migrations
         return [disk[key] for key in keys if key in disk]
 
     def is_applied(self, key: Key) -> bool:
-        """As Django's record has it."""
+        """Is it applied in Django's record?"""
         return _is_applied(key, self.loader)
 
     def in_effect(self, key: Key) -> DjangoMigration | None:
@@ -110,7 +110,7 @@ class Timeline:
 
     def ordered(self, applied: Iterable[str]) -> list[str]:
         """These ids, given by the time when they were applied, with each after what it depends on:
-        times are out of order where the clock was set back."""
+        times are out of order if the clock was set back."""
         names = list(applied)
         places = {name: place for place, name in enumerate(names)}
         waiting = {name: self._dependencies(name) & places.keys() for name in names}
@@ -153,7 +153,7 @@ class Timeline:
         return {place: name for key, name in found for place in (key, *self.resolved([key]))}
 
     def replaced(self, key: Key) -> list[Key]:
-        """What a squash replaces, in order; nothing for what is none."""
+        """The replaced migrations of a squash, in order; [] for any other migration."""
         return _replaced(self.loader, key) if key in self.loader.replacements else []
 
     def resolved(self, keys: Iterable[Key]) -> list[Key]:
@@ -175,7 +175,7 @@ def key_of(name: str) -> Key:
 def load_django(connection: BaseDatabaseWrapper | None) -> MigrationLoader:
     """Django's migrations; `connection` None reads files only.
 
-    Raises `BrokenFile`, and `ConflictingLeaves` where two branches of an app were not merged.
+    Raises `BrokenFile`, and `ConflictingLeaves` if two branches of an app were not merged.
     """
     try:
         # Standard output belongs to the answer of the command.
@@ -196,7 +196,7 @@ _OF_DJANGO = "Fix it: migrate and showmigrations stop there as well."
 
 
 def _broken(error: BaseException) -> BrokenFile:
-    """What is wrong in a file of Django's, with its line; what is wrong between files has none."""
+    """An error in a file of Django's, with its line; an error between files has no line."""
     if isinstance(error, SyntaxError):
         return BrokenFile(error.filename, error.msg, error.lineno, _OF_DJANGO)
     frames = traceback.extract_tb(error.__traceback__)
@@ -268,7 +268,7 @@ def _replacements(loader: MigrationLoader) -> Mapping[Key, Key]:
 
 
 def _replaced(loader: MigrationLoader, squash: Key) -> list[Key]:
-    """What a squash replaces, with what was squashed into that, in order."""
+    """The replaced migrations of a squash, also those of replaced squashes, in order."""
     keys: list[Key] = []
     for label, name in loader.replacements[squash].replaces:
         inner = (label, name)

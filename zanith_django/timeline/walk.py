@@ -75,7 +75,7 @@ class Walk:
         self._names: list[tuple[str, bool]] = []
 
     def skip(self, migration: DjangoMigration) -> None:
-        """Move past a migration that needs no operations of ours."""
+        """Move past a migration that needs no zanith operations."""
         for operation in migration.operations:
             self._learn(operation)
             self._move(operation, migration.app_label)
@@ -108,7 +108,7 @@ class Walk:
         return names
 
     def declared(self, keys: Sequence[Key]) -> Declared:
-        """What these models ask for at this point, as tables."""
+        """The declared tables of these models at this point."""
         return self._read(self.tables, keys).declared
 
     # --- moving the states ---------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Walk:
     def _step(
         self, migration: DjangoMigration, operation: MigrationOperation, position: int
     ) -> list[Operation]:
-        """Operations of ours for one that cuts the walk."""
+        """The zanith operations for one that cuts the walk."""
         made = foundations(operation)
         if made:
             return list(made)
@@ -319,7 +319,7 @@ def _between(work: _Work | None) -> Iterator[None]:
 
 
 def _refuse_keeping_twice(migration: DjangoMigration, made: Iterable[Operation]) -> None:
-    """What a migration keeps of a column or table is found by its name."""
+    """A kept column or table of a migration is found by its name."""
     known = set()
     for operation in made:
         if not operation.keeps_by_target:
