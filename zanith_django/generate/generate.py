@@ -30,7 +30,7 @@ STAMP = "%Y%m%d_%H%M%S"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to generate. `stamp` fixes the first file's time; files follow by seconds."""
+    """The arguments of generate. `stamp` fixes the first file's time; files follow by seconds."""
 
     apps: tuple[AppConfig, ...]
     name: str = ""
@@ -238,7 +238,7 @@ def empty_file(connection: BaseDatabaseWrapper, config: AppConfig, request: Requ
 
 
 def without_migrations(configs: Iterable[AppConfig]) -> list[AppConfig]:
-    """Apps with managed models that have neither Django migrations nor files of ours."""
+    """Apps with managed models that have neither Django migrations nor zanith files."""
     loader = offline_timeline().loader
     return [
         config

@@ -24,7 +24,7 @@ NAME = "makemigrations"
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What makemigrations would write, and the renames that it would ask about first."""
+    """The output of makemigrations, and the renames that it would ask about first."""
 
     migrations: tuple[DjangoMigration, ...] = ()
     renames: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def _would_write(label: str) -> bool:
 def make_django_migrations(
     missing: Missing, name: str, *, interactive: bool, output: object, verbosity: int = 1
 ) -> None:
-    """Runs makemigrations for the apps where models moved on. Raises `RenameUnanswered`,
+    """Runs makemigrations for the apps whose models have changed. Raises `RenameUnanswered`,
     `NoTerminal` and `CannotWrite`."""
     if missing.renames and not interactive:
         raise RenameUnanswered(missing.renames, missing.labels)

@@ -241,7 +241,7 @@ _SETTINGS: Mapping[str, str] = {
 
 
 def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph | None:
-    """The extra put back, so that the difference drops it; None where no operation does."""
+    """The extra put back, so that the difference drops it; None if no operation does."""
     if part := _PARTS.get(extra.kind):
         return graph.changed(extra.table, lambda table: table.with_item(part, extra.item))
     if name := _SETTINGS.get(extra.kind):

@@ -259,7 +259,7 @@ def rows_in_the_way(
 def rows_against(
     connection: BaseDatabaseWrapper, demanded: Table, graph: SchemaGraph, names: PresentNames
 ) -> list[Obstacle]:
-    """What in the rows of a table hinders the `demanded` parts of it."""
+    """The rows of a table that violate the `demanded` parts of it."""
     place = _schema_spelled(names.table(demanded.name), graph)
     live = graph.table(demanded.name)
     key = live.primary_key.columns if live and live.primary_key else ()
@@ -346,7 +346,7 @@ WHERE attrelid = to_regclass({table}) AND attnum > 0 AND NOT attisdropped"""
 def columns_of(
     connection: BaseDatabaseWrapper, table: TableName, schema: str = ""
 ) -> dict[str, str]:
-    """{column: its type as the graph spells it}; empty where there is no such table. `schema` is
+    """{column: its type as the graph spells it}; empty if there is no such table. `schema` is
     that of a name without one."""
     text = sql.compose(_COLUMNS, table=sql.regclass(table, schema or table.schema))
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What every run that changes a database shares: its session, who ran it, how a step fails."""
+"""The common parts of runs that change a database: session, user, failure of a step."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INTERRUPTED = "interrupted: the run ended here without an error"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did."""
+    """The result of a run."""
 
     migrations: int
     steps: int
@@ -119,7 +119,7 @@ def failing(
 
 
 def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
-    """The `mark` of a step that has one row: it fails where it runs, what is done stays done."""
+    """The `mark` of a step that has one row: only a running step fails, a done one stays done."""
 
     def mark(error: str) -> str:
         ledger.fail_running(split_step_id(row_id)[0], error)

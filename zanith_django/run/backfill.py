@@ -194,7 +194,7 @@ class _Backfill:
 
     def _snapshot(self) -> str | None:
         """The transactions that are over as a pass begins: what they wrote, the whole pass sees.
-        None where only the rest of a pass is left."""
+        None if only the rest of a pass is left."""
         if self.checkpoint.cursor:
             return None
         return str(rows_of(self.connection, "SELECT pg_current_snapshot()::text")[0][0])

@@ -1,4 +1,4 @@
-"""What the ledger keeps of each step beside its row: what it is about, and who runs it."""
+"""The details that the ledger keeps of each step beside its row: its object, and its user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zanith_django.run.audit import user_name
 
 
 def planned_detail(step: PlannedStep) -> StepDetail:
-    """What a step of a plan is about."""
+    """The details of a planned step."""
     return detail_of(
         step.operation, step.statements, reasons=step.assessment.reasons, rows=step.rows
     )
@@ -41,7 +41,7 @@ def detail_of(
 
 
 def target_of(operation: Operation) -> str:
-    """The object that a step changes; of one of Django's the table, where it has one."""
+    """The object that a step changes; for one of Django's the table, if it has one."""
     if isinstance(operation, DjangoOperation) and operation.table:
         return str(operation.table)
     return operation.target

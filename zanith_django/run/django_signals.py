@@ -85,7 +85,7 @@ class FinalModels(Iterator[None]):
         state = states.after(keys)
         left = list(state.models.values())
         for label in sorted({*state.real_apps, *(label for label, _ in state.models)}):
-            stub = self.apps.app_configs[label] = AppConfigStub(label)  # also where it has no model
+            stub = self.apps.app_configs[label] = AppConfigStub(label)  # also without models
             stub.apps = self.apps
             stub.import_models()
             if label in state.real_apps:

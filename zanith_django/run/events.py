@@ -49,7 +49,7 @@ class StepEvent:
 
 
 class Events:
-    """What happens in one run on one database. `silent` is for a run on a shadow."""
+    """The events of one run on one database. `silent` is for a run on a shadow."""
 
     def __init__(self, connection: BaseDatabaseWrapper, *, silent: bool = False) -> None:
         self.connection, self.silent = connection, silent

@@ -90,7 +90,7 @@ class Executor:
         self.carry_out(self.ready(attempt, statements, finish))
 
     def ready(self, attempt: Attempt, statements: Sequence[Statement], finish: Finish) -> Attempt:
-        """All that can be known of a step before it runs: `carry_out` runs it."""
+        """Everything that is known of a step before it runs: `carry_out` runs it."""
         groups = list(transactions(statements))
         if not groups or not groups[-1][0].transactional:
             groups.append([])
@@ -120,8 +120,8 @@ class Executor:
                 if part is not attempt.transactions[-1]:
                     self._one_part(attempt, part, begun)
                 else:
-                    # It commits together with `done`: had an earlier attempt finished it, so were
-                    # the step.
+                    # It commits together with `done`: it cannot have finished in an earlier attempt
+                    # of an unfinished step.
                     self._in_transaction(part)
         except LockLost:
             raise  # the session that holds it now owns the objects
@@ -243,7 +243,7 @@ class Executor:
             raise
 
     def _watched(self, group: Sequence[Statement]) -> AbstractContextManager[None]:
-        """What may wait without end names whom it waits for."""
+        """A statement that may wait without limit reports the sessions that it waits for."""
         unbounded = not _lock_timeout(group, 1) and any(s.scans or s.rewrites for s in group)
         return self.lookout.watching() if unbounded else nullcontext()
 

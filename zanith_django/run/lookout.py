@@ -58,7 +58,7 @@ class Lookout:
         return self._backend[1]
 
     def _address(self) -> dict[str, Any]:
-        """A connection of its own, also where Django takes its connections from a pool."""
+        """A connection of its own, also if Django takes its connections from a pool."""
         given = {"connect_timeout": CONNECT_SECONDS, **self.connection.get_connection_params()}
         return given | {"autocommit": True, "application_name": "zanith lookout"}
 

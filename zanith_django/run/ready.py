@@ -115,7 +115,7 @@ class Readier:
             return None
 
     def _ready(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep:
-        """What a step runs, and what is known after it."""
+        """The SQL of a step, and the known state after it."""
         step, row, then = todo.steps[place], todo.row_of(place), todo.row_after(place)
         operation = step.operation.in_names_of(context.graph)
         if operation and any(collision.recheck for collision in step.collisions):
@@ -193,6 +193,6 @@ class Readier:
 
 
 def _takes_time(statement: Statement, context: Context) -> bool:
-    """It works through the rows of a table that may have many."""
+    """Does it scan or rewrite a table that may have many rows?"""
     new = statement.tables and all(map(context.quiet, statement.tables))
     return (statement.scans or statement.rewrites) and not new

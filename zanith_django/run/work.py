@@ -10,7 +10,7 @@ from zanith_django.operations.base import Batches, PythonCall, Statement, WithDe
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What commits together with a step's last statements: `call` first, then `sql`. `after` is
+    """The work that commits together with a step's last statements: `call`, then `sql`. `after` is
     called when all of it is committed and no lock is held any more.
 
     Without `call`, the statements, their end and the beginning of the next step go to
@@ -55,7 +55,7 @@ class Attempt:
 
     @property
     def text(self) -> str:
-        """All of it, if it is one transaction that can go as one text."""
+        """The whole step, if it is one transaction that can be sent as one text."""
         return self.transactions[0].text if len(self.transactions) == 1 else ""
 
     @property
