@@ -1,1 +1,1 @@
-"""Migration files: what one is, where they are, how they are read and written."""
+"""Migration files: their parts, their folders, and how they are read and written."""

@@ -135,7 +135,7 @@ def select_apps(labels: Sequence[str]) -> list[AppConfig]:
 
 
 def folder_of(config: AppConfig) -> Path:
-    """Where the migration files of an app lie, there or not."""
+    """The folder of an app's migration files; it may not exist."""
     module = conf.migration_modules.get(config.label)
     if module is None:
         return Path(config.path) / FOLDER
@@ -231,7 +231,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _line_of(text: bytes, number: int) -> int | None:
-    """The line of the operation of that number, where `operations` is a plain list."""
+    """The line of the operation of that number, if `operations` is a plain list."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.List):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
@@ -411,7 +411,7 @@ def _whole(
 
 
 def _text(value: str) -> str:
-    """A string literal in double quotes where that needs no escape."""
+    """A string literal in double quotes if that needs no escape."""
     plain = repr(value)
     if plain.startswith("'") and '"' not in value:
         return f'"{plain[1:-1]}"'
@@ -436,7 +436,7 @@ _OMIT = object()
 
 
 def _derived(value: Any, name: str, current: Any) -> Any:
-    """What the constructor works out by itself is left out."""
+    """Fields that the constructor computes by itself are left out."""
     if isinstance(value, Index) and name == "columns":
         return _OMIT if dataclasses.replace(value, columns=()).columns == current else current
     return current

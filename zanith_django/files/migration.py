@@ -1,4 +1,4 @@
-"""What a migration is: an ordered list of operations, and the Django migrations that it covers."""
+"""A migration: an ordered list of operations, and the Django migrations that it covers."""
 
 from __future__ import annotations
 

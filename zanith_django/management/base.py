@@ -1,4 +1,4 @@
-"""What all commands share: arguments, checks, errors as exit codes, JSON alone on stdout."""
+"""The base of all commands: arguments, checks, errors as exit codes, JSON alone on stdout."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def seconds(text: str) -> float:
 
 
 def add_lock_wait(parser: ArgumentParser) -> None:
-    """What every command has that changes something."""
+    """The arguments of every command that changes a database."""
     parser.add_argument(
         "--lock-wait",
         type=seconds,
@@ -89,7 +89,7 @@ def add_lock_wait(parser: ArgumentParser) -> None:
 
 
 def add_refusals(parser: ArgumentParser) -> None:
-    """What every command has that verifies."""
+    """The arguments of every command that verifies."""
     parser.add_argument(
         "--refuse-drift",
         choices=(PLAN, BEFORE, ANY),

@@ -48,7 +48,7 @@ class Output(OutputWrapper):
         *,
         exact: bool = False,
     ) -> None:
-        if self._out is None:  # as Python leaves it where standard output is closed
+        if self._out is None:  # Python sets it so if standard output is closed
             return
         msg = msg if exact else visible(msg)
         with self._losing():

@@ -109,7 +109,7 @@ def _rows(connection: BaseDatabaseWrapper, text: str) -> Iterator[tuple[Any, ...
 
 
 def _csv_lines(names: list[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    """As PostgreSQL's COPY reads it: NULL is an empty field, and empty text is `""`."""
+    """The format of PostgreSQL's COPY: NULL is an empty field, and empty text is `""`."""
     yield f"{','.join(map(_field, names))}\n"
     for row in rows:
         yield f"{','.join(map(_field, row))}\n"
@@ -124,7 +124,7 @@ def _write_csv(output: TextIO, lines: Iterator[str]) -> int:
     return count
 
 
-# What a spreadsheet takes for a formula, unless it is a number.
+# A spreadsheet reads such a text as a formula, unless it is a number.
 _FORMULA = re.compile(r"[=@\t]|[+-](?![\d.]+(?:[eE][+-]?\d+)?$)")
 _QUOTED = re.compile(r'[,"\r\n]|^\s|\s$|^$|^\\\.$')
 

@@ -1,4 +1,4 @@
-"""What a purge drops, and what it must leave."""
+"""The objects that a purge drops, and those that it must leave."""
 
 from __future__ import annotations
 

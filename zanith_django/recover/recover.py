@@ -118,7 +118,7 @@ def cleanup(
     return Cleaned(tuple(gone), tuple(failed))
 
 
-# What goes wrong with one artifact, and not with the run.
+# Errors of one artifact, not of the run.
 _OF_ONE = (StepFailed, ArtifactForged, ArtifactMissing, CannotPurge)
 
 
@@ -150,7 +150,7 @@ def _elsewhere(place: Place, operation: Restore) -> str:
 
 
 def _back(operation: Restore, place: Place, graph: SchemaGraph) -> Place:
-    """Where it is once it is restored."""
+    """Its place after its restore."""
     name, column = operation.home, operation.one_column
     table = TableName(name.schema or graph.default_schema, name.name)
     return dataclasses.replace(place, table=table, column=column.name if column else "")

@@ -1,4 +1,4 @@
-"""What each verb of recover has at hand, and what it answers."""
+"""The arguments and the results of recover's verbs."""
 
 from __future__ import annotations
 

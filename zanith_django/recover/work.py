@@ -132,7 +132,7 @@ class ArtifactWork:
         self.audited(new, withheld.describe(), statements, finish)
 
     def refill(self, operation: Restore, place: Place) -> int:
-        """Write the old values where the column is NULL; the number of rows."""
+        """Write the old values into rows whose column is NULL; returns the number of rows."""
         context = self._context(operation)
         batches = self._refilling(operation, place, context)
         new = recover_step(RESEED, f"{batches.sql};", Level.MEDIUM)

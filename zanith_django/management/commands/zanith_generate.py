@@ -136,7 +136,7 @@ class Command(ZanithCommand):
         self._no_changes(configs, options)
 
     def _no_changes(self, configs: list[AppConfig], options: dict[str, Any]) -> None:
-        """What that is true of: an app that is not managed may well have changes."""
+        """Print which apps have no changes: an app that is not managed may have some."""
         bare = without_migrations(configs)
         self._say("No changes: every migration has its file.", options)
         self._say(f"Managed: {_listed(c for c in configs if c not in bare)}.", options)
@@ -173,7 +173,7 @@ class Command(ZanithCommand):
             self.stdout.write("No changes: the files make what the models ask for.")
 
     def _django_first(self, labels: list[str], options: dict[str, Any]) -> bool:
-        """Runs makemigrations where models moved on; False where a dry run has to stop there."""
+        """Runs makemigrations if models have changed; False if a dry run has to stop there."""
         missing = missing_django_migrations(labels)
         if not missing.migrations:
             return True

@@ -119,7 +119,7 @@ class Command(ZanithCommand):
     def _output(self, path: str | None) -> Iterator[TextIO]:
         try:
             if path is None:
-                # Not by our wrapper: what is written must end where it ends.
+                # Not by the command's wrapper, which adds a line ending.
                 stream = cast("TextIO | None", self.stdout._out)
                 if stream is None:
                     raise InvalidArgument("Standard output is closed.", "Add --output FILE.")
@@ -207,7 +207,7 @@ class Command(ZanithCommand):
             self.stdout.write(f"Purged {row.target}.")
 
     def _clean(self, age: timedelta, options: dict[str, Any]) -> None:
-        """Exit 1 where something could not be purged, once all that could be is."""
+        """Exit 1 if an artifact could not be purged, after the others are purged."""
         done = cleanup(
             self.connection, age, self._session(options), missing=options.get("missing", False)
         )
