@@ -105,6 +105,6 @@ def read_as(column: str) -> str:
 
 
 def json_object(text: str | None) -> dict[str, Any]:
-    """The JSON object of this text; empty for anything else, which is not from us."""
+    """The JSON object of this text; empty for anything else, which zanith did not write."""
     found = json.loads(text or "{}")
     return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""What drops kept, and until when."""
+"""The artifacts of drops, and when they expire."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Checkpoints(Access):
         )
 
     def forget_progress(self, migration_id: str) -> None:
-        """All checkpoints but the values that rows of an unfinished column have already."""
+        """All checkpoints except the values that rows of an unfinished column already have."""
         self._run(
             "DELETE FROM _zanith_migration_checkpoints "
             f"WHERE migration_id = %s AND NOT {_IS_VALUE}",
@@ -127,7 +127,7 @@ class Checkpoints(Access):
         self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, plan, total_rows=len(migrations)))
 
     def planned_rollback(self, count: int) -> list[str] | None:
-        """What a run of `--steps count` was to undo that did not come to its end."""
+        """The migrations that an unfinished run of `--steps count` was to undo."""
         known = self.checkpoint(_ROLLBACK)
         plan = known.cursor if known and isinstance(known.cursor, dict) else {}
         names = plan.get("migrations")

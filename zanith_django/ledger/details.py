@@ -1,4 +1,4 @@
-"""What a step is about, beyond its ten columns: kept in the `before` snapshot, beside the graph."""
+"""The details of a step beyond its ten columns: kept in the `before` snapshot beside the graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Attempt(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepDetail:
-    """What one attempt at a step is about. `lock` is the strongest that it takes, `estimate` the
+    """The details of one attempt at a step. `lock` is the strongest that it takes, `estimate` the
     seconds that the plan expected, `by` who ran it, and `undoes` the row that it rolls back."""
 
     target: str = ""

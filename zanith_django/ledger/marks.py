@@ -1,4 +1,4 @@
-"""What the ledger stores inside a text: written and read here alone.
+"""The marks that the ledger stores inside a text: written and read only here.
 
 The columns of the five tables are a contract, so a fact without a column of its own goes into the
 `error` or the `sql` of a step, or into the id of a checkpoint.
@@ -33,7 +33,7 @@ _DJANGO: Final = "-- Django: "
 
 
 def undo(ran: str) -> str:
-    """What an attempt ran that undid a step."""
+    """The SQL of an attempt that undid a step."""
     return f"{UNDONE_BY}{ran}"
 
 
@@ -65,7 +65,7 @@ VALUE: Final = "#value"
 
 
 def every(row_id: str) -> str:
-    """What all checkpoints of a step begin with: they are for all of its attempts."""
+    """The common prefix of a step's checkpoints: they are for all of its attempts."""
     migration_id, step, _ = split_step_id(row_id)
     return f"{step_id(migration_id, step)}#"
 

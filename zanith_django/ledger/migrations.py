@@ -51,7 +51,7 @@ class Migrations(Steps):
         )
 
     def give_up(self, migration_id: str) -> None:
-        """It failed, was rolled back as a whole, and will not be tried again."""
+        """Was it rolled back as a whole after a failure, and will not be retried?"""
         self.forget_pending([row.id for row in self.steps(migration_id)])
         self._run(
             "UPDATE _zanith_migration_steps SET status = 'rolled_back' "

@@ -71,7 +71,7 @@ class Snapshots(Checkpoints):
         return [run for run in past if isinstance(run, dict)] if isinstance(past, list) else []
 
     def _spelled(self, graph: SchemaGraph) -> _Spelled:
-        """What is `after` one migration is `before` the next: the last graph is kept."""
+        """The `after` of one migration is the `before` of the next: the last graph is kept."""
         if self._last is None or self._last.graph is not graph:
             self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
         return self._last
@@ -108,7 +108,7 @@ class Snapshots(Checkpoints):
         )
 
     def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
-        """The stored JSON, graph and run; None where there is none."""
+        """The stored JSON, graph and run; None if there is none."""
         if not self.exists():
             return None
         rows = self._rows(
@@ -119,7 +119,7 @@ class Snapshots(Checkpoints):
         return json.loads(rows[0][0]) if rows else None
 
     def run_of(self, migration_id: str, phase: str = "after") -> dict[str, Any]:
-        """What is stored beside the graph of a snapshot; empty without one."""
+        """The data stored beside the graph of a snapshot; empty without one."""
         if not self.exists():
             return {}
         rows = self._rows(

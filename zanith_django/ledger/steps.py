@@ -61,7 +61,7 @@ class StepRow:
 
     @property
     def stopped(self) -> bool:
-        """It began and did not come to its end; what a gate refused never began."""
+        """Did it begin and not finish? A step that a gate refused never began."""
         return self.status in (RUNNING, FAILED) and not is_refusal(self.error)
 
 
@@ -246,7 +246,7 @@ class Steps(Snapshots):
         )
 
     def forget_pending(self, row_ids: Sequence[str]) -> None:
-        """Those of these steps that never ran."""
+        """The steps among these that never ran."""
         self._run(
             "DELETE FROM _zanith_migration_steps WHERE id = ANY (%s) AND status = 'pending'",
             [list(row_ids)],

@@ -179,7 +179,7 @@ def lost_keys(there: Iterable[There]) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def repairs(there: Iterable[There]) -> Iterator[str]:
-    """The statements that make the tables what they should be; none where they are."""
+    """The statements that repair the tables; none if the tables are right."""
     rows = list(there)
     known = {(row.table, row.column): row for row in rows}
     for table in TABLES:

@@ -32,7 +32,7 @@ class Lock(enum.IntEnum):
 
     @property
     def catalog(self) -> str:
-        """As `pg_locks.mode` spells it."""
+        """The name in `pg_locks.mode`."""
         return f"{self.name.title().replace('_', '')}Lock"
 
     @property
@@ -50,7 +50,7 @@ class Lock(enum.IntEnum):
 
     @property
     def effect(self) -> str:
-        """What other sessions feel while it is held."""
+        """The effect on other sessions while it is held."""
         if self.blocks_reads:
             return "blocks reads and writes"
         if self.blocks_writes:

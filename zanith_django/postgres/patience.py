@@ -21,7 +21,7 @@ LOOK = 0.25  # seconds after which it is looked whether the blockers are gone
 
 @dataclass(slots=True)
 class Budget:
-    """What waiting for locks may cost others: `seconds` of any `WINDOW`, by tries that failed."""
+    """How long lock waits may block others: `seconds` of any `WINDOW`, by failed attempts."""
 
     seconds: float
     spent: deque[tuple[float, float]] = field(default_factory=deque)

@@ -40,12 +40,12 @@ def send(connection: BaseDatabaseWrapper, text: str, meanwhile: Meanwhile | None
 
 
 def send_raw(connection: Connection[Any], text: str, meanwhile: Meanwhile) -> None:
-    """As `send`, below Django: errors are psycopg's, and no wrapper sees the text."""
+    """Like `send`, but below Django: errors are psycopg's, and no wrapper sees the text."""
     _Sender(connection, meanwhile).execute(text)
 
 
 class _Sender:
-    """As much of a cursor as Django's wrappers need."""
+    """The part of a cursor that Django's wrappers need."""
 
     def __init__(self, raw: Connection[Any], meanwhile: Meanwhile) -> None:
         self.raw, self.meanwhile = raw, meanwhile

@@ -1,4 +1,4 @@
-"""What a backfill walks over: closed ranges of a table's key, or of its pages where it has none.
+"""The ranges of a backfill: closed ranges of a table's key, or of its pages if it has no key.
 
 A range is found first and updated then: an UPDATE joined to a LIMIT, or a prepared one, runs at a
 fraction of the speed.
@@ -104,7 +104,7 @@ class Ranges(Protocol):
         ...
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
-        """The next range of about `size` rows; None at the end. Turns pay only where almost every
+        """The next range of about `size` rows; None at the end. Turns pay only if almost every
         row is to be written."""
         ...
 
@@ -186,7 +186,7 @@ class _KeyPass:
         return Range(self.table, condition, upper, size)
 
     def _upper(self, reached: Cursor | None, size: int) -> Cursor | None:
-        """The key `size` rows further on; None where the end is nearer."""
+        """The key `size` rows further on; None if the end is nearer."""
         assert self.end is not None
         ordered = sql.join(self.ordered)
         above = (
@@ -343,7 +343,7 @@ class _PagePass:
 
 
 def estimated_rows(connection: BaseDatabaseWrapper, table: sql.Fragment) -> int:
-    """What the planner takes a table's rows to be: right also before the first ANALYZE."""
+    """The planner's estimate of a table's rows: right also before the first ANALYZE."""
     text = sql.compose("EXPLAIN (FORMAT JSON) SELECT FROM {table}", table=table)
     return int(rows_of(connection, text)[0][0][0]["Plan"]["Plan Rows"])
 

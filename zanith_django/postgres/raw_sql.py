@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# What may contain a semicolon that ends no statement.
+# Tokens that may contain a semicolon that ends no statement.
 _PIECE = re.compile(
     r"""
     (?P<comment>--[^\n]*|/\*.*?\*/)

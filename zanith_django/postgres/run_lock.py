@@ -80,7 +80,7 @@ def run_lock(
 
 
 def check_held(connection: BaseDatabaseWrapper) -> None:
-    """Raises `LockLost` where the lock is gone, for instance with a connection that was closed."""
+    """Raises `LockLost` if the lock is gone, for instance with a connection that was closed."""
     if not one_value(connection, f"SELECT {_HELD}"):
         raise LockLost
 
@@ -107,7 +107,7 @@ GUARD = Prepared("_zanith_guard", "text, boolean", _guard("$1", "$2"))
 
 
 def guard(lock_timeout: str, *, durable: bool = True, prepared: bool = False) -> str:
-    """A statement that sets the transaction's lock timeout, or stops it where the lock is gone.
+    """A statement that sets the transaction's lock timeout, or aborts it if the lock is gone.
 
     `prepared` needs `GUARD` to be.
     """

@@ -51,13 +51,13 @@ def prepare(connection: BaseDatabaseWrapper, *statements: Prepared) -> None:
 
 
 def server_version(connection: BaseDatabaseWrapper) -> int:
-    """As in 150018."""
+    """The version as a number, 150018 for 15.18."""
     connection.ensure_connection()
     return int(connection.connection.info.server_version)
 
 
 def sqlstate(error: BaseException) -> str:
-    """What PostgreSQL calls an error (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+    """The SQLSTATE of an error: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
     cause = error.__cause__ or error
     return str(getattr(cause, "sqlstate", "") or "")
 
