@@ -1,1 +1,1 @@
-"""What a schema is, and the two ways to read one: from the catalog and from models."""
+"""The schema, and the two ways to read one: from the catalog and from models."""

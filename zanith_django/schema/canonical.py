@@ -22,7 +22,7 @@ _PATTERN_OPCLASSES: Final = (
 
 
 def settled_sequence(live: Column, wanted: Column) -> Column:
-    """A key with a sequence of its own is a serial, also where no column owns the sequence.
+    """A key with a sequence of its own is a serial, also if no column owns the sequence.
 
     Where the model names the sequence in a default, that default is compared.
     """

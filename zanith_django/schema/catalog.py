@@ -183,7 +183,7 @@ class _Reading:
     # --- the parts of a table -------------------------------------------------------------------
 
     def add(self, table: int, part: str, item: Any, reads: Iterable[str] = ()) -> None:
-        """Keep `item`, unless it is ours or reads a column that is hidden away."""
+        """Keep `item`, unless it belongs to zanith or reads a hidden column."""
         if item.name.removeprefix("~").startswith(HIDDEN):
             return
         if table in self.hidden and not self.hidden[table].isdisjoint(reads):

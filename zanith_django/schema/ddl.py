@@ -127,7 +127,7 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """As Django does it; text without parameters that holds a percent sign, of a comment for
-        instance, is taken as it is where Django takes the sign for a placeholder and fails."""
+        instance, is taken as it is if Django takes the sign for a placeholder and fails."""
         try:
             super().execute(sql, params)
         except (psycopg.Error, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a table may carry that no model declares: triggers, rules, statistics, dependents."""
+"""Objects of a table that no model declares: triggers, rules, statistics, dependents."""
 
 from __future__ import annotations
 

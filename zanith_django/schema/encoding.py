@@ -100,7 +100,7 @@ class Writer:
         return remember
 
     def of_field(self, wanted: Any) -> type_of_step | None:
-        """What makes JSON data of a field of this type; None where it is that already."""
+        """The converter of a field of this type to JSON data; None if it is JSON data already."""
         if wanted in _PLAIN:
             return None
         if wanted is self.name:
@@ -128,7 +128,7 @@ class Reader:
         return data if step is None else step(data)
 
     def of(self, wanted: Any) -> type_of_step | None:
-        """What makes a value of this type of its JSON data; None where it is that already."""
+        """The converter of JSON data to a value of this type; None if it needs none."""
         if wanted not in self.readers:
             self.readers[wanted] = self._of(wanted)
         return self.readers[wanted]

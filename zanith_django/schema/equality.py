@@ -41,7 +41,7 @@ _TABLE_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("replica_identity", "replica identity", ""),
 )
 
-# Those of them that are read and that no operation changes.
+# The settings among them that are read and that no operation changes.
 _WITHOUT_OPERATION: Final = frozenset(
     (
         "tablespace",
@@ -105,7 +105,7 @@ def _of_names(items: Iterable[_Named], wanted: Iterable[Any]) -> tuple[_Named, .
 
 
 def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra]:
-    """What differs in tables that both have and no operation changes: triggers, tablespaces, …"""
+    """Differences of common tables that no operation changes: triggers, tablespaces, …"""
     for table in before.tables:
         other = after.table(table.name)
         if other is None or other == table:
@@ -217,7 +217,7 @@ class _TableView:
         return wanted
 
     def part(self, part: Part) -> list[tuple[Any, Any]]:
-        """Pairs of live and declared objects of one kind; None where one side has no match."""
+        """Pairs of live and declared objects of one kind; None if one side has no match."""
         live, declared = part.of(self.live), part.of(self.declared)
         if live == declared:
             return [(item, item) for item in live]

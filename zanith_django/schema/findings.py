@@ -1,4 +1,4 @@
-"""What a comparison finds beside operations."""
+"""The findings of a comparison that are no operations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`live` holds the tables that are declared, in the words of the models where these are equal.
+    """`live` holds the declared tables, in the words of the models if the two are equal.
 
     Objects that differ keep the names that they have in the database, so that an operation on
     them finds them.

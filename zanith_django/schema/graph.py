@@ -1,4 +1,4 @@
-"""What a schema is: frozen values without I/O, with stable JSON and a fingerprint."""
+"""The schema as frozen values without I/O, with stable JSON and a fingerprint."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Table:
 @final
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """An installed extension. Its schema is where its objects live; its version is not compared:
+    """An installed extension. Its schema contains its objects; its version is not compared:
     an extension upgrade is no difference of the schema."""
 
     name: str
@@ -226,7 +226,7 @@ class SchemaGraph:
         return tables
 
     def changed(self, name: TableName, change: Callable[[Table], Table]) -> SchemaGraph:
-        """This graph with `change` applied to the named table; the same where there is none."""
+        """This graph with `change` applied to the named table; the same if there is none."""
         table = self._by_name.get(name)
         return self if table is None else self.with_table(change(table))
 
@@ -248,7 +248,7 @@ class SchemaGraph:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
-        """Inverse of `to_json`; raises `UnknownGraphVersion` for a version made by a later us, and
+        """Inverse of `to_json`; raises `UnknownGraphVersion` for a version of a later release, and
         `UnreadableGraph` for what is no graph."""
         version = data.get("version") if isinstance(data, Mapping) else None
         if version != JSON_VERSION:

@@ -99,7 +99,7 @@ def with_many_to_many(
 
 
 def facts_of(models: Iterable[type[Model]], default_schema: str) -> DeclaredFacts:
-    """What the models say and a graph cannot hold: see `DeclaredFacts`."""
+    """Facts of the models that a graph cannot hold: see `DeclaredFacts`."""
     named: set[tuple[TableName, str]] = set()
     automatic: set[tuple[TableName, str]] = set()
     many_to_many: set[TableName] = set()

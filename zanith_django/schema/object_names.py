@@ -1,4 +1,4 @@
-"""The names that PostgreSQL gives: what it cuts, and what it chooses where SQL names nothing.
+"""The names that PostgreSQL gives: how it truncates names, and how it chooses unspecified ones.
 
 The rules are `makeObjectName`, `ChooseRelationName`, `ChooseConstraintName` and
 `ChooseIndexNameAddition` of PostgreSQL's source; a test measures them against the server.
@@ -115,7 +115,7 @@ def _columns(item: PrimaryKey | Unique | Check | Exclusion | Index) -> tuple[str
 
 
 def _name_part(item: PrimaryKey | Unique | Check | Exclusion | Index) -> str:
-    """The middle of a chosen name: a check has it only where it reads a single column."""
+    """The middle of a chosen name: a check has it only if it reads a single column."""
     if isinstance(item, PrimaryKey):
         return ""
     columns = _columns(item)

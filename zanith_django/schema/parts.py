@@ -235,7 +235,7 @@ class Part:
 
     @property
     def validated(self) -> bool:
-        """It may be NOT VALID at first, and is validated in place."""
+        """Can it be added NOT VALID, and validated in place?"""
         return "valid" in self.altered
 
     @property
@@ -244,7 +244,7 @@ class Part:
 
     @property
     def commented_as(self) -> str:
-        """What a comment on it names: COMMENT ON CONSTRAINT, INDEX, …"""
+        """Its word in COMMENT ON: CONSTRAINT, INDEX, …"""
         return "constraint" if self.is_constraint else self.argument
 
     def of(self, holder: Any) -> tuple[Any, ...]:
@@ -383,7 +383,7 @@ PARTS = (
 )  # fmt: skip
 
 NAMED = PARTS[2:]
-"""Those of which a table has any number, in the order of their names."""
+"""The parts that a table has any number of, in the order of their names."""
 
 CHANGED = tuple(part for part in NAMED if not part.read_only)
 ADDED = tuple(sorted(CHANGED, key=lambda part: part.rank))

@@ -1,4 +1,4 @@
-"""The scratch: a rolled-back transaction in which PostgreSQL reads our declared tables back to us.
+"""The scratch: a rolled-back transaction in which PostgreSQL reads the declared tables back.
 
 Tables are temporary, so nothing that exists is touched or locked. What remains on the server is
 WAL and dead rows of the catalog, which is why results are cached.
@@ -88,7 +88,7 @@ class ScratchTable:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a scratch answers depends on this and on the DDL, on nothing else."""
+    """The result of a scratch depends on these values and on the DDL, on nothing else."""
 
     version: int
     default_schema: str
@@ -193,7 +193,7 @@ class _Chunks:
 
 
 def _check(connection: Connection) -> None:
-    """Raises `MissingRight` where no temporary table can be made."""
+    """Raises `MissingRight` if no temporary table can be made."""
     server = server_of(connection)
     if server.is_standby:
         raise MissingRight("a primary server", "make temporary tables", SCRATCH_HINT)
@@ -219,7 +219,7 @@ def _read_chunk(
     prelude: Sequence[str],
     meanwhile: Callable[[], Meanwhile],
 ) -> tuple[Table, ...]:
-    """Read a chunk in one transaction; smaller ones where the server refuses it."""
+    """Read a chunk in one transaction; in smaller ones if the server refuses it."""
     passed_over: list[str] = []
     try:
         with _noting(connection, passed_over):

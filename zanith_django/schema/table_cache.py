@@ -107,7 +107,7 @@ def _read_private(file: Path) -> str:
 
 
 def _is_private(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
-    """Of the expected kind, ours, and writable by no one else."""
+    """Is it of the expected kind, owned by this user, and writable by no other?"""
     ours = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
     return kind(found.st_mode) and ours and not found.st_mode & 0o022
 

@@ -1,4 +1,4 @@
-"""What depends on tables and is in no model: read for the tables that a plan changes."""
+"""Objects that depend on tables and are in no model: read for the tables that a plan changes."""
 
 from __future__ import annotations
 
