@@ -1,4 +1,4 @@
-"""What an operation answers about itself, as values."""
+"""The answers of an operation about itself, as values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ColumnRename:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a drop removes permanently: one column of a table, or the whole table."""
+    """The object that a drop removes permanently: one column of a table, or the whole table."""
 
     table: TableName
     column: Column | None = None

@@ -1,4 +1,4 @@
-"""What an operation is: one change of one kind, complete in itself, and its SQL."""
+"""The base of operations: one change of one kind, complete in itself, and its SQL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOTE = "Kept by zanith. "
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """What is known of a live table: estimated rows, bytes with indexes; rows written and scans
+    """The statistics of a live table: estimated rows, bytes with indexes; rows written and scans
     begun since the statistics were reset."""
 
     rows: int = 0
@@ -109,7 +109,7 @@ class Operation:
 
     @property
     def target(self) -> str:
-        """What it changes, for people and for JSON: `users.last_login`."""
+        """The object that it changes, for people and for JSON: `users.last_login`."""
         raise NotImplementedError
 
     @property
@@ -137,12 +137,12 @@ class Operation:
         raise NotImplementedError
 
     def inverse(self) -> Operation | None:
-        """The opposite operation; None where there is none."""
+        """The opposite operation; None if there is none."""
         raise NotImplementedError
 
     def retreat(self, context: Context) -> tuple[Statement, ...] | None:
         """Takes away what an attempt left that came some way and not to the end. What is not there
-        is no error. None where it can only be finished.
+        is no error. None if it can only be finished.
 
         Asked of operations that take several transactions: of one, nothing is left.
         """
@@ -157,7 +157,7 @@ class Operation:
         raise NotImplementedError
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
-        """What other objects may depend on and it changes, hides or drops."""
+        """What it changes, hides or drops of the objects that others may depend on."""
         return ()
 
     def refused(self, context: Context) -> str:
@@ -197,7 +197,7 @@ class Operation:
 
     @property
     def own_sql(self) -> bool:
-        """All that it makes and changes is in the schema of its table: no raw SQL, no Python,
+        """Everything that it creates and changes is in its table's schema: no raw SQL, no Python,
         nothing that other schemas or databases share."""
         return True
 
@@ -215,7 +215,7 @@ class Operation:
 
     @property
     def renames_only(self) -> bool:
-        """It changes the name of a table or of a part of one, and nothing else."""
+        """Does it change only the name of a table or of a part of one?"""
         return bool(self.renames)
 
     @property
@@ -253,7 +253,7 @@ class Operation:
 
     @property
     def keeps_by_target(self) -> bool:
-        """It keeps something that is found by its target: one migration can do that once."""
+        """Does it keep an object that is found by its target? One migration can do that once."""
         return self.recoverable
 
     @property
@@ -273,7 +273,7 @@ class Operation:
 
     @property
     def filled_by(self) -> Default | str:
-        """What makes the values that it writes in Python: a field's default, or a dotted path."""
+        """The Python source of the values that it writes: a field's default, or a dotted path."""
         return ""
 
     @property
@@ -308,7 +308,7 @@ QUESTIONS = (
     *("foundation", "undoable", "undone_by", "why_final", "loses_nothing", "breaks_unseen"),
     *("derived", "adds", "drops", "renames"),
 )
-"""What a kind may leave to the default answer of `Operation`."""
+"""The questions that a kind may leave to the default answer of `Operation`."""
 
 
 class OnTable(Operation):
@@ -380,7 +380,7 @@ def dropped_name(artifact_id: str, part: str = "") -> str:
 
 
 def own_name(kind: str, of: str) -> str:
-    """A name of ours that no schema counts: `_zanith_<kind>_<12 hex digits>`."""
+    """A zanith name, which no graph contains: `_zanith_<kind>_<12 hex digits>`."""
     return f"_zanith_{kind}_{hashlib.sha256(of.encode()).hexdigest()[:12]}"
 
 
@@ -430,7 +430,7 @@ def changed(graph: SchemaGraph, name: TableName, **fields: Any) -> SchemaGraph:
 
 
 def must_have(graph: SchemaGraph, name: TableName) -> Table:
-    """The table of that name; an empty one where the graph does not know it."""
+    """The table of that name; an empty one if the graph does not know it."""
     return graph.table(name) or Table(name)
 
 

@@ -76,7 +76,7 @@ def _compression_clause(column: Column) -> sql.Fragment:
 
 
 def storage_changes(old: Column, new: Column) -> list[sql.Fragment]:
-    """ALTER COLUMN … SET STORAGE and SET COMPRESSION, where they differ."""
+    """ALTER COLUMN … SET STORAGE and SET COMPRESSION, if they differ."""
     column = sql.ident(new.name)
     changes = []
     if new.storage != old.storage:
@@ -97,7 +97,7 @@ def collate_clause(collation: str) -> sql.Fragment:
 
 
 def column_settings(table: TableName, column: Column, context: Context) -> list[Statement]:
-    """What the definition of a new column cannot say: its storage, its comment."""
+    """The properties that a column definition cannot set: its storage, its comment."""
     changes = storage_changes(dataclasses.replace(column, storage=""), column)
     if column.identity == "serial" and column.nullable:
         name = sql.ident(column.name)

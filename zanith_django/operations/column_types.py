@@ -123,7 +123,7 @@ class AlterColumnType(OnTable):
         )
 
     def _retyping(self, context: Context) -> Retyping | None:
-        """The way without a rewrite; None where there is no need of one."""
+        """The way without a rewrite; None if none is needed."""
         table = must_have(context.graph, self.table)
         # A subscriber would stop at a column of a name that it does not know.
         in_place = self.in_place or table.replicated
@@ -372,7 +372,7 @@ class _Rebuilt:
 
     @property
     def _primary_key(self) -> PrimaryKey | None:
-        """The primary key, where it goes with one of the columns."""
+        """The primary key, if it is dropped with one of the columns."""
         goes = any(in_primary_key(self.table, column.name) for column in self.columns)
         return self.table.primary_key if goes else None
 

@@ -1,4 +1,4 @@
-"""What a column may hold by itself: NULL, a default, an identity."""
+"""The values of a column without an insert's: NULL, a default, an identity."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class AddColumn(OnTable):
         )
 
     def _adopt(self, there: Column, context: Context) -> Iterator[Statement]:
-        """What the column lacks. Its values stay; rows without one get the default."""
+        """Its missing properties. Its values stay; rows without one get the default."""
         name, default = sql.ident(self.column.name), self.column.default
         if default is not None:
             yield set_default(self.table, self.column, context)

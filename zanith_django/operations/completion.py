@@ -1,4 +1,4 @@
-"""What a restore left off, added afterwards; and a restored column that no model has any more."""
+"""The parts that a restore left out, added later; and a restored column that no model has."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Completion(OnTable):
 
 
 def completion(restore: Restore, graph: SchemaGraph) -> Completion | None:
-    """What a restored column or table still lacks; None where that is nothing."""
+    """The missing parts of a restored column or table; None if nothing is missing."""
     name, holder = restore.home, restore.restored
     live = graph.table(name)
     if live is None:
@@ -100,7 +100,7 @@ def _required(column: Column, live: Table) -> Iterator[type_of_lack]:
 
 
 def _missing(part: Part, holder: Any, live: Table) -> Iterator[type_of_lack]:
-    """What the table does not have, under another name neither, or has not valid."""
+    """The parts that the table lacks, also under another name, or that are not valid."""
     name, there = live.name, part.of(live)
     known = {dataclasses.replace(item, name="") for item in there}
     for item in part.of(holder):

@@ -158,7 +158,7 @@ def validate(
 
 
 def constraint_state(table: TableName, name: str, context: Context, *, validated: bool) -> str:
-    """The probe of a constraint: done when it exists (and is valid, where `validated`)."""
+    """The probe of a constraint: done when it exists (and is valid, if `validated`)."""
     return sql.compose(
         _CONSTRAINT_STATE,
         validated=sql.literal(validated),

@@ -106,7 +106,7 @@ class Backfill(OnTable):
 
     @property
     def loses_nothing(self) -> bool:
-        """Only rows without a value get one."""
+        """Does it write only rows without a value?"""
         return not self.where
 
     @property

@@ -143,7 +143,7 @@ def move_trigger(definition: str, old: TableName, new: TableName) -> str:
 
 
 def _spelled(name: str) -> str:
-    """As PostgreSQL prints a name."""
+    """The name as PostgreSQL prints it."""
     plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _QUOTED
     return name if plain else str(sql.ident(name))
 

@@ -40,7 +40,7 @@ class _Foundation(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateExtension(_Foundation):
-    """Installs an extension where it is not there already."""
+    """Installs an extension unless it exists already."""
 
     kind = "createExtension"
     extension: Extension
@@ -105,7 +105,7 @@ class DropExtension(_Foundation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSchema(_Foundation):
-    """Creates a schema where it is not there already. It has no inverse: others may use it."""
+    """Creates a schema unless it exists already. It has no inverse: others may use it."""
 
     kind = "createSchema"
     name: str

@@ -29,8 +29,9 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import make_object_name
 
-# What the server reads whenever it uses the index; any other parameter, of any other method too, is
-# read when the index is built. {method: {parameter: what does not change until a REINDEX}}
+# Parameters that the server reads whenever it uses the index; any other parameter, also of any
+# other method, is read when the index is built.
+# {method: {parameter: what does not change until a REINDEX}}
 # https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-STORAGE-PARAMETERS
 _IN_PLACE: Mapping[str, Mapping[str, str]] = {
     "btree": {

@@ -47,7 +47,7 @@ def counterpart(table: Table, wanted: Any) -> Any:
 
 
 def twin(table: Table, wanted: Any) -> Any:
-    """What looks the same in a live table, under another name; None if nothing does."""
+    """The equal item of a live table, under another name; None if there is none."""
     part = part_of(wanted)
     seen = comparison(table, part, wanted)
     return _first(seen, part.of(table)) if wanted in part.of(seen.live.tables[0]) else None

@@ -58,7 +58,7 @@ class NotNull:
         *,
         ours: bool = False,
     ) -> NotNull:
-        """`ours`: the constraint is a proof that goes with the end of the step."""
+        """`ours`: the constraint is a proof that is dropped at the end of the step."""
         text = alter_table(
             context,
             table,

@@ -96,7 +96,7 @@ class RenamePart(OnTable):
 
     @property
     def known(self) -> tuple[Any, ...]:
-        """What the item looks like under its old name, if the operation holds it."""
+        """The item under its old name, if the operation has it."""
         items = (getattr(self, part.argument, None) for part in self.renames)
         return tuple(item for item in items if item is not None)
 

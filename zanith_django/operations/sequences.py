@@ -79,7 +79,7 @@ def change_sequence(
 
 
 def rename_sequence(table: TableName, column: str, name: str, context: Context) -> Statement:
-    """Gives the sequence of the column that name, in the schema where the table is."""
+    """Gives the column's sequence that name, in the schema of the table."""
     schema = table.schema or context.schema
     text = sql.compose(
         _RENAME,

@@ -85,7 +85,7 @@ class CreateTable(OnWholeTable):
         return (made, *parts, *self._settings(context))
 
     def _parts(self) -> list[Operation]:
-        """What CREATE TABLE has no words for."""
+        """The properties that CREATE TABLE cannot set."""
         table, name = self.table, self.table.name
         parts = [
             adding(name, item)
@@ -364,7 +364,7 @@ def words_for_one(words: str) -> str:
     return {"indexes": "index", "foreign keys": "foreign key"}[words]
 
 
-# What CREATE TABLE makes itself.
+# The parts that CREATE TABLE creates itself.
 _CLAUSES: Mapping[str, Callable[[Any], sql.Fragment]] = {
     PRIMARY_KEY.field: primary_key_clause,
     UNIQUES.field: unique_clause,

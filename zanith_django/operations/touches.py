@@ -1,4 +1,4 @@
-"""What an operation does to columns, tables and keys that other objects may depend on."""
+"""The effects of an operation on columns, tables and keys that other objects may depend on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zanith_django.postgres.names import TableName
 
 
 class Effect(enum.Enum):
-    """What happens to the columns of a touch, or to its whole table.
+    """The effect on the columns of a touch, or on its whole table.
 
     `REPLACE` puts a new column in the place of the old one, which is kept under another name;
     `REBUILD` does so with a table. `HIDE` and `HIDE_TABLE` are soft drops. `RECREATE` drops a

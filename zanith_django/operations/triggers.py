@@ -38,7 +38,7 @@ _MODES = {
 
 
 def triggers_on(table: Table, column: str) -> list[Trigger]:
-    """Those that fire on an update of the column, or read it in their WHEN."""
+    """The triggers that fire on an update of the column, or read it in their WHEN."""
     return [item for item in table.triggers if fires_on(item.definition, column)]
 
 
@@ -64,7 +64,7 @@ def drop_trigger(table: TableName, name: str, context: Context) -> Statement:
 def make_triggers(
     table: TableName, triggers: Iterable[Trigger], context: Context
 ) -> list[Statement]:
-    """As the catalog has them, disabled ones too."""
+    """The triggers of the catalog, disabled ones too."""
     statements = []
     for item in triggers:
         statements.append(Statement(item.definition, Lock.SHARE_ROW_EXCLUSIVE, (table,)))
@@ -85,11 +85,11 @@ def switch_trigger(table: TableName, name: str, enabled: str, context: Context) 
     return Statement(text, Lock.SHARE_ROW_EXCLUSIVE, (table,))
 
 
-# --- triggers of ours ----------------------------------------------------------------------------
+# --- zanith's triggers ---------------------------------------------------------------------------
 
 
 def own_trigger(name: str) -> str:
-    """Triggers fire in the order of their names, and ours have to see what others wrote."""
+    """Triggers fire in the order of their names, and zanith's must see the values of others."""
     return f"~{name}"
 
 
@@ -102,7 +102,7 @@ def keep_right(
     when: sql.Fragment | None = None,
     changed: sql.Fragment | None = None,
 ) -> list[Statement]:
-    """A trigger of ours that runs `body` on rows that are about to be written: on all, on those
+    """A zanith trigger that runs `body` on rows that are about to be written: on all, on those
     for which `when` holds, or on new ones and those for which `changed` holds. Rows that are left
     out cost next to nothing."""
     function = _function(table, name, context)
@@ -141,7 +141,7 @@ def _names(name: str) -> tuple[str, str]:
 
 
 def trigger_state(table: TableName, name: str, context: Context) -> str:
-    """The probe of a trigger of ours: done when it exists."""
+    """The probe of a zanith trigger: done when it exists."""
     return sql.compose(
         _STATE,
         table=sql.regclass(table, context.schema),

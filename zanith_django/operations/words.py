@@ -1,4 +1,4 @@
-"""What is unusual about a constraint, an index or a policy, in words for `describe()`.
+"""The unusual properties of a constraint, an index or a policy, in words for `describe()`.
 
 Two objects of one name may differ in nothing else, and the people who read a difference have to
 see it.
@@ -38,7 +38,7 @@ def index_facts(index: Index) -> tuple[str, ...]:
 
 
 def _key_fact(key: IndexKey) -> str:
-    """What a key has beside its column or expression, which the target names."""
+    """The properties of a key beside its column or expression, which the target names."""
     collation = f"collate {key.collation}" if key.collation else ""
     nulls = f"nulls {key.nulls.lower()}" if key.nulls else ""
     facts = " ".join(filter(None, (collation, key.opclass, key.order.lower(), nulls)))

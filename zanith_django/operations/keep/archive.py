@@ -207,7 +207,7 @@ class Archive:
         return (made[0], self._locked(), *made[1:], *counted, *self._carried(), *self.drop)
 
     def _carried(self) -> list[Statement]:
-        """What goes with a whole table beside its rows."""
+        """The objects that are dropped with a whole table beside its rows."""
         if self.columns:
             return []
         archive = sql.regclass(self.name, KEPT_SCHEMA)

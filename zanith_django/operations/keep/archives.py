@@ -44,7 +44,7 @@ from zanith_django.schema.graph import (
 
 
 class _Archiving(Operation):
-    """What the archives of a column and of a table have in common."""
+    """The base of the archives of a column and of a table."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ class _Archiving(Operation):
         raise NotImplementedError
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """Only zanith_recover purge drops an archive whose values are nowhere else."""
+        """Only zanith_recover purge drops an archive that is the only copy of its values."""
         text = sql.compose(
             ONLY_COPY,
             archive=sql.regclass(archive_name(self.artifact_of(context)), KEPT_SCHEMA),

@@ -91,7 +91,7 @@ class OnColumn(OnTable):
 
 
 class OnKeptTable(OnWholeTable):
-    """What drops of a table that keep its rows, and its restore, have in common."""
+    """The base of drops of a table that keep its rows, and of its restore."""
 
     __slots__ = ()
 
@@ -105,7 +105,7 @@ class OnKeptTable(OnWholeTable):
 
 
 class Restore(Operation):
-    """Brings a column or a table back from where a drop kept it."""
+    """Restores a column or a table that a drop kept."""
 
     __slots__ = ()
     artifact_id: str
@@ -113,7 +113,7 @@ class Restore(Operation):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """That of an archived column's values; a soft-dropped column or a table needs none."""
+        """The key of an archived column's values; a soft-dropped column or a table needs none."""
         return ()
 
     @property

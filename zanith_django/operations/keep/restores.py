@@ -326,7 +326,7 @@ class RestoreTable(OnKeptTable, Restore):
         if not self.archived:
             return (*self._moved_back(context), *now, *later)
         archive = archive_name(self.artifact_of(context))
-        # It goes with the end: an attempt that is cut off before finds its note there.
+        # It is dropped at the end: the next attempt of a killed one finds its note there.
         return (*self._made_again(archive, context), *now, *later, drop_archive(archive))
 
     def _moved_back(self, context: Context) -> list[Statement]:

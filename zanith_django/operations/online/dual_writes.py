@@ -38,7 +38,7 @@ from zanith_django.schema.parts import COLUMNS
 
 
 class _DualWrite(OnTable):
-    """What splitting and merging have in common: they begin to write both forms."""
+    """The base of split and merge: they begin to write both forms."""
 
     __slots__ = ()
     resumed: bool
@@ -265,7 +265,7 @@ class EndDualWrite(OnTable):
 
     @property
     def own_sql(self) -> bool:
-        return False  # it ends triggers of ours, which no graph has
+        return False  # it ends zanith's triggers, which no graph has
 
     def inverse(self) -> Operation:
         resumed = self.keeps == "new"

@@ -189,7 +189,7 @@ class Expansion(ExpansionParts):
         return sql.clause("NEW.{fresh} := {using};", fresh=fresh, using=using)
 
     def _cast(self, value: sql.Fragment) -> sql.Fragment:
-        """As an assignment where there is one: an explicit cast cuts what is too long."""
+        """As an assignment if there is one: an explicit cast truncates longer values."""
         old, new = self.old.type, self.new.type
         if assigns(old, new) or old == new:
             return value

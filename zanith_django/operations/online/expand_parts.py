@@ -50,7 +50,7 @@ class ExpansionParts:
     undo: bool = False
     policies: PolicyPairs = ()
 
-    # --- names of ours -------------------------------------------------------------------------
+    # --- zanith's names ------------------------------------------------------------------------
 
     @property
     def name(self) -> TableName:
@@ -122,7 +122,7 @@ class ExpansionParts:
                 yield from made.brief()
 
     def _partitioned_key(self, key: Any, now: Any) -> PartitionedKey:
-        """What is to be `key`, as it is `now`."""
+        """The current form of the future `key`."""
         return PartitionedKey(self.name, now, self.context, of=self.made(key.name))
 
     def _checks(self) -> list[Operation]:

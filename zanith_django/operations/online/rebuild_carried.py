@@ -1,8 +1,8 @@
-"""What a copy takes from its table as it is: rights, settings, triggers."""
+"""The properties that a copy gets from its table: rights, settings, triggers."""
 
 from __future__ import annotations
 
-# What would stay with the old table, or cannot be carried over.
+# Objects that would stay with the old table, or cannot be carried over.
 GUARD = """\
 DO $zanith$ DECLARE found text; BEGIN
   SELECT string_agg(DISTINCT what, ', ') INTO found FROM (

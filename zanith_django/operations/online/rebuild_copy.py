@@ -67,10 +67,10 @@ class RebuildCopy:
 
     @property
     def given(self) -> dict[str, str]:
-        """{column: SQL of its value}, where it is not that of the old column."""
+        """{column: SQL of its value}, if it is not that of the old column."""
         return {} if self.undo else dict(self.values)
 
-    # --- names of ours -------------------------------------------------------------------------
+    # --- zanith's names ------------------------------------------------------------------------
 
     @property
     def name(self) -> TableName:
@@ -87,7 +87,7 @@ class RebuildCopy:
 
     @property
     def aside(self) -> TableName:
-        """Where the old table is after the swap."""
+        """The name of the old table after the swap."""
         part = "undo" if self.undo else ""
         return TableName(KEPT_SCHEMA, dropped_name(self.artifact_id, part))
 
@@ -347,7 +347,7 @@ def _is_same(old: Column, new: Column) -> bool:
 
 
 def _cast(value: sql.Fragment, old: Column, new: Column) -> sql.Fragment:
-    """As an assignment where there is one: an explicit cast cuts what is too long."""
+    """As an assignment if there is one: an explicit cast truncates longer values."""
     if old.type == new.type or assigns(old.type, new.type):
         return value
     return sql.clause("{value}::{type}", value=value, type=sql.catalog_text(new.type))

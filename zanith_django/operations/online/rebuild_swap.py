@@ -106,7 +106,7 @@ SELECT CASE WHEN to_regclass({aside}) IS NOT NULL OR to_regclass({index}) IS NOT
 
 @dataclass(frozen=True, slots=True)
 class Rebuild(RebuildCopy):
-    """All of a rebuild: the copy, its indexes, the swap, and foreign keys."""
+    """The whole rebuild: the copy, its indexes, the swap, and foreign keys."""
 
     # --- the phases ----------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class Rebuild(RebuildCopy):
         return Statement(text, Lock.SHARE_UPDATE_EXCLUSIVE, (self.copy,), scans=True)
 
     def _indexed(self) -> list[Any]:
-        """What is made beside the key by which rows are found."""
+        """The indexes and constraints beside the key by which rows are found."""
         made = [item for part in PARTS if part.owns_index for item in part.of(self.after)]
         return [item for item in made if item.name != self._key.name]
 
@@ -251,7 +251,7 @@ class Rebuild(RebuildCopy):
             yield rename_index(self.name, self.made(index.name), index.name, context)
 
     def _bind(self) -> Iterator[Statement]:
-        """What others look at, and what would have been in the way of the copying."""
+        """Properties that other sessions depend on, or that would have hindered the copying."""
         context, name = self.context, self.name
         for holder, key in self._links():
             later = dataclasses.replace(key, valid=False)

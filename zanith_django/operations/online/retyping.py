@@ -90,7 +90,7 @@ class Retyping:
 
     @property
     def _bound(self) -> str:
-        """What a second column cannot have beside the first; "" where there is nothing.
+        """A property that a second column cannot have beside the first; "" if there is none.
 
         PostgreSQL makes an exclusion constraint or a stored generated column only by looking at
         every row under the exclusive lock, and a trigger that comes before a row is written does
@@ -182,7 +182,7 @@ def retyping(
     *,
     undo: bool,
 ) -> Retyping | None:
-    """None where PostgreSQL refuses at once: an inherited column changes with its parent's."""
+    """None if PostgreSQL refuses at once: an inherited column changes with its parent's."""
     parents = [table.partition_of, *table.inherits]
     inherited = (context.graph.table(parent) for parent in parents if parent)
     if table.partition_of or any(parent and parent.column(old.name) for parent in inherited):
