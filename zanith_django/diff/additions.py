@@ -1,4 +1,4 @@
-"""What comes."""
+"""The additions of a difference."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _added_column(d: Differ, table: TableName, column: Column) -> Iterator[Opera
 
 
 def new_parts(d: Differ) -> Iterator[Operation]:
-    """All but foreign keys, which rest on keys, and policies."""
+    """All parts but foreign keys, which depend on keys, and policies."""
     yield from _added(d, (part for part in ADDED if part not in (FOREIGN_KEYS, POLICIES)))
 
 

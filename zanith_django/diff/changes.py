@@ -1,4 +1,4 @@
-"""What changes in place."""
+"""The changes in place of a difference."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Fill:
     by_database: bool = False
 
     def value(self, column: Column) -> str:
-        """As SQL; "" if Python makes it."""
+        """The default as SQL; "" if Python computes it."""
         return (column.default or "") if self.by_database else self.expression
 
 

@@ -1,4 +1,4 @@
-"""What goes."""
+"""The drops of a difference."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from zanith_django.schema.parts import (
     index_names,
 )
 
-# What is built in a table: all but foreign keys, which need keys of others, and policies.
+# The parts built in a table: all but foreign keys, which need keys of others, and policies.
 _BUILT = (
     *(part for part in reversed(CONSTRAINTS) if part not in (FOREIGN_KEYS, PRIMARY_KEY)),
     *(part for part in CHANGED if not part.is_constraint and part is not POLICIES),
@@ -37,7 +37,7 @@ _BUILT = (
 
 
 def dropped_foreign_keys(d: Differ) -> Iterator[Operation]:
-    """Those that cannot wait for a replacement, and those that need a key or type that changes."""
+    """Foreign keys that cannot wait for a replacement, or need a key or type that changes."""
     pairs = {pair.name: pair for pair in d.pairs()}
     early = set(_tables_in_the_way(d))
     if not pairs and not early:
@@ -67,7 +67,7 @@ def _blocks(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
 
 
 def dropped_parts(d: Differ) -> Iterator[Operation]:
-    """What is in the way of a change or of a name."""
+    """Drops of parts that are in the way of a change or of a name."""
     for pair in d.pairs():
         for part in (POLICIES, *_BUILT):
             carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
@@ -124,7 +124,7 @@ def replaced_foreign_keys(d: Differ) -> Iterator[Operation]:
 
 
 def _replaced(d: Differ, parts: Iterable[Part]) -> Iterator[Operation]:
-    """What has stayed until its replacement exists."""
+    """Drops of parts that stayed until their replacement exists."""
     for pair in d.pairs():
         for part in parts:
             carried = pair.carried(part) - _needed_names(d, pair, part)
@@ -209,7 +209,7 @@ def drop_column(d: Differ, table: Table, column: Column) -> Operation:
 
 
 def dropped_tables(d: Differ) -> Iterator[Operation]:
-    """Those that point at others first; a key that closes a circle is dropped before."""
+    """Tables that point at others first; a key that closes a cycle is dropped before."""
     ordered = list(reversed(by_dependency(d.gone_tables())))
     earlier: set[TableName] = set()
     for table in ordered:

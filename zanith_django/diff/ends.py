@@ -1,4 +1,4 @@
-"""What ends though another thing is to have its name."""
+"""Objects that end although another object is to have their name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zanith_django.schema.graph import ForeignKey, SchemaGraph
 
 
 def ended_tables(d: Differ) -> Iterator[Operation]:
-    """All that end: they may point at each other."""
+    """All ending tables: they may point at each other."""
     ended = [name for name in d.hints.ended_tables if name in d.now]
     if any(name in d.after for name in ended):
         graph = d.now

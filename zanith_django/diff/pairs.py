@@ -25,7 +25,7 @@ from zanith_django.schema.parts import (
 
 
 def stays(old: Any, new: Any) -> bool:
-    """The two are one thing, but for what can be altered where it is: its comment, the options of
+    """The two are one object, except for properties altered in place: its comment, the options of
     an index, when a foreign key is checked, whether its rows were checked."""
     return old.name == new.name and is_alike(old, new)
 
@@ -189,7 +189,7 @@ class Pair:
         return valid - disturbed
 
     def altered_policies(self) -> list[tuple[Policy, Policy]]:
-        """(now, wanted) of the policies that can change where they are: of the same name, or of
+        """(now, wanted) of the policies that can change in place: of the same name, or of
         another name and nothing else."""
         wanted = {policy.name: policy for policy in self.wanted.policies}
         known = {policy.name for policy in self.current.policies}

@@ -1,4 +1,4 @@
-"""What is renamed: tables, columns, and parts of tables."""
+"""The renames of a difference: tables, columns, and parts of tables."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def row_security_off(d: Differ) -> Iterator[Operation]:
 
 
 def altered_policies(pair: Pair) -> set[str]:
-    """Names of those that change where they are, by themselves or with the type of a column."""
+    """Names of policies that change in place, by themselves or with the type of a column."""
     with_types = (pair.policies_with(old.name) for old, _ in pair.retyped)
     return {old.name for pairs in (pair.altered_policies(), *with_types) for old, _ in pairs}
 
