@@ -126,7 +126,7 @@ WHERE grantee <> c.relowner AND privilege_type <> 'SELECT' """
 def check_ledger_grants(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Only the owner of the ledger writes it."""
+    """Only the owner of the ledger may write it."""
     from zanith_django.ledger.tables import TABLES  # not in every process of the project
 
     found: list[CheckMessage] = []

@@ -15,7 +15,7 @@ from zanith_django.schema.graph import SchemaGraph
 
 
 def compare(connection: BaseDatabaseWrapper, before: str, after: str) -> Difference:
-    """What turns schema `before` into `after`. Raises `UnknownSchema` and `UnreadableGraph`."""
+    """The operations from schema `before` to `after`. Raises `UnknownSchema`, `UnreadableGraph`."""
     return Sources(connection).compare(before, after)
 
 

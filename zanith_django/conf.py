@@ -173,7 +173,7 @@ class Conf:
 
     @property
     def uncovered(self) -> str:
-        """What to do with a Django migration of a managed app that no file covers."""
+        """The treatment of a managed app's Django migration that no file covers."""
         return str(self._get("UNCOVERED", "run"))
 
     @property

@@ -19,7 +19,7 @@ COMMANDS = ("ALL", "SELECT", "INSERT", "UPDATE", "DELETE")
 
 Condition = str | Q | Expression
 
-# What PostgreSQL reads as a keyword and not as the name of a role.
+# Words that PostgreSQL reads as keywords and not as names of roles.
 _ROLE_WORDS = ("public", "current_role", "current_user", "session_user")
 
 
@@ -69,7 +69,7 @@ class _Rule(BaseConstraint):
 
 
 class RowSecurity(_Rule):
-    """Turns row security on: a row is seen, and written, only where a `Policy` allows it.
+    """Turns row security on: a row is visible, and writable, only if a `Policy` allows it.
 
     `force` makes it hold for the owner of the table too; superusers always see everything. The
     name is Django's alone, PostgreSQL has none for it: two that differ in it alone are equal.
@@ -230,7 +230,7 @@ def _statement(
     **parts: str,
 ) -> Statement | None:
     """A statement of Django's own kind, which follows the table when that is renamed before the
-    statement runs; None where the database is no PostgreSQL."""
+    statement runs; None if the database is no PostgreSQL."""
     assert model is not None
     assert schema_editor is not None
     if schema_editor.connection.vendor != "postgresql":

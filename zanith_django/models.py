@@ -161,7 +161,7 @@ class SchemaSnapshot(models.Model):
 
 
 class MigrationArtifact(models.Model):
-    """What a recoverable drop kept."""
+    """The kept object of a recoverable drop."""
 
     id = models.TextField(_("artifact"), primary_key=True)
     migration_id = models.TextField(_("migration"))

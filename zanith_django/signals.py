@@ -19,5 +19,5 @@ step_finished = Signal()
 # The migration is recorded; `seconds`, `steps` (how many ran) and `backwards`.
 migration_applied = Signal()
 
-# The run ended early; `error` is the exception, `migration` and `step` are "" and 0 where none ran.
+# The run ended early; `error` is the exception, `migration` and `step` are "" and 0 if none ran.
 run_failed = Signal()
