@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN
 from zanith_django.audit.questions import QUESTIONS, ask, ask_all, question
@@ -108,6 +108,20 @@ def test_a_mistyped_question_is_a_usage_error(db: None) -> None:
     with pytest.raises(CommandError, match="Did you mean broken") as caught:
         printed("borken")
     assert caught.value.returncode == 2
+
+
+def test_a_time_without_end_has_no_bar(history: Ledger) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE _zanith_migration_steps SET risk_score = 0")
+        cursor.execute(
+            "UPDATE _zanith_migration_steps SET started_at = '-infinity', finished_at = 'infinity' "
+            "WHERE status = 'done'"
+        )
+    try:
+        bars = ask(connection, question("slowest")).bars
+    except DatabaseError:  # before PostgreSQL 17, infinite times have no difference
+        return
+    assert {value for _, value in bars} == {0.0}
 
 
 def test_a_chart_has_a_bar_for_each_row(history: Ledger) -> None:

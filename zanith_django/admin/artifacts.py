@@ -111,7 +111,8 @@ class ArtifactAdmin(LedgerAdmin):
         artifact = self._readable(request, object_id)
         lines, problem = _Lines(), ""
         try:
-            export(self.connection, artifact, lines, "jsonl", limit=FIRST)
+            with transaction.atomic(using=self.alias):
+                export(self.connection, artifact, lines, "jsonl", limit=FIRST)
         except (ZanithError, DatabaseError) as error:
             problem = masked(str(error))
         context = {

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path
@@ -89,7 +89,8 @@ class DashboardAdmin(SitePages, admin.ModelAdmin):
         connection, links = connections[alias], self.links(request)
         cards, problem = list[dict[str, Any]](), ""
         try:
-            cards = _cards(connection, links)
+            with transaction.atomic(using=alias):
+                cards = _cards(connection, links)
         except DatabaseError as error:
             problem = str(error)
         context = {

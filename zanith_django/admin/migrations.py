@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, Links, cell
+from zanith_django.admin.pages import LISTED_TIMES, TEMPLATES, LedgerAdmin, Links, cell
 from zanith_django.admin.summaries import LIGHT, in_order, summaries, summarise, unfinished
 from zanith_django.admin.words import Why, documentation, next_command, reasons_of
 from zanith_django.audit.history import who
@@ -69,10 +69,6 @@ class RiskFilter(admin.SimpleListFilter):
             return queryset
         steps = MigrationStep.objects.filter(migration_id=OuterRef("id"), risk_level=self.value())
         return queryset.filter(Exists(steps))
-
-
-# Times of which Django can list years and months; PostgreSQL has earlier and later ones.
-LISTED_TIMES = (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC))
 
 
 class MigrationList(ChangeList):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.apps import apps
@@ -34,6 +35,9 @@ TEMPLATES = "zanith_django/admin"
 STYLE: dict[str, Sequence[str]] = {"all": ["zanith_django/admin.css"]}
 SCRIPT: Sequence[str] = ["zanith_django/admin.js"]
 MEDIA = Media(css=STYLE, js=SCRIPT)
+
+# Times of which Django can list years and months; PostgreSQL has earlier and later ones.
+LISTED_TIMES = (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC))
 
 
 def stand_ins() -> Apps:

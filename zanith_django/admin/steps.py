@@ -9,13 +9,13 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import connections
-from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, QuerySet, When
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
-from zanith_django.admin.pages import LedgerAdmin, cell
+from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, cell
 from zanith_django.admin.words import documentation, next_command, reasons_of
 from zanith_django.audit.steps import UNKNOWN, details_of, touches
 from zanith_django.ledger.details import StepDetail
@@ -71,6 +71,17 @@ class TableFilter(admin.SimpleListFilter):
 _IDENTITY = ("id", "migration_id", "started_at")
 
 
+# Before PostgreSQL 17, times without end have no difference.
+_SPENT = Case(
+    When(
+        started_at__range=LISTED_TIMES,
+        finished_at__range=LISTED_TIMES,
+        then=ExpressionWrapper(F("finished_at") - F("started_at"), DurationField()),
+    ),
+    output_field=DurationField(),
+)
+
+
 class StepList(ChangeList):
     """Gives each step of the page what it is about, with one query for all."""
 
@@ -112,9 +123,8 @@ class StepAdmin(LedgerAdmin):
         return StepList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        spent = ExpressionWrapper(F("finished_at") - F("started_at"), DurationField())
         found: QuerySet[Any] = super().get_queryset(request)
-        found = found.defer(*_SECRET).annotate(spent=spent)
+        found = found.defer(*_SECRET).alias(spent=_SPENT)
         return found
 
     def get_search_results(

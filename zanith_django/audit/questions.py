@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,13 @@ class Answer:
         if self.question.chart is None or not self.rows:
             return ()
         label, value = (self.columns.index(name) for name in self.question.chart)
-        return tuple((str(row[label]), float(row[value] or 0)) for row in self.rows)
+        return tuple((str(row[label]), _length(row[value])) for row in self.rows)
+
+
+def _length(value: Any) -> float:
+    """Of a bar; a time that PostgreSQL calls infinite has none."""
+    found = float(value or 0)
+    return found if math.isfinite(found) else 0.0
 
 
 QUESTIONS = (
