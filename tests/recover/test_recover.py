@@ -133,6 +133,11 @@ def test_a_column_comes_back_with_its_values(dropped: Releases) -> None:
     assert expired is not None
     assert dropped.statuses(f"recover:{artifact}") == ["done"]
     assert dropped.applied()[-1] == f"recover:{artifact}"
+    history = run.manage("zanith_history", "--table", "users", check=True).stdout
+    assert (
+        f"▸ recover:{artifact}\n  ✓ step 1: [safe] restoreColumn\n      users.legacy_uuid"
+        in history
+    )
 
     again = run.manage("zanith_recover", "restore-column", TARGET, check=True)
     assert again.stdout == "Nothing to do: column users.legacy_uuid was restored already.\n"

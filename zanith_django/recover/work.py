@@ -30,6 +30,7 @@ from zanith_django.run.artifacts import (
     was_purged,
 )
 from zanith_django.run.audit import INTERRUPTED, about, failing, mark_failed
+from zanith_django.run.details import kept_detail
 from zanith_django.run.executor import Executor
 from zanith_django.run.keeping import (
     Place,
@@ -161,6 +162,8 @@ class ArtifactWork:
     ) -> StepRow:
         """Run statements as the next step, or as another attempt at one that did not finish."""
         row = self._prepare(new)
+        detail = kept_detail(self.artifact, description, statements)
+        self.ledger.add_details(self.migration_id, {row.id: detail})
         self.ledger.start(row.id)
 
         def done() -> None:

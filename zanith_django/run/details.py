@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 
+from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.details import StepDetail
 from zanith_django.operations import DjangoOperation, Operation, Statement
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.run.audit import user_name
 
 
@@ -27,17 +29,39 @@ def detail_of(
     rows: int = 0,
     undoes: str = "",
 ) -> StepDetail:
-    strongest = max((statement.lock for statement in statements), default=Lock.NONE)
     return StepDetail(
         target=target_of(operation),
         description=operation.describe(),
-        lock="" if strongest is Lock.NONE else str(strongest),
+        lock=_strongest(statements),
         reasons=tuple(reasons),
         tables=tuple(map(str, operation.tables)),
         rows=rows,
-        by=f"{user_name() or '?'}@{socket.gethostname()}",
+        by=_by(),
         undoes=undoes,
     )
+
+
+def kept_detail(
+    artifact: ArtifactRow, description: str, statements: Iterable[Statement]
+) -> StepDetail:
+    """What work on an artifact is about."""
+    table = TableName(artifact.source_schema, artifact.source_table)
+    return StepDetail(
+        target=artifact.target,
+        description=description,
+        lock=_strongest(statements),
+        tables=(str(table),),
+        by=_by(),
+    )
+
+
+def _strongest(statements: Iterable[Statement]) -> str:
+    lock = max((statement.lock for statement in statements), default=Lock.NONE)
+    return "" if lock is Lock.NONE else str(lock)
+
+
+def _by() -> str:
+    return f"{user_name() or '?'}@{socket.gethostname()}"
 
 
 def target_of(operation: Operation) -> str:
