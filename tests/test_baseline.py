@@ -224,7 +224,7 @@ def test_a_file_that_is_gone_stops_the_next_run_until_it_is_accepted(shop: Proje
     assert f"{file.stem} is applied, and its file shop/zanith_migrations/{file.name} is gone" in (
         refused.stderr
     )
-    assert "zanith_baseline accepts the database as it is" in refused.stderr
+    assert "zanith_baseline: it accepts the database as it is" in refused.stderr
     assert shop.manage("zanith_plan").returncode == 1
 
     file.write_text(text)

@@ -191,7 +191,7 @@ def test_what_cannot_be_undone_is_refused_before_anything_runs(releases: Release
     refused = run.manage("zanith_rollback", "--steps", "1")
 
     assert refused.returncode == 1
-    assert f"{migration}::0001 cannot be undone: dropColumn took its data" in refused.stderr
+    assert f"{migration}::0001 cannot be undone: dropColumn removed its data" in refused.stderr
     assert "zanith_recover list" in refused.stderr
     assert releases.live() == before
     assert releases.statuses(migration) == ["done", "done"]
