@@ -156,7 +156,7 @@ def test_a_file_of_which_django_did_a_part_is_refused(copy_of: Copy) -> None:
     assert refused.returncode == 1
     assert "some are applied (shop.0002_a) and some are not (shop.0003_b)" in refused.stderr
     assert "manage.py migrate shop 0003_b" in refused.stderr
-    assert "manage.py migrate shop <the one before>" in refused.stderr
+    assert "manage.py migrate shop <the previous one>" in refused.stderr
 
 
 def test_a_backfill_whose_python_is_not_there_is_refused(copy_of: Copy) -> None:

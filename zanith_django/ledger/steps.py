@@ -286,7 +286,7 @@ class Steps(Snapshots):
         return row_id
 
     def _attempt(self, migration_id: str, new: PendingStep) -> str:
-        """A pending row behind all attempts of the step."""
+        """A pending row after all attempts of the step."""
         known = self.latest(migration_id).get(new.step)
         row_id = step_id(migration_id, new.step, known.attempt + 1 if known else 1)
         self._insert_steps([(row_id, migration_id, new)])

@@ -168,8 +168,8 @@ class There(NamedTuple):
 
 
 def lost_keys(there: Iterable[There]) -> Iterator[tuple[str, str, list[str]]]:
-    """(table, column, what else the table has) of each column of a key that is not there: the
-    ids of the rows are lost."""
+    """(table, column, its other columns) of each missing key column: the ids of the rows are
+    lost."""
     rows = list(there)
     for table in TABLES:
         mine = [row.column for row in rows if row.table == table.name and row.column]

@@ -141,10 +141,10 @@ class Operation:
         raise NotImplementedError
 
     def retreat(self, context: Context) -> tuple[Statement, ...] | None:
-        """Takes away what an attempt left that came some way and not to the end. What is not there
-        is no error. None if it can only be finished.
+        """Removes the objects of an attempt that did not finish; missing ones are no error. None
+        if it can only be finished.
 
-        Asked of operations that take several transactions: of one, nothing is left.
+        For operations with several transactions: a single one that fails leaves nothing.
         """
         return None
 

@@ -88,7 +88,7 @@ def _without_maker(step: Operation) -> str:
     try:
         callable_at(step.python)
     except (ImportError, AttributeError, ValueError) as error:
-        return f"has its values made by {step.python}, which is not there: {error}"
+        return f"has its values made by {step.python}, which does not exist: {error}"
     return ""
 
 
