@@ -310,7 +310,7 @@ def test_what_stands_on_a_squash_keeps_its_files_from_being_undone(seeded: Proje
     seeded.manage("zanith_apply", check=True)
     refused = seeded.manage("zanith_rollback", "--steps", "1")
     assert refused.returncode == 1
-    assert "django:blog.0001_initial, which is applied, stands on it" in refused.stderr
+    assert "django:blog.0001_initial, which is applied, depends on it" in refused.stderr
 
 
 def test_a_squash_with_a_part_from_before_the_first_file(shop: Project, server: Server) -> None:

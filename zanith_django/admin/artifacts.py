@@ -1,4 +1,4 @@
-"""Artifacts: what recoverable drops left behind, to look at, to export, to restore and to purge."""
+"""Artifacts: what recoverable drops kept, to look at, to export, to restore and to purge."""
 
 from __future__ import annotations
 

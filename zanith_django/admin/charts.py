@@ -52,5 +52,5 @@ def chart_of(values: Sequence[tuple[str, float]]) -> Chart | None:
 
 
 def _short(label: str) -> str:
-    """The end of a long label tells it from others: the beginning is often a date."""
+    """The end of a long label distinguishes it from others: the beginning is often a date."""
     return label if len(label) <= 34 else f"…{label[-33:]}"

@@ -36,7 +36,7 @@ _SECRET = ("error", "last_error")
 
 
 class Dashboard(models.Model):  # noqa: DJ008  # there are no rows to name
-    """Stands in the admin's registry for a page without a table, so that the site's navigation has
+    """Represents a page without a table in the admin's registry, so that the site's navigation has
     it; see `SchemaSnapshot` of the snapshots."""
 
     class Meta:

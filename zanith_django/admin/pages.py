@@ -41,7 +41,7 @@ LISTED_TIMES = (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC
 
 
 def stand_ins() -> Apps:
-    """A registry for models that stand for others in the admin, where no migration, content type
+    """A registry for models that represent others in the admin, where no migration, content type
     or permission comes of them. Themes ask them for the app that they belong to."""
     registry, label = Apps(), "zanith_django"
     registry.app_configs[label] = apps.get_app_config(label)

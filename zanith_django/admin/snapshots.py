@@ -28,10 +28,10 @@ CHOICES = 200  # snapshots to choose from when two are compared
 
 
 class SchemaSnapshot(models.Model):  # noqa: DJ008  # there are no rows to name
-    """Stands for the real model in the admin's registry, which refuses composite primary keys.
+    """Represents the real model in the admin's registry, which refuses composite primary keys.
 
     The admin takes an app's entries, on its index and in its sidebar, from the registry alone. All
-    that it asks of what stands there is names, so this class has the real one's names and nothing
+    that it asks of an entry is names, so this class has the real one's names and nothing
     else. It lives in a registry of its own, as the model of Django's `MigrationRecorder` does:
     no migration, content type or permission comes of it, and no query ever goes to it.
     `SnapshotAdmin` works with the real model, which only `AdminSite.register` minds.
@@ -258,7 +258,7 @@ _ELSEWHERE = ("details", "past")
 
 
 def _run_lines(run: Any) -> list[tuple[str, str, bool]]:
-    """(name, value, whether it spans lines) of what stands beside the graph: who ran the
+    """(name, value, whether it spans lines) of the data beside the graph: who ran the
     migration, from which file."""
     if not isinstance(run, dict):
         return []

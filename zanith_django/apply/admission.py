@@ -46,8 +46,8 @@ class Admission(RunState):
             raise HalfRolledBack(name)
 
     def _follow_django(self) -> None:
-        """Of its own migrations Django's record tells what is applied. One that failed as a whole
-        and is not to run any more is nobody's business."""
+        """Django's record decides which of its own migrations are applied. One that failed as a
+        whole and will not run again is ignored."""
         pending = {entry.id: entry for entry in self.timeline.pending}
         failed = {row.migration_id for row in self.ledger.unfinished()} - pending.keys()
         with transaction.atomic(using=self.connection.alias):

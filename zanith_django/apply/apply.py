@@ -60,13 +60,13 @@ def apply(
     `GateRefused`, `FileEdited`, `StepFailed`, `LockNotAcquired`, `PooledConnection` and
     `ConnectionFailed`.
     """
-    told = reporter or ApplyReporter()
+    chosen = reporter or ApplyReporter()
     events = Events(connection, silent=not options.gated)
     with (
         reporting_failure(events),
-        working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
+        working_session(connection, wait=options.lock_wait, on_wait=chosen.waiting),
     ):
-        return _Apply(connection, options, told, events, observer or Observer()).run()
+        return _Apply(connection, options, chosen, events, observer or Observer()).run()
 
 
 class _Apply(Preparation):
@@ -163,19 +163,19 @@ class _Apply(Preparation):
     def _meanwhile(
         self, todo: RemainingSteps, place: int, ready: Sequence[ReadyStep], ahead: list[ReadyStep]
     ) -> Iterator[None]:
-        """What is there to do while `ready` runs: the steps behind it, then the final models."""
+        """Work for the time in which `ready` runs: the steps after it, then the final models."""
         ahead += self.readier.ahead(todo, place + len(ready), ready[-1].after, self.pace.size)
         yield
         try:
             for _ in self.final or ():
                 yield
         except Exception:
-            self.final = None  # told when it is the turn of all of them
+            self.final = None  # reported when it is the turn of all of them
 
     def _step(
         self, todo: RemainingSteps, place: int, ready: ReadyStep, meanwhile: Meanwhile | None = None
     ) -> None:
-        """Run one step, which is `running` and told of already."""
+        """Run one step, which is `running` and reported already."""
         started = time.monotonic()
         with self._failing_at(todo, place):
             self.executor.carry_out(ready.attempt, meanwhile)
@@ -184,12 +184,12 @@ class _Apply(Preparation):
     def _together(
         self, todo: RemainingSteps, place: int, ready: Sequence[ReadyStep], meanwhile: Meanwhile
     ) -> None:
-        """Run quick steps together. One that fails runs again by itself, and then those behind it:
-        there it waits for its lock, or fails and is told of, as any other step."""
+        """Run quick steps together. One that fails runs again by itself, and then those after it:
+        there it waits for its lock, or fails and is reported, as any other step."""
         migration, steps = todo.migration, todo.steps[place : place + len(ready)]
 
         def describe() -> str:
-            return f"{steps[0].operation.describe()}, or one of the quick steps behind it"
+            return f"{steps[0].operation.describe()}, or one of the quick steps after it"
 
         with self._failing(migration, lambda: steps[0].number, describe):
             took = self._times_of(ready, meanwhile)

@@ -74,7 +74,7 @@ class DjangoWork:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
-        if number not in self.begun:  # one that is tried again is told of once
+        if number not in self.begun:  # a retried one is reported once
             self._run.tell_started(self.migration, self.steps[number])
         self.begun.add(number)
         self.clock = time.monotonic()

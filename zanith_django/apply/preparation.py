@@ -77,7 +77,7 @@ class Preparation(Admission):
 
     def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
         """Rows for all steps. After an edit, steps that are no more and never ran lose theirs, and
-        what Django deferred moves behind the last one."""
+        what Django deferred moves after the last one."""
         last = len(migration.steps)
         deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
         moved = [row for row in deferred if row.status in LEFT and row.step != last + 1]

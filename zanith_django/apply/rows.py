@@ -36,7 +36,7 @@ def pending_step(step: PlannedStep) -> PendingStep:
 
 
 def deferred_step(migration: PlannedMigration, text: str) -> PendingStep:
-    """What Django's schema editor leaves for the end: a step behind the last operation."""
+    """The SQL that Django's schema editor defers: a step after the last operation."""
     return PendingStep(len(migration.steps) + 1, DEFERRED, text, "safe", 5)
 
 

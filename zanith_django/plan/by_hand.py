@@ -1,4 +1,4 @@
-"""Steps of a file that Django's own `migrate` cannot have done: somebody added them by hand."""
+"""Steps of a file that Django's own `migrate` cannot have done: they were added by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zanith_django.schema.graph import SchemaGraph
 def added_by_hand(operations: Sequence[Operation], live: SchemaGraph | None) -> frozenset[int]:
     """Numbers, from 1, of the steps that are left to do after Django did the work of a file.
 
-    These are kinds that nobody derives from a Django migration, and what is to be there at the
+    These are kinds that are never derived from a Django migration, and what is to be there at the
     end of the file and is not. `live` is the schema as Django left it, None before it did.
     """
     numbered = list(enumerate(operations, 1))

@@ -84,8 +84,8 @@ def _still_there(found: Dependent, table: Table, context: Context) -> bool:
 
 def _refused(operation: Operation, why: str) -> Collision:
     remedy = "take that away first, or write in_place=True into the step"
-    nobody = Dependent(operation.kind, operation.target)
-    return Collision(f"{operation.describe()}: {why}", remedy, nobody)
+    itself = Dependent(operation.kind, operation.target)
+    return Collision(f"{operation.describe()}: {why}", remedy, itself)
 
 
 def taken(operation: Operation, graph: SchemaGraph) -> tuple[Collision, ...]:
@@ -210,7 +210,7 @@ def _blocks(touch: Touch, found: Dependent, context: Context) -> bool:
 
 def _reading(touch: Touch, found: Dependent) -> bool:
     """An object that reads the column. Triggers of the table itself are made again with it; what
-    hangs on a partition is for nobody to carry over."""
+    depends on a partition cannot be carried over."""
     if found.kind == "trigger" and touch.effect in (Effect.RETYPE, Effect.REPLACE):
         return not found.own
     if found.kind == "policy" and found.own:

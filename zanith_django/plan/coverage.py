@@ -53,7 +53,7 @@ def uncovered(
 
 
 def last_free(timeline: Timeline, config: AppConfig) -> str:
-    """`covered_after` of an app, or the squash that stands for it now. Raises `BrokenFile`."""
+    """`covered_after` of an app, or the squash that replaces it now. Raises `BrokenFile`."""
     last = covered_after(config)
     label, graph = config.label, timeline.loader.graph
     names = [key[1] for key in graph.nodes if key[0] == label]

@@ -26,7 +26,11 @@ class Duration:
         return self.seconds >= 1
 
     def __str__(self) -> str:
-        wait = f"others wait {_spelled(self.waits)}" if self.waits >= 1 else "nobody waits for long"
+        wait = (
+            f"others wait {_spelled(self.waits)}"
+            if self.waits >= 1
+            else "no session waits for long"
+        )
         return f"about {_spelled(self.seconds)}, {wait}"
 
 

@@ -43,7 +43,7 @@ def flaws(ledger: Ledger | None, timeline: Timeline) -> list[Flaw]:
 
 def moved(timeline: Timeline) -> list[Flaw]:
     """A data step names the operation of a Django migration by its position: since the file was
-    written, another one may have come to stand there."""
+    written, another operation may be at that position."""
     return [
         Flaw(name, number, f"Step {number:02d} of {name} {words}")
         for name, number, step in _waiting(timeline)
@@ -103,12 +103,12 @@ def _moved(timeline: Timeline, step: RunPython) -> str:
     if here and is_data_step(here) and step.description in (title(here), here.describe()):
         return ""
     named = [n for n, each in at.items() if step.description in (title(each), each.describe())]
-    if here and is_data_step(here) and not named:  # in somebody's own words
+    if here and is_data_step(here) and not named:  # in the author's own words
         return ""
     now = f"is {here.describe()!r} now" if here else "does not exist"
     where = f", and {step.description!r} is #{named[0]}" if named else ""
     return (
-        f"runs {step.target}, which {now}{where}: mend its position, or delete the file and run "
+        f"runs {step.target}, which {now}{where}: correct its position, or delete the file and run "
         "zanith_generate"
     )
 

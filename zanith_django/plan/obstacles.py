@@ -1,4 +1,4 @@
-"""Rows that stand in the way of a constraint: counted, with a few of them as examples."""
+"""Rows that violate a constraint: their number, with a few as examples."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _MASK = "•••"
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What would fail on the rows that are there. `rows` is 0 where nobody counted them.
+    """A demand that existing rows do not meet. `rows` is 0 if they were not counted.
 
     `part` and `name` say what it hinders: ("columns", "email") is a NOT NULL, ("checks", "age")
-    a constraint; `missing` tells that the table which a foreign key points at is gone.
+    a constraint; `missing` means that the table which a foreign key points at is gone.
     """
 
     what: str

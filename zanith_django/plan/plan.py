@@ -116,7 +116,7 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would run, in order. Making one leaves nothing behind in the database.
+    """The steps that would run, in order. Making a plan changes nothing in the database.
 
     `flaws` are wrong files, `uncovered` Django migrations without a file that need one.
     `fingerprint` is known once a gate is to compare it. `unseen` are tables of the steps that

@@ -116,7 +116,7 @@ class _Planner:
         return PlannedMigration(entry, steps)
 
     def fold(self, entry: Entry) -> None:
-        """Move past an entry that nobody asked for; what code of its author does is left out."""
+        """Move past an entry that is not planned; the effect of its author's code is left out."""
         for written in entry.migration.operations if entry.migration else ():
             operation = self.path.resolved(written, self.context.graph)
             live = operation.in_names_of(self.context.graph)

@@ -3,7 +3,7 @@
 A file of ours and the models name tables without a schema. A new table goes to the current schema;
 one that exists is wherever the server finds it first: tenants have a schema of their own, and
 `"$user"` comes to exist when an administrator makes a schema for a role. What runs, and the facts
-behind a verdict, are in the names of the server; what is compared is in the names of the files.
+that a verdict uses, are in the names of the server; what is compared is in the names of the files.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def _statement_lines(statement: Statement, details: bool) -> Iterator[str]:
 
 def _how_long(statement: Statement) -> str:
     if statement.rewrites:
-        return "while the table is written anew"
+        return "while the table is rewritten"
     return "while the table is read" if statement.scans else "for an instant"
 
 
@@ -290,12 +290,12 @@ def counted(number: int, thing: str) -> str:
 
 
 def waiting(holder: str) -> str:
-    """Somebody else holds the run lock."""
+    """Another session holds the run lock."""
     return f"Waiting for another run to end: {holder}"
 
 
 def kind_width(kinds: Iterable[str]) -> int:
-    """Room for the kinds of operations that stand in one column."""
+    """Room for the kinds of operations in one column."""
     return max(15, *(len(kind) + 1 for kind in kinds), 0)
 
 
@@ -304,7 +304,7 @@ def spelled_seconds(seconds: float) -> str:
 
 
 def near(path: Path) -> Path:
-    """The path as somebody in the working directory would type it."""
+    """The path relative to the working directory."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 

@@ -75,7 +75,7 @@ def rollback(
 
     Raises `CannotUndo`, `FileEdited`, `InvalidArgument`, `UnknownMigration`, `StepFailed`.
     """
-    told = reporter or RollbackReporter()
+    chosen = reporter or RollbackReporter()
     if (options.count is None) == (not options.to):
         raise InvalidArgument("Say how far to go back.", "Give --steps N or --to ID.")
     if options.count is not None and options.count < 1:
@@ -83,9 +83,9 @@ def rollback(
     events = Events(connection)
     with (
         reporting_failure(events),
-        working_session(connection, wait=options.lock_wait, on_wait=told.waiting),
+        working_session(connection, wait=options.lock_wait, on_wait=chosen.waiting),
     ):
-        return _Rollback(connection, options, told, events).run()
+        return _Rollback(connection, options, chosen, events).run()
 
 
 class _Rollback:
@@ -152,7 +152,7 @@ class _Rollback:
         return now
 
     def _keeping(self, undone: Iterable[UndoMigration], schema: str) -> Iterator[UndoStep]:
-        """Steps that will set something aside, as far as can be told before others are undone."""
+        """Steps that will keep an object, as far as is known before others are undone."""
         for migration in undone:
             for step in migration.steps:
                 loss = step.hard.loses if step.hard else None

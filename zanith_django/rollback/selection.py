@@ -61,7 +61,7 @@ class UndoStep:
 
 @dataclass(frozen=True, slots=True)
 class UndoMigration:
-    """One migration to undo, its steps from the last to the first; `whole` tells that it is
+    """One migration to undo, its steps from the last to the first; `whole` means that it is
     recorded, and did not stop half way."""
 
     file: LoadedMigration
@@ -122,7 +122,7 @@ def chosen(
 def staying(
     timeline: Timeline, ledger: Ledger, files: Iterable[LoadedMigration], *, to: str
 ) -> list[str]:
-    """Apps with migrations that Django ran behind the oldest of these, or behind `to`."""
+    """Apps with migrations that Django ran after the oldest of these, or after `to`."""
     applied = timeline.ordered(ledger.applied())
     places = [applied.index(file.id) for file in files if file.id in applied]
     if to:
@@ -139,7 +139,7 @@ def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
 
 
 def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
-    """Nothing that stays applied may stand on what is undone."""
+    """No migration that stays applied may depend on one that is undone."""
     undone = {file.id for file in files}
     keys = {key_of(name) for file in files for name in file.covers}
     standing = {
@@ -170,11 +170,11 @@ def _needed(timeline: Timeline, key: Key, other: Key, entry: Entry) -> CannotUnd
 
 
 def _still(name: str, other: str, hint: str) -> CannotUndo:
-    return CannotUndo(name, f"{other}, which is applied, stands on it", hint)
+    return CannotUndo(name, f"{other}, which is applied, depends on it", hint)
 
 
 def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
-    """A migration that stopped half way stands on all that is applied, and goes first."""
+    """A migration that stopped half way depends on all applied ones, and is undone first."""
     undone = {file.id for file in files}
     for name in ledger.half_applied():
         done = any(row.status == DONE for row in ledger.latest(name).values())
@@ -188,7 +188,7 @@ def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> Non
         elif name not in undone:
             raise CannotUndo(
                 "What is applied",
-                f"{name} stopped half way and stands on it",
+                f"{name} stopped half way and depends on it",
                 "Count it in with --steps, or run zanith_apply to finish it first.",
             )
 

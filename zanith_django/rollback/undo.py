@@ -214,7 +214,7 @@ class Planner:
         return any(one_value(self.connection, probe) == "done" for probe in swaps)
 
     def _wrote(self, row: StepRow) -> bool:
-        """Rows, or nobody knows what: SQL and Python that run outside a transaction."""
+        """Wrote rows, or unknown changes: SQL and Python that run outside a transaction."""
         if row.operation_kind != Backfill.kind:
             return True
         checkpoint = self.ledger.checkpoint(progress(row.id, 1))
@@ -223,7 +223,7 @@ class Planner:
     def _refuse_what_was_there(
         self, file: LoadedMigration, name: str, operation: Operation
     ) -> None:
-        """It may have failed because something of that name stood there before."""
+        """It may have failed because an object of that name existed before."""
         for item in taken_before(self.ledger, file.id, operation):
             raise CannotUndo(
                 name,

@@ -1,4 +1,4 @@
-"""Names of shadows: which are ours, which are in use, and which an ended run left behind.
+"""Names of shadows: which are ours, which are in use, and which remain of an ended run.
 
 A name ends with a checksum of its random part, so that no name that a user chose is taken for one
 of ours. The run that owns a shadow holds an advisory lock for its name as long as it lives: the

@@ -46,7 +46,7 @@ class NoConnection(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Stands for the value of a default that is called when the migration runs."""
+    """The placeholder of a default that is called when the migration runs."""
 
     name: str
 

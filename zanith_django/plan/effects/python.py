@@ -92,7 +92,7 @@ _UNREADABLE_CALLS = frozenset(
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Rows:
-    """What an expression stands for: rows of a model, all of them unless it is `limited`."""
+    """The rows that an expression selects: all rows of a model unless it is `limited`."""
 
     table: TableName | None
     limited: bool = False
@@ -224,7 +224,7 @@ class _Function:
     # --- rows ------------------------------------------------------------------------------------
 
     def _rows(self, node: ast.expr) -> _Rows | None:
-        """The rows that an expression stands for; None if it stands for something else."""
+        """The rows that an expression selects; None if it selects none."""
         if isinstance(node, ast.Name):
             if node.id in self.rows:
                 return self.rows[node.id]

@@ -1,4 +1,4 @@
-"""SQL texts in Python code: what is constant of them, and what stands for a value."""
+"""SQL texts in Python code: their constant parts, and placeholders for values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 UNKNOWN_NAME = "_zanith_unknown"
-"""What stands for a part of a text that is known only when the code runs."""
+"""The placeholder of a part that is known only when the code runs."""
 
 _PARAMETER = re.compile(r"%(?:\(\w+\))?s")
 _SLOT = re.compile(r"\{[^{}]*\}")
