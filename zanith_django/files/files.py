@@ -24,6 +24,7 @@ from django.conf import settings
 from zanith_django.conf import conf
 from zanith_django.exceptions import BadSetting, BrokenFile, CannotWrite, NoManagedApps, UnknownApp
 from zanith_django.files.fitting import misfits
+from zanith_django.files.lines import lines_of
 from zanith_django.files.migration import LoadedMigration, Migration
 from zanith_django.operations.base import Operation
 from zanith_django.postgres.names import TableName
@@ -207,10 +208,10 @@ def load(path: Path, app_label: str) -> LoadedMigration:
     operations: tuple[Any, ...] = tuple(declared.operations)
     for number, operation in enumerate(operations, 1):
         if not isinstance(operation, Operation):
-            line = _line_of(text, number)
+            line = lines_of(text).of(number)
             raise BrokenFile(path, f"operation {number} is no operation: {operation!r}", line)
         if wrong := next(misfits(operation), ""):
-            raise BrokenFile(path, f"{operation.kind}: {wrong}", _line_of(text, number))
+            raise BrokenFile(path, f"{operation.kind}: {wrong}", lines_of(text).of(number))
     return LoadedMigration(
         id=path.stem,
         app_label=app_label,
@@ -228,16 +229,6 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BrokenFile(path, f"cannot be read: {error.strerror}") from error
-
-
-def _line_of(text: bytes, number: int) -> int | None:
-    """The line of the operation of that number, if `operations` is a plain list."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            if "operations" in names and len(node.value.elts) >= number:
-                return node.value.elts[number - 1].lineno
-    return None
 
 
 def _import(path: Path) -> ModuleType:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.files.files import own_labels
-from zanith_django.timeline.timeline import Entry, Key, Timeline
+from zanith_django.timeline.sources import path_of
+from zanith_django.timeline.timeline import Key, Timeline
 
 
 def changed_since(ref: str, timeline: Timeline) -> list[str]:
@@ -26,15 +26,8 @@ def _places(timeline: Timeline) -> dict[str, Path]:
     """{id: the file}, in the order of the timeline."""
     own = own_labels()
     entries = (entry for entry in timeline.entries if entry.app_label in own)
-    known = ((entry.id, _place(entry, timeline)) for entry in entries)
-    return {name: Path(path).resolve() for name, path in known if path}
-
-
-def _place(entry: Entry, timeline: Timeline) -> str:
-    if entry.migration:
-        return entry.migration.path
-    module = sys.modules.get(type(timeline.django(entry.covers[0])).__module__)
-    return str(getattr(module, "__file__", None) or "")
+    known = ((entry.id, path_of(timeline, entry)) for entry in entries)
+    return {name: path.resolve() for name, path in known if path}
 
 
 def _changed_in(folder: Path, ref: str) -> set[Path]:

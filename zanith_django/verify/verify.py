@@ -32,6 +32,7 @@ from zanith_django.plan.planner import plan
 from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.timeline.sources import in_repository
 from zanith_django.verify.estimates import with_estimates
 from zanith_django.verify.sample import copy_sample
 from zanith_django.verify.shadow import (
@@ -174,13 +175,9 @@ def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
 
 
 def _files(planned: Plan) -> dict[str, str]:
-    """The paths of our files, from the folder in which the command runs if they are below it."""
-    paths = {m.id: Path(m.entry.migration.path) for m in planned.migrations if m.entry.migration}
-    here = Path.cwd()
-    return {
-        name: str(path.relative_to(here) if path.is_relative_to(here) else path)
-        for name, path in paths.items()
-    }
+    """{id: path in the repository} of our files."""
+    paths = {m.id: m.entry.migration.path for m in planned.migrations if m.entry.migration}
+    return {name: in_repository(Path(path)) for name, path in paths.items()}
 
 
 def _mark(live: _Live) -> str:
