@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from django.core.management.color import no_style
-
 from zanith_django.operations import AddColumn, AlterColumnDefault, AlterColumnType
 from zanith_django.operations.base import Context
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.risk import assess
 from zanith_django.plan.ways_back import WayBack
 from zanith_django.postgres.names import TableName
+from zanith_django.render.report import PlanReport
 from zanith_django.render.text import near, plan_text
 from zanith_django.schema.graph import Column, SchemaGraph, Table
 from zanith_django.timeline.timeline import Entry
@@ -27,7 +26,7 @@ def test_a_plan_tells_the_phases_of_a_step_with_the_lock_of_each_and_how_to_undo
     verdict = assess(operation, context, statements)
     step = PlannedStep(1, operation, verdict, statements, back=WayBack("zanith_rollback"))
     migration = PlannedMigration(Entry("20260101_000000_totals", (("shop", "0002"),)), (step,))
-    text = "\n".join(plan_text(Plan("default", (migration,)), (), 100, no_style()))
+    text = "\n".join(plan_text(PlanReport(Plan("default", (migration,)))))
     told = [line.strip() for line in text.splitlines() if "phase:" in line or "lock:" in line]
     assert told == [
         "phase: expand: a new column, and a trigger that keeps it in step",
@@ -57,7 +56,7 @@ def test_the_targets_of_a_migration_stand_in_one_column() -> None:
             PlannedStep(number, operation, assess(operation, context, statements), statements)
         )
     migration = PlannedMigration(Entry("20260101_000000_totals", (("shop", "0002"),)), tuple(steps))
-    lines = plan_text(Plan("default", (migration,)), (), 100, no_style(), details=True)
+    lines = plan_text(PlanReport(Plan("default", (migration,)), verbosity=2))
     assert {line.index("orders.") for line in lines if line.startswith("  0")} == {43}
 
 

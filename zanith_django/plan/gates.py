@@ -17,6 +17,7 @@ from zanith_django.timeline.timeline import dotted
 
 INTEGRITY, COVERAGE, BUDGET, CONSENT = "integrity", "coverage", "budget", "consent"
 REASONS, PREFLIGHT, VERIFIED = "reasons", "preflight", "verified"
+NAMES = (INTEGRITY, COVERAGE, PREFLIGHT, BUDGET, CONSENT, REASONS, VERIFIED)
 
 
 @dataclass(frozen=True, slots=True)

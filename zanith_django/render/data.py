@@ -10,34 +10,36 @@ from zanith_django.plan.collisions import Collision
 from zanith_django.plan.durations import Duration
 from zanith_django.plan.findings import Finding
 from zanith_django.plan.gates import Refusal
-from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import PlannedMigration, PlannedStep
+from zanith_django.render.report import PlanReport
 from zanith_django.schema.findings import Extra
 from zanith_django.timeline.timeline import dotted
 
 
-def plan_data(plan: Plan, refusals: Iterable[Refusal], mode: str, max_risk: int) -> dict[str, Any]:
-    """A plan and the verdict of its gates."""
-    listed = list(refusals)
-    worst = plan.worst
+def plan_data(report: PlanReport) -> dict[str, Any]:
+    """A plan and the verdict of its gates, as docs/plan.schema.json describes it."""
+    plan, worst = report.plan, report.plan.worst
     return {
         "database": plan.database,
-        "mode": mode,
-        "max_risk": max_risk,
-        "blocked": bool(listed),
+        "mode": report.mode,
+        "max_risk": report.max_risk,
+        "blocked": bool(report.refusals),
         "worst": {"level": str(worst), "score": int(worst)} if worst else None,
         "total_score": plan.total_score,
         "by_level": plan.by_level,
         **({"unseen": list(plan.unseen)} if plan.unseen else {}),
-        "refusals": [
-            {
-                "gate": r.gate,
-                "migration": r.migration,
-                "step": r.step,
-                "message": r.message,
-            }
-            for r in listed
-        ],
+        "refusals": list(map(_refusal, report.refusals)),
         "migrations": [_migration(migration) for migration in plan.migrations],
+        **({"newer": list(report.newer)} if report.newer else {}),
+    }
+
+
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "gate": refusal.gate,
+        "migration": refusal.migration,
+        "step": refusal.step,
+        "message": refusal.message,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context, script
 from zanith_django.plan.table_facts import after as known_after
+from zanith_django.render.markdown import cell, row
 from zanith_django.schema.findings import Extra
 from zanith_django.schema.graph import SchemaGraph
 
@@ -15,7 +16,7 @@ def diff_markdown(
     before: str, after: str, operations: Sequence[Operation], extras: Sequence[Extra]
 ) -> Iterator[str]:
     """A table for a pull request or a wiki."""
-    yield f"### Schema difference: {_cell(before)} → {_cell(after)}"
+    yield f"### Schema difference: {cell(before)} → {cell(after)}"
     yield ""
     if not operations:
         yield "No difference."
@@ -24,13 +25,13 @@ def diff_markdown(
         yield "|---|---|---|"
     for operation in operations:
         cells = (operation.kind, operation.target, operation.describe())
-        yield f"| {' | '.join(map(_cell, cells))} |"
+        yield row(cells)
     if extras:
         yield ""
         yield "Not in any model, and never dropped:"
         yield ""
     for extra in extras:
-        yield f"- {_cell(extra.description)}"
+        yield f"- {cell(extra.description)}"
 
 
 def diff_sql(
@@ -50,14 +51,6 @@ def diff_sql(
         yield f"\n-- {operation.kind}: {_comment(operation.describe())}"
         yield script(operation.statements(context))
         context = known_after(context, operation)
-
-
-_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]|~#"} | {"<": "&lt;", "&": "&amp;"})
-
-
-def _cell(text: str) -> str:
-    """The text with nothing in it that Markdown or HTML would obey."""
-    return " ".join(text.split()).translate(_MARKS)
 
 
 def _comment(text: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +17,10 @@ from django.core.management.color import Style
 from zanith_django.ledger.step_rows import DONE, FAILED, PENDING, ROLLED_BACK, RUNNING, SKIPPED
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import Operation, Statement
-from zanith_django.plan.gates import Refusal
-from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.locks import Lock
+from zanith_django.render.report import PlanReport
 from zanith_django.schema.findings import Extra, Note
 from zanith_django.timeline.timeline import ADOPTED, Timeline, dotted
 
@@ -51,41 +55,49 @@ def status_style(style: Style, status: str, text: str) -> str:
 # --- plan ----------------------------------------------------------------------------------------
 
 
-def plan_text(
-    plan: Plan,
-    refusals: Sequence[Refusal],
-    max_risk: int,
-    style: Style,
-    *,
-    details: bool = False,
-) -> Iterator[str]:
-    """The plan, then the verdict. `details` adds SQL, locks and reasons of every step."""
+def plan_text(report: PlanReport) -> Iterator[str]:
+    """The plan, then the verdict. `verbosity` 2 adds SQL, locks and reasons of every step; 0
+    prints the refusals alone."""
+    if not report.verbosity:
+        for refusal in report.refusals:
+            yield from wrapped(str(refusal), "")
+        return
+    yield from newer_text(report.newer)
+    yield from _pending(report)
+    verdict = list(_verdict(report))
+    yield from ["", *verdict] if verdict else []
+
+
+def _pending(report: PlanReport) -> Iterator[str]:
+    plan = report.plan
     steps = list(plan.steps)
     if not steps and not plan.migrations:
         yield "Nothing to do: the database is at the end of the timeline."
     else:
         operations = counted(len(steps), "operation")
-        yield _spread(f"pending plan · {operations}", f"budget · ≤ {max_risk}")
+        yield _spread(f"pending plan · {operations}", f"budget · ≤ {report.max_risk}")
+    refused: dict[str, set[int]] = {}
+    for refusal in report.refusals:
+        refused.setdefault(refusal.migration, set()).add(refusal.step)
     for migration in plan.migrations:
-        yield from _migration_lines(migration, refusals, style, details)
+        found = refused.get(migration.id, set())
+        yield from _migration_lines(migration, found, report.style, report.verbosity > 1)
     for name in plan.unseen:
-        yield f"Not looked at, another session locks it: {name}. It counts as populated."
-    verdict = list(_verdict(plan, refusals, max_risk, style))
-    yield from ["", *verdict] if verdict else []
+        words = f"Not looked at, another session locks it: {name}. It counts as populated."
+        yield from wrapped(words, "")
 
 
 def _migration_lines(
-    migration: PlannedMigration, refusals: Sequence[Refusal], style: Style, details: bool
+    migration: PlannedMigration, refused: Collection[int], style: Style, details: bool
 ) -> Iterator[str]:
     yield ""
-    yield str(style.MIGRATE_HEADING(f"▸ {migration.id}"))
+    yield from map(str, map(style.MIGRATE_HEADING, wrapped(migration.id, "▸ ")))
     if migration.entry.migration and migration.entry.covers:
-        yield f"  covers {', '.join(map(dotted, migration.entry.covers))}"
+        yield from wrapped(f"covers {', '.join(map(dotted, migration.entry.covers))}", "  ")
     if migration.adopted:
         yield "  Django has applied this already: its steps are recorded as skipped."
     if migration.entry.late:
         yield "  This file is older than the newest applied one; it still runs, in its place."
-    refused = {r.step for r in refusals if r.migration == migration.id}
     quiet = migration.entry.migration is None and not details
     shown = [
         step
@@ -103,15 +115,15 @@ def _migration_lines(
 def _step_lines(
     step: PlannedStep, width: int, refused: bool, style: Style, details: bool
 ) -> Iterator[str]:
-    level = f"{step.level!s:<11} {step.score:>3}"
-    line = (
-        f"  {step.number:02d}  {level_style(style, str(step.level), level)}  {step.kind:<{width}}"
-    )
+    number, level = f"  {step.number:02d}  ", f"{step.level!s:<11} {step.score:>3}"
     notes = [note for note in (_status_note(step), "refused" if refused else "") if note]
     tail = f"  ({', '.join(notes)})" if notes else ""
-    yield f"{line} {step.operation.target}{tail}".rstrip()
+    head = f"{number}{level}  "
+    first, *more = wrapped(f"{step.kind:<{width}} {step.operation.target}{tail}", head)
+    yield f"{number}{level_style(style, str(step.level), level)}  {first[len(head) :]}"
+    yield from more
     if step.approved:
-        yield f"      approved: {step.approved}"
+        yield from wrapped(f"approved: {step.approved}", "      ")
     if step.waits and step.duration.noticed:
         yield f"      {step.rows:,} rows, {step.duration}"
     if not step.waits or (step.level < Level.MEDIUM and not details):
@@ -178,16 +190,17 @@ def _how_long(statement: Statement) -> str:
     return "while the table is read" if statement.scans else "for an instant"
 
 
-def _verdict(plan: Plan, refusals: Sequence[Refusal], max_risk: int, style: Style) -> Iterator[str]:
-    ids = {migration.id for migration in plan.migrations}
-    for refusal in refusals:
+def _verdict(report: PlanReport) -> Iterator[str]:
+    ids = {migration.id for migration in report.plan.migrations}
+    error = report.style.ERROR
+    for refusal in report.refusals:
         alone = len(ids) == 1 and refusal.step and refusal.migration in ids
-        yield str(style.ERROR(refusal.message if alone else str(refusal)))
-    if refusals:
-        yield str(style.ERROR("blocked · review required"))
-    elif plan.worst is not None:
-        worst = plan.worst
-        yield str(style.SUCCESS(f"ready · worst step is {worst} ({int(worst)}), budget {max_risk}"))
+        words = refusal.message if alone else str(refusal)
+        yield from map(str, map(error, wrapped(words, "")))
+    if report.refusals:
+        yield str(error(report.headline))
+    elif report.plan.worst is not None:
+        yield str(report.style.SUCCESS(report.headline))
 
 
 # --- diff ----------------------------------------------------------------------------------------
@@ -237,8 +250,9 @@ def newer_text(names: Sequence[str]) -> Iterator[str]:
     """Applied migrations that are newer than every file."""
     if names:
         count = counted(len(names), "applied migration")
-        yield f"{count} newer than every file here: an older release is deployed."
-        yield from (f"  {name}" for name in names)
+        yield from wrapped(f"{count} newer than every file here: an older release is deployed.", "")
+    for name in names:
+        yield from wrapped(name, "  ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +310,7 @@ def waiting(holder: str) -> str:
 
 def kind_width(kinds: Iterable[str]) -> int:
     """Room for the kinds of operations in one column."""
-    return max(15, *(len(kind) + 1 for kind in kinds), 0)
+    return min(30, max(15, *(len(kind) + 1 for kind in kinds), 0))
 
 
 def spelled_seconds(seconds: float) -> str:
@@ -314,15 +328,58 @@ def _spread(left: str, right: str) -> str:
 
 
 def wrapped(text: str, indent: str) -> list[str]:
-    """Lines of at most WIDTH; what follows the first is indented as deep."""
-    lines = []
-    for part in text.splitlines() or [""]:
-        lines += textwrap.wrap(
-            part,
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=" " * len(indent),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return lines
+    """Lines of at most WIDTH columns; what follows the first is indented as deep. A word that is
+    longer than a line is cut, after a dot or an underscore if possible."""
+    first, *more = text.splitlines() or [""]
+    inner = " " * columns(indent)
+    lines = list(_wrapped(first, indent))
+    return [*lines, *(line for part in more for line in _wrapped(part, inner))]
+
+
+_WORDS = re.compile(r"(\s*)(\S+)")
+
+
+def _wrapped(text: str, indent: str) -> Iterator[str]:
+    inner = columns(indent)
+    line, used = indent, inner
+    for gap, word in _WORDS.findall(text):
+        first, *rest = _cut(word, WIDTH - inner)
+        wide = len(gap) + columns(first)
+        if used > inner and used + wide > WIDTH:
+            yield line
+            line, used = " " * inner + first, inner + columns(first)
+        else:
+            line, used = line + " " * len(gap) + first, used + wide
+        for piece in rest:
+            yield line
+            line, used = " " * inner + piece, inner + columns(piece)
+    if used > inner:
+        yield line
+
+
+def _cut(word: str, room: int) -> list[str]:
+    pieces = []
+    while columns(word) > room:
+        end = bisect_right(list(itertools.accumulate(map(_columns, word[: room + 1]))), room)
+        after_mark = max(word.rfind(mark, 0, end) for mark in "._,(/") + 1
+        end = after_mark if after_mark > end // 2 else end
+        pieces.append(word[:end])
+        word = word[end:]
+    return [*pieces, word]
+
+
+def columns(text: str) -> int:
+    """The width in a terminal: wide characters take two columns, and control characters those in
+    which they are spelled out."""
+    if text.isascii() and text.isprintable():
+        return len(text)
+    return sum(map(_columns, text))
+
+
+@functools.lru_cache(maxsize=4096)
+def _columns(character: str) -> int:
+    if unicodedata.category(character) == "Cc":
+        return len(character.encode("unicode_escape"))
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

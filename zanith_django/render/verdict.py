@@ -8,6 +8,8 @@ from typing import Any
 from django.core.management.color import Style
 
 from zanith_django.plan.drift import BEFORE, PLAN
+from zanith_django.render.github import annotation
+from zanith_django.render.markdown import cell, code, row
 from zanith_django.render.text import counted, kind_width, wrapped as wrapped
 from zanith_django.verify.verify import OK, Verdict
 
@@ -140,19 +142,19 @@ def verdict_markdown(verdict: Verdict) -> Iterator[str]:
     """One comment for a pull request: the plan, what was observed, surprises and drift."""
     yield f"### zanith_verify: {_headline(verdict)}"
     yield ""
-    yield f"Shadow: {_cell(verdict.shadow)}, {_cell(verdict.loaded)}."
+    yield f"Shadow: {cell(verdict.shadow)}, {cell(verdict.loaded)}."
     if verdict.error:
         yield from ("", "```text", verdict.error.replace("```", "'''"), "```")
     found = list(verdict.surprises)
     if found:
         yield from ("", "**Surprises**", "")
     for step, each in found:
-        yield f"- {_code(step['migration'])} step {step['step']}: {_cell(each['message'])}"
+        yield f"- {code(step['migration'])} step {step['step']}: {cell(each['message'])}"
     if verdict.steps:
         yield from ("", *_table(verdict.steps))
     yield from _markdown_drift(verdict.operations)
     if verdict.fingerprint:
-        yield from ("", f"Fingerprint: {_code(verdict.fingerprint)}")
+        yield from ("", f"Fingerprint: {code(verdict.fingerprint)}")
 
 
 def _table(steps: Iterable[Step]) -> Iterator[str]:
@@ -170,30 +172,20 @@ def _table(steps: Iterable[Step]) -> Iterator[str]:
             _observed(step).rpartition(" · ")[0],
             time,
         )
-        yield f"| {' | '.join(map(_cell, cells))} |"
+        yield row(cells)
 
 
 def _markdown_drift(operations: Iterable[Mapping[str, str]]) -> Iterator[str]:
     for operation in operations:
         yield ""
         yield (
-            f"<details><summary>{_cell(operation['difference'])}: "
-            f"{_cell(operation['description'])} ({operation['origin']})</summary>"
+            f"<details><summary>{cell(operation['difference'])}: "
+            f"{cell(operation['description'])} ({operation['origin']})</summary>"
         )
         for side, text in _SIDES.items():
             body = operation[text].replace("```", "'''") or "-- nothing"
             yield from ("", f"{side}:", "```sql", body, "```")
         yield "</details>"
-
-
-def _cell(text: object) -> str:
-    """Text of a user in Markdown: no markup, no line break."""
-    escaped = "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in " ".join(str(text).split()))
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _code(text: str) -> str:
-    return f"`{text.replace('`', '')}`"
 
 
 # --- GitHub --------------------------------------------------------------------------------------
@@ -206,27 +198,14 @@ def verdict_annotations(verdict: Verdict) -> Iterator[str]:
     """
     if verdict.error:
         migration = verdict.step.partition("::")[0]
-        yield _annotation("error", verdict.verdict, verdict.error, verdict.files.get(migration))
+        yield annotation("error", verdict.verdict, verdict.error, verdict.files.get(migration, ""))
     for step, each in verdict.surprises:
         level = "warning" if verdict.verdict == OK else "error"
         words = f"Step {step['step']} ({step['kind']}): {each['message']}"
-        yield _annotation(level, "surprise", words, verdict.files.get(step["migration"]))
+        yield annotation(level, "surprise", words, verdict.files.get(step["migration"], ""))
     for operation in verdict.operations:
         level = "warning" if verdict.verdict == OK else "error"
         words = f"{operation['difference']}: {operation['description']}"
-        yield _annotation(level, f"drift ({operation['origin']})", words, None)
+        yield annotation(level, f"drift ({operation['origin']})", words)
     level = "notice" if verdict.verdict == OK else "error"
-    yield _annotation(level, "zanith_verify", _headline(verdict), None)
-
-
-def _annotation(level: str, title: str, message: str, file: str | None) -> str:
-    place = f"file={_property(file)}," if file else ""
-    return f"::{level} {place}title={_property(title)}::{_data(message)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    yield annotation(level, "zanith_verify", _headline(verdict))

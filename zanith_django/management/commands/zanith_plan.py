@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import sys
+import dataclasses
 from argparse import ArgumentParser, ArgumentTypeError
-from pathlib import Path
 from typing import Any, cast
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import Blocked, InvalidArgument
-from zanith_django.files.files import managed_apps, select_apps
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.output import Output
 from zanith_django.plan import gates
-from zanith_django.plan.coverage import covered
 from zanith_django.plan.fingerprint import fingerprinted
-from zanith_django.plan.gates import Policy, Refusal
+from zanith_django.plan.gates import Policy
 from zanith_django.plan.integrity import newer_than_files
-from zanith_django.plan.live_facts import live_context, offline_context
 from zanith_django.plan.observed import read_observed, with_observed
-from zanith_django.plan.plan import Plan, until
-from zanith_django.plan.planner import plan
+from zanith_django.plan.pending import Pending, pending_files, pending_on
+from zanith_django.plan.plan import until
 from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.plan.reasons import reason
-from zanith_django.plan.since import changed_since, missing_at
-from zanith_django.plan.sizes import read_sizes
-from zanith_django.render.data import plan_data
-from zanith_django.render.text import newer_text, plan_text
-from zanith_django.timeline.project import live_graph, offline_timeline, read_timeline
-from zanith_django.timeline.timeline import Key, Timeline
+from zanith_django.render.formats import FORMATS, Format
+from zanith_django.render.report import PlanReport
+from zanith_django.timeline.sources import sources_of
 
 # What only a live database can answer, and what only a plan without one takes.
 _LIVE_ONLY = ("preflight", "show_values", "verified", "steps", "to")
@@ -70,7 +63,7 @@ class Command(ZanithCommand):
             help="With --preflight: print the values of the rows in the way, not only their keys.",
         )
         parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
-        parser.add_argument("--format", choices=("text", "json", "sql"), default="text")
+        parser.add_argument("--format", choices=tuple(FORMATS), default="text")
 
     def run(self, **options: Any) -> None:
         if options["explain"]:
@@ -79,95 +72,63 @@ class Command(ZanithCommand):
         offline = bool(options["since"] or options["only"])
         _refuse_ignored(options, offline=offline)
         policy = policy_of(options)
-        planned, newer = (self._offline(options), []) if offline else self._live(options, policy)
-        if offline:
-            policy = policy.for_files()
+        found, newer = self._offline(options) if offline else self._live(options, policy)
+        policy = policy.for_files() if offline else policy
+        planned = found.plan
         if options["observed"]:
             planned = with_observed(planned, read_observed(options["observed"]))
-        refusals = gates.check(planned, policy)
-        if options["format"] == "json":
-            data = plan_data(planned, refusals, conf.mode, policy.max_risk)
-            self.print_json({**data, "newer": newer} if newer else data)
-        elif options["format"] == "sql":
-            for migration, step in planned.steps:  # exactly what would run
-                text = f"-- {migration.id} step {step.number:02d}\n{step.sql}"
-                cast(Output, self.stdout).write(text, exact=True)
-        else:
-            self._show(planned, refusals, policy.max_risk, newer, options["verbosity"])
-        if refusals:
-            raise Blocked(len(refusals))
+        report = PlanReport(
+            plan=planned,
+            refusals=tuple(gates.check(planned, policy)),
+            mode=conf.mode,
+            max_risk=policy.max_risk,
+            newer=newer,
+            sources=sources_of(found.timeline, (m.entry for m in planned.migrations)),
+            style=self.style,
+            verbosity=options["verbosity"],
+        )
+        self._show(report, FORMATS[options["format"]])
+        if report.refusals:
+            raise Blocked(len(report.refusals))
 
-    def _show(
-        self,
-        planned: Plan,
-        refusals: list[Refusal],
-        max_risk: int,
-        newer: list[str],
-        verbosity: int,
-    ) -> None:
-        if not verbosity:
-            self.say(map(str, refusals))
+    def _show(self, report: PlanReport, form: Format) -> None:
+        rendered = form.render(report)
+        if isinstance(rendered, dict):
+            self.print_json(rendered)
             return
-        self.say(newer_text(newer))
-        details = verbosity > 1
-        self.say(plan_text(planned, refusals, max_risk, self.style, details=details))
+        for line in rendered:
+            cast(Output, self.stdout).write(line, exact=form.exact)
 
-    def _live(self, options: dict[str, Any], policy: Policy) -> tuple[Plan, list[str]]:
+    def _live(self, options: dict[str, Any], policy: Policy) -> tuple[Pending, tuple[str, ...]]:
         connection = self.connect(options["database"])
         ledger = Ledger(connection)
-        timeline = read_timeline(connection)
-        graph = live_graph(connection)
-        context = live_context(connection, graph, timeline)
-        planned = plan(
-            timeline,
-            database=connection.alias,
-            context=context,
-            ledger=ledger,
-            absent=_absent(options["previous"], timeline),
-        )
-        planned = covered(planned, timeline)
-        planned = until(planned, timeline, count=options["steps"], to=options["to"])
+        found = pending_on(connection, previous=options["previous"])
+        timeline, context = found.timeline, found.context
+        planned = until(found.plan, timeline, count=options["steps"], to=options["to"])
         if options["preflight"]:
             look = Look(show_values=options["show_values"])
             begun = {(row.migration_id, row.step) for row in ledger.unfinished()}
             planned = looked_at(connection, planned, context, look, begun)
         if policy.asks_fingerprint:
-            planned = fingerprinted(connection, planned, graph)
-        return planned, newer_than_files(ledger, timeline)
+            planned = fingerprinted(connection, planned, context.graph)
+        newer = tuple(newer_than_files(ledger, timeline))
+        return dataclasses.replace(found, plan=planned), newer
 
-    def _offline(self, options: dict[str, Any]) -> Plan:
-        select_apps([])  # without a managed app there is no file to score
-        timeline = offline_timeline()
-        if options["since"]:
-            ids = changed_since(options["since"], timeline)
-        else:
-            ids = [timeline.find(name).id for name in options["only"]]
-        context = offline_context(read_sizes(options["sizes"]) if options["sizes"] else None)
-        planned = plan(
-            timeline,
+    def _offline(self, options: dict[str, Any]) -> tuple[Pending, tuple[str, ...]]:
+        found = pending_files(
+            since=options["since"],
+            only=options["only"] or (),
+            sizes=options["sizes"],
+            previous=options["previous"],
             database=options["database"],
-            context=context,
-            only=set(ids),
-            absent=_absent(options["previous"], timeline),
         )
-        return covered(planned, timeline)
+        return found, ()
 
     def _explain(self, code: str) -> None:
         found = reason(code)
         self.stdout.write(f"{found.code} · {found.level} ({int(found.level)})")
         self.stdout.write(f"  {found.effect}")
         self.stdout.write(f"  Safer: {found.safer}")
-
-
-def _absent(ref: str | None, timeline: Timeline) -> frozenset[Key] | None:
-    """The migrations of managed apps that the release at this git ref does not have."""
-    if ref is None:
-        return None
-    labels = {config.label for config in managed_apps()}
-    migrations = timeline.loader.disk_migrations
-    modules = {key: sys.modules[type(m).__module__] for key, m in migrations.items()}
-    files = {key: Path(str(module.__file__)) for key, module in modules.items()}
-    return missing_at(ref, {key: path for key, path in files.items() if key[0] in labels})
 
 
 def _refuse_ignored(options: dict[str, Any], *, offline: bool) -> None:
