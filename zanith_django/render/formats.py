@@ -19,17 +19,19 @@ from zanith_django.render.text import plan_text
 @dataclass(frozen=True, slots=True)
 class Format:
     """`render` gives lines, or data to be written as JSON. Lines that are `exact` keep control
-    characters; of others a terminal sees them spelled out."""
+    characters; of others a terminal sees them spelled out. One with `places` shows the lines of
+    migration files, which have to be read for that."""
 
     render: Callable[[PlanReport], Iterable[str] | dict[str, Any]]
     exact: bool = False
+    places: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(plan_text),
     "json": Format(plan_data),
     "sql": Format(plan_sql, exact=True),
-    "github": Format(plan_annotations),
-    "sarif": Format(plan_sarif),
+    "github": Format(plan_annotations, places=True),
+    "sarif": Format(plan_sarif, places=True),
     "markdown": Format(plan_markdown),
 }

@@ -24,7 +24,11 @@ class Source:
 def sources_of(timeline: Timeline, entries: Iterable[Entry]) -> dict[str, Source]:
     """{id: its file} of those entries whose file can be read."""
     found = {entry.id: path_of(timeline, entry) for entry in entries}
-    return {name: _source(path) for name, path in found.items() if path and path.is_file()}
+    return {
+        name: _source(path)
+        for name, path in found.items()
+        if path and path.suffix == ".py" and path.is_file()
+    }
 
 
 def path_of(timeline: Timeline, entry: Entry) -> Path | None:

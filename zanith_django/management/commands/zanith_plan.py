@@ -77,17 +77,19 @@ class Command(ZanithCommand):
         planned = found.plan
         if options["observed"]:
             planned = with_observed(planned, read_observed(options["observed"]))
+        form = FORMATS[options["format"]]
+        entries = (migration.entry for migration in planned.migrations if form.places)
         report = PlanReport(
             plan=planned,
             refusals=tuple(gates.check(planned, policy)),
             mode=conf.mode,
             max_risk=policy.max_risk,
             newer=newer,
-            sources=sources_of(found.timeline, (m.entry for m in planned.migrations)),
+            sources=sources_of(found.timeline, entries),
             style=self.style,
             verbosity=options["verbosity"],
         )
-        self._show(report, FORMATS[options["format"]])
+        self._show(report, form)
         if report.refusals:
             raise Blocked(len(report.refusals))
 
