@@ -35,7 +35,7 @@ def test_markdown_is_a_table_and_obeys_no_name(two: None) -> None:
     text = printed(OLD, NEW, "--format", "markdown")
     assert "| operation | target | description |" in text
     (line,) = (line for line in text.splitlines() if line.startswith("| createTable"))
-    assert "notes\\|&lt;b>" in line
+    assert "notes\\|&lt;b&gt;" in line
     assert line.replace("\\|", "").count("|") == 4
 
 
