@@ -30,9 +30,9 @@ KEPT = Path(os.environ.get("ZANITH_TEST_SCREENSHOTS") or REPOSITORY / "build" / 
 Visit = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A running browser."""
+    """A running browser, for one module: while Playwright runs, Django refuses to query."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         why = "no Chromium on the PATH: apt-get install chromium"
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def people(
     chromium: Any, server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
@@ -53,7 +53,7 @@ def people(
     server.drop_database(database.name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(people: Project) -> Iterator[Callable[[str], str]]:
     """`address("plain")`: where the admin with that theme is served."""
     known: dict[str, str] = {}
