@@ -163,6 +163,12 @@ PYTHON = (
     run_python("the schema editor", "schema_editor.delete_model(Item)", "destructive", "may_drop"),
     run_python("code of a package", "import json\njson.dumps(Item, apps)", "medium", "python_code"),
     run_python(
+        "a model handed to a package",
+        "import json\njson.dumps(model=apps.get_model('{app}', 'Item'))",
+        "medium",
+        "python_code",
+    ),
+    run_python(
         "a model of today",
         "from django.contrib.contenttypes.models import ContentType\n"
         "ContentType.objects.filter(pk=1).delete()",

@@ -354,9 +354,14 @@ class _Function:
 
     def _hands_on(self, node: ast.Call) -> bool:
         """Does it pass the registry, the editor or a model to code that is not read?"""
-        given = [each for each in node.args if isinstance(each, ast.Name)]
-        arguments = set(self.function.__code__.co_varnames[:2])
-        return any(each.id in self.rows or each.id in arguments for each in given)
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        own = {*self.rows, *self.function.__code__.co_varnames[:2]}
+        return any(
+            each.id in own
+            if isinstance(each, ast.Name)
+            else isinstance(each, ast.Call) and _called_name(each) == "get_model"
+            for each in given
+        )
 
     def _global(self, name: str) -> Any:
         if name.startswith("self."):
