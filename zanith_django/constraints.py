@@ -55,10 +55,10 @@ class _Rule(BaseConstraint):
             return self.problems(model)
         return [
             checks.Warning(
-                f"{connection.display_name} knows no row security.",
-                hint="Nothing will be made there.",
+                f"{connection.display_name} has no row security.",
+                hint="Nothing is created there.",
                 obj=model,
-                id="zanith_django.W002",
+                id="zanith_django.W005",
             )
         ]
 
@@ -188,7 +188,7 @@ class Policy(_Rule):
                     f"Policy {self.name!r} does nothing without row security.",
                     hint="Add RowSecurity() to Meta.constraints.",
                     obj=model,
-                    id="zanith_django.W003",
+                    id="zanith_django.W006",
                 )
             )
         return found

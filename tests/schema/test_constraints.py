@@ -83,7 +83,7 @@ def test_system_checks_see_what_does_nothing() -> None:
     assert [found.id for found in made.check(databases=["default"])] == ["models.E012"]
     (alone,) = rendered(loan(OWN))
     (warning,) = alone.check(databases=["default"])
-    assert warning.id == "zanith_django.W003"
+    assert warning.id == "zanith_django.W006"
     assert warning.hint == "Add RowSecurity() to Meta.constraints."
 
 
@@ -100,7 +100,7 @@ def test_another_database_gets_nothing(django_db_blocker: DjangoDbBlocker, tmp_p
         connection.close()
     assert editor.collected_sql
     assert not [text for text in editor.collected_sql if "POLICY" in text or "ROW LEVEL" in text]
-    assert [found.id for found in OWN._check(made, connection)] == ["zanith_django.W002"]
+    assert [found.id for found in OWN._check(made, connection)] == ["zanith_django.W005"]
 
 
 def test_validation_in_python_leaves_rows_to_postgresql() -> None:
