@@ -58,7 +58,7 @@ class Phase(models.TextChoices):
 
 
 class RiskLevel(models.TextChoices):
-    """The levels of `reasons.py`, as stored."""
+    """The levels of `plan/reasons`, as stored."""
 
     SAFE = str(Level.SAFE), _("safe")
     LOW = str(Level.LOW), _("low")

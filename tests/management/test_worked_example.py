@@ -105,10 +105,11 @@ pending plan 路 3 operations                                        budget 路 鈮
   02  low          15  addIndex        users(last_login)
   03  destructive  80  softDropColumn  users.legacy_uuid  (refused)
       soft-drop column users.legacy_uuid (its values are kept).
-      路 drops_column_with_data: Takes a column and its values away from
-        everybody who reads it.
-      路 breaks_running_code: Code of the previous release, still running during
-        the deploy, fails on it.
+      路 drops_column_with_data: The column and its values are no longer there
+        for any query. The running release fails as soon as it reads or writes
+        the column.
+      路 breaks_running_code: Queries of the previous release fail from this step
+        until its last process has stopped. The plan names the queries.
       lock: ACCESS EXCLUSIVE on users, for an instant; blocks reads and writes
       undo: zanith_rollback, or later zanith_recover restore-column
       users.legacy_uuid

@@ -129,8 +129,13 @@ def test_a_reason_is_explained(branch: Project) -> None:
     done = branch.manage("zanith_plan", "--explain", "adds_index", check=True)
     assert done.stdout == (
         "adds_index · low (15)\n"
-        "  Builds an index: reads the whole table, without blocking reads or writes.\n"
-        "  Safer: Run it at a quiet hour when the table is large.\n"
+        "  Builds an index. The build reads the whole table. Built concurrently it blocks\n"
+        "  neither readers nor writers, but waits for transactions that are older than\n"
+        "  itself.\n"
+        "  Safer: Build it concurrently, and at a quiet hour if the table is large.\n"
+        "  PostgreSQL: https://www.postgresql.org/docs/current/sql-createindex.html"
+        "#SQL-CREATEINDEX-CONCURRENTLY\n"
+        "  Examples: docs/reasons/adds_index.md\n"
     )
 
 

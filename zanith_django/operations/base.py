@@ -153,7 +153,7 @@ class Operation:
         raise NotImplementedError
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        """Codes of `reasons.py`."""
+        """Codes of `plan/reasons`."""
         raise NotImplementedError
 
     def touches(self, context: Context) -> tuple[Touch, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
-from zanith_django.render.report import PlanReport, page
+from zanith_django.render.report import PlanReport
 from zanith_django.timeline.sources import Source
 
 
@@ -38,7 +38,7 @@ def _message(migration: PlannedMigration, step: PlannedStep, refusals: tuple[Ref
         lines.append(f"approved: {step.approved}")
     for code in step.assessment.reasons:
         found = REASONS[code]
-        lines.append(f"{code}: {found.effect} Safer: {found.safer} ({page(code)})")
+        lines.append(f"{code}: {found.effect} Safer: {found.safer} ({found.page})")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS
 from zanith_django.postgres.locks import Lock
-from zanith_django.render.report import PlanReport, page
+from zanith_django.render.report import PlanReport
 
 LONGEST_COMMENT = 65_000
 """GitHub refuses a comment of more than 65,536 characters."""
@@ -68,7 +68,7 @@ def _explained(codes: Iterable[str]) -> Iterator[str]:
         yield from ("", "<details><summary>What the reasons mean</summary>", "")
     for each in known:
         words = f"{cell(each.effect)} Safer: {cell(each.safer)}"
-        yield f"- [{code(each.code)}]({page(each.code)}) ({each.level} {int(each.level)}): {words}"
+        yield f"- [{code(each.code)}]({each.page}) ({each.level} {int(each.level)}): {words}"
     if known:
         yield from ("", "</details>")
 

@@ -55,8 +55,3 @@ class PlanReport:
         if (worst := self.plan.worst) is None:
             return "ready · no pending step"
         return f"ready · worst step is {worst} ({int(worst)}), budget {self.max_risk}"
-
-
-def page(code: str) -> str:
-    """The page of a reason, with its bad and its good form."""
-    return f"docs/reasons/{code}.md"

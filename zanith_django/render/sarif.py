@@ -14,7 +14,7 @@ from urllib.parse import quote
 from zanith_django.plan.gates import NAMES, Refusal
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level, Reason
-from zanith_django.render.report import PlanReport, page
+from zanith_django.render.report import PlanReport
 from zanith_django.timeline.sources import Source
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -56,11 +56,11 @@ def _rule(reason: Reason) -> dict[str, Any]:
     words = f"{reason.effect} Safer: {reason.safer}"
     return {
         "id": reason.code,
-        "shortDescription": {"text": reason.effect},
+        "shortDescription": {"text": f"{reason.title}."},
         "fullDescription": {"text": words},
         "help": {
-            "text": f"{words} See {page(reason.code)}.",
-            "markdown": f"{words} See [{reason.code}]({page(reason.code)}).",
+            "text": f"{words} See {reason.page}.",
+            "markdown": f"{words} See [{reason.code}]({reason.page}).",
         },
         "defaultConfiguration": {"level": _severity(reason.level)},
         "properties": {"level": str(reason.level), "score": int(reason.level)},

@@ -18,7 +18,7 @@ from zanith_django.ledger.step_rows import DONE, FAILED, PENDING, ROLLED_BACK, R
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import Operation, Statement
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
-from zanith_django.plan.reasons import REASONS, Level
+from zanith_django.plan.reasons import REASONS, Level, Reason
 from zanith_django.postgres.locks import Lock
 from zanith_django.render.report import PlanReport
 from zanith_django.schema.findings import Extra, Note
@@ -85,6 +85,15 @@ def _pending(report: PlanReport) -> Iterator[str]:
     for name in plan.unseen:
         words = f"Not looked at, another session locks it: {name}. It counts as populated."
         yield from wrapped(words, "")
+
+
+def reason_text(reason: Reason) -> Iterator[str]:
+    """What a reason means, and where its page is."""
+    yield f"{reason.code} · {reason.level} ({int(reason.level)})"
+    yield from wrapped(f"{reason.title}. {reason.effect}", "  ")
+    yield from wrapped(f"Safer: {reason.safer}", "  ")
+    yield f"  PostgreSQL: {reason.url}"
+    yield f"  Examples: {reason.page}"
 
 
 def _migration_lines(

@@ -22,6 +22,7 @@ from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.plan.reasons import reason
 from zanith_django.render.formats import FORMATS, Format
 from zanith_django.render.report import PlanReport
+from zanith_django.render.text import reason_text
 from zanith_django.timeline.sources import sources_of
 
 # What only a live database can answer, and what only a plan without one takes.
@@ -62,7 +63,9 @@ class Command(ZanithCommand):
             action="store_true",
             help="With --preflight: print the values of the rows in the way, not only their keys.",
         )
-        parser.add_argument("--explain", metavar="CODE", help="Say what a reason means, and stop.")
+        parser.add_argument(
+            "--explain", metavar="CODE", help="Print what a reason means, and stop."
+        )
         parser.add_argument("--format", choices=tuple(FORMATS), default="text")
 
     def run(self, **options: Any) -> None:
@@ -128,9 +131,7 @@ class Command(ZanithCommand):
 
     def _explain(self, code: str) -> None:
         found = reason(code)
-        self.stdout.write(f"{found.code} · {found.level} ({int(found.level)})")
-        self.stdout.write(f"  {found.effect}")
-        self.stdout.write(f"  Safer: {found.safer}")
+        self.say(reason_text(found))
 
 
 def _refuse_ignored(options: dict[str, Any], *, offline: bool) -> None:

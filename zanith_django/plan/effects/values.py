@@ -17,7 +17,7 @@ Node = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A code of `reasons.py` and the table whose rows or users it concerns; None if it concerns
+    """A code of `plan/reasons` and the table whose rows or users it concerns; None if it concerns
     no table, or one that the text does not name."""
 
     code: str
