@@ -319,4 +319,5 @@ CASES = (
     _unknown("ALTER SYSTEM SET work_mem = '1GB'"),
     _unknown("not SQL at all"),
     _unknown("DROP EVERYTHING", "raw_sql may_drop"),
+    _unknown("ALTER TABLE t ALTER CONSTRAINT t_r_fk ENFORCED", "raw_sql"),
 )

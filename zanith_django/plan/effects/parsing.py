@@ -15,7 +15,14 @@ import pgparse
 from zanith_django.plan.effects.values import Node
 
 _NEWER = (
-    (re.compile(r"\s+(?:NOT\s+)?ENFORCED\b", re.I), ""),
+    (  # to enforce an existing constraint checks the rows, as no older form does: it stays
+        re.compile(
+            r"(\bALTER\s+CONSTRAINT\s+(?:\"[^\"]+\"|\w+)\s+ENFORCED\b)"
+            r"|\s+(?:NOT\s+)?ENFORCED\b",
+            re.I,
+        ),
+        r"\1",
+    ),
     (
         re.compile(r"(\bADD\s+(?:CONSTRAINT\s+\S+\s+)?)NOT\s+NULL\s+(\"[^\"]+\"|\w+)", re.I),
         r"\1CHECK (\2 IS NOT NULL)",
