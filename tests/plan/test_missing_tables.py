@@ -52,3 +52,14 @@ def test_a_full_table_of_another_schema_is_no_new_one(copy_of: Copy) -> None:
     steps = planned(releases.project)
     assert [step["level"] for step in steps[:2]] == ["destructive", "destructive"]
     assert "missing_table" not in steps[0]["reasons"]
+
+
+def test_dropping_a_table_that_does_not_exist_destroys_nothing(copy_of: Copy) -> None:
+    releases = copy_of(a_full_table)
+    drop = "DROP TABLE IF EXISTS nothing"
+    opaque = "SELECT make_table('nothing')"
+    full = raw("DROP TABLE IF EXISTS item")
+    releases.file("dropped", (raw(drop), raw(f"{opaque}; {drop}"), raw(drop), full))
+    steps = planned(releases.project)
+    assert [step["level"] for step in steps] == ["medium", *3 * ["destructive"]]
+    assert steps[0]["reasons"] == ["irreversible"]

@@ -15,7 +15,12 @@ from zanith_django.postgres.locks import Lock
 def scene(context: Context) -> Scene:
     """What is known where the next statement runs."""
     return Scene(
-        context.graph, context.schema, context.server_version, context.elsewhere, context.domains
+        context.graph,
+        context.schema,
+        context.server_version,
+        context.elsewhere,
+        context.domains,
+        context.relations,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import dataclasses
 import functools
 import inspect
 import sys
@@ -151,9 +150,10 @@ class _Reader:
         if text is None:
             self.note("raw_sql")
             return
-        known, graph = effects(without_parameters(text), self.scene)
+        here = self.scene.after(self.found, self.scene.graph)
+        known, graph = effects(without_parameters(text), here)
         self.found += known
-        self.scene = dataclasses.replace(self.scene, graph=graph)
+        self.scene = here.after(known, graph)
 
 
 class _Function:

@@ -30,7 +30,7 @@ def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
             scene = dataclasses.replace(scene, schema=search_path, elsewhere={})
         for effect, graph in _effects_of(sql, node, scene):
             found.append(effect)
-            scene = dataclasses.replace(scene, graph=graph)
+            scene = scene.after((effect,), graph)
     return tuple(found), scene.graph
 
 
@@ -290,7 +290,7 @@ def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaG
         yield unreadable(sql), scene.graph
         return
     inner: list[Effect] = []
-    graph = scene.graph
+    graph, scene = scene.graph, dataclasses.replace(scene, relations=None)
     for text in _queries(tree):
         found, graph = effects(text, dataclasses.replace(scene, graph=graph))
         inner += found

@@ -3,7 +3,6 @@ database of it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +90,9 @@ class Reader:
         plain = operation if type(operation) is known else _as_plain(operation, known)
         texts = sql_of(self.connection, plain, app_label, self.state, after, self.scene)
         if texts is None:
-            yield unreadable(f"-- Django: {operation.describe()}")
+            unknown = unreadable(f"-- Django: {operation.describe()}")
+            self.scene = self.scene.after((unknown,), self.scene.graph)
+            yield unknown
         else:
             yield from self._run_sql(texts)
 
@@ -103,13 +104,13 @@ class Reader:
     def _run_sql(self, texts: Iterable[str]) -> Iterator[Effect]:
         for text in texts:
             found, graph = effects(text, self.scene)
-            self.scene = dataclasses.replace(self.scene, graph=graph)
+            self.scene = self.scene.after(found, graph)
             yield from found
 
     def _run_python(self, code: Any) -> tuple[Effect, ...]:
         """Python that was read and does nothing to the database still runs under its locks."""
         found, graph = python_effects(code, self.scene, self.table_of)
-        self.scene = dataclasses.replace(self.scene, graph=graph)
+        self.scene = self.scene.after(found, graph)
         title = f"-- Python: {getattr(code, '__name__', type(code).__name__)}()"
         return (Effect(title, findings=(Finding("requires_backfill"),)), *found)
 

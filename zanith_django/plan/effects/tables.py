@@ -140,6 +140,8 @@ def drop(node: Node, notes: Notes) -> None:
 
 
 def _drop_table(name: TableName, node: Node, notes: Notes) -> None:
+    if node.get("missing_ok") and notes.scene.is_absent(name):
+        return
     table = notes.graph.table(name)
     notes.find_all(("drops_table_with_data", "irreversible"), name)
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)

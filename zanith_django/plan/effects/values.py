@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,8 @@ class Scene:
     """What is known where a statement runs: the schema, and how the session finds names in it.
 
     `elsewhere` are tables that an unqualified name finds in a later schema of the search path.
-    `domains` are the domains that have a constraint.
+    `domains` are the domains that have a constraint. `relations` are all tables, views and foreign
+    tables of the database; None if that is unknown.
     """
 
     graph: SchemaGraph = field(default_factory=SchemaGraph)
@@ -65,6 +67,16 @@ class Scene:
     version: int = 150000
     elsewhere: Mapping[str, TableName] = field(default_factory=dict)
     domains: frozenset[str] = frozenset()
+    relations: frozenset[TableName] | None = None
+
+    def after(self, effects: Iterable[Effect], graph: SchemaGraph) -> Scene:
+        """What is known after statements; one that may do anything may have made any table."""
+        relations = None if any(effect.opaque for effect in effects) else self.relations
+        return dataclasses.replace(self, graph=graph, relations=relations)
+
+    def is_absent(self, name: TableName) -> bool:
+        """Is it certain that nothing has this name?"""
+        return self.relations is not None and name not in self.relations and name not in self.graph
 
     def name(self, schema: str, name: str) -> TableName:
         """The table that a name finds."""
