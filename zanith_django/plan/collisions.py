@@ -15,6 +15,7 @@ from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.dependents import generated_from, mentions
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.operations.triggers import triggers_on, whole_row_triggers
+from zanith_django.plan.taken_names import TakenName, taken_names
 from zanith_django.schema.dependents import Dependent
 from zanith_django.schema.graph import SchemaGraph, Table
 
@@ -91,18 +92,20 @@ def _refused(operation: Operation, why: str) -> Collision:
 def taken(operation: Operation, graph: SchemaGraph) -> tuple[Collision, ...]:
     """A table or column of the name that the operation creates, in the schema of the database.
     What zanith_recover brought back is taken over only if the models declare it as it is."""
-    remedy = "give the model its definition, or rename or drop it first"
-    if isinstance(operation, CreateTable) and operation.table.name in graph:
-        name = str(operation.table.name)
-        what = f"a table {name} with another definition exists"
-        return (Collision(what, remedy, Dependent("table", name)),)
-    if not isinstance(operation, AddColumn) or operation.adopts(graph):
+    if not isinstance(operation, AddColumn | CreateTable):
         return ()
-    table = graph.table(operation.table)
-    if table is None or table.column(operation.column.name) is None:
-        return ()
-    what = f"a column {operation.target} with another definition exists"
-    return (Collision(what, remedy, Dependent("column", operation.target)),)
+    return tuple(
+        Collision(f"{found} exists already", _TAKEN, _dependent(found), reason="exists_already")
+        for found in taken_names(operation, graph)
+        if found.kind in ("table", "column")
+    )
+
+
+def _dependent(found: TakenName) -> Dependent:
+    return Dependent(found.kind, found.target)
+
+
+_TAKEN = "give the model its definition, or rename or drop it first"
 
 
 # --- the rules -----------------------------------------------------------------------------------

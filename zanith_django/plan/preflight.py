@@ -108,14 +108,18 @@ class _Walk:
         if operation is None:
             return step
         change = self._change_by(step, operation)
-        found = [*self._objects(operation), *self._rows(operation, change)]
+        found = [*self._objects(step, operation), *self._rows(operation, change)]
         if (migration_id, step.number) in self.begun:
             found = [_uncertain(finding, _AGAIN) for finding in found]
         self._advance(operation, step, change)
         return _judged(step, found)
 
-    def _objects(self, operation: Operation) -> Iterator[Finding]:
+    def _objects(self, step: PlannedStep, operation: Operation) -> Iterator[Finding]:
+        """What is in the way, but for what blocks the plan already."""
+        known = {found.what for found in step.collisions if found.blocked and not step.approved}
         for finding in self.standing.findings(operation, self.context):
+            if finding.what in known:
+                continue
             free = finding.code == "exists_already" and bool(self.texts)
             yield _uncertain(finding, _LATER) if free else finding
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.operations.base import Context, Operation
-from zanith_django.operations.keep.restored import is_restored
 from zanith_django.plan.findings import Finding
+from zanith_django.plan.taken_names import taken_names
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Column, SchemaGraph, Table
+from zanith_django.schema.graph import SchemaGraph
 
 _KINDS = {
     "r": "table",
@@ -99,7 +99,9 @@ class Standing:
         for name in sorted((come - gone) | given):
             yield from self._taken(name)
             self.made.add(self._spelled(name))
-        yield from _same_names(operation, before, after)
+        for taken in taken_names(operation, before):
+            if taken.kind != "table":  # a relation, which has been looked at
+                yield _left_over(taken.name) if taken.invalid else _exists(str(taken))
 
     def _spelled(self, name: TableName) -> tuple[str, str]:
         return name.schema or self.schema, name.name
@@ -155,7 +157,6 @@ def _left_over(name: object) -> Finding:
 
 
 _INDEXED = ("indexes", "uniques", "exclusions")
-_NAMED = ("columns", "checks", "foreign_keys", *_INDEXED)
 
 
 def _names(operation: Operation, graph: SchemaGraph) -> set[TableName]:
@@ -170,42 +171,3 @@ def _names(operation: Operation, graph: SchemaGraph) -> set[TableName]:
         items = [*key, *(item for part in _INDEXED for item in getattr(table, part))]
         names |= {name, *(TableName(name.schema, item.name) for item in items)}
     return names
-
-
-def _same_names(operation: Operation, before: SchemaGraph, after: SchemaGraph) -> Iterator[Finding]:
-    """Parts that the operation adds to a table which has one of that name."""
-    inverse = operation.inverse()
-    without = inverse.apply_to(after) if inverse else after
-    for name in operation.tables:
-        old, new, rest = before.table(name), after.table(name), without.table(name)
-        if old and new and rest:
-            yield from _doubled(name, old, new, rest)
-
-
-def _doubled(name: TableName, old: Table, new: Table, rest: Table) -> Iterator[Finding]:
-    for part in _NAMED:
-        there = {item.name: item for item in getattr(old, part)}
-        stays = {item.name for item in getattr(rest, part)}
-        for item in getattr(new, part):
-            found = there.get(item.name)
-            if found is None or item.name in stays or _is_adopted(found):
-                continue
-            if not getattr(found, "valid", True) and part == "indexes":
-                yield _left_over(item.name)
-            else:
-                yield _exists(f"{_SINGULAR[part]} {item.name} of {name}")
-
-
-def _is_adopted(item: object) -> bool:
-    """A column that zanith_recover brought back is adopted by the step that adds it."""
-    return isinstance(item, Column) and is_restored(item)
-
-
-_SINGULAR = {
-    "columns": "column",
-    "checks": "check",
-    "foreign_keys": "foreign key",
-    "indexes": "index",
-    "uniques": "unique constraint",
-    "exclusions": "exclusion constraint",
-}
