@@ -21,6 +21,10 @@ CREATE TABLE p (id integer NOT NULL, v text) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
 CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200);
 CREATE TABLE q (id integer NOT NULL, v text);
+CREATE TABLE q2 (id integer NOT NULL CHECK (id >= 200 AND id < 300), v text);
+CREATE TABLE q3 (id integer NOT NULL CHECK (id >= 200), v text);
+CREATE TABLE pn (id integer, v text) PARTITION BY RANGE (id);
+CREATE TABLE qn (id integer CHECK (id >= 200 AND id < 300), v text);
 CREATE VIEW v AS SELECT code FROM r WHERE false;
 CREATE MATERIALIZED VIEW m AS SELECT 1 AS one;
 CREATE SCHEMA other;
@@ -220,6 +224,12 @@ CASES = (
         "ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (200) TO (300)",
         "p SUX, q AX",
         work="q",
+    ),
+    Case("ALTER TABLE p ATTACH PARTITION q2 FOR VALUES FROM (200) TO (300)", "p SUX, q2 AX"),
+    Case(
+        "ALTER TABLE p ATTACH PARTITION q2 FOR VALUES FROM (250) TO (300)",
+        "p SUX, q2 AX",
+        work="q2",
     ),
     Case("ALTER TABLE p DETACH PARTITION p1", "p AX, p1 AX", "detaches_partition"),
     Case("ALTER TABLE p ADD COLUMN z integer", "p AX, p1 AX, p2 AX"),

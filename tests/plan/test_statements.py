@@ -106,3 +106,24 @@ def _claimed(case: Case, scene: Scene) -> dict[str, Lock]:
 
 def test_every_reason_is_known() -> None:
     assert {code for case in CASES for code in case.codes.split()} <= set(REASONS)
+
+
+@pytest.mark.parametrize("bound", ["(200) TO (300)", "(250) TO (300)"])
+@pytest.mark.parametrize("table", ["q", "q2", "q3", "qn"])
+def test_rows_of_a_new_partition_are_read_unless_a_check_proves_them(
+    table: str, bound: str, scene: Scene, connection: psycopg.Connection
+) -> None:
+    parent = "pn" if table == "qn" else "p"
+    text = f"ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES FROM {bound}"
+    said: list[str] = []
+
+    def heard(notice: psycopg.errors.Diagnostic) -> None:
+        said.append(notice.message_primary or "")
+
+    connection.add_notice_handler(heard)
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL client_min_messages = debug1")
+        connection.execute(text.encode())
+    connection.remove_notice_handler(heard)
+    read_by_server = not any("is implied by existing constraints" in words for words in said)
+    assert bool(read(Case(text), scene).work) is read_by_server

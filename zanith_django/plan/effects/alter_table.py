@@ -13,6 +13,7 @@ from zanith_django.operations.dependents import without_column
 from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
 from zanith_django.plan.effects import columns as cols
 from zanith_django.plan.effects.parsing import walk
+from zanith_django.plan.effects.partitions import attach, detach
 from zanith_django.plan.effects.values import Node, Notes
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -149,7 +150,7 @@ def _light(subtype: str, command: Node, table: Table, notes: Notes) -> None:
     if subtype == "ValidateConstraint":
         _validate(command["name"], table, notes)
     elif subtype == "AttachPartition":
-        _attach(command["def"]["PartitionCmd"], table, notes)
+        attach(command["def"]["PartitionCmd"], table, notes)
 
 
 def _validate(constraint: str, table: Table, notes: Notes) -> None:
@@ -168,25 +169,6 @@ def _validated(table: Table, constraint: str) -> Table:
             if item.name == constraint:
                 table = table.with_item(part, dataclasses.replace(item, valid=True))
     return table
-
-
-def _attach(command: Node, table: Table, notes: Notes) -> None:
-    part = command["name"]
-    name = notes.scene.name(part.get("schemaname", ""), part["relname"])
-    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
-    notes.works(name)
-    bound = command.get("bound", {})
-    _change(
-        notes,
-        name,
-        lambda t: dataclasses.replace(t, partition_of=table.name, partition_bound=cols.GIVEN),
-    )
-    if bound.get("is_default"):
-        return
-    for other in notes.graph.tables:
-        if other.partition_of == table.name and "DEFAULT" in other.partition_bound.upper():
-            notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
-            notes.works(other.name)
 
 
 # --- columns -------------------------------------------------------------------------------------
@@ -398,21 +380,6 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
     _change(notes, table.name, dropped)
 
 
-# --- partitions ----------------------------------------------------------------------------------
-
-
-def _detach(command: Node, table: Table, notes: Notes) -> None:
-    given = command["def"]["PartitionCmd"]
-    part = given["name"]
-    name = notes.scene.name(part.get("schemaname", ""), part["relname"])
-    if given.get("concurrent"):
-        notes.transactional = False
-        notes.locks[table.name] = Lock.SHARE_UPDATE_EXCLUSIVE
-    notes.find("detaches_partition", table.name)
-    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
-    _change(notes, name, lambda t: dataclasses.replace(t, partition_of=None))
-
-
 def _change(notes: Notes, name: TableName, change: Callable[[Table], Table]) -> None:
     notes.graph = notes.graph.changed(name, change)
 
@@ -430,5 +397,5 @@ _HANDLERS: dict[str, Callable[[Node, Table, Notes], None]] = {
     "DropExpression": _drop_expression,
     "AddConstraint": _add_constraint,
     "DropConstraint": _drop_constraint,
-    "DetachPartition": _detach,
+    "DetachPartition": detach,
 }

@@ -1,0 +1,104 @@
+"""ATTACH and DETACH PARTITION, and whether a check proves what a partition has to hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+
+from zanith_django.plan.effects import columns as cols
+from zanith_django.plan.effects.parsing import kind, parse, strings, type_name
+from zanith_django.plan.effects.values import Node, Notes
+from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Column, Table
+
+
+def attach(command: Node, parent: Table, notes: Notes) -> None:
+    """PostgreSQL reads the rows unless a valid check proves them, and those of a DEFAULT
+    partition."""
+    name, bound = _partition(command, notes), command.get("bound", {})
+    table = notes.graph.table(name)
+    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    if table is None or not _is_proved(table, parent, bound):
+        notes.works(name)
+    notes.graph = notes.graph.changed(
+        name,
+        lambda t: dataclasses.replace(t, partition_of=parent.name, partition_bound=cols.GIVEN),
+    )
+    for other in () if bound.get("is_default") else notes.graph.tables:
+        if other.partition_of == parent.name and "DEFAULT" in other.partition_bound.upper():
+            notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
+            notes.works(other.name)
+
+
+def detach(command: Node, table: Table, notes: Notes) -> None:
+    given = command["def"]["PartitionCmd"]
+    name = _partition(given, notes)
+    if given.get("concurrent"):
+        notes.transactional = False
+        notes.locks[table.name] = Lock.SHARE_UPDATE_EXCLUSIVE
+    notes.find("detaches_partition", table.name)
+    notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    notes.graph = notes.graph.changed(name, lambda t: dataclasses.replace(t, partition_of=None))
+
+
+def _partition(command: Node, notes: Notes) -> TableName:
+    part = command["name"]
+    return notes.scene.name(part.get("schemaname", ""), part["relname"])
+
+
+# --- proofs --------------------------------------------------------------------------------------
+
+_ONE_COLUMN = re.compile(r"RANGE \((\w+)\)")
+_SIDES = (("lowerdatums", ">="), ("upperdatums", "<"))
+
+Condition = tuple[str, str, str]
+"""A column, an operator, and a constant."""
+
+
+def _is_proved(table: Table, parent: Table, bound: Node) -> bool:
+    """Do valid checks say that one NOT NULL column is in the range, in the words of the bound?
+    PostgreSQL may prove more."""
+    key = _ONE_COLUMN.fullmatch(parent.partition_key or "")
+    column = table.column(key[1]) if key else None
+    if column is None or (column.nullable and not cols.proves_not_null(table, column.name)):
+        return False
+    wanted = {
+        (column.name, operator, constant)
+        for side, operator in _SIDES
+        for datum in bound.get(side, ())
+        if (constant := _constant(datum, column))
+    }
+    proved = {
+        found
+        for check in table.checks
+        if check.valid
+        for _, statement in parse(f"SELECT {check.expression}") or ()
+        for found in _conditions(
+            statement["SelectStmt"]["targetList"][0]["ResTarget"]["val"], column
+        )
+    }
+    return len(wanted) == len(_SIDES) and wanted <= proved
+
+
+def _conditions(expression: Node, column: Column) -> Iterator[Condition]:
+    """Those that hold if the expression does."""
+    name, node = kind(expression)
+    if name == "BoolExpr" and node["boolop"] == "AND_EXPR":
+        for each in node["args"]:
+            yield from _conditions(each, column)
+    elif name == "A_Expr" and node["kind"] == "AEXPR_OP" and "ColumnRef" in node["lexpr"]:
+        fields = strings(node["lexpr"]["ColumnRef"]["fields"])
+        yield fields[-1], strings(node["name"])[-1], _constant(node["rexpr"], column)
+
+
+def _constant(expression: Node, column: Column) -> str:
+    """A constant of the type of the column; "" for anything else."""
+    name, node = kind(expression)
+    if name == "TypeCast" and type_name(node["typeName"]) == column.type:
+        name, node = kind(node["arg"])
+    if name != "A_Const":
+        return ""
+    return json.dumps({key: value for key, value in node.items() if key != "location"})
