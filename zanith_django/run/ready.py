@@ -12,6 +12,7 @@ from zanith_django.exceptions import InTheWay
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.steps import StepRow, turning
 from zanith_django.operations.base import Context, Operation, Statement, script
+from zanith_django.operations.moves import TableMove
 from zanith_django.plan.collisions import collisions
 from zanith_django.plan.live_facts import empty_tables, with_known_dependents
 from zanith_django.plan.plan import PlannedMigration, PlannedStep
@@ -134,8 +135,8 @@ class Readier:
         )
         finish = self._finish(operation, statements, row, context, then)
         attempt = self.executor.ready(run, statements, finish)
-        if operation:  # what was seen under a name is not what has the name then
-            self.occupied.difference_update(*((m.old, m.new) for m in operation.moves))
+        if operation:
+            self._follow(operation.moves)
         return ReadyStep(
             attempt,
             quick=bool(attempt.text) and not any(_takes_time(s, context) for s in statements),
@@ -185,6 +186,13 @@ class Readier:
         empty = empty_tables(self.connection, context.schema, unsure)
         self.occupied.update(name for name in unsure if name not in empty)
         return dataclasses.replace(context, empty=empty)
+
+    def _follow(self, moves: Sequence[TableMove]) -> None:
+        """Rows move with their table: its old name is free, its new one is another table's no
+        more."""
+        moved = {move.new for move in moves if move.new and move.old in self.occupied}
+        self.occupied.difference_update(*((move.old, move.new) for move in moves))
+        self.occupied |= moved
 
     def _unsure(self, operation: Operation, context: Context) -> list[TableName]:
         created = {move.new for move in operation.moves if move.old is None}
