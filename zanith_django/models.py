@@ -12,7 +12,7 @@ from django.db import models
 from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.ledger import step_rows
-from zanith_django.plan.reasons import Level
+from zanith_django.plan.levels import Level
 
 DJANGO_PREFIX = "django:"
 
@@ -58,7 +58,7 @@ class Phase(models.TextChoices):
 
 
 class RiskLevel(models.TextChoices):
-    """The levels of `plan/reasons`, as stored."""
+    """The levels of `plan/levels.py`, as stored."""
 
     SAFE = str(Level.SAFE), _("safe")
     LOW = str(Level.LOW), _("low")

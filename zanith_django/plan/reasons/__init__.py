@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zanith_django.exceptions import UnknownReason
+from zanith_django.plan.levels import Level
 from zanith_django.plan.reasons import (
     code,
     columns,
@@ -14,7 +15,7 @@ from zanith_django.plan.reasons import (
     rows,
     tables,
 )
-from zanith_django.plan.reasons.reason import Level, Reason
+from zanith_django.plan.reasons.reason import Reason
 
 __all__ = ["REASONS", "SUBJECTS", "Level", "Reason", "reason"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zanith_django.plan.reasons.reason import Level, Reason
+from zanith_django.plan.levels import Level
+from zanith_django.plan.reasons.reason import Reason
 
 REASONS = (
     Reason(

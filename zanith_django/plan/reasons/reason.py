@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
+from zanith_django.plan.levels import Level
+
 _MANUAL = "https://www.postgresql.org/docs/current"
-
-
-class Level(enum.IntEnum):
-    """How much risk; the value is the score."""
-
-    SAFE = 5
-    LOW = 15
-    MEDIUM = 35
-    HIGH = 60
-    DESTRUCTIVE = 80
-    BLOCKED = 95
-
-    def __str__(self) -> str:
-        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
