@@ -6,16 +6,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.graph_tables import TableView
+from zanith_django.admin.pages import clean
+from zanith_django.admin.snapshots import SnapshotAdmin
 from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import HARD
 from zanith_django.exceptions import ZanithError
+from zanith_django.models import SchemaSnapshot as Snapshot
 from zanith_django.operations import Operation
 from zanith_django.plan.comparison import MODELS, Sources
 from zanith_django.schema.graph import SchemaGraph, Table
 
 MOST = 50  # tables that the page shows line by line
+CHOICES = 200  # snapshots to choose from when two are compared
 
 
 class Pair(NamedTuple):
@@ -35,7 +41,22 @@ class TablePair(NamedTuple):
     lines: tuple[Pair, ...]
 
 
-def compared_context(connection: BaseDatabaseWrapper, a: str, b: str) -> dict[str, Any]:
+def compare_view(pages: SnapshotAdmin, request: HttpRequest) -> HttpResponse:
+    if refusal := pages.refusal(request):
+        return refusal
+    names = [clean(request.GET.get(name, "").strip()) for name in ("a", "b")]
+    newest = Snapshot.objects.order_by("-captured_at").values_list("migration_id", "phase")
+    context: dict[str, Any] = {
+        "a": names[0],
+        "b": names[1],
+        "choices": [f"{migration}:{phase}" for migration, phase in newest[:CHOICES]],
+    }
+    if all(names):
+        context |= _compared_context(pages.connection, *names)
+    return pages.render(request, "compare", _("Compare two schemas"), context)
+
+
+def _compared_context(connection: BaseDatabaseWrapper, a: str, b: str) -> dict[str, Any]:
     """What the template shows, or the problem. Models are not read: that takes too long here."""
     try:
         before, after = (_graph(connection, name) for name in (a, b))

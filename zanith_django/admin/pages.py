@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.apps.registry import Apps
@@ -26,8 +26,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
-from zanith_django.ledger.ledger import Ledger
 from zanith_django.postgres.rows import one_value
+
+if TYPE_CHECKING:
+    from zanith_django.ledger.ledger import Ledger
 
 TEMPLATES = "zanith_django/admin"
 
@@ -236,6 +238,8 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
     @property
     def ledger(self) -> Ledger:
         """Every page has looked whether its tables exist."""
+        from zanith_django.ledger.ledger import Ledger  # heavy; every process imports the admin
+
         return Ledger(self.connection).known()
 
 

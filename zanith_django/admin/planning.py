@@ -1,12 +1,18 @@
-"""The pending plan and drift, for the dashboard: made when they are asked for."""
+"""Views of the pending plan and of drift, which are computed when they are asked for."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db import DatabaseError
+from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from zanith_django.admin.dashboard import DashboardAdmin, alias_of, drift_key
 from zanith_django.conf import conf
 from zanith_django.exceptions import ZanithError
 from zanith_django.ledger.ledger import Ledger
@@ -20,7 +26,35 @@ from zanith_django.run.details import target_of
 from zanith_django.timeline.project import live_graph, read_timeline
 
 
-def plan_context(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+def plan_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
+    """The pending plan, which is made when it is asked for."""
+    alias = alias_of(request)
+    if refusal := pages.refusal(request, alias):
+        return refusal
+    if not pages.links(request).may("view_plan"):
+        raise PermissionDenied
+    context = {**pages.shared(request, alias), **_plan_context(connections[alias])}
+    return pages.render(request, "plan", _("Pending plan"), context)
+
+
+def drift_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
+    """Compares models and database now, and remembers the result."""
+    alias = alias_of(request)
+    if refusal := pages.refusal(request, alias):
+        return refusal
+    if not pages.links(request).may("view_plan"):
+        raise PermissionDenied
+    found: dict[str, Any] = {"at": timezone.now(), "operations": [], "problem": ""}
+    try:
+        found["operations"] = _drift_of(connections[alias])
+        cache.set(drift_key(alias), found, timeout=None)
+    except (ZanithError, DatabaseError) as error:
+        found["problem"] = f"{error} {getattr(error, 'hint', '')}".strip()
+    context = {**pages.shared(request, alias), "drift": found}
+    return pages.render(request, "drift", _("Drift"), context)
+
+
+def _plan_context(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     """Every pending step with its risk, and what the gates would refuse; or the problem."""
     try:
         timeline = read_timeline(connection)
@@ -58,7 +92,7 @@ def _shown(step: Any) -> dict[str, Any]:
     }
 
 
-def drift_of(connection: BaseDatabaseWrapper) -> list[tuple[str, str, str]]:
+def _drift_of(connection: BaseDatabaseWrapper) -> list[tuple[str, str, str]]:
     """What the database would need to equal the models."""
     found = Sources(connection).compare(LIVE, MODELS)
     return [(each.kind, each.target, each.describe()) for each in found.operations]

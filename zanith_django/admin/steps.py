@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db import connections
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, QuerySet, When
-from django.http import HttpRequest, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
+from zanith_django.admin.later import later
 from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, cell
-from zanith_django.admin.words import documentation, next_command, reasons_of
-from zanith_django.audit.steps import UNKNOWN, details_of, touches
-from zanith_django.ledger.details import StepDetail
-from zanith_django.ledger.ledger import Ledger
-from zanith_django.models import Migration, MigrationStep, Status
-from zanith_django.render.answers import plain_cell
-from zanith_django.render.sql_words import words_of
+from zanith_django.models import MigrationStep
 
-EXPORTED = 100_000
-_AT_ONCE = 500
-COLUMNS = (
-    "id",
-    "migration_id",
-    "operation_kind",
-    "target",
-    "description",
-    "status",
-    "risk_level",
-    "risk_score",
-    "lock",
-    "reasons",
-    "seconds",
-    "by",
-    "started_at",
-    "finished_at",
-)
-_SECRET = ("sql", "error")
+SECRET = ("sql", "error")
+
+about_table = later("step_views", "about_table")
 
 
 class TableFilter(admin.SimpleListFilter):
@@ -57,18 +32,8 @@ class TableFilter(admin.SimpleListFilter):
         return [(chosen, chosen)] if chosen else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those whose SQL has the name are looked up: what they are about decides."""
         name = self.value()
-        if not name:
-            return queryset
-        table = name.rpartition(".")[2]
-        named = Q(sql__icontains=table) | Q(operation_kind="djangoOperation")
-        rows = list(queryset.model._default_manager.filter(named).only(*_IDENTITY)[:EXPORTED])
-        details = details_of(Ledger(connections[queryset.db]).known(), rows)
-        return queryset.filter(id__in=[row.id for row in rows if touches(details[row.id], name)])
-
-
-_IDENTITY = ("id", "migration_id", "started_at")
+        return about_table(queryset, name) if name else queryset
 
 
 # Before PostgreSQL 17, times without end have no difference.
@@ -88,9 +53,7 @@ class StepList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        details = details_of(cast(StepAdmin, self.model_admin).ledger, self.result_list)
-        for step in self.result_list:
-            step.detail = details[step.id]
+        cast(StepAdmin, self.model_admin).add_details(self.result_list)
 
 
 class StepAdmin(LedgerAdmin):
@@ -116,6 +79,10 @@ class StepAdmin(LedgerAdmin):
     # Descending, PostgreSQL puts what has not finished first; the index serves this order.
     ordering = ("-finished_at",)
 
+    add_details = later("step_views", "add_details")
+    detail_context = later("step_views", "detail_context")
+    csv_view = later("step_views", "csv_view")
+
     def own_urls(self) -> list[URLPattern]:
         return [self.url("csv/", self.csv_view, "csv")]
 
@@ -124,7 +91,7 @@ class StepAdmin(LedgerAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         found: QuerySet[Any] = super().get_queryset(request)
-        found = found.defer(*_SECRET).alias(spent=_SPENT)
+        found = found.defer(*SECRET).alias(spent=_SPENT)
         return found
 
     def get_search_results(
@@ -132,7 +99,7 @@ class StepAdmin(LedgerAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Each word in the migration, or for those who may read it in the statement or the error;
         of `users.email` both parts in the statement."""
-        texts = ("id", *(_SECRET if self.links(request).may("view_sql") else ()))
+        texts = ("id", *(SECRET if self.links(request).may("view_sql") else ()))
         for word in search_term.replace("\0", "").split():
             found = Q()
             for field in texts:
@@ -170,69 +137,3 @@ class StepAdmin(LedgerAdmin):
         query = request.GET.urlencode()
         url = self.links(request).page("migrationstep_csv")
         return {**super().list_context(request), "csv_url": f"{url}?{query}" if query else url}
-
-    def detail_context(self, request: HttpRequest, row: MigrationStep) -> dict[str, Any]:
-        links = self.links(request)
-        (detail,) = details_of(self.ledger, [row]).values()
-        return {
-            "detail": detail,
-            "reasons": reasons_of(detail),
-            "words": words_of(row.sql) if links.may("view_sql") else (),
-            "next_command": next_command(row),
-            "documentation": documentation(row.operation_kind),
-            "migration_url": links.detail_if_seen(Migration, row.migration_id),
-            "undoes_url": links.detail(MigrationStep, detail.undoes) if detail.undoes else "",
-        }
-
-    def csv_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The list as it is filtered and sorted, as a stream."""
-        if refusal := self.refusal(request):
-            return refusal
-        found = self.get_changelist_instance(request).get_queryset(request)
-        columns = (*COLUMNS, *(_SECRET if self.links(request).may("view_sql") else ()))
-        lines = self._lines(found[:EXPORTED], columns)
-        answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = 'attachment; filename="zanith-steps.csv"'
-        return answer
-
-    def _lines(self, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[str]:
-        writer = csv.writer(_Echo())
-        yield writer.writerow(columns)
-        wanted = found.defer(None) if "sql" in columns else found
-        batch: list[MigrationStep] = []
-        for step in wanted.iterator(chunk_size=_AT_ONCE):
-            batch.append(step)
-            if len(batch) == _AT_ONCE:
-                yield from self._rows(writer, batch, columns)
-                batch = []
-        yield from self._rows(writer, batch, columns)
-
-    def _rows(
-        self, writer: Any, batch: Sequence[MigrationStep], columns: Sequence[str]
-    ) -> Iterator[str]:
-        details = details_of(self.ledger, batch)
-        for step in batch:
-            values = _values(step, details.get(step.id, UNKNOWN))
-            yield writer.writerow([plain_cell(values.get(name)) for name in columns])
-
-
-def _values(step: MigrationStep, detail: StepDetail) -> dict[str, Any]:
-    stored = {name: value for name, value in vars(step).items() if not name.startswith("_")}
-    spent = step.duration
-    return {
-        **stored,
-        "target": detail.target,
-        "description": detail.description,
-        "lock": detail.lock,
-        "reasons": " ".join(detail.reasons),
-        "seconds": "" if spent is None else spent.total_seconds(),
-        "by": detail.by,
-        "status": Status(step.status).value if step.status in Status else step.status,
-    }
-
-
-class _Echo:
-    """Hands a line back that the writer of CSV writes."""
-
-    def write(self, line: str) -> str:
-        return line
