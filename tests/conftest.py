@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,27 @@ __all__ = [
 hypothesis.register_profile("ci", max_examples=60)
 hypothesis.register_profile("nightly", max_examples=2000)
 hypothesis.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--share",
+        default="1/1",
+        metavar="K/N",
+        help="Run the K-th of N shares of the tests; the cases of one test are spread over them.",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share, shares = map(int, config.getoption("share").split("/"))
+    mine: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        chosen = zlib.crc32(item.nodeid.encode()) % shares == share - 1
+        (mine if chosen else others).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = mine
 
 
 def pytest_configure(config: pytest.Config) -> None:
