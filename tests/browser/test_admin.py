@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_a_failed_step_leads_from_the_dashboard_to_its_statement(visit: Visit) -
     page = visit("root")
     page.goto(PAGES["dashboard"])
     page.click(f"#content-main >> text={BROKEN}")
+    page.wait_for_url("**/change/")
     assert page.get_by_text("users(email)").count()
     assert page.get_by_text("manage.py zanith_apply").count()
     assert page.locator(".zanith-code").get_by_text("UNIQUE INDEX").count()
@@ -118,7 +120,7 @@ def test_the_picture_is_searched_and_its_address_can_be_shared(visit: Visit) -> 
     page.goto(PAGES["picture"])
     assert page.locator(".zanith-box").count() > 5
     page.click(".zanith-box-title >> text=auth_group_permissions")
-    assert "focus=auth_group_permissions" in page.url
+    page.wait_for_url(re.compile("focus=auth_group_permissions"))
     shown = page.locator(".zanith-box").count()
     assert shown == 3
     again = visit("root")
