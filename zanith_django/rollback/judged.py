@@ -43,7 +43,7 @@ class _Judge:
 
     def _step(self, step: UndoStep) -> PlannedStep:
         row, (seen, inverse) = step.row, self.form(step, self.context)
-        if step.stopped or row.undoing:
+        if step.stopped or step.begun:
             self.begun.add((row.migration_id, row.step))
         if inverse is None:
             safe = Assessment(Level.SAFE)
