@@ -131,7 +131,7 @@ def test_a_change_is_told_made_and_undone_where_its_model_is(
     steps = [step["target"] for each in plan["migrations"] for step in each["steps"]]
     assert (plan["database"], steps) == ("other", ["shop_kind.code"])
     elsewhere = routed.manage("zanith_plan", check=True)
-    assert "for another database" in elsewhere.stdout
+    assert "for another database" in " ".join(elsewhere.stdout.split())  # lines wrap
     for alias in ("default", "other"):
         routed.manage("zanith_apply", "--database", alias, check=True)
     assert statuses(routed.database) == {"longer": {"skipped"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import django
 import pytest
 
 from tests.copies import Copy
@@ -183,5 +184,9 @@ def test_what_the_plan_does_not_promise_is_a_surprise(copy_of: Copy, case: str) 
     operation, code, words = SURPRISING[case]
     step(shop, operation, code)
     verdict = verified(shop)
+    if django.VERSION >= (6, 1) and case == "a view on a dropped column":
+        # From 6.1 on Django drops without CASCADE: the step fails and names the view.
+        assert (verdict["verdict"], "pages_of_books" in str(verdict)) == ("apply-failed", True)
+        return
     assert verdict["verdict"] in ("surprise", "drift"), verdict
     assert any(words in each for each in surprises(verdict)), surprises(verdict)
