@@ -50,7 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     mine: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
-        chosen = zlib.crc32(item.nodeid.encode()) % shares == share - 1
+        whole = item.get_closest_marker("unshared") is not None
+        chosen = whole or zlib.crc32(item.nodeid.encode()) % shares == share - 1
         (mine if chosen else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)

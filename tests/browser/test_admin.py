@@ -13,6 +13,8 @@ from tests.browser.conftest import Visit, keep
 from tests.project import Project
 from tests.rollback.test_rollback import LOGIN_ID
 
+pytestmark = pytest.mark.unshared
+
 BROKEN = "20260101_000002_unique_email"
 ARTIFACT = f"{LOGIN_ID}::soft_drop_column::users.legacy_uuid"
 BASE = "/admin/zanith_django"
