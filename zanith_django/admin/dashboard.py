@@ -45,15 +45,6 @@ class DashboardAdmin(SitePages, admin.ModelAdmin):
         links = self.links(request)
         return any(links.may_view(model) for model in (MigrationRow, MigrationStep))
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def get_urls(self) -> list[URLPattern]:
         pages = {
             "changelist": ("", self.dashboard_view),

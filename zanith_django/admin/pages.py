@@ -105,6 +105,15 @@ class SitePages:
     admin_site: admin.AdminSite
     opts: Any
 
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
     def links(self, request: HttpRequest) -> Links:
         return Links(self.admin_site.name, request.user)
 
@@ -151,15 +160,6 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
     class Media:
         css = STYLE
         js = SCRIPT
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         return [
