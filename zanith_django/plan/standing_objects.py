@@ -12,6 +12,7 @@ from zanith_django.plan.findings import Finding
 from zanith_django.plan.taken_names import taken_names
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import index_names
 
 _KINDS = {
     "r": "table",
@@ -156,9 +157,6 @@ def _left_over(name: object) -> Finding:
     return Finding(what, remedy, code="invalid_leftover")
 
 
-_INDEXED = ("indexes", "uniques", "exclusions")
-
-
 def _names(operation: Operation, graph: SchemaGraph) -> set[TableName]:
     """The relations of the operation's tables: themselves, and what owns an index."""
     moved = [name for move in operation.moves for name in (move.old, move.new) if name]
@@ -167,7 +165,5 @@ def _names(operation: Operation, graph: SchemaGraph) -> set[TableName]:
         table = graph.table(name)
         if table is None:
             continue
-        key = (table.primary_key,) if table.primary_key else ()
-        items = [*key, *(item for part in _INDEXED for item in getattr(table, part))]
-        names |= {name, *(TableName(name.schema, item.name) for item in items)}
+        names |= {name, *(TableName(name.schema, index) for index in index_names(table))}
     return names

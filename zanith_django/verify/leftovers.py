@@ -8,19 +8,7 @@ from collections.abc import Iterable, Iterator
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context, script
 from zanith_django.schema.graph import SchemaGraph
-
-_PARTS = (
-    "columns",
-    "primary_key",
-    "uniques",
-    "foreign_keys",
-    "checks",
-    "exclusions",
-    "indexes",
-    "policies",
-    "triggers",
-    "row_security",
-)
+from zanith_django.schema.parts import PARTS
 
 MISSING, EXTRA, DIFFERENT = "missing", "extra", "different"
 
@@ -63,6 +51,6 @@ def _difference(before: SchemaGraph, after: SchemaGraph) -> str:
 
 def _size(graph: SchemaGraph) -> int:
     """How many parts a schema has: a primary key is one, a default is none."""
-    tables = (getattr(table, part) for table in graph.tables for part in _PARTS)
-    parts = len(graph.tables) + len(graph.extensions) + len(graph.collations) + len(graph.schemas)
-    return parts + sum(len(part) if isinstance(part, tuple) else bool(part) for part in tables)
+    objects = len(graph.tables) + len(graph.extensions) + len(graph.collations) + len(graph.schemas)
+    secured = sum(table.row_security for table in graph.tables)
+    return objects + secured + sum(len(part.of(table)) for table in graph.tables for part in PARTS)

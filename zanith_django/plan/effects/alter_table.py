@@ -18,6 +18,7 @@ from zanith_django.plan.effects.values import Node, Notes
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Exclusion, Table
+from zanith_django.schema.parts import NAMED
 
 _LIGHT = frozenset(
     (
@@ -164,10 +165,10 @@ def _validate(constraint: str, table: Table, notes: Notes) -> None:
 
 
 def _validated(table: Table, constraint: str) -> Table:
-    for part in ("foreign_keys", "checks"):
-        for item in getattr(table, part):
+    for part in (part for part in NAMED if part.validated):
+        for item in part.of(table):
             if item.name == constraint:
-                table = table.with_item(part, dataclasses.replace(item, valid=True))
+                table = table.with_item(part.field, dataclasses.replace(item, valid=True))
     return table
 
 
@@ -368,13 +369,12 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
         notes.find("drops_unique_constraint", table.name)
         if command.get("behavior") == "DROP_CASCADE":
             _release_referrers(table, notes)
-    parts = ("foreign_keys", "uniques", "checks", "exclusions")
 
     def dropped(found: Table) -> Table:
         if keyed:
             return dataclasses.replace(found, primary_key=None)
-        for part in parts:
-            found = found.without_item(part, name)
+        for part in (part for part in NAMED if part.is_constraint):
+            found = found.without_item(part.field, name)
         return found
 
     _change(notes, table.name, dropped)

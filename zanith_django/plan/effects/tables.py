@@ -15,6 +15,7 @@ from zanith_django.plan.effects.values import Node, Notes, Scene
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
+from zanith_django.schema.parts import NAMED
 
 TEMPORARY = "temporary"
 """Marks a table of the graph that ends with the session."""
@@ -283,11 +284,11 @@ def _rename_index(schema: str, index: str, new: str, notes: Notes) -> None:
 
 def _rename_constraint(name: TableName, old: str, new: str, notes: Notes) -> None:
     table = notes.graph.table(name)
-    for part in ("uniques", "foreign_keys", "checks", "exclusions"):
-        for item in getattr(table, part, ()) if table else ():
+    for part in (part for part in NAMED if part.is_constraint):
+        for item in part.of(table) if table else ():
             if item.name == old:
                 renamed = dataclasses.replace(item, name=new)
-                change = partial(Table.with_item, part=part, item=renamed, instead_of=old)
+                change = partial(Table.with_item, part=part.field, item=renamed, instead_of=old)
                 notes.graph = notes.graph.changed(name, change)
 
 
