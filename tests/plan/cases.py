@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Case:
     """Operations of one migration. `reasons` name the real danger: all of them must be given;
-    `never` must not. `T` in SQL stands for the table."""
+    `never` must not. `T` in SQL is replaced by the table."""
 
     name: str
     operations: str

@@ -44,7 +44,7 @@ class DjangoWork:
         self.clock = time.monotonic()
 
     def run(self) -> None:
-        """An atomic one is tried again as a whole where a lock is not had in time."""
+        """Run the migration. An atomic one is retried as a whole if a lock times out."""
         run = self._run
         work = partial(run_django_migration, run.connection, run.states, self.key, self)
         if self.atomic:

@@ -20,8 +20,6 @@ from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column
 
-# --- the SQL of columns ------------------------------------------------------------------------
-
 
 def add_column(table: TableName, column: Column, context: Context) -> Statement:
     text = alter_table(context, table, "ADD COLUMN {definition}", definition=column_clause(column))

@@ -11,8 +11,6 @@ from zanith_django.timeline.django_kinds import can_go_back, does_nothing
 from zanith_django.timeline.django_tables import DjangoTables
 from zanith_django.timeline.timeline import dotted
 
-# --- Django's operations -------------------------------------------------------------------------
-
 
 def django_operation(
     operation: MigrationOperation,

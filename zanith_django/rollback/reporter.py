@@ -47,7 +47,7 @@ class RollbackReporter:
         """Another run holds the lock."""
 
     def retrying(self, words: str) -> None:
-        """A lock was not had in time."""
+        """A lock could not be acquired in time."""
 
     def progress(self, progress: Progress) -> None:
         """A batch of rows is written."""

@@ -19,8 +19,6 @@ from zanith_django.timeline.historical import States
 from zanith_django.timeline.project import read_timeline
 from zanith_django.timeline.timeline import Timeline
 
-# --- Django's signals ----------------------------------------------------------------------------
-
 
 class Signals:
     """pre_migrate and post_migrate, sent as `migrate` sends them when it goes back."""

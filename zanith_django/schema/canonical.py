@@ -18,9 +18,6 @@ _PATTERN_OPCLASSES: Final = (
 )
 
 
-# --- facts about single values --------------------------------------------------------------------
-
-
 def settled_sequence(live: Column, wanted: Column) -> Column:
     """A key with a sequence of its own is a serial, also if no column owns the sequence.
 

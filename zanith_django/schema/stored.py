@@ -9,8 +9,6 @@ from typing import Any
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.encoding import Reader, Writer
 
-# --- JSON --------------------------------------------------------------------------------------
-
 
 def qualifier(default_schema: str) -> Callable[[TableName], str]:
     return functools.cache(lambda name: str(TableName(name.schema or default_schema, name.name)))
