@@ -31,7 +31,7 @@ ANSWERED = {
     "createSchema": "foundation",
     "createTable": "creates_table in_names_of",
     "disableRls": "",
-    "djangoOperation": "authored runs undoable undone_by",
+    "djangoOperation": "authored runs",
     "dropCheck": "in_names_of drops",
     "dropCollation": "",
     "dropColumn": "loses keeping drops",

@@ -60,13 +60,13 @@ def apply(
     `GateRefused`, `FileEdited`, `StepFailed`, `LockNotAcquired`, `PooledConnection` and
     `ConnectionFailed`.
     """
-    chosen = reporter or ApplyReporter()
+    reporter = reporter or ApplyReporter()
     events = Events(connection, silent=not options.gated)
     with (
         reporting_failure(events),
-        working_session(connection, wait=options.lock_wait, on_wait=chosen.waiting),
+        working_session(connection, wait=options.lock_wait, on_wait=reporter.waiting),
     ):
-        return _Apply(connection, options, chosen, events, observer or Observer()).run()
+        return _Apply(connection, options, reporter, events, observer or Observer()).run()
 
 
 class _Apply(Preparation):

@@ -64,12 +64,6 @@ class Snapshots(Checkpoints):
         beside = json.dumps({**run, "checksum": spelled.checksum})
         self._run(_WRITE, [migration_id, phase, spelled.text, beside])
 
-    def past_runs(self, migration_id: str) -> list[dict[str, Any]]:
-        """Each run that a rollback undid, oldest first: when it was applied and by whom, and when
-        and by whom it was rolled back."""
-        past = self.run_of(migration_id, "before").get("past")
-        return [run for run in past if isinstance(run, dict)] if isinstance(past, list) else []
-
     def _spelled(self, graph: SchemaGraph) -> _Spelled:
         """The `after` of one migration is the `before` of the next: the last graph is kept."""
         if self._last is None or self._last.graph is not graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString, TypeVar
 
@@ -281,17 +281,6 @@ class Operation:
         """SQL that makes, if it is missing, what tables of a scratch need of it."""
         return ""
 
-    def undoable(self, reasons: Collection[str]) -> bool:
-        """Something undoes it. `reasons` are those of its assessment."""
-        if self.passed_over or self.loses_nothing:
-            return True
-        return self.inverse() is not None and "irreversible" not in reasons
-
-    @property
-    def undone_by(self) -> str:
-        """The command that undoes it."""
-        return "zanith_rollback"
-
     @property
     def why_final(self) -> tuple[str, str]:
         """Why nothing undoes it, and what to do instead."""
@@ -305,7 +294,7 @@ class Operation:
 QUESTIONS = (
     *("pieces", "creates_table", "renames_only", "renamed_column", "in_names_of", "adopts"),
     *("loses", "keeping", "keeps_by_target", "authored", "atomic", "runs", "filled_by"),
-    *("foundation", "undoable", "undone_by", "why_final", "loses_nothing", "breaks_unseen"),
+    *("foundation", "why_final", "loses_nothing", "breaks_unseen"),
     *("derived", "adds", "drops", "renames"),
 )
 """The questions that a kind may leave to the default answer of `Operation`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from zanith_django.operations.answers import DjangoCode
@@ -57,13 +56,6 @@ class DjangoOperation(Operation):
     @property
     def runs(self) -> DjangoCode:
         return DjangoCode(self.migration, self.position, self.description or self.operation)
-
-    def undoable(self, reasons: Collection[str]) -> bool:
-        return self.reversible
-
-    @property
-    def undone_by(self) -> str:
-        return f"manage.py migrate {self.migration.partition('.')[0]} <the one before>"
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph

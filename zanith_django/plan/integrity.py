@@ -10,7 +10,8 @@ from zanith_django.exceptions import DefaultGone
 from zanith_django.files.migration import LoadedMigration, is_djangos, is_recovery
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FINISHED
-from zanith_django.operations import Operation, RunPython
+from zanith_django.operations import Operation
+from zanith_django.operations.answers import DjangoCode
 from zanith_django.operations.base import Default
 from zanith_django.operations.data import WHOLE, Backfill, callable_at
 from zanith_django.timeline.defaults import filling_at
@@ -47,7 +48,7 @@ def moved(timeline: Timeline) -> list[Flaw]:
     return [
         Flaw(name, number, f"Step {number:02d} of {name} {words}")
         for name, number, step in _waiting(timeline)
-        if isinstance(step, RunPython) and (words := _moved(timeline, step))
+        if step.runs and (words := _moved(timeline, step.runs))
     ]
 
 
@@ -69,7 +70,7 @@ def _waiting(timeline: Timeline) -> Iterator[tuple[str, int, Operation]]:
 
 
 def _without_default(timeline: Timeline, step: Operation) -> str:
-    default = getattr(step, "default", None)
+    default = step.filled_by
     if not isinstance(default, Default):
         return ""
     migration = timeline.loader.disk_migrations.get(key_of(default.migration))
@@ -83,19 +84,20 @@ def _without_default(timeline: Timeline, step: Operation) -> str:
 
 
 def _without_maker(step: Operation) -> str:
-    if not (isinstance(step, Backfill) and step.python):
+    path = step.filled_by
+    if not path or isinstance(path, Default):
         return ""
     try:
-        callable_at(step.python)
+        callable_at(path)
     except (ImportError, AttributeError, ValueError) as error:
-        return f"has its values made by {step.python}, which does not exist: {error}"
+        return f"has its values made by {path}, which does not exist: {error}"
     return ""
 
 
-def _moved(timeline: Timeline, step: RunPython) -> str:
+def _moved(timeline: Timeline, step: DjangoCode) -> str:
     migration = timeline.loader.disk_migrations.get(key_of(step.migration))
     if migration is None:
-        return f"runs {step.target}, which does not exist: bring {step.migration} back"
+        return f"runs {step}, which does not exist: bring {step.migration} back"
     if step.position == WHOLE:
         return ""
     at = dict(enumerate(migration.operations, 1))
@@ -108,7 +110,7 @@ def _moved(timeline: Timeline, step: RunPython) -> str:
     now = f"is {here.describe()!r} now" if here else "does not exist"
     where = f", and {step.description!r} is #{named[0]}" if named else ""
     return (
-        f"runs {step.target}, which {now}{where}: correct its position, or delete the file and run "
+        f"runs {step}, which {now}{where}: correct its position, or delete the file and run "
         "zanith_generate"
     )
 

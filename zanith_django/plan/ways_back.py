@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.migrations.operations import DeleteModel, RemoveField
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 
-from zanith_django.operations import DjangoOperation, DropColumn, DropTable, Operation, RunPython
+from zanith_django.operations import DjangoOperation, Operation
 from zanith_django.operations.base import OnWholeTable
 from zanith_django.operations.keep.kept import OnColumn
 from zanith_django.timeline.django_kinds import reaching_database, reverse_does_nothing
@@ -45,11 +45,10 @@ def way_back(
     if operation.passed_over:
         return WayBack("zanith_rollback")
     if operation.inverse() is None or "irreversible" in reasons:
-        drops = isinstance(operation, DropColumn | DropTable)
-        return WayBack(but="only a backup has its values" if drops else "")
+        return WayBack(but="only a backup has its values" if operation.loses else "")
     but = ""
-    if isinstance(operation, RunPython):
-        written = _written(timeline, key_of(operation.migration), operation.position)
+    if code := operation.runs:
+        written = _written(timeline, key_of(code.migration), code.position)
         but = UNCHANGED if any(map(reverse_does_nothing, written)) else ""
     return WayBack(f"zanith_rollback{_recovering(operation)}", but)
 

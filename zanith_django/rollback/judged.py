@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.operations import Operation, RawSql, RunPython, Statement
+from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import Context
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.preflight import Look, looked_at
@@ -68,4 +68,4 @@ class _Judge:
     def _loses(self, inverse: Operation) -> bool:
         if inverse.loses:
             return not holds_nothing(self.connection, inverse.loses, self.context.schema)
-        return isinstance(inverse, RawSql | RunPython)
+        return bool(inverse.authored)

@@ -75,7 +75,7 @@ def rollback(
 
     Raises `CannotUndo`, `FileEdited`, `InvalidArgument`, `UnknownMigration`, `StepFailed`.
     """
-    chosen = reporter or RollbackReporter()
+    reporter = reporter or RollbackReporter()
     if (options.count is None) == (not options.to):
         raise InvalidArgument("Say how far to go back.", "Give --steps N or --to ID.")
     if options.count is not None and options.count < 1:
@@ -83,9 +83,9 @@ def rollback(
     events = Events(connection)
     with (
         reporting_failure(events),
-        working_session(connection, wait=options.lock_wait, on_wait=chosen.waiting),
+        working_session(connection, wait=options.lock_wait, on_wait=reporter.waiting),
     ):
-        return _Rollback(connection, options, chosen, events).run()
+        return _Rollback(connection, options, reporter, events).run()
 
 
 class _Rollback:

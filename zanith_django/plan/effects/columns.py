@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from zanith_django.operations.dependents import generated_from, what_contains
+from zanith_django.operations.dependents import what_contains
 from zanith_django.operations.online.rewrites import always_same, narrows, rewrite_needed
 from zanith_django.plan.effects.parsing import (
     columns,
@@ -124,11 +124,6 @@ def _rebuilds_indexes(table: Table, old: Column, new: Column) -> bool:
     citext = {kind.rpartition(".")[2] == "citext" for kind in (old.type, new.type)}
     given = new.collation if new.collation else ""
     return old.collation != given or len(citext) > 1
-
-
-def hangs_on(table: Table, name: str) -> bool:
-    """Does a generated column read it? Then PostgreSQL refuses to change its type."""
-    return bool(generated_from(table, name))
 
 
 # --- constraints ---------------------------------------------------------------------------------
