@@ -35,6 +35,7 @@ from django.db import migrations
 
 
 def wait(apps, editor):
+    editor.execute("SELECT pg_advisory_lock_shared(600)")
     time.sleep(600)
 
 
@@ -95,11 +96,11 @@ def wait_for(condition: Callable[[], object], seconds: float = 180) -> None:
 
 
 def asleep(project: Project) -> bool:
-    """The slow step is at work on each shadow of the project."""
+    """The slow step is at work on each shadow of the project: it holds its advisory lock there."""
     found = shadows(project)
     query = (
-        "SELECT pid FROM pg_stat_activity "
-        "WHERE datname = ANY (%s) AND application_name LIKE 'zanith %%'"
+        "SELECT DISTINCT datname FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+        "WHERE datname = ANY (%s) AND locktype = 'advisory' AND classid = 0 AND objid = 600"
     )
     return bool(found) and len(project.sql(query, found)) == len(found)
 
