@@ -1,15 +1,19 @@
 """Cuts runs at every statement and prints what came of it.
 
     python -m tests.faults [case …] [--verb VERB] [--ways WORD …] [--every N] [--world] [--random N]
+    python -m tests.faults --whole [--ways WORD …] [--every N] [--random N]
 
 A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
 `everything` one migration that holds every kind, between two of Django's, `django` those two with
-next to nothing between them, and `together` one whose steps go to the server several at a time.
+next to nothing between them, `concurrently` Django's operations outside a transaction, and
+`together` a migration whose steps go to the server several at a time.
 A run is killed or its backend ended, before, inside and after a statement, or while a concurrent
 build waits ("held"). `--verb` says what is cut: `apply`, the `rollback` of what it did, or
 `restore`, `reseed` and `purge` of what a drop kept. With `--world` the server restarts, the disk
 fills, the network drops or hangs.
 With `--random N` each case is killed N times at any moment in the place of every statement.
+`--whole` runs every verb over all that it can be cut in, then each verb N times at random (100),
+and prints a table of the verbs.
 ZANITH_TEST_SERVER says on which server; `--world` makes one of its own.
 Exit 1 where one more run did not set everything right.
 """
@@ -21,17 +25,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
 from tests.faults import runs, world
 from tests.faults.cases import Together, cases
-from tests.faults.everything import Everything
+from tests.faults.everything import CONCURRENTLY, DJANGO, Everything
 from tests.faults.matrix import AnyCase, Matrix, NoWayBack, Result, configure, every
-from tests.servers import shared_server
+from tests.servers import Server, shared_server
 
 WORLD_CASES = [
     "backfill-large",
@@ -42,11 +47,32 @@ WORLD_CASES = [
 ]
 _KEEPING = ("softDropColumn", "archiveColumn", "softDropTable", "archiveTable")
 KEEPING = {"restore": _KEEPING, "purge": _KEEPING, "reseed": _KEEPING[:2]}
-WHOLE: dict[str, list[AnyCase]] = {
-    "everything": [Everything()],
-    "django": [Everything("django", kinds=False)],
-    "together": [Together()],
+NAMED: dict[str, AnyCase] = {
+    "everything": Everything(),
+    "django": DJANGO,
+    "concurrently": CONCURRENTLY,
+    "together": Together(),
 }
+
+# What `--whole` cuts: at every statement, and at random.
+WHOLE: dict[runs.Verb, tuple[Sequence[str], Sequence[str]]] = {
+    "apply": (("", *NAMED), ("everything", "concurrently")),
+    "rollback": (("", "concurrently"), ("concurrently", "alterColumnType-1", "softDropTable-1")),
+    "restore": (_KEEPING, ("softDropTable-1", "archiveTable-1")),
+    "reseed": (_KEEPING[:2], ("archiveColumn-1",)),
+    "purge": (_KEEPING, ("softDropTable-1", "archiveTable-1")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which cuts are made: cases by name, in which ways, each Nth; or so many at random."""
+
+    verb: runs.Verb
+    names: Sequence[str]
+    ways: Sequence[str]
+    every: int = 1
+    random: int = 0
 
 
 def main() -> int:
@@ -57,40 +83,61 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth cut")
     parser.add_argument("--world", action="store_true", help="faults of server, disk and network")
     parser.add_argument("--random", type=int, metavar="N", help="kill at N moments at random")
+    parser.add_argument("--whole", action="store_true", help="every verb, and a table of them")
     given = parser.parse_args()
-    all_ways = world.WAYS if given.world else runs.WAYS
-    ways = [way for way in all_ways if any(word in way for word in given.ways)]
-    ways = [runs.RANDOM] if given.random else ways
-    kept = list(KEEPING[given.verb]) if given.verb in KEEPING else [""]
-    names = given.cases or (WORLD_CASES if given.world else kept)
     around = world.World() if given.world else None
-    results: list[Result] = []
-    print(f"{'case':<28}{'cuts':>6}  " + "".join(f"{way:>16}" for way in ways), flush=True)
     with (
         tempfile.TemporaryDirectory() as folder,
         around.running() if around else nullcontext(shared_server()) as server,
     ):
         configure(Path(folder), server)
-        matrix = Matrix(server, Path(folder), around, given.verb)
-        with psycopg.connect(server.maintenance_url) as connection:
-            version = connection.info.server_version
-        for name in names:
-            for case in WHOLE.get(name) or cases(version, name):
-                try:
-                    cuts = (
-                        matrix.run_at_random(case, given.random)
-                        if given.random
-                        else matrix.run(case, ways, every(given.every))
-                    )
-                    results += one(case.name, cuts, ways)
-                except NoWayBack:
-                    print(f"{case.name:<28} cannot be undone", flush=True)
+        table = [(chosen, ran(chosen, server, Path(folder), around)) for chosen in _chosen(given)]
+    return report(table)
+
+
+def _chosen(given: argparse.Namespace) -> Iterator[Chosen]:
+    all_ways = world.WAYS if given.world else runs.WAYS
+    ways = [way for way in all_ways if any(word in way for word in given.ways)]
+    if given.whole:
+        for verb, (names, _) in WHOLE.items():
+            yield Chosen(verb, names, ways, given.every)
+        for verb, (_, names) in WHOLE.items():
+            yield Chosen(verb, names, [runs.RANDOM], random=given.random or 100)
+        return
+    kept = list(KEEPING[given.verb]) if given.verb in KEEPING else [""]
+    names = given.cases or (WORLD_CASES if given.world else kept)
+    ways = [runs.RANDOM] if given.random else ways
+    yield Chosen(given.verb, names, ways, given.every, given.random or 0)
+
+
+def ran(chosen: Chosen, server: Server, folder: Path, around: world.World | None) -> list[Result]:
+    ways = chosen.ways
+    print(f"{chosen.verb:<28}{'cuts':>6}  " + "".join(f"{way:>16}" for way in ways), flush=True)
+    matrix = Matrix(server, folder, around, chosen.verb)
+    results: list[Result] = []
+    for case in _cases(chosen.names, server):
+        try:
+            cuts = (
+                matrix.run_at_random(case, chosen.random)
+                if chosen.random
+                else matrix.run(case, ways, every(chosen.every))
+            )
+            results += one(case.name, cuts, ways)
+        except NoWayBack:
+            print(f"{case.name:<28} cannot be undone", flush=True)
     ends = ", ".join(f"{way}: {code} ({n} times)" for (way, code), n in sorted(matrix.ends.items()))
-    print(f"exit codes of the runs that were cut: {ends}")
-    return report(results, ways)
+    print(f"exit codes of the runs that were cut: {ends}", flush=True)
+    return results
 
 
-def one(name: str, cuts: Iterator[Result], ways: list[str]) -> list[Result]:
+def _cases(names: Sequence[str], server: Server) -> Iterator[AnyCase]:
+    with psycopg.connect(server.maintenance_url) as connection:
+        version = connection.info.server_version
+    for name in names:
+        yield from [NAMED[name]] if name in NAMED else cases(version, name)
+
+
+def one(name: str, cuts: Iterator[Result], ways: Sequence[str]) -> list[Result]:
     started = time.monotonic()
     results = []
     for result in cuts:
@@ -104,7 +151,7 @@ def one(name: str, cuts: Iterator[Result], ways: list[str]) -> list[Result]:
     return results
 
 
-def line(name: str, results: list[Result], ways: list[str]) -> str:
+def line(name: str, results: list[Result], ways: Sequence[str]) -> str:
     """How many cuts of each way there were, and how many of them were not set right."""
     cut = Counter(result.cut.way for result in results)
     wrong = Counter(result.cut.way for result in results if result.problems)
@@ -112,9 +159,12 @@ def line(name: str, results: list[Result], ways: list[str]) -> str:
     return f"{name:<28}{len(results):>6}  " + "".join(f"{cell:>16}" for cell in cells)
 
 
-def report(results: list[Result], ways: list[str]) -> int:
+def report(table: Sequence[tuple[Chosen, list[Result]]]) -> int:
+    print()
+    for chosen, results in table:
+        print(line(chosen.verb, results, chosen.ways))
+    results = [result for _, those in table for result in those]
     wrong = [result for result in results if result.problems]
-    print(line("all", results, ways))
     print(f"{len(results)} cuts, {len(wrong)} of them not set right by one more run")
     return 1 if wrong else 0
 

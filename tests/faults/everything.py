@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,58 @@ MIGRATIONS = {
 }
 
 
+# Operations of Django's that run outside a transaction, each of which can be reversed.
+CONCURRENT = {
+    "__init__.py": "",
+    "0001_before.py": """
+        from django.db import migrations, models
+
+
+        class Migration(migrations.Migration):
+            initial = True
+            operations = [
+                migrations.CreateModel(
+                    "Note",
+                    [
+                        ("id", models.BigAutoField(primary_key=True)),
+                        ("text", models.TextField()),
+                        ("pages", models.IntegerField(default=1)),
+                    ],
+                ),
+                migrations.AddIndex("note", models.Index(fields=["pages"], name="note_pages")),
+                migrations.RunSQL(
+                    "INSERT INTO faults_note (text, pages) "
+                    "SELECT n::text, n FROM generate_series(1, 2000) AS n",
+                    "DELETE FROM faults_note",
+                ),
+            ]
+        """,
+    "0002_concurrently.py": """
+        from django.contrib.postgres import operations
+        from django.db import migrations, models
+
+        POSITIVE = models.CheckConstraint(condition=models.Q(pages__gt=0), name="note_positive")
+
+
+        class Migration(migrations.Migration):
+            atomic = False
+            dependencies = [("faults", "0001_before")]
+            operations = [
+                operations.AddIndexConcurrently(
+                    "note", models.Index(fields=["text"], name="note_text")
+                ),
+                operations.AddConstraintNotValid("note", POSITIVE),
+                operations.ValidateConstraint("note", "note_positive"),
+                operations.RemoveIndexConcurrently("note", "note_pages"),
+            ]
+        """,
+}
+
+
+def _dedented(files: Mapping[str, str]) -> dict[str, str]:
+    return {name: textwrap.dedent(text).lstrip() for name, text in files.items()}
+
+
 @dataclass(frozen=True)
 class Everything:
     """A case: each kind has a schema of its own, with the tables that examples begin with.
@@ -80,11 +132,7 @@ class Everything:
     name: str = "everything"
     kinds: bool = True
     requires: tuple[str, ...] = ("faults.0001_before",)
-    files: dict[str, str] = field(
-        default_factory=lambda: {
-            name: textwrap.dedent(text).lstrip() for name, text in MIGRATIONS.items()
-        }
-    )
+    files: Mapping[str, str] = field(default_factory=lambda: _dedented(MIGRATIONS))
 
     def prepare(self, connection: Connection[object]) -> tuple[ops.Operation, ...]:
         connection.execute(MARKS.encode())
@@ -134,3 +182,8 @@ def _moved(value: Any, schema: str) -> Any:
         changed = {name: item for name, item in moved.items() if item is not known[name]}
         return dataclasses.replace(value, **changed)
     return value
+
+
+# Migrations of Django's alone.
+DJANGO = Everything("django", kinds=False)
+CONCURRENTLY = Everything("concurrently", kinds=False, files=_dedented(CONCURRENT))

@@ -22,7 +22,7 @@ from typing import Literal, cast
 import psycopg
 
 from tests.faults.cases import Case, cases
-from tests.faults.everything import Everything
+from tests.faults.everything import DJANGO
 from tests.faults.matrix import AnyCase, Matrix, configure
 from tests.faults.runs import READING, REFUSED, Cut, Reading, Verb, run_in_child
 from tests.servers import Server, shared_server
@@ -183,7 +183,7 @@ def main() -> int:
 def _cases(version: int, names: Sequence[str], verb: Tampered) -> Iterator[AnyCase]:
     if verb == "resume":
         yield from cases(version, "backfill-batches")
-        yield Everything(name="django", kinds=False)
+        yield DJANGO
         return
     for name in names or CASES:
         yield from (case for case in cases(version, name) if _has(case, verb))

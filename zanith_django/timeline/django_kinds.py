@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+from django.contrib.postgres.operations import NotInTransactionMixin
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as MigrationOperation
@@ -31,8 +32,7 @@ def reaching_database(operation: MigrationOperation) -> list[MigrationOperation]
 def is_data_step(operation: MigrationOperation) -> bool:
     """Works on data, or is of a class that only its author knows."""
     return any(
-        isinstance(inner, RunPython | RunSQL)
-        or not type(inner).__module__.startswith(_KNOWN_MODULES)
+        isinstance(inner, RunPython | RunSQL) or not is_djangos(inner)
         for inner in reaching_database(operation)
     )
 
@@ -87,19 +87,22 @@ def reverse_does_nothing(operation: MigrationOperation) -> bool:
     return isinstance(operation, RunSQL) and operation.reverse_sql in ("", [], ())
 
 
-# Those of django.contrib.postgres are others: some of them build indexes concurrently.
-_PLAIN_OPERATIONS = "django.db.migrations.operations."
-OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
+_OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
 
 
 def has_own_transaction(migration: DjangoMigration, operation: MigrationOperation) -> bool:
     """Does this operation of a non-atomic migration run in its own transaction? It may ask for
     one; and zanith gives one to Django's operations that only change tables, so that none is half
     done when a runner is killed."""
-    return not migration.atomic and bool(
-        operation.atomic or (is_plain(operation) and not isinstance(operation, OPAQUE))
-    )
+    inner = reaching_database(operation)
+    return not migration.atomic and bool(operation.atomic or all(map(is_transactional, inner)))
 
 
-def is_plain(operation: MigrationOperation) -> bool:
-    return type(operation).__module__.startswith(_PLAIN_OPERATIONS)
+def is_transactional(operation: MigrationOperation) -> bool:
+    """Does it run the same in a transaction of its own? Django's kinds do, but concurrent index
+    builds, and what an author wrote, who may have had a reason for `atomic = False`."""
+    return is_djangos(operation) and not isinstance(operation, (*_OPAQUE, NotInTransactionMixin))
+
+
+def is_djangos(operation: MigrationOperation) -> bool:
+    return type(operation).__module__.startswith(_KNOWN_MODULES)

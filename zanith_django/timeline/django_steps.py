@@ -21,11 +21,10 @@ from zanith_django.operations.base import PythonCall
 from zanith_django.operations.data import WHOLE
 from zanith_django.timeline.concurrent_indexes import resuming_editor
 from zanith_django.timeline.django_kinds import (
-    OPAQUE,
     does_nothing,
     has_own_apply,
     has_own_transaction,
-    is_plain,
+    is_transactional,
     reaching_database,
 )
 from zanith_django.timeline.historical import States, render_state, render_whole
@@ -145,8 +144,7 @@ def _defer_again(
 ) -> None:
     """Collect the SQL that a finished operation defers, without running anything. An operation
     that looks up an object that it has removed fails, and defers nothing."""
-    inner = reaching_database(operation)
-    if not all(is_plain(each) and not isinstance(each, OPAQUE) for each in inner):
+    if not all(map(is_transactional, reaching_database(operation))):
         return
     editor.collect_sql, editor.collected_sql = True, []
     try:
