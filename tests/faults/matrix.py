@@ -57,7 +57,7 @@ def configure(folder: Path, server: Server) -> None:
     )
     django.setup()
     for name in ("apply", "rollback", "recover"):  # here, not in every child
-        import_module(f"zanith_django.{name}")
+        import_module(f"zanith_django.{name}.{name}")
 
 
 class Matrix:
