@@ -108,9 +108,10 @@ class _Blocks:
             return "None is needed: `zanith_rollback` skips it, and the constraint stays valid."
         if inverse is None and self.operation.loses_nothing:
             return (
-                "None: `zanith_rollback` leaves the written values. It refuses to undo a step\n"
-                "with `where`, which may have replaced values, unless undoing the same migration\n"
-                "also removes the column or table that the step wrote to."
+                "None: which rows had no value is not recorded. `zanith_rollback` refuses to undo\n"
+                "it, unless undoing the same migration also removes the column or table that it\n"
+                "wrote to. `zanith_rollback --keep-values` leaves the values of a step without\n"
+                "`where`; one with `where` may have replaced values."
             )
         if inverse is None:
             return (

@@ -474,8 +474,8 @@ def test_data_goes_back_with_a_migration_that_stopped(releases: Releases) -> Non
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_values_that_a_fill_gave_stay_after_a_rollback(releases: Releases, fails: bool) -> None:
-    """As after Django's migrate: only rows without a value got one."""
+def test_values_that_a_fill_gave_stay_only_if_asked(releases: Releases, fails: bool) -> None:
+    """With --keep-values they stay, as after Django's migrate; else the rollback is refused."""
     run = releases.project
     run.sql("ALTER TABLE users ALTER legacy_uuid DROP NOT NULL")
     before = releases.live()
@@ -491,7 +491,13 @@ def test_values_that_a_fill_gave_stay_after_a_rollback(releases: Releases, fails
     )
     assert apply_all(run).returncode == (1 if fails else 0)
 
-    run.manage("zanith_rollback", "--steps", "1", check=True)
+    after = releases.live()
+    refused = run.manage("zanith_rollback", "--steps", "1")
+    assert refused.returncode == 1
+    assert "zanith_rollback --keep-values" in refused.stderr
+    assert releases.live() == after
+
+    run.manage("zanith_rollback", "--steps", "1", "--keep-values", check=True)
 
     assert releases.live() == before
     rows = run.sql("SELECT legacy_uuid FROM users WHERE email < 'a' ORDER BY email")

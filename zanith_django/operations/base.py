@@ -191,8 +191,8 @@ class Operation:
 
     @property
     def loses_nothing(self) -> bool:
-        """Without an inverse, yet a rollback may pass it: what it wrote replaced no value, and may
-        stay."""
+        """Without an inverse, yet `zanith_rollback --keep-values` passes it: what it wrote
+        replaced no value, and may stay."""
         return False
 
     @property
@@ -284,6 +284,10 @@ class Operation:
     @property
     def why_final(self) -> tuple[str, str]:
         """Why nothing undoes it, and what to do instead."""
+        if self.loses_nothing:
+            return f"which rows of {self.target} had no value is not recorded", (
+                "zanith_rollback --keep-values leaves the values that the rows got."
+            )
         if self.inverse() is None:
             return f"{self.kind} has no opposite", "Write a new migration that corrects it."
         return f"{self.kind} removed its data permanently", (

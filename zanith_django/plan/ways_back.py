@@ -16,6 +16,7 @@ from zanith_django.timeline.django_kinds import reaching_database, reverse_does_
 from zanith_django.timeline.timeline import Entry, Key, Timeline, key_of
 
 EMPTY = "what it removed comes back empty"
+VALUES_STAY = "rows keep the values that they got"
 UNCHANGED = "its reverse does nothing: rows stay as they are"
 
 
@@ -44,6 +45,8 @@ def way_back(
         return _by_django(operation, timeline, entry.covers[0])
     if operation.passed_over:
         return WayBack("zanith_rollback")
+    if operation.loses_nothing:
+        return WayBack("zanith_rollback --keep-values", VALUES_STAY)
     if operation.inverse() is None or "irreversible" in reasons:
         return WayBack(but="only a backup has its values" if operation.loses else "")
     but = ""

@@ -19,12 +19,13 @@ from zanith_django.run.progress import Progress
 class RollbackOptions:
     """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
     "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
-    where that holds anything."""
+    where that holds anything. `keep_values` goes back over a fill, whose values stay."""
 
     count: int | None = None
     to: str = ""
     drop: str = SOFT
     allow_destructive: bool | None = None
+    keep_values: bool = False
     dry_run: bool = False
     lock_wait: float | None = None
     verbosity: int = 0

@@ -145,7 +145,8 @@ class _Rollback:
 
     def _planner(self, graph: SchemaGraph) -> Planner:
         softly = self.options.drop == SOFT
-        return Planner(self.connection, self.ledger, graph, softly=softly)
+        keep_values = self.options.keep_values
+        return Planner(self.connection, self.ledger, graph, softly=softly, keep_values=keep_values)
 
     def _as_now(self, migration: UndoMigration) -> UndoMigration:
         (now,) = self._planner(live_graph(self.connection)).plan([migration.file])

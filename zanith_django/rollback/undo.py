@@ -45,7 +45,8 @@ from zanith_django.timeline.routing import is_for
 
 
 class Planner:
-    """Finds the inverse of every step, or refuses; keeps what the schema will be by then."""
+    """Finds the inverse of every step, or refuses; keeps what the schema will be by then.
+    `softly`: what going back removes is kept. `keep_values`: values that a fill gave may stay."""
 
     def __init__(
         self,
@@ -54,8 +55,10 @@ class Planner:
         graph: SchemaGraph,
         *,
         softly: bool = True,
+        keep_values: bool = False,
     ) -> None:
-        self.connection, self.ledger, self.graph, self.softly = connection, ledger, graph, softly
+        self.connection, self.ledger, self.graph = connection, ledger, graph
+        self.softly, self.keep_values = softly, keep_values
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
         self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
@@ -119,7 +122,7 @@ class Planner:
         if found and operation.adopts(found):
             return UndoStep(row, operation, self._given_back(operation, found))
         if inverse is None or "irreversible" in operation.reasons(context):
-            if not _may_stay(operation, file.operations[: number - 1]):
+            if not self._may_stay(operation, file.operations[: number - 1]):
                 raise CannotUndo(name, *operation.why_final)
             return UndoStep(row, operation, None)
         artifact = self._artifact(operation, context)
@@ -200,13 +203,17 @@ class Planner:
         if retreat is not None:
             self._refuse_what_was_there(file, name, operation)
             return UndoStep(row, operation, None, stopped=True, retreat=retreat)
-        if not self._wrote(row) or _may_stay(operation, file.operations[: row.step - 1]):
+        if not self._wrote(row) or self._may_stay(operation, file.operations[: row.step - 1]):
             return UndoStep(row, operation, None, stopped=True)
-        raise CannotUndo(
-            name,
-            f"it stopped in the middle ({operation.describe()})",
-            "Fix the cause and run zanith_apply, which finishes it; then roll back.",
-        )
+        remedy = "Fix the cause and run zanith_apply, which finishes it; then roll back."
+        if operation.loses_nothing:
+            remedy += f" Or undo the rest: {operation.why_final[1]}"
+        raise CannotUndo(name, f"it stopped in the middle ({operation.describe()})", remedy)
+
+    def _may_stay(self, operation: Operation, earlier: Sequence[Operation]) -> bool:
+        """May what it wrote stay: it replaced no value and that is asked for, or it goes with a
+        column or table that the same migration made?"""
+        return (operation.loses_nothing and self.keep_values) or _goes_with(operation, earlier)
 
     def _past_return(self, statements: Iterable[Statement]) -> bool:
         """A table has been swapped with its copy already."""
@@ -316,12 +323,6 @@ _OTHER_TYPE = {
 def _folded(start: SchemaGraph, operations: Iterable[Operation]) -> tuple[SchemaGraph, ...]:
     """The schema before each of the operations, and after the last."""
     return tuple(accumulate(operations, lambda graph, each: each.apply_to(graph), initial=start))
-
-
-def _may_stay(operation: Operation, earlier: Sequence[Operation]) -> bool:
-    """May what it wrote stay: it replaced no value, or goes with a column or table that the same
-    migration made?"""
-    return operation.loses_nothing or _goes_with(operation, earlier)
 
 
 def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:

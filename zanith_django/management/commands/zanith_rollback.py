@@ -40,6 +40,11 @@ class Command(ZanithCommand):
             help="soft, the default, hides columns and tables with their values; hard drops them.",
         )
         parser.add_argument(
+            "--keep-values",
+            action="store_true",
+            help="Roll back over steps that gave values to rows without one; the values stay.",
+        )
+        parser.add_argument(
             "--max-risk",
             type=score,
             metavar="SCORE",
@@ -63,6 +68,7 @@ class Command(ZanithCommand):
             to=options["to"],
             drop=options["drop"],
             allow_destructive=options["allow_destructive"],
+            keep_values=options["keep_values"],
             max_risk=options["max_risk"],
             dry_run=options["dry_run"],
             lock_wait=options["lock_wait"],
