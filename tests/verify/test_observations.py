@@ -120,6 +120,21 @@ ALONE = (
 )
 
 
+def test_a_lock_on_an_index_that_no_query_can_use_any_more_blocks_none(copy_of: Copy) -> None:
+    """The event trigger keeps the last transaction of the concurrent drop open."""
+    shop = copy_of(with_rows).project
+    shop.sql("CREATE INDEX lost ON people_book (pages)")
+    shop.sql(
+        "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql "
+        "AS 'BEGIN PERFORM pg_sleep(0.2); END'"
+    )
+    shop.sql("CREATE EVENT TRIGGER wait ON sql_drop EXECUTE FUNCTION wait()")
+    step(shop, 'migrations.RunSQL("DROP INDEX CONCURRENTLY lost")', atomic=False)
+    (drop,) = verified(shop)["steps"]
+    assert drop["dropped"] == ["index lost of people_book"]
+    assert drop["locks"] == {"people_book": "SHARE UPDATE EXCLUSIVE"}
+
+
 def test_a_difference_is_explained_from_both_sides_in_every_format(copy_of: Copy) -> None:
     shop = copy_of(with_rows).project
     step(

@@ -34,9 +34,12 @@ WORK = ("ATRewriteTable", "index_build", "validateForeignKeyConstraint")
 ENDING = ("ABORT", "BEGIN", "COMMIT", "END", "PREPARE", "ROLLBACK", "START")
 NOT_IN_TRANSACTION = "25001"
 
+# Not of an index that no query can use any more: a concurrent drop takes ACCESS EXCLUSIVE on it.
 _LOCKS_OF = b"""\
 SELECT relation::bigint, mode, granted FROM pg_locks
-WHERE pid = %s AND locktype IN ('relation', 'virtualxid')"""
+WHERE pid = %s AND locktype IN ('relation', 'virtualxid') AND (relation IS NULL OR EXISTS (
+  SELECT FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
+  WHERE c.oid = relation AND indislive IS NOT FALSE))"""
 GLANCE = 0.002  # seconds between two looks from outside
 
 ROWS = ("inserted", "updated", "deleted")
@@ -253,14 +256,14 @@ class Watch(Observer):
 
     @contextmanager
     def _held_up(self, record: SeenStatement) -> Iterator[None]:
-        """Another session reads the locks meanwhile. Its open snapshot holds a concurrent build up
-        until they are read."""
+        """Another session reads the locks meanwhile. The open snapshot of a third one holds a
+        concurrent build up until they are read."""
         over = threading.Event()
         given = {**self.connection.get_connection_params(), "autocommit": True}
-        with psycopg.connect(**given) as side:
-            side.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ")
-            side.execute(b"SELECT 1")
-            thread = threading.Thread(target=self._read_locks, args=(side, over, record))
+        with psycopg.connect(**given) as side, psycopg.connect(**given) as holder:
+            holder.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ")
+            holder.execute(b"SELECT 1")
+            thread = threading.Thread(target=self._read_locks, args=(side, holder, over, record))
             thread.start()
             try:
                 yield
@@ -269,7 +272,11 @@ class Watch(Observer):
                 thread.join()
 
     def _read_locks(
-        self, side: psycopg.Connection[Any], over: threading.Event, record: SeenStatement
+        self,
+        side: psycopg.Connection[Any],
+        holder: psycopg.Connection[Any],
+        over: threading.Event,
+        record: SeenStatement,
     ) -> None:
         pid = self._session.info.backend_pid
         with suppress(psycopg.Error):
@@ -279,8 +286,8 @@ class Watch(Observer):
                     if oid and granted:
                         self._note_lock(record, oid, Lock.from_catalog(mode))
                 waits = any(not granted for _, _, granted in found)
-                if waits and side.info.transaction_status == TransactionStatus.INTRANS:
-                    side.execute(b"COMMIT")
+                if waits and holder.info.transaction_status == TransactionStatus.INTRANS:
+                    holder.execute(b"COMMIT")
                 over.wait(GLANCE)
 
 
