@@ -1,7 +1,7 @@
 """Cuts runs at every statement and prints what came of it.
 
     python -m tests.faults [case …] [--verb VERB] [--ways WORD …] [--every N] [--world] [--random N]
-    python -m tests.faults --whole [--ways WORD …] [--every N] [--random N]
+    python -m tests.faults --whole [--ways WORD …] [--every N] [--commits] [--random N]
 
 A case is the beginning of a name such as `addIndex`; none means the first example of each kind, and
 `everything` one migration that holds every kind, between two of Django's, `django` those two with
@@ -66,13 +66,15 @@ WHOLE: dict[runs.Verb, tuple[Sequence[str], Sequence[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which cuts are made: cases by name, in which ways, each Nth; or so many at random."""
+    """Which cuts are made: cases by name, in which ways, each Nth, or only before those
+    statements that begin a transaction; or so many at random."""
 
     verb: runs.Verb
     names: Sequence[str]
     ways: Sequence[str]
     every: int = 1
     random: int = 0
+    commits: bool = False
 
 
 def main() -> int:
@@ -83,6 +85,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth cut")
     parser.add_argument("--world", action="store_true", help="faults of server, disk and network")
     parser.add_argument("--random", type=int, metavar="N", help="kill at N moments at random")
+    parser.add_argument("--commits", action="store_true", help="only where a transaction begins")
     parser.add_argument("--whole", action="store_true", help="every verb, and a table of them")
     given = parser.parse_args()
     around = world.World() if given.world else None
@@ -100,14 +103,14 @@ def _chosen(given: argparse.Namespace) -> Iterator[Chosen]:
     ways = [way for way in all_ways if any(word in way for word in given.ways)]
     if given.whole:
         for verb, (names, _) in WHOLE.items():
-            yield Chosen(verb, names, ways, given.every)
+            yield Chosen(verb, names, ways, given.every, commits=given.commits)
         for verb, (_, names) in WHOLE.items():
             yield Chosen(verb, names, [runs.RANDOM], random=given.random or 100)
         return
     kept = list(KEEPING[given.verb]) if given.verb in KEEPING else [""]
     names = given.cases or (WORLD_CASES if given.world else kept)
     ways = [runs.RANDOM] if given.random else ways
-    yield Chosen(given.verb, names, ways, given.every, given.random or 0)
+    yield Chosen(given.verb, names, ways, given.every, given.random or 0, given.commits)
 
 
 def ran(chosen: Chosen, server: Server, folder: Path, around: world.World | None) -> list[Result]:
@@ -120,7 +123,7 @@ def ran(chosen: Chosen, server: Server, folder: Path, around: world.World | None
             cuts = (
                 matrix.run_at_random(case, chosen.random)
                 if chosen.random
-                else matrix.run(case, ways, every(chosen.every))
+                else matrix.run(case, ways, every(chosen.every), commits=chosen.commits)
             )
             results += one(case.name, cuts, ways)
         except NoWayBack:

@@ -22,7 +22,7 @@ from django.conf import settings
 from tests.faults.cases import FILE, Case, Together
 from tests.faults.checks import Outcome, outcome, problems
 from tests.faults.everything import Everything
-from tests.faults.runs import RANDOM, WAYS, Cut, Verb, run_in_child
+from tests.faults.runs import RANDOM, WAYS, Cut, Noted, Verb, noted, run_in_child
 from tests.servers import Server
 
 AnyCase = Case | Together | Everything
@@ -72,17 +72,19 @@ class Matrix:
         self.ends: Counter[tuple[str, int]] = Counter()
 
     def run(
-        self, case: AnyCase, ways: Sequence[str], chosen: Callable[[int], bool]
+        self, case: AnyCase, ways: Sequence[str], chosen: Callable[[int], bool], *, commits: bool
     ) -> Iterator[Result]:
-        """The results of one case; `chosen` says which cut points, by number, are taken."""
+        """The results of one case; `chosen` says which cut points, by number, are taken. With
+        `commits` those are only the statements that begin a transaction."""
         with self._database() as original:
             self._prepare(case, original)
             wanted, statements = self._uncut(original)
             cuts = [
                 cut
                 for number, statement in enumerate(statements, 1)
-                for cut in (Cut(number, way, statement) for way in ways)
-                if not cut.held or _is_build(statement)
+                if statement.begins or not commits
+                for cut in (Cut(number, way, statement.text) for way in ways)
+                if not cut.held or _is_build(statement.text)
             ]
             for place, cut in enumerate(cuts):
                 if chosen(place):
@@ -133,7 +135,7 @@ class Matrix:
     def _file(self) -> Path:
         return self.folder / "faults" / "zanith_migrations" / f"{FILE}.py"
 
-    def _uncut(self, original: str) -> tuple[Outcome, list[str]]:
+    def _uncut(self, original: str) -> tuple[Outcome, list[Noted]]:
         with self._database(original) as name:
             url, parameters = self.server.url(name), self._parameters(name)
             code = run_in_child(url, parameters, self.verb, note=self.notes)
@@ -142,7 +144,7 @@ class Matrix:
             if code:
                 raise RuntimeError(f"even a run that nothing cuts ends with {code}")
             with self._connect(name) as connection:
-                return outcome(connection), self.notes.read_text().splitlines()
+                return outcome(connection), noted(self.notes)
 
     def _cut(
         self, original: str, cut: Cut, wanted: Outcome, seconds: float | None = None

@@ -41,6 +41,23 @@ SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock' AND sta
 
 Counted = Callable[[str], None]
 
+# Begins the line of a statement that a transaction begins with.
+_BEGINS = "\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A statement that a run sent; a commit comes before one that `begins` a transaction."""
+
+    text: str
+    begins: bool
+
+
+def noted(notes: Path) -> list[Noted]:
+    """The statements that a run wrote to this file, in order."""
+    lines = notes.read_text().splitlines()
+    return [Noted(line.removeprefix(_BEGINS), line.startswith(_BEGINS)) for line in lines]
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -88,7 +105,8 @@ class Cutter:
             return execute(text, params, many, context)
         self.number += 1
         statement = " ".join(str(text).split())
-        self.note(statement)
+        idle = connection.connection.pgconn.transaction_status == TransactionStatus.IDLE
+        self.note((_BEGINS if idle else "") + statement)
         if self.cut is None or not self.cut.is_at(self.number, statement):
             return execute(text, params, many, context)
         given = (lambda: execute(text, params, many, context), text, params, context)

@@ -24,7 +24,7 @@ import psycopg
 from tests.faults.cases import Case, cases
 from tests.faults.everything import DJANGO
 from tests.faults.matrix import AnyCase, Matrix, configure
-from tests.faults.runs import READING, REFUSED, Cut, Reading, Verb, run_in_child
+from tests.faults.runs import READING, REFUSED, Cut, Reading, Verb, noted, run_in_child
 from tests.servers import Server, shared_server
 from zanith_django.ledger.tables import TABLES
 
@@ -123,7 +123,7 @@ class Ledgers(Matrix):
         """Kill an apply before a statement."""
         with self._database(database) as name:
             run_in_child(self.server.url(name), self._parameters(name), note=self.notes)
-        statements = list(enumerate(self.notes.read_text().splitlines(), 1))
+        statements = [(n, each.text) for n, each in enumerate(noted(self.notes), 1)]
         found = [(number, text) for number, text in statements if part in text]
         number, text = found[count - 1]
         cut = Cut(number, "kill before", text)
@@ -140,7 +140,7 @@ class Ledgers(Matrix):
             self.notes.write_text("")
             url, parameters = self.server.url(name), self._parameters(name)
             code = run_in_child(url, parameters, self.tampered_verb, note=self.notes)
-            lines = re.sub(r'"database": \d+', "", self.notes.read_text()).splitlines()
+            lines = [re.sub(r'"database": \d+', "", each.text) for each in noted(self.notes)]
             found = (_TRANSACTIONS.sub("?", text) for text in lines)
             sent = [text for text in found if not _is_harmless(text)]
             if self.resumes:  # batches are as large as the machine is quick
