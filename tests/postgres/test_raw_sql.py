@@ -46,7 +46,11 @@ MADE = [
     "CREATE TEXT SEARCH CONFIGURATION de (COPY = german)",
     "ALTER TEXT SEARCH CONFIGURATION de ALTER MAPPING FOR word WITH simple",
     "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS OPERATOR 1 <",
+    "CREATE SCHEMA s",
+    "ALTER TYPE mood RENAME TO feeling",
     "DO $$ BEGIN CREATE TYPE mood AS ENUM ('sad'); EXCEPTION WHEN duplicate_object THEN END $$",
+    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_type WHERE typname = 'drop table') "
+    "THEN CREATE TYPE mood AS ENUM ('sad'); END IF; END $$",
 ]
 NOT_MADE = [
     "CREATE TABLE t (a int)",
@@ -54,6 +58,11 @@ NOT_MADE = [
     "ALTER DOMAIN email ADD CONSTRAINT c CHECK (VALUE <> '')",
     "UPDATE t SET a = 1",
     "DO $$ BEGIN UPDATE t SET a = 1; CREATE TYPE mood AS ENUM ('sad'); END $$",
+    "DO $$ BEGIN CREATE TYPE mood AS ENUM ('sad'); PERFORM fill(); END $$",
+    "DO $$ BEGIN EXECUTE 'CREATE TYPE mood AS ENUM (''sad'')'; END $$",
+    "CREATE SCHEMA s CREATE TABLE t (a int)",
+    "ALTER TYPE mood RENAME ATTRIBUTE a TO b",
+    "CREATE SOMETHING",
     "DROP TYPE mood",
 ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from zanith_django.postgres.grammar import Node, block, kind, parse, queries, walk
+
 # Tokens that may contain a semicolon that ends no statement.
 _PIECE = re.compile(
     r"""
@@ -18,23 +20,23 @@ _PIECE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 
-# They make an object beside the tables, and read and lock no table.
-_MADE = (
-    r"(?:EXTENSION|SCHEMA|TYPE|DOMAIN|COLLATION|SEQUENCE|FUNCTION|PROCEDURE|AGGREGATE|CAST"
-    r"|OPERATOR|CONVERSION|(?:TRUSTED\s+)?(?:PROCEDURAL\s+)?LANGUAGE|ACCESS\s+METHOD|TEXT\s+SEARCH)"
+# Statements that make or change an object beside the tables, and read and lock no table.
+_MAKING = (
+    "CreateExtensionStmt CreateEnumStmt CompositeTypeStmt CreateRangeStmt DefineStmt "
+    "CreateDomainStmt CreateSeqStmt CreateFunctionStmt CreateCastStmt CreateOpClassStmt "
+    "CreateOpFamilyStmt CreateConversionStmt CreateAmStmt AlterTSDictionaryStmt "
+    "AlterTSConfigurationStmt AlterFunctionStmt AlterCollationStmt AlterOperatorStmt "
+    "AlterOpFamilyStmt AlterEnumStmt"
 )
-_MAKES = re.compile(
-    rf"CREATE\s+(?:OR\s+REPLACE\s+)?{_MADE}\b"
-    r"|ALTER\s+(?:TEXT\s+SEARCH|FUNCTION|COLLATION|OPERATOR)\b"
-    r"|ALTER\s+TYPE\s.*\b(?:RENAME\s+TO|ADD\s+VALUE|SET\s+SCHEMA)\b",
-    re.IGNORECASE | re.DOTALL,
+_MAKES = frozenset(_MAKING.split())
+# Objects that may be renamed, moved or given to another owner without touching a table.
+_MOVES = ("RenameStmt", "AlterObjectSchemaStmt", "AlterOwnerStmt")
+_MOVABLE = (
+    "OBJECT_TYPE OBJECT_FUNCTION OBJECT_COLLATION OBJECT_OPERATOR OBJECT_OPCLASS OBJECT_OPFAMILY "
+    "OBJECT_TSCONFIGURATION OBJECT_TSDICTIONARY OBJECT_TSPARSER OBJECT_TSTEMPLATE"
 )
-_MAKES_IN_BLOCK = re.compile(rf"\bCREATE\s+{_MADE}\b", re.IGNORECASE)
-_MORE = re.compile(
-    r"\b(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|LOCK|DROP|EXECUTE|PERFORM|CALL|GRANT|REVOKE"
-    r"|ALTER\s+TABLE|CREATE\s+(?:UNIQUE\s+)?(?:INDEX|TABLE|TRIGGER|RULE|POLICY|(?:MATERIALIZED\s+)?VIEW))\b",
-    re.IGNORECASE,
-)
+_MOVED = frozenset(_MOVABLE.split())
+_UNKNOWN = ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors", "PLpgSQL_stmt_perform")
 
 
 def statements(text: str) -> Iterator[str]:
@@ -78,6 +80,31 @@ def _whole(parts: list[str]) -> Iterator[str]:
 def makes_foundation(statement: str) -> bool:
     """Does it make what tables need (an extension, a type, a function) and do nothing else? Of a DO
     block only the plain form that guards a CREATE counts."""
-    if re.match(r"DO\b", statement, re.IGNORECASE):
-        return bool(_MAKES_IN_BLOCK.search(statement)) and not _MORE.search(statement)
-    return bool(_MAKES.match(statement))
+    nodes = _nodes(statement)
+    return bool(nodes) and all(map(_makes, nodes))
+
+
+def _nodes(text: str) -> list[tuple[str, Node]]:
+    return [kind(node) for _, node in parse(text) or ()]
+
+
+def _makes(statement: tuple[str, Node]) -> bool:
+    name, node = statement
+    if name == "DoStmt":
+        return _block_makes(node)
+    if name == "CreateSchemaStmt":
+        return "schemaElts" not in node
+    if name in _MOVES:
+        return bool(_MOVED & {node.get("renameType"), node.get("objectType")})
+    return name in _MAKES
+
+
+def _block_makes(node: Node) -> bool:
+    """Each statement of the block makes something, or looks whether that is needed; none is built
+    from a text, or calls a function for what it does."""
+    tree = block(node)
+    if tree is None or any(name in _UNKNOWN for name, _ in walk(tree)):
+        return False
+    found = [each for text in queries(tree) for each in _nodes(text) or [("", {})]]
+    made = [each for each in found if each[0] != "SelectStmt"]
+    return bool(made) and all(map(_makes, made))

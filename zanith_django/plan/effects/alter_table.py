@@ -12,9 +12,9 @@ from functools import partial
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
 from zanith_django.plan.effects import columns as cols
-from zanith_django.plan.effects.parsing import walk
 from zanith_django.plan.effects.partitions import attach, detach
-from zanith_django.plan.effects.values import Node, Notes
+from zanith_django.plan.effects.values import Notes
+from zanith_django.postgres.grammar import Node, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Exclusion, Table

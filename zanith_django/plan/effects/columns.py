@@ -8,7 +8,9 @@ from typing import Any
 
 from zanith_django.operations.dependents import what_contains
 from zanith_django.operations.online.rewrites import always_same, narrows, rewrite_needed
-from zanith_django.plan.effects.parsing import (
+from zanith_django.plan.effects.values import Notes, Scene
+from zanith_django.postgres.grammar import (
+    Node,
     columns,
     functions,
     is_serial,
@@ -16,7 +18,6 @@ from zanith_django.plan.effects.parsing import (
     type_name,
     walk,
 )
-from zanith_django.plan.effects.values import Node, Notes, Scene
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Check, Column, ForeignKey, PrimaryKey, Table, Unique
 

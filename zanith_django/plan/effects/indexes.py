@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from zanith_django.plan.effects import columns as cols
-from zanith_django.plan.effects.parsing import columns, kind
 from zanith_django.plan.effects.tables import relation
-from zanith_django.plan.effects.values import Node, Notes
+from zanith_django.plan.effects.values import Notes
+from zanith_django.postgres.grammar import Node, columns, kind
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Index, IndexKey, Table

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 from zanith_django.plan.effects import columns as cols
-from zanith_django.plan.effects.parsing import kind, parse, strings, type_name
-from zanith_django.plan.effects.values import Node, Notes
+from zanith_django.plan.effects.values import Notes
+from zanith_django.postgres.grammar import Node, kind, parse, strings, type_name
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, Table

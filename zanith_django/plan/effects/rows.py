@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from zanith_django.operations.moves import TableMove
-from zanith_django.plan.effects.parsing import functions, kind, walk
 from zanith_django.plan.effects.tables import (
     TEMPORARY,
     filled,
@@ -14,7 +13,8 @@ from zanith_django.plan.effects.tables import (
     new_name,
     relation,
 )
-from zanith_django.plan.effects.values import Node, Notes
+from zanith_django.plan.effects.values import Notes
+from zanith_django.postgres.grammar import Node, functions, kind, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table

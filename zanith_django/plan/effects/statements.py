@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from zanith_django.plan.effects import indexes, rows, tables
 from zanith_django.plan.effects.alter_table import alter_table
-from zanith_django.plan.effects.parsing import body, kind, parse, qualified, strings, walk
-from zanith_django.plan.effects.values import Effect, Finding, Node, Notes, Scene
+from zanith_django.plan.effects.values import Effect, Finding, Notes, Scene
+from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
 from zanith_django.postgres.locks import Lock
 from zanith_django.schema.graph import Collation, SchemaGraph
 
@@ -282,16 +282,13 @@ _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
 def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaGraph]]:
     """The statements inside of a DO block. Which of them run is decided when it runs: what they
     drop counts as dropped, what they create counts as used already."""
-    given = {each["DefElem"]["defname"]: each["DefElem"].get("arg") for each in node["args"]}
-    source = (given.get("as") or {}).get("String", {}).get("sval", "")
-    language = (given.get("language") or {}).get("String", {}).get("sval", "plpgsql")
-    tree = body(source) if language == "plpgsql" else None
+    tree = block(node)
     if tree is None:
         yield unreadable(sql), scene.graph
         return
     inner: list[Effect] = []
     graph, scene = scene.graph, dataclasses.replace(scene, relations=None)
-    for text in _queries(tree):
+    for text in queries(tree):
         found, graph = effects(text, dataclasses.replace(scene, graph=graph))
         inner += found
     made = {move.new for effect in inner for move in effect.moves if move.new}
@@ -299,31 +296,3 @@ def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaG
         yield dataclasses.replace(effect, fills=(*effect.fills, *made)), graph
     if not inner:
         yield Effect(sql), graph
-
-
-def _queries(tree: list[Node]) -> Iterator[str]:
-    """The SQL of a block. A condition is a query of its own; what EXECUTE builds is known only if
-    it is one string."""
-    dynamic = set()
-    for name, inner in walk(tree):
-        if name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
-            text = inner.get("query", {}).get("PLpgSQL_expr", {}).get("query", "")
-            dynamic.add(text)
-            yield _literal(text) or text
-        elif name == "PLpgSQL_expr" and inner.get("query") not in dynamic:
-            text = inner.get("query", "")
-            mode = inner.get("parseMode", 0)
-            if mode == 0:
-                yield text
-            elif mode == 2:
-                yield f"SELECT {text}"
-
-
-def _literal(expression: str) -> str:
-    """The text of a string constant, "" of anything else."""
-    found = parse(f"SELECT {expression}")
-    if not found:
-        return ""
-    targets = found[0][1].get("SelectStmt", {}).get("targetList", [])
-    constant = targets[0].get("ResTarget", {}).get("val", {}) if len(targets) == 1 else {}
-    return str(constant.get("A_Const", {}).get("sval", {}).get("sval", ""))

@@ -10,8 +10,8 @@ from zanith_django.operations import RenameTable
 from zanith_django.operations.dependents import rename_column
 from zanith_django.operations.moves import TableMove
 from zanith_django.plan.effects import columns as cols
-from zanith_django.plan.effects.parsing import qualified, strings
-from zanith_django.plan.effects.values import Node, Notes, Scene
+from zanith_django.plan.effects.values import Notes, Scene
+from zanith_django.postgres.grammar import Node, qualified, strings
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table

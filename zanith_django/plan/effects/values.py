@@ -5,15 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph, Table
-
-Node = Mapping[str, Any]
-"""A node of PostgreSQL's parse tree, as JSON data."""
 
 
 @dataclass(frozen=True, slots=True)

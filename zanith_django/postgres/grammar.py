@@ -7,12 +7,13 @@ form that takes the same locks and does the same work.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pgparse
 
-from zanith_django.plan.effects.values import Node
+Node = Mapping[str, Any]
+"""A node of PostgreSQL's parse tree, as JSON data."""
 
 _NEWER = (
     (  # to enforce an existing constraint checks the rows, as no older form does: it stays
@@ -85,7 +86,18 @@ def _part(data: bytes, statement: Node) -> str:
     return data[start : start + length].decode(errors="replace").strip()
 
 
-def body(source: str) -> list[Node] | None:
+# --- DO blocks -----------------------------------------------------------------------------------
+
+
+def block(node: Node) -> list[Node] | None:
+    """The statements of a DO statement as data; None if it is no PL/pgSQL."""
+    given = {each["DefElem"]["defname"]: each["DefElem"].get("arg") for each in node["args"]}
+    source = (given.get("as") or {}).get("String", {}).get("sval", "")
+    language = (given.get("language") or {}).get("String", {}).get("sval", "plpgsql")
+    return _body(source) if language == "plpgsql" else None
+
+
+def _body(source: str) -> list[Node] | None:
     """The statements of a PL/pgSQL block as data; None if it is none."""
     tag = "$zanith$"
     if tag in source:
@@ -95,6 +107,34 @@ def body(source: str) -> list[Node] | None:
         return [*pgparse.parse_pgsql(function)]
     except (pgparse.PGQueryError, ValueError):
         return None
+
+
+def queries(tree: list[Node]) -> Iterator[str]:
+    """The SQL of a block. A condition is a query of its own; what EXECUTE builds is known only if
+    it is one string."""
+    dynamic = set()
+    for name, inner in walk(tree):
+        if name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
+            text = inner.get("query", {}).get("PLpgSQL_expr", {}).get("query", "")
+            dynamic.add(text)
+            yield _literal(text) or text
+        elif name == "PLpgSQL_expr" and inner.get("query") not in dynamic:
+            text = inner.get("query", "")
+            mode = inner.get("parseMode", 0)
+            if mode == 0:
+                yield text
+            elif mode == 2:
+                yield f"SELECT {text}"
+
+
+def _literal(expression: str) -> str:
+    """The text of a string constant, "" of anything else."""
+    found = parse(f"SELECT {expression}")
+    if not found:
+        return ""
+    targets = found[0][1].get("SelectStmt", {}).get("targetList", [])
+    constant = targets[0].get("ResTarget", {}).get("val", {}) if len(targets) == 1 else {}
+    return str(constant.get("A_Const", {}).get("sval", {}).get("sval", ""))
 
 
 # --- names ---------------------------------------------------------------------------------------
