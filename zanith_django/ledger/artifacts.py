@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from zanith_django.ledger.access import Access, read_as
+from zanith_django.operations.artifact_ids import ARCHIVES, ArtifactId
 from zanith_django.operations.base import Artifact
 
 
@@ -34,12 +35,13 @@ class ArtifactRow:
     @property
     def target(self) -> str:
         """`users` or `users.legacy_uuid`, as in the artifact's id."""
-        return self.id.rsplit("::", 1)[-1]
+        known = ArtifactId.parse(self.id)
+        return known.target if known else self.id
 
     @property
     def archived(self) -> bool:
         """A copy keeps it; what was soft-dropped is kept as it was."""
-        return self.artifact_type.startswith("archive_")
+        return self.artifact_type in ARCHIVES
 
 
 class Artifacts(Access):

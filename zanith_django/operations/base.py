@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString, TypeVar
 
 from zanith_django.operations.answers import ColumnRename, DjangoCode, Loss, Piece
+from zanith_django.operations.artifact_ids import ArtifactId
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.statements import (
     Batches as Batches,
@@ -80,7 +81,7 @@ class Context:
         return sql.table(name, self.schema)
 
     def artifact_id(self, artifact_type: str, target: str) -> str:
-        return f"{self.migration_id}::{artifact_type}::{target}"
+        return str(ArtifactId(self.migration_id, artifact_type, target))
 
 
 class Operation:

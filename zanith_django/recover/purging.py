@@ -11,6 +11,7 @@ from zanith_django.exceptions import (
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations import Statement
+from zanith_django.operations.artifact_ids import SOFT_DROP_COLUMN
 from zanith_django.operations.base import script
 from zanith_django.plan.reasons import Level
 from zanith_django.postgres import sql
@@ -78,6 +79,6 @@ def _hidden_in(connection: BaseDatabaseWrapper, ledger: Ledger, place: Place) ->
     columns = [
         row
         for row in ledger.artifacts()
-        if row.artifact_type == "soft_drop_column" and row.expires_at is None
+        if row.artifact_type == SOFT_DROP_COLUMN and row.expires_at is None
     ]
     return [row for row in columns if (found := locate(connection, row)) and found.oid == place.oid]

@@ -20,6 +20,7 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FAILED, step_id
 from zanith_django.ledger.steps import PendingStep
 from zanith_django.operations import Operation
+from zanith_django.operations.artifact_ids import undo_maker
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.operations.keep.kept import Restore
 from zanith_django.plan import gates
@@ -212,8 +213,8 @@ class _Rollback:
             empty = empty_tables(self.connection, context.schema, inverse.tables)
             context = dataclasses.replace(context, empty=empty)
             if inverse.artifact(context):
-                name = step.row.id.replace("::", ":")
-                context = dataclasses.replace(context, migration_id=name)
+                maker = undo_maker(step.row.id)
+                context = dataclasses.replace(context, migration_id=maker)
         return context, inverse
 
     def _retreat(

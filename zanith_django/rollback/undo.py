@@ -22,6 +22,7 @@ from zanith_django.ledger.step_rows import (
 )
 from zanith_django.ledger.steps import StepRow
 from zanith_django.operations import AddColumn, Backfill, Operation
+from zanith_django.operations.artifact_ids import ARCHIVE_COLUMN, SOFT_DROP_COLUMN
 from zanith_django.operations.base import Context, Statement, must_have
 from zanith_django.operations.completion import completion, returned
 from zanith_django.operations.keep.kept import Restore
@@ -316,7 +317,7 @@ class Planner:
 
 
 _OTHER_TYPE = {
-    "soft_drop_column": ("archive_column",),
+    SOFT_DROP_COLUMN: (ARCHIVE_COLUMN,),
 }
 
 

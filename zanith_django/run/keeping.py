@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import ArtifactForged, CannotRestore
 from zanith_django.ledger.artifacts import ArtifactRow
+from zanith_django.operations.artifact_ids import OF_COLUMNS, SOFT_DROP_COLUMN, ArtifactId
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     NOTE,
@@ -38,8 +38,6 @@ from zanith_django.schema.graph import ForeignKey, SchemaGraph
 from zanith_django.schema.parts import CARRIED
 
 T = TypeVar("T")
-
-_ID = re.compile(r"(.+?)::((?:soft_drop|archive|rebuild)_(?:column|table))::(.+)", re.DOTALL)
 
 # By its note, wherever and under whichever name it is; else by the name that only its id makes.
 _FIND = """\
@@ -155,17 +153,17 @@ def count_of(connection: BaseDatabaseWrapper, place: Place) -> int:
 
 def _kept_name(artifact: ArtifactRow) -> str:
     """The name under which it is kept, which its id alone makes. Raises `ArtifactForged`."""
-    match = _ID.fullmatch(artifact.id)
-    kind = match[2] if match else ""
+    known = ArtifactId.parse(artifact.id)
+    kind = known.type if known else ""
     table = archive_name(artifact.id) if artifact.archived else None
     name = table.name if table else dropped_name(artifact.id)
-    in_table = kind == "soft_drop_column"
+    in_table = kind == SOFT_DROP_COLUMN
     checks = {
         "artifact_type": artifact.artifact_type == kind,
-        "migration_id": match and f"{match[1]}:".startswith(f"{artifact.migration_id}:"),
+        "migration_id": known is not None and known.is_of(artifact.migration_id),
         "physical_name": artifact.physical_name
         == (name if in_table else str(TableName(KEPT_SCHEMA, name))),
-        "source_column": kind.endswith("column") is (artifact.source_column is not None),
+        "source_column": (kind in OF_COLUMNS) is (artifact.source_column is not None),
         "source_table": artifact.target in _targets(artifact),
     }
     for column, right in checks.items():
@@ -201,7 +199,7 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
             if spelled in oids
         },
     }
-    in_table = artifact.type == "soft_drop_column"
+    in_table = artifact.type == SOFT_DROP_COLUMN
     table = artifact.table if in_table else TableName.of(artifact.physical_name)
     regclass = sql.regclass(table, schema)
     column = note_column(regclass)

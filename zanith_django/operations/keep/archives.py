@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zanith_django.exceptions import CannotDrop
+from zanith_django.operations.artifact_ids import ARCHIVE_COLUMN, ARCHIVE_TABLE
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Artifact,
@@ -114,7 +115,7 @@ class ArchiveColumn(OnColumn, _Archiving):
         return f"archive column {self.target} (its values are kept in {KEPT_SCHEMA})"
 
     def artifact_of(self, context: Context) -> str:
-        return context.artifact_id("archive_column", self.target)
+        return context.artifact_id(ARCHIVE_COLUMN, self.target)
 
     def _exists(self, context: Context) -> sql.Fragment:
         return sql.clause(
@@ -179,7 +180,7 @@ class ArchiveColumn(OnColumn, _Archiving):
 
     def artifact(self, context: Context) -> Artifact:
         restore = self._restore(self.artifact_of(context))
-        return self._archive(context).artifact("archive_column", self.column.name, restore)
+        return self._archive(context).artifact(ARCHIVE_COLUMN, self.column.name, restore)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +216,7 @@ class ArchiveTable(OnKeptTable, _Archiving):
         return f"archive table {self.table.name} (its rows are kept in {KEPT_SCHEMA})"
 
     def artifact_of(self, context: Context) -> str:
-        return context.artifact_id("archive_table", self.target)
+        return context.artifact_id(ARCHIVE_TABLE, self.target)
 
     def _exists(self, context: Context) -> sql.Fragment:
         table = sql.regclass(self.table.name, context.schema)
@@ -257,4 +258,4 @@ class ArchiveTable(OnKeptTable, _Archiving):
         restore = RestoreTable(
             table=self.table, artifact_id=artifact_id, archived=True, model=self.model
         )
-        return self._archive(context).artifact("archive_table", "", restore)
+        return self._archive(context).artifact(ARCHIVE_TABLE, "", restore)

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from zanith_django.operations.answers import Piece
+from zanith_django.operations.artifact_ids import (
+    ARCHIVE_COLUMN,
+    ARCHIVE_TABLE,
+    SOFT_DROP_COLUMN,
+    SOFT_DROP_TABLE,
+)
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     KINDS,
@@ -133,7 +139,7 @@ class RestoreColumn(OnColumn, Restore):
         return False  # an archive is in a schema that the whole database shares
 
     def artifact_of(self, context: Context) -> str:
-        kind = "archive_column" if self.key else "soft_drop_column"
+        kind = ARCHIVE_COLUMN if self.key else SOFT_DROP_COLUMN
         return self.artifact_id or context.artifact_id(kind, self.target)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
@@ -316,7 +322,7 @@ class RestoreTable(OnKeptTable, Restore):
         return f"restore table {self.table.name} with its rows"
 
     def artifact_of(self, context: Context) -> str:
-        kind = "archive_table" if self.archived else "soft_drop_table"
+        kind = ARCHIVE_TABLE if self.archived else SOFT_DROP_TABLE
         return self.artifact_id or context.artifact_id(kind, self.target)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:

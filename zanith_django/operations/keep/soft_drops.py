@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zanith_django.operations.artifact_ids import SOFT_DROP_COLUMN, SOFT_DROP_TABLE
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Artifact,
@@ -84,7 +85,7 @@ class SoftDropColumn(OnColumn):
         )
 
     def artifact_of(self, context: Context) -> str:
-        return context.artifact_id("soft_drop_column", self.target)
+        return context.artifact_id(SOFT_DROP_COLUMN, self.target)
 
     def describe(self) -> str:
         return f"soft-drop column {self.target} (its values are kept)"
@@ -187,7 +188,7 @@ class SoftDropColumn(OnColumn):
         hidden = dropped_name(artifact_id)
         return Artifact(
             id=artifact_id,
-            type="soft_drop_column",
+            type=SOFT_DROP_COLUMN,
             table=self.table,
             column=self.column.name,
             physical_name=hidden,
@@ -219,7 +220,7 @@ class SoftDropTable(OnKeptTable):
     model: str = ""
 
     def artifact_of(self, context: Context) -> str:
-        return context.artifact_id("soft_drop_table", self.target)
+        return context.artifact_id(SOFT_DROP_TABLE, self.target)
 
     @property
     def moves(self) -> tuple[TableMove, ...]:
@@ -278,7 +279,7 @@ class SoftDropTable(OnKeptTable):
         hidden = TableName(KEPT_SCHEMA, dropped_name(artifact_id))
         return Artifact(
             id=artifact_id,
-            type="soft_drop_table",
+            type=SOFT_DROP_TABLE,
             table=self.table.name,
             column="",
             physical_name=str(hidden),

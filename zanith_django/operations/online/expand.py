@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from zanith_django.operations.artifact_ids import SOFT_DROP_COLUMN
 from zanith_django.operations.base import (
     Artifact,
     Operation,
@@ -334,7 +335,7 @@ class Expansion(ExpansionParts):
         restore = RestoreColumn(table=self.name, column=plain, artifact_id=self.artifact_id)
         return Artifact(
             id=self.artifact_id,
-            type="soft_drop_column",
+            type=SOFT_DROP_COLUMN,
             table=self.name,
             column=self.old.name,
             physical_name=self.hidden,

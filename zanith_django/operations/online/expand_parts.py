@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from zanith_django.operations.artifact_ids import SOFT_DROP_COLUMN
 from zanith_django.operations.base import (
     Context,
     Operation,
@@ -66,7 +67,7 @@ class ExpansionParts:
 
     @property
     def artifact_id(self) -> str:
-        return self.context.artifact_id("soft_drop_column", self.target)
+        return self.context.artifact_id(SOFT_DROP_COLUMN, self.target)
 
     @property
     def hidden(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from zanith_django.operations.artifact_ids import REBUILD_TABLE
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Context,
@@ -78,7 +79,7 @@ class RebuildCopy:
 
     @property
     def artifact_id(self) -> str:
-        return self.context.artifact_id("rebuild_table", str(self.name))
+        return self.context.artifact_id(REBUILD_TABLE, str(self.name))
 
     def made(self, part: str) -> str:
         """The name that something new has until the swap."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from zanith_django.operations.artifact_ids import REBUILD_TABLE
 from zanith_django.operations.base import (
     KEPT_SCHEMA,
     Artifact,
@@ -335,7 +336,7 @@ class Rebuild(RebuildCopy):
         restore = RestoreTable(table=kept, artifact_id=self.artifact_id)
         return Artifact(
             id=self.artifact_id,
-            type="rebuild_table",
+            type=REBUILD_TABLE,
             table=self.name,
             column="",
             physical_name=str(self.aside),
