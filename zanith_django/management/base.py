@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TextIO, cast
@@ -54,6 +54,8 @@ _C1 = re.compile("[\x7f-\x9f\u2028\u2029]")
 class HelpfulParser(CommandParser):
     """Suggests the probable option for a mistyped one, and the command that lists all options."""
 
+    mistyped: Sequence[str] = ()
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuses an empty value: in a script that is an unset variable."""
         flag = "an argument"
@@ -63,10 +65,15 @@ class HelpfulParser(CommandParser):
                 self.error(f"{flag} was given an empty value")
         return super().parse_args(args, namespace)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Keeps the options that no parser knows, for the message of the error to come."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        self.mistyped = [word for word in unknown if word.startswith("--")]
+        return parsed, unknown
+
     def error(self, message: str) -> Any:
         known = list(self._option_string_actions)
-        typed = [word for word in message.split() if word.startswith("--")]
-        meant = did_you_mean(typed[0], known) if typed and "unrecognized" in message else ""
+        meant = did_you_mean(self.mistyped[0], known) if self.mistyped else ""
         super().error(f"{message}\n{meant}Run {self.prog} --help to see the options.")
 
 
