@@ -24,7 +24,7 @@ ANSWERED = {
     "alterTableOptions": "",
     "archiveColumn": "in_names_of derived",
     "archiveTable": "in_names_of derived",
-    "backfill": "filled_by loses_nothing",
+    "backfill": "counts_rows filled_by loses_nothing",
     "createCollation": "foundation",
     "createExtension": "foundation",
     "createPolicy": "in_names_of adds",

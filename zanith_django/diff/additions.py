@@ -15,9 +15,8 @@ from zanith_django.operations.parts import adding
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, Table
 from zanith_django.schema.parts import (
-    ADDED,
+    BUILT,
     FOREIGN_KEYS,
-    POLICIES,
     Part,
     constraint_names,
     index_names,
@@ -105,8 +104,7 @@ def _added_column(d: Differ, table: TableName, column: Column) -> Iterator[Opera
 
 
 def new_parts(d: Differ) -> Iterator[Operation]:
-    """All parts but foreign keys, which depend on keys, and policies."""
-    yield from _added(d, (part for part in ADDED if part not in (FOREIGN_KEYS, POLICIES)))
+    yield from _added(d, BUILT)
 
 
 def new_foreign_keys(d: Differ) -> Iterator[Operation]:

@@ -16,23 +16,20 @@ from zanith_django.operations.parts import dropping
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, Table
 from zanith_django.schema.parts import (
-    CHANGED,
-    CONSTRAINTS,
+    BUILT,
     FOREIGN_KEYS,
     INDEXES,
     PARTS,
     POLICIES,
-    PRIMARY_KEY,
     UNIQUES,
     Part,
     constraint_names,
     index_names,
 )
 
-# The parts built in a table: all but foreign keys, which need keys of others, and policies.
 _BUILT = (
-    *(part for part in reversed(CONSTRAINTS) if part not in (FOREIGN_KEYS, PRIMARY_KEY)),
-    *(part for part in CHANGED if not part.is_constraint and part is not POLICIES),
+    *(part for part in reversed(BUILT) if part.is_constraint),
+    *(part for part in BUILT if not part.is_constraint),
 )
 
 

@@ -4,6 +4,7 @@ models and nothing."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,6 @@ from zanith_django.schema.equality import as_declared
 from zanith_django.schema.findings import Extra
 from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.models import Declared, project_models
-from zanith_django.schema.parts import CHANGED, COLUMNS
 from zanith_django.timeline.ignored import compared
 from zanith_django.timeline.project import declared, live_graph, read_timeline
 from zanith_django.timeline.timeline import Entry, Timeline
@@ -230,31 +230,30 @@ def _files(
 
 # --- what no model names -------------------------------------------------------------------------
 
-_PARTS: Mapping[str, str] = {part.noun: part.field for part in (COLUMNS, *CHANGED)}
-
-_SETTINGS: Mapping[str, str] = {
-    "comment": "comment",
-    "storage parameters": "options",
-    "row security": "row_security",
-    "forced row security": "force_row_security",
-}
-
 
 def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph | None:
     """The extra put back, so that the difference drops it; None if no operation does."""
-    if part := _PARTS.get(extra.kind):
-        return graph.changed(extra.table, lambda table: table.with_item(part, extra.item))
-    if name := _SETTINGS.get(extra.kind):
-        setting: dict[str, Any] = {name: extra.item}
-        return graph.changed(extra.table, lambda table: dataclasses.replace(table, **setting))
-    what, _, of = extra.kind.partition(" of ")
-    table, holder, name = graph.table(extra.table), _PARTS.get(of), _SETTINGS.get(what)
-    if table is None or holder is None or name not in ("comment", "options"):
-        return None
-    if name == "options" and holder != "indexes":
-        return None  # only a new constraint would be without them
-    for item in getattr(table, holder):
-        if item.name == extra.item.name:
-            spoken: dict[str, Any] = {name: getattr(extra.item, name)}
-            return graph.with_table(table.with_item(holder, dataclasses.replace(item, **spoken)))
+    part, setting = extra.part, extra.setting
+    if part is None or setting is None:
+        missing = part or setting
+        if missing is None or missing.read_only:
+            return None
+        return graph.changed(extra.table, functools.partial(_with_whole, extra=extra))
+    table = graph.table(extra.table)
+    if table is None or setting.name not in part.altered:
+        return None  # only a new constraint would be without it
+    for item in part.of(table):
+        if item.name == extra.name:
+            spoken: dict[str, Any] = {setting.name: getattr(extra.item, setting.name)}
+            changed = dataclasses.replace(item, **spoken)
+            return graph.with_table(table.with_item(part.field, changed))
     return None
+
+
+def _with_whole(table: Table, extra: Extra) -> Table:
+    """The table with an item of a part, or with a setting of its own."""
+    if extra.part:
+        return table.with_item(extra.part.field, extra.item)
+    assert extra.setting
+    setting: dict[str, Any] = {extra.setting.name: extra.item}
+    return dataclasses.replace(table, **setting)

@@ -104,6 +104,10 @@ class Operation:
     derived: ClassVar[bool] = True
     """Django's own operations can do its work; False for a kind that is only written by hand."""
 
+    counts_rows: ClassVar[bool] = False
+    """Its checkpoint counts the rows that it wrote, and another attempt with other values may go
+    on after them."""
+
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__:
             KINDS[cls.kind] = cls
@@ -300,7 +304,7 @@ QUESTIONS = (
     *("pieces", "creates_table", "renames_only", "renamed_column", "in_names_of", "adopts"),
     *("loses", "keeping", "keeps_by_target", "authored", "atomic", "runs", "filled_by"),
     *("foundation", "why_final", "loses_nothing", "breaks_unseen"),
-    *("derived", "adds", "drops", "renames"),
+    *("derived", "adds", "drops", "renames", "counts_rows"),
 )
 """The questions that a kind may leave to the default answer of `Operation`."""
 
@@ -356,6 +360,11 @@ class Artifact:
     count: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     checksum: str = ""
+
+
+def counts_rows(kind: str) -> bool:
+    """The answer of a kind; a row of the ledger may name one that no longer exists."""
+    return kind in KINDS and KINDS[kind].counts_rows
 
 
 def phased(phase: str, statements: Iterable[Statement]) -> list[Statement]:

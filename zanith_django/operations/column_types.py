@@ -51,7 +51,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, PrimaryKey, SchemaGraph, Table
-from zanith_django.schema.parts import ADDED, CHANGED, FOREIGN_KEYS, PARTS, POLICIES
+from zanith_django.schema.parts import BUILT, CHANGED, PARTS, POLICIES
 
 _CHANGED = ("type", "collation", "default", "storage", "compression")
 
@@ -411,8 +411,7 @@ class _Rebuilt:
         again: list[Operation] = []
         if key := self._primary_key:
             again.append(AlterPrimaryKey(table=name, new=key))
-        others = (part for part in ADDED if part not in (FOREIGN_KEYS, POLICIES))
-        again += [adding(name, item) for part in others for item in parts[part.field].values()]
+        again += [adding(name, item) for part in BUILT for item in parts[part.field].values()]
         keys = [(name, key) for key in parts["foreign_keys"].values()]
         keys += [pair for pair in self.leaning if pair not in keys]
         again += [AddForeignKey(table=holder, foreign_key=key) for holder, key in keys]

@@ -40,6 +40,7 @@ class Backfill(OnTable):
     """
 
     kind = "backfill"
+    counts_rows = True
     table: TableName
     column: str
     value: str = ""

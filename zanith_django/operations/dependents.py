@@ -120,12 +120,6 @@ _TRIGGER = re.compile(r'CREATE (?:CONSTRAINT )?TRIGGER (?:"(?:[^"]|"")+"|\S+) ')
 _ROWS = ("old", "new")
 
 
-def fires_on(definition: str, column: str) -> bool:
-    """Does a trigger name the column after UPDATE OF, or as OLD's or NEW's in its WHEN?"""
-    body = _TRIGGER.sub("", definition, count=1)
-    return any(mentions(body, column, row) for row in _ROWS)
-
-
 def rename_in_trigger(definition: str, old: str, new: str) -> str:
     """The definition of a trigger with the column `old` spelled `new`."""
     head = _TRIGGER.match(definition)

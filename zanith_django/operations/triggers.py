@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Iterator
 
 from zanith_django.operations.base import Context, Statement, alter_table
-from zanith_django.operations.dependents import fires_on
 from zanith_django.postgres import sql
+from zanith_django.postgres.grammar import Node, kind, parse, strings, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Trigger
@@ -29,6 +29,9 @@ _STATE = """\
 SELECT 'done' FROM pg_catalog.pg_trigger
 WHERE tgrelid = to_regclass({table}) AND tgname = {name}"""
 
+# TRIGGER_TYPE_BEFORE of PostgreSQL's catalog/pg_trigger.h.
+_BEFORE = 2
+
 _MODES = {
     "": "ENABLE",
     "disabled": "DISABLE",
@@ -39,19 +42,45 @@ _MODES = {
 
 def triggers_on(table: Table, column: str) -> list[Trigger]:
     """The triggers that fire on an update of the column, or read it in their WHEN."""
-    return [item for item in table.triggers if fires_on(item.definition, column)]
+    return [item for item in table.triggers if _fires_on(item, column)]
 
 
 def whole_row_triggers(table: Table) -> list[Trigger]:
-    """Those that PostgreSQL would not make again: they come before a write, look at the whole new
-    row in their WHEN, and the table has generated columns by now."""
+    """Those that PostgreSQL would not make again: they run before a write, read the whole new row
+    in their WHEN, and the table has generated columns by now."""
     if not any(column.generated for column in table.columns):
         return []
-    return [
-        item
-        for item in table.triggers
-        if " BEFORE " in item.definition and re.search(r"\bnew\.\*", item.definition)
-    ]
+    return [item for item in table.triggers if _reads_new_row(item)]
+
+
+def _fires_on(trigger: Trigger, column: str) -> bool:
+    """Does it name the column after UPDATE OF, or read it in its WHEN?"""
+    node = _parsed(trigger.definition)
+    if node is None:
+        return True  # unknown
+    read = {name for fields in _references(node) for name in strings(fields)[1:]}
+    return column in {*strings(node.get("columns")), *read}
+
+
+def _reads_new_row(trigger: Trigger) -> bool:
+    node = _parsed(trigger.definition)
+    if node is None:
+        return True  # unknown
+    whole = any(fields[-1:] == [{"A_Star": {}}] for fields in _references(node, "new"))
+    return whole and node.get("timing") == _BEFORE
+
+
+def _references(node: Node, row: str = "") -> Iterator[list[Node]]:
+    """The columns in the WHEN of a trigger, each with its row: OLD, NEW or the one given."""
+    for name, inner in walk(node.get("whenClause")):
+        if name == "ColumnRef" and row in ("", *strings(inner["fields"])[:1]):
+            yield inner["fields"]
+
+
+@functools.lru_cache(maxsize=1_000)
+def _parsed(definition: str) -> Node | None:
+    found = parse(definition)
+    return kind(found[0][1])[1] if found else None
 
 
 def drop_trigger(table: TableName, name: str, context: Context) -> Statement:

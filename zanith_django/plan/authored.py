@@ -19,7 +19,7 @@ from zanith_django.operations.base import Context
 from zanith_django.operations.data import WHOLE
 from zanith_django.plan.effects.django_sql import detached, tables_of
 from zanith_django.plan.effects.running_code import Released, released
-from zanith_django.plan.effects.statements import effects, unreadable
+from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.steps import Reader
 from zanith_django.plan.effects.values import Effect, Scene
 from zanith_django.schema.graph import SchemaGraph
@@ -139,7 +139,7 @@ class _Inside:
     def read(self, step: DjangoCode, scene: Scene) -> Read:
         migration = self.migrations.get(key_of(step.migration))
         if migration is None:
-            return (unreadable(f"-- {step}"),), scene.graph
+            return (unreadable_code(str(step)),), scene.graph
         if step.position == WHOLE:
             return Reader(self.connection, self.state, scene).read_apply(migration)
         self._move_to(migration, step.position)

@@ -14,6 +14,7 @@ from zanith_django.operations.moves import TableMove
 from zanith_django.operations.touches import Effect
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph, Table, Unique
+from zanith_django.schema.parts import COLUMNS, DEMANDING, UNIQUES, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +54,24 @@ class Demands:
     @property
     def columns(self) -> frozenset[str]:
         """The columns that it looks at."""
-        parts = (item for part in PARTS for item in getattr(self.wanted, part))
-        named = {name for item in parts for name in item.columns}
+        items = (item for part in DEMANDING for item in part.of(self.wanted))
+        named = {name for item in items for name in item.columns}
         types = {conversion.old.name for conversion in self.conversions}
         return frozenset(named | types | {column.name for column in self.wanted.columns})
 
     def without(self, columns: Collection[str]) -> Demands:
         """The rest, if nothing that looks at these columns can be asked."""
         parts: dict[str, Any] = {
-            part: tuple(i for i in getattr(self.wanted, part) if not set(i.columns) & set(columns))
-            for part in PARTS
+            part.field: tuple(i for i in part.of(self.wanted) if not set(i.columns) & set(columns))
+            for part in DEMANDING
         }
         own = tuple(column for column in self.wanted.columns if column.name not in columns)
         types = tuple(c for c in self.conversions if c.old.name not in columns)
         return Demands(Table(self.table, own, **parts), types, self.missing)
 
     def __bool__(self) -> bool:
-        parts = any(getattr(self.wanted, part) for part in (*PARTS, "columns"))
-        return bool(parts or self.conversions or self.missing)
-
-
-PARTS = ("checks", "uniques", "foreign_keys", "exclusions", "indexes")
+        items = any(part.of(self.wanted) for part in (COLUMNS, *DEMANDING))
+        return bool(items or self.conversions or self.missing)
 
 
 def demands(operation: Operation, context: Context, change: Change) -> Iterator[Demands]:
@@ -109,10 +107,10 @@ def _pairs(
 
 def _between(old: Table, new: Table, operation: Operation) -> Demands:
     own = [] if operation.writes else [*_now_required(old, new)]
-    parts: dict[str, Any] = {part: _come(old, new, part) for part in PARTS}
+    parts: dict[str, Any] = {part.field: _come(old, new, part) for part in DEMANDING}
     key = new.primary_key
     if key and (old.primary_key is None or old.primary_key.columns != key.columns):
-        parts["uniques"] = (*parts["uniques"], Unique(key.name, key.columns))
+        parts[UNIQUES.field] += (Unique(key.name, key.columns),)
     found = Demands(
         Table(new.name, tuple(own), **parts),
         tuple(_conversions(old, new, operation)),
@@ -122,10 +120,10 @@ def _between(old: Table, new: Table, operation: Operation) -> Demands:
     return found.without(come) if come else found
 
 
-def _come(old: Table, new: Table, part: str) -> tuple[Any, ...]:
+def _come(old: Table, new: Table, part: Part) -> tuple[Any, ...]:
     """Constraints and indexes that are new, or valid from now on."""
-    known = {item.name: item for item in getattr(old, part)}
-    return tuple(item for item in getattr(new, part) if known.get(item.name) != item)
+    known = {item.name: item for item in part.of(old)}
+    return tuple(item for item in part.of(new) if known.get(item.name) != item)
 
 
 def _now_required(old: Table, new: Table) -> Iterator[Column]:

@@ -12,8 +12,8 @@ from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FINISHED
 from zanith_django.operations import Operation
 from zanith_django.operations.answers import DjangoCode
-from zanith_django.operations.base import Default
-from zanith_django.operations.data import WHOLE, Backfill, callable_at
+from zanith_django.operations.base import Default, counts_rows
+from zanith_django.operations.data import WHOLE, callable_at
 from zanith_django.timeline.defaults import filling_at
 from zanith_django.timeline.django_kinds import is_data_step, title
 from zanith_django.timeline.timeline import Timeline, key_of
@@ -180,7 +180,7 @@ def _edited(file: LoadedMigration, run: dict[str, object], unfinished: Ledger | 
         step = f"Step {number:02d} of {file.id} was edited after it"
         if row.status in FINISHED and number <= len(known):
             return f"{step} was done"
-        if number in begun and row.operation_kind != Backfill.kind:
+        if number in begun and not counts_rows(row.operation_kind):
             return (
                 f"{step} began; with the old file zanith_rollback --steps 1 takes back what it did"
             )

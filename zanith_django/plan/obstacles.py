@@ -45,15 +45,15 @@ _MASK = "•••"
 class Obstacle:
     """A demand that existing rows do not meet. `rows` is 0 if they were not counted.
 
-    `part` and `name` say what it hinders: ("columns", "email") is a NOT NULL, ("checks", "age")
-    a constraint; `missing` means that the table which a foreign key points at is gone.
+    `part` and `name` are what it hinders: a NOT NULL if it is a column, else a constraint or an
+    index. `missing` means that the table which a foreign key points at is gone.
     """
 
     what: str
     rows: int = 0
     samples: tuple[str, ...] = ()
     missing: bool = False
-    part: str = ""
+    part: Part | None = None
     name: str = ""
     more: bool = False
 
@@ -94,10 +94,10 @@ class Rows:
         """What hinders the constraints of `wanted` and the NOT NULL of its columns. Constraints
         that PostgreSQL would not check at once (NOT VALID, NOT ENFORCED) hinder nothing."""
         return [
-            dataclasses.replace(obstacle, part=part.field, name=item.name)
-            for part, question in _QUESTIONS.items()
+            dataclasses.replace(obstacle, part=part, name=item.name)
+            for part, question in QUESTIONS.items()
             for item in part.of(wanted)
-            if (obstacle := question(self, wanted, item))
+            if (obstacle := question.ask(self, wanted, item))
         ]
 
     def any(self) -> bool:
@@ -285,15 +285,29 @@ class Rows:
             cursor.execute(text)
 
 
-# Of each part that demands something of rows, what finds those in its way.
-_QUESTIONS: Mapping[Part, Callable[[Rows, Table, Any], Obstacle | None]] = {
-    COLUMNS: Rows._nulls,
-    CHECKS: Rows._violations,
-    FOREIGN_KEYS: Rows._orphans,
-    UNIQUES: Rows._duplicates,
-    INDEXES: Rows._duplicates,
-    EXCLUSIONS: Rows._conflicts,
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What finds the rows in the way of an item, and what to do about them. `pairs`: it compares
+    rows with each other, which a sample would separate."""
+
+    ask: Callable[[Rows, Table, Any], Obstacle | None]
+    remedy: str
+    pairs: bool = False
+
+
+_UNIQUE = Question(Rows._duplicates, "remove the duplicates first", pairs=True)
+
+QUESTIONS: Mapping[Part, Question] = {
+    COLUMNS: Question(Rows._nulls, "fill them first, or give the step a value for them"),
+    CHECKS: Question(Rows._violations, "fix these rows first"),
+    FOREIGN_KEYS: Question(
+        Rows._orphans, "remove these rows or give them an existing target first"
+    ),
+    UNIQUES: _UNIQUE,
+    INDEXES: _UNIQUE,
+    EXCLUSIONS: Question(Rows._conflicts, "remove one of each pair first", pairs=True),
 }
+"""Of each part that demands something of rows."""
 
 
 def _key(key: IndexKey) -> tuple[str, sql.Fragment]:

@@ -11,13 +11,14 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.operations.online.rewrites import INTEGERS, assigns, narrows
-from zanith_django.plan.demands import PARTS, Conversion, Demands
+from zanith_django.plan.demands import Conversion, Demands
 from zanith_django.plan.findings import Finding
-from zanith_django.plan.obstacles import Obstacle, Rows
+from zanith_django.plan.obstacles import QUESTIONS, Obstacle, Rows
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.session import LOCK_NOT_AVAILABLE, server_version, sqlstate
 from zanith_django.schema.graph import ForeignKey, Table
+from zanith_django.schema.parts import Part
 
 FAILS = "will_fail_on_data"
 
@@ -28,15 +29,7 @@ _SAMPLE_BYTES = 64_000_000
 
 _FORBIDDEN, _TOO_LONG = "42501", "57014"
 
-_REMEDIES: Mapping[str, str] = {
-    "columns": "fill them first, or give the step a value for them",
-    "checks": "fix these rows first",
-    "foreign_keys": "remove these rows or give them an existing target first",
-    "uniques": "remove the duplicates first",
-    "indexes": "remove the duplicates first",
-    "exclusions": "remove one of each pair first",
-    "types": "change these values first, or write a using expression into the step",
-}
+_RETYPE = "change these values first, or write a using expression into the step"
 
 Way = Callable[[], Iterable[Finding]]
 
@@ -104,7 +97,7 @@ class Probe:
         """What an error of the question means."""
         state = sqlstate(error)
         if self.converts and state[:2] in ("22", "23"):
-            return Finding(f"{self.what}: {self._words(error)}", _REMEDIES["types"], True, FAILS)
+            return Finding(f"{self.what}: {self._words(error)}", _RETYPE, True, FAILS)
         if state == LOCK_NOT_AVAILABLE:
             return Finding(f"{self.what}: not looked at, another session locks the table")
         if state == _FORBIDDEN:
@@ -125,8 +118,8 @@ def asked(demand: Demands, source: Source) -> Iterator[Probe]:
     """A question for each thing that the step demands."""
     for column in demand.missing:
         yield _missing(f"{demand.table}.{column}", source)
-    for part in ("columns", *PARTS):
-        for item in getattr(demand.wanted, part):
+    for part in QUESTIONS:
+        for item in part.of(demand.wanted):
             yield _constraint(demand.wanted, part, item, source)
     for conversion in demand.conversions:
         yield from _conversion(demand.table, conversion, source)
@@ -143,20 +136,19 @@ def _missing(target: str, source: Source) -> Probe:
     return Probe(what, ask)
 
 
-def _constraint(wanted: Table, part: str, item: Any, source: Source) -> Probe:
-    only: dict[str, Any] = {part: (_here(item, source),)}
-    alone = Table(wanted.name, **only)
+def _constraint(wanted: Table, part: Part, item: Any, source: Source) -> Probe:
+    only: dict[str, Any] = {part.field: (_here(item, source),)}
+    alone, question = Table(wanted.name, **only), QUESTIONS[part]
 
     def ask(*, sampled: bool = False) -> Iterator[Finding]:
         for obstacle in source.rows(sampled=sampled).against(alone):
-            yield _found(obstacle, part, sampled=sampled)
+            yield _found(obstacle, question.remedy, sampled=sampled)
 
     def sample() -> Iterator[Finding]:
         yield from ask(sampled=True)
-        yield _only_sampled(f"{part} {item.name}", source)
+        yield _only_sampled(f"{part.noun} {item.name}", source)
 
-    pairs = part in ("uniques", "indexes", "exclusions")  # a sample breaks them up
-    return Probe(f"{wanted.name}.{item.name}", ask, None if pairs else sample)
+    return Probe(f"{wanted.name}.{item.name}", ask, None if question.pairs else sample)
 
 
 def _here(item: Any, source: Source) -> Any:
@@ -165,9 +157,9 @@ def _here(item: Any, source: Source) -> Any:
     return dataclasses.replace(item, references=place) if place else item
 
 
-def _found(obstacle: Obstacle, part: str, *, sampled: bool) -> Finding:
+def _found(obstacle: Obstacle, remedy: str, *, sampled: bool) -> Finding:
     seen = f"{obstacle.counted}{' in a sample' if sampled else ''}"
-    return Finding(seen, _REMEDIES[part], True, FAILS, obstacle.rows, obstacle.samples)
+    return Finding(seen, remedy, True, FAILS, obstacle.rows, obstacle.samples)
 
 
 def _only_sampled(what: str, source: Source) -> Finding:
@@ -207,7 +199,7 @@ def _lengths(what: str, column: str, most: int, source: Source) -> Probe:
     def ask(*, sampled: bool = False) -> Iterator[Finding]:
         found = source.rows(sampled=sampled).where(f"{what}: values too long", condition, (column,))
         if found:
-            yield _found(found, "types", sampled=sampled)
+            yield _found(found, _RETYPE, sampled=sampled)
 
     def sample() -> Iterator[Finding]:
         yield from ask(sampled=True)
@@ -235,7 +227,7 @@ def _casts(what: str, change: Conversion, source: Source) -> Probe:
         rows, name = source.rows(sampled=sampled), change.new.name
         found = rows.where(f"{what}: values that cannot be cast", wrong, (name,)) if named else None
         if found:
-            yield _found(found, "types", sampled=sampled)
+            yield _found(found, _RETYPE, sampled=sampled)
         else:
             rows.convert(made)
 

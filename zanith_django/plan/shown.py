@@ -52,7 +52,7 @@ def shown(operation: Operation, found: Iterable[Effect], context: Context) -> tu
         return tuple(_named(operation, found, context))
     title = operation.statements(context)[0]
     quiet = dataclasses.replace(title, lock=Lock.NONE, tables=())
-    return (quiet, *(_statement(effect) for effect in found if _is_sql(effect)))
+    return (quiet, *(_statement(effect) for effect in found if effect.sql and not effect.titled))
 
 
 def _named(operation: Operation, found: Iterable[Effect], context: Context) -> Iterator[Statement]:
@@ -67,10 +67,6 @@ def _named(operation: Operation, found: Iterable[Effect], context: Context) -> I
             rewrites=any(each.rewrites for each in known),
             scans=any(each.scans for each in known),
         )
-
-
-def _is_sql(effect: Effect) -> bool:
-    return bool(effect.sql) and not effect.sql.startswith("-- ")
 
 
 def _statement(effect: Effect) -> Statement:

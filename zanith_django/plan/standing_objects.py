@@ -101,7 +101,7 @@ class Standing:
             yield from self._taken(name)
             self.made.add(self._spelled(name))
         for taken in taken_names(operation, before):
-            if taken.kind != "table":  # a relation, which has been looked at
+            if taken.part:  # a relation, which has been looked at
                 yield _left_over(taken.name) if taken.invalid else _exists(str(taken))
 
     def _spelled(self, name: TableName) -> tuple[str, str]:

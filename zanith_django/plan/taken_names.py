@@ -11,33 +11,28 @@ from zanith_django.operations.base import Operation
 from zanith_django.operations.keep.restored import is_restored
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, SchemaGraph, Table
-
-_PARTS = {
-    "columns": "column",
-    "checks": "check",
-    "foreign_keys": "foreign key",
-    "indexes": "index",
-    "uniques": "unique constraint",
-    "exclusions": "exclusion constraint",
-}
+from zanith_django.schema.parts import CHANGED, COLUMNS, INDEXES, Part
 
 
 @dataclass(frozen=True, slots=True)
 class TakenName:
-    """A table, or a part of one; `invalid` is an index whose build failed."""
+    """A table, or an item of `part` of one; `invalid` is an index whose build failed."""
 
-    kind: str
-    name: str
     table: TableName
+    part: Part | None = None
+    name: str = ""
     invalid: bool = False
 
     @property
+    def kind(self) -> str:
+        return self.part.noun if self.part else "table"
+
+    @property
     def target(self) -> str:
-        return str(self.table) if self.kind == "table" else f"{self.table}.{self.name}"
+        return f"{self.table}.{self.name}" if self.part else str(self.table)
 
     def __str__(self) -> str:
-        whole = self.kind == "table"
-        return f"table {self.table}" if whole else f"{self.kind} {self.name} of {self.table}"
+        return f"{self.kind} {self.name} of {self.table}" if self.part else f"table {self.table}"
 
 
 def taken_names(operation: Operation, before: SchemaGraph) -> Iterator[TakenName]:
@@ -46,7 +41,7 @@ def taken_names(operation: Operation, before: SchemaGraph) -> Iterator[TakenName
     A column that zanith_recover brought back is none if the operation takes it over.
     """
     if isinstance(operation, CreateTable) and operation.table.name in before:
-        yield TakenName("table", operation.table.name.name, operation.table.name)
+        yield TakenName(operation.table.name)
         return
     after, inverse = operation.apply_to(before), operation.inverse()
     without = inverse.apply_to(after) if inverse else after
@@ -59,20 +54,19 @@ def taken_names(operation: Operation, before: SchemaGraph) -> Iterator[TakenName
 def _parts(
     operation: Operation, before: SchemaGraph, old: Table, new: Table, rest: Table
 ) -> Iterator[TakenName]:
-    found = {part: [*_added_again(part, old, new, rest)] for part in _PARTS}
-    if any(_is_adopted(column, operation, before) for column in found["columns"]):
+    found = {part: [*_added_again(part, old, new, rest)] for part in (COLUMNS, *CHANGED)}
+    if any(_is_adopted(column, operation, before) for column in found[COLUMNS]):
         return  # with its checks and indexes
     for part, items in found.items():
         for item in items:
-            invalid = part == "indexes" and not item.valid
-            yield TakenName(_PARTS[part], item.name, old.name, invalid)
+            yield TakenName(old.name, part, item.name, part is INDEXES and not item.valid)
 
 
-def _added_again(part: str, old: Table, new: Table, rest: Table) -> Iterator[Any]:
+def _added_again(part: Part, old: Table, new: Table, rest: Table) -> Iterator[Any]:
     """Items of the old table whose names the new one has from the operation."""
-    there = {item.name: item for item in getattr(old, part)}
-    stays = {item.name for item in getattr(rest, part)}
-    for item in getattr(new, part):
+    there = {item.name: item for item in part.of(old)}
+    stays = {item.name for item in part.of(rest)}
+    for item in part.of(new):
         if item.name in there and item.name not in stays:
             yield there[item.name]
 

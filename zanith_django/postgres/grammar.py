@@ -46,6 +46,17 @@ def parse(text: str) -> list[tuple[str, Node]] | None:
     return [(_part(data, each), each["stmt"]) for each in found if each.get("stmt")]
 
 
+def refusal(text: str) -> str:
+    """The error of PostgreSQL's grammar; "" if it accepts the text."""
+    if parse(text) is not None:
+        return ""
+    try:
+        pgparse.parse(text)
+    except pgparse.PGQueryError as error:
+        return str(error.args[0])
+    return ""
+
+
 _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\s+AS\s*\(", re.I)
 _VIRTUAL = re.compile(r"\s*VIRTUAL\b", re.I)
 

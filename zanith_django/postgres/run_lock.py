@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import LockLost, LockNotAcquired, PooledConnection
 from zanith_django.postgres.rows import backend_pid, one_value
-from zanith_django.postgres.session import giving_back, set_settings
+from zanith_django.postgres.session import giving_back, set_settings, sqlstate
 from zanith_django.postgres.sql import Prepared, literal
 
 # Two arbitrary halves of one key: "zani", "th" and the number of the ledger's layout.
@@ -52,6 +52,7 @@ EXISTS (SELECT FROM pg_locks
 WHERE locktype = 'advisory' AND classid = {CLASS_ID} AND objid = {OBJECT_ID}
   AND pid = pg_backend_pid() AND granted)"""
 _LOST = "zanith lost the run lock"
+_INVALID_VALUE = "22023"
 _HOLDER = """\
 SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'),
        date_trunc('second', clock_timestamp() - a.backend_start)::text
@@ -91,16 +92,16 @@ NOT_DURABLE = "set_config('synchronous_commit', 'off', true)"
 
 
 def _guard(lock_timeout: str, durable: str) -> str:
-    """One value that no server accepts saves a round trip: the error has `_LOST`."""
+    """One value that no server accepts saves a round trip."""
     return (
         f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN {lock_timeout} "
         f"ELSE '{_LOST}' END, true), CASE WHEN {durable} THEN '' ELSE {NOT_DURABLE} END"
     )
 
 
-def reports_loss(error: BaseException) -> bool:
-    """The error is that of a guard which found the lock gone."""
-    return _LOST in str(error)
+def may_report_loss(error: BaseException) -> bool:
+    """Could it be the error of a guard which found the lock gone? `check_held` then finds out."""
+    return sqlstate(error) == _INVALID_VALUE
 
 
 GUARD = Prepared("_zanith_guard", "text, boolean", _guard("$1", "$2"))

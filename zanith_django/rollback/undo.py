@@ -21,9 +21,9 @@ from zanith_django.ledger.step_rows import (
     step_id,
 )
 from zanith_django.ledger.steps import StepRow
-from zanith_django.operations import AddColumn, Backfill, Operation
+from zanith_django.operations import AddColumn, Operation
 from zanith_django.operations.artifact_ids import ARCHIVE_COLUMN, SOFT_DROP_COLUMN
-from zanith_django.operations.base import Context, Statement, must_have
+from zanith_django.operations.base import Context, Statement, counts_rows, must_have
 from zanith_django.operations.completion import completion, returned
 from zanith_django.operations.keep.kept import Restore
 from zanith_django.operations.keep.restored import is_restored
@@ -223,7 +223,7 @@ class Planner:
 
     def _wrote(self, row: StepRow) -> bool:
         """Wrote rows, or unknown changes: SQL and Python that run outside a transaction."""
-        if row.operation_kind != Backfill.kind:
+        if not counts_rows(row.operation_kind):
             return True
         checkpoint = self.ledger.checkpoint(progress(row.id, 1))
         return bool(checkpoint and checkpoint.processed_rows)

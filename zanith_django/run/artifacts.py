@@ -26,7 +26,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.postgres.rows import one_value
 from zanith_django.run.keeping import Place
 from zanith_django.schema.graph import SchemaGraph, Table
-from zanith_django.schema.parts import ADDED, CONSTRAINTS, constraint_names, index_names
+from zanith_django.schema.parts import ADDED, COLUMNS, CONSTRAINTS, constraint_names, index_names
 
 PURGE = "purge"
 """The kind of the step that lets an artifact go."""
@@ -109,16 +109,15 @@ def as_rows_allow(operation: Restore, obstacles: Iterable[Obstacle]) -> Restore:
 
 
 def _without(operation: Restore, obstacle: Obstacle) -> Restore:
-    column, restored = operation.one_column, operation.restored
-    if obstacle.part == "columns" and column:
+    column, part = operation.one_column, obstacle.part
+    assert part
+    if part is COLUMNS and column:
         return operation.with_parts(columns=(dataclasses.replace(column, nullable=True),))
-    items = [item for item in getattr(restored, obstacle.part) if item.name != obstacle.name]
-    if obstacle.part in ("checks", "foreign_keys") and not obstacle.missing:
-        items = [
-            item if item in items else dataclasses.replace(item, valid=False)
-            for item in getattr(restored, obstacle.part)
-        ]
-    return operation.with_parts(**{obstacle.part: tuple(items)})
+    every = part.of(operation.restored)
+    items = [item for item in every if item.name != obstacle.name]
+    if part.validated and not obstacle.missing:
+        items = [i if i in items else dataclasses.replace(i, valid=False) for i in every]
+    return operation.with_parts(**{part.field: tuple(items)})
 
 
 def _changed(

@@ -25,7 +25,7 @@ from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.pipeline import Meanwhile, send
 from zanith_django.postgres.rows import one_value
-from zanith_django.postgres.run_lock import GUARD, check_held, guard, reports_loss
+from zanith_django.postgres.run_lock import GUARD, check_held, guard, may_report_loss
 from zanith_django.postgres.session import is_open, milliseconds, prepare, set_timeouts, sqlstate
 from zanith_django.run import blockers as blocking
 from zanith_django.run.backfill import backfill
@@ -238,8 +238,8 @@ class Executor:
             with self._watched(part.statements):
                 self.retrying(part.statements, attempt, costly=is_costly(part.statements))
         except DatabaseError as error:
-            if reports_loss(error):
-                raise LockLost from error
+            if may_report_loss(error):
+                check_held(self.connection)
             raise
 
     def _watched(self, group: Sequence[Statement]) -> AbstractContextManager[None]:

@@ -24,35 +24,18 @@ from zanith_django.schema.canonical import (
 )
 from zanith_django.schema.findings import Comparison, Extra, Note
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, Index, SchemaGraph, Table
-from zanith_django.schema.parts import COLUMNS, INDEXES, NAMED, PRIMARY_KEY, UNIQUES, Part
-
-# Fields of a table that models seldom speak of: (field, what it is called, its silent value).
-_TABLE_OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
-    ("comment", "comment", ""),
-    ("options", "storage parameters", ()),
-    ("tablespace", "tablespace", ""),
-    ("unlogged", "unlogged storage", False),
-    ("row_security", "row security", False),
-    ("force_row_security", "forced row security", False),
-    ("partition_key", "partitioning", ""),
-    ("partition_of", "parent of a partition", None),
-    ("partition_bound", "partition bound", ""),
-    ("inherits", "inheritance", ()),
-    ("replica_identity", "replica identity", ""),
+from zanith_django.schema.parts import (
+    COLUMNS,
+    INDEXES,
+    NAMED,
+    PRIMARY_KEY,
+    TABLE_SETTINGS,
+    UNIQUES,
+    Part,
+    Setting,
 )
 
-# The settings among them that are read and that no operation changes.
-_WITHOUT_OPERATION: Final = frozenset(
-    (
-        "tablespace",
-        "unlogged",
-        "partition_key",
-        "partition_of",
-        "partition_bound",
-        "inherits",
-        "replica_identity",
-    )
-)
+_SEQUENCE: Final = COLUMNS.setting("sequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +93,18 @@ def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra
         other = after.table(table.name)
         if other is None or other == table:
             continue
-        for name, kind, _ in _TABLE_OPTIONS:
-            if name in _WITHOUT_OPERATION and getattr(table, name) != getattr(other, name):
-                yield Extra(kind, table.name, "", getattr(other, name))
+        for setting in (setting for setting in TABLE_SETTINGS if setting.read_only):
+            value = getattr(other, setting.name)
+            if getattr(table, setting.name) != value:
+                yield Extra(table.name, setting=setting, item=value)
         for part in (part for part in NAMED if part.read_only):
             changed = {*part.of(table)} ^ {*part.of(other)}
             for name in sorted({item.name for item in changed}):
-                yield Extra(part.noun, table.name, name)
+                yield Extra(table.name, part, name=name)
         for column in table.columns:
             twin = other.column(column.name)
             if twin is not None and twin.sequence != column.sequence:
-                yield Extra("sequence of column", table.name, column.name, twin)
+                yield Extra(table.name, COLUMNS, _SEQUENCE, column.name, twin)
 
 
 class _TableView:
@@ -148,8 +132,8 @@ class _TableView:
             changes[part.field] = tuple(item for item, _ in self.kept(part, pairs))
         return dataclasses.replace(self.live, **changes)
 
-    def extra(self, kind: str, name: str, item: Any) -> None:
-        self.extras.append(Extra(kind, self.name, name, item))
+    def extra(self, part: Part, item: Any, setting: Setting | None = None) -> None:
+        self.extras.append(Extra(self.name, part, setting, item.name, item))
 
     def note(self, name: str, what: str) -> None:
         self.notes.append(Note(self.name, name, what))
@@ -160,7 +144,7 @@ class _TableView:
         for column in self.live.columns:
             wanted = self.declared.column(column.name)
             if wanted is None:
-                self.extra("column", column.name, column)
+                self.extra(COLUMNS, column)
             else:
                 yield self.column(column, wanted)
 
@@ -259,7 +243,7 @@ class _TableView:
             if live == wanted:
                 yield wanted, wanted
             elif wanted is None:
-                self.extra(part.noun, live.name, live)
+                self.extra(part, live)
             elif live is not None:
                 spoken = self.spoken(part, live, wanted)
                 same = whole(live) == whole(wanted)
@@ -276,7 +260,7 @@ class _TableView:
         for setting in part.settings:
             value = getattr(live, setting.name)
             if value != setting.silent and getattr(wanted, setting.name) == setting.silent:
-                self.extra(f"{setting.noun} of {part.noun}", live.name, live)
+                self.extra(part, live, setting)
                 value = setting.silent
             settings[setting.name] = value
         return settings
@@ -314,11 +298,11 @@ class _TableView:
 
     def options(self) -> dict[str, Any]:
         changes = {}
-        for name, kind, silent in _TABLE_OPTIONS:
-            live, wanted = getattr(self.live, name), getattr(self.declared, name)
-            if live != wanted and wanted == silent:
-                self.extra(kind, "", live)
-                changes[name] = silent
+        for setting in TABLE_SETTINGS:
+            live, wanted = (getattr(each, setting.name) for each in (self.live, self.declared))
+            if live != wanted and wanted == setting.silent:
+                self.extras.append(Extra(self.name, setting=setting, item=live))
+                changes[setting.name] = setting.silent
         return changes
 
 

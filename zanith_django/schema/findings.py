@@ -7,16 +7,23 @@ from typing import Any
 
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import Part, Setting
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Something on an owned table that no model names; `item` is the value itself."""
+    """Something on an owned table that no model names: an item of `part`, a setting of an item, or
+    a setting of the table. `item` is the item itself, or the value of the table's setting."""
 
-    kind: str
     table: TableName
-    name: str
+    part: Part | None = None
+    setting: Setting | None = None
+    name: str = ""
     item: Any = field(default=None, compare=False)
+
+    @property
+    def kind(self) -> str:
+        return " of ".join(each.noun for each in (self.setting, self.part) if each)
 
     @property
     def description(self) -> str:

@@ -189,11 +189,15 @@ class Policy:
 @final
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A field that models seldom name, its name for people, and its value when they are silent."""
+    """A field that models seldom name, its name for people, and its value when they are silent.
+
+    `read_only`, of a table: no operation changes it. (Of a part, see `Part.altered`.)
+    """
 
     name: str
     noun: str
     silent: Any = ""
+    read_only: bool = False
 
 
 @final
@@ -232,6 +236,9 @@ class Part:
     settings: tuple[Setting, ...] = ()
     changeable: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     label: str = ""
+
+    def setting(self, name: str) -> Setting:
+        return next(setting for setting in self.settings if setting.name == name)
 
     @property
     def validated(self) -> bool:
@@ -388,7 +395,28 @@ NAMED = PARTS[2:]
 CHANGED = tuple(part for part in NAMED if not part.read_only)
 ADDED = tuple(sorted(CHANGED, key=lambda part: part.rank))
 CARRIED = tuple(part for part in NAMED if part.carried)
+BUILT = tuple(part for part in CHANGED if part.rank == 0)
+"""The parts that need nothing but the columns of their table."""
+
+DEMANDING = tuple(part for part in CHANGED if part.is_constraint or part.owns_index)
+"""The parts that the rows of a table must fulfil."""
+
 CONSTRAINTS = tuple(part for part in PARTS if part.is_constraint)
+
+TABLE_SETTINGS = (
+    _COMMENT,
+    Setting("options", "storage parameters", ()),
+    Setting("tablespace", "tablespace", read_only=True),
+    Setting("unlogged", "unlogged storage", silent=False, read_only=True),
+    Setting("row_security", "row security", silent=False),
+    Setting("force_row_security", "forced row security", silent=False),
+    Setting("partition_key", "partitioning", read_only=True),
+    Setting("partition_of", "parent of a partition", None, read_only=True),
+    Setting("partition_bound", "partition bound", read_only=True),
+    Setting("inherits", "inheritance", (), read_only=True),
+    Setting("replica_identity", "replica identity", read_only=True),
+)
+"""The fields of a table that models seldom name."""
 
 _BY_ITEM = {part.item: part for part in PARTS}
 

@@ -19,6 +19,7 @@ from zanith_django import operations as ops
 from zanith_django.files.migration import LoadedMigration
 from zanith_django.operations import Operation
 from zanith_django.postgres import sql
+from zanith_django.postgres.grammar import refusal
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.raw_sql import makes_foundation, statements
 from zanith_django.schema.graph import Collation, Extension
@@ -53,22 +54,33 @@ def _where_missing(operations: Iterable[Operation]) -> list[str]:
 
 def raw_prelude_of(texts: Iterable[str]) -> list[str]:
     """The same of SQL that an author wrote: statements that make something and touch no table. What
-    exists already stays; any other error is left to the table that needs the object, which reports
-    it if it cannot be made."""
-    found = (each for text in texts for each in statements(text) if makes_foundation(each))
-    return [_attempted(statement) for statement in dict.fromkeys(found)]
+    exists already stays; any other error, and a text that is no SQL, is left to the table that
+    needs the object, which reports it if it cannot be made."""
+    found = dict.fromkeys(each for text in texts for each in statements(text))
+    return [text for each in found if (text := _attempted(each))]
 
 
 def _attempted(statement: str) -> str:
-    body = sql.compose(
-        "BEGIN EXECUTE {statement}; EXCEPTION "
-        "WHEN duplicate_object OR duplicate_function OR duplicate_schema OR duplicate_table "
-        "THEN NULL; "
-        "WHEN OTHERS THEN RAISE WARNING USING ERRCODE = {state}, MESSAGE = SQLERRM, "
-        "DETAIL = {statement}; END",
-        statement=sql.literal(statement),
-        state=sql.literal(PASSED_OVER),
-    )
+    """What the scratch runs for a statement of an author; "" for nothing."""
+    reported = {"state": sql.literal(PASSED_OVER), "statement": sql.literal(statement)}
+    if makes_foundation(statement):
+        body = sql.compose(
+            "BEGIN EXECUTE {statement}; EXCEPTION "
+            "WHEN duplicate_object OR duplicate_function OR duplicate_schema OR duplicate_table "
+            "THEN NULL; "
+            "WHEN OTHERS THEN RAISE WARNING USING ERRCODE = {state}, MESSAGE = SQLERRM, "
+            "DETAIL = {statement}; END",
+            **reported,
+        )
+    elif error := refusal(statement):
+        body = sql.compose(
+            "BEGIN RAISE WARNING USING ERRCODE = {state}, MESSAGE = {error}, "
+            "DETAIL = {statement}; END",
+            error=sql.literal(error),
+            **reported,
+        )
+    else:
+        return ""
     return sql.compose("DO {body}", body=sql.literal(body))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from zanith_django.plan.effects.statements import effects, unreadable
+from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.texts import constant_text, without_parameters
 from zanith_django.plan.effects.values import Effect, Finding, Scene
 from zanith_django.postgres.locks import Lock
@@ -76,6 +76,7 @@ _EDITOR = frozenset(
         "alter_unique_together",
     )
 )
+_DROPPING = ("delete_model", "remove_field")
 _UNREADABLE_CALLS = frozenset(
     (
         "call_command",
@@ -119,7 +120,7 @@ class _Reader:
         function = _function(code)
         tree = _tree(function) if function else None
         if function is None or tree is None:
-            self.note("python_code", sql=f"-- Python: {_title(code)}")
+            self.note("python_code", title=_title(code))
             return
         call = (function.__code__, tuple(sorted((given or {}).items())))
         if call in self.seen:
@@ -130,10 +131,10 @@ class _Reader:
         try:
             _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
         except Exception:  # whatever it names may be made by code of the project
-            self.note("python_code", sql=f"-- Python: {_title(code)}")
+            self.note("python_code", title=_title(code))
 
     def note(
-        self, code: str, table: TableName | None = None, *, sql: str = "", works: bool = True
+        self, code: str, table: TableName | None = None, *, title: str = "", works: bool = True
     ) -> None:
         """One finding. Rows of a table that is not known may be those of any."""
         locks = {table: Lock.ROW_EXCLUSIVE} if table else {}
@@ -141,7 +142,10 @@ class _Reader:
         fills = (table,) if table else ()
         findings = (Finding(code, table),)
         opaque = table is None and works
-        effect = Effect(sql, locks, work, findings=findings, fills=fills, opaque=opaque)
+        named = f"-- Python: {title}" if title else ""
+        effect = Effect(
+            named, locks, work, findings=findings, fills=fills, opaque=opaque, titled=bool(title)
+        )
         if effect not in self.found:
             self.found.append(effect)
 
@@ -214,7 +218,7 @@ class _Function:
                 self._real_model(alias.asname or alias.name, found)
 
     def _real_model(self, name: str, model: Any) -> None:
-        self.reader.note("imports_models", sql=f"-- Python: imports {name}", works=False)
+        self.reader.note("imports_models", title=f"imports {name}", works=False)
         table = self._table_of(model) if model is not None else None
         self.rows[name] = _Rows(table)
 
@@ -306,7 +310,7 @@ class _Function:
         elif name == "save" or (name == "update" and not _is_plain_dict(receiver, node)):
             self.reader.note("requires_backfill")
         elif self._hands_on(node):
-            self.reader.note("python_code", sql=f"-- Python: {name}")
+            self.reader.note("python_code", title=name)
 
     def _on_rows(self, rows: _Rows, name: str) -> None:
         """A method of a queryset, a manager or an instance."""
@@ -327,9 +331,7 @@ class _Function:
         self.reader.note("irreversible", rows.table)
 
     def _unreadable(self, name: str) -> None:
-        text = f"-- Python: {name}()"
-        dropping = name.startswith(("delete_model", "remove_field"))
-        self.reader.found.append(unreadable(f"{text} DROP" if dropping else text))
+        self.reader.found.append(unreadable_code(f"Python: {name}()", drops=name in _DROPPING))
 
     def _named(self, name: str, node: ast.Call) -> None:
         """A function called by its name is read as well, if it is one of the project."""
@@ -344,9 +346,9 @@ class _Function:
             if self.depth:
                 self.reader.read(found, self.depth - 1, self._arguments(node))
             else:
-                self.reader.note("python_code", sql=f"-- Python: {name}")
+                self.reader.note("python_code", title=name)
         elif self._hands_on(node) and not _is_known(found, name):
-            self.reader.note("python_code", sql=f"-- Python: {name}")
+            self.reader.note("python_code", title=name)
 
     def _arguments(self, node: ast.Call) -> dict[int, _Rows]:
         given = ((place, self._rows(each)) for place, each in enumerate(node.args))

@@ -35,11 +35,18 @@ def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
 
 
 def unreadable(text: str) -> Effect:
-    """Code whose effect is unknown; it may drop what it names."""
-    codes = ["raw_sql"]
-    if _MAY_DROP.search(text):
-        codes.append("may_drop")
-    return Effect(text, findings=tuple(Finding(code) for code in codes), opaque=True)
+    """SQL whose effect is unknown; it may drop what it names."""
+    return _unknown(text, drops=bool(_MAY_DROP.search(text)))
+
+
+def unreadable_code(title: str, *, drops: bool = False) -> Effect:
+    """The same for code that is not SQL."""
+    return dataclasses.replace(_unknown(f"-- {title}", drops=drops), titled=True)
+
+
+def _unknown(text: str, *, drops: bool) -> Effect:
+    codes = ("raw_sql", "may_drop") if drops else ("raw_sql",)
+    return Effect(text, findings=tuple(map(Finding, codes)), opaque=True)
 
 
 def _effects_of(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaGraph]]:

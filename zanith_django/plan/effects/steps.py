@@ -16,11 +16,11 @@ from django.db.migrations.operations import (
     RunSQL,
     SeparateDatabaseAndState as Separate,
 )
-from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.base import Operation, OperationCategory
 
 from zanith_django.plan.effects.django_sql import sql_of
 from zanith_django.plan.effects.python import python_effects
-from zanith_django.plan.effects.statements import effects, unreadable
+from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.texts import without_parameters
 from zanith_django.plan.effects.values import Effect, Finding, Scene
 from zanith_django.postgres.names import TableName
@@ -50,7 +50,7 @@ class Reader:
         try:
             found = tuple(self._effects(operation, app_label))
         except Exception:  # of a class of any package, or on a state that is not there yet
-            return (unreadable(f"-- Django: {operation.describe()}"),), before
+            return (_unreadable(operation),), before
         return found, self.scene.graph
 
     def read_apply(self, migration: Migration) -> tuple[tuple[Effect, ...], SchemaGraph]:
@@ -90,7 +90,7 @@ class Reader:
         plain = operation if type(operation) is known else _as_plain(operation, known)
         texts = sql_of(self.connection, plain, app_label, self.state, after, self.scene)
         if texts is None:
-            unknown = unreadable(f"-- Django: {operation.describe()}")
+            unknown = _unreadable(operation)
             self.scene = self.scene.after((unknown,), self.scene.graph)
             yield unknown
         else:
@@ -112,7 +112,7 @@ class Reader:
         found, graph = python_effects(code, self.scene, self.table_of)
         self.scene = self.scene.after(found, graph)
         title = f"-- Python: {getattr(code, '__name__', type(code).__name__)}()"
-        return (Effect(title, findings=(Finding("requires_backfill"),)), *found)
+        return (Effect(title, titled=True, findings=(Finding("requires_backfill"),)), *found)
 
     def table_of(self, app_label: str, model: str) -> TableName | None:
         known = self.state.models.get((app_label, model.lower()))
@@ -120,6 +120,11 @@ class Reader:
             return None
         longest = self.connection.ops.max_name_length()
         return table_of(db_table_of(known, longest), self.scene.schema)
+
+
+def _unreadable(operation: Operation) -> Effect:
+    drops = operation.category is OperationCategory.REMOVAL
+    return unreadable_code(f"Django: {operation.describe()}", drops=drops)
 
 
 def _has_own_method(operation: Operation) -> bool:

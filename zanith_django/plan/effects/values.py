@@ -10,6 +10,7 @@ from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph, Table
+from zanith_django.schema.parts import index_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One statement.
+    """One statement, or other code: then `sql` is its title in a comment, and it is `titled`.
 
     `locks` are the relations that it locks until its transaction ends, each with its strongest
     lock. `work` are the tables whose rows it reads or writes one by one, `rewrites` those that it
@@ -34,6 +35,7 @@ class Effect:
     """
 
     sql: str
+    titled: bool = field(default=False, kw_only=True)
     locks: Mapping[TableName, Lock] = field(default_factory=dict)
     work: tuple[TableName, ...] = ()
     rewrites: tuple[TableName, ...] = ()
@@ -106,13 +108,6 @@ class Scene:
             if table.name.schema == place and index in index_names(table):
                 return table
         return None
-
-
-def index_names(table: Table) -> Iterator[str]:
-    if table.primary_key:
-        yield table.primary_key.name
-    for part in (table.indexes, table.uniques, table.exclusions):
-        yield from (str(item.name) for item in part)
 
 
 @dataclass(slots=True)
