@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from socket import gethostname
 from typing import Any, LiteralString
@@ -119,14 +119,32 @@ def copied(connection: BaseDatabaseWrapper, target: str, *, keep: bool = False) 
 
 
 @contextmanager
-def in_schema(connection: BaseDatabaseWrapper, *, keep: bool = False) -> Iterator[Shadow]:
+def in_schema(
+    connection: BaseDatabaseWrapper, *, keep: bool = False, template: str = ""
+) -> Iterator[Shadow]:
     """A schema of the live database, dropped on every way out unless `keep`. Sessions on it find
-    nothing outside of it by an unqualified name."""
+    nothing outside of it by an unqualified name. It has no template."""
     name = new_name(keep=keep)
     settings = {**_throwaway(connection.settings_dict, f"search_path={name}"), ONLY_SCHEMA: name}
     live = _plain(connection.settings_dict)
     with _made(live, name, _create_schema, None if keep else drop_schema):
         yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, settings, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of shadow that needs nothing of the user. `make` takes the connection of the live
+    database, `keep` and `template`; `templated`: it can be a copy of a template."""
+
+    make: Callable[..., AbstractContextManager[Shadow]]
+    templated: bool = False
+
+
+SHAPES: Mapping[str, Shape] = {
+    EPHEMERAL: Shape(ephemeral, templated=True),
+    SCHEMA: Shape(in_schema),
+}
+"""The shapes by their names in `conf.SHADOW_SHAPES`; any other name is that of a database."""
 
 
 @contextmanager

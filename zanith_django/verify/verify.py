@@ -39,11 +39,10 @@ from zanith_django.verify.shadow import (
     AUTO,
     EPHEMERAL,
     SCHEMA,
+    SHAPES,
     Shadow,
     copied,
-    ephemeral,
     given,
-    in_schema,
     name_of,
 )
 from zanith_django.verify.shadow_child import Job, run_in_child
@@ -252,7 +251,8 @@ def _on(wanted: str, live: _Live, options: VerifyOptions) -> tuple[str, str, dic
 def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
     """The template that has or gets the structure; "" for none."""
     reuse = options.reuse or conf.reuse
-    plain = wanted == EPHEMERAL and not (options.source or options.data or options.sample)
+    shape = SHAPES.get(wanted)
+    plain = shape and shape.templated and not (options.source or options.data or options.sample)
     return template_of(live.connection) if reuse and plain else ""
 
 
@@ -261,10 +261,8 @@ def _made(
 ) -> AbstractContextManager[Shadow]:
     if options.data:
         return copied(connection, options.data, keep=options.keep)
-    if wanted == EPHEMERAL:
-        return ephemeral(connection, keep=options.keep, template=template)
-    if wanted == SCHEMA:
-        return in_schema(connection, keep=options.keep)
+    if shape := SHAPES.get(wanted):
+        return shape.make(connection, keep=options.keep, template=template)
     return given(connection, wanted, options.on_wait)
 
 
