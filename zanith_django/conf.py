@@ -28,7 +28,7 @@ KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "FAIL_ON": ((list, tuple), "a list of reason codes"),
     "APPS": ((list, tuple), "a list of app labels"),
     "MIGRATION_MODULES": ((dict,), "a dict of app label to package"),
-    "SHADOW": ((str,), "auto, ephemeral, schema, a database URL or an alias"),
+    "SHADOW": ((str,), f"{', '.join(SHADOW_SHAPES)}, a database URL or an alias"),
     "SHADOW_DATA": ((list, tuple), "a list of table names"),
     "MASK": ((dict,), "a dict of table.column to hash, null or keep"),
     "REUSE": ((bool,), "True or False"),

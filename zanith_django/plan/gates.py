@@ -17,7 +17,6 @@ from zanith_django.timeline.timeline import dotted
 
 INTEGRITY, COVERAGE, BUDGET, CONSENT = "integrity", "coverage", "budget", "consent"
 REASONS, PREFLIGHT, VERIFIED = "reasons", "preflight", "verified"
-NAMES = (INTEGRITY, COVERAGE, PREFLIGHT, BUDGET, CONSENT, REASONS, VERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +159,7 @@ def verified(plan: Plan, policy: Policy) -> Iterator[Refusal]:
 
 
 GATES: tuple[Gate, ...] = (integrity, coverage, preflight, budget, consent, reasons, verified)
+NAMES = tuple(gate.__name__ for gate in GATES)
 
 
 def hint(refusals: Iterable[Refusal]) -> str:

@@ -286,7 +286,7 @@ def _settings_of(connection: BaseDatabaseWrapper, target: str, flag: str) -> dic
         return _settings_of_url(connection, target, flag)
     if target not in connections:
         shape, shapes = (
-            ("shape", "auto, ephemeral, schema, ") if flag == "--shadow" else ("URL", "")
+            ("shape", f"{', '.join(SHADOW_SHAPES)}, ") if flag == "--shadow" else ("URL", "")
         )
         raise InvalidArgument(
             f"{flag} {quotable(target)}is neither a {shape} nor an alias of DATABASES.",

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from typing import Any
 
+from zanith_django.conf import SHADOW_SHAPES
 from zanith_django.exceptions import InvalidArgument, NotVerified
 from zanith_django.management.base import ZanithCommand, add_refusals, interrupted_by_signals
 from zanith_django.management.progress import Stages
@@ -28,7 +29,7 @@ class Command(ZanithCommand):
             "--shadow",
             default="",
             metavar="SHAPE",
-            help="auto, ephemeral, schema, a database URL or an alias of DATABASES.",
+            help=f"{', '.join(SHADOW_SHAPES)}, a database URL or an alias of DATABASES.",
         )
         parser.add_argument(
             "--from",
