@@ -321,7 +321,7 @@ NAMES: dict[str, tuple[str, Operation, str]] = {
     "a check": (
         "ALTER TABLE pf_t ADD CONSTRAINT pf_c CHECK (n > -5)",
         positive,
-        "check pf_c of pf_t exists already",
+        "check constraint pf_c of pf_t exists already",
     ),
 }
 
