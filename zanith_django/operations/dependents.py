@@ -11,7 +11,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Trigger
 from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table
-from zanith_django.schema.parts import CARRIED, CHANGED, PRIMARY_KEY, Part
+from zanith_django.schema.parts import CARRIED, CHANGED, PARTS, PRIMARY_KEY, Part
 
 
 def what_contains(table: Table, column: str) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def referrers_of(
 
 
 _READERS = {part.item for part in CHANGED if part.texts}  # `columns` are those that they read
-_TEXTS = ("expression", "definition", "predicate", "using", "check", "generated")
+_TEXTS = frozenset(name for part in PARTS for name in part.texts)
 
 
 class _Renaming:
