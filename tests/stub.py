@@ -15,19 +15,17 @@ from typing import Any
 
 from tests.project import REPOSITORY
 from zanith_django import operations
-from zanith_django.schema import dependents, graph
+from zanith_django.schema import dependents, graph, parts
 
 STUB = REPOSITORY / "zanith_django" / "__init__.pyi"
 
-GRAPH = (
-    "Check", "Collation", "Column", "Exclusion", "Extension", "ForeignKey", "Index", "IndexKey",
-    "Policy", "PrimaryKey", "Table", "Unique",
-)  # fmt: skip
+GRAPH = ("Collation", "Extension", "IndexKey", "Table")
+PARTS = tuple(part.item.__name__ for part in parts.WRITTEN)
 
 # {type of a field: what its argument may be}
 LENIENT = {
     "TableName": "TableName | str",
-    "tuple[IndexKey, ...]": "tuple[_graph.IndexKey | str, ...]",
+    "tuple[IndexKey, ...]": "tuple[_parts.IndexKey | str, ...]",
 }
 
 HEAD = '''\
@@ -42,7 +40,7 @@ from zanith_django.postgres.names import TableName as TableName
 def written() -> str:
     """The text that the stub should have."""
     plain, lenient = [], []
-    for module, names in ((operations, operations.__all__), (graph, GRAPH)):
+    for module, names in ((operations, operations.__all__), (graph, GRAPH), (parts, PARTS)):
         for name in names:
             found = getattr(module, name)
             if _is_lenient(found):
@@ -56,6 +54,7 @@ def written() -> str:
             "from zanith_django.operations.policies import PolicyPairs as _PolicyPairs",
             "from zanith_django.schema import dependents as _dependents",
             "from zanith_django.schema import graph as _graph",
+            "from zanith_django.schema import parts as _parts",
             "",
             "__version__: str",
             "",
@@ -103,7 +102,7 @@ def _spelled(kind: str) -> str:
 def _qualified(name: re.Match[str]) -> str:
     if name[0] in ("None", "PolicyPairs", "TableName"):
         return name[0].replace("Policy", "_Policy")
-    homes = {"_dependents": dependents, "_graph": graph}
+    homes = {"_dependents": dependents, "_parts": parts, "_graph": graph}
     home = next((home for home, module in homes.items() if hasattr(module, name[0])), "_operations")
     return f"{home}.{name[0]}"
 

@@ -17,27 +17,28 @@ _GRAPH = "zanith_django.schema.graph"
 _MODULES = {
     "Migration": "zanith_django.files.migration",
     "TableName": "zanith_django.postgres.names",
-    "Check": _GRAPH,
     "Collation": _GRAPH,
-    "Column": _GRAPH,
-    "Exclusion": _GRAPH,
     "Extension": _GRAPH,
-    "ForeignKey": _GRAPH,
-    "Index": _GRAPH,
     "IndexKey": _GRAPH,
-    "Policy": _GRAPH,
-    "PrimaryKey": _GRAPH,
     "Table": _GRAPH,
-    "Unique": _GRAPH,
 }
+_PARTS = "zanith_django.schema.parts"
 
 
 def __getattr__(name: str) -> Any:
     if module_name := _MODULES.get(name):
         found = getattr(import_module(module_name), name)
+    elif part := _part(name):
+        found = part.item
     elif name[:1].isupper() and name in (module := import_module(_OPERATIONS)).__all__:
         found = getattr(module, name)
     else:  # Python asks for modules too, whose names are in small letters
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found
     return found
+
+
+def _part(name: str) -> Any:
+    """The kind of part of which the items are of the class of this name."""
+    parts = import_module(_PARTS).WRITTEN if name[:1].isupper() else ()
+    return next((part for part in parts if part.item.__name__ == name), None)

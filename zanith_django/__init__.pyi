@@ -25,13 +25,12 @@ from zanith_django.operations import (
 )
 from zanith_django.operations.policies import PolicyPairs as _PolicyPairs
 from zanith_django.postgres.names import TableName as TableName
-from zanith_django.schema import dependents as _dependents, graph as _graph
-from zanith_django.schema.graph import (
+from zanith_django.schema import dependents as _dependents, graph as _graph, parts as _parts
+from zanith_django.schema.graph import Extension as Extension, IndexKey as IndexKey
+from zanith_django.schema.parts import (
     Check as Check,
     Column as Column,
     Exclusion as Exclusion,
-    Extension as Extension,
-    IndexKey as IndexKey,
     Policy as Policy,
     PrimaryKey as PrimaryKey,
     Unique as Unique,
@@ -41,7 +40,7 @@ __version__: str
 
 class AddCheck(_operations.AddCheck):
     def __init__(
-        self, *, table: TableName | str, check: _graph.Check, model: str = ...
+        self, *, table: TableName | str, check: _parts.Check, model: str = ...
     ) -> None: ...
 
 class AddColumn(_operations.AddColumn):
@@ -49,34 +48,34 @@ class AddColumn(_operations.AddColumn):
         self,
         *,
         table: TableName | str,
-        column: _graph.Column,
+        column: _parts.Column,
         default: _operations.Default | None = ...,
         model: str = ...,
     ) -> None: ...
 
 class AddExclusion(_operations.AddExclusion):
     def __init__(
-        self, *, table: TableName | str, exclusion: _graph.Exclusion, model: str = ...
+        self, *, table: TableName | str, exclusion: _parts.Exclusion, model: str = ...
     ) -> None: ...
 
 class AddForeignKey(_operations.AddForeignKey):
     def __init__(
-        self, *, table: TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
+        self, *, table: TableName | str, foreign_key: _parts.ForeignKey, model: str = ...
     ) -> None: ...
 
 class AddGeneratedColumn(_operations.AddGeneratedColumn):
     def __init__(
-        self, *, table: TableName | str, column: _graph.Column, model: str = ...
+        self, *, table: TableName | str, column: _parts.Column, model: str = ...
     ) -> None: ...
 
 class AddIndex(_operations.AddIndex):
     def __init__(
-        self, *, table: TableName | str, index: _graph.Index, model: str = ...
+        self, *, table: TableName | str, index: _parts.Index, model: str = ...
     ) -> None: ...
 
 class AddUnique(_operations.AddUnique):
     def __init__(
-        self, *, table: TableName | str, unique: _graph.Unique, model: str = ...
+        self, *, table: TableName | str, unique: _parts.Unique, model: str = ...
     ) -> None: ...
 
 class AlterColumnDefault(_operations.AlterColumnDefault):
@@ -118,8 +117,8 @@ class AlterColumnType(_operations.AlterColumnType):
         self,
         *,
         table: TableName | str,
-        old: _graph.Column,
-        new: _graph.Column,
+        old: _parts.Column,
+        new: _parts.Column,
         using: str = ...,
         undo: bool = ...,
         in_place: bool = ...,
@@ -135,13 +134,13 @@ class AlterForeignKey(_operations.AlterForeignKey):
         name: str,
         old: str = ...,
         new: str = ...,
-        foreign_key: _graph.ForeignKey | None = ...,
+        foreign_key: _parts.ForeignKey | None = ...,
         model: str = ...,
     ) -> None: ...
 
 class AlterGenerated(_operations.AlterGenerated):
     def __init__(
-        self, *, table: TableName | str, old: _graph.Column, new: _graph.Column, model: str = ...
+        self, *, table: TableName | str, old: _parts.Column, new: _parts.Column, model: str = ...
     ) -> None: ...
 
 class AlterIndexOptions(_operations.AlterIndexOptions):
@@ -158,7 +157,7 @@ class AlterIndexOptions(_operations.AlterIndexOptions):
 
 class AlterPolicy(_operations.AlterPolicy):
     def __init__(
-        self, *, table: TableName | str, old: _graph.Policy, new: _graph.Policy, model: str = ...
+        self, *, table: TableName | str, old: _parts.Policy, new: _parts.Policy, model: str = ...
     ) -> None: ...
 
 class AlterPrimaryKey(_operations.AlterPrimaryKey):
@@ -166,8 +165,8 @@ class AlterPrimaryKey(_operations.AlterPrimaryKey):
         self,
         *,
         table: TableName | str,
-        old: _graph.PrimaryKey | None = ...,
-        new: _graph.PrimaryKey | None = ...,
+        old: _parts.PrimaryKey | None = ...,
+        new: _parts.PrimaryKey | None = ...,
         model: str = ...,
     ) -> None: ...
 
@@ -186,13 +185,13 @@ class ArchiveColumn(_operations.ArchiveColumn):
         self,
         *,
         table: TableName | str,
-        column: _graph.Column,
-        uniques: tuple[_graph.Unique, ...] = ...,
-        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
-        checks: tuple[_graph.Check, ...] = ...,
-        exclusions: tuple[_graph.Exclusion, ...] = ...,
-        indexes: tuple[_graph.Index, ...] = ...,
-        policies: tuple[_graph.Policy, ...] = ...,
+        column: _parts.Column,
+        uniques: tuple[_parts.Unique, ...] = ...,
+        foreign_keys: tuple[_parts.ForeignKey, ...] = ...,
+        checks: tuple[_parts.Check, ...] = ...,
+        exclusions: tuple[_parts.Exclusion, ...] = ...,
+        indexes: tuple[_parts.Index, ...] = ...,
+        policies: tuple[_parts.Policy, ...] = ...,
         key: tuple[str, ...],
         model: str = ...,
     ) -> None: ...
@@ -213,7 +212,7 @@ class Backfill(_operations.Backfill):
 
 class CreatePolicy(_operations.CreatePolicy):
     def __init__(
-        self, *, table: TableName | str, policy: _graph.Policy, model: str = ...
+        self, *, table: TableName | str, policy: _parts.Policy, model: str = ...
     ) -> None: ...
 
 class DisableRls(_operations.DisableRls):
@@ -221,37 +220,37 @@ class DisableRls(_operations.DisableRls):
 
 class DropCheck(_operations.DropCheck):
     def __init__(
-        self, *, table: TableName | str, check: _graph.Check, model: str = ...
+        self, *, table: TableName | str, check: _parts.Check, model: str = ...
     ) -> None: ...
 
 class DropColumn(_operations.DropColumn):
     def __init__(
-        self, *, table: TableName | str, column: _graph.Column, model: str = ...
+        self, *, table: TableName | str, column: _parts.Column, model: str = ...
     ) -> None: ...
 
 class DropExclusion(_operations.DropExclusion):
     def __init__(
-        self, *, table: TableName | str, exclusion: _graph.Exclusion, model: str = ...
+        self, *, table: TableName | str, exclusion: _parts.Exclusion, model: str = ...
     ) -> None: ...
 
 class DropForeignKey(_operations.DropForeignKey):
     def __init__(
-        self, *, table: TableName | str, foreign_key: _graph.ForeignKey, model: str = ...
+        self, *, table: TableName | str, foreign_key: _parts.ForeignKey, model: str = ...
     ) -> None: ...
 
 class DropIndex(_operations.DropIndex):
     def __init__(
-        self, *, table: TableName | str, index: _graph.Index, model: str = ...
+        self, *, table: TableName | str, index: _parts.Index, model: str = ...
     ) -> None: ...
 
 class DropPolicy(_operations.DropPolicy):
     def __init__(
-        self, *, table: TableName | str, policy: _graph.Policy, model: str = ...
+        self, *, table: TableName | str, policy: _parts.Policy, model: str = ...
     ) -> None: ...
 
 class DropUnique(_operations.DropUnique):
     def __init__(
-        self, *, table: TableName | str, unique: _graph.Unique, model: str = ...
+        self, *, table: TableName | str, unique: _parts.Unique, model: str = ...
     ) -> None: ...
 
 class EnableRls(_operations.EnableRls):
@@ -286,8 +285,8 @@ class RebuildTable(_operations.RebuildTable):
         self,
         *,
         table: TableName | str,
-        old: tuple[_graph.Column, ...] = ...,
-        new: tuple[_graph.Column, ...] = ...,
+        old: tuple[_parts.Column, ...] = ...,
+        new: tuple[_parts.Column, ...] = ...,
         values: tuple[tuple[str, str], ...] = ...,
         undo: bool = ...,
         model: str = ...,
@@ -303,10 +302,10 @@ class RenameConstraint(_operations.RenameConstraint):
         table: TableName | str,
         old: str,
         new: str,
-        unique: _graph.Unique | None = ...,
-        foreign_key: _graph.ForeignKey | None = ...,
-        check: _graph.Check | None = ...,
-        exclusion: _graph.Exclusion | None = ...,
+        unique: _parts.Unique | None = ...,
+        foreign_key: _parts.ForeignKey | None = ...,
+        check: _parts.Check | None = ...,
+        exclusion: _parts.Exclusion | None = ...,
         model: str = ...,
     ) -> None: ...
 
@@ -317,7 +316,7 @@ class RenameIndex(_operations.RenameIndex):
         table: TableName | str,
         old: str,
         new: str,
-        index: _graph.Index | None = ...,
+        index: _parts.Index | None = ...,
         model: str = ...,
     ) -> None: ...
 
@@ -329,13 +328,13 @@ class RestoreColumn(_operations.RestoreColumn):
         self,
         *,
         table: TableName | str,
-        column: _graph.Column,
-        uniques: tuple[_graph.Unique, ...] = ...,
-        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
-        checks: tuple[_graph.Check, ...] = ...,
-        exclusions: tuple[_graph.Exclusion, ...] = ...,
-        indexes: tuple[_graph.Index, ...] = ...,
-        policies: tuple[_graph.Policy, ...] = ...,
+        column: _parts.Column,
+        uniques: tuple[_parts.Unique, ...] = ...,
+        foreign_keys: tuple[_parts.ForeignKey, ...] = ...,
+        checks: tuple[_parts.Check, ...] = ...,
+        exclusions: tuple[_parts.Exclusion, ...] = ...,
+        indexes: tuple[_parts.Index, ...] = ...,
+        policies: tuple[_parts.Policy, ...] = ...,
         artifact_id: str = ...,
         key: tuple[str, ...] = ...,
         lost: tuple[str, ...] = ...,
@@ -361,13 +360,13 @@ class SoftDropColumn(_operations.SoftDropColumn):
         self,
         *,
         table: TableName | str,
-        column: _graph.Column,
-        uniques: tuple[_graph.Unique, ...] = ...,
-        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
-        checks: tuple[_graph.Check, ...] = ...,
-        exclusions: tuple[_graph.Exclusion, ...] = ...,
-        indexes: tuple[_graph.Index, ...] = ...,
-        policies: tuple[_graph.Policy, ...] = ...,
+        column: _parts.Column,
+        uniques: tuple[_parts.Unique, ...] = ...,
+        foreign_keys: tuple[_parts.ForeignKey, ...] = ...,
+        checks: tuple[_parts.Check, ...] = ...,
+        exclusions: tuple[_parts.Exclusion, ...] = ...,
+        indexes: tuple[_parts.Index, ...] = ...,
+        policies: tuple[_parts.Policy, ...] = ...,
         model: str = ...,
     ) -> None: ...
 
@@ -390,7 +389,35 @@ class Collation(_graph.Collation):  # type: ignore[misc]  # final
         self, name: TableName | str, provider: str, locale: str, deterministic: bool = ...
     ) -> None: ...
 
-class ForeignKey(_graph.ForeignKey):  # type: ignore[misc]  # final
+class Table(_graph.Table):  # type: ignore[misc]  # final
+    def __init__(
+        self,
+        name: TableName | str,
+        columns: tuple[_parts.Column, ...] = ...,
+        primary_key: _parts.PrimaryKey | None = ...,
+        uniques: tuple[_parts.Unique, ...] = ...,
+        foreign_keys: tuple[_parts.ForeignKey, ...] = ...,
+        checks: tuple[_parts.Check, ...] = ...,
+        exclusions: tuple[_parts.Exclusion, ...] = ...,
+        indexes: tuple[_parts.Index, ...] = ...,
+        policies: tuple[_parts.Policy, ...] = ...,
+        triggers: tuple[_dependents.Trigger, ...] = ...,
+        rules: tuple[_dependents.Rule, ...] = ...,
+        statistics: tuple[_dependents.Statistics, ...] = ...,
+        row_security: bool = ...,
+        force_row_security: bool = ...,
+        comment: str = ...,
+        options: tuple[str, ...] = ...,
+        tablespace: str = ...,
+        unlogged: bool = ...,
+        partition_key: str = ...,
+        partition_of: TableName | None = ...,
+        partition_bound: str = ...,
+        inherits: tuple[TableName, ...] = ...,
+        replica_identity: str = ...,
+    ) -> None: ...
+
+class ForeignKey(_parts.ForeignKey):  # type: ignore[misc]  # final
     def __init__(
         self,
         name: str,
@@ -407,11 +434,11 @@ class ForeignKey(_graph.ForeignKey):  # type: ignore[misc]  # final
         period: bool = ...,
     ) -> None: ...
 
-class Index(_graph.Index):  # type: ignore[misc]  # final
+class Index(_parts.Index):  # type: ignore[misc]  # final
     def __init__(
         self,
         name: str,
-        keys: tuple[_graph.IndexKey | str, ...],
+        keys: tuple[_parts.IndexKey | str, ...],
         method: str = ...,
         unique: bool = ...,
         include: tuple[str, ...] = ...,
@@ -422,32 +449,4 @@ class Index(_graph.Index):  # type: ignore[misc]  # final
         valid: bool = ...,
         columns: tuple[str, ...] = ...,
         comment: str = ...,
-    ) -> None: ...
-
-class Table(_graph.Table):  # type: ignore[misc]  # final
-    def __init__(
-        self,
-        name: TableName | str,
-        columns: tuple[_graph.Column, ...] = ...,
-        primary_key: _graph.PrimaryKey | None = ...,
-        uniques: tuple[_graph.Unique, ...] = ...,
-        foreign_keys: tuple[_graph.ForeignKey, ...] = ...,
-        checks: tuple[_graph.Check, ...] = ...,
-        exclusions: tuple[_graph.Exclusion, ...] = ...,
-        indexes: tuple[_graph.Index, ...] = ...,
-        policies: tuple[_graph.Policy, ...] = ...,
-        triggers: tuple[_dependents.Trigger, ...] = ...,
-        rules: tuple[_dependents.Rule, ...] = ...,
-        statistics: tuple[_dependents.Statistics, ...] = ...,
-        row_security: bool = ...,
-        force_row_security: bool = ...,
-        comment: str = ...,
-        options: tuple[str, ...] = ...,
-        tablespace: str = ...,
-        unlogged: bool = ...,
-        partition_key: str = ...,
-        partition_of: TableName | None = ...,
-        partition_bound: str = ...,
-        inherits: tuple[TableName, ...] = ...,
-        replica_identity: str = ...,
     ) -> None: ...

@@ -26,6 +26,7 @@ from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.run.work import transactions
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.parts import CHANGED, COLUMNS
 
 NOT_OURS = {"djangoOperation", "runPython"}
 ALL = list(examples())
@@ -151,7 +152,7 @@ def test_every_kind_decides_about_every_question() -> None:
     assert found == {name: set(answers.split()) for name, answers in ANSWERED.items()}
 
 
-PARTS = ["columns", "uniques", "foreign_keys", "checks", "exclusions", "indexes", "policies"]
+PARTS = [part.field for part in (COLUMNS, *CHANGED)]
 
 
 def pieces_of(graph: SchemaGraph) -> dict[tuple[TableName, str, str], Any]:

@@ -21,6 +21,7 @@ CREATE TABLE p (id integer NOT NULL, v text) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
 CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200);
 CREATE TABLE q (id integer NOT NULL, v text);
+CREATE STATISTICS q_st ON id, v FROM q;
 CREATE TABLE q2 (id integer NOT NULL CHECK (id >= 200 AND id < 300), v text);
 CREATE TABLE q3 (id integer NOT NULL CHECK (id >= 200), v text);
 CREATE TABLE pn (id integer, v text) PARTITION BY RANGE (id);
@@ -298,6 +299,7 @@ CASES = (
     Case("ALTER TYPE mood ADD VALUE 'great'"),
     Case("ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'", "", "renames_object breaks_running_code"),
     Case("DROP TYPE mood", "", "drops_object"),
+    Case("DROP STATISTICS q_st", "q SUX", "drops_object"),
     Case("DROP VIEW v", "", "drops_view", measured=False),
     Case("REFRESH MATERIALIZED VIEW m", "m AX", "locks_reads", measured=False),
     Case(

@@ -392,7 +392,10 @@ PARTS = (
 NAMED = PARTS[2:]
 """The parts that a table has any number of, in the order of their names."""
 
-CHANGED = tuple(part for part in NAMED if not part.read_only)
+WRITTEN = tuple(part for part in PARTS if not part.read_only)
+"""The parts that operations add and drop: migration files name their classes."""
+
+CHANGED = tuple(part for part in WRITTEN if part in NAMED)
 ADDED = tuple(sorted(CHANGED, key=lambda part: part.rank))
 CARRIED = tuple(part for part in NAMED if part.carried)
 BUILT = tuple(part for part in CHANGED if part.rank == 0)

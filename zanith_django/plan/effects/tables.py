@@ -15,7 +15,7 @@ from zanith_django.postgres.grammar import Node, qualified, strings
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
-from zanith_django.schema.parts import NAMED
+from zanith_django.schema.parts import NAMED, STATISTICS
 
 TEMPORARY = "temporary"
 """Marks a table of the graph that ends with the session."""
@@ -132,6 +132,9 @@ def drop(node: Node, notes: Notes) -> None:
     elif kind == "OBJECT_SCHEMA":
         for each in node["objects"]:
             _drop_schema(strings(each)[-1], node, notes)
+    elif kind == "OBJECT_STATISTIC_EXT":
+        for each in node["objects"]:
+            _drop_statistics(*qualified(each), notes)
     elif kind == "OBJECT_EXTENSION":
         notes.find("drops_extension")
     elif node.get("behavior") == "DROP_CASCADE":
@@ -182,6 +185,17 @@ def _drop_index(schema: str, index: str, node: Node, notes: Notes) -> None:
         notes.lock(owner.name, Lock.ACCESS_EXCLUSIVE)
         notes.find("drops_index_blocking", owner.name)
     notes.graph = notes.graph.changed(owner.name, lambda t: t.without_item("indexes", index))
+
+
+def _drop_statistics(schema: str, statistics: str, notes: Notes) -> None:
+    notes.find("drops_object")
+    place = "" if schema == notes.scene.schema else schema
+    for table in notes.graph.tables:
+        if table.name.schema == place and any(s.name == statistics for s in table.statistics):
+            notes.lock(table.name, Lock.SHARE_UPDATE_EXCLUSIVE)
+            notes.graph = notes.graph.changed(
+                table.name, lambda t: t.without_item(STATISTICS.field, statistics)
+            )
 
 
 def _drop_of_table(kind: str, names: list[str], notes: Notes) -> None:
