@@ -54,7 +54,9 @@ def run(*command: str, folder: Path) -> str:
 
 
 def test_mypy_is_strictly_content(folder: Path) -> None:
-    (folder.parent / "mypy.ini").write_text(f"[mypy]\nmypy_path = {REPOSITORY}\n")
+    # mypy reports no errors of an installed package; here it reads ours as sources
+    untyped = "[mypy-pgparse.*]\nignore_missing_imports = True\n"
+    (folder.parent / "mypy.ini").write_text(f"[mypy]\nmypy_path = {REPOSITORY}\n{untyped}")
     command = ("mypy", "--strict", "--config-file", "mypy.ini", str(folder))
     assert run(*command, folder=folder) == ""
 
