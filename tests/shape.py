@@ -87,6 +87,7 @@ def rows(sources: list[Source]) -> Iterator[Row]:
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
     yield cycles(graph)
     yield fan_out(graph)
+    yield tests_of_kinds(sources)
     yield repeated_blocks(sources)
     yield from dialect(sources)
 
@@ -142,6 +143,52 @@ def fan_out(graph: grimp.ImportGraph) -> Row:
 
 def _short(module: str) -> str:
     return module.removeprefix(f"{PACKAGE}.")
+
+
+# --- operations ----------------------------------------------------------------------------------
+
+
+def tests_of_kinds(sources: list[Source]) -> Row:
+    """Places outside of `operations/` that test the class of an operation: they should ask it."""
+    inside = [source for source in sources if source.name.startswith("operations/")]
+    kinds = {name for source in inside for name in _kinds(source)}
+    examples = tuple(
+        f"{source.name}:{node.lineno}"
+        for source in sources
+        if source not in inside
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and _tests_class(node, kinds & _imported(source), kinds)
+    )
+    return Row("isinstance of a kind of operation", len(examples), 0, examples)
+
+
+def _kinds(source: Source) -> Iterator[str]:
+    """The classes that set `kind`."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef):
+            values = [each for each in node.body if isinstance(each, ast.Assign)]
+            if any(getattr(target, "id", "") == "kind" for v in values for target in v.targets):
+                yield node.name
+
+
+def _imported(source: Source) -> set[str]:
+    """The names that a module takes from our operations."""
+    imports = [node for node in ast.walk(source.tree) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if (node.module or "").startswith(f"{PACKAGE}.operations")]
+    return {alias.name for node in ours for alias in node.names}
+
+
+def _tests_class(call: ast.Call, imported: set[str], kinds: set[str]) -> bool:
+    if getattr(call.func, "id", "") not in ("isinstance", "issubclass"):
+        return False
+    nodes = list(ast.walk(call.args[1]))
+    qualified = {n.attr for n in nodes if isinstance(n, ast.Attribute) and _is_ops(n.value)}
+    names = {n.id for n in nodes if isinstance(n, ast.Name)}
+    return bool(names & imported or qualified & kinds)
+
+
+def _is_ops(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "ops"
 
 
 # --- copies --------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ class Operation:
     derived: ClassVar[bool] = True
     """Django's own operations can do its work; False for a kind that is only written by hand."""
 
+    needs_table: ClassVar[bool] = False
+    """Its statements fail if its table is missing."""
     counts_rows: ClassVar[bool] = False
     """Its checkpoint counts the rows that it wrote, and another attempt with other values may go
     on after them."""
@@ -304,7 +306,7 @@ QUESTIONS = (
     *("pieces", "creates_table", "renames_only", "renamed_column", "in_names_of", "adopts"),
     *("loses", "keeping", "keeps_by_target", "authored", "atomic", "runs", "filled_by"),
     *("foundation", "why_final", "loses_nothing", "breaks_unseen"),
-    *("derived", "adds", "drops", "renames", "counts_rows"),
+    *("derived", "adds", "drops", "renames", "counts_rows", "needs_table"),
 )
 """The questions that a kind may leave to the default answer of `Operation`."""
 
@@ -313,6 +315,7 @@ class OnTable(Operation):
     """An operation on one table, which may be written as a string."""
 
     __slots__ = ()
+    needs_table = True
     table: TableName
 
     def __post_init__(self) -> None:

@@ -220,7 +220,7 @@ class RunPython(_Opaque):
 
     @property
     def runs(self) -> DjangoCode:
-        return DjangoCode(self.migration, self.position, self.description)
+        return DjangoCode(self.migration, self.position, self.description, self.reversible)
 
     @property
     def why_final(self) -> tuple[str, str]:

@@ -55,7 +55,8 @@ class DjangoOperation(Operation):
 
     @property
     def runs(self) -> DjangoCode:
-        return DjangoCode(self.migration, self.position, self.description or self.operation)
+        description = self.description or self.operation
+        return DjangoCode(self.migration, self.position, description, self.reversible)
 
     def apply_to(self, graph: SchemaGraph) -> SchemaGraph:
         return graph

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zanith_django.operations import AddColumn, CreateTable
 from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.dependents import generated_from, mentions
 from zanith_django.operations.touches import Effect, Touch
@@ -18,6 +17,7 @@ from zanith_django.operations.triggers import triggers_on, whole_row_triggers
 from zanith_django.plan.taken_names import TakenName, taken_names
 from zanith_django.schema.dependents import Dependent
 from zanith_django.schema.graph import SchemaGraph, Table
+from zanith_django.schema.parts import COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,12 @@ def _refused(operation: Operation, why: str) -> Collision:
 def taken(operation: Operation, graph: SchemaGraph) -> tuple[Collision, ...]:
     """A table or column of the name that the operation creates, in the schema of the database.
     What zanith_recover brought back is taken over only if the models declare it as it is."""
-    if not isinstance(operation, AddColumn | CreateTable):
+    if operation.adds is not COLUMNS and operation.creates_table is None:
         return ()
     return tuple(
         Collision(f"{found} exists already", _TAKEN, _dependent(found), reason="exists_already")
         for found in taken_names(operation, graph)
-        if found.kind in ("table", "column")
+        if found.part in (None, COLUMNS)
     )
 
 

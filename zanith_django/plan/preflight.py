@@ -18,7 +18,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
 
 from zanith_django.operations.base import Context, Operation, must_have
-from zanith_django.operations.data import RawSql
 from zanith_django.operations.moves import TableMove
 from zanith_django.plan.demands import Change, Demands, demands, renames
 from zanith_django.plan.findings import Finding
@@ -231,7 +230,8 @@ class _Walk:
 
 def _read(step: PlannedStep) -> tuple[str | None, ...]:
     """What the step's author wrote: of SQL its text; Python may write anything."""
-    return step.texts if isinstance(step.operation, RawSql) else (None,) * len(step.texts)
+    unknown = None in step.operation.authored
+    return (None,) * len(step.texts) if unknown else step.texts
 
 
 _LATER = "an earlier step may fix it"

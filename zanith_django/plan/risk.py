@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zanith_django.operations.base import Context, OnTable, Operation, Statement
+from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.effects.running_code import Break
 from zanith_django.plan.effects.values import Effect
@@ -87,7 +87,7 @@ def assess(
 
 def _is_missing(operation: Operation, context: Context) -> bool:
     """Does it change a table that the database does not have, and no step before it makes?"""
-    if context.relations is None or not isinstance(operation, OnTable):
+    if context.relations is None or not operation.needs_table:
         return False
     makes = {move.new for move in operation.moves}
     return any(

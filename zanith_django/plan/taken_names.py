@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from zanith_django.operations import AddColumn, CreateTable
 from zanith_django.operations.base import Operation
 from zanith_django.operations.keep.restored import is_restored
 from zanith_django.postgres.names import TableName
@@ -40,8 +39,9 @@ def taken_names(operation: Operation, before: SchemaGraph) -> Iterator[TakenName
 
     A column that zanith_recover brought back is none if the operation takes it over.
     """
-    if isinstance(operation, CreateTable) and operation.table.name in before:
-        yield TakenName(operation.table.name)
+    created = operation.creates_table
+    if created and created.name in before:
+        yield TakenName(created.name)
         return
     after, inverse = operation.apply_to(before), operation.inverse()
     without = inverse.apply_to(after) if inverse else after
@@ -74,4 +74,4 @@ def _added_again(part: Part, old: Table, new: Table, rest: Table) -> Iterator[An
 def _is_adopted(column: Column, operation: Operation, before: SchemaGraph) -> bool:
     if not is_restored(column):
         return False
-    return not isinstance(operation, AddColumn) or operation.adopts(before)
+    return operation.adds is not COLUMNS or operation.adopts(before)

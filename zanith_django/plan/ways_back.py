@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from django.db.migrations.operations import DeleteModel, RemoveField
 from django.db.migrations.operations.base import Operation as DjangoMigrationOperation
 
-from zanith_django.operations import DjangoOperation, Operation
-from zanith_django.operations.base import OnWholeTable
-from zanith_django.operations.keep.kept import OnColumn
+from zanith_django.operations import Operation
+from zanith_django.operations.answers import DjangoCode
+from zanith_django.operations.keep.kept import Restore
 from zanith_django.timeline.django_kinds import reaching_database, reverse_does_nothing
 from zanith_django.timeline.timeline import Entry, Key, Timeline, key_of
 
@@ -41,8 +41,8 @@ def way_back(
     operation: Operation, reasons: Collection[str], timeline: Timeline, entry: Entry
 ) -> WayBack:
     """What zanith_rollback, zanith_recover or Django's migrate can do about the step."""
-    if isinstance(operation, DjangoOperation):
-        return _by_django(operation, timeline, entry.covers[0])
+    if entry.migration is None and operation.runs:
+        return _by_django(operation.runs, timeline, entry.covers[0])
     if operation.passed_over:
         return WayBack("zanith_rollback")
     if operation.loses_nothing:
@@ -57,19 +57,19 @@ def way_back(
 
 
 def _recovering(operation: Operation) -> str:
-    verb = {OnColumn: "restore-column", OnWholeTable: "restore-table"}
-    names = [verb[kind] for kind in verb if isinstance(operation, kind)]
-    if not (operation.recoverable and names):
+    inverse = operation.inverse()
+    if not (operation.recoverable and isinstance(inverse, Restore)):
         return ""
-    return f", or later zanith_recover {names[0]} {shlex.quote(operation.target)}"
+    verb = "restore-column" if inverse.one_column else "restore-table"
+    return f", or later zanith_recover {verb} {shlex.quote(operation.target)}"
 
 
-def _by_django(operation: DjangoOperation, timeline: Timeline, key: Key) -> WayBack:
-    if not operation.reversible:
+def _by_django(code: DjangoCode, timeline: Timeline, key: Key) -> WayBack:
+    if not code.reversible:
         return WayBack()
     inner = [
         each
-        for written in _written(timeline, key, operation.position)
+        for written in _written(timeline, key, code.position)
         for each in reaching_database(written)
     ]
     gone = any(isinstance(each, RemoveField | DeleteModel) for each in inner)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.details import StepDetail
-from zanith_django.operations import DjangoOperation, Operation, Statement
+from zanith_django.operations import Operation, Statement
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -66,6 +66,4 @@ def _by() -> str:
 
 def target_of(operation: Operation) -> str:
     """The object that a step changes; for one of Django's the table, if it has one."""
-    if isinstance(operation, DjangoOperation) and operation.table:
-        return str(operation.table)
-    return operation.target
+    return str(operation.tables[0]) if operation.runs and operation.tables else operation.target
