@@ -1,4 +1,4 @@
-"""Starts the child process in which the alias is the shadow, and ends it with its parent."""
+"""The child process in which the alias is the shadow: started early, ended with its parent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -33,69 +33,88 @@ class Job:
     data: bool
 
 
-def run_in_child(connection: BaseDatabaseWrapper, shadow: Shadow, given: Job) -> dict[str, Any]:
-    """The result of `shadow_run` on the shadow."""
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process that imports while its parent makes the shadow. It gets two lines: the place of
+    the shadow, so that Django can start, and the job, once the shadow has its structure."""
+
+    process: subprocess.Popen[str]
+    errors: IO[str]
+
+    @contextmanager
+    def on(self, connection: BaseDatabaseWrapper, shadow: Shadow) -> Iterator[None]:
+        """Let the project start with the shadow as its database; ended before the shadow goes."""
+        place = {
+            "alias": connection.alias,
+            "settings": dict(shadow.settings),
+            "apps": [config.label for config in managed_apps()],
+        }
+        try:
+            self._write(place)
+            yield
+        finally:
+            self.end()
+
+    def run(self, connection: BaseDatabaseWrapper, shadow: Shadow, given: Job) -> dict[str, Any]:
+        """The result of `shadow_run` on the shadow. Raises `ShadowFailed`."""
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW search_path")
+            (search_path,) = cursor.fetchone()
+        job = {"schema": shadow.schema, "search_path": search_path, **dataclasses.asdict(given)}
+        self._write(job)
+        assert self.process.stdout
+        answer = self.process.stdout.read()
+        if self.process.wait() or not answer:
+            raise ShadowFailed(shadow.name, self._last_words())
+        result = dict(json.loads(answer))
+        if "problem" in result:
+            raise ShadowFailed(shadow.name, result["problem"], result["hint"])
+        return result
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        assert self.process.stdin
+        with suppress(BrokenPipeError):  # it ended at once; what it printed says why
+            self.process.stdin.write(f"{json.dumps(line, default=str)}\n")
+            self.process.stdin.flush()
+
+    def _last_words(self) -> str:
+        self.errors.seek(0)
+        return (self.errors.read().strip().splitlines() or ["it exited without output"])[-1]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+
+@contextmanager
+def started() -> Iterator[Child]:
+    """A child in a session of its own: Ctrl-C reaches the parent alone, which ends the child.
+    Its standard input stays open as long as the parent lives."""
     if not settings.SETTINGS_MODULE:
         raise EnvironmentProblem(
             "A shadow needs a settings module: DJANGO_SETTINGS_MODULE is unset."
         )
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW search_path")
-        (search_path,) = cursor.fetchone()
-    job = {
-        "alias": connection.alias,
-        "settings": dict(shadow.settings),
-        "schema": shadow.schema,
-        "search_path": search_path,
-        **dataclasses.asdict(given),
-        "apps": [config.label for config in managed_apps()],
-    }
-    with tempfile.TemporaryFile("w+") as errors, _started(errors) as process:
-        answer = _answer(process, json.dumps(job, default=str))
-        if process.wait() or not answer:
-            errors.seek(0)
-            lines = errors.read().strip().splitlines() or ["it exited without output"]
-            raise ShadowFailed(shadow.name, lines[-1])
-    result = dict(json.loads(answer))
-    if "problem" in result:
-        raise ShadowFailed(shadow.name, result["problem"], result["hint"])
-    return result
-
-
-@contextmanager
-def _started(errors: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """The child, in a session of its own: Ctrl-C reaches the parent alone, which ends the child.
-    Its standard input stays open as long as the parent lives."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": str(settings.SETTINGS_MODULE),
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", shadow_run.__name__],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                stream.close()
-
-
-def _answer(process: subprocess.Popen[str], job: str) -> str:
-    assert process.stdin
-    assert process.stdout
-    try:
-        process.stdin.write(f"{job}\n")
-        process.stdin.flush()
-    except BrokenPipeError:
-        return ""  # it ended at once; what it printed says why
-    return process.stdout.read()
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", shadow_run.__name__],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+        child = Child(process, errors)
+        try:
+            yield child
+        finally:
+            child.end()

@@ -4,8 +4,9 @@ In this process the database alias *is* the shadow: settings are replaced before
 connection, and other aliases of the live server refuse to connect. A data migration without
 `.using()` would otherwise write to the live database.
 
-The job comes as the first line of standard input, since it holds a password. The end of standard
-input is the end of the parent: the child ends at once, whatever it is doing.
+The parent writes two lines to standard input, since they hold a password: the place of the shadow,
+with which Django starts, and the job, once the shadow has its structure. The end of standard input
+is the end of the parent: the child ends at once, whatever it is doing.
 """
 
 from __future__ import annotations
@@ -14,98 +15,131 @@ import json
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
 
-if TYPE_CHECKING:
-    from zanith_django.verify.observing import Watch
+import django
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.signals import post_migrate, pre_migrate
+
+from zanith_django.apply.apply import apply
+from zanith_django.apply.state import ApplyOptions
+from zanith_django.exceptions import EnvironmentProblem, StepFailed, ZanithError
+from zanith_django.operations.base import Context
+from zanith_django.plan.comparison import LIVE, MODELS, Sources
+from zanith_django.plan.drift import origins
+from zanith_django.postgres import sql
+from zanith_django.postgres.session import connect, server_version
+from zanith_django.run import collector
+from zanith_django.schema.graph import SchemaGraph
+from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.verify.leftovers import leftovers
+from zanith_django.verify.observations import observations
+from zanith_django.verify.observing import Watch
 
 MANY = 100_000
 """Rows that are not counted one by one."""
 
-
-def main() -> None:
-    job = json.loads(_job())
-    answer, sys.stdout = sys.stdout, sys.stderr  # what data migrations print is no part of it
-    _replace_settings(job["alias"], job["settings"])
-    _keep_apps(job["apps"])
-    import django
-
-    django.setup()
-    from zanith_django.run import collector
-
-    with collector.relaxed():
-        json.dump(_result(job), answer)
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
-def _job() -> str:
-    """The first line; a thread waits for the end of the rest."""
-    lifeline = os.fdopen(os.dup(0))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    line = lifeline.readline()
+class Parent:
+    """What the parent writes: the place, then the job."""
 
-    def end_with_parent() -> None:
-        lifeline.read()
+    def __init__(self) -> None:
+        self.place: Future[dict[str, Any]] = Future()
+        self.job: Future[dict[str, Any]] = Future()
+        lifeline = os.fdopen(os.dup(0))
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        threading.Thread(target=self._read, args=(lifeline,), daemon=True).start()
+
+    def _read(self, lifeline: Iterator[str]) -> None:
+        for awaited, line in zip((self.place, self.job), lifeline, strict=False):
+            awaited.set_result(json.loads(line))
+        next(lifeline, None)
         os._exit(1)
 
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    return line
+
+def main() -> None:
+    answer, sys.stdout = sys.stdout, sys.stderr  # what data migrations print is no part of it
+    parent = Parent()
+    place = parent.place.result()
+    alias = place["alias"]
+    _replace_settings(alias, place["settings"])
+    _keep_apps(place["apps"])
+    with _connecting_later(alias, parent.job):
+        django.setup()
+    job = parent.job.result()
+    with collector.relaxed():
+        json.dump(_result(alias, job), answer)
 
 
 def _replace_settings(alias: str, shadow: dict[str, Any]) -> None:
-    from django.conf import settings
-
-    live = settings.DATABASES[alias]
-    place = (live.get("HOST", ""), str(live.get("PORT", "")))
+    live = _server(settings.DATABASES[alias])
     for name, entry in settings.DATABASES.items():
-        if name == alias:
-            continue
-        if (entry.get("HOST", ""), str(entry.get("PORT", ""))) == place:
+        if name != alias and _server(entry) == live:
             settings.DATABASES[name] = {"ENGINE": "django.db.backends.dummy"}
     settings.DATABASES[alias] = shadow
 
 
+def _server(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Where an entry of DATABASES connects to; this machine has several names."""
+    options = entry.get("OPTIONS") or {}
+    host = str(entry.get("HOST") or options.get("host") or os.environ.get("PGHOST") or "")
+    port = str(entry.get("PORT") or options.get("port") or os.environ.get("PGPORT") or 5432)
+    return "" if host in LOCAL or host.startswith("/") else host.lower(), port
+
+
 def _keep_apps(labels: list[str]) -> None:
     """What is managed may follow from the folder of manage.py, which does not run here."""
-    from django.conf import settings
-
     settings.ZANITH = {**getattr(settings, "ZANITH", {}), "APPS": labels}
 
 
-def _result(job: dict[str, Any]) -> dict[str, Any]:
-    """The result as JSON data; `verdict` is "" if all ran. Imports wait until Django is set up."""
-    from zanith_django.exceptions import EnvironmentProblem, StepFailed, ZanithError
-    from zanith_django.postgres.session import connect
-    from zanith_django.verify.observations import observations
-    from zanith_django.verify.observing import Watch
+@contextmanager
+def _connecting_later(alias: str, job: Future[dict[str, Any]]) -> Iterator[None]:
+    """An application that asks its database something while Django starts waits until the shadow
+    has its structure."""
+    connection = connections[alias]
+    connect_now = connection.connect
 
-    watch = Watch(connect(job["alias"]))
+    def connect_later() -> None:
+        job.result()
+        connect_now()
+
+    vars(connection)["connect"] = connect_later
+    yield
+    del vars(connection)["connect"]
+
+
+def _result(alias: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The result as JSON data; `verdict` is "" if all ran."""
+    watch = Watch(connect(alias))
+    in_use = job["in_use"]
+    rows: dict[str, int] = {}
     try:
-        result = _applied(job, watch)
+        graph = live_graph(watch.connection)
+        rows = counted(watch.connection, graph) if job["data"] else {}
+        filled = [name for name, number in rows.items() if number]
+        in_use = None if in_use is None else [*in_use, *filled]
+        result = _applied(job, watch, graph, filled)
     except StepFailed as error:
         result = {"verdict": "apply-failed", "error": str(error), "step": error.step_id}
     except EnvironmentProblem as error:
         return {"problem": str(error), "hint": error.hint}
     except ZanithError as error:
         result = {"verdict": "apply-failed", "error": str(error), "step": ""}
-    return {**result, "steps": observations(watch, job["in_use"])}
+    return {**result, "rows": rows, "steps": observations(watch, in_use)}
 
 
-def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
-    from zanith_django.apply.apply import apply
-    from zanith_django.apply.state import ApplyOptions
-    from zanith_django.operations.base import Context
-    from zanith_django.plan.comparison import LIVE, MODELS, Sources
-    from zanith_django.plan.drift import origins
-    from zanith_django.postgres.session import server_version
-    from zanith_django.timeline.project import live_graph, read_timeline
-    from zanith_django.verify.leftovers import leftovers
-
+def _applied(
+    job: Mapping[str, Any], watch: Watch, before: SchemaGraph, filled: list[str]
+) -> dict[str, Any]:
     connection = watch.connection
-    timeline, before = read_timeline(connection), live_graph(connection)
-    rows = counted(connection, before) if job["data"] else {}
-    filled = [name for name, number in rows.items() if number]
-    if job["in_use"] is not None:
-        job["in_use"] += filled
+    timeline = read_timeline(connection)
     chosen = ApplyOptions(gated=False, verbosity=0, occupied=(*job["occupied"], *filled))
     if job["schema"]:
         _keep_inside()
@@ -118,16 +152,13 @@ def _applied(job: dict[str, Any], watch: Watch) -> dict[str, Any]:
     context = Context(server_version(connection), graph=difference.before)
     return {
         "verdict": "",
-        "rows": rows,
         "operations": list(leftovers(found, context)) if difference.operations else [],
         "extra": [extra.description for extra in difference.extras],
     }
 
 
-def counted(connection: Any, graph: Any) -> dict[str, int]:
+def counted(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> dict[str, int]:
     """The rows of each table of the shadow: counted, or as the server estimates many."""
-    from zanith_django.postgres import sql
-
     found = {}
     with connection.cursor() as cursor:
         for name in graph.table_names:
@@ -143,14 +174,12 @@ def counted(connection: Any, graph: Any) -> dict[str, int]:
 
 def _keep_inside() -> None:
     """No code of the project runs in the live database, not even that which hears of a migrate."""
-    from django.db.models.signals import post_migrate, pre_migrate
-
     for signal in (pre_migrate, post_migrate):
         signal.receivers.clear()
         signal.sender_receivers_cache.clear()
 
 
-def _look_outside(connection: Any, job: dict[str, Any]) -> None:
+def _look_outside(connection: BaseDatabaseWrapper, job: Mapping[str, Any]) -> None:
     """Models may use types and functions of the schemas that the live session sees. From here on
     there is only reading."""
     path = f"{job['schema']}, {job['search_path']}"

@@ -45,7 +45,7 @@ from zanith_django.verify.shadow import (
     given,
     name_of,
 )
-from zanith_django.verify.shadow_child import Job, run_in_child
+from zanith_django.verify.shadow_child import Child, Job, started
 from zanith_django.verify.shadow_fit import refuse_what_leaves
 from zanith_django.verify.shadow_rows import copy_rows, write_history
 from zanith_django.verify.shadow_structure import load_graph, load_live, read_snapshot_file
@@ -127,15 +127,16 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     Raises `ShadowUnreachable`, `ShadowUnsuited`, `ShadowFailed` and `PooledConnection`. The live
     database is read, never written, but for the shadow itself.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     refuse_transaction_pooling(connection)
     options.say("reading the live database")
-    live = _read(connection)
-    refused = [*gates.preflight(live.plan, Policy.of())]
-    if not (options.source or options.data) and refused:
-        shape = name_of(connection, options.shape or conf.shadow)
-        return _blocked(refused, shape, time.monotonic() - started)
-    shape, loaded, result = _on_first(live, options)
+    with started() as child:
+        live = _read(connection)
+        refused = [*gates.preflight(live.plan, Policy.of())]
+        if not (options.source or options.data) and refused:
+            shape = name_of(connection, options.shape or conf.shadow)
+            return _blocked(refused, shape, time.monotonic() - began)
+        shape, loaded, result = _on_first(live, options, child)
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
     if verdict == OK and not options.allow_surprises and any(s["surprises"] for s in steps):
@@ -143,7 +144,7 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     return Verdict(
         verdict=verdict,
         shadow=shape,
-        seconds=time.monotonic() - started,
+        seconds=time.monotonic() - began,
         operations=operations,
         extra=tuple(result.get("extra", ())),
         error=result.get("error", ""),
@@ -202,19 +203,20 @@ def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> V
 # --- on which shadow -----------------------------------------------------------------------------
 
 
-def _on_first(live: _Live, options: VerifyOptions) -> tuple[str, str, dict[str, Any]]:
+def _on_first(live: _Live, options: VerifyOptions, child: Child) -> tuple[str, str, dict[str, Any]]:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
     wanted = options.shape or conf.shadow
     if options.data:
         wanted = EPHEMERAL
     if wanted != AUTO:
-        return _on(wanted, live, options)
+        return _on(wanted, live, options, child)
     try:
-        return _on(EPHEMERAL, live, options)
+        return _on(EPHEMERAL, live, options, child)
     except (ShadowUnreachable, ShadowUnsuited) as error:
         try:
-            return _on(SCHEMA, live, options)
+            with started() as another:
+                return _on(SCHEMA, live, options, another)
         except (ShadowUnreachable, ShadowUnsuited) as other:
             raise _NoShape(error, other) from error
 
@@ -234,18 +236,23 @@ class _NoShape(EnvironmentProblem):
         return "\n".join(map(str, self.errors))
 
 
-def _on(wanted: str, live: _Live, options: VerifyOptions) -> tuple[str, str, dict[str, Any]]:
+def _on(
+    wanted: str, live: _Live, options: VerifyOptions, child: Child
+) -> tuple[str, str, dict[str, Any]]:
     """(The shadow, where its structure came from, the result), in words for people."""
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
     template = _template(wanted, live, options)
     options.say("making the shadow")
-    with _made(wanted, live.connection, options, template) as shadow:
+    with (
+        _made(wanted, live.connection, options, template) as shadow,
+        child.on(live.connection, shadow),
+    ):
         loaded = _load(live, shadow, options, template)
         options.say("running the plan on the shadow")
         in_use = None if options.source else live.occupied
         job = Job(live.occupied, in_use, bool(options.data or options.sample))
-        return shadow.name, loaded, run_in_child(live.connection, shadow, job)
+        return shadow.name, loaded, child.run(live.connection, shadow, job)
 
 
 def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
