@@ -55,13 +55,17 @@ class Child:
         finally:
             self.end()
 
-    def run(self, connection: BaseDatabaseWrapper, shadow: Shadow, given: Job) -> dict[str, Any]:
-        """The result of `shadow_run` on the shadow. Raises `ShadowFailed`."""
+    def begin(self, connection: BaseDatabaseWrapper, shadow: Shadow, given: Job) -> None:
+        """Let it run the plan on the shadow."""
         with connection.cursor() as cursor:
             cursor.execute("SHOW search_path")
             (search_path,) = cursor.fetchone()
-        job = {"schema": shadow.schema, "search_path": search_path, **dataclasses.asdict(given)}
-        self._write(job)
+        self._write(
+            {"schema": shadow.schema, "search_path": search_path, **dataclasses.asdict(given)}
+        )
+
+    def result(self, shadow: Shadow) -> dict[str, Any]:
+        """What `shadow_run` found there. Raises `ShadowFailed`."""
         assert self.process.stdout
         answer = self.process.stdout.read()
         if self.process.wait() or not answer:

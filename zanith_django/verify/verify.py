@@ -136,21 +136,22 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
         if not (options.source or options.data) and refused:
             shape = name_of(connection, options.shape or conf.shadow)
             return _blocked(refused, shape, time.monotonic() - began)
-        shape, loaded, result = _on_first(live, options, child)
+        done = _on_first(live, options, child)
+    result = done.result
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
     if verdict == OK and not options.allow_surprises and any(s["surprises"] for s in steps):
         verdict = SURPRISE
     return Verdict(
         verdict=verdict,
-        shadow=shape,
+        shadow=done.shadow,
         seconds=time.monotonic() - began,
         operations=operations,
         extra=tuple(result.get("extra", ())),
         error=result.get("error", ""),
         step=result.get("step", ""),
-        fingerprint=_mark(live) if verdict == OK else "",
-        loaded=loaded,
+        fingerprint=done.fingerprint if verdict == OK else "",
+        loaded=done.loaded,
         steps=tuple(with_estimates(steps, result.get("rows", {}), live.rows)),
         data=bool(options.sample or options.data),
         files=_files(live.plan),
@@ -203,7 +204,18 @@ def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> V
 # --- on which shadow -----------------------------------------------------------------------------
 
 
-def _on_first(live: _Live, options: VerifyOptions, child: Child) -> tuple[str, str, dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run on a shadow, and where its structure came from in words for people. The fingerprint
+    is that of the live database and the files."""
+
+    shadow: str
+    loaded: str
+    result: dict[str, Any]
+    fingerprint: str
+
+
+def _on_first(live: _Live, options: VerifyOptions, child: Child) -> _Run:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
     wanted = options.shape or conf.shadow
@@ -236,10 +248,7 @@ class _NoShape(EnvironmentProblem):
         return "\n".join(map(str, self.errors))
 
 
-def _on(
-    wanted: str, live: _Live, options: VerifyOptions, child: Child
-) -> tuple[str, str, dict[str, Any]]:
-    """(The shadow, where its structure came from, the result), in words for people."""
+def _on(wanted: str, live: _Live, options: VerifyOptions, child: Child) -> _Run:
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
     template = _template(wanted, live, options)
@@ -252,7 +261,9 @@ def _on(
         options.say("running the plan on the shadow")
         in_use = None if options.source else live.occupied
         job = Job(live.occupied, in_use, bool(options.data or options.sample))
-        return shadow.name, loaded, child.run(live.connection, shadow, job)
+        child.begin(live.connection, shadow, job)
+        mark = _mark(live)
+        return _Run(shadow.name, loaded, child.result(shadow), mark)
 
 
 def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
