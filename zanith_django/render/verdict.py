@@ -39,10 +39,14 @@ def verdict_text(verdict: Verdict, style: Style, *, details: bool = False) -> It
     yield str(paint(_headline(verdict)))
     if verdict.error:
         yield from wrapped(verdict.error, "  ")
+    if verdict.statement:
+        yield from wrapped(f"statement: {verdict.statement}", "  ")
     for step in verdict.steps:
-        if details or step["surprises"]:
+        if details or step["surprises"] or step.get("estimate") or _rows(step):
             yield from _step_lines(step, style, details)
     yield from _drift_lines(verdict, details)
+    for each in verdict.extra if details else ():
+        yield from wrapped(f"extra     {each}, which no model names", "  ")
     if verdict.fingerprint:
         yield f"fingerprint: {verdict.fingerprint}"
 
@@ -67,8 +71,7 @@ def _effects(statement: Step) -> Iterator[str]:
     elif statement["locks"]:
         yield f"locks: {_locks(statement['locks'])}"
     for name, rows in statement["rows"].items():
-        written = (f"{number:,} {what}" for what, number in rows.items() if number)
-        yield f"rows of {name}: {', '.join(written)}"
+        yield _written(name, rows)
     for what in ("rewrites", "work", "made", "dropped"):
         if statement[what]:
             yield f"{what}: {', '.join(statement[what])}"
@@ -88,7 +91,24 @@ def _observed(step: Step) -> str:
     parts += [f"drops {words}" for words in step["dropped"]]
     rewritten = {name for statement in step["statements"] for name in statement["rewrites"]}
     parts += [f"rewrites {name}" for name in sorted(rewritten)]
+    parts += [_written(name, rows) for name, rows in _rows(step).items()]
     return f"{'; '.join(filter(None, parts)) or 'no table in use'} · {_took(step)}"
+
+
+def _rows(step: Step) -> dict[str, dict[str, int]]:
+    """What the step wrote in each table that is in use."""
+    found: dict[str, dict[str, int]] = {}
+    for statement in step["statements"]:
+        for name, rows in statement["rows"].items():
+            if name in step["in_use"]:
+                known = found.setdefault(name, dict.fromkeys(rows, 0))
+                known.update({what: known[what] + number for what, number in rows.items()})
+    return found
+
+
+def _written(name: str, rows: Mapping[str, int]) -> str:
+    written = (f"{number:,} {what}" for what, number in rows.items() if number)
+    return f"rows of {name}: {', '.join(written)}"
 
 
 def _took(step: Step) -> str:
@@ -144,7 +164,9 @@ def verdict_markdown(verdict: Verdict) -> Iterator[str]:
     yield ""
     yield f"Shadow: {cell(verdict.shadow)}, {cell(verdict.loaded)}."
     if verdict.error:
-        yield from ("", "```text", verdict.error.replace("```", "'''"), "```")
+        yield from ("", *_block("text", verdict.error))
+    if verdict.statement:
+        yield from ("", *_block("sql", verdict.statement))
     found = list(verdict.surprises)
     if found:
         yield from ("", "**Surprises**", "")
@@ -183,9 +205,12 @@ def _markdown_drift(operations: Iterable[Mapping[str, str]]) -> Iterator[str]:
             f"{cell(operation['description'])} ({operation['origin']})</summary>"
         )
         for side, text in _SIDES.items():
-            body = operation[text].replace("```", "'''") or "-- nothing"
-            yield from ("", f"{side}:", "```sql", body, "```")
+            yield from ("", f"{side}:", *_block("sql", operation[text] or "-- nothing"))
         yield "</details>"
+
+
+def _block(language: str, text: str) -> tuple[str, str, str]:
+    return f"```{language}", text.replace("```", "'''"), "```"
 
 
 # --- GitHub --------------------------------------------------------------------------------------
@@ -198,7 +223,8 @@ def verdict_annotations(verdict: Verdict) -> Iterator[str]:
     """
     if verdict.error:
         migration = verdict.step.partition("::")[0]
-        yield annotation("error", verdict.verdict, verdict.error, verdict.files.get(migration, ""))
+        words = "\n".join(filter(None, (verdict.error, verdict.statement)))
+        yield annotation("error", verdict.verdict, words, verdict.files.get(migration, ""))
     for step, each in verdict.surprises:
         level = "warning" if verdict.verdict == OK else "error"
         words = f"Step {step['step']} ({step['kind']}): {each['message']}"

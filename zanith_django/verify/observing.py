@@ -104,6 +104,7 @@ class Watch(Observer):
         self.before: frozenset[Key] = frozenset()
         self._last: _State | None = None
         self._record: SeenStatement | None = None
+        self._failure: tuple[BaseException, str] | None = None
 
     def start(self) -> None:
         """Read what exists before the first step."""
@@ -115,6 +116,16 @@ class Watch(Observer):
     @property
     def _session(self) -> Any:
         return self.connection.connection
+
+    def failing_statement(self, error: BaseException) -> str:
+        """The SQL whose error led to this one; "" if none of the last statement did."""
+        causes: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause and cause not in causes:
+            causes.append(cause)
+            cause = cause.__cause__ or cause.__context__
+        failure, text = self._failure or (None, "")
+        return text if failure in causes else ""
 
     # --- called by the run ---------------------------------------------------------------------
 
@@ -151,6 +162,9 @@ class Watch(Observer):
         try:
             with self._held_up(record) if held_up else nullcontext():
                 return run()
+        except DjangoError as error:
+            self._failure = error, record.sql
+            raise
         finally:
             record.times += 1
             record.seconds += time.monotonic() - started

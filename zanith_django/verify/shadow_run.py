@@ -127,7 +127,12 @@ def _result(alias: str, job: Mapping[str, Any]) -> dict[str, Any]:
         in_use = None if in_use is None else [*in_use, *filled]
         result = _applied(job, watch, graph, filled)
     except StepFailed as error:
-        result = {"verdict": "apply-failed", "error": str(error), "step": error.step_id}
+        result = {
+            "verdict": "apply-failed",
+            "error": str(error),
+            "step": error.step_id,
+            "statement": watch.failing_statement(error),
+        }
     except EnvironmentProblem as error:
         return {"problem": str(error), "hint": error.hint}
     except ZanithError as error:

@@ -89,7 +89,8 @@ class VerifyOptions:
 class Verdict:
     """The result of a run on the shadow. `operations` are what is still missing afterwards; the
     `origin` of each says whether the difference was there before the plan. `steps` are what each
-    step did, with `data` if the shadow had rows; `files` the paths of the migrations that ran."""
+    step did, with `data` if the shadow had rows; `files` the paths of the migrations that ran. A
+    `step` that failed has its `statement`, unless Python code failed by itself."""
 
     verdict: str
     shadow: str
@@ -98,6 +99,7 @@ class Verdict:
     extra: tuple[str, ...] = ()
     error: str = ""
     step: str = ""
+    statement: str = ""
     fingerprint: str = ""
     loaded: str = ""
     steps: tuple[dict[str, Any], ...] = ()
@@ -150,6 +152,7 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
         extra=tuple(result.get("extra", ())),
         error=result.get("error", ""),
         step=result.get("step", ""),
+        statement=result.get("statement", ""),
         fingerprint=done.fingerprint if verdict == OK else "",
         loaded=done.loaded,
         steps=tuple(with_estimates(steps, result.get("rows", {}), live.rows)),
