@@ -21,6 +21,7 @@ from psycopg.pq import TransactionStatus
 
 from zanith_django.exceptions import ZanithError
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.plan.gates import Policy
 
 # How a run is cut: its process killed, its backend ended; before, inside or after a statement.
 # "held" waits until a concurrent build waits for others.
@@ -276,7 +277,7 @@ def _command(verb: Verb | Reading) -> None:
         rollback.rollback(connection, RollbackOptions(count=1, lock_wait=20))
         return
     kept = Ledger(connection).artifacts()[0]
-    session = Session(20)
+    session = Session(20, policy=Policy(allow_destructive=True))
     if verb == "restore":
         column = bool(kept.source_column)
         recover.restore(connection, kept.id, column=column, session=session)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
 from tests.place import Place
-from zanith_django.operations.online.rewrites import assigns, narrows, rewrite_needed, volatile
+from zanith_django.operations.online.rewrites import (
+    assigns,
+    keeps_values,
+    narrows,
+    rewrite_needed,
+    volatile,
+)
 from zanith_django.schema.graph import Column
 
 FILE = "SELECT pg_relation_filenode('t'::regclass)"
@@ -87,6 +95,70 @@ def test_a_new_column_rewrites_the_table_where_we_call_its_default_volatile(
         place.execute("SET LOCAL search_path = pg_catalog")
         printed = place.execute(PRINTED.replace("'t'", f"'{place.schema}.t'"))[0][1]
     assert volatile(printed) == (place.value(FILE) != file)
+
+
+VALUES = {
+    "smallint": "'-32768' '7' '32767'",
+    "integer": "'-2147483648' '7' '2147483647' '16777217'",
+    "bigint": "'9223372036854775807' '7'",
+    "boolean": "'t' 'f'",
+    "numeric": "'1.50' '123456789012345678901234567890.123' '7'",
+    "numeric(10,2)": "'1.50' '99999999.99'",
+    "numeric(12,1)": "'1.5'",
+    "real": "'1.1' '3.4e38'",
+    "double precision": "'1.1' '0.1234567890123456789' '7'",
+    "text": "'Abc' 'a  ' '007' '1.50' 'true' '{\"b\": 1,  \"a\": 2}' '2026-01-02'",
+    "character varying(10)": "'Abc' 'a  '",
+    "character varying(2)": "'a ' 'ab'",
+    "character(5)": "'ab'",
+    "uuid": "'6ecd8c99-4036-403d-bf84-cf8400f67836'",
+    "date": "'2026-01-02' '1999-12-31'",
+    "timestamp with time zone": "'2026-01-02 03:04:05.123456+00'",
+    "timestamp without time zone": "'2026-01-02 03:04:05.123456'",
+    "timestamp(3) with time zone": "'2026-01-02 03:04:05.123+00'",
+    "time without time zone": "'03:04:05.123456'",
+    "interval": "'1 day 00:00:01.123456'",
+    "inet": "'10.0.0.1/8' '10.0.0.1'",
+    "cidr": "'10.0.0.0/8'",
+    "json": """'{"b": 1,  "a": 2}'""",
+    "jsonb": """'{"b": 1, "a": 2}'""",
+    "integer[]": "'{1,2}'",
+    "text[]": "'{a,b}'",
+    "character varying(10)[]": "'{a,b}'",
+}
+
+
+@pytest.mark.parametrize("old", VALUES)
+def test_values_come_back_from_a_cast_where_we_say_so(empty_place: Place, old: str) -> None:
+    place = empty_place
+    values = re.findall(r"'[^']*'", VALUES[old])
+    changed = set()
+    for new in VALUES:
+        back = f"(v::{old}::{new}::{old})::text IS DISTINCT FROM (v::{old})::text"
+        for value in values:
+            try:
+                with place.connection.transaction(force_rollback=True):
+                    if place.value(f"SELECT {back} FROM (SELECT {value}::text) AS given(v)"):
+                        changed.add(new)
+            except psycopg.Error:  # a cast that PostgreSQL does not have, or a value too large
+                continue
+    assert not [new for new in changed if keeps_values(old, new)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("integer", "bigint"),
+        ("integer", "smallint"),
+        ("character varying(10)", "text"),
+        ("numeric(10,2)", "numeric(12,4)"),
+        ("date", "timestamp with time zone"),
+        ("uuid", "text"),
+        ("integer[]", "bigint[]"),
+    ],
+)
+def test_a_cast_that_loses_nothing_is_known(old: str, new: str) -> None:
+    assert keeps_values(old, new)
 
 
 NARROWER = [

@@ -11,7 +11,15 @@ import pytest
 from tests.copies import Copy
 from tests.project import Project
 from tests.releases import Releases
-from zanith_django.operations import AddColumn, AddIndex, AddUnique, DropColumn, DropUnique, RawSql
+from zanith_django.operations import (
+    AddColumn,
+    AddIndex,
+    AddUnique,
+    DropColumn,
+    DropUnique,
+    RawSql,
+    SoftDropColumn,
+)
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, Index, IndexKey, Unique
 
@@ -141,14 +149,33 @@ FLAGS = {
     "zanith_plan --since HEAD --preflight": "--preflight needs a database",
     "zanith_plan --only x --verified abc": "--verified needs a database",
     "zanith_plan --show-values": "--show-values needs --preflight",
+    "zanith_plan --only x --steps 0": "--steps needs a database",
+    "zanith_plan --explain adds_index --format json": "--format would be ignored",
+    "zanith_plan --explain adds_index --max-risk 0": "--max-risk would be ignored",
+    "zanith_plan --explain adds_index --since HEAD": "--since would be ignored",
     "zanith_apply --dry-run --verify": "--dry-run prints the SQL and runs nothing",
+    "zanith_generate --check --name x": "--check and --name exclude each other",
+    "zanith_generate --check --from-diff": "--check and --from-diff exclude",
+    "zanith_generate --check --from empty": "--check and --from exclude",
+    "zanith_generate --check --empty people": "--check and --empty exclude",
+    "zanith_generate --check --drop hard": "--check and --drop exclude",
+    "zanith_generate --check --timestamp 20260101_000000": "--check and --timestamp exclude",
+    "zanith_generate --empty people people": "--empty and an app exclude",
+    "zanith_generate --empty people --from-diff": "--empty and --from-diff exclude",
+    "zanith_generate --empty people --drop soft": "--empty and --drop exclude",
+    "zanith_generate --from empty --from-diff": "--from and --from-diff exclude",
+    "zanith_generate --from empty --drop soft": "--from and --drop exclude",
+    "zanith_generate --drop-extra": "--drop-extra needs --from-diff",
 }
 
 
 @pytest.mark.parametrize("command", FLAGS)
 def test_a_flag_that_would_be_ignored_is_an_error(releases: Releases, command: str) -> None:
-    done = releases.project.manage(*command.split())
+    run = releases.project
+    files = sorted(run.root.rglob("*.py"))
+    done = run.manage(*command.split())
     assert (done.returncode, FLAGS[command] in done.stderr) == (2, True)
+    assert sorted(run.root.rglob("*.py")) == files
 
 
 SIZES = {
@@ -225,6 +252,36 @@ def test_a_rollback_that_would_fail_on_rows_is_refused(releases: Releases) -> No
         1,
         True,
     )
+
+
+def test_recover_asks_the_same_gates(releases: Releases) -> None:
+    run = releases.project
+    soft = SoftDropColumn(table=T, column=Column("name", "character varying(20)", nullable=False))
+    releases.file("change", [soft])
+    releases.apply()
+    settings = (run.root / "settings.py").read_text()
+    verbs = ("restore-column", "people_t.name"), ("purge", "people_t.name", "--yes")
+
+    run.write(
+        "settings.py", settings + "ZANITH['FAIL_ON'] = ['irreversible']\nZANITH['MAX_RISK'] = 4\n"
+    )
+    for verb in verbs:
+        refused = run.manage("zanith_recover", *verb)
+        assert refused.returncode == 1
+        assert "recover:" in refused.stderr
+    assert "over the budget of 4" in run.manage("zanith_recover", *verbs[0]).stderr
+    assert "has the reason irreversible" in run.manage("zanith_recover", *verbs[1]).stderr
+    assert run.sql("SELECT count(*) FROM _zanith_migration_artifacts WHERE expires_at IS NULL") == [
+        (1,)
+    ]
+
+    run.write("settings.py", settings + "ZANITH['MAX_RISK'] = 4\n")
+    run.manage("zanith_recover", *verbs[0], "--max-risk", "35", check=True)
+    refused = run.manage("zanith_rollback", "--steps", "1")
+    assert "Step 01 (completion) scores 35 · over the budget of 4" in refused.stderr
+    run.manage("zanith_rollback", "--steps", "1", "--max-risk", "60", check=True)
+    releases.apply()
+    run.manage("zanith_recover", *verbs[1], check=True)
 
 
 def test_a_plan_names_what_its_author_may_fix_first(releases: Releases) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 from collections.abc import Callable
@@ -23,14 +24,18 @@ from zanith_django.exceptions import ZanithError
 from zanith_django.exceptions.masking import masked
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.models import MigrationArtifact
+from zanith_django.plan.gates import Policy
 from zanith_django.recover.export import export, exported
 from zanith_django.recover.recover import purge, restore
 from zanith_django.recover.session import Session
 from zanith_django.run.artifacts import find
 
 FIRST = 20  # rows that the page shows
-AT_ONCE = Session(wait=0)
-"""A request waits for no other run."""
+
+
+def _at_once() -> Session:
+    """A request waits for no other run."""
+    return Session(wait=0)
 
 
 def rows_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -85,7 +90,7 @@ def _artifact(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> Art
 def restore_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     def work(artifact: ArtifactRow) -> str:
         column = bool(artifact.source_column)
-        done = restore(pages.connection, artifact.id, column=column, session=AT_ONCE)
+        done = restore(pages.connection, artifact.id, column=column, session=_at_once())
         target = artifact.target
         if done.before:
             return gettext("%(target)s was restored already.") % {"target": target}
@@ -99,7 +104,8 @@ def restore_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> 
 
 def purge_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     def work(artifact: ArtifactRow) -> str:
-        gone = purge(pages.connection, artifact.id, AT_ONCE)
+        confirmed = dataclasses.replace(_at_once(), policy=Policy.of().with_consent())
+        gone = purge(pages.connection, artifact.id, confirmed)
         words = gettext("Purged %(target)s.") if gone else gettext("%(target)s was purged already.")
         return words % {"target": artifact.target}
 

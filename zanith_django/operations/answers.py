@@ -44,13 +44,14 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class DjangoCode:
-    """The operation of a Django migration ("shop.0007_…") that a step runs, by its position.
-    `reversible`: Django can reverse it."""
+    """The operation of a Django migration ("shop.0007_…") that a step runs, by its position;
+    `backwards` runs its reverse. `reversible`: Django can reverse it."""
 
     migration: str
     position: int
     description: str = ""
     reversible: bool = True
+    backwards: bool = False
 
     def __str__(self) -> str:
         return f"{self.migration}#{self.position}"

@@ -101,6 +101,9 @@ class Operation:
     renames: ClassVar[tuple[Part, ...]] = ()
     """The kinds of parts that it renames."""
 
+    in_files: ClassVar[bool] = True
+    """Can a file have it? The others are made when they run, and are not registered."""
+
     derived: ClassVar[bool] = True
     """Django's own operations can do its work; False for a kind that is only written by hand."""
 
@@ -111,7 +114,7 @@ class Operation:
     on after them."""
 
     def __init_subclass__(cls) -> None:
-        if "kind" in cls.__dict__:
+        if "kind" in cls.__dict__ and cls.in_files:
             KINDS[cls.kind] = cls
 
     @property

@@ -25,6 +25,8 @@ class Completion(OnTable):
     `demanded` is a table with no more than what they demand of the rows.
     """
 
+    kind = "completion"
+    in_files = False
     table: TableName
     steps: tuple[Operation, ...]
     demanded: Table

@@ -220,7 +220,9 @@ class RunPython(_Opaque):
 
     @property
     def runs(self) -> DjangoCode:
-        return DjangoCode(self.migration, self.position, self.description, self.reversible)
+        return DjangoCode(
+            self.migration, self.position, self.description, self.reversible, self.backwards
+        )
 
     @property
     def why_final(self) -> tuple[str, str]:

@@ -39,7 +39,7 @@ class History:
         self.schema, self.version = context.graph.default_schema, context.server_version
         self.longest = connections[database].ops.max_name_length()
         self.tables, self.passed = DjangoTables(self.schema, self.longest), 0
-        self._inside: dict[str, _Inside] = {}
+        self._last: dict[str, _Inside] = {}
 
     @functools.cached_property
     def connection(self) -> BaseDatabaseWrapper:
@@ -103,6 +103,8 @@ class History:
 
     def read(self, entry: Entry, step: Operation, scene: Scene) -> Read:
         """What a step of ours does that runs code of its author."""
+        if step.runs and step.runs.backwards:
+            return self._inside(entry).read(step.runs, scene)
         if step.runs:
             return self._inside_of(entry).read(step.runs, scene)
         return effects("".join(filter(None, step.authored)), scene)
@@ -116,11 +118,13 @@ class History:
         return Reader(self.connection, self.tables.state, at).read_apply(migration)
 
     def _inside_of(self, entry: Entry) -> _Inside:
-        if entry.id not in self._inside:
-            state = self.before(entry).state.clone()
-            migrations = self.timeline.on_disk(entry.covers)
-            self._inside = {entry.id: _Inside(self.connection, state, migrations)}
-        return self._inside[entry.id]
+        if entry.id not in self._last:
+            self._last = {entry.id: self._inside(entry)}
+        return self._last[entry.id]
+
+    def _inside(self, entry: Entry) -> _Inside:
+        state = self.before(entry).state.clone()
+        return _Inside(self.connection, state, self.timeline.on_disk(entry.covers))
 
 
 class _Inside:
@@ -141,10 +145,12 @@ class _Inside:
         if migration is None:
             return (unreadable_code(str(step)),), scene.graph
         if step.position == WHOLE:
-            return Reader(self.connection, self.state, scene).read_apply(migration)
+            reader = Reader(self.connection, self.state, scene)
+            return (reader.read_unapply if step.backwards else reader.read_apply)(migration)
         self._move_to(migration, step.position)
-        operation = migration.operations[step.position - 1]
-        return Reader(self.connection, self.state, scene).read(operation, migration.app_label)
+        reader = Reader(self.connection, self.state, scene)
+        read = reader.read_reverse if step.backwards else reader.read
+        return read(migration.operations[step.position - 1], migration.app_label)
 
     def _move_to(self, migration: DjangoMigration, position: int) -> None:
         while self.waiting and self.waiting[0][:2] != (migration, position):

@@ -37,6 +37,10 @@ class Policy:
     def without_fingerprint(self) -> Policy:
         return dataclasses.replace(self, require_verified=False)
 
+    def with_consent(self) -> Policy:
+        """The user has consented to this very loss: that answers the cap of the mode as well."""
+        return dataclasses.replace(self, max_risk=100, allow_destructive=True)
+
     def for_files(self) -> Policy:
         """For a plan of files alone: no fingerprint can be known, and a migration without a file
         can still get one."""

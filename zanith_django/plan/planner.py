@@ -27,8 +27,9 @@ from zanith_django.plan.search_path import SearchPath
 from zanith_django.plan.shown import read, scene, shown
 from zanith_django.plan.table_facts import after
 from zanith_django.plan.untouched import untouched
-from zanith_django.plan.ways_back import way_back
+from zanith_django.plan.ways_back import WayBack, way_back
 from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_kinds import has_own_apply, texts
 from zanith_django.timeline.routing import is_for
@@ -195,7 +196,7 @@ class _Planner:
             collisions=found,
             effects=read(statements, scene(context)) if waits else (),
             breaks=broken or (),
-            back=way_back(operation, assessment.reasons, self.timeline, run.entry),
+            back=self._back(operation, assessment, run, (context.graph, self.context.graph)),
             duration=duration(statements, context),
         )
 
@@ -232,10 +233,19 @@ class _Planner:
             texts=written_by,
             effects=effects,
             breaks=breaks,
-            back=way_back(operation, assessment.reasons, self.timeline, run.entry),
+            back=self._back(operation, assessment, run, (context.graph, graph)),
             duration=duration(statements, context),
             graph=graph,
         )
+
+    def _back(
+        self,
+        operation: Operation,
+        assessment: Assessment,
+        run: _Run,
+        graphs: tuple[SchemaGraph, SchemaGraph],
+    ) -> WayBack:
+        return way_back(operation, assessment.reasons, self.timeline, run.entry, graphs)
 
     def _breaks(self, names: Sequence[TableName], before: Context) -> tuple[Break, ...]:
         """What the previous release fails on, once a step changed these tables."""

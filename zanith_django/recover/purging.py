@@ -12,12 +12,13 @@ from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations import Statement
 from zanith_django.operations.artifact_ids import SOFT_DROP_COLUMN
-from zanith_django.operations.base import script
-from zanith_django.plan.reasons import Level
+from zanith_django.plan.plan import PlannedStep
+from zanith_django.plan.risk import Assessment
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
+from zanith_django.recover.admission import permanent_drop
 from zanith_django.recover.session import Session
-from zanith_django.recover.work import ArtifactWork, recover_step
+from zanith_django.recover.work import ArtifactWork
 from zanith_django.run.artifacts import (
     PURGE,
 )
@@ -51,10 +52,12 @@ def purge_artifact(
         )
     gone = [artifact, *(_hidden_in(connection, ledger, place) if place else ())]
     drop = (_drop(artifact, place),) if place else ()
+    lost = f"drops_{'column' if artifact.source_column else 'table'}_with_data"
+    judged = Assessment.of((lost, "irreversible"))
     work.audited(
-        recover_step(PURGE, script(drop), Level.DESTRUCTIVE),
+        PURGE,
         f"purge {artifact.target}",
-        drop,
+        PlannedStep(1, permanent_drop(artifact), judged, drop),
         lambda: ledger.expire_artifacts([row.id for row in gone]),
     )
     return gone

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zanith_django.exceptions import (
     Refused,
 )
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.operations.keep.kept import Restore
+from zanith_django.plan.gates import Policy
 from zanith_django.plan.obstacles import Obstacle
 
 
@@ -19,10 +20,12 @@ def silent(words: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How long to wait for another run (None: the setting), and the receiver of its messages."""
+    """How long to wait for another run (None: the setting), and the receiver of its messages.
+    `policy` is what the gates allow; by default the settings, which do not allow a purge."""
 
     wait: float | None = None
     say: Callable[[str], None] = silent
+    policy: Policy = field(default_factory=Policy.of)
 
 
 @dataclass(frozen=True, slots=True)

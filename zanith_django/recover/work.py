@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,15 +16,16 @@ from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FAILED, FINISHED, RUNNING
 from zanith_django.ledger.steps import PendingStep, StepRow
-from zanith_django.operations import RestoreColumn, RestoreTable, Statement
-from zanith_django.operations.base import Batches, Context, script
+from zanith_django.operations import RestoreColumn, RestoreTable
+from zanith_django.operations.base import Batches, Context
 from zanith_django.operations.column_sql import update_in_batches
 from zanith_django.operations.keep.kept import Restore
 from zanith_django.operations.keep.restores import refill
 from zanith_django.plan.live_facts import empty_tables, step_context
-from zanith_django.plan.reasons import Level
-from zanith_django.plan.risk import assess
+from zanith_django.plan.plan import PlannedStep
+from zanith_django.plan.risk import Assessment, assess
 from zanith_django.postgres import sql
+from zanith_django.recover.admission import admit
 from zanith_django.recover.session import Session
 from zanith_django.run.artifacts import (
     was_purged,
@@ -44,10 +45,6 @@ from zanith_django.run.work import Attempt, Finish
 from zanith_django.timeline.project import live_graph
 
 RESEED = "reseed"
-
-
-def recover_step(kind: str, text: str, level: Level) -> PendingStep:
-    return PendingStep(0, kind, text, str(level), int(level))
 
 
 class ArtifactWork:
@@ -123,21 +120,21 @@ class ArtifactWork:
         context = self._context(withheld)
         statements = withheld.statements(context)
         judged = assess(withheld, context, statements)
-        text = script(statements)
-        new = PendingStep(0, withheld.kind, text, str(judged.level), judged.score)
+        step = PlannedStep(1, withheld, judged, statements)
 
         def finish() -> None:
             self.ledger.expire_artifacts([self.artifact.id])
             write_restored(self.connection, operation, context.schema)
 
-        self.audited(new, withheld.describe(), statements, finish)
+        self.audited(withheld.kind, withheld.describe(), step, finish)
 
     def refill(self, operation: Restore, place: Place) -> int:
         """Write the old values into rows whose column is NULL; returns the number of rows."""
         context = self._context(operation)
         batches = self._refilling(operation, place, context)
-        new = recover_step(RESEED, f"{batches.sql};", Level.MEDIUM)
-        self.audited(new, f"refill {operation.target}", (batches,), lambda: None)
+        judged = Assessment.of(("requires_backfill",))
+        step = PlannedStep(1, operation, judged, (batches,))
+        self.audited(RESEED, f"refill {operation.target}", step, lambda: None)
         return self.refilled
 
     def _refilling(self, operation: Restore, place: Place, context: Context) -> Batches:
@@ -155,13 +152,16 @@ class ArtifactWork:
 
     def audited(
         self,
-        new: PendingStep,
+        kind: str,
         description: str,
-        statements: Sequence[Statement],
+        step: PlannedStep,
         finish: Callable[[], None],
     ) -> StepRow:
-        """Run statements as the next step, or as another attempt at one that did not finish."""
-        row = self._prepare(new)
+        """Run the statements of `step` under this kind, or make another attempt at one that did
+        not finish. Raises `GateRefused`."""
+        admit(self.connection.alias, self.migration_id, step, self.session.policy)
+        statements = step.statements
+        row = self._prepare(PendingStep(0, kind, step.sql, str(step.level), step.score))
         detail = kept_detail(self.artifact, description, statements)
         self.ledger.add_details(self.migration_id, {row.id: detail})
         self.ledger.start(row.id)

@@ -9,50 +9,83 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import Context
+from zanith_django.plan.authored import History
+from zanith_django.plan.effects.values import Effect
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.plan.reasons import REASONS, Level
-from zanith_django.plan.risk import Assessment, assess
+from zanith_django.plan.risk import Assessment, Transaction, assess, judged as judged_by_effects
+from zanith_django.plan.shown import read, scene, shown
+from zanith_django.plan.table_facts import after
 from zanith_django.rollback.losses import holds_nothing
 from zanith_django.rollback.selection import UndoMigration, UndoStep
-from zanith_django.timeline.timeline import Entry
+from zanith_django.timeline.timeline import Entry, Timeline
 
 Form = Callable[[UndoStep, Context], tuple[Context, Operation | None]]
 """What undoes a step, and what it may know."""
 
 
 def judged(
-    connection: BaseDatabaseWrapper, undone: Iterable[UndoMigration], form: Form, context: Context
+    connection: BaseDatabaseWrapper,
+    timeline: Timeline,
+    undone: Iterable[UndoMigration],
+    form: Form,
+    context: Context,
 ) -> Plan:
     """The plan of a rollback, newest migration first, each from its last step to its first."""
-    judge = _Judge(connection, form, context)
+    judge = _Judge(connection, timeline, form, context)
     migrations = tuple(judge.migration(migration) for migration in undone)
     planned = Plan(connection.alias, migrations, context.graph)
     return looked_at(connection, planned, context, Look(), judge.begun)
 
 
 class _Judge:
-    def __init__(self, connection: BaseDatabaseWrapper, form: Form, context: Context) -> None:
-        self.connection, self.form, self.context = connection, form, context
+    def __init__(
+        self, connection: BaseDatabaseWrapper, timeline: Timeline, form: Form, context: Context
+    ) -> None:
+        self.connection, self.timeline = connection, timeline
+        self.form, self.context = form, context
         self.begun: set[tuple[str, int]] = set()
 
     def migration(self, migration: UndoMigration) -> PlannedMigration:
         self.context = dataclasses.replace(self.context, migration_id=migration.id)
-        steps = tuple(map(self._step, migration.steps))
+        history = History(self.timeline, self.connection.alias, self.context)
+        steps = tuple(self._step(step, history) for step in migration.steps)
         return PlannedMigration(Entry(migration.id, migration.covers, migration.file), steps)
 
-    def _step(self, step: UndoStep) -> PlannedStep:
+    def _step(self, step: UndoStep, history: History) -> PlannedStep:
         row, (seen, inverse) = step.row, self.form(step, self.context)
         if step.stopped or step.begun:
             self.begun.add((row.migration_id, row.step))
         if inverse is None:
             safe = Assessment(Level.SAFE)
             return PlannedStep(row.step, step.operation, safe, step.retreat, status="done")
+        if inverse.authored:
+            return self._authored(row.step, inverse, history)
         statements = inverse.statements(seen)
         verdict = self._verdict(inverse, seen, statements)
-        graph = inverse.apply_to(self.context.graph)
-        self.context = dataclasses.replace(self.context, graph=graph)
-        return PlannedStep(row.step, inverse, verdict, statements)
+        effects = read(statements, scene(self.context))
+        self.context = after(self.context, inverse)
+        return PlannedStep(row.step, inverse, verdict, statements, effects=effects)
+
+    def _authored(self, number: int, inverse: Operation, history: History) -> PlannedStep:
+        """Reverse SQL and reverse code, judged by their effects as they are on the way forward."""
+        context = self.context
+        entry = self.timeline.find(context.migration_id)
+        effects, graph = history.read(entry, inverse, scene(context))
+        verdict = judged_by_effects(inverse, effects, context, Transaction(inverse.atomic))
+        self.context = dataclasses.replace(
+            after(context, inverse, inverse.authored, effects), graph=graph
+        )
+        return PlannedStep(
+            number,
+            inverse,
+            _without_empty(verdict, effects, context),
+            shown(inverse, effects, context),
+            texts=inverse.authored,
+            effects=effects,
+            graph=graph,
+        )
 
     def _verdict(
         self, inverse: Operation, seen: Context, statements: tuple[Statement, ...]
@@ -61,11 +94,23 @@ class _Judge:
         found = assess(inverse, seen, statements)
         if found.level < Level.DESTRUCTIVE or self._loses(inverse):
             return found
-        rest = [code for code in found.reasons if REASONS[code].level < Level.DESTRUCTIVE]
         kept = "sets_aside" if inverse.recoverable else "breaks_running_code"
-        return Assessment(Level.HIGH, tuple(dict.fromkeys((kept, *rest))))
+        return _kept(found, kept)
 
     def _loses(self, inverse: Operation) -> bool:
-        if inverse.loses:
-            return not holds_nothing(self.connection, inverse.loses, self.context.schema)
-        return bool(inverse.authored)
+        loss = inverse.loses
+        return loss is not None and not holds_nothing(self.connection, loss, self.context.schema)
+
+
+def _without_empty(found: Assessment, effects: Iterable[Effect], context: Context) -> Assessment:
+    """The drop of an object without rows takes no row away."""
+    every = [finding for effect in effects for finding in effect.findings]
+    losses = [each for each in every if REASONS[each.code].level >= Level.DESTRUCTIVE]
+    if losses and all(each.table and context.quiet(each.table) for each in losses):
+        return _kept(found, "breaks_running_code")
+    return found
+
+
+def _kept(found: Assessment, code: str) -> Assessment:
+    rest = [code for code in found.reasons if REASONS[code].level < Level.DESTRUCTIVE]
+    return Assessment(Level.HIGH, tuple(dict.fromkeys((code, *rest))))

@@ -33,12 +33,9 @@ class RollbackOptions:
 
     @property
     def policy(self) -> Policy:
-        """Consent that was given for this rollback answers the cap of the mode as well."""
+        given = Policy.of(max_risk=self.max_risk, allow_destructive=self.allow_destructive)
         consented = self.allow_destructive and self.max_risk is None
-        return Policy.of(
-            max_risk=100 if consented else self.max_risk,
-            allow_destructive=self.allow_destructive,
-        ).without_fingerprint()
+        return (given.with_consent() if consented else given).without_fingerprint()
 
 
 class RollbackReporter:

@@ -120,7 +120,7 @@ class _Rollback:
         if aside:
             self.reporter.setting_aside(aside)
         context = live_context(self.connection, graph)
-        planned = judged(self.connection, undone, self._form, context)
+        planned = judged(self.connection, self.timeline, undone, self._form, context)
         refusals = gates.check(planned, self.options.policy)
         if self.options.dry_run:
             self._show(undone, planned, refusals)

@@ -41,7 +41,8 @@ class UndoStep:
     def kind(self) -> str:
         """The kind that the attempt at undoing it is recorded under. What only completes a thing
         that is there already has none of its own."""
-        return getattr(self.inverse, "kind", self.operation.kind)
+        own = self.inverse if self.inverse and self.inverse.in_files else self.operation
+        return own.kind
 
     @property
     def next_id(self) -> str:

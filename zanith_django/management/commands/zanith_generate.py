@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -78,6 +78,7 @@ class Command(ZanithCommand):
         )
 
     def run(self, **options: Any) -> None:
+        _refuse_ignored(options)
         configs = select_apps(options["apps"])
         if options["name"] and not options["name"].isidentifier():
             raise InvalidArgument(
@@ -106,7 +107,9 @@ class Command(ZanithCommand):
         made = generate(connection, request)
         self._give(made, options)
         if options["dry_run"] and made.summaries:
-            return  # other differences can only be seen once the files exist
+            if options["from_diff"]:
+                self._say("--from-diff: other differences show once these files exist.", options)
+            return
         if options["from_diff"]:
             more = generate_from_diff(connection, request)
             self._give(more, options)
@@ -222,6 +225,31 @@ class Command(ZanithCommand):
                 self._say(f"    {number:02d} {kind} {operation.target}", options)
                 if options["verbosity"] > 1:
                     self._say(f"       {operation.describe()}", options)
+
+
+# {a flag: those that it would ignore}. --dry-run and --no-input hold for each: none of them asks
+# anything, and --check writes nothing either.
+_ALONE: Mapping[str, tuple[str, ...]] = {
+    "check": ("name", "from_diff", "start", "empty", "drop", "drop_extra", "timestamp"),
+    "empty": ("apps", "from_diff", "start", "drop", "drop_extra"),
+    "start": ("from_diff", "drop", "drop_extra"),
+}
+_FLAGS = {"start": "--from", "apps": "an app"}
+
+
+def _refuse_ignored(options: Mapping[str, Any]) -> None:
+    """A flag that would change nothing is a mistake of the one who typed it."""
+    for name, others in _ALONE.items():
+        for other in others if options[name] else ():
+            if options[other]:
+                both = f"{_flag(name)} and {_flag(other)} exclude each other."
+                raise InvalidArgument(both, "Give one of them.")
+    if options["drop_extra"] and not options["from_diff"]:
+        raise InvalidArgument("--drop-extra needs --from-diff.")
+
+
+def _flag(name: str) -> str:
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
 def _listed(configs: Iterable[AppConfig]) -> str:

@@ -28,6 +28,10 @@ from zanith_django.timeline.sources import sources_of
 # What only a live database can answer, and what only a plan without one takes.
 _LIVE_ONLY = ("preflight", "show_values", "verified", "steps", "to")
 _OFFLINE_ONLY = ("sizes",)
+_OF_A_PLAN = (
+    *("max_risk", "allow_destructive", "fail_on", "observed", "verified"),
+    *("steps", "to", "since", "only", "sizes", "previous", "preflight", "show_values"),
+)
 
 
 class Command(ZanithCommand):
@@ -70,7 +74,7 @@ class Command(ZanithCommand):
 
     def run(self, **options: Any) -> None:
         if options["explain"]:
-            self._explain(options["explain"])
+            self._explain(options)
             return
         offline = bool(options["since"] or options["only"])
         _refuse_ignored(options, offline=offline)
@@ -129,8 +133,16 @@ class Command(ZanithCommand):
         )
         return found, ()
 
-    def _explain(self, code: str) -> None:
-        found = reason(code)
+    def _explain(self, options: dict[str, Any]) -> None:
+        found = reason(options["explain"])
+        given = [name for name in _OF_A_PLAN if _is_given(options[name])]
+        if options["format"] != "text":
+            given.append("format")
+        if given:
+            raise InvalidArgument(
+                f"--explain makes no plan: --{given[0].replace('_', '-')} would be ignored.",
+                "Leave one of them out.",
+            )
         self.say(reason_text(found))
 
 
@@ -140,12 +152,16 @@ def _refuse_ignored(options: dict[str, Any], *, offline: bool) -> None:
         raise InvalidArgument("--since and --only exclude each other.", "Give one of them.")
     names = _LIVE_ONLY if offline else _OFFLINE_ONLY
     for name in names:
-        if options[name] not in (None, "", False):
+        if _is_given(options[name]):
             flag = f"--{name.replace('_', '-')}"
             needs = "a database: leave out --since and --only" if offline else "--since or --only"
             raise InvalidArgument(f"{flag} needs {needs}.")
     if options["show_values"] and not options["preflight"]:
         raise InvalidArgument("--show-values needs --preflight.")
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False and value != ""
 
 
 def score(text: str) -> int:

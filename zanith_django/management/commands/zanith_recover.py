@@ -16,6 +16,8 @@ from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand, add_lock_wait
 from zanith_django.management.commands.zanith_history import period
+from zanith_django.management.commands.zanith_plan import score
+from zanith_django.plan.gates import Policy
 from zanith_django.recover.export import FORMATS, export
 from zanith_django.recover.fields import field_of
 from zanith_django.recover.recover import cleanup, purge, reseed, restore
@@ -81,6 +83,13 @@ class Command(ZanithCommand):
             "--older-than", metavar="PERIOD", help="As in 30d; by default RETENTION_DAYS."
         )
         cleaned.add_argument("--dry-run", action="store_true", help="Only list them.")
+        for run in changing:
+            run.add_argument(
+                "--max-risk",
+                type=score,
+                metavar="SCORE",
+                help="Refuse a step that scores higher. By default the cap of the mode.",
+            )
         for gone in (purged, cleaned):
             gone.add_argument("--yes", action="store_true", help="Confirm the permanent drop.")
         for run in (*changing, purged, cleaned):
@@ -236,7 +245,11 @@ class Command(ZanithCommand):
         self._clean(age, options)
 
     def _session(self, options: dict[str, Any]) -> Session:
-        return Session(options["lock_wait"], self._say)
+        """--yes is the consent to a purge."""
+        policy = Policy.of(max_risk=options.get("max_risk"))
+        if options.get("yes"):
+            policy = policy.with_consent()
+        return Session(options["lock_wait"], self._say, policy)
 
     def _say(self, words: str) -> None:
         """Messages of waits and retries go to stderr; stdout is for the result."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from zanith_django.schema.graph import Column
 
@@ -116,6 +116,40 @@ def narrows(old: str, new: str) -> bool:
     if base != new_base or size is None:
         return True
     return new_size - new_scale < size - scale or new_scale < scale
+
+
+# A value of the first type that was cast to one of the others is itself again when cast back.
+_EXACT: Mapping[str, frozenset[str]] = {
+    "smallint": frozenset(("integer", "bigint", "numeric", "real", "double precision", "text")),
+    "integer": frozenset(("smallint", "bigint", "numeric", "double precision", "text")),
+    "bigint": frozenset(("smallint", "integer", "numeric", "text")),
+    "boolean": frozenset(("integer", "text")),
+    "uuid": frozenset(("text",)),
+    "date": frozenset(("timestamp without time zone", "timestamp with time zone", "text")),
+    "real": frozenset(("double precision",)),
+    "numeric": frozenset(("text",)),
+    "inet": frozenset(("text",)),
+    "cidr": frozenset(("inet", "text")),
+    "json": frozenset(("text",)),
+    "jsonb": frozenset(("text", "json")),
+    "character varying": frozenset(("text",)),
+    "text": frozenset(("character varying",)),
+}
+
+
+def keeps_values(old: str, new: str) -> bool:
+    """Is every value that a cast from `old` to `new` accepts the same after a cast back? Pairs of
+    types that are not known here count as lossy."""
+    if old.endswith("[]") and new.endswith("[]"):
+        return keeps_values(old[:-2], new[:-2])
+    (base, size, scale), (new_base, new_size, new_scale) = _spelled(old), _spelled(new)
+    if base != new_base:
+        return new_size is None and new_base in _EXACT.get(base, ())
+    if new_size is None:
+        return True
+    if base == "numeric":
+        return size is not None and new_scale >= scale
+    return (size is not None and new_size >= size) or _is_widest(base, new_size)
 
 
 def assigns(old: str, new: str) -> bool:

@@ -191,8 +191,11 @@ def sql_of(
     before: RecordingState,
     after: RecordingState,
     scene: Scene,
+    *,
+    backwards: bool = False,
 ) -> list[str] | None:
-    """The SQL of one of Django's own operations; None if it cannot be known without running it.
+    """The SQL of one of Django's own operations, or of its reverse; None if it cannot be known
+    without running it.
 
     `after` has recorded the models that the operation touched.
     """
@@ -205,7 +208,10 @@ def sql_of(
     editor = _editor_class(own)(connection, scene)
     try:
         states: Any = (_Shown(before, keys), _Shown(after, keys))
-        operation.database_forwards(app_label, editor, *states)
+        if backwards:
+            operation.database_backwards(app_label, editor, *reversed(states))
+        else:
+            operation.database_forwards(app_label, editor, *states)
         deferred = [text for each in editor.deferred_sql if (text := str(each))]
     except Exception:  # of any field, constraint or index of any package
         return None

@@ -3,7 +3,7 @@ database of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +46,21 @@ class Reader:
 
     def read(self, operation: Operation, app_label: str) -> tuple[tuple[Effect, ...], SchemaGraph]:
         """The effects of an operation, and the schema after it."""
+        return self._read(operation, self._effects(operation, app_label))
+
+    def read_reverse(
+        self, operation: Operation, app_label: str
+    ) -> tuple[tuple[Effect, ...], SchemaGraph]:
+        """The effects of the operation's reverse, and the schema after it. The state is still the
+        one before the operation, the scene the one after it."""
+        return self._read(operation, self._reversed(operation, app_label))
+
+    def _read(
+        self, operation: Operation, effects: Iterator[Effect]
+    ) -> tuple[tuple[Effect, ...], SchemaGraph]:
         before = self.scene.graph
         try:
-            found = tuple(self._effects(operation, app_label))
+            found = tuple(effects)
         except Exception:  # of a class of any package, or on a state that is not there yet
             return (_unreadable(operation),), before
         return found, self.scene.graph
@@ -61,10 +73,16 @@ class Reader:
             self.state = self._forwarded(operation, migration.app_label)
         return tuple(found), self.scene.graph
 
+    def read_unapply(self, migration: Migration) -> tuple[tuple[Effect, ...], SchemaGraph]:
+        """The same of its `unapply()`, which may reverse its operations or not."""
+        found = [*self._run_python(migration.unapply)]
+        found += self._all_reversed(migration.operations, migration.app_label)
+        return tuple(found), self.scene.graph
+
     def _effects(self, operation: Operation, app_label: str) -> Iterator[Effect]:
         if does_nothing(operation):
             return
-        if isinstance(operation, RunSQL | RunPython) and _has_own_method(operation):
+        if isinstance(operation, RunSQL | RunPython) and _is_own(operation.database_forwards):
             yield from self._run_python(operation.database_forwards)
         if isinstance(operation, Separate):
             for inner in operation.database_operations:
@@ -77,10 +95,36 @@ class Reader:
         else:
             yield from self._of_class(operation, app_label)
 
-    def _of_class(self, operation: Operation, app_label: str) -> Iterator[Effect]:
+    def _reversed(self, operation: Operation, app_label: str) -> Iterator[Effect]:
+        """RunPython's reverse receives the models as they are after the operation."""
+        if isinstance(operation, RunSQL | RunPython) and _is_own(operation.database_backwards):
+            yield from self._run_python(operation.database_backwards)
+        if isinstance(operation, Separate):
+            yield from self._all_reversed(operation.database_operations, app_label)
+        elif isinstance(operation, RunSQL):
+            yield from self._run_sql(texts_of(operation.reverse_sql))
+        elif isinstance(operation, RunPython):
+            if operation.reverse_code is not RunPython.noop:
+                yield from self._run_python(operation.reverse_code)
+        else:
+            yield from self._of_class(operation, app_label, backwards=True)
+
+    def _all_reversed(self, operations: Sequence[Operation], app_label: str) -> Iterator[Effect]:
+        states = [self.state]
+        for operation in operations:
+            self.state = self._forwarded(operation, app_label)
+            states.append(self.state)
+        for before, operation in reversed([*zip(states[:-1], operations, strict=True)]):
+            self.state = before
+            yield from self._reversed(operation, app_label)
+
+    def _of_class(
+        self, operation: Operation, app_label: str, *, backwards: bool = False
+    ) -> Iterator[Effect]:
         """An operation of Django, or one that a package or the project derived."""
-        if _has_own_method(operation):
-            yield from self._run_python(operation.database_forwards)
+        own = operation.database_backwards if backwards else operation.database_forwards
+        if _is_own(own):
+            yield from self._run_python(own)
         known = next((c for c in type(operation).__mro__ if c.__module__.startswith(_DJANGO)), None)
         if known is None or known in (Operation, RunPython, RunSQL, Separate):
             return
@@ -88,7 +132,8 @@ class Reader:
         if _is_swapped(operation, app_label, after):
             return
         plain = operation if type(operation) is known else _as_plain(operation, known)
-        texts = sql_of(self.connection, plain, app_label, self.state, after, self.scene)
+        way = (plain, app_label, self.state, after)
+        texts = sql_of(self.connection, *way, self.scene, backwards=backwards)
         if texts is None:
             unknown = _unreadable(operation)
             self.scene = self.scene.after((unknown,), self.scene.graph)
@@ -127,9 +172,9 @@ def _unreadable(operation: Operation) -> Effect:
     return unreadable_code(f"Django: {operation.describe()}", drops=drops)
 
 
-def _has_own_method(operation: Operation) -> bool:
-    """Does a class of a package or of the project say itself how it reaches the database?"""
-    return not type(operation).database_forwards.__module__.startswith(_DJANGO)
+def _is_own(method: Any) -> bool:
+    """Is it a method of a package or of the project that reaches the database?"""
+    return not method.__module__.startswith(_DJANGO)
 
 
 def texts_of(given: Any) -> list[str]:
