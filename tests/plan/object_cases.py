@@ -69,7 +69,7 @@ OTHERS = (
         "validate in the same transaction",
         f'AddConstraintNotValid("Item", {CHECK}), ValidateConstraint("Item", "{{app}}_ck")',
         "high",
-        "scans_table locks_reads",
+        "locks_reads",
     ),
     Case(
         "delete model",

@@ -10,9 +10,10 @@ from django.test import override_settings
 
 from tests.plan.cases import Case
 from tests.plan.migrations import CASES, write
-from zanith_django.operations.base import Context
+from zanith_django.operations.base import Context, Statement
 from zanith_django.plan.plan import PlannedMigration
 from zanith_django.plan.planner import plan
+from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.names import TableName
 from zanith_django.timeline.timeline import Timeline, build, load_django
 
@@ -52,6 +53,31 @@ def test_the_danger_is_named_and_nothing_else_is_held_up(case: Case, planned: Pl
     assert str(max(step.level for step in steps)) == case.level, reasons
     assert reasons >= set(case.reasons.split())
     assert not reasons & set(case.never.split())
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_the_words_of_a_step_agree_with_its_locks(case: Case, planned: Planned) -> None:
+    """What waits "for an instant" has no reason that says that others wait, and the other way."""
+    felt: list[Statement] = []
+    for step in planned[case.app].steps:
+        codes = set(step.assessment.reasons)
+        assert not any(REASONS[code].unless & codes for code in codes)
+        busy = [each for each in step.statements if each.scans or each.rewrites or each.held]
+        felt += [each for each in busy if each.lock.blocks_writes]
+        opaque = any(effect.opaque for effect in step.effects)
+        if codes & {"locks_reads", "locks_writes"} and not opaque:
+            assert felt
+            assert "locks_reads" not in codes or any(each.lock.blocks_reads for each in felt)
+        elif step.score > Level.SAFE and not any(each.held for each in step.statements):
+            assert not [each for each in busy if each.lock.blocks_writes]
+
+
+def test_a_lock_is_shown_as_long_as_its_transaction_holds_it(planned: Planned) -> None:
+    first, second = planned["column_under_a_data_step"].steps
+    assert [each.held for each in first.statements if each.lock.blocks_reads] == [True]
+    assert "locks_reads" in second.assessment.reasons
+    (alone,) = planned["another_table"].steps
+    assert not any(each.held for each in alone.statements)
 
 
 ON_EMPTY_TABLES = {

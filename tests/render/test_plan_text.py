@@ -32,7 +32,7 @@ def test_a_plan_tells_the_phases_of_a_step_with_the_lock_of_each_and_how_to_undo
         "phase: expand: a new column, and a trigger that keeps it in step",
         "lock: ACCESS EXCLUSIVE on orders, for an instant; blocks reads and writes",
         "phase: fill: the existing rows, in batches",
-        "lock: ROW EXCLUSIVE on orders, while the table is read; blocks nothing",
+        "lock: ROW EXCLUSIVE on orders, while the table is read; blocks only",
         "phase: prepare: indexes and constraints of the new column, while the table",
         "lock: ACCESS EXCLUSIVE on orders, for an instant; blocks reads and writes",
         "phase: swap: one short transaction; the old column stays, hidden",

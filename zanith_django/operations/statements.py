@@ -21,7 +21,8 @@ class Statement:
     queries of other sessions fail: after a failure of the step, `cleanup` removes it before the
     run ends. `makes` has names that zanith chose: their objects are useless once the step is done.
     `raw` marks SQL that its author wrote: it may be several statements. `phase` names the part of
-    a long operation that it belongs to.
+    a long operation that it belongs to. With `held`, its transaction goes on to read or write the
+    rows of tables, and its lock is held meanwhile.
     """
 
     sql: str
@@ -37,6 +38,7 @@ class Statement:
     makes: tuple[str, ...] = ()
     raw: bool = False
     phase: str = ""
+    held: bool = False
 
 
 _NOWHERE = TableName("", "")

@@ -24,7 +24,7 @@ from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, 
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment, Transaction, assess, judged
 from zanith_django.plan.search_path import SearchPath
-from zanith_django.plan.shown import read, scene, shown
+from zanith_django.plan.shown import holding, read, scene, shown
 from zanith_django.plan.table_facts import after
 from zanith_django.plan.untouched import untouched
 from zanith_django.plan.ways_back import WayBack, way_back
@@ -111,10 +111,17 @@ class _Planner:
         begun = frozenset(number for number, row in latest.items() if row.stopped)
         run = _Run(entry, done, self._by_hand(entry), begun)
         if entry.migration is None:
-            return PlannedMigration(entry, tuple(self._django(run)))
+            steps = tuple(self._django(run))
+            atomic = self.timeline.django(entry.covers[0]).atomic
+            return PlannedMigration(entry, holding(steps) if atomic else steps)
         operations = enumerate(entry.migration.operations, 1)
-        steps = tuple(self._step(run, number, written) for number, written in operations)
-        return PlannedMigration(entry, steps)
+        every = (self._step(run, number, written) for number, written in operations)
+        return PlannedMigration(entry, tuple(map(self._held, every)))
+
+    def _held(self, step: PlannedStep) -> PlannedStep:
+        """Each step of ours has its own transaction."""
+        authored = step.operation.authored and step.operation.atomic
+        return holding([step])[0] if authored else step
 
     def fold(self, entry: Entry) -> None:
         """Move past an entry that is not planned; the effect of its author's code is left out."""

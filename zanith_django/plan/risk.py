@@ -43,7 +43,8 @@ class Assessment:
 
     @classmethod
     def of(cls, codes: Iterable[str]) -> Assessment:
-        reasons = tuple(dict.fromkeys(codes))
+        given = dict.fromkeys(codes)
+        reasons = tuple(code for code in given if REASONS[code].unless.isdisjoint(given))
         return cls(max((REASONS[code].level for code in reasons), default=Level.SAFE), reasons)
 
     @property

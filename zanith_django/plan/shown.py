@@ -9,6 +9,7 @@ from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import Batches, Context, PythonCall, Rounds
 from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.effects.values import Effect, Scene
+from zanith_django.plan.plan import PlannedStep
 from zanith_django.postgres.locks import Lock
 
 
@@ -67,6 +68,26 @@ def _named(operation: Operation, found: Iterable[Effect], context: Context) -> I
             rewrites=any(each.rewrites for each in known),
             scans=any(each.scans for each in known),
         )
+
+
+_HOLDING = frozenset(("locks_reads", "locks_writes"))
+
+
+def holding(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
+    """The steps of one transaction, with `held` set on the statements whose locks others feel: a
+    later statement works through rows."""
+    works = False
+    found: list[PlannedStep] = []
+    for step in reversed(steps):
+        statements: list[Statement] = []
+        felt = not _HOLDING.isdisjoint(step.assessment.reasons)
+        # Python works without a statement that is shown, after LOCK TABLE anything may follow.
+        works = works or (felt and not any(s.scans or s.rewrites for s in step.statements))
+        for statement in reversed(step.statements):
+            statements.append(dataclasses.replace(statement, held=works))
+            works = works or (felt and (statement.scans or statement.rewrites))
+        found.append(dataclasses.replace(step, statements=tuple(reversed(statements))))
+    return tuple(reversed(found))
 
 
 def _statement(effect: Effect) -> Statement:

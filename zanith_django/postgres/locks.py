@@ -57,6 +57,8 @@ class Lock(enum.IntEnum):
             return "blocks writes"
         if self is Lock.SHARE_UPDATE_EXCLUSIVE:
             return "blocks neither reads nor writes"
+        if self is Lock.ROW_EXCLUSIVE:
+            return "blocks only writers of the same rows"
         return "blocks nothing"
 
 

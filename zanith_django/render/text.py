@@ -196,6 +196,8 @@ def _statement_lines(statement: Statement, details: bool) -> Iterator[str]:
 def _how_long(statement: Statement) -> str:
     if statement.rewrites:
         return "while the table is rewritten"
+    if statement.held and statement.lock.blocks_writes:
+        return "until the transaction ends"
     return "while the table is read" if statement.scans else "for an instant"
 
 

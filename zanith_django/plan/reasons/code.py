@@ -67,7 +67,8 @@ REASONS = (
         "irreversible",
         Level.MEDIUM,
         "Cannot be reversed",
-        "zanith_rollback refuses to reverse the step.",
+        "zanith_rollback refuses to reverse the step, or runs a reverse of its author, which may "
+        "not bring removed values back.",
         "Give it a reverse, or take a backup first.",
         "backup",
     ),

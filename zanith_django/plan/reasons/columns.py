@@ -14,6 +14,14 @@ REASONS = (
         "catalog, under a brief ACCESS EXCLUSIVE lock, and the running release does not notice.",
         "None is needed: this is the safe form.",
         "sql-altertable#SQL-ALTERTABLE-NOTES",
+        unless=frozenset(
+            (
+                "adds_required_column_without_default",
+                "breaks_running_code",
+                "locks_reads",
+                "rewrites_table",
+            )
+        ),
     ),
     Reason(
         "adds_required_column_without_default",

@@ -20,7 +20,8 @@ REASONS = (
         Level.MEDIUM,
         "Adds a foreign key",
         "Existing rows without a target make the step fail. Writers of both tables wait for a "
-        "brief SHARE ROW EXCLUSIVE lock, and deletes of referenced rows are checked from then on.",
+        "SHARE ROW EXCLUSIVE lock, which is brief if the key is added NOT VALID. Deletes of "
+        "referenced rows are checked from then on.",
         "Look for rows without a target with zanith_plan --preflight.",
         "ddl-constraints#DDL-CONSTRAINTS-FK",
     ),

@@ -39,6 +39,7 @@ REASONS = (
         "The statement reads the whole table. Readers and writers continue.",
         "Run it at a quiet hour if the table is large.",
         "sql-altertable#SQL-ALTERTABLE-NOTES",
+        unless=frozenset(("locks_reads", "locks_writes", "rewrites_table")),
     ),
     Reason(
         "large_table",

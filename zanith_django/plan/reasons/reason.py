@@ -12,7 +12,8 @@ _MANUAL = "https://www.postgresql.org/docs/current"
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason. `effect` is what happens to readers, writers and the running release, `safer`
-    what to do instead, `manual` a page of PostgreSQL's manual, with its anchor."""
+    what to do instead, `manual` a page of PostgreSQL's manual, with its anchor. It is left out
+    beside a reason of `unless`, which says the opposite."""
 
     code: str
     level: Level
@@ -20,6 +21,7 @@ class Reason:
     effect: str
     safer: str
     manual: str
+    unless: frozenset[str] = frozenset()
 
     @property
     def url(self) -> str:
