@@ -86,6 +86,7 @@ class _Apply(Preparation):
         self._follow_django()
         context = live_context(self.connection, self.graph, self.timeline)
         context = replaced(context, empty=context.empty - self.readier.occupied)
+        self.executor.stopwatch.facts = context.facts
         planned = self._looked_at(self._plan(context), context, stopped)
         self._pass_gates(planned)
         known = self._django_operations(planned)

@@ -12,8 +12,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.ledger.access import json_object
-from zanith_django.ledger.checkpoints import APPLY, Checkpoints
+from zanith_django.ledger.checkpoints import APPLY
 from zanith_django.ledger.marks import every
+from zanith_django.ledger.paces import Paces
 from zanith_django.ledger.step_rows import (
     readable_time,
     step_id,
@@ -48,7 +49,7 @@ class _Spelled:
     checksum: str
 
 
-class Snapshots(Checkpoints):
+class Snapshots(Paces):
     """`_zanith_schema_snapshots`: the schema before and after a migration, and who ran it."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
@@ -61,7 +62,8 @@ class Snapshots(Checkpoints):
         """Stores the graph, and beside it in the same JSON who made it and from which file. What
         an older snapshot of the same phase says of steps and of earlier runs stays."""
         spelled = self._spelled(graph)
-        beside = json.dumps({**run, "checksum": spelled.checksum})
+        more = self._beside_after() if phase == "after" else {}
+        beside = json.dumps({**run, **more, "checksum": spelled.checksum})
         self._run(_WRITE, [migration_id, phase, spelled.text, beside])
 
     def _spelled(self, graph: SchemaGraph) -> _Spelled:

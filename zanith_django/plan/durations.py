@@ -1,25 +1,89 @@
-"""How long a step takes, and how long others wait for it: estimates from the size of its table."""
+"""How long a step takes, and how long others wait for it: estimates from the size of its table and
+the rates of this server."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
 
+from zanith_django.ledger.paces import Pace
 from zanith_django.operations.base import Batches, Context, Statement, TableFacts
 from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
+
+SCAN, REWRITE, INDEX, FILL = "scan", "rewrite", "index", "fill"
+"""The kinds of work through the rows of a table."""
+
+MEASURED, READ, CONSTANTS = "measured", "read", "constants"
+"""The source of a rate, best first: earlier runs on this server, a timed read of one of its tables,
+or another server."""
 
 # Rows per second on a server with its tables in memory, measured on two million rows of PostgreSQL
 # 15 and 18; a row counts as 100 bytes, and a larger one takes as much longer.
-SCANNED, REWRITTEN, INDEXED, FILLED = 10_000_000, 1_000_000, 900_000, 200_000
+_USUAL: Mapping[str, float] = {
+    SCAN: 10_000_000,
+    REWRITE: 1_000_000,
+    INDEX: 900_000,
+    FILL: 100_000,
+}
 _ROW_BYTES = 100
 _INSTANT = 0.005
+# A backfill begins with small batches, and each of them waits for the disk.
+_FIRST_BATCHES = 0.05
+# A timed read says how fast a server is, and less how fast it writes.
+_SLOWEST, _FASTEST = 0.1, 2.0
+
+
+def weight(rows: float, size: float) -> float:
+    """Its rows, as if each of them had the usual size."""
+    return max(rows, size / _ROW_BYTES if rows else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rows per second of each kind of work, with the source of each."""
+
+    known: Mapping[str, tuple[float, str]] = field(
+        default_factory=lambda: {work: (rate, CONSTANTS) for work, rate in _USUAL.items()}
+    )
+
+    @classmethod
+    def of(cls, paces: Iterable[Pace]) -> Rates:
+        """By the median of what earlier runs took."""
+        found: dict[str, list[float]] = {}
+        for pace in paces:
+            rate = weight(pace.rows, pace.bytes) / max(pace.seconds, 1e-6)
+            found.setdefault(pace.work, []).append(rate)
+        known = {work: (median(rates), MEASURED) for work, rates in found.items() if work in _USUAL}
+        return cls({**cls().known, **known})
+
+    def __getitem__(self, work: str) -> tuple[float, str]:
+        return self.known[work]
+
+    @property
+    def seeds(self) -> bool:
+        """Would a timed read tell more than is known?"""
+        return any(source == CONSTANTS for _, source in self.known.values())
+
+    def seeded(self, scanned: float) -> Rates:
+        """With a timed read of so many rows per second in place of the constants."""
+        speed = min(max(scanned / _USUAL[SCAN], _SLOWEST), _FASTEST)
+        known = {
+            work: (rate * speed, READ) if source == CONSTANTS else (rate, source)
+            for work, (rate, source) in self.known.items()
+        }
+        return Rates(known)
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds that a step takes, and those of them in which writers or readers wait."""
+    """Seconds that a step takes, and those of them in which writers or readers wait. `source` is
+    that of the least certain rate."""
 
     seconds: float = 0.0
     waits: float = 0.0
+    source: str = CONSTANTS
 
     @property
     def noticed(self) -> bool:
@@ -31,38 +95,51 @@ class Duration:
             if self.waits >= 1
             else "no session waits for long"
         )
-        return f"about {_spelled(self.seconds)}, {wait}"
+        return f"about {_spelled(self.seconds)} ({_SOURCES[self.source]}), {wait}"
 
 
-def duration(statements: tuple[Statement, ...], context: Context) -> Duration:
+_SOURCES = {
+    MEASURED: "by earlier runs here",
+    READ: "by a timed read",
+    CONSTANTS: "by constants",
+}
+
+
+def duration(
+    statements: tuple[Statement, ...], context: Context, rates: Rates | None = None
+) -> Duration:
     """Of all statements of a step; of a table whose size is unknown, none."""
-    took = [(statement, _seconds(statement, context)) for statement in statements]
+    rates = rates or Rates()
+    took = [(statement, _seconds(statement, context, rates)) for statement in statements]
     waits = sum(seconds for statement, seconds in took if statement.lock.blocks_writes)
-    return Duration(sum(seconds for _, seconds in took), waits)
+    used = {rates[work][1] for statement in statements if (work := work_of(statement))}
+    source = next((each for each in (CONSTANTS, READ, MEASURED) if each in used), CONSTANTS)
+    return Duration(sum(seconds for _, seconds in took), waits, source)
 
 
-def _seconds(statement: Statement, context: Context) -> float:
-    known = [context.facts[name] for name in statement.tables if name in context.facts]
-    if not known or any(name in context.fresh for name in statement.tables[:1]):
+def _seconds(statement: Statement, context: Context, rates: Rates) -> float:
+    known, work = facts_of(statement, context.facts), work_of(statement)
+    if known is None or not work or any(name in context.fresh for name in statement.tables[:1]):
         return _INSTANT
-    pace = _pace(statement)
-    return max(_INSTANT, _weight(known[0]) / pace) if pace else _INSTANT
+    begun = _FIRST_BATCHES if work == FILL and rates[work][1] != MEASURED else _INSTANT
+    return begun + weight(known.rows, known.bytes) / rates[work][0]
 
 
-def _weight(facts: TableFacts) -> float:
-    """Its rows, as if each of them had the usual size."""
-    return max(facts.rows, facts.bytes / _ROW_BYTES if facts.rows else 0)
+def facts_of(statement: Statement, facts: Mapping[TableName, TableFacts]) -> TableFacts | None:
+    """Of the first of its tables that has any."""
+    return next((facts[name] for name in statement.tables if name in facts), None)
 
 
-def _pace(statement: Statement) -> int:
-    """Rows per second of what works through the table; 0 for what does not."""
+def work_of(statement: Statement) -> str:
+    """How it works through the rows of its table; "" if it does not."""
     if isinstance(statement, Batches):
-        return FILLED
+        return FILL
     if statement.rewrites:
-        return REWRITTEN
-    if statement.lock == Lock.SHARE or not statement.transactional:
-        return INDEXED
-    return SCANNED if statement.scans else 0
+        return REWRITE
+    if not statement.scans:
+        return ""
+    concurrent = not statement.transactional
+    return INDEX if statement.lock == Lock.SHARE or concurrent else SCAN
 
 
 def _spelled(seconds: float) -> str:

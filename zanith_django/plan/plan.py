@@ -10,7 +10,7 @@ from zanith_django.exceptions import InvalidArgument
 from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import script
 from zanith_django.plan.collisions import Collision
-from zanith_django.plan.durations import Duration
+from zanith_django.plan.durations import Duration, Rates
 from zanith_django.plan.effects.running_code import Break
 from zanith_django.plan.effects.values import Effect
 from zanith_django.plan.findings import Finding
@@ -120,7 +120,7 @@ class Plan:
 
     `flaws` are wrong files, `uncovered` Django migrations without a file that need one.
     `fingerprint` is known once a gate is to compare it. `unseen` are tables of the steps that
-    another session locks: they count as populated.
+    another session locks: they count as populated. `rates` are those of its durations.
     """
 
     database: str
@@ -130,6 +130,7 @@ class Plan:
     uncovered: tuple[Key, ...] = ()
     fingerprint: str = ""
     unseen: tuple[str, ...] = ()
+    rates: Rates = dataclasses.field(default_factory=Rates)
 
     @property
     def steps(self) -> Iterator[tuple[PlannedMigration, PlannedStep]]:

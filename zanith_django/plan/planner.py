@@ -17,7 +17,7 @@ from zanith_django.plan.authored import History, Read
 from zanith_django.plan.by_hand import added_by_hand
 from zanith_django.plan.collisions import Collision, collisions, taken
 from zanith_django.plan.django_operations import applying_itself, django_operation
-from zanith_django.plan.durations import duration
+from zanith_django.plan.durations import Rates, duration
 from zanith_django.plan.effects.running_code import Break, Released, breaks
 from zanith_django.plan.integrity import flaws
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
@@ -70,6 +70,7 @@ def plan(
         context.graph,
         tuple(flaws(ledger, timeline)),
         unseen=tuple(_unseen(planned, context)),
+        rates=planner.rates,
     )
 
 
@@ -100,6 +101,7 @@ class _Planner:
         self.by_django: set[TableName | None] = set()  # tables of steps that Django runs
         self.history = History(timeline, database, context)
         self._released: Released | None = None
+        self.rates = Rates.of(ledger.paces() if ledger else ())
 
     def take(self, entry: Entry) -> PlannedMigration:
         """The entry as planned."""
@@ -204,7 +206,7 @@ class _Planner:
             effects=read(statements, scene(context)) if waits else (),
             breaks=broken or (),
             back=self._back(operation, assessment, run, (context.graph, self.context.graph)),
-            duration=duration(statements, context),
+            duration=duration(statements, context, self.rates),
         )
 
     def _authored(
@@ -241,7 +243,7 @@ class _Planner:
             effects=effects,
             breaks=breaks,
             back=self._back(operation, assessment, run, (context.graph, graph)),
-            duration=duration(statements, context),
+            duration=duration(statements, context, self.rates),
             graph=graph,
         )
 

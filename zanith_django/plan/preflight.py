@@ -20,13 +20,16 @@ from django.db.utils import DatabaseError
 from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.moves import TableMove
 from zanith_django.plan.demands import Change, Demands, demands, renames
+from zanith_django.plan.durations import Rates, duration
 from zanith_django.plan.findings import Finding
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.probes import Probe, Source, asked, too_long
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.risk import Assessment
 from zanith_django.plan.standing_objects import Standing
+from zanith_django.plan.surroundings import Surroundings
 from zanith_django.plan.table_facts import after, may_write
+from zanith_django.plan.timed_read import with_timed_read
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.session import is_open, milliseconds
 from zanith_django.schema.values import replaced
@@ -56,9 +59,11 @@ def looked_at(
     fail by themselves if they fail again.
     """
     with _read_only(connection, look):
-        walk = _Walk(connection, context, look, begun)
+        names = {name for _, step in planned.steps for name in step.operation.tables}
+        rates = with_timed_read(connection, planned.rates, names, context)
+        walk = _Walk(connection, context, look, begun, rates)
         migrations = tuple(map(walk.migration, planned.migrations))
-    return dataclasses.replace(planned, migrations=migrations)
+    return dataclasses.replace(planned, migrations=migrations, rates=rates)
 
 
 @contextmanager
@@ -90,9 +95,12 @@ class _Walk:
         context: Context,
         look: Look,
         begun: Collection[tuple[str, int]],
+        rates: Rates,
     ) -> None:
         self.connection, self.context, self.look, self.begun = connection, context, look, begun
+        self.rates = rates
         self.standing = Standing.of(connection, context.schema)
+        self.surroundings = Surroundings.of(connection, context.schema)
         self.identities = {name: _Identity(name) for name in context.graph.table_names}
         self.texts: list[str | None] = []
         self.deadline = time.monotonic() + look.total
@@ -110,8 +118,10 @@ class _Walk:
         found = [*self._objects(step, operation), *self._rows(operation, change)]
         if (migration_id, step.number) in self.begun:
             found = [_uncertain(finding, _AGAIN) for finding in found]
+        found += self.surroundings.findings(step, self.context)
+        took = duration(step.statements, self.context, self.rates)
         self._advance(operation, step, change)
-        return _judged(step, found)
+        return dataclasses.replace(_judged(step, found), duration=took)
 
     def _objects(self, step: PlannedStep, operation: Operation) -> Iterator[Finding]:
         """What is in the way, but for what blocks the plan already."""

@@ -94,6 +94,7 @@ def _duration(duration: Duration) -> dict[str, Any]:
     return {
         "seconds": round(duration.seconds, 1),
         "wait_seconds": round(duration.waits, 1),
+        "estimated_by": duration.source,
     }
 
 

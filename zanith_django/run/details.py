@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from collections.abc import Iterable
 
@@ -16,9 +17,11 @@ from zanith_django.run.audit import user_name
 
 def planned_detail(step: PlannedStep) -> StepDetail:
     """The details of a planned step."""
-    return detail_of(
+    found = detail_of(
         step.operation, step.statements, reasons=step.assessment.reasons, rows=step.rows
     )
+    known = round(step.duration.seconds, 1) if step.duration.noticed else None
+    return dataclasses.replace(found, estimate=known)
 
 
 def detail_of(

@@ -34,6 +34,7 @@ from zanith_django.run.lookout import Lookout
 from zanith_django.run.observer import Observer
 from zanith_django.run.progress import Progress
 from zanith_django.run.row_values import MakeDefault
+from zanith_django.run.stopwatch import Stopwatch
 from zanith_django.run.work import (
     Attempt,
     Finish,
@@ -77,6 +78,7 @@ class Executor:
         observer: Observer | None = None,
     ) -> None:
         self.connection, self.ledger = connection, ledger
+        self.stopwatch = Stopwatch({}, ledger.note)
         self.observer = observer or Observer()
         self.call_python, self.make_default = call_python, make_default
         self.on_progress, self.on_retry = on_progress, on_retry
@@ -221,6 +223,10 @@ class Executor:
             now = part
             if seconds != part.seconds:
                 now = self._transaction(part.statements, part.finish, seconds)
+            with self.stopwatch.timing(part.statements):
+                send_all(now)
+
+        def send_all(now: Transaction) -> None:
             if now.text:
                 self._fused(now.text)
                 return
@@ -265,7 +271,11 @@ class Executor:
         self._execute(statement.sql)
 
     def _alone(self, attempt: Attempt, statement: Statement, number: int) -> None:
-        with self.lookout.watching(), self.observer.statement(statement):
+        with (
+            self.lookout.watching(),
+            self.observer.statement(statement),
+            self.stopwatch.timing([statement]),
+        ):
             if isinstance(statement, Batches):
                 self._backfill(attempt, statement, number)
             elif isinstance(statement, PythonCall):
@@ -330,7 +340,7 @@ class Executor:
             schema=attempt.schema,
             batch_seconds=conf.batch_seconds,
             pause=conf.batch_pause,
-            progress=self.on_progress,
+            progress=self._progress,
             before_batch=lambda: check_held(self.connection),
             say=self._say,
             make_default=self.make_default,
@@ -397,6 +407,11 @@ class Executor:
         with self.connection.cursor() as cursor:
             cursor.execute(query, params)
             return blockers(cursor.fetchall())
+
+    def _progress(self, progress: Progress) -> None:
+        self.stopwatch.written = progress.processed_rows
+        if self.on_progress:
+            self.on_progress(progress)
 
     def _say(self, words: str) -> None:
         if self.on_retry:
