@@ -258,7 +258,14 @@ def test_a_rollback_adds_attempts_and_writes_over_none(with_login: Releases) -> 
     assert datetime.fromisoformat(past["applied_at"]) == applied[0]
     assert past["user"]
     assert past["rolled_back"]["user"]
-    assert ran["details"][f"{LOGIN_ID}::0001.2"]["undoes"] == f"{LOGIN_ID}::0001"
+    forth, back = (ran["details"][f"{LOGIN_ID}::0001{end}"] for end in ("", ".2"))
+    assert back["undoes"] == f"{LOGIN_ID}::0001"
+    assert forth["reasons"] == ["adds_nullable_column"]
+    assert "breaks_running_code" in back["reasons"]
+    assert 0 < forth["estimate"] < 1
+    levels = "SELECT risk_level, risk_score FROM _zanith_migration_steps WHERE id = %s"
+    assert run.sql(levels, f"{LOGIN_ID}::0001") == [("safe", 5)]
+    assert run.sql(levels, f"{LOGIN_ID}::0001.2") == [("high", 60)]
 
     with_login.apply()
     run.manage("zanith_rollback", "--steps", "1", check=True)
@@ -267,6 +274,42 @@ def test_a_rollback_adds_attempts_and_writes_over_none(with_login: Releases) -> 
     assert first == past
     assert second["applied_at"] > first["rolled_back"]["at"]
     assert run.sql(ATTEMPTS, LOGIN_ID)[0] == marked[0]
+
+
+SNAPSHOTS = """
+SELECT phase, graph - 'run', captured_at FROM _zanith_schema_snapshots
+WHERE migration_id = %s ORDER BY phase"""
+
+
+def test_snapshots_of_a_run_stay_when_it_is_rolled_back_and_when_it_runs_again(
+    with_login: Releases,
+) -> None:
+    run = with_login.project
+    taken = run.sql(SNAPSHOTS, LOGIN_ID)
+    assert [phase for phase, *_ in taken] == ["after", "before"]
+
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    assert run.sql(SNAPSHOTS, LOGIN_ID) == taken
+    gone = run.manage("zanith_diff", f"{LOGIN_ID}:after", f"{LOGIN_ID}:before")
+    assert "last_login" in gone.stdout
+    run.manage("zanith_diff", f"{LOGIN_ID}:before", "live", check=True)
+
+    with_login.apply()
+    now = {phase: rest for phase, *rest in run.sql(SNAPSHOTS, LOGIN_ID)}
+    assert sorted(now) == ["after", "after.1", "before", "before.1"]
+    assert [now["after.1"], now["before.1"]] == [rest for _, *rest in taken]
+    run.manage("zanith_diff", f"{LOGIN_ID}:after.1", f"{LOGIN_ID}:after", check=True)
+    run.manage("zanith_diff", LOGIN_ID, "live", check=True)
+    assert run.manage("zanith_plan", check=True).returncode == 0  # the file is not edited
+
+
+def test_a_file_may_be_edited_once_it_is_rolled_back(with_login: Releases) -> None:
+    run = with_login.project
+    run.manage("zanith_rollback", "--steps", "1", check=True)
+    path = run.root / "people" / "zanith_migrations" / f"{LOGIN_ID}.py"
+    path.write_text(path.read_text().replace("users_last_login_idx", "users_login_idx"))
+    plan = run.manage("zanith_plan", "--max-risk", "100", "--allow-destructive", "-v", "2")
+    assert "users_login_idx" in plan.stdout
 
 
 def test_a_step_that_failed_keeps_its_error_and_its_times_when_it_goes_back(

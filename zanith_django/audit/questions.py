@@ -171,7 +171,7 @@ LIMIT 20;""",
 SELECT coalesce(nullif(graph #>> '{run,user}', ''), 'unknown') AS who,
        count(*) AS migrations, max(captured_at) AS last_run
 FROM _zanith_schema_snapshots
-WHERE phase = 'after'
+WHERE starts_with(phase, 'after')
 GROUP BY who
 ORDER BY migrations DESC
 LIMIT 20;""",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from zanith_django.files.migration import is_recovery
 from zanith_django.ledger.step_rows import (
@@ -39,11 +41,16 @@ class Migrations(Steps):
     def forget(self, migration_id: str) -> None:
         self._run("DELETE FROM _zanith_migrations WHERE id = %s", [migration_id])
 
+    def put_back(self, migration_id: str, by: Mapping[str, Any]) -> None:
+        """It is applied no more; `by` says who undid it. Its snapshots stay."""
+        applied = self.applied().get(migration_id)
+        self.mark_undone(migration_id, {**by, "at": datetime.now(UTC).isoformat()}, applied)
+        self.forget(migration_id)
+
     def take_back(self, migration_id: str) -> None:
         """Django's `migrate` undid it: it is applied no more, nor are its steps done."""
-        self.forget(migration_id)
+        self.put_back(migration_id, {"user": "Django's migrate"})
         self.forget_checkpoints(migration_id)
-        self.forget_snapshot(migration_id, "after")
         self._run(
             "UPDATE _zanith_migration_steps SET status = 'rolled_back', error = %s "
             "WHERE migration_id = %s AND status IN ('done', 'skipped')",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,12 +33,38 @@ _STAYS = ", ".join(
     f"|| coalesce(excluded.graph #> '{{run,{name}}}', '{nothing}')"
     for name, nothing in _STAYING.items()
 )
+# Snapshots of a run that was rolled back stay: as before.1, after.1 once the migration runs again.
 _WRITE = f"""\
+WITH earlier AS (
+    INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at)
+    SELECT migration_id, phase || '.' || (graph #>> '{{run,rolled_back,run}}'),
+        CASE phase WHEN 'before' THEN jsonb_set(graph, '{{run}}',
+            coalesce(graph #> '{{run,past,-1}}', '{{}}'))
+        ELSE graph END, captured_at
+    FROM _zanith_schema_snapshots
+    WHERE migration_id = %s AND phase = %s AND graph #>> '{{run,rolled_back,run}}' IS NOT NULL
+    ON CONFLICT DO NOTHING)
 INSERT INTO _zanith_schema_snapshots AS s (migration_id, phase, graph, captured_at)
 VALUES (%s, %s, %s::jsonb || jsonb_build_object('run', %s::jsonb), clock_timestamp())
 ON CONFLICT (migration_id, phase) DO UPDATE SET captured_at = excluded.captured_at,
     graph = excluded.graph
         || jsonb_build_object('run', (excluded.graph -> 'run') || jsonb_build_object({_STAYS}))"""
+
+_UNDONE = """\
+UPDATE _zanith_schema_snapshots
+SET graph = jsonb_set(graph, '{run}', %s::jsonb || jsonb_build_object(
+    'checksum', graph #> '{run,checksum}',
+    'details', coalesce(graph #> '{run,details}', '{}'),
+    'past', coalesce(graph #> '{run,past}', '[]') || %s::jsonb))
+WHERE migration_id = %s AND phase = 'before' AND jsonb_typeof(graph -> 'run') = 'object'"""
+_NOT_PAST = ("past", "details", "rolled_back", "checksum")
+
+_PHASE = re.compile(r"baseline|(before|after)(\.[1-9]\d*)?")
+
+
+def is_phase(text: str) -> bool:
+    """`before`, `after`, `baseline`; `after.2` is that of the second run that was rolled back."""
+    return _PHASE.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +87,13 @@ class Snapshots(Paces):
         self, migration_id: str, phase: str, graph: SchemaGraph, run: Mapping[str, Any]
     ) -> None:
         """Stores the graph, and beside it in the same JSON who made it and from which file. What
-        an older snapshot of the same phase says of steps and of earlier runs stays."""
+        an older snapshot of the same phase says of steps and of earlier runs stays, and one of a
+        run that was rolled back stays whole."""
         spelled = self._spelled(graph)
         more = self._beside_after() if phase == "after" else {}
         beside = json.dumps({**run, **more, "checksum": spelled.checksum})
-        self._run(_WRITE, [migration_id, phase, spelled.text, beside])
+        key = [migration_id, phase]
+        self._run(_WRITE, [*key, *key, spelled.text, beside])
 
     def _spelled(self, graph: SchemaGraph) -> _Spelled:
         """The `after` of one migration is the `before` of the next: the last graph is kept."""
@@ -97,11 +126,27 @@ class Snapshots(Paces):
             [json.dumps(digests), migration_id],
         )
 
-    def forget_snapshot(self, migration_id: str, phase: str) -> None:
+    def mark_undone(
+        self, migration_id: str, by: Mapping[str, Any], applied_at: datetime | None
+    ) -> None:
+        """The snapshots of a run that was undone stay, and say by whom; beside `before` the run
+        becomes one of the past."""
+        known, after = (self.run_of(migration_id, phase) for phase in ("before", "after"))
+        past = known.get("past")
+        mark = {**by, "run": len(past) + 1 if isinstance(past, list) else 1}
+        ran = known if not after or "rolled_back" in after else after
+        gone = {key: value for key, value in ran.items() if key not in _NOT_PAST} | {
+            "applied_at": applied_at.isoformat() if applied_at else None,
+            "rolled_back": mark,
+        }
         self._run(
-            "DELETE FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = %s",
-            [migration_id, phase],
+            "UPDATE _zanith_schema_snapshots SET graph = jsonb_set(graph, '{run,rolled_back}', %s) "
+            "WHERE migration_id = %s AND phase = 'after' "
+            "AND jsonb_typeof(graph -> 'run') = 'object' AND NOT (graph -> 'run') ? 'rolled_back'",
+            [json.dumps(mark), migration_id],
         )
+        run = {**by, "rolled_back": mark}
+        self._run(_UNDONE, [json.dumps(run), json.dumps([gone]), migration_id])
 
     def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
         """The stored JSON, graph and run; None if there is none."""
@@ -138,12 +183,14 @@ class Snapshots(Paces):
         return [(phase, captured_at, json_object(run)) for phase, captured_at, run in rows]
 
     def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """{(migration, phase): what is stored beside the graph}, without reading the graphs."""
+        """{(migration, phase): what is stored beside the graph}, without reading the graphs. What
+        was rolled back has only `before`, which names its past runs."""
         if not self.exists():
             return {}
         rows = self._rows(
             "SELECT migration_id, phase, ((graph -> 'run') - 'details')::text "
-            "FROM _zanith_schema_snapshots WHERE jsonb_typeof(graph -> 'run') = 'object'"
+            "FROM _zanith_schema_snapshots WHERE jsonb_typeof(graph -> 'run') = 'object' "
+            "AND (phase = 'before' OR NOT (graph -> 'run') ? 'rolled_back')"
         )
         return {(row[0], row[1]): json_object(row[2]) for row in rows}
 
@@ -180,7 +227,7 @@ class Snapshots(Paces):
         rows = self._rows(
             "SELECT migration_id, CASE jsonb_typeof(graph->'tables') WHEN 'object' "
             "THEN (SELECT count(*) FROM jsonb_object_keys(graph->'tables')) ELSE 0 END "
-            "FROM _zanith_schema_snapshots WHERE phase <> 'before' "
+            "FROM _zanith_schema_snapshots WHERE phase IN ('baseline', 'after') "
             "ORDER BY migration_id, phase = 'after'"
         )
         return dict(rows)

@@ -14,6 +14,7 @@ from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import HARD, Hints
 from zanith_django.exceptions import UnknownSchema, UnreadableGraph
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.snapshots import is_phase
 from zanith_django.operations import Operation
 from zanith_django.plan.search_path import found_elsewhere, unqualified
 from zanith_django.schema.equality import as_declared, beyond_operations
@@ -70,7 +71,7 @@ class Sources:
 
     def _stored(self, name: str) -> dict[str, Any]:
         migration_id, _, phase = name.rpartition(":")
-        if phase not in ("before", "after", "baseline") or not migration_id:
+        if not is_phase(phase) or not migration_id:
             migration_id, phase = name, "after"
         found = Ledger(self.connection).snapshot(migration_id, phase)
         if found is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from zanith_django.ledger.paces import Pace
-from zanith_django.operations.base import Batches, Context, Statement, TableFacts
+from zanith_django.operations.base import Batches, Context, PythonCall, Statement, TableFacts
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 
@@ -78,12 +78,14 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds that a step takes, and those of them in which writers or readers wait. `source` is
-    that of the least certain rate."""
+    """Seconds that a step takes, and those of them in which writers or readers wait; not `known`
+    if it runs Python, or works through a table of unknown size. `source` is that of the least
+    certain rate."""
 
     seconds: float = 0.0
     waits: float = 0.0
     source: str = CONSTANTS
+    known: bool = True
 
     @property
     def noticed(self) -> bool:
@@ -114,7 +116,15 @@ def duration(
     waits = sum(seconds for statement, seconds in took if statement.lock.blocks_writes)
     used = {rates[work][1] for statement in statements if (work := work_of(statement))}
     source = next((each for each in (CONSTANTS, READ, MEASURED) if each in used), CONSTANTS)
-    return Duration(sum(seconds for _, seconds in took), waits, source)
+    known = all(_is_known(statement, context) for statement in statements)
+    return Duration(sum(seconds for _, seconds in took), waits, source, known)
+
+
+def _is_known(statement: Statement, context: Context) -> bool:
+    if isinstance(statement, PythonCall):
+        return False
+    sized = any(name in context.facts or name in context.fresh for name in statement.tables)
+    return sized or not work_of(statement)
 
 
 def _seconds(statement: Statement, context: Context, rates: Rates) -> float:

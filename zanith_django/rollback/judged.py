@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import Context
 from zanith_django.plan.authored import History
+from zanith_django.plan.durations import duration
 from zanith_django.plan.effects.values import Effect
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.preflight import Look, looked_at
@@ -66,7 +67,14 @@ class _Judge:
         verdict = self._verdict(inverse, seen, statements)
         effects = read(statements, scene(self.context))
         self.context = after(self.context, inverse)
-        return PlannedStep(row.step, inverse, verdict, statements, effects=effects)
+        return PlannedStep(
+            row.step,
+            inverse,
+            verdict,
+            statements,
+            effects=effects,
+            duration=duration(statements, seen),
+        )
 
     def _authored(self, number: int, inverse: Operation, history: History) -> PlannedStep:
         """Reverse SQL and reverse code, judged by their effects as they are on the way forward."""
@@ -77,14 +85,16 @@ class _Judge:
         self.context = dataclasses.replace(
             after(context, inverse, inverse.authored, effects), graph=graph
         )
+        statements = shown(inverse, effects, context)
         return PlannedStep(
             number,
             inverse,
             _without_empty(verdict, effects, context),
-            shown(inverse, effects, context),
+            statements,
             texts=inverse.authored,
             effects=effects,
             graph=graph,
+            duration=duration(statements, context),
         )
 
     def _verdict(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,18 +13,18 @@ from django.db.migrations.state import ProjectState
 
 from zanith_django.diff.differ import SOFT
 from zanith_django.exceptions import Blocked, GateRefused, InvalidArgument
-from zanith_django.ledger.details import StepDetail, spelled
+from zanith_django.ledger.details import StepDetail
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import FAILED, step_id
 from zanith_django.ledger.steps import PendingStep
-from zanith_django.operations import Operation
+from zanith_django.operations import Operation, Statement
 from zanith_django.operations.artifact_ids import undo_maker
 from zanith_django.operations.base import Artifact, Context, PythonCall, script
 from zanith_django.operations.keep.kept import Restore
 from zanith_django.plan import gates
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.live_facts import empty_tables, live_context, step_context
-from zanith_django.plan.plan import Plan
+from zanith_django.plan.plan import Plan, PlannedStep
 from zanith_django.rollback.judged import judged
 from zanith_django.rollback.losses import holds_nothing
 from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
@@ -105,6 +103,7 @@ class _Rollback:
         self.timeline = read_timeline(connection)
         self.states = States(self.timeline)
         self.details: dict[str, StepDetail] = {}
+        self.judged: dict[tuple[str, int], PlannedStep] = {}
 
     def run(self) -> Outcome:
         started = time.monotonic()
@@ -121,6 +120,7 @@ class _Rollback:
             self.reporter.setting_aside(aside)
         context = live_context(self.connection, graph)
         planned = judged(self.connection, self.timeline, undone, self._form, context)
+        self.judged = {(m.id, step.number): step for m in planned.migrations for step in m.steps}
         refusals = gates.check(planned, self.options.policy)
         if self.options.dry_run:
             self._show(undone, planned, refusals)
@@ -224,10 +224,10 @@ class _Rollback:
         nothing is left: it may as well be finished, by apply, as long as something is."""
         started = time.monotonic()
         row = step.row
-        event = _event(migration, step)
+        event = self._event(migration, step)
         self.events.step_started(event)
         text = script(step.retreat)
-        new = PendingStep(row.step, row.operation_kind, text, row.risk_level, row.risk_score)
+        new = self._row(step, row.operation_kind, text)
 
         def another() -> str:
             """The row of this attempt, once it has come to an end."""
@@ -256,10 +256,7 @@ class _Rollback:
     def _describe(self, migration: UndoMigration, left: Sequence[UndoStep]) -> None:
         """What each attempt of this rollback is about, beside the attempts that it undoes."""
         self.details = {
-            step.next_id: detail_of(
-                step.inverse or step.operation, step.retreat, undoes=step.row.id
-            )
-            for step in left
+            step.next_id: self._detail(step, step.inverse, step.retreat) for step in left
         }
         self.ledger.add_details(migration.id, self.details)
 
@@ -269,7 +266,7 @@ class _Rollback:
         """Undo one step; returns what the next one may know."""
         started = time.monotonic()
         row_id = self._begin(step)
-        event = _event(migration, step)
+        event = self._event(migration, step)
         self.events.step_started(event)
         text = ""
         mark = mark_failed(self.ledger, row_id)
@@ -282,8 +279,7 @@ class _Rollback:
             seen, inverse = self._form(step, context)
             statements = inverse.statements(seen) if inverse else ()
             text = script(statements)
-            detail = detail_of(inverse or step.operation, statements, undoes=step.row.id)
-            self.details[row_id] = detail
+            self.details[row_id] = self._detail(step, inverse, statements)
             run = Attempt(
                 # Backfills of the way back count for themselves.
                 step_id(f"{migration.id}:rollback", step.row.step),
@@ -303,13 +299,34 @@ class _Rollback:
         graph = inverse.apply_to(context.graph) if inverse else context.graph
         return dataclasses.replace(context, graph=graph)
 
+    def _event(self, migration: UndoMigration, step: UndoStep) -> StepEvent:
+        verdict = self.judged[migration.id, step.row.step]
+        level, score = str(verdict.level), verdict.score
+        return StepEvent(migration.id, step.row.step, step.operation, level, score, backwards=True)
+
+    def _detail(
+        self, step: UndoStep, inverse: Operation | None, statements: Iterable[Statement]
+    ) -> StepDetail:
+        verdict = self.judged[step.row.migration_id, step.row.step]
+        return detail_of(
+            inverse or step.operation,
+            statements,
+            reasons=verdict.assessment.reasons,
+            estimate=verdict.duration,
+            undoes=step.row.id,
+        )
+
     def _begin(self, step: UndoStep) -> str:
         """A row of its own for this attempt: that of the step stays as it is."""
         row = step.row
         with transaction.atomic(using=self.connection.alias):
             self.ledger.fail_running(row.migration_id, INTERRUPTED)  # of a run that was killed
-            new = PendingStep(row.step, step.kind, "", row.risk_level, row.risk_score)
-            return self.ledger.start_undoing(row, new)
+            return self.ledger.start_undoing(row, self._row(step, step.kind))
+
+    def _row(self, step: UndoStep, kind: str, text: str = "") -> PendingStep:
+        """Its level is that of the way back, not that of the step that it undoes."""
+        verdict = self.judged[step.row.migration_id, step.row.step]
+        return PendingStep(step.row.step, kind, text, str(verdict.level), verdict.score)
 
     def _finish(
         self,
@@ -329,33 +346,20 @@ class _Rollback:
         self.ledger.finish_undoing(row_id, step.row, text)
 
     def _complete(self, migration: UndoMigration, signals: Signals) -> None:
-        """One transaction: our record and Django's go; the schema of now is the one before."""
-        graph = live_graph(self.connection)
+        """One transaction: our record and Django's go; the snapshots stay and name the rollback."""
         with transaction.atomic(using=self.connection.alias):
             signals.undo_injected(migration)
-            past = self._past(migration.id)
-            self.ledger.forget(migration.id)
+            by = about(self.connection)
+            if not self.ledger.run_of(migration.id, "before"):  # there is nothing to name it
+                self.ledger.write_snapshot(migration.id, "before", live_graph(self.connection), by)
+            self.ledger.put_back(migration.id, by)
+            self.ledger.add_details(migration.id, self.details)
             if migration.whole:
                 self.ledger.forget_checkpoints(migration.id)
             else:  # the rest of a column is to get the value that rows of it have
                 self.ledger.forget_progress(migration.id)
-            self.ledger.forget_snapshot(migration.id, "after")
-            run = about(self.connection) | {"rolled_back": True, "past": [past]}
-            run |= {"details": spelled(self.details)}
-            self.ledger.write_snapshot(migration.id, "before", graph, run)
             for key in reversed(migration.covers) if migration.whole else ():
                 self._unrecord(key)
-
-    def _past(self, migration_id: str) -> dict[str, Any]:
-        """The run that is undone, as its snapshots have it, and who undid it."""
-        applied = self.ledger.applied().get(migration_id)
-        ran = self.ledger.run_of(migration_id) or self.ledger.run_of(migration_id, "before")
-        kept = {name: ran[name] for name in about(self.connection) if name in ran}
-        return {
-            **kept,
-            "applied_at": applied.isoformat() if applied else None,
-            "rolled_back": {**about(self.connection), "at": datetime.now(UTC).isoformat()},
-        }
 
     def _unrecord(self, key: Key) -> None:
         """Django's record of a migration; with it that of a squash that is no longer whole."""
@@ -371,13 +375,6 @@ class _Rollback:
         key = key_of(call.migration)
         state = _past_state(self.timeline, key)
         run_python(self.connection, self.timeline.django(key), state, call)
-
-
-def _event(migration: UndoMigration, step: UndoStep) -> StepEvent:
-    row = step.row
-    return StepEvent(
-        migration.id, row.step, step.operation, row.risk_level, row.risk_score, backwards=True
-    )
 
 
 def _past_state(timeline: Timeline, key: Key) -> ProjectState:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 from collections.abc import Iterable
 
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.details import StepDetail
 from zanith_django.operations import Operation, Statement
+from zanith_django.plan.durations import Duration
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -17,11 +17,13 @@ from zanith_django.run.audit import user_name
 
 def planned_detail(step: PlannedStep) -> StepDetail:
     """The details of a planned step."""
-    found = detail_of(
-        step.operation, step.statements, reasons=step.assessment.reasons, rows=step.rows
+    return detail_of(
+        step.operation,
+        step.statements,
+        reasons=step.assessment.reasons,
+        rows=step.rows,
+        estimate=step.duration,
     )
-    known = round(step.duration.seconds, 1) if step.duration.noticed else None
-    return dataclasses.replace(found, estimate=known)
 
 
 def detail_of(
@@ -30,6 +32,7 @@ def detail_of(
     *,
     reasons: Iterable[str] = (),
     rows: int = 0,
+    estimate: Duration | None = None,
     undoes: str = "",
 ) -> StepDetail:
     return StepDetail(
@@ -39,6 +42,7 @@ def detail_of(
         reasons=tuple(reasons),
         tables=tuple(map(str, operation.tables)),
         rows=rows,
+        estimate=round(estimate.seconds, 3) if estimate and estimate.known else None,
         by=_by(),
         undoes=undoes,
     )
