@@ -1,8 +1,8 @@
 """Server time and queries of every page of the admin, on a ledger with a long history.
 
-    DATABASE_URL=… python benchmarks/admin_pages.py [--migrations 10000] [--tables 1000]
+    DATABASE_URL=… python -m benchmarks.admin_pages [--migrations 10000] [--tables 1000]
 
-Fills an empty database and leaves it filled. Compared with an empty list of the same admin.
+Fills an empty database and leaves it filled, for the next run. Compared with an empty list of the same admin.
 """
 
 from __future__ import annotations
@@ -149,6 +149,12 @@ PAGES = {
     "snapshots": "/admin/zanith_django/schemasnapshot/",
     "a snapshot": "/admin/zanith_django/schemasnapshot/2026_5F7_5Fm/after/",
     "its picture": "/admin/zanith_django/schemasnapshot/2026_5F7_5Fm/after/picture/",
+    "its neighbours": "/admin/zanith_django/schemasnapshot/2026_5F7_5Fm/after/picture/?focus=t10",
+    "its DDL": "/admin/zanith_django/schemasnapshot/2026_5F7_5Fm/after/schema.sql",
+    "a comparison": "/admin/zanith_django/schemasnapshot/compare/?a=2026_7_m:before&b=2026_8_m",
+    "a large comparison": "/admin/zanith_django/schemasnapshot/compare/?a=empty&b=2026_8_m",
+    "the pending plan": "/admin/zanith_django/dashboard/plan/",
+    "backfills": "/admin/zanith_django/dashboard/backfills/",
     "locks": "/admin/zanith_django/dashboard/locks/",
 }
 
@@ -162,8 +168,11 @@ def main() -> None:
     configure()
     from django.core.management import call_command
 
-    call_command("migrate", verbosity=0)
-    fill(given.migrations, given.tables)
+    from django.db import connection
+
+    if "_zanith_migrations" not in connection.introspection.table_names():
+        call_command("migrate", verbosity=0)
+        fill(given.migrations, given.tables)
     found = {name: measured(url) for name, url in PAGES.items()}
     if given.json:
         print(json.dumps(found))

@@ -1,6 +1,7 @@
 """pg_catalog → graph: the only reader of a schema.
 
-Twelve queries whatever the size of the schema; each is a file in `queries/` that runs in psql.
+Two round trips whatever the size of the schema; each query is a file in `queries/` that runs in
+psql.
 PostgreSQL prints every text under `search_path = pg_catalog`, so that two readings differ only
 where the schemas do.
 """
@@ -11,7 +12,7 @@ import functools
 import itertools
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -58,7 +59,12 @@ _PROVIDERS: Final = {"d": "default", "i": "icu", "c": "libc", "b": "builtin"}
 # pg_index.indoption: bit 1 is descending, bit 2 nulls first, which descending implies.
 _ORDERS: Final = {0: ("", ""), 1: ("DESC", "LAST"), 2: ("", "FIRST"), 3: ("DESC", "")}
 type_of_row = tuple[Any, ...]
-type_of_query = Callable[[str], list[type_of_row]]
+
+# In the order in which they are sent: the first passes the list of the tables to the others.
+QUERIES: Final = (
+    *("tables", "columns", "constraints", "indexes", "policies", "triggers", "rules"),
+    *("statistics", "extensions", "collations", "schemas"),
+)
 
 
 def from_catalog(
@@ -87,7 +93,7 @@ def from_catalog(
     with cursor.connection.transaction(force_rollback=True):
         cursor.execute(query_text("settings"), wanted)
         default = cursor.fetchone()[0]
-        return _Reading(default).graph(functools.partial(query_rows, cursor))
+        return _Reading(default).graph(_all_rows(cursor))
 
 
 @functools.cache
@@ -99,6 +105,16 @@ def query_rows(cursor: Any, query: str) -> list[type_of_row]:
     cursor.execute(query_text(query))
     rows: list[type_of_row] = cursor.fetchall()
     return rows
+
+
+def _all_rows(cursor: Any) -> dict[str, list[type_of_row]]:
+    """{query: its rows}. Without parameters, PostgreSQL takes several statements at once."""
+    cursor.execute("\n;\n".join(map(query_text, QUERIES)))
+    found = {}
+    for query in QUERIES:
+        found[query] = cursor.fetchall()
+        cursor.nextset()
+    return found
 
 
 # The end of the row of a key that is a column and nothing else.
@@ -121,22 +137,22 @@ class _Reading:
             lambda: defaultdict(list)
         )
 
-    def graph(self, query: type_of_query) -> SchemaGraph:
-        tables, columns, constraints = query("tables"), query("columns"), query("constraints")
+    def graph(self, found: Mapping[str, list[type_of_row]]) -> SchemaGraph:
+        tables, columns, constraints = found["tables"], found["columns"], found["constraints"]
         self.name_columns(columns)
         self.add_columns(columns, {(row[0], int(row[3])) for row in constraints if row[1] == "n"})
         for row in map(ConstraintRow._make, constraints):
             self.add_constraint(row)
-        self.add_indexes(map(IndexKeyRow._make, query("indexes")))
-        self.add_policies(query("policies"))
-        self.add_triggers("triggers", Trigger, query("triggers"))
-        self.add_triggers("rules", Rule, query("rules"))
-        self.add_statistics(query("statistics"))
+        self.add_indexes(map(IndexKeyRow._make, found["indexes"]))
+        self.add_policies(found["policies"])
+        self.add_triggers("triggers", Trigger, found["triggers"])
+        self.add_triggers("rules", Rule, found["rules"])
+        self.add_statistics(found["statistics"])
         return SchemaGraph(
             tables=tuple(map(self.table, tables)),
-            extensions=tuple(Extension(*row) for row in query("extensions")),
-            collations=tuple(map(self.collation, query("collations"))),
-            schemas=tuple(name for (name,) in query("schemas") if name != self.default_schema),
+            extensions=tuple(Extension(*row) for row in found["extensions"]),
+            collations=tuple(map(self.collation, found["collations"])),
+            schemas=tuple(name for (name,) in found["schemas"] if name != self.default_schema),
             default_schema=self.default_schema,
         )
 
