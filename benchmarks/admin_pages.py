@@ -2,7 +2,8 @@
 
     DATABASE_URL=… python -m benchmarks.admin_pages [--migrations 10000] [--tables 1000]
 
-Fills an empty database and leaves it filled, for the next run. Compared with an empty list of the same admin.
+Fills an empty database and leaves it filled, for the next run. Compared with an empty list of the
+same admin.
 """
 
 from __future__ import annotations
@@ -167,7 +168,6 @@ def main() -> None:
     given = parser.parse_args()
     configure()
     from django.core.management import call_command
-
     from django.db import connection
 
     if "_zanith_migrations" not in connection.introspection.table_names():

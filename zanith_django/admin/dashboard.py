@@ -37,6 +37,8 @@ class DashboardAdmin(SitePages, admin.ModelAdmin):
     locks_view = later("dashboard_views", "locks_view")
     plan_view = later("planning", "plan_view")
     drift_view = later("planning", "drift_view")
+    reason_view = later("explained", "reason_view")
+    kind_view = later("explained", "kind_view")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -52,6 +54,8 @@ class DashboardAdmin(SitePages, admin.ModelAdmin):
             "locks": ("locks/", self.locks_view),
             "plan": ("plan/", self.plan_view),
             "drift": ("drift/", self.drift_view),
+            "reason": ("reasons/<str:code>/", self.reason_view),
+            "kind": ("operations/<str:kind>/", self.kind_view),
         }
         return [
             path(route, self.admin_site.admin_view(view), name=f"zanith_django_dashboard_{name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
@@ -12,11 +11,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from zanith_django.admin.backfills import running_backfills
 from zanith_django.admin.charts import chart_of
 from zanith_django.admin.dashboard import DashboardAdmin, alias_of, drift_key
 from zanith_django.admin.pages import Links
-from zanith_django.audit.questions import QUESTIONS, Answer, ask_all
+from zanith_django.admin.summaries import attention
+from zanith_django.admin.words import next_command
+from zanith_django.audit.kept import KEPT, kept
+from zanith_django.audit.questions import QUESTIONS, Answer, ask_all, readable
 from zanith_django.audit.sessions import waits
+from zanith_django.audit.steps import details_of
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import (
     Migration as MigrationRow,
     MigrationArtifact,
@@ -25,6 +30,7 @@ from zanith_django.models import (
 )
 
 _SEEN_BY = {
+    "kept": MigrationArtifact,
     "recoverable": MigrationArtifact,
     "backfills": MigrationCheckpoint,
     "latest": MigrationRow,
@@ -37,18 +43,19 @@ def dashboard_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
     if refusal := pages.refusal(request, alias):
         return refusal
     connection, links = connections[alias], pages.links(request)
-    cards, problem = list[dict[str, Any]](), ""
+    answers, problem = dict[str, Any](), ""
     try:
         with transaction.atomic(using=alias):
-            cards = _cards(connection, links)
+            answers = _answers(connection, links)
     except DatabaseError as error:
         problem = str(error)
     context = {
         **pages.shared(request, alias),
-        "cards": cards,
+        **answers,
         "problem": problem,
         "waits": waits(connection) if links.may_view(MigrationStep) else [],
-        "backfills": _backfills(alias) if links.may_view(MigrationCheckpoint) else [],
+        "backfills": running_backfills(alias) if links.may_view(MigrationCheckpoint) else [],
+        "attention": _attention(alias, links) if links.may_view(MigrationStep) else [],
         "drift": cache.get(drift_key(alias)),
         "may_plan": links.may("view_plan"),
     }
@@ -62,7 +69,7 @@ def backfills_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
         return refusal
     if not pages.links(request).may_view(MigrationCheckpoint):
         raise PermissionDenied
-    context = {**pages.shared(request, alias), "backfills": _backfills(alias)}
+    context = {**pages.shared(request, alias), "backfills": running_backfills(alias)}
     return pages.render(request, "backfills", _("Running backfills"), context)
 
 
@@ -76,21 +83,41 @@ def locks_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
     return pages.render(request, "locks", _("Locks"), context)
 
 
-def _backfills(alias: str) -> list[MigrationCheckpoint]:
-    """Those that run, newest first; a value that is kept, or a run as a whole, is none."""
-    found = MigrationCheckpoint.objects.using(alias).filter(
-        status="running", total_rows__isnull=False, id__contains="::"
-    )
-    return list(found.order_by("-updated_at")[:10])
+def _attention(alias: str, links: Links) -> list[dict[str, Any]]:
+    """Steps that failed or run, with what they are about and what to do next."""
+    steps = attention(alias)
+    details = details_of(Ledger(connections[alias]).known(), steps)
+    return [
+        {
+            "step": step,
+            "detail": details[step.id],
+            "error": step.error_start if links.may("view_sql") else "",  # type: ignore[attr-defined]
+            "next_command": next_command(step, step.error_start),  # type: ignore[attr-defined]
+            "url": links.detail(MigrationStep, step.id),
+            "migration_url": links.detail_if_seen(MigrationRow, step.migration_id),
+        }
+        for step in steps
+    ]
 
 
-def _cards(connection: BaseDatabaseWrapper, links: Links) -> list[dict[str, Any]]:
-    """A card for each question whose rows the user may see."""
-    quick = [question for question in QUESTIONS if not question.costly]
+def _answers(connection: BaseDatabaseWrapper, links: Links) -> dict[str, Any]:
+    """A card for each question whose rows the user may see, and what can be brought back."""
+    quick = [question for question in (KEPT, *QUESTIONS) if not question.costly]
     seen = [q for q in quick if links.may_view(_SEEN_BY.get(q.name, MigrationStep))]
     if not seen:
-        return []
-    return [_card(answer, links) for answer in ask_all(connection, seen)]
+        return {}
+    answers = {each.question: each for each in ask_all(connection, seen, known=True)}
+    own = _kept(answers.pop(KEPT), links) if KEPT in answers else {}
+    return {"cards": [_card(answer, links) for answer in answers.values()], **own}
+
+
+def _kept(answer: Answer, links: Links) -> dict[str, Any]:
+    found, more = kept(answer)
+    return {
+        "kept": [(each, links.detail(MigrationArtifact, each.id)) for each in found],
+        "kept_more": more,
+        "artifacts_url": links.list(MigrationArtifact),
+    }
 
 
 def _card(answer: Answer, links: Links) -> dict[str, Any]:
@@ -104,15 +131,7 @@ def _card(answer: Answer, links: Links) -> dict[str, Any]:
 def _cell(column: str, value: Any, links: Links) -> tuple[Any, str]:
     """(value, its page)."""
     if column.endswith("_at") or column.startswith("last_"):
-        value = _time(value)
+        value = readable(value)
     if column == "migration_id" and links.may_view(MigrationRow):
         return value, links.detail(MigrationRow, str(value or ""))
     return value, ""
-
-
-def _time(value: Any) -> Any:
-    """The time that PostgreSQL spelled, unless Python has none such."""
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return value

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from zanith_django.admin.migrations import MigrationAdmin
 from zanith_django.admin.pages import Links
 from zanith_django.admin.summaries import LIGHT, in_order, summarise
-from zanith_django.admin.words import Why, documentation, next_command, reasons_of
+from zanith_django.admin.words import Why, documentation, expected, next_command, reasons_of
 from zanith_django.audit.history import who
 from zanith_django.audit.steps import details_of
 from zanith_django.audit.written import file_of
@@ -80,17 +80,19 @@ class Shown(NamedTuple):
     next_command: str
     documentation: str
     url: str
+    expected: str
 
 
 def _shown(step: MigrationStep, detail: StepDetail, links: Links, *, with_sql: bool) -> Shown:
     return Shown(
         step,
         detail,
-        reasons_of(detail),
+        reasons_of(detail.reasons, links),
         words_of(step.sql) if with_sql else (),
-        next_command(step),
-        documentation(step.operation_kind),
+        next_command(step, step.error),
+        documentation(step.operation_kind, links),
         links.detail(MigrationStep, step.id),
+        expected(detail),
     )
 
 

@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.dashboard import DashboardAdmin, alias_of, drift_key
+from zanith_django.admin.pages import Links
+from zanith_django.admin.words import documentation, reasons_of
 from zanith_django.conf import conf
 from zanith_django.exceptions import ZanithError
 from zanith_django.ledger.ledger import Ledger
@@ -20,7 +22,7 @@ from zanith_django.plan import gates
 from zanith_django.plan.comparison import LIVE, MODELS, Sources
 from zanith_django.plan.gates import Policy
 from zanith_django.plan.live_facts import live_context
-from zanith_django.plan.plan import Plan
+from zanith_django.plan.plan import Plan, PlannedStep
 from zanith_django.plan.planner import plan
 from zanith_django.run.details import target_of
 from zanith_django.timeline.project import live_graph, read_timeline
@@ -33,7 +35,8 @@ def plan_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
         return refusal
     if not pages.links(request).may("view_plan"):
         raise PermissionDenied
-    context = {**pages.shared(request, alias), **_plan_context(connections[alias])}
+    links = pages.links(request)
+    context = {**pages.shared(request, alias), **_plan_context(connections[alias], links)}
     return pages.render(request, "plan", _("Pending plan"), context)
 
 
@@ -54,7 +57,7 @@ def drift_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
     return pages.render(request, "drift", _("Drift"), context)
 
 
-def _plan_context(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+def _plan_context(connection: BaseDatabaseWrapper, links: Links) -> dict[str, Any]:
     """Every pending step with its risk, and what the gates would refuse; or the problem."""
     try:
         timeline = read_timeline(connection)
@@ -66,7 +69,7 @@ def _plan_context(connection: BaseDatabaseWrapper) -> dict[str, Any]:
         return {"problem": error, "hint": getattr(error, "hint", "")}
     return {
         "migrations": [
-            (migration.id, [_shown(step) for step in migration.steps if step.waits])
+            (migration.id, [_shown(step, links) for step in migration.steps if step.waits])
             for migration in found.migrations
         ],
         "refusals": _refusals(found),
@@ -80,7 +83,7 @@ def _refusals(found: Plan) -> list[tuple[str, str]]:
     return [(refusal.migration, refusal.message) for refusal in refused]
 
 
-def _shown(step: Any) -> dict[str, Any]:
+def _shown(step: PlannedStep, links: Links) -> dict[str, Any]:
     return {
         "number": step.number,
         "kind": step.kind,
@@ -88,7 +91,9 @@ def _shown(step: Any) -> dict[str, Any]:
         "description": step.operation.describe(),
         "level": str(step.level),
         "score": step.score,
-        "reasons": step.assessment.reasons,
+        "reasons": reasons_of(step.assessment.reasons, links),
+        "documentation": documentation(step.kind, links),
+        "estimate": str(step.duration) if step.duration.noticed else "",
     }
 
 

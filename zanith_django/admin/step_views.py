@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,11 +13,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from zanith_django.admin.steps import SECRET, StepAdmin
-from zanith_django.admin.words import documentation, next_command, reasons_of
+from zanith_django.admin.words import documentation, expected, next_command, reasons_of
 from zanith_django.audit.steps import UNKNOWN, details_of, touches
 from zanith_django.ledger.details import StepDetail
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import Migration, MigrationStep, Status
+from zanith_django.operations import DjangoOperation, RunPython
 from zanith_django.render.answers import plain_cell
 from zanith_django.render.sql_words import words_of
 
@@ -34,6 +36,7 @@ COLUMNS = (
     "lock",
     "reasons",
     "seconds",
+    "estimate",
     "by",
     "started_at",
     "finished_at",
@@ -41,10 +44,15 @@ COLUMNS = (
 _IDENTITY = ("id", "migration_id", "started_at")
 
 
+# Their SQL may not name the tables that they touch.
+_UNNAMED = (DjangoOperation.kind, RunPython.kind)
+
+
 def about_table(queryset: QuerySet[Any], name: str) -> QuerySet[Any]:
-    """Those whose SQL has the name are looked up: what they are about decides."""
-    table = name.rpartition(".")[2]
-    named = Q(sql__icontains=table) | Q(operation_kind="djangoOperation")
+    """Those whose SQL has the name as a word are looked up: what they are about decides."""
+    table = name.rpartition(".")[2].replace('"', '""')
+    word = f"(^|\\W){re.escape(table)}(\\W|$)"
+    named = Q(sql__icontains=table, sql__iregex=word) | Q(operation_kind__in=_UNNAMED)
     rows = list(queryset.model._default_manager.filter(named).only(*_IDENTITY)[:EXPORTED])
     details = details_of(Ledger(connections[queryset.db]).known(), rows)
     return queryset.filter(id__in=[row.id for row in rows if touches(details[row.id], name)])
@@ -62,11 +70,13 @@ def detail_context(pages: StepAdmin, request: HttpRequest, row: MigrationStep) -
     (detail,) = details_of(pages.ledger, [row]).values()
     return {
         "detail": detail,
-        "reasons": reasons_of(detail),
+        "expected": expected(detail),
+        "reasons": reasons_of(detail.reasons, links),
         "words": words_of(row.sql) if links.may("view_sql") else (),
-        "next_command": next_command(row),
-        "documentation": documentation(row.operation_kind),
+        "next_command": next_command(row, row.error),
+        "documentation": documentation(row.operation_kind, links),
         "migration_url": links.detail_if_seen(Migration, row.migration_id),
+        "locks_url": links.page("dashboard_locks") if row.status == Status.FAILED else "",
         "undoes_url": links.detail(MigrationStep, detail.undoes) if detail.undoes else "",
     }
 
@@ -115,6 +125,7 @@ def _values(step: MigrationStep, detail: StepDetail) -> dict[str, Any]:
         "lock": detail.lock,
         "reasons": " ".join(detail.reasons),
         "seconds": "" if spent is None else spent.total_seconds(),
+        "estimate": "" if detail.estimate is None else detail.estimate,
         "by": detail.by,
         "status": Status(step.status).value if step.status in Status else step.status,
     }

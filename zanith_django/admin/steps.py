@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, QuerySet, When
 from django.http import HttpRequest
 from django.urls import URLPattern
-from django.utils.translation import gettext_lazy as _
+from django.utils.dateparse import parse_date
+from django.utils.timezone import make_aware
+from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.admin.later import later
 from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, cell
@@ -20,20 +24,62 @@ SECRET = ("sql", "error")
 about_table = later("step_views", "about_table")
 
 
-class TableFilter(admin.SimpleListFilter):
-    """Steps about one table: `?table=users`. It has no list to choose from, so the sidebar shows
-    it only while it is set."""
+class Typed(admin.SimpleListFilter):
+    """A filter whose value is typed above the list. It has nothing to choose from, so the sidebar
+    shows it only while it is set."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = request.GET.get(str(self.parameter_name), "")
+        return [(chosen, chosen)] if chosen else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        wanted = str(self.value() or "").strip().replace("\0", "")
+        return self.filtered(queryset, wanted) if wanted else queryset
+
+    def filtered(self, queryset: QuerySet[Any], wanted: str) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+class TableFilter(Typed):
+    """Steps about one table: `?table=users`."""
 
     title = _("table")
     parameter_name = "table"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        chosen = request.GET.get(self.parameter_name, "")
-        return [(chosen, chosen)] if chosen else []
+    def filtered(self, queryset: QuerySet[Any], wanted: str) -> QuerySet[Any]:
+        found: QuerySet[Any] = about_table(queryset, wanted)
+        return found
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        name = self.value()
-        return about_table(queryset, name) if name else queryset
+
+class MigrationFilter(Typed):
+    """Steps of migrations with this text in their name."""
+
+    title = _("migration")
+    parameter_name = "migration"
+
+    def filtered(self, queryset: QuerySet[Any], wanted: str) -> QuerySet[Any]:
+        return queryset.filter(migration_id__icontains=wanted)
+
+
+class SinceFilter(Typed):
+    """Attempts that began on that day or later, or have not begun; nothing of what is no day."""
+
+    title = _("since")
+    parameter_name = "since"
+
+    def filtered(self, queryset: QuerySet[Any], wanted: str) -> QuerySet[Any]:
+        try:
+            day = parse_date(wanted)
+        except ValueError:
+            day = None
+        if day is None or not LISTED_TIMES[0].date() < day < LISTED_TIMES[1].date():
+            return queryset.none()
+        begins = datetime.combine(day, time.min)
+        start = make_aware(begins) if settings.USE_TZ else begins
+        return queryset.filter(Q(started_at__gte=start) | Q(started_at__isnull=True))
+
+
+TYPED = (TableFilter, MigrationFilter, SinceFilter)
 
 
 # Before PostgreSQL 17, times without end have no difference.
@@ -70,7 +116,7 @@ class StepAdmin(LedgerAdmin):
     list_filter = (
         "status",
         "risk_level",
-        TableFilter,
+        *TYPED,
         "finished_at",
         ("operation_kind", admin.AllValuesFieldListFilter),
     )
@@ -136,4 +182,12 @@ class StepAdmin(LedgerAdmin):
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         query = request.GET.urlencode()
         url = self.links(request).page("migrationstep_csv")
-        return {**super().list_context(request), "csv_url": f"{url}?{query}" if query else url}
+        typed = {str(each.parameter_name): each for each in TYPED}
+        context = {
+            **super().list_context(request),
+            "csv_url": f"{url}?{query}" if query else url,
+            "typed": {name: request.GET.get(name, "") for name in typed},
+        }
+        if table := request.GET.get("table", "").strip():
+            context["title"] = gettext("What happened to %(table)s") % {"table": table}
+        return context

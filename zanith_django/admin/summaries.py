@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Exists, Max, OuterRef
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Case, Exists, Max, OuterRef, QuerySet, Value, When
+from django.db.models.functions import Left
 
 from zanith_django.models import Migration, MigrationStep, Status, sigil, spoken
 
@@ -85,22 +88,55 @@ def summaries(migration_ids: Iterable[str]) -> dict[str, StepSummary]:
     return {name: summarise(name, steps) for name, steps in by_migration.items()}
 
 
+def _begun(alias: str) -> QuerySet[Any]:
+    """Migrations with unfinished steps that are not recorded as applied, newest first."""
+    recorded = Migration.objects.using(alias).filter(id=OuterRef("migration_id"))
+    return (
+        MigrationStep.objects.using(alias)
+        .filter(status__in=UNFINISHED)
+        .exclude(Exists(recorded))
+        .values("migration_id")
+        .annotate(last=Max("started_at"))
+        .order_by("-last", "-migration_id")
+    )
+
+
 def unfinished(limit: int = 20) -> list[StepSummary]:
     """Migrations that were begun and are not recorded as applied, newest first, in two queries.
 
     A failed row may belong to an attempt that a later one made good and a rollback then took
     back, so the newest attempts decide.
     """
-    begun = (
-        MigrationStep.objects.filter(status__in=UNFINISHED)
-        .exclude(Exists(Migration.objects.filter(id=OuterRef("migration_id"))))
-        .values("migration_id")
-        .annotate(last=Max("started_at"))
-        .order_by("-last", "-migration_id")
-        .values_list("migration_id", flat=True)
-    )
+    begun = _begun(DEFAULT_DB_ALIAS).values_list("migration_id", flat=True)
     found = summaries(begun[:limit])
     return [summary for summary in found.values() if summary.status in UNFINISHED]
+
+
+ERROR_SHOWN = 1_000  # characters of an error that a list shows
+
+
+def attention(alias: str, limit: int = 10) -> list[MigrationStep]:
+    """Newest attempts that failed or run, of migrations that are not recorded as applied, newest
+    first, in one query; with `error_start`."""
+    begun = _begun(alias).values_list("migration_id", flat=True)[:limit]
+    failed = When(status=Status.FAILED, then=Left("error", ERROR_SHOWN))
+    rows = (
+        MigrationStep.objects.using(alias)
+        .filter(migration_id__in=begun)
+        .only(*LIGHT)
+        .annotate(error_start=Case(failed, default=Value("")))
+    )
+    by_migration: dict[str, list[MigrationStep]] = {}
+    for row in rows:
+        by_migration.setdefault(row.migration_id, []).append(row)
+    newest = [step for steps in by_migration.values() for step in newest_attempts(steps)]
+    found = [step for step in newest if step.status in (Status.FAILED, Status.RUNNING)]
+    return sorted(found, key=_last_time, reverse=True)[:limit]
+
+
+def _last_time(step: MigrationStep) -> tuple[bool, float]:
+    time = step.finished_at or step.started_at
+    return time is not None, time.timestamp() if time else 0
 
 
 def _in_order(statuses: Iterable[str]) -> list[str]:

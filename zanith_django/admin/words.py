@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import NamedTuple
 
+from zanith_django.admin.pages import Links
 from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.details import StepDetail
 from zanith_django.ledger.marks import is_refusal
-from zanith_django.models import MigrationStep, Status
+from zanith_django.models import MigrationStep, Status, spoken
 from zanith_django.operations import KINDS
 from zanith_django.plan.reasons import REASONS
 
 
 class Why(NamedTuple):
-    """A reason of a step's risk, and what it means."""
+    """A reason of a step's risk, what it means, and its page."""
 
     code: str
     effect: str
     safer: str
+    url: str
 
 
-def reasons_of(detail: StepDetail) -> list[Why]:
-    """The reasons with their words; a code of another release has none."""
+def reasons_of(codes: Iterable[str], links: Links) -> list[Why]:
+    """The reasons with their words; a code of another release has none, and no page."""
     found = []
-    for code in detail.reasons:
+    for code in codes:
         known = REASONS.get(code)
         words = (known.effect, known.safer) if known else ("", "")
-        found.append(Why(code, *words))
+        found.append(Why(code, *words, links.page("dashboard_reason", code) if known else ""))
     return found
 
 
-def next_command(step: MigrationStep) -> str:
+def expected(detail: StepDetail) -> str:
+    """The duration that the plan expected; "" if it is not known."""
+    return "" if detail.estimate is None else spoken(_seconds(detail.estimate))
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=min(max(number, 0), timedelta(days=9_999).total_seconds()))
+
+
+def next_command(step: MigrationStep, error: str | None) -> str:
     """The command that goes on after a step that failed; "" for any other."""
     if step.status != Status.FAILED:
         return ""
     if step.migration_id.startswith(RECOVER_PREFIX):
         return "manage.py zanith_recover list"
-    if is_refusal(step.error):
+    if is_refusal(error):
         return "manage.py zanith_plan -v 2"
     return "manage.py zanith_apply"
 
 
-def documentation(kind: str) -> str:
-    """The name of the page in docs/operations; "" for what has none."""
-    return f"docs/operations/{kind}.md" if kind in KINDS else ""
+def documentation(kind: str, links: Links) -> str:
+    """The page about this kind of operation; "" for what has none."""
+    return links.page("dashboard_kind", kind) if kind in KINDS else ""

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -235,10 +236,20 @@ def ask(connection: BaseDatabaseWrapper, asked: Question) -> Answer:
     return Answer(asked, _columns(connection, asked), ())
 
 
-def ask_all(connection: BaseDatabaseWrapper, asked: Sequence[Question]) -> list[Answer]:
+def readable(value: Any) -> Any:
+    """The time that PostgreSQL spelled, unless Python has none such."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def ask_all(
+    connection: BaseDatabaseWrapper, asked: Sequence[Question], *, known: bool = False
+) -> list[Answer]:
     """The answers to several questions, in one query. PostgreSQL spells the values as JSON: a
-    ledger may hold times that Python cannot."""
-    if not Ledger(connection).exists():
+    ledger may hold times that Python cannot. `known`: the tables exist."""
+    if not known and not Ledger(connection).exists():
         return [Answer(each, (), ()) for each in asked]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(map(_in_json, asked)))

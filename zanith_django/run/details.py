@@ -23,6 +23,7 @@ def planned_detail(step: PlannedStep) -> StepDetail:
         reasons=step.assessment.reasons,
         rows=step.rows,
         estimate=step.duration,
+        locked=step.locks,
     )
 
 
@@ -33,14 +34,16 @@ def detail_of(
     reasons: Iterable[str] = (),
     rows: int = 0,
     estimate: Duration | None = None,
+    locked: Iterable[TableName] = (),
     undoes: str = "",
 ) -> StepDetail:
+    """`locked` are tables that the step locks besides those that it changes."""
     return StepDetail(
         target=target_of(operation),
         description=operation.describe(),
         lock=_strongest(statements),
         reasons=tuple(reasons),
-        tables=tuple(map(str, operation.tables)),
+        tables=tuple(dict.fromkeys(map(str, (*operation.tables, *locked)))),
         rows=rows,
         estimate=round(estimate.seconds, 3) if estimate and estimate.known else None,
         by=_by(),

@@ -1,0 +1,64 @@
+"""What recoverable drops keep: how much, and how large it is on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from zanith_django.audit.questions import Answer, Question, readable
+
+SHOWN = 10
+
+# A kept table has a size. Of a column that was set aside, the statistics say how wide its values
+# are: the size is an estimate, and unknown before the first ANALYZE.
+KEPT = Question(
+    "kept",
+    _("Kept data"),
+    f"""\
+WITH kept AS (
+    SELECT id, row_count, created_at, count(*) OVER () AS number,
+           split_part(physical_name, '.', 1)::name AS place,
+           substr(physical_name, strpos(physical_name, '.') + 1)::name AS called
+    FROM _zanith_migration_artifacts WHERE expires_at IS NULL
+    ORDER BY created_at DESC, id LIMIT {SHOWN}),
+tables AS (
+    SELECT n.nspname, c.relname, pg_total_relation_size(c.oid) AS bytes
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE (n.nspname, c.relname) IN (SELECT place, called FROM kept) AND c.relkind IN ('r', 'p')),
+columns AS (
+    SELECT s.attname, sum(c.reltuples::float8 * (1 - s.null_frac) * s.avg_width)::bigint AS bytes
+    FROM pg_catalog.pg_stats AS s
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.schemaname
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.tablename
+    WHERE s.attname IN (SELECT called FROM kept) AND c.reltuples > 0
+    GROUP BY s.attname)
+SELECT k.id, k.row_count, k.created_at, coalesce(t.bytes, o.bytes) AS bytes, k.number
+FROM kept AS k
+LEFT JOIN tables AS t ON t.nspname = k.place AND t.relname = k.called
+LEFT JOIN columns AS o ON o.attname = k.called
+ORDER BY k.created_at DESC, k.id;""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An artifact that can be brought back; `bytes` None if its size is unknown."""
+
+    id: str
+    rows: int | None
+    created_at: Any
+    bytes: int | None
+
+    @property
+    def target(self) -> str:
+        return self.id.rsplit("::", 1)[-1]
+
+
+def kept(answer: Answer) -> tuple[list[Kept], int]:
+    """(the newest of them, how many more there are)."""
+    rows = answer.rows
+    found = [Kept(row[0], row[1], readable(row[2]), row[3]) for row in rows]
+    return found, rows[0][4] - len(rows) if rows else 0
