@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from urllib.parse import urlencode
 
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 
@@ -18,6 +19,7 @@ def reason_view(pages: DashboardAdmin, request: HttpRequest, code: str) -> HttpR
     """What `zanith_plan --explain` prints."""
     if refusal := _refusal(pages, request):
         return refusal
+    code = unquote(code)
     if code not in REASONS:
         raise Http404
     return pages.render(request, "reason", code, {"reason": REASONS[code]})
@@ -27,6 +29,7 @@ def kind_view(pages: DashboardAdmin, request: HttpRequest, kind: str) -> HttpRes
     """What a kind of operation does, and the steps of that kind."""
     if refusal := _refusal(pages, request):
         return refusal
+    kind = unquote(kind)
     if kind not in KINDS:
         raise Http404
     links = pages.links(request)

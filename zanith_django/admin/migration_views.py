@@ -39,12 +39,14 @@ def detail_context(pages: MigrationAdmin, request: HttpRequest, row: Migration) 
     file = file_of(row.id)
     context |= {"covers": file.covers if file else (), "path": _near(file) if file else ""}
     phases = pages.ledger.phases(row.id)
-    context |= _run({phase: run for phase, _, run in phases})
+    runs = {phase: run for phase, _, run in phases}
+    context |= _run(links, row.id, runs)
     if links.may_view(MigrationStep):
-        context |= _timeline(pages, links, row.id, request.GET.get("p"))
+        kept = {row.id: details} if (details := _details(runs.get("before", {}))) else None
+        context |= _timeline(pages, links, row.id, request.GET.get("p"), kept)
     if links.may_view(SchemaSnapshot):
         taken = [(phase, captured_at) for phase, captured_at, _ in phases]
-        context |= _snapshots(links, row.id, taken)
+        context |= _snapshots(links, row.id, taken, runs)
     for name, model in (("artifacts", MigrationArtifact), ("checkpoints", MigrationCheckpoint)):
         if links.may_view(model):
             rows = model._default_manager.filter(migration_id=row.id).order_by("id")
@@ -52,14 +54,28 @@ def detail_context(pages: MigrationAdmin, request: HttpRequest, row: Migration) 
     return context
 
 
+def _details(run: dict[str, Any]) -> dict[str, Any]:
+    details = run.get("details")
+    return details if isinstance(details, dict) else {}
+
+
 def _timeline(
-    pages: MigrationAdmin, links: Links, migration_id: str, page: str | None
+    pages: MigrationAdmin,
+    links: Links,
+    migration_id: str,
+    page: str | None,
+    kept: Mapping[str, dict[str, Any]] | None,
 ) -> dict[str, Any]:
-    """All steps without their texts for the sums and the order, then the texts of one page."""
-    light = in_order(MigrationStep.objects.filter(migration_id=migration_id).only(*LIGHT))
+    """The steps of one page with their texts; of many, all without them for the sums and the
+    order first."""
+    rows = MigrationStep.objects.filter(migration_id=migration_id)
+    light = in_order(rows[: STEPS_PER_PAGE + 1])
+    few = len(light) <= STEPS_PER_PAGE
+    if not few:
+        light = in_order(rows.only(*LIGHT))
     steps = Paginator(light, STEPS_PER_PAGE).get_page(page)
-    full = in_order(MigrationStep.objects.filter(id__in=[step.id for step in steps]))
-    details = details_of(pages.ledger, full)
+    full = light if few else in_order(rows.filter(id__in=[step.id for step in steps]))
+    details = details_of(pages.ledger, full, kept)
     query = urlencode({"migration_id__exact": migration_id})
     shown = links.may("view_sql")
     return {
@@ -101,18 +117,40 @@ def _near(file: LoadedMigration) -> str:
     return "/".join((file.app_label, path.parent.name, path.name))
 
 
-def _run(runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _run(links: Links, migration_id: str, runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Who ran it, with which versions, and the runs that were rolled back."""
     before = runs.get("before", {})
-    run = runs.get("after") or runs.get("baseline") or before
+    after = {} if _of_earlier_run(runs) else runs.get("after", {})
+    run = after or runs.get("baseline") or before
     past = before.get("past")
     undone = [each for each in past if isinstance(each, dict)] if isinstance(past, list) else []
     versions = run.get("versions")
     return {
         "who": who(run),
         "versions": versions if isinstance(versions, dict) else {},
-        "past": [(who(each), each.get("applied_at"), _back(each)) for each in undone],
+        "past": [
+            (who(each), each.get("applied_at"), _back(each), _change(links, migration_id, runs, n))
+            for n, each in enumerate(undone, 1)
+        ],
     }
+
+
+def _of_earlier_run(runs: Mapping[str, dict[str, Any]]) -> bool:
+    """`after` is that of a run that was rolled back, and the migration has begun again since."""
+    return "rolled_back" in runs.get("after", {}) and "rolled_back" not in runs.get("before", {})
+
+
+def _change(links: Links, name: str, runs: Mapping[str, dict[str, Any]], number: int) -> str:
+    """The comparison of what an earlier run found with what it made, once it has run again."""
+    phases = (f"before.{number}", f"after.{number}")
+    if not links.may_view(SchemaSnapshot) or not runs.keys() >= set(phases):
+        return ""
+    return _comparison(links, name, *phases)
+
+
+def _comparison(links: Links, name: str, before: str, after: str) -> str:
+    query = urlencode({"a": f"{name}:{before}", "b": f"{name}:{after}"})
+    return f"{links.page('schemasnapshot_compare')}?{query}"
 
 
 def _back(run: dict[str, Any]) -> tuple[str, Any]:
@@ -122,16 +160,17 @@ def _back(run: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _snapshots(
-    links: Links, migration_id: str, phases: Sequence[tuple[str, datetime]]
+    links: Links,
+    migration_id: str,
+    phases: Sequence[tuple[str, datetime]],
+    runs: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """Links to the snapshots, and to what differs between them; the graphs stay unread."""
-    names = {phase for phase, _ in phases}
-    query = urlencode({"a": f"{migration_id}:before", "b": f"{migration_id}:after"})
-    compare = f"{links.page('schemasnapshot_compare')}?{query}"
+    both = {"before", "after"} <= {phase for phase, _ in phases} and not _of_earlier_run(runs)
     return {
         "snapshots": [
             (phase, captured_at, links.detail(SchemaSnapshot, migration_id, phase))
             for phase, captured_at in phases
         ],
-        "difference_url": compare if {"before", "after"} <= names else "",
+        "difference_url": _comparison(links, migration_id, "before", "after") if both else "",
     }

@@ -17,15 +17,12 @@ from zanith_django.admin.pages import Links
 from zanith_django.admin.words import documentation, reasons_of
 from zanith_django.conf import conf
 from zanith_django.exceptions import ZanithError
-from zanith_django.ledger.ledger import Ledger
 from zanith_django.plan import gates
 from zanith_django.plan.comparison import LIVE, MODELS, Sources
 from zanith_django.plan.gates import Policy
-from zanith_django.plan.live_facts import live_context
+from zanith_django.plan.pending import pending_on
 from zanith_django.plan.plan import Plan, PlannedStep
-from zanith_django.plan.planner import plan
 from zanith_django.run.details import target_of
-from zanith_django.timeline.project import live_graph, read_timeline
 
 
 def plan_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
@@ -60,11 +57,7 @@ def drift_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
 def _plan_context(connection: BaseDatabaseWrapper, links: Links) -> dict[str, Any]:
     """Every pending step with its risk, and what the gates would refuse; or the problem."""
     try:
-        timeline = read_timeline(connection)
-        context = live_context(connection, live_graph(connection), timeline)
-        found = plan(
-            timeline, database=connection.alias, context=context, ledger=Ledger(connection)
-        )
+        found = pending_on(connection).plan
     except (ZanithError, DatabaseError) as error:
         return {"problem": error, "hint": getattr(error, "hint", "")}
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from zanith_django.audit.written import written
 from zanith_django.ledger.details import Attempt, StepDetail
@@ -11,11 +12,15 @@ from zanith_django.ledger.ledger import Ledger
 UNKNOWN = StepDetail()
 
 
-def details_of(ledger: Ledger, attempts: Iterable[Attempt]) -> dict[str, StepDetail]:
+def details_of(
+    ledger: Ledger,
+    attempts: Iterable[Attempt],
+    kept: Mapping[str, dict[str, Any]] | None = None,
+) -> dict[str, StepDetail]:
     """{row: what it is about} of all of them. What the ledger does not know is taken from the
-    migration's file, or from Django's migration."""
+    migration's file, or from Django's migration. `kept` is what a caller has read of it."""
     rows = list(attempts)
-    known = ledger.details(rows)
+    known = ledger.details(rows, kept)
     return {row.id: known.get(row.id) or written(row.id) or UNKNOWN for row in rows}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from zanith_django.files.migration import is_djangos
 from zanith_django.ledger.access import json_object
 from zanith_django.ledger.snapshots import Snapshots
 from zanith_django.ledger.step_rows import split_step_id, step_id
@@ -99,15 +100,19 @@ class Details(Snapshots):
             [json.dumps(spelled(details)), home],
         )
 
-    def details(self, attempts: Iterable[Attempt]) -> dict[str, StepDetail]:
-        """{row: what it is about}, of those that are known. No graph is read."""
+    def details(
+        self, attempts: Iterable[Attempt], known: Mapping[str, dict[str, Any]] | None = None
+    ) -> dict[str, StepDetail]:
+        """{row: what it is about}, of those that are known. No graph is read. `known` are the
+        details of migrations, as JSON, that a caller has read."""
         rows = list(attempts)
         if not rows or not self.exists():
             return {}
-        known = self._kept({row.migration_id for row in rows})
-        missing = [row for row in rows if row.migration_id not in known]
+        known = known or self._kept({row.migration_id for row in rows})
+        rest = (row for row in rows if row.migration_id not in known)
+        missing = [row for row in rest if is_djangos(row.migration_id)]
         if missing:
-            known |= self._kept_elsewhere(missing)
+            known = {**known, **self._kept_elsewhere(missing)}
         found = {row.id: _of(row.id, known.get(row.migration_id, {})) for row in rows}
         return {row_id: detail for row_id, detail in found.items() if detail}
 

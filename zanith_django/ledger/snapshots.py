@@ -172,11 +172,10 @@ class Snapshots(Paces):
 
     def phases(self, migration_id: str) -> list[tuple[str, datetime, dict[str, Any]]]:
         """(phase, when it was taken, what is stored beside the graph) of a migration's snapshots,
-        oldest first."""
+        oldest first; `before` with the details of its steps."""
         rows = self._rows(
             f"SELECT phase, {readable_time('captured_at')}, "
-            "CASE jsonb_typeof(graph -> 'run') WHEN 'object' "
-            "THEN ((graph -> 'run') - 'details')::text END "
+            "CASE jsonb_typeof(graph -> 'run') WHEN 'object' THEN (graph -> 'run')::text END "
             "FROM _zanith_schema_snapshots WHERE migration_id = %s ORDER BY captured_at",
             [migration_id],
         )

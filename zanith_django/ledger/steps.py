@@ -160,6 +160,15 @@ class Steps(Snapshots):
         """{step: its newest attempt}."""
         return {row.step: row for row in self.steps(migration_id)}
 
+    def newest(self, migration_ids: Iterable[str]) -> dict[str, dict[int, StepRow]]:
+        """{migration: {step: its newest attempt}}, in one query."""
+        names = list(migration_ids)
+        rows = self._steps("WHERE migration_id = ANY (%s)", [names]) if names else ()
+        found: dict[str, dict[int, StepRow]] = {name: {} for name in names}
+        for row in rows:
+            found[row.migration_id][row.step] = row
+        return found
+
     def skipped(self) -> list[StepRow]:
         """Every step whose work was there already, or is for another database."""
         return self._steps("WHERE status = 'skipped'")

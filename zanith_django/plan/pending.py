@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.files.files import managed_apps, select_apps
-from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.ledger import LedgerReading
 from zanith_django.operations.base import Context
 from zanith_django.plan.coverage import covered
 from zanith_django.plan.live_facts import live_context, offline_context
@@ -32,13 +32,14 @@ class Pending:
 
 def pending_on(connection: BaseDatabaseWrapper, *, previous: str | None = None) -> Pending:
     """What is pending on this database. `previous` is the git ref of the running release."""
-    timeline = read_timeline(connection)
+    ledger = LedgerReading(connection)
+    timeline = read_timeline(connection, ledger)
     context = live_context(connection, live_graph(connection), timeline)
     planned = plan(
         timeline,
         database=connection.alias,
         context=context,
-        ledger=Ledger(connection),
+        ledger=ledger,
         absent=_absent(previous, timeline),
     )
     return Pending(covered(planned, timeline), timeline, context)

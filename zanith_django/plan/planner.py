@@ -95,6 +95,8 @@ class _Planner:
         self.timeline, self.database = timeline, database
         self.only, self.absent = only, absent
         self.context, self.ledger = context, ledger
+        known = ledger if ledger and ledger.exists() else None
+        self.latest = known.newest(entry.id for entry in timeline.pending) if known else {}
         self.path = SearchPath(context.elsewhere)
         # What authors wrote into earlier steps, whose effect only they know.
         self.authored: list[str | None] = []
@@ -294,9 +296,7 @@ class _Planner:
 
     def _latest(self, entry: Entry) -> Mapping[int, StepRow]:
         """The last attempt of each step of a migration that an earlier run left half way."""
-        if self.ledger is None or entry.taken_back:
-            return {}
-        return self.ledger.latest(entry.id)
+        return {} if entry.taken_back else self.latest.get(entry.id, {})
 
 
 @dataclass(frozen=True, slots=True)

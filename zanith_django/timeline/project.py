@@ -25,9 +25,10 @@ from zanith_django.timeline.ignored import compared
 from zanith_django.timeline.timeline import Timeline, build, load_django
 
 
-def read_timeline(connection: BaseDatabaseWrapper) -> Timeline:
+def read_timeline(connection: BaseDatabaseWrapper, ledger: Ledger | None = None) -> Timeline:
     """The timeline as files, Django's record and the ledger have it."""
-    return build(load_django(connection), load_all(), Ledger(connection).applied())
+    applied = (ledger or Ledger(connection)).applied()
+    return build(load_django(connection), load_all(), applied)
 
 
 def offline_timeline() -> Timeline:
