@@ -190,7 +190,8 @@ class Watch(Observer):
         """None in a transaction that has failed."""
         if self._status not in (TransactionStatus.IDLE, TransactionStatus.INTRANS):
             return None
-        transaction, wal, catalogs, found = self._session.execute(query("state")).fetchone()
+        row = self._session.execute(query("state")).fetchone()
+        transaction, wal, catalogs, found, _ = row
         locks = {oid: max(map(Lock.from_catalog, modes)) for oid, modes, *_ in found}
         return _State(transaction, wal, catalogs, locks, {oid: rows for oid, _, *rows in found})
 

@@ -1,5 +1,6 @@
 -- What the session's transaction did so far: its number, bytes of WAL (of all sessions), changes of
--- catalogs, and of each table its locks and the rows that were written.
+-- catalogs, and of each table its locks and the rows that were written. Counters of rows are flushed
+-- at the end of each transaction: they would count once more in the next one.
 WITH locks AS MATERIALIZED (
     SELECT locktype, relation, mode, virtualtransaction
     FROM pg_locks
@@ -17,4 +18,5 @@ SELECT (SELECT min(virtualtransaction) FROM locks WHERE locktype = 'virtualxid')
             pg_stat_get_xact_tuples_inserted(relation), pg_stat_get_xact_tuples_updated(relation),
             pg_stat_get_xact_tuples_deleted(relation))), '[]')
         FROM (SELECT relation, json_agg(DISTINCT mode) AS modes FROM locks
-              WHERE locktype = 'relation' AND relation >= 16384 GROUP BY relation) AS l)
+              WHERE locktype = 'relation' AND relation >= 16384 GROUP BY relation) AS l),
+       pg_stat_force_next_flush()
