@@ -25,6 +25,7 @@ from django.db.migrations.state import StateApps
 from django.db.models import NOT_PROVIDED, Field, Model
 from psycopg import sql as psycopg_sql
 
+from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.effects.values import Scene
 from zanith_django.schema.ddl import table_name, table_of
 from zanith_django.schema.graph import Table
@@ -61,7 +62,16 @@ class Editor(BaseDatabaseSchemaEditor):
     def __init__(self, connection: BaseDatabaseWrapper, scene: Scene) -> None:
         super().__init__(connection, collect_sql=True, atomic=False)
         self.collected_sql, self.deferred_sql = [], []
-        self.scene = scene
+        self._scene, self._passed = scene, 0
+
+    @property
+    def scene(self) -> Scene:
+        """What is known after the SQL so far: an operation that renames a table looks for
+        constraints under the new name."""
+        for text in self.collected_sql[self._passed :]:
+            self._scene = self._scene.after(*effects(text, self._scene))
+        self._passed = len(self.collected_sql)
+        return self._scene
 
     def execute(self, sql: Any, params: Sequence[Any] | None = ()) -> None:
         text = str(sql)
