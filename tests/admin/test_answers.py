@@ -39,7 +39,7 @@ def section(shown: str, name: str) -> str:
     return match[0]
 
 
-def execute(query: str, *values: object) -> None:
+def execute(query: str, *values: str | int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
 

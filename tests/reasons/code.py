@@ -11,6 +11,13 @@ _CONCURRENT = (
 )
 _RENAME = 'Author.objects.filter(name="").update(name="Unknown")'
 
+_DELETE = """\
+migrations.RunSQL(
+    "DELETE FROM shop_author WHERE name = 'nobody'",
+    migrations.RunSQL.noop,
+)"""
+_ADD = 'migrations.AddField("Author", "born", models.DateField(null=True))'
+
 EXAMPLES = {
     "raw_sql": Example(
         bad=(
@@ -43,6 +50,11 @@ EXAMPLES = {
     "ends_transaction": Example(
         bad=(sql("BEGIN; UPDATE shop_book SET pages = 0 WHERE shelf = 'A'; COMMIT"),),
         good=(sql("UPDATE shop_book SET pages = 0 WHERE shelf = 'A'", atomic=False),),
+    ),
+    "alters_after_writes": Example(
+        bad=(django(f"{_DELETE},\n{_ADD}"),),
+        good=(django(_ADD),),
+        where="The second operation gets it.",
     ),
     "fails_in_transaction": Example(
         bad=(django(_CONCURRENT),),

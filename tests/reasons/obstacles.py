@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.reasons.example import Example, django, zanith
+from tests.reasons.example import Example, django, sql, zanith
 
 _NOT_NULL = zanith('zanith.AlterColumnNullable(table="shop_book", column="pages", nullable=False)')
 _REMOVE = zanith('zanith.DropColumn(table="shop_book", column=zanith.Column("notes", "text"))')
@@ -24,6 +24,12 @@ EXAMPLES = {
         ),
         where="A plan with a database gives it.",
         shown_by="tests/plan/test_missing_tables.py",
+    ),
+    "missing_object": Example(
+        bad=(sql("ALTER TABLE shop_book DROP COLUMN remarks"),),
+        good=(sql("ALTER TABLE shop_book DROP COLUMN IF EXISTS remarks"),),
+        where="A plan with a database gives it.",
+        shown_by="tests/plan/test_missing_names.py",
     ),
     "will_fail_on_data": Example(
         bad=(

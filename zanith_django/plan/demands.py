@@ -19,11 +19,17 @@ from zanith_django.schema.parts import COLUMNS, DEMANDING, UNIQUES, Part
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a step does to the schema: the graph after it, the tables that it touches and moves."""
+    """What a step does to the schema: the graph after it, the tables that it touches and moves.
+
+    Of code of an author, its statements say what rows get: `unfilled` are the tables whose rows get
+    no value for a new NOT NULL column, `written` those whose rows it writes; None of other steps.
+    """
 
     after: SchemaGraph
     tables: tuple[TableName, ...]
     moves: tuple[TableMove, ...]
+    unfilled: frozenset[TableName] | None = None
+    written: frozenset[TableName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def demands(operation: Operation, context: Context, change: Change) -> Iterator[
     for name in change.tables:
         old, new = context.graph.table(name), change.after.table(name)
         if old and new and name not in moved and name not in renamed:
-            found = _between(old, new, operation)
+            found = _between(old, new, operation, change.unfilled)
             if found:
                 yield found
 
@@ -105,8 +111,11 @@ def _pairs(
     return dict(zip(columns, come, strict=False))
 
 
-def _between(old: Table, new: Table, operation: Operation) -> Demands:
+def _between(
+    old: Table, new: Table, operation: Operation, unfilled: Collection[TableName] | None
+) -> Demands:
     own = [] if operation.writes else [*_now_required(old, new)]
+    given = bool(operation.writes) or (unfilled is not None and new.name not in unfilled)
     parts: dict[str, Any] = {part.field: _come(old, new, part) for part in DEMANDING}
     key = new.primary_key
     if key and (old.primary_key is None or old.primary_key.columns != key.columns):
@@ -114,7 +123,7 @@ def _between(old: Table, new: Table, operation: Operation) -> Demands:
     found = Demands(
         Table(new.name, tuple(own), **parts),
         tuple(_conversions(old, new, operation)),
-        () if operation.writes else tuple(_without_value(old, new)),
+        tuple(_without_value(old, new)) if not given else (),
     )
     come = {name for name in new.column_names if old.column(name) is None}
     return found.without(come) if come else found

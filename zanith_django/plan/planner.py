@@ -20,6 +20,7 @@ from zanith_django.plan.django_operations import applying_itself, django_operati
 from zanith_django.plan.durations import Rates, duration
 from zanith_django.plan.effects.running_code import Break, Released, breaks
 from zanith_django.plan.integrity import flaws
+from zanith_django.plan.misses import missed
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment, Transaction, assess, judged
@@ -31,7 +32,7 @@ from zanith_django.plan.ways_back import WayBack, way_back
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.values import replaced
-from zanith_django.timeline.django_kinds import has_own_apply, texts
+from zanith_django.timeline.django_kinds import has_own_apply, has_own_transaction, texts
 from zanith_django.timeline.routing import is_for
 from zanith_django.timeline.timeline import ADOPTED, Entry, Key, Timeline, key_of
 
@@ -182,7 +183,9 @@ class _Planner:
             value = django_operation(operation, key, number, tables)
             resolved = self.path.resolved(value, self.context.graph)
             self.by_django.update(resolved.tables, *((m.old, m.new) for m in resolved.moves))
-            yield self._authored(run, number, resolved, found, transaction)
+            own = has_own_transaction(migration, operation)
+            within = Transaction() if own else transaction
+            yield self._authored(run, number, resolved, found, within)
 
     def _ours(self, run: _Run, number: int, operation: Operation) -> PlannedStep:
         """A step of an operation with a name: its statements are its own."""
@@ -241,6 +244,7 @@ class _Planner:
             rows=_rows(operation, context),
             approved=run.approved(number),
             status=status,
+            collisions=tuple(missed(effects)) if status == "pending" else (),
             texts=written_by,
             effects=effects,
             breaks=breaks,

@@ -140,11 +140,18 @@ class _Walk:
         locked = (name for effect in step.effects for name in effect.locks)
         moves = tuple(move for effect in step.effects for move in effect.moves)
         tables = tuple(dict.fromkeys((*operation.tables, *locked)))
-        return Change(step.graph, tables, moves or operation.moves)
+        return Change(
+            step.graph,
+            tables,
+            moves or operation.moves,
+            frozenset(_found(step, ("will_fail_on_data",))),
+            frozenset(_found(step, _WRITES)),
+        )
 
     def _rows(self, operation: Operation, change: Change) -> Iterator[Finding]:
         for demand in demands(operation, self.context, change):
             changed = may_write(demand.table, self.context.labels, self.texts)
+            changed = changed or demand.table in change.written
             for finding in self._of(demand):
                 yield _uncertain(finding, _LATER) if changed else finding
 
@@ -242,6 +249,16 @@ def _read(step: PlannedStep) -> tuple[str | None, ...]:
     """What the step's author wrote: of SQL its text; Python may write anything."""
     unknown = None in step.operation.authored
     return (None,) * len(step.texts) if unknown else step.texts
+
+
+_WRITES = ("requires_backfill", "updates_all_rows", "loops_over_rows", "deletes_rows",
+           "deletes_all_rows")  # fmt: skip
+
+
+def _found(step: PlannedStep, codes: Collection[str]) -> Iterator[TableName]:
+    """The tables of its author's statements that have one of these reasons."""
+    for effect in step.effects:
+        yield from (f.table for f in effect.findings if f.code in codes and f.table)
 
 
 _LATER = "an earlier step may fix it"

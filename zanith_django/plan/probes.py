@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.operations.online.rewrites import INTEGERS, assigns, narrows
 from zanith_django.plan.demands import Conversion, Demands
+from zanith_django.plan.effects.columns import GIVEN
 from zanith_django.plan.findings import Finding
 from zanith_django.plan.obstacles import QUESTIONS, Obstacle, Rows
 from zanith_django.postgres import sql
@@ -120,7 +121,10 @@ def asked(demand: Demands, source: Source) -> Iterator[Probe]:
         yield _missing(f"{demand.table}.{column}", source)
     for part in QUESTIONS:
         for item in part.of(demand.wanted):
-            yield _constraint(demand.wanted, part, item, source)
+            if _is_unread(item):
+                yield _unread(f"{demand.table}.{item.name}")
+            else:
+                yield _constraint(demand.wanted, part, item, source)
     for conversion in demand.conversions:
         yield from _conversion(demand.table, conversion, source)
 
@@ -149,6 +153,19 @@ def _constraint(wanted: Table, part: Part, item: Any, source: Source) -> Probe:
         yield _only_sampled(f"{part.noun} {item.name}", source)
 
     return Probe(f"{wanted.name}.{item.name}", ask, None if question.pairs else sample)
+
+
+def _is_unread(item: Any) -> bool:
+    """Does it have an expression that was read in SQL and that is not known as text?"""
+    texts = [getattr(item, name, "") for name in ("expression", "predicate", "definition")]
+    return GIVEN in (*texts, *(key.expression for key in getattr(item, "keys", ())))
+
+
+def _unread(what: str) -> Probe:
+    def ask() -> Iterator[Finding]:
+        yield Finding(f"{what}: not looked at, the plan cannot read its expression")
+
+    return Probe(what, ask)
 
 
 def _here(item: Any, source: Source) -> Any:

@@ -117,10 +117,11 @@ def _is_large(name: TableName, context: Context) -> bool:
 
 @dataclass(slots=True)
 class Transaction:
-    """The locks that are held from one statement to the next."""
+    """What lasts from one statement to the next: locks, and triggers that wait for the end."""
 
     atomic: bool = True
     held: dict[TableName, Lock] = field(default_factory=dict)
+    waiting: set[TableName] = field(default_factory=set)
 
     def take(self, effect: Effect) -> Mapping[TableName, Lock]:
         """Every lock that is held while a statement runs."""
@@ -133,6 +134,20 @@ class Transaction:
             self.held.clear()
         return held
 
+    def disturbs(self, effect: Effect, context: Context) -> bool:
+        """Does it change a table for whose rows deferred foreign keys are yet to be checked?"""
+        if not (self.atomic and effect.transactional):
+            self.waiting.clear()
+            return False
+        if effect.settles:
+            self.waiting.clear()
+        found = not self.waiting.isdisjoint(effect.alters)
+        self.waiting.update(_awaited(effect, context))
+        for move in effect.moves:
+            if move.old in self.waiting and move.new:
+                self.waiting.add(move.new)
+        return found
+
 
 def judged(
     operation: Operation, effects: Sequence[Effect], context: Context, transaction: Transaction
@@ -143,6 +158,9 @@ def judged(
         held = transaction.take(effect)
         codes += _blocking(effect, context, held)
         codes += [f.code for f in effect.findings if _holds(f.code, f.table, context)]
+        codes += [miss.code for miss in effect.misses if miss.code]
+        if transaction.disturbs(effect, context):
+            codes.append("alters_after_writes")
         if not effect.transactional and transaction.atomic:
             codes.append("fails_in_transaction")
         if any(_is_large(name, context) for name in effect.work):
@@ -151,6 +169,25 @@ def judged(
     if effects:
         codes += operation.reasons(context)
     return Assessment.of(codes)
+
+
+def _awaited(effect: Effect, context: Context) -> Iterator[TableName]:
+    """The tables whose written rows a deferred foreign key checks at the end of the transaction.
+    TRUNCATE writes no rows."""
+    graph = context.graph
+    for finding in effect.findings:
+        name, table = finding.table, graph.table(finding.table) if finding.table else None
+        if name is None or name in effect.alters or name in context.empty:
+            continue
+        if finding.code == "inserts_rows":
+            keys = list(table.foreign_keys) if table else []
+        elif finding.code in ("deletes_rows", "deletes_all_rows"):
+            others = (key for other in graph.tables for key in other.foreign_keys)
+            keys = [key for key in others if key.references == name]
+        else:
+            continue
+        if any(key.deferrable == "deferred" for key in keys):
+            yield name
 
 
 def _holds(code: str, table: TableName | None, context: Context) -> bool:

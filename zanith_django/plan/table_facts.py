@@ -43,8 +43,6 @@ def after(
         context = _filled(context, texts)
     for effect in effects:
         context = after_effect(context, effect)
-    if any(effect.opaque for effect in effects):
-        context = replaced(context, relations=None)
     model = str(getattr(operation, "model", ""))
     if any(effect.moves for effect in effects):
         named = {move.new: model for move in operation.moves if move.new and model}
@@ -58,6 +56,7 @@ def after_effect(context: Context, effect: Effect) -> Context:
     """What is known after a statement whose effect was read."""
     for move in effect.moves:
         context = _moved(context, move, "")
+    context = replaced(context, relations=effect.known(context.relations))
     if not effect.fills:
         return context
     filled = frozenset(effect.fills)

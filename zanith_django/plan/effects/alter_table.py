@@ -11,7 +11,7 @@ from functools import partial
 
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
-from zanith_django.plan.effects import columns as cols
+from zanith_django.plan.effects import columns as cols, naming
 from zanith_django.plan.effects.partitions import attach, detach
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.grammar import Node, walk
@@ -54,6 +54,19 @@ _ROW_SECURITY = frozenset(
         "NoForceRowSecurity",
     )
 )
+_OF_COLUMNS = frozenset(
+    (
+        "AlterColumnType",
+        "ColumnDefault",
+        "DropColumn",
+        "DropExpression",
+        "DropIdentity",
+        "DropNotNull",
+        "AddIdentity",
+        "SetExpression",
+        "SetNotNull",
+    )
+)
 _REWRITES = frozenset(
     (
         "SetLogged",
@@ -78,6 +91,8 @@ def alter_table(node: Node, notes: Notes) -> None:
         return
     if node.get("missing_ok") and notes.scene.table(name) is None:
         return
+    naming.wants_table(name, notes)
+    notes.alters.append(name)
     for each in node["cmds"]:
         _command(each["AlterTableCmd"], name, relation.get("inh", False), notes)
 
@@ -112,6 +127,8 @@ def _command(command: Node, name: TableName, heirs: bool, notes: Notes) -> None:
     subtype = command["subtype"].removeprefix("AT_")
     table = notes.graph.table(name) or Table(name)
     handler = _HANDLERS.get(subtype)
+    if subtype in _OF_COLUMNS and not command.get("missing_ok"):
+        naming.wants_column(command["name"], table, notes)
     if _adds_foreign_key(command, subtype):
         _add_foreign_key(command, table, notes)
     elif handler:
@@ -155,6 +172,7 @@ def _light(subtype: str, command: Node, table: Table, notes: Notes) -> None:
 
 
 def _validate(constraint: str, table: Table, notes: Notes) -> None:
+    naming.wants_constraint(constraint, table, notes)
     notes.lock(table.name, Lock.SHARE_UPDATE_EXCLUSIVE)
     notes.works(table.name)
     notes.find("scans_table", table.name)
@@ -180,6 +198,8 @@ def _add_column(command: Node, table: Table, notes: Notes) -> None:
     column = cols.column_of(definition)
     if command.get("missing_ok") and table.column(column.name):
         return
+    if not command.get("missing_ok"):
+        naming.makes_column(column.name, table, notes)
     notes.find("adds_nullable_column", table.name)
     if cols.writes_rows(column, definition, notes.scene):
         notes.rewritten(table.name)
@@ -314,6 +334,7 @@ def _alter_column(notes: Notes, table: Table, name: str, **fields: object) -> No
 def _add_constraint(command: Node, table: Table, notes: Notes) -> None:
     node = command["def"]["Constraint"]
     kind = node["contype"].removeprefix("CONSTR_")
+    naming.makes_constraint(node.get("conname", ""), table, notes)
     later = bool(node.get("skip_validation"))
     if kind == "CHECK":
         notes.find("adds_check", table.name)
@@ -326,7 +347,7 @@ def _add_constraint(command: Node, table: Table, notes: Notes) -> None:
         notes.find("adds_unique_constraint", table.name)
         notes.works(table.name)
         name = node.get("conname") or f"{table.name}_excl"
-        item = Exclusion(name, cols.GIVEN, cols.key_columns(node.get("exclusions")))
+        item = Exclusion(name, cols.exclusion(node), cols.key_columns(node.get("exclusions")))
         _change(notes, table.name, lambda t: t.with_item("exclusions", item))
     _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
 
@@ -354,12 +375,15 @@ def _add_key(node: Node, kind: str, table: Table, notes: Notes) -> None:
 
 def _add_foreign_key(command: Node, table: Table, notes: Notes) -> None:
     node = command["def"]["Constraint"]
+    naming.makes_constraint(node.get("conname", ""), table, notes)
     _lock_referenced(node, table.name, notes, scans=not node.get("skip_validation"))
     _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
 
 
 def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
     name = command["name"]
+    if not command.get("missing_ok"):
+        naming.wants_constraint(name, table, notes)
     for key in table.foreign_keys:
         if key.name == name:
             notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)

@@ -8,6 +8,7 @@ from typing import Any
 
 from zanith_django.operations.dependents import what_contains
 from zanith_django.operations.online.rewrites import always_same, narrows, rewrite_needed
+from zanith_django.plan.effects.expressions import spelled
 from zanith_django.plan.effects.values import Notes, Scene
 from zanith_django.postgres.grammar import (
     Node,
@@ -154,10 +155,7 @@ def foreign_key(node: Node, scene: Scene, own: Iterable[str] = ()) -> ForeignKey
 
 def check(node: Node, table: TableName, own: Iterable[str] = ()) -> Check:
     named = columns(node.get("raw_expr")) or tuple(own)
-    expression = GIVEN
-    null = node.get("raw_expr", {}).get("NullTest", {})
-    if null.get("nulltesttype") == "IS_NOT_NULL" and len(named) == 1:
-        expression = f"{named[0]} IS NOT NULL"
+    expression = spelled(node.get("raw_expr")) or GIVEN
     name = node.get("conname") or f"{table.name}_{'_'.join(named)}_check"
     return Check(name, expression, named, valid=not node.get("skip_validation"))
 
@@ -170,6 +168,26 @@ def unique(node: Node, table: TableName, own: Iterable[str] = ()) -> Unique:
         tuple(strings(node.get("including"))),
         nulls_not_distinct=bool(node.get("nulls_not_distinct")),
     )
+
+
+def exclusion(node: Node) -> str:
+    """The definition of an exclusion constraint, as far as its expressions can be spelled."""
+    pairs = [each["List"]["items"] for each in node["exclusions"]]
+    keys = [_key(element["IndexElem"]) for element, _ in pairs]
+    where = spelled(node["where_clause"]) if "where_clause" in node else "true"
+    if not (all(keys) and where):
+        return GIVEN
+    operators = [strings(operator)[-1] for _, operator in pairs]
+    listed = ", ".join(f"{k} WITH {o}" for k, o in zip(keys, operators, strict=True))
+    end = f" WHERE ({where})" if "where_clause" in node else ""
+    return f"EXCLUDE USING {node.get('access_method', 'btree')} ({listed}){end}"
+
+
+def _key(element: Node) -> str:
+    if "name" in element:
+        return spelled({"ColumnRef": {"fields": [{"String": {"sval": element["name"]}}]}})
+    text = spelled(element.get("expr"))
+    return f"({text})" if text else ""
 
 
 def key_columns(node: Any) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zanith_django.plan.effects import columns as cols
+from zanith_django.plan.effects import columns as cols, naming
+from zanith_django.plan.effects.expressions import spelled
 from zanith_django.plan.effects.tables import relation
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.grammar import Node, columns, kind
@@ -17,6 +18,9 @@ def create_index(node: Node, notes: Notes) -> None:
     index = _index(node, name)
     concurrently = bool(node.get("concurrent"))
     found = notes.scene.table(name) or Table(name)
+    naming.wants_table(name, notes)
+    for key in index.columns:
+        naming.wants_column(key, found, notes)
     if concurrently:
         notes.transactional = False
         notes.lock(name, Lock.SHARE_UPDATE_EXCLUSIVE)
@@ -27,6 +31,8 @@ def create_index(node: Node, notes: Notes) -> None:
         if known is not None and known.valid:
             return
         notes.find("accepts_existing", name)
+    if not node.get("if_not_exists"):
+        naming.makes_relation(TableName(name.schema, index.name), notes)
     notes.find("adds_unique_constraint" if index.unique else "adds_index", name)
     if heirs or not found.partition_key:
         notes.works(name, heirs=heirs)
@@ -36,7 +42,9 @@ def create_index(node: Node, notes: Notes) -> None:
 def _index(node: Node, table: TableName) -> Index:
     elements = [each["IndexElem"] for each in node.get("indexParams", ())]
     keys = tuple(
-        IndexKey(column=each["name"]) if "name" in each else IndexKey(expression=cols.GIVEN)
+        IndexKey(column=each["name"])
+        if "name" in each
+        else IndexKey(expression=spelled(each.get("expr")) or cols.GIVEN)
         for each in elements
     )
     included = [each["IndexElem"].get("name", "") for each in node.get("indexIncludingParams", ())]
@@ -49,7 +57,7 @@ def _index(node: Node, table: TableName) -> Index:
         method=node.get("accessMethod", "btree"),
         unique=bool(node.get("unique")),
         include=tuple(included),
-        predicate=cols.GIVEN if "whereClause" in node else "",
+        predicate=(spelled(node["whereClause"]) or cols.GIVEN) if "whereClause" in node else "",
         nulls_not_distinct=bool(node.get("nulls_not_distinct")),
         columns=tuple(sorted(named)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zanith_django.operations.moves import TableMove
+from zanith_django.plan.effects import naming
 from zanith_django.plan.effects.tables import (
     TEMPORARY,
     filled,
@@ -111,6 +112,7 @@ def _read(node: Any, notes: Notes) -> list[TableName]:
 
 def insert(node: Node, notes: Notes) -> None:
     name = relation(node["relation"], notes.scene)
+    naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
     filled(name, notes)
     source = node.get("selectStmt", {}).get("SelectStmt", {})
@@ -125,6 +127,7 @@ def insert(node: Node, notes: Notes) -> None:
 
 def update(node: Node, notes: Notes) -> None:
     name = relation(node["relation"], notes.scene)
+    naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
     notes.works(name)
     notes.find("requires_backfill" if _limits(node) else "updates_all_rows", name)
@@ -132,6 +135,7 @@ def update(node: Node, notes: Notes) -> None:
 
 def delete(node: Node, notes: Notes) -> None:
     name = relation(node["relation"], notes.scene)
+    naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
     notes.works(name)
     codes = ("deletes_rows",) if _limits(node) else ("deletes_all_rows",)
@@ -148,6 +152,7 @@ def _limits(node: Node) -> bool:
 
 def merge(node: Node, notes: Notes) -> None:
     name = relation(node["relation"], notes.scene)
+    naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
     notes.works(name)
     filled(name, notes)

@@ -103,7 +103,6 @@ _CODES: dict[str, tuple[str, ...]] = {
     "CreatePublicationStmt": ("changes_object",),
     "AlterPublicationStmt": ("changes_object",),
     "VariableShowStmt": (),
-    "ConstraintsSetStmt": (),
     "NotifyStmt": (),
     "ListenStmt": (),
     "UnlistenStmt": (),
@@ -146,6 +145,11 @@ def _define(node: Node, notes: Notes) -> None:
 
 def _listed(node: Node) -> list[Node]:
     return [each for each in node.get("definition", ()) if "DefElem" in each]
+
+
+def _constraints(node: Node, notes: Notes) -> None:
+    """SET CONSTRAINTS: what was deferred is checked now."""
+    notes.settles = not node.get("deferred")
 
 
 def _set(node: Node, notes: Notes) -> None:
@@ -265,6 +269,7 @@ _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
     "CopyStmt": rows.copy,
     "LockStmt": rows.lock_table,
     "VariableSetStmt": _set,
+    "ConstraintsSetStmt": _constraints,
     "CreateSeqStmt": _sequence,
     "AlterSeqStmt": _alter_sequence,
     "CommentStmt": _comment,

@@ -9,7 +9,7 @@ from functools import partial
 from zanith_django.operations import RenameTable
 from zanith_django.operations.dependents import rename_column
 from zanith_django.operations.moves import TableMove
-from zanith_django.plan.effects import columns as cols
+from zanith_django.plan.effects import columns as cols, naming
 from zanith_django.plan.effects.values import Notes, Scene
 from zanith_django.postgres.grammar import Node, qualified, strings
 from zanith_django.postgres.locks import Lock
@@ -38,6 +38,8 @@ def create_table(node: Node, notes: Notes) -> None:
             return
         notes.find("accepts_existing", name)
         notes.fills.append(name)
+    elif not is_temporary(node["relation"]):
+        naming.makes_relation(name, notes)
     table = Table(name)
     for element in node.get("tableElts", ()):
         if "ColumnDef" in element:
@@ -147,6 +149,9 @@ def _drop_table(name: TableName, node: Node, notes: Notes) -> None:
     if node.get("missing_ok") and notes.scene.is_absent(name):
         return
     table = notes.graph.table(name)
+    if not node.get("missing_ok"):
+        naming.wants_table(name, notes)
+    notes.alters.append(name)
     notes.find_all(("drops_table_with_data", "irreversible"), name)
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     for key in table.foreign_keys if table else ():
@@ -176,6 +181,8 @@ def _drop_index(schema: str, index: str, node: Node, notes: Notes) -> None:
     if owner is None:
         if not node.get("missing_ok"):
             notes.find("drops_index_blocking")
+            place = "" if schema == notes.scene.schema else schema
+            naming.wants_index(TableName(place, index), notes)
         return
     if node.get("concurrent"):
         notes.transactional = False
@@ -219,16 +226,21 @@ def _drop_schema(schema: str, node: Node, notes: Notes) -> None:
 
 
 def truncate(node: Node, notes: Notes) -> None:
-    for each in node["relations"]:
-        name = relation(each["RangeVar"], notes.scene)
+    names = [relation(each["RangeVar"], notes.scene) for each in node["relations"]]
+    for name in names:
+        naming.wants_table(name, notes)
         _truncated(name, notes)
-        if node.get("behavior") == "DROP_CASCADE":
-            for other in _all_referrers(name, notes.scene, {name}):
+        for other in _all_referrers(name, notes.scene, {name}):
+            if node.get("behavior") == "DROP_CASCADE":
                 _truncated(other, notes)
+            elif other not in names:
+                what = f"a foreign key of {other} references {name}: TRUNCATE needs both"
+                notes.missing("dependent_objects", what)
 
 
 def _truncated(name: TableName, notes: Notes) -> None:
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    notes.alters.append(name)
     notes.find_all(("deletes_all_rows", "irreversible"), name)
 
 
@@ -272,6 +284,8 @@ def _moved(old: TableName, new: TableName, node: Node, notes: Notes) -> None:
     if node.get("missing_ok") and old not in notes.graph:
         return
     notes.lock(old, Lock.ACCESS_EXCLUSIVE)
+    naming.wants_table(old, notes)
+    naming.makes_relation(new, notes)
     notes.find("rename_table", old)
     notes.graph = RenameTable(old=old, new=new).apply_to(notes.graph)
     notes.moves.append(TableMove(old, new))
@@ -280,6 +294,9 @@ def _moved(old: TableName, new: TableName, node: Node, notes: Notes) -> None:
 def _rename_column(node: Node, new: str, notes: Notes) -> None:
     name = relation(node["relation"], notes.scene)
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    if table := notes.graph.table(name):
+        naming.wants_column(node["subname"], table, notes)
+        naming.makes_column(new, table, notes)
     notes.find("rename_column", name)
     notes.graph = rename_column(notes.graph, name, node["subname"], new)
 

@@ -23,6 +23,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """A name for which the statement fails: of something that does not exist, or that exists
+    already. `code` is "" if that is not certain."""
+
+    code: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """One statement, or other code: then `sql` is its title in a comment, and it is `titled`.
 
@@ -31,7 +40,8 @@ class Effect:
     writes to new files, `fills` those that may have rows after it. `moves` are the tables that it
     creates, renames or drops, in order; `views` the views that it drops or renames. A statement
     that is not `transactional` runs outside a transaction. `opaque` means that it may do more than
-    this.
+    this. It fails for each of `misses`. `alters` are the tables that it cannot change while
+    triggers wait for the end of the transaction, which SET CONSTRAINTS … IMMEDIATE `settles`.
     """
 
     sql: str
@@ -45,6 +55,16 @@ class Effect:
     views: tuple[TableName, ...] = ()
     transactional: bool = True
     opaque: bool = False
+    misses: tuple[Miss, ...] = ()
+    alters: tuple[TableName, ...] = ()
+    settles: bool = False
+
+    def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
+        """The relations of the database after it; None once they are unknown."""
+        if relations is None or self.opaque or "adds_view" in self.codes:
+            return None
+        gone = {*self.views, *(move.old for move in self.moves)}
+        return relations - gone | {move.new for move in self.moves if move.new}
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -69,7 +89,9 @@ class Scene:
 
     def after(self, effects: Iterable[Effect], graph: SchemaGraph) -> Scene:
         """What is known after statements; one that may do anything may have made any table."""
-        relations = None if any(effect.opaque for effect in effects) else self.relations
+        relations = self.relations
+        for effect in effects:
+            relations = effect.known(relations)
         return dataclasses.replace(self, graph=graph, relations=relations)
 
     def is_absent(self, name: TableName) -> bool:
@@ -125,6 +147,9 @@ class Notes:
     views: list[TableName] = field(default_factory=list)
     transactional: bool = True
     opaque: bool = False
+    misses: list[Miss] = field(default_factory=list)
+    alters: list[TableName] = field(default_factory=list)
+    settles: bool = False
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -151,6 +176,9 @@ class Notes:
         for code in codes:
             self.find(code, table)
 
+    def missing(self, code: str, what: str) -> None:
+        self.misses.append(Miss(code, what))
+
     def unknown(self) -> None:
         """Nothing certain is known of it."""
         self.opaque = True
@@ -168,4 +196,7 @@ class Notes:
             tuple(self.views),
             self.transactional,
             self.opaque,
+            tuple(dict.fromkeys(self.misses)),
+            tuple(dict.fromkeys(self.alters)),
+            self.settles,
         )

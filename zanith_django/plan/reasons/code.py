@@ -56,6 +56,15 @@ REASONS = (
         "sql-commit",
     ),
     Reason(
+        "alters_after_writes",
+        Level.HIGH,
+        "Changes a table after writing its rows",
+        "Deferred foreign keys check written rows at the end of the transaction. Until then "
+        "PostgreSQL refuses to change the table, and the migration fails if it wrote a row.",
+        "Write the rows in one migration and change the table in the next one.",
+        "sql-set-constraints",
+    ),
+    Reason(
         "fails_in_transaction",
         Level.BLOCKED,
         "Cannot run inside a transaction",

@@ -15,6 +15,15 @@ REASONS = (
         "sql-altertable",
     ),
     Reason(
+        "missing_object",
+        Level.BLOCKED,
+        "Names something that does not exist",
+        "The table has no column, constraint or index of that name, and no earlier step creates "
+        "it: the step fails.",
+        "Correct the name, or write IF EXISTS.",
+        "sql-altertable",
+    ),
+    Reason(
         "will_fail_on_data",
         Level.BLOCKED,
         "Fails on existing rows",

@@ -1,0 +1,83 @@
+"""What a statement names and the schema lacks, and what it creates and the schema has.
+
+Only a plan that knows the database asks: without one, any object may exist that no model declares.
+"""
+
+from __future__ import annotations
+
+from zanith_django.plan.effects.values import Notes
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Table
+from zanith_django.schema.parts import NAMED, index_names
+
+# From here on a NOT NULL has a name, which no graph has.
+_NAMED_NOT_NULL = 180000
+
+
+def wants_table(name: TableName, notes: Notes) -> None:
+    """The statement fails if the table does not exist."""
+    if notes.scene.is_absent(name) and name not in notes.graph and not _is_system(name):
+        notes.missing("missing_table", f"table {name} does not exist")
+
+
+def _is_system(name: TableName) -> bool:
+    """Those are in no graph."""
+    return name.schema in ("pg_catalog", "information_schema") or name.name.startswith("pg_")
+
+
+def wants_column(name: str, table: Table, notes: Notes) -> None:
+    if _is_known(table, notes) and table.column(name) is None:
+        notes.missing("missing_object", f"column {table.name}.{name} does not exist")
+
+
+def wants_constraint(name: str, table: Table, notes: Notes) -> None:
+    if _is_known(table, notes) and name not in _constraints(table):
+        what = f"constraint {name} of {table.name} does not exist"
+        if notes.scene.version < _NAMED_NOT_NULL:
+            notes.missing("missing_object", what)
+        else:
+            notes.missing("", f"{what}, unless it is a NOT NULL")
+
+
+def wants_index(name: TableName, notes: Notes) -> None:
+    """An index of a table of the graph; one of a materialized view is in none."""
+    tables = [t for t in notes.graph.tables if t.name.schema == name.schema]
+    views = (notes.scene.relations or frozenset()) - {table.name for table in notes.graph.tables}
+    if _is_live(notes) and not views and all(name.name not in index_names(t) for t in tables):
+        notes.missing("missing_object", f"index {name} does not exist")
+
+
+def makes_column(name: str, table: Table, notes: Notes) -> None:
+    if _is_known(table, notes) and table.column(name):
+        notes.missing("exists_already", f"column {table.name}.{name} exists already")
+
+
+def makes_constraint(name: str, table: Table, notes: Notes) -> None:
+    if name and _is_known(table, notes) and name in _constraints(table):
+        notes.missing("exists_already", f"constraint {name} of {table.name} exists already")
+
+
+def makes_relation(name: TableName, notes: Notes) -> None:
+    """A table, view or index: they share their names."""
+    if not _is_live(notes):
+        return
+    tables = [t for t in notes.graph.tables if t.name.schema == name.schema]
+    taken = name in notes.graph or any(name.name in index_names(t) for t in tables)
+    gone = name in (notes.scene.relations or ())
+    if taken or gone:
+        notes.missing("exists_already", f"relation {name} exists already")
+
+
+def _is_live(notes: Notes) -> bool:
+    return notes.scene.relations is not None
+
+
+def _is_known(table: Table, notes: Notes) -> bool:
+    """Does the graph have the table, with all of its columns and constraints?"""
+    return _is_live(notes) and notes.graph.table(table.name) is not None and bool(table.columns)
+
+
+def _constraints(table: Table) -> set[str]:
+    parts = (part for part in NAMED if part.is_constraint)
+    names = {str(item.name) for part in parts for item in part.of(table)}
+    return names | ({table.primary_key.name} if table.primary_key else set())

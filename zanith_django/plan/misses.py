@@ -1,0 +1,25 @@
+"""The names for which SQL of an author, or of Django, fails, as what is in the way of its step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from zanith_django.plan.collisions import Collision
+from zanith_django.plan.effects.values import Effect
+from zanith_django.schema.dependents import Dependent
+
+_REMEDIES = {
+    "missing_table": "correct the name of the table",
+    "missing_object": "correct the name, or write IF EXISTS",
+    "exists_already": "rename or drop it first, or write another name",
+    "dependent_objects": "name both tables in one TRUNCATE",
+}
+_UNCERTAIN = "zanith_plan does not read the names of NOT NULL constraints"
+
+
+def missed(effects: Iterable[Effect]) -> Iterator[Collision]:
+    """What is certain to fail blocks the step; the rest is shown."""
+    for miss in dict.fromkeys(miss for effect in effects for miss in effect.misses):
+        remedy = _REMEDIES.get(miss.code, _UNCERTAIN)
+        named = Dependent("object", miss.what)
+        yield Collision(miss.what, remedy, named, blocked=bool(miss.code), reason=miss.code)
