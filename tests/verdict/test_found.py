@@ -1,0 +1,68 @@
+"""What random migrations have found, each as one example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import Server
+from tests.verdict.base import Base
+from tests.verdict.example import Example, Written as W
+
+SILENT = "migrations.RunPython.noop"
+
+
+def sql(text: str) -> W:
+    return W(f"migrations.RunSQL({text!r}, {SILENT})")
+
+
+def example(*operations: W | str, **more: object) -> Example:
+    written = tuple(W(each) if isinstance(each, str) else each for each in operations)
+    return Example((written,), **more)  # type: ignore[arg-type]  # its own fields
+
+
+def ours(*operations: W | str, **more: object) -> Example:
+    return example(*operations, covered_after="0001_initial", **more)
+
+
+FOUND = {
+    "a renamed model whose many-to-many table gets another foreign key": example(
+        'migrations.RenameModel("Item", "Extra")'
+    ),
+    "an operation of a migration that is not atomic has its own transaction": example(
+        'migrations.RenameModel("Item", "Extra")', atomic=False
+    ),
+    "a default that is given and dropped again": ours(
+        W('migrations.AddField("Item", "first", models.JSONField(default=dict))', "sql")
+    ),
+    "rows that the step itself fills": ours(
+        W('migrations.AlterField("Item", "amount", models.IntegerField(default=5))', "sql"),
+        dirty=True,
+    ),
+    "TRUNCATE of a table that another references": example(sql("TRUNCATE made_item")),
+    "a table that does not exist": example(sql("UPDATE made_itm SET amount = 1")),
+    "a column that does not exist": example(sql("ALTER TABLE made_item DROP COLUMN weight")),
+    "an index on a column that does not exist": ours(sql("CREATE INDEX i ON made_item (weight)")),
+    "a constraint that does not exist": example(
+        sql("ALTER TABLE made_item DROP CONSTRAINT item_key")
+    ),
+    "an index that exists": example(sql("CREATE INDEX item_rank ON made_item (amount)")),
+    "a table that exists": ours(sql("CREATE TABLE made_tag (id integer)")),
+    "a table that is changed after its rows were deleted": example(
+        sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
+        'migrations.AddField("Item", "first", models.TextField(null=True))',
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def base(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
+    made = Base(server, tmp_path_factory.mktemp("found"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_plan_says_what_happens(name: str, base: Base) -> None:
+    assert base.tried(FOUND[name]) == []
