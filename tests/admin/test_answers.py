@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -39,7 +40,7 @@ def section(shown: str, name: str) -> str:
     return match[0]
 
 
-def execute(query: str, *values: str | int) -> None:
+def execute(query: str, *values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
 

@@ -49,6 +49,39 @@ FOUND = {
     ),
     "an index that exists": example(sql("CREATE INDEX item_rank ON made_item (amount)")),
     "a table that exists": ours(sql("CREATE TABLE made_tag (id integer)")),
+    "a view that Django's CASCADE drops": example(
+        'migrations.RemoveField("Item", "name")', extras=("view",)
+    ),
+    "views and functions of a dropped table": example(
+        'migrations.DeleteModel("Tag")', extras=("view of rows", "function")
+    ),
+    "a view on a column whose type changes": example(
+        'migrations.AlterField("Item", "name", models.CharField(max_length=100, null=True))',
+        extras=("view",),
+    ),
+    "a view that the step drops first": ours(
+        sql("DROP VIEW seen; ALTER TABLE made_item DROP COLUMN name"), extras=("view",)
+    ),
+    "a table that a foreign key references": ours(sql("DROP TABLE made_maker")),
+    "a check that rows violate": example(
+        'migrations.AddConstraint("Item", models.CheckConstraint(condition=Q(amount__gt=0), '
+        'name="made_1"))',
+        dirty=True,
+    ),
+    "a unique index on an expression that rows repeat": ours(
+        sql("CREATE UNIQUE INDEX i ON made_item (lower(name))"), dirty=True
+    ),
+    "an exclusion that rows violate": ours(
+        sql("ALTER TABLE made_item ADD EXCLUDE USING btree (name WITH =)"), dirty=True
+    ),
+    "a table whose name Python makes": ours(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    table = apps.get_model("made", "Item")._meta.db_table\n'
+            '    editor.execute(f"UPDATE {table} SET amount = 1")\n\n\n',
+        )
+    ),
     "a table that is changed after its rows were deleted": example(
         sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
         'migrations.AddField("Item", "first", models.TextField(null=True))',

@@ -23,7 +23,7 @@ from zanith_django.postgres.session import (
 )
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.unmodelled import with_dependents
-from zanith_django.timeline.timeline import Timeline
+from zanith_django.timeline.timeline import Entry, Timeline
 
 _RELATIONS = """\
 SELECT n.nspname, c.relname
@@ -44,9 +44,7 @@ def live_context(
 ) -> Context:
     """What is known of a live database: its schema, version, sizes, which tables are empty, and
     what depends on the tables that pending steps of the timeline change."""
-    pending = timeline.pending if timeline else ()
-    steps = (step for entry in pending if entry.migration for step in entry.migration.operations)
-    graph = with_known_dependents(connection, graph, steps)
+    graph = _with_dependents(connection, graph, timeline.pending if timeline else ())
     with connection.cursor() as cursor:
         cursor.execute(_RELATIONS)
         names = cursor.fetchall()
@@ -65,6 +63,18 @@ def live_context(
         domains=frozenset(domains),
         unseen=locked,
     )
+
+
+def _with_dependents(
+    connection: BaseDatabaseWrapper, graph: SchemaGraph, pending: Iterable[Entry]
+) -> SchemaGraph:
+    """Code of an author, and of Django, may change any table."""
+    entries = list(pending)
+    steps = [step for each in entries if each.migration for step in each.migration.operations]
+    if all(each.migration for each in entries) and not any(step.authored for step in steps):
+        return with_known_dependents(connection, graph, steps)
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        return with_dependents(cursor, graph, sorted(graph.table_names))
 
 
 def step_context(

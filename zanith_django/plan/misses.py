@@ -12,14 +12,14 @@ _REMEDIES = {
     "missing_table": "correct the name of the table",
     "missing_object": "correct the name, or write IF EXISTS",
     "exists_already": "rename or drop it first, or write another name",
-    "dependent_objects": "name both tables in one TRUNCATE",
+    "dependent_objects": "drop it first, or change both in one statement",
 }
-_UNCERTAIN = "zanith_plan does not read the names of NOT NULL constraints"
+_SHOWN = "look at it before it runs"
 
 
 def missed(effects: Iterable[Effect]) -> Iterator[Collision]:
     """What is certain to fail blocks the step; the rest is shown."""
     for miss in dict.fromkeys(miss for effect in effects for miss in effect.misses):
-        remedy = _REMEDIES.get(miss.code, _UNCERTAIN)
+        remedy = _REMEDIES.get(miss.code, _SHOWN)
         named = Dependent("object", miss.what)
         yield Collision(miss.what, remedy, named, blocked=bool(miss.code), reason=miss.code)

@@ -11,7 +11,7 @@ from functools import partial
 
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
-from zanith_django.plan.effects import columns as cols, naming
+from zanith_django.plan.effects import columns as cols, dependents, naming
 from zanith_django.plan.effects.partitions import attach, detach
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.grammar import Node, walk
@@ -249,8 +249,10 @@ def _drop_column(command: Node, table: Table, notes: Notes) -> None:
     for key in table.foreign_keys:
         if name in key.columns:
             notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
-    if command.get("behavior") == "DROP_CASCADE":
+    cascade = command.get("behavior") == "DROP_CASCADE"
+    if cascade:
         _release_referrers(table, notes, name)
+    dependents.drops_column(table, name, notes, cascade=cascade)
     _change(notes, table.name, lambda t: without_column(t, name))
 
 
@@ -269,6 +271,7 @@ def _release_referrers(table: Table, notes: Notes, column: str = "") -> None:
 
 def _alter_type(command: Node, table: Table, notes: Notes) -> None:
     name = command["name"]
+    dependents.retypes(table, name, notes)
     new = cols.retype(notes, table, name, command["def"]["ColumnDef"])
     for key in table.foreign_keys:
         if name in key.columns:

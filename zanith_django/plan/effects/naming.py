@@ -5,6 +5,7 @@ Only a plan that knows the database asks: without one, any object may exist that
 
 from __future__ import annotations
 
+from zanith_django.plan.effects.texts import UNKNOWN_NAME
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
@@ -14,10 +15,16 @@ from zanith_django.schema.parts import NAMED, index_names
 _NAMED_NOT_NULL = 180000
 
 
+def _misses(notes: Notes, code: str, what: str) -> None:
+    """Nothing is known of a name that is made when Python runs."""
+    if UNKNOWN_NAME not in what:
+        notes.missing(code, what)
+
+
 def wants_table(name: TableName, notes: Notes) -> None:
     """The statement fails if the table does not exist."""
     if notes.scene.is_absent(name) and name not in notes.graph and not _is_system(name):
-        notes.missing("missing_table", f"table {name} does not exist")
+        _misses(notes, "missing_table", f"table {name} does not exist")
 
 
 def _is_system(name: TableName) -> bool:
@@ -27,16 +34,16 @@ def _is_system(name: TableName) -> bool:
 
 def wants_column(name: str, table: Table, notes: Notes) -> None:
     if _is_known(table, notes) and table.column(name) is None:
-        notes.missing("missing_object", f"column {table.name}.{name} does not exist")
+        _misses(notes, "missing_object", f"column {table.name}.{name} does not exist")
 
 
 def wants_constraint(name: str, table: Table, notes: Notes) -> None:
     if _is_known(table, notes) and name not in _constraints(table):
         what = f"constraint {name} of {table.name} does not exist"
         if notes.scene.version < _NAMED_NOT_NULL:
-            notes.missing("missing_object", what)
+            _misses(notes, "missing_object", what)
         else:
-            notes.missing("", f"{what}, unless it is a NOT NULL")
+            _misses(notes, "", f"{what}, unless it is a NOT NULL")
 
 
 def wants_index(name: TableName, notes: Notes) -> None:
@@ -44,17 +51,17 @@ def wants_index(name: TableName, notes: Notes) -> None:
     tables = [t for t in notes.graph.tables if t.name.schema == name.schema]
     views = (notes.scene.relations or frozenset()) - {table.name for table in notes.graph.tables}
     if _is_live(notes) and not views and all(name.name not in index_names(t) for t in tables):
-        notes.missing("missing_object", f"index {name} does not exist")
+        _misses(notes, "missing_object", f"index {name} does not exist")
 
 
 def makes_column(name: str, table: Table, notes: Notes) -> None:
     if _is_known(table, notes) and table.column(name):
-        notes.missing("exists_already", f"column {table.name}.{name} exists already")
+        _misses(notes, "exists_already", f"column {table.name}.{name} exists already")
 
 
 def makes_constraint(name: str, table: Table, notes: Notes) -> None:
     if name and _is_known(table, notes) and name in _constraints(table):
-        notes.missing("exists_already", f"constraint {name} of {table.name} exists already")
+        _misses(notes, "exists_already", f"constraint {name} of {table.name} exists already")
 
 
 def makes_relation(name: TableName, notes: Notes) -> None:
@@ -65,7 +72,7 @@ def makes_relation(name: TableName, notes: Notes) -> None:
     taken = name in notes.graph or any(name.name in index_names(t) for t in tables)
     gone = name in (notes.scene.relations or ())
     if taken or gone:
-        notes.missing("exists_already", f"relation {name} exists already")
+        _misses(notes, "exists_already", f"relation {name} exists already")
 
 
 def _is_live(notes: Notes) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 
 from zanith_django.operations import RenameTable
 from zanith_django.operations.dependents import rename_column
 from zanith_django.operations.moves import TableMove
-from zanith_django.plan.effects import columns as cols, naming
+from zanith_django.plan.effects import columns as cols, dependents, naming
 from zanith_django.plan.effects.values import Notes, Scene
 from zanith_django.postgres.grammar import Node, qualified, strings
 from zanith_django.postgres.locks import Lock
@@ -119,11 +119,13 @@ _ON_TABLE = {"OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE"}
 def drop(node: Node, notes: Notes) -> None:
     kind = node["removeType"]
     if kind in _DATA:
-        for each in node["objects"]:
-            _drop_table(notes.scene.name(*qualified(each)), node, notes)
+        names = [notes.scene.name(*qualified(each)) for each in node["objects"]]
+        for name in names:
+            _drop_table(name, node, notes, beside=names)
     elif kind in _VIEWS:
         for each in node["objects"]:
             notes.views.append(notes.scene.name(*qualified(each)))
+        dependents.forget([qualified(each)[-1] for each in node["objects"]], notes)
         notes.find("drops_view")
     elif kind == "OBJECT_INDEX":
         for each in node["objects"]:
@@ -139,13 +141,15 @@ def drop(node: Node, notes: Notes) -> None:
             _drop_statistics(*qualified(each), notes)
     elif kind == "OBJECT_EXTENSION":
         notes.find("drops_extension")
-    elif node.get("behavior") == "DROP_CASCADE":
-        notes.find("drops_with_cascade")
     else:
-        notes.find("drops_object")
+        dependents.forget([strings(each)[-1] for each in node["objects"] if strings(each)], notes)
+        cascade = node.get("behavior") == "DROP_CASCADE"
+        notes.find("drops_with_cascade" if cascade else "drops_object")
 
 
-def _drop_table(name: TableName, node: Node, notes: Notes) -> None:
+def _drop_table(
+    name: TableName, node: Node, notes: Notes, beside: Collection[TableName] = ()
+) -> None:
     if node.get("missing_ok") and notes.scene.is_absent(name):
         return
     table = notes.graph.table(name)
@@ -156,8 +160,11 @@ def _drop_table(name: TableName, node: Node, notes: Notes) -> None:
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     for key in table.foreign_keys if table else ():
         notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
-    if node.get("behavior") == "DROP_CASCADE":
+    cascade = node.get("behavior") == "DROP_CASCADE"
+    if cascade:
         _release(name, notes)
+    if table:
+        dependents.drops_table(table, notes, cascade=cascade, beside=beside)
     for each in (name, *notes.scene.heirs(name)):
         notes.graph = notes.graph.without_table(each)
         notes.moves.append(TableMove(old=each))
@@ -209,6 +216,7 @@ def _drop_of_table(kind: str, names: list[str], notes: Notes) -> None:
     *place, item = names
     name = notes.scene.name(place[-2] if len(place) > 1 else "", place[-1] if place else "")
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    dependents.forget([item], notes)
     notes.find("rls_change" if kind == "OBJECT_POLICY" else "changes_trigger", name)
     if kind == "OBJECT_TRIGGER":
         notes.graph = notes.graph.changed(name, lambda t: t.without_item("triggers", item))
