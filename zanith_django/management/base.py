@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -41,7 +41,6 @@ from zanith_django.exceptions import (
 from zanith_django.exceptions.arguments import did_you_mean
 from zanith_django.exceptions.masking import masked
 from zanith_django.management.output import Output, visible
-from zanith_django.plan.drift import ANY, BEFORE, PLAN
 from zanith_django.postgres.session import connect, sqlstate
 from zanith_django.run import collector
 
@@ -75,40 +74,6 @@ class HelpfulParser(CommandParser):
         known = list(self._option_string_actions)
         meant = did_you_mean(self.mistyped[0], known) if self.mistyped else ""
         super().error(f"{message}\n{meant}Run {self.prog} --help to see the options.")
-
-
-def seconds(text: str) -> float:
-    """A duration in seconds."""
-    value = float(text)
-    if not value >= 0:
-        raise ArgumentTypeError(f"{text} is no time to wait: it begins at 0")
-    return value
-
-
-def add_lock_wait(parser: ArgumentParser) -> None:
-    """The arguments of every command that changes a database."""
-    parser.add_argument(
-        "--lock-wait",
-        type=seconds,
-        metavar="SECONDS",
-        help="How long to wait for another run to end; 0 refuses at once.",
-    )
-
-
-def add_refusals(parser: ArgumentParser) -> None:
-    """The arguments of every command that verifies."""
-    parser.add_argument(
-        "--refuse-drift",
-        choices=(PLAN, BEFORE, ANY),
-        default=PLAN,
-        help="Which differences end a verify with exit 1: those after the plan (the default), "
-        "those before it, or any.",
-    )
-    parser.add_argument(
-        "--allow-surprises",
-        action="store_true",
-        help="List locks, rewrites and drops that the plan does not promise, and continue.",
-    )
 
 
 class ZanithCommand(BaseCommand):

@@ -10,11 +10,13 @@ from django.core.management import call_command
 from zanith_django.apply.apply import apply
 from zanith_django.apply.state import ApplyOptions
 from zanith_django.exceptions import InvalidArgument
-from zanith_django.management.base import ZanithCommand, add_lock_wait, add_refusals
-from zanith_django.management.commands.zanith_plan import (
+from zanith_django.management.arguments import (
     add_gate_arguments,
+    add_lock_wait,
     add_range_arguments,
+    add_refusals,
 )
+from zanith_django.management.base import ZanithCommand
 from zanith_django.management.progress import TerminalReporter
 from zanith_django.plan.observed import read_observed
 

@@ -6,7 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from zanith_django.baseline import Baseline, BaselineOptions, baseline
-from zanith_django.management.base import ZanithCommand, add_lock_wait
+from zanith_django.management.arguments import add_lock_wait
+from zanith_django.management.base import ZanithCommand
 from zanith_django.render.text import near, waiting
 from zanith_django.timeline.timeline import dotted
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any, cast
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import Blocked, InvalidArgument
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.management.arguments import add_gate_arguments, add_range_arguments, policy_of
 from zanith_django.management.base import ZanithCommand
 from zanith_django.management.output import Output
 from zanith_django.plan import gates
@@ -162,57 +163,3 @@ def _refuse_ignored(options: dict[str, Any], *, offline: bool) -> None:
 
 def _is_given(value: Any) -> bool:
     return value is not None and value is not False and value != ""
-
-
-def score(text: str) -> int:
-    """An argument that is a risk."""
-    value = int(text)
-    if not 0 <= value <= 100:
-        raise ArgumentTypeError(f"{text} is not from 0 to 100")
-    return value
-
-
-def add_gate_arguments(parser: ArgumentParser) -> None:
-    """What a plan may contain; `policy_of` reads them."""
-    parser.add_argument(
-        "--max-risk",
-        type=score,
-        metavar="SCORE",
-        help="Refuse a step that scores higher. By default the cap of the mode.",
-    )
-    parser.add_argument(
-        "--allow-destructive",
-        action="store_true",
-        default=None,
-        help="Allow steps that take data away.",
-    )
-    parser.add_argument(
-        "--fail-on", nargs="+", metavar="REASON", help="Refuse a step with one of these reasons."
-    )
-    parser.add_argument(
-        "--observed",
-        metavar="FILE",
-        help="Judge raw SQL and Python by what a shadow saw: zanith_verify --format json.",
-    )
-    parser.add_argument(
-        "--verified",
-        default="",
-        metavar="FINGERPRINT",
-        help="Refuse anything but what zanith_verify printed this for.",
-    )
-
-
-def add_range_arguments(parser: ArgumentParser) -> None:
-    """How far to go."""
-    parser.add_argument("--steps", type=int, metavar="N", help="The next N migrations only.")
-    parser.add_argument("--to", default="", metavar="ID", help="Stop after this migration.")
-
-
-def policy_of(options: dict[str, Any]) -> Policy:
-    """The settings and the flags of `add_gate_arguments`. Raises `UnknownReason`."""
-    return Policy.of(
-        max_risk=options["max_risk"],
-        allow_destructive=options["allow_destructive"],
-        fail_on=options["fail_on"],
-        verified=options["verified"],
-    )

@@ -14,9 +14,9 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument, NotPurged
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
-from zanith_django.management.base import ZanithCommand, add_lock_wait
+from zanith_django.management.arguments import add_lock_wait, add_max_risk
+from zanith_django.management.base import ZanithCommand
 from zanith_django.management.commands.zanith_history import period
-from zanith_django.management.commands.zanith_plan import score
 from zanith_django.plan.gates import Policy
 from zanith_django.recover.export import FORMATS, export
 from zanith_django.recover.fields import field_of
@@ -84,12 +84,7 @@ class Command(ZanithCommand):
         )
         cleaned.add_argument("--dry-run", action="store_true", help="Only list them.")
         for run in changing:
-            run.add_argument(
-                "--max-risk",
-                type=score,
-                metavar="SCORE",
-                help="Refuse a step that scores higher. By default the cap of the mode.",
-            )
+            add_max_risk(run)
         for gone in (purged, cleaned):
             gone.add_argument("--yes", action="store_true", help="Confirm the permanent drop.")
         for run in (*changing, purged, cleaned):

@@ -12,8 +12,8 @@ from django.core.management.color import Style
 
 from zanith_django.diff.differ import HARD, SOFT
 from zanith_django.ledger.step_rows import ROLLED_BACK
-from zanith_django.management.base import ZanithCommand, add_lock_wait
-from zanith_django.management.commands.zanith_plan import score
+from zanith_django.management.arguments import add_budget_arguments, add_lock_wait
+from zanith_django.management.base import ZanithCommand
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.render.text import SIGILS, counted, spelled_seconds, waiting
@@ -44,17 +44,8 @@ class Command(ZanithCommand):
             action="store_true",
             help="Roll back over steps that gave values to rows without one; the values stay.",
         )
-        parser.add_argument(
-            "--max-risk",
-            type=score,
-            metavar="SCORE",
-            help="Refuse a step that scores higher. By default the cap of the mode.",
-        )
-        parser.add_argument(
-            "--allow-destructive",
-            action="store_true",
-            default=None,
-            help="Allow --drop hard to drop columns and tables that hold anything.",
+        add_budget_arguments(
+            parser, "Allow --drop hard to drop columns and tables that hold anything."
         )
         parser.add_argument(
             "--no-input", "--noinput", action="store_true", help="Ask nothing on a terminal."

@@ -8,7 +8,8 @@ from typing import Any
 
 from zanith_django.conf import SHADOW_SHAPES
 from zanith_django.exceptions import InvalidArgument, NotVerified
-from zanith_django.management.base import ZanithCommand, add_refusals, interrupted_by_signals
+from zanith_django.management.arguments import add_refusals
+from zanith_django.management.base import ZanithCommand, interrupted_by_signals
 from zanith_django.management.progress import Stages
 from zanith_django.render.text import waiting
 from zanith_django.render.verdict import verdict_annotations, verdict_markdown, verdict_text
