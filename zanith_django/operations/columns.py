@@ -38,6 +38,7 @@ from zanith_django.operations.keep.restored import is_restored
 from zanith_django.operations.not_null import set_not_null
 from zanith_django.operations.online.rewrites import volatile
 from zanith_django.operations.online.scaffold import drop_column_if_exists
+from zanith_django.operations.parts import OnItem
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
@@ -47,7 +48,7 @@ from zanith_django.schema.parts import COLUMNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddColumn(OnTable):
+class AddColumn(OnItem):
     """Adds a column without a rewrite: a constant default is stored in the catalog, a volatile
     one is filled in by batches.
 
@@ -61,10 +62,6 @@ class AddColumn(OnTable):
     column: Column
     default: Default | None = None
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.column.name}"
 
     def describe(self) -> str:
         filled = f", filled with {self.default}" if self.default else ""
@@ -181,7 +178,7 @@ class AddColumn(OnTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddGeneratedColumn(OnTable):
+class AddGeneratedColumn(OnItem):
     """Adds a generated column; a stored one makes PostgreSQL rewrite the table."""
 
     kind = "addGeneratedColumn"
@@ -189,10 +186,6 @@ class AddGeneratedColumn(OnTable):
     table: TableName
     column: Column
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.column.name}"
 
     def describe(self) -> str:
         return f"add column {self.target} ({spell_column(self.column)})"
@@ -217,7 +210,7 @@ class AddGeneratedColumn(OnTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropColumn(OnTable):
+class DropColumn(OnItem):
     """Drops a column permanently, with the plain indexes and constraints of its own table."""
 
     kind = "dropColumn"
@@ -225,10 +218,6 @@ class DropColumn(OnTable):
     table: TableName
     column: Column
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.table}.{self.column.name}"
 
     def describe(self) -> str:
         return f"drop column {self.target}"

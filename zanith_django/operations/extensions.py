@@ -38,17 +38,31 @@ class _Foundation(Operation):
         return False
 
 
+class _OnExtension(_Foundation):
+    __slots__ = ()
+    extension: Extension
+
+    @property
+    def target(self) -> str:
+        return self.extension.name
+
+
+class _OnCollation(_Foundation):
+    __slots__ = ()
+    collation: Collation
+
+    @property
+    def target(self) -> str:
+        return str(self.collation.name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateExtension(_Foundation):
+class CreateExtension(_OnExtension):
     """Installs an extension unless it exists already."""
 
     kind = "createExtension"
     extension: Extension
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return self.extension.name
 
     def describe(self) -> str:
         return f"create extension {self.extension.name}"
@@ -74,16 +88,12 @@ class CreateExtension(_Foundation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropExtension(_Foundation):
+class DropExtension(_OnExtension):
     """Drops an extension; refused by PostgreSQL while anything uses it."""
 
     kind = "dropExtension"
     extension: Extension
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return self.extension.name
 
     def describe(self) -> str:
         return f"drop extension {self.extension.name}"
@@ -136,16 +146,12 @@ class CreateSchema(_Foundation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateCollation(_Foundation):
+class CreateCollation(_OnCollation):
     """Creates a collation."""
 
     kind = "createCollation"
     collation: Collation
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(self.collation.name)
 
     def describe(self) -> str:
         return f"create collation {self.target}"
@@ -181,16 +187,12 @@ class CreateCollation(_Foundation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropCollation(_Foundation):
+class DropCollation(_OnCollation):
     """Drops a collation; refused by PostgreSQL while a column uses it."""
 
     kind = "dropCollation"
     collation: Collation
     model: str = ""
-
-    @property
-    def target(self) -> str:
-        return str(self.collation.name)
 
     def describe(self) -> str:
         return f"drop collation {self.target}"
