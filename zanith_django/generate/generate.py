@@ -11,7 +11,6 @@ from django.apps import AppConfig, apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.diff.differ import SOFT
-from zanith_django.exceptions import NotAdopted
 from zanith_django.files.files import NewFile, folder_of, paths_of, render_init, render_migration
 from zanith_django.generate.makemigrations import missing_django_migrations
 from zanith_django.operations import Operation
@@ -20,7 +19,7 @@ from zanith_django.plan.coverage import last_free, uncovered
 from zanith_django.plan.gates import Policy
 from zanith_django.plan.integrity import moved
 from zanith_django.plan.plan import Plan
-from zanith_django.postgres.rows import one_value
+from zanith_django.timeline.pending_tables import PendingTables
 from zanith_django.timeline.project import offline_timeline, read_timeline
 from zanith_django.timeline.timeline import Key, Timeline, django_order, dotted
 from zanith_django.timeline.walk import Walk
@@ -101,7 +100,7 @@ def inits(configs: Iterable[AppConfig], since: dict[str, str]) -> Iterator[NewFi
 def _walked(
     connection: BaseDatabaseWrapper, timeline: Timeline, missing: Collection[Key], drop: str
 ) -> Iterator[tuple[Key, list[Operation]]]:
-    walk, pending = Walk(connection, drop), _PendingTables(connection)
+    walk, pending = Walk(connection, drop), PendingTables(connection)
     wanted = set(missing)
     for key in django_order(timeline.loader) if wanted else ():
         migration = timeline.django(key)
@@ -118,35 +117,6 @@ def _walked(
             wanted.discard(key)
             if not wanted:
                 return
-
-
-class _PendingTables:
-    """Tables that pending migrations make: none of them may exist yet, unless an applied migration
-    dropped it, and zanith_recover brought it back."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.connection = connection
-        self._exist: dict[str, bool] = {}
-        self._dropped: set[str] = set()
-
-    def happened(self, names: Iterable[tuple[str, bool]]) -> None:
-        """In applied migrations."""
-        for db_table, comes in names:
-            (self._dropped.discard if comes else self._dropped.add)(db_table)
-
-    def follow(self, app_label: str, names: Iterable[tuple[str, bool]], *, strict: bool) -> None:
-        """`names` come (True) or go. Raises `NotAdopted` if `strict`."""
-        for db_table, comes in names:
-            if strict and comes and db_table not in self._dropped and self._exists(db_table):
-                raise NotAdopted(db_table, app_label)
-            self._exist[db_table] = comes
-
-    def _exists(self, db_table: str) -> bool:
-        if db_table not in self._exist:
-            spelled = self.connection.ops.quote_name(db_table)
-            query = "SELECT to_regclass(%s) IS NOT NULL"
-            self._exist[db_table] = one_value(self.connection, query, [spelled])
-        return self._exist[db_table]
 
 
 # --- the files -----------------------------------------------------------------------------------

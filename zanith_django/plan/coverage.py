@@ -45,7 +45,7 @@ def uncovered(
     missing = []
     passed = {label for label, last in after.items() if not last}
     for key in django_order(timeline.loader):
-        if key[0] in passed and key not in covered and not _covered_parts(timeline, key, covered):
+        if key[0] in passed and key not in covered and not timeline.is_made_of(key, covered):
             missing.append(key)
         if after.get(key[0]) == key[1]:
             passed.add(key[0])
@@ -68,9 +68,3 @@ def last_free(timeline: Timeline, config: AppConfig) -> str:
         f"covered_after names {last!r}, which {label} does not have; did you mean {near!r}?",
         hint="Write the last Django migration that needs no file of ours.",
     )
-
-
-def _covered_parts(timeline: Timeline, key: Key, covered: set[Key]) -> bool:
-    """A squash whose replaced migrations are all covered."""
-    parts = set(timeline.replaced(key)) - timeline.loader.replacements.keys()
-    return bool(parts) and parts <= covered

@@ -8,7 +8,7 @@ import functools
 import heapq
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -151,6 +151,11 @@ class Timeline:
         """{Django migration: id of the entry that does its work}."""
         found = ((key, entry.id) for entry in self.entries for key in entry.covers)
         return {place: name for key, name in found for place in (key, *self.resolved([key]))}
+
+    def is_made_of(self, key: Key, others: Collection[Key]) -> bool:
+        """Is it a squash of which all that it replaces is among the others?"""
+        parts = set(self.replaced(key)) - self.loader.replacements.keys()
+        return bool(parts) and parts.issubset(others)
 
     def replaced(self, key: Key) -> list[Key]:
         """The replaced migrations of a squash, in order; [] for any other migration."""
