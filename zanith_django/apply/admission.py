@@ -38,45 +38,51 @@ from zanith_django.run.audit import (
 from zanith_django.run.taken_names import taken_before
 
 
-class Admission(RunState):
-    """What comes before anything runs: refusals, the plan and its gates."""
+class Admission:
+    """Refusals, the plan and its gates."""
 
-    def _refuse_half_rolled_back(self) -> None:
-        for name in self.ledger.half_rolled_back():
+    def __init__(self, run: RunState) -> None:
+        self._run = run
+
+    def refuse_half_rolled_back(self) -> None:
+        for name in self._run.ledger.half_rolled_back():
             raise HalfRolledBack(name)
 
-    def _follow_django(self) -> None:
+    def follow_django(self) -> None:
         """Django's record decides which of its own migrations are applied. One that failed as a
         whole and will not run again is ignored."""
-        pending = {entry.id: entry for entry in self.timeline.pending}
-        failed = {row.migration_id for row in self.ledger.unfinished()} - pending.keys()
-        with transaction.atomic(using=self.connection.alias):
+        pending = {entry.id: entry for entry in self._run.timeline.pending}
+        failed = {row.migration_id for row in self._run.ledger.unfinished()} - pending.keys()
+        with transaction.atomic(using=self._run.connection.alias):
             for entry in pending.values():
                 if entry.taken_back:
-                    self.ledger.take_back(entry.id)
+                    self._run.ledger.take_back(entry.id)
             for name in failed:
-                rows = self.ledger.latest(name).values()
+                rows = self._run.ledger.latest(name).values()
                 if is_djangos(name) and all(row.status != DONE for row in rows):
-                    self.ledger.give_up(name)
+                    self._run.ledger.give_up(name)
 
-    def _plan(self, context: Context) -> Plan:
+    def plan(self, context: Context) -> Plan:
         """The plan as far as --steps and --to say."""
         whole = plan(
-            self.timeline, database=self.connection.alias, context=context, ledger=self.ledger
+            self._run.timeline,
+            database=self._run.connection.alias,
+            context=context,
+            ledger=self._run.ledger,
         )
-        given = self.options
-        whole = covered(with_observed(whole, given.observed), self.timeline)
-        return until(whole, self.timeline, count=given.count, to=given.to)
+        given = self._run.options
+        whole = covered(with_observed(whole, given.observed), self._run.timeline)
+        return until(whole, self._run.timeline, count=given.count, to=given.to)
 
-    def _looked_at(self, planned: Plan, context: Context, stopped: Iterable[StepRow]) -> Plan:
+    def looked_at(self, planned: Plan, context: Context, stopped: Iterable[StepRow]) -> Plan:
         """The plan with what preflight found, unless there are no gates or the user wants none."""
-        if not (self.options.gated and self.options.preflight):
+        if not (self._run.options.gated and self._run.options.preflight):
             return planned
         begun = {(row.migration_id, row.step) for row in stopped}
-        return looked_at(self.connection, planned, context, Look(), begun)
+        return looked_at(self._run.connection, planned, context, Look(), begun)
 
-    def _pass_gates(self, planned: Plan) -> None:
-        given = self.options
+    def pass_gates(self, planned: Plan) -> None:
+        given = self._run.options
         if not given.gated:
             return
         policy = Policy.of(
@@ -86,7 +92,7 @@ class Admission(RunState):
             verified=given.verified,
         )
         if policy.asks_fingerprint:
-            planned = fingerprinted(self.connection, planned, self.graph)
+            planned = fingerprinted(self._run.connection, planned, self._run.graph)
         refusals = gates.check(planned, policy)
         for flaw in planned.flaws:
             error = FileMissing if flaw.missing else FileEdited
@@ -102,37 +108,37 @@ class Admission(RunState):
         for refusal in refusals:
             if refusal.step:
                 first.setdefault((refusal.migration, refusal.step), refusal)
-        with transaction.atomic(using=self.connection.alias):
+        with transaction.atomic(using=self._run.connection.alias):
             for (migration_id, number), refusal in first.items():
                 new = pending_step(steps[migration_id, number])
-                self.ledger.refuse(migration_id, new, refusal.record)
+                self._run.ledger.refuse(migration_id, new, refusal.record)
 
-    def _take_down(self, stopped: Sequence[StepRow]) -> None:
+    def take_down(self, stopped: Sequence[StepRow]) -> None:
         """What earlier runs began and could not take down, and this one did not come to finish."""
-        if not stopped or not is_ours(self.connection):
+        if not stopped or not is_ours(self._run.connection):
             return
         for row in stopped:
-            now = self.ledger.latest(row.migration_id)[row.step]
+            now = self._run.ledger.latest(row.migration_id)[row.step]
             operation = self._operation_of(row)
             if operation is None or row.undoing or now.status in (*FINISHED, ROLLED_BACK):
                 continue
-            if not taken_before(self.ledger, row.migration_id, operation):
-                made = operation.statements(self._context(row.migration_id))
-                for line in self.executor.take_down(made):
-                    self.reporter.retrying(line)
+            if not taken_before(self._run.ledger, row.migration_id, operation):
+                made = operation.statements(self._run.context(row.migration_id))
+                for line in self._run.executor.take_down(made):
+                    self._run.reporter.retrying(line)
 
     def _operation_of(self, row: StepRow) -> Operation | None:
         """The operation of a step of ours, as its file has it now."""
-        for entry in self.timeline.entries:
+        for entry in self._run.timeline.entries:
             operations = entry.migration.operations if entry.migration else ()
             if entry.id == row.migration_id and row.step <= len(operations):
-                return operations[row.step - 1].in_names_of(self.graph)
+                return operations[row.step - 1].in_names_of(self._run.graph)
         return None
 
-    def _django_operations(self, planned: Plan) -> list[int]:
+    def django_operations(self, planned: Plan) -> list[int]:
         """How many operations each Django migration has that runs as it is."""
         return [
-            len(self.timeline.django(migration.entry.covers[0]).operations)
+            len(self._run.timeline.django(migration.entry.covers[0]).operations)
             for migration in planned.migrations
             if migration.entry.migration is None
         ]

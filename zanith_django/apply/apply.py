@@ -11,10 +11,11 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
+from zanith_django.apply.admission import Admission
 from zanith_django.apply.django_work import DjangoWork
 from zanith_django.apply.preparation import Preparation
 from zanith_django.apply.reporter import ApplyReporter
-from zanith_django.apply.state import ApplyOptions
+from zanith_django.apply.state import ApplyOptions, RunState
 from zanith_django.conf import conf
 from zanith_django.ledger.step_rows import (
     FINISHED,
@@ -66,43 +67,50 @@ def apply(
         reporting_failure(events),
         working_session(connection, wait=options.lock_wait, on_wait=reporter.waiting),
     ):
-        return _Apply(connection, options, reporter, events, observer or Observer()).run()
+        state = RunState(connection, options, reporter, events, observer or Observer())
+        return _Apply(state).run()
 
 
-class _Apply(Preparation):
+class _Apply:
     """One run, with the lock held."""
 
+    def __init__(self, run: RunState) -> None:
+        self._run = run
+        self._admission, self._preparation = Admission(run), Preparation(run)
+
     def run(self) -> Outcome:
-        stopped = self.ledger.unfinished()
+        stopped = self._run.ledger.unfinished()
         try:
             return self._whole(stopped)
         finally:
-            self._take_down(stopped)
+            self._admission.take_down(stopped)
 
     def _whole(self, stopped: Sequence[StepRow]) -> Outcome:
         started = time.monotonic()
-        self.reporter.newer(newer_than_files(self.ledger, self.timeline))
-        self._refuse_half_rolled_back()
-        self._follow_django()
-        context = live_context(self.connection, self.graph, self.timeline)
-        context = replaced(context, empty=context.empty - self.readier.occupied)
-        self.executor.stopwatch.facts = context.facts
-        planned = self._looked_at(self._plan(context), context, stopped)
-        self._pass_gates(planned)
-        known = self._django_operations(planned)
+        self._run.reporter.newer(newer_than_files(self._run.ledger, self._run.timeline))
+        self._admission.refuse_half_rolled_back()
+        self._admission.follow_django()
+        context = live_context(self._run.connection, self._run.graph, self._run.timeline)
+        context = replaced(context, empty=context.empty - self._run.readier.occupied)
+        self._run.executor.stopwatch.facts = context.facts
+        planned = self._admission.looked_at(self._admission.plan(context), context, stopped)
+        self._admission.pass_gates(planned)
+        known = self._admission.django_operations(planned)
         injected = send_pre_migrate(
-            self.connection.alias, planned, self.states, self.options.verbosity
+            self._run.connection.alias, planned, self._run.states, self._run.options.verbosity
         )
-        if self._django_operations(planned) != known:  # receivers may add some
-            planned = self._plan(context)
-        self.reporter.planned(planned)
+        if self._admission.django_operations(planned) != known:  # receivers may add some
+            planned = self._admission.plan(context)
+        self._run.reporter.planned(planned)
         if planned.migrations:
-            self.ledger.begin_run(planned.migrations[0].id)
+            self._run.ledger.begin_run(planned.migrations[0].id)
         steps = self._migrations(planned, injected)
         self._check_replacements()
-        self.ledger.end_run()
-        verbosity = self.options.verbosity
-        send_post_migrate(self.connection.alias, planned, self.states, self.final, verbosity)
+        self._run.ledger.end_run()
+        verbosity = self._run.options.verbosity
+        send_post_migrate(
+            self._run.connection.alias, planned, self._run.states, self._run.final, verbosity
+        )
         return Outcome(len(planned.migrations), steps, time.monotonic() - started)
 
     def _migrations(self, planned: Plan, injected: Injected) -> int:
@@ -111,34 +119,39 @@ class _Apply(Preparation):
         stretch = False
         for migration, following in _with_next(planned.migrations):
             started = time.monotonic()
-            self.reporter.migration_started(migration)
+            self._run.reporter.migration_started(migration)
             if migration.entry.migration:
                 if following is None:
-                    self.final = FinalModels(self.states, migration.entry.covers)
+                    self._run.final = FinalModels(self._run.states, migration.entry.covers)
                 ran = self._zanith(migration, injected)
                 stretch = False
             else:
                 ran = self._django(migration, snapshot=not stretch)
                 stretch = following is not None and following.entry.migration is None
                 if not stretch:
-                    self.graph = live_graph(self.connection)
-                    self._snapshot(migration, "after")
+                    self._run.graph = live_graph(self._run.connection)
+                    self._run.snapshot(migration, "after")
             steps += ran
             seconds = time.monotonic() - started
-            self.reporter.migration_finished(migration, seconds)
-            self.events.migration_applied(migration.id, ran, seconds)
+            self._run.reporter.migration_finished(migration, seconds)
+            self._run.events.migration_applied(migration.id, ran, seconds)
         return steps
 
     def _zanith(self, migration: PlannedMigration, injected: Injected) -> int:
-        rows = self._prepare(migration, snapshot=True)
+        rows = self._preparation.prepare(migration, snapshot=True)
         if migration.nothing_left:
-            self._skip_all(migration, rows)
+            self._preparation.skip_all(migration, rows)
             return 0
-        context = self._context(migration.id)
+        context = self._run.context(migration.id)
         left = [step for step in migration.steps if rows[step.number].status not in FINISHED]
         if len(left) < len(migration.steps):
-            count_uncounted(self.ledger, migration.id)
-        self._steps(RemainingSteps(migration, left, rows, self._anew(migration, rows)), context)
+            count_uncounted(self._run.ledger, migration.id)
+        self._steps(
+            RemainingSteps(
+                migration, left, rows, self._preparation.added_before_edit(migration, rows)
+            ),
+            context,
+        )
         self._complete(migration, injected)
         return len(left)
 
@@ -149,29 +162,31 @@ class _Apply(Preparation):
         place, ready = 0, list[ReadyStep]()
         while place < len(todo.steps):
             started, ahead = time.monotonic(), list[ReadyStep]()
-            self.tell_started(todo.migration, todo.steps[place])
+            self._run.step_started(todo.migration, todo.steps[place])
             if not ready:
                 with self._failing_at(todo, place):
-                    ready = [self.readier.now(todo, place, context)]
+                    ready = [self._run.readier.now(todo, place, context)]
             meanwhile = self._meanwhile(todo, place, ready, ahead)
             if len(ready) > 1:
                 self._together(todo, place, ready, meanwhile)
             else:
                 self._step(todo, place, ready[0], meanwhile)
-            self.pace.took(time.monotonic() - started)
+            self._run.pace.took(time.monotonic() - started)
             place, context, ready = place + len(ready), ready[-1].after, ahead
 
     def _meanwhile(
         self, todo: RemainingSteps, place: int, ready: Sequence[ReadyStep], ahead: list[ReadyStep]
     ) -> Iterator[None]:
         """Work for the time in which `ready` runs: the steps after it, then the final models."""
-        ahead += self.readier.ahead(todo, place + len(ready), ready[-1].after, self.pace.size)
+        ahead += self._run.readier.ahead(
+            todo, place + len(ready), ready[-1].after, self._run.pace.size
+        )
         yield
         try:
-            for _ in self.final or ():
+            for _ in self._run.final or ():
                 yield
         except Exception:
-            self.final = None  # reported when it is the turn of all of them
+            self._run.final = None  # reported when it is the turn of all of them
 
     def _step(
         self, todo: RemainingSteps, place: int, ready: ReadyStep, meanwhile: Meanwhile | None = None
@@ -179,8 +194,8 @@ class _Apply(Preparation):
         """Run one step, which is `running` and reported already."""
         started = time.monotonic()
         with self._failing_at(todo, place):
-            self.executor.carry_out(ready.attempt, meanwhile)
-        self.tell_finished(todo.migration, todo.steps[place], time.monotonic() - started)
+            self._run.executor.carry_out(ready.attempt, meanwhile)
+        self._run.step_finished(todo.migration, todo.steps[place], time.monotonic() - started)
 
     def _together(
         self, todo: RemainingSteps, place: int, ready: Sequence[ReadyStep], meanwhile: Meanwhile
@@ -192,72 +207,72 @@ class _Apply(Preparation):
         def describe() -> str:
             return f"{steps[0].operation.describe()}, or one of the quick steps after it"
 
-        with self._failing(migration, lambda: steps[0].number, describe):
+        with self._run.failing(migration, lambda: steps[0].number, describe):
             took = self._times_of(ready, meanwhile)
         for number, (step, seconds) in enumerate(zip(steps, took, strict=True)):
             if number:
-                self.tell_started(migration, step)
+                self._run.step_started(migration, step)
             if seconds is None:
                 self._step(todo, place + number, ready[number])
             else:
-                self.tell_finished(migration, step, seconds)
+                self._run.step_finished(migration, step, seconds)
 
     def _times_of(self, ready: Sequence[ReadyStep], meanwhile: Meanwhile) -> list[float | None]:
         """Send them; how long each took, None for one that is not done. They share the time where
         it is too short to ask the ledger whose it was."""
         attempts = [each.attempt for each in ready]
         started = time.monotonic()
-        whole = self.executor.together(attempts, meanwhile)
+        whole = self._run.executor.together(attempts, meanwhile)
         seconds = time.monotonic() - started
         if whole and seconds < BLINK:
             return [seconds / len(attempts)] * len(attempts)
-        known = self.ledger.durations([each.row_id for each in attempts])
+        known = self._run.ledger.durations([each.row_id for each in attempts])
         return [known.get(each.row_id) for each in attempts]
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
         """One transaction: the `after` snapshot, our record, and Django's of what is covered."""
-        self.graph = live_graph(self.connection)
-        with transaction.atomic(using=self.connection.alias):
+        self._run.graph = live_graph(self._run.connection)
+        with transaction.atomic(using=self._run.connection.alias):
             self._run_injected(migration, injected)
-            self._snapshot(migration, "after")
-            self.ledger.record(migration.id)
-            self.ledger.forget_values(migration.id)
+            self._run.snapshot(migration, "after")
+            self._run.ledger.record(migration.id)
+            self._run.ledger.forget_values(migration.id)
             for key in migration.entry.covers if not migration.adopted else ():
                 self._record_covered(key)
-        self.states.advance(migration.entry.covers)
+        self._run.states.advance(migration.entry.covers)
 
     def _record_covered(self, key: Key) -> None:
-        if key in self.timeline.loader.disk_migrations:
-            record_applied(self.connection, self.timeline.django(key))
+        if key in self._run.timeline.loader.disk_migrations:
+            record_applied(self._run.connection, self._run.timeline.django(key))
         else:  # a squash took its place since; the check at the end settles that one
-            MigrationRecorder(self.connection).record_applied(*key)
+            MigrationRecorder(self._run.connection).record_applied(*key)
 
     def _run_injected(self, migration: PlannedMigration, injected: Injected) -> None:
         """What a pre_migrate receiver added, such as renaming a content type with its model."""
         for operation in injected.get(migration.id, ()):
             label = migration.entry.covers[-1][0]
-            with self.connection.schema_editor(atomic=False) as editor:
-                state = self.states.current
+            with self._run.connection.schema_editor(atomic=False) as editor:
+                state = self._run.states.current
                 operation.database_forwards(label, editor, state, state)
 
     def _django(self, migration: PlannedMigration, *, snapshot: bool) -> int:
-        rows = self._prepare(migration, snapshot=snapshot)
-        work = DjangoWork(self, migration, rows)
-        with self._failing(migration, lambda: work.number, work.describe):
+        rows = self._preparation.prepare(migration, snapshot=snapshot)
+        work = DjangoWork(self._run, migration, rows)
+        with self._run.failing(migration, lambda: work.number, work.describe):
             work.run()
-        set_timeouts(self.connection, conf.statement_timeout)
+        set_timeouts(self._run.connection, conf.statement_timeout)
         return len(migration.steps)
 
     def _failing_at(self, todo: RemainingSteps, place: int) -> AbstractContextManager[None]:
         step = todo.steps[place]
-        return self._failing(todo.migration, lambda: step.number, step.operation.describe)
+        return self._run.failing(todo.migration, lambda: step.number, step.operation.describe)
 
     def _check_replacements(self) -> None:
         """Mark a squash applied when all that it replaces is, as `migrate` does on every run."""
-        recorder = MigrationRecorder(self.connection)
+        recorder = MigrationRecorder(self._run.connection)
         applied = set(recorder.applied_migrations())
-        squashes = self.timeline.loader.replacements
-        for key in sorted(squashes, key=lambda key: len(self.timeline.replaced(key))):
+        squashes = self._run.timeline.loader.replacements
+        for key in sorted(squashes, key=lambda key: len(self._run.timeline.replaced(key))):
             if key not in applied and applied.issuperset(squashes[key].replaces):
                 recorder.record_applied(*key)
                 applied.add(key)

@@ -75,7 +75,7 @@ class DjangoWork:
         self.number = number
         self._run.ledger.start(self.rows[number].id)
         if number not in self.begun:  # a retried one is reported once
-            self._run.tell_started(self.migration, self.steps[number])
+            self._run.step_started(self.migration, self.steps[number])
         self.begun.add(number)
         self.clock = time.monotonic()
 
@@ -85,7 +85,7 @@ class DjangoWork:
         self._run.ledger.finish(self.rows[number].id, DONE, ran=text)
         seconds = time.monotonic() - self.clock
         if number not in self.ended:
-            self._run.tell_finished(self.migration, self.steps[number], seconds)
+            self._run.step_finished(self.migration, self.steps[number], seconds)
         self.ended.add(number)
 
     def kept(self) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from zanith_django.apply.admission import Admission
 from zanith_django.apply.rows import (
     DEFERRED,
     LEFT,
@@ -13,6 +12,7 @@ from zanith_django.apply.rows import (
     pending_step,
     refuse_other_operations,
 )
+from zanith_django.apply.state import RunState
 from zanith_django.ledger.step_rows import (
     FINISHED,
     PENDING,
@@ -27,34 +27,37 @@ from zanith_django.run.details import planned_detail
 from zanith_django.run.taken_names import taken_before
 
 
-class Preparation(Admission):
-    """The rows of a migration's steps before the first of them runs."""
+class Preparation:
+    """Writes the rows of a migration, and the `before` snapshot."""
 
-    def _prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
+    def __init__(self, run: RunState) -> None:
+        self._run = run
+
+    def prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
         """One transaction: the `before` snapshot, every step as pending, the first as running."""
-        with transaction.atomic(using=self.connection.alias):
-            self.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
-            known = self.ledger.latest(migration.id)
+        with transaction.atomic(using=self._run.connection.alias):
+            self._run.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
+            known = self._run.ledger.latest(migration.id)
             refuse_other_operations(migration, known)
             begun = any(row.status != PENDING for row in known.values())
             if begun and (file := migration.entry.migration):
-                self.ledger.follow_edits(migration.id, file.digests)
+                self._run.ledger.follow_edits(migration.id, file.digests)
             self._add_pending(migration, known)
-            rows = self.ledger.latest(migration.id)
+            rows = self._run.ledger.latest(migration.id)
             fresh = snapshot and not any(has_left(row, migration) for row in known.values())
             self._describe(migration, rows, snapshot=snapshot, fresh=fresh)
             not_here = (ELSEWHERE, SKIPPED)
             elsewhere = {step.number for step in migration.steps if step.status in not_here}
             for row in rows.values():
                 if row.step in elsewhere and row.status not in FINISHED:
-                    self.ledger.finish(row.id, SKIPPED)
+                    self._run.ledger.finish(row.id, SKIPPED)
             if elsewhere:
-                rows = self.ledger.latest(migration.id)
+                rows = self._run.ledger.latest(migration.id)
             numbers = {step.number for step in migration.steps}
             left = (row for row in rows.values() if row.status not in FINISHED)
             first = next((row for row in left if row.step in numbers), None)
             if first and not migration.nothing_left:
-                self.ledger.start(first.id)
+                self._run.ledger.start(first.id)
         return rows
 
     def _describe(
@@ -69,11 +72,11 @@ class Preparation(Admission):
         unless an earlier run left something. Without a snapshot, beside that of its stretch."""
         left = (step for step in migration.steps if rows[step.number].status not in FINISHED)
         details = {rows[step.number].id: planned_detail(step) for step in left}
-        self.home = migration.id if snapshot else self.home
+        self._run.home = migration.id if snapshot else self._run.home
         if fresh:
-            self._snapshot(migration, "before", details)
+            self._run.snapshot(migration, "before", details)
         else:
-            self.ledger.add_details(self.home, details)
+            self._run.ledger.add_details(self._run.home, details)
 
     def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
         """Rows for all steps. After an edit, steps that are no more and never ran lose theirs, and
@@ -82,14 +85,16 @@ class Preparation(Admission):
         deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
         moved = [row for row in deferred if row.status in LEFT and row.step != last + 1]
         gone = [row for row in known.values() if row.step > last and row not in deferred]
-        self.ledger.forget_pending([row.id for row in (*moved, *gone)])
+        self._run.ledger.forget_pending([row.id for row in (*moved, *gone)])
         again = [deferred_step(migration, row.sql) for row in moved]
-        self.ledger.add_pending(migration.id, [*map(pending_step, migration.steps), *again])
+        self._run.ledger.add_pending(migration.id, [*map(pending_step, migration.steps), *again])
 
-    def _anew(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> frozenset[int]:
-        """Constraints that an earlier attempt added, and did not come to validate, before they were
-        edited: by their names alone they would be taken for those of now. All attempts count: the
-        one since the edit may have stopped before it came to anything."""
+    def added_before_edit(
+        self, migration: PlannedMigration, rows: dict[int, StepRow]
+    ) -> frozenset[int]:
+        """The steps that add a constraint which an earlier attempt added too, and did not validate,
+        before its file was edited: by its name alone it would pass for the current one. All
+        attempts count: the one after the edit may have stopped before it did anything."""
         again = [
             step
             for step in migration.steps
@@ -97,21 +102,21 @@ class Preparation(Admission):
             and step.operation.adds.validated
             and rows[step.number].attempt > 1
         ]
-        attempts = since_rollback(self.ledger.steps(migration.id)) if again else []
+        attempts = since_rollback(self._run.ledger.steps(migration.id)) if again else []
         stopped = [row for row in attempts if row.stopped]
         return frozenset(
             step.number
             for step in again
             if any(row.step == step.number and row.sql != step.sql for row in stopped)
-            and not taken_before(self.ledger, migration.id, step.operation)
+            and not taken_before(self._run.ledger, migration.id, step.operation)
         )
 
-    def _skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
+    def skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
         """Django's migrate did the work already."""
-        self.states.advance(migration.entry.covers)
-        with transaction.atomic(using=self.connection.alias):
+        self._run.states.advance(migration.entry.covers)
+        with transaction.atomic(using=self._run.connection.alias):
             for row in rows.values():
                 if row.status not in FINISHED:
-                    self.ledger.finish(row.id, SKIPPED)
-            self._snapshot(migration, "after")
-            self.ledger.record(migration.id)
+                    self._run.ledger.finish(row.id, SKIPPED)
+            self._run.snapshot(migration, "after")
+            self._run.ledger.record(migration.id)

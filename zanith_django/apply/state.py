@@ -105,19 +105,19 @@ class RunState:
         self.readier = Readier(connection, self.ledger, self.executor, occupied)
         self.pace = Pace(1 if events.awaited else TOGETHER)
 
-    def _context(self, migration_id: str) -> Context:
+    def context(self, migration_id: str) -> Context:
         return step_context(self.connection, self.graph, migration_id)
 
     def _retrying(self, words: str) -> None:
         self.events.retrying(words)
         self.reporter.retrying(words)
 
-    def tell_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
+    def step_started(self, migration: PlannedMigration, step: PlannedStep) -> None:
         self.reporter.step_started(migration, step)
         self.events.step_started(event(migration, step))
         self.observer.begin(migration.id, step.number, step)
 
-    def tell_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
+    def step_finished(self, migration: PlannedMigration, step: PlannedStep, seconds: float) -> None:
         self.reporter.step_finished(migration, step, seconds)
         self.events.step_finished(event(migration, step), seconds)
 
@@ -133,7 +133,7 @@ class RunState:
             self.defaults[default] = maker(self.connection, migration, state, default)
         return self.defaults[default]()
 
-    def _failing(
+    def failing(
         self,
         migration: PlannedMigration,
         number: Callable[[], int],
@@ -164,7 +164,7 @@ class RunState:
             self.ledger.finish(row.id, FAILED, error=error)
         return running[0].id if running else step_id(migration.id, number)
 
-    def _snapshot(
+    def snapshot(
         self,
         migration: PlannedMigration,
         phase: str,
