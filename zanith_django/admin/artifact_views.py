@@ -130,19 +130,19 @@ def _confirmed(
         text = gettext("Nothing was done: type %(target)s to confirm.")
         return _back(pages, request, artifact, text % {"target": artifact.target}, messages.ERROR)
     try:
-        said = work(artifact)
+        result = work(artifact)
     except (ZanithError, DatabaseError) as error:
         hint = getattr(error, "hint", "")
         text = masked(f"{error} {hint}".strip())
         return _back(pages, request, artifact, text, messages.ERROR)
-    _log(request, artifact, flag, f"zanith_recover {verb}: {said}")
-    return _back(pages, request, artifact, said, messages.SUCCESS)
+    _log(request, artifact, flag, f"zanith_recover {verb}: {result}")
+    return _back(pages, request, artifact, result, messages.SUCCESS)
 
 
 def _back(
-    pages: ArtifactAdmin, request: HttpRequest, artifact: ArtifactRow, said: str, level: int
+    pages: ArtifactAdmin, request: HttpRequest, artifact: ArtifactRow, result: str, level: int
 ) -> HttpResponse:
-    pages.message_user(request, said, level)
+    pages.message_user(request, result, level)
     return HttpResponseRedirect(pages.links(request).detail(MigrationArtifact, artifact.id))
 
 

@@ -82,7 +82,7 @@ class TableView:
 
     @property
     def notes(self) -> list[str]:
-        """What is said of the table as a whole."""
+        """The properties of the table as a whole."""
         table = self.table
         facts = (
             ("unlogged", table.unlogged),

@@ -134,7 +134,7 @@ class SitePages:
         return TemplateResponse(request, f"{TEMPLATES}/{template}.html", {**base, **context})
 
     def nothing_to_read(self, request: HttpRequest, alias: str) -> HttpResponse | None:
-        """The page that says why there is nothing to show: another database, or no tables."""
+        """The page that explains why there is nothing to show: another database, or no tables."""
         vendor = connections[alias].vendor
         if vendor == "postgresql" and _tables_exist(alias):
             return None

@@ -114,7 +114,7 @@ class Admission:
                 self._run.ledger.refuse(migration_id, new, refusal.record)
 
     def take_down(self, stopped: Sequence[StepRow]) -> None:
-        """What earlier runs began and could not take down, and this one did not come to finish."""
+        """Removes objects that earlier runs left and this run did not finish."""
         if not stopped or not is_ours(self._run.connection):
             return
         for row in stopped:

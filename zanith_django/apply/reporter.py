@@ -36,7 +36,7 @@ class ApplyReporter:
         """The migration is recorded."""
 
     def retrying(self, words: str) -> None:
-        """A lock is waited for, or something that a stopped step had put up was taken down."""
+        """A step waits for a lock, or an object that a stopped step had left was removed."""
 
     def progress(self, progress: Progress) -> None:
         """A batch of a backfill is written."""

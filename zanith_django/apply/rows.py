@@ -41,7 +41,7 @@ def deferred_step(migration: PlannedMigration, text: str) -> PendingStep:
 
 
 def refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRow]) -> None:
-    """Of a Django migration that stopped half way, only what is not done may have been edited."""
+    """Refuses edits of finished operations of a Django migration that stopped half way."""
     steps = {step.number: step for step in migration.steps}
     for row in known.values() if migration.entry.migration is None else ():
         now = described(steps[row.step]) if row.step in steps else None

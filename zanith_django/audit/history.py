@@ -36,7 +36,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class MigrationRecord:
-    """A migration that ran, or began to. `run` says who ran it, where and with which versions;
+    """A migration that ran, or began to. `run` has who ran it, where and with which versions;
     `past` are the runs that a rollback undid, oldest first."""
 
     id: str
@@ -93,7 +93,7 @@ def history(
 def _wanted(
     rows: Iterable[StepRow], applied: Mapping[str, datetime], since: datetime | None
 ) -> list[StepRow]:
-    """Of a migration that was applied or began a step since, all rows."""
+    """All rows of the migrations that were applied or began a step since."""
     found = list(rows)
     if since is None:
         return found

@@ -1,4 +1,4 @@
-"""What a migration's file, or Django's own migration, says of a step that the ledger knows little
+"""What a migration's file, or Django's own migration, has about a step that the ledger knows little
 about: a gate refused it, or an older release recorded it."""
 
 from __future__ import annotations

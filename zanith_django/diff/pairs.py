@@ -239,7 +239,7 @@ class Pair:
     # --- keys that foreign keys rest on ---------------------------------------------------------
 
     def loses_key(self, columns: tuple[str, ...]) -> bool:
-        """Does a key of just these columns go, or is it taken down for a while?
+        """Is a key of just these columns dropped, or dropped for a while?
 
         PostgreSQL rebuilds foreign keys when the type of their own columns changes, and refuses
         when it is that of a column which their key only includes.

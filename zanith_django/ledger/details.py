@@ -48,7 +48,7 @@ class StepDetail:
 
     @classmethod
     def from_json(cls, data: object) -> StepDetail:
-        """Of what another release or another user wrote, the parts that this one reads."""
+        """The parts that this release reads of what another release or user wrote."""
         if not isinstance(data, Mapping):
             return cls()
         texts = (str(data.get(name) or "") for name in ("target", "description", "lock"))
@@ -125,7 +125,7 @@ class Details(Snapshots):
         return {name: json_object(text) for name, text in rows if text}
 
     def _kept_elsewhere(self, attempts: Sequence[Attempt]) -> dict[str, dict[str, Any]]:
-        """Of Django's migrations, from the newest snapshot that was taken before they began."""
+        """For Django's migrations: from the newest snapshot that was taken before they began."""
         began = {row.migration_id: row.started_at for row in attempts if row.started_at}
         rows = self._rows(
             "WITH wanted AS MATERIALIZED ("

@@ -77,8 +77,8 @@ class PendingStep:
 
 
 def since_rollback(rows: Iterable[StepRow]) -> list[StepRow]:
-    """Of the attempts at steps, in order, those after the newest rollback of their step: it left
-    nothing of what was before."""
+    """The attempts, in order, after the newest rollback of their step: it left nothing of what was
+    before."""
     kept: dict[int, list[StepRow]] = {}
     for row in rows:
         attempts = kept.setdefault(row.step, [])
@@ -265,8 +265,8 @@ class Steps(Snapshots):
         self._run(starting(row_id))
 
     def start_undoing(self, undone: StepRow, new: PendingStep) -> str:
-        """A further attempt, which is `running` and backwards: both are so together. The row of
-        what it undoes stays as it is. Returns the id of the attempt."""
+        """A further attempt, marked `running` and backwards in one transaction. The row of the step
+        that it undoes stays as it is. Returns the id of the attempt."""
         with transaction.atomic(using=self.connection.alias):
             row_id = self._attempt(undone.migration_id, new)
             self._backwards(row_id, undone.migration_id)
@@ -274,8 +274,8 @@ class Steps(Snapshots):
         return row_id
 
     def finish_undoing(self, row_id: str, undone: StepRow, ran: str) -> None:
-        """`rolled_back`, in the transaction of the last statement that undid it. Of the row that
-        was undone the status says so, and nothing else changes."""
+        """`rolled_back`, in the transaction of the last statement that undid it. In the row that
+        was undone only the status changes."""
         self._backwards(row_id, undone.migration_id)
         self.finish(row_id, ROLLED_BACK, ran=undo(ran))
         self._run(

@@ -193,7 +193,7 @@ class AlterColumnDefault(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterColumnIdentity(OnTable):
-    """Gives a column an identity, takes it away, or changes its kind."""
+    """Gives a column an identity, removes it, or changes its kind."""
 
     kind = "alterColumnIdentity"
     table: TableName

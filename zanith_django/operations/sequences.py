@@ -128,7 +128,7 @@ def make_serial(table: TableName, column: str, kind: str, context: Context) -> l
 
 
 def drop_serial(table: TableName, column: str, context: Context) -> list[Statement]:
-    """The default is dropped first, for it depends on the sequence."""
+    """Drops the default first, because it depends on the sequence."""
     text = alter_table(
         context, table, "ALTER COLUMN {column} DROP DEFAULT", column=sql.ident(column)
     )

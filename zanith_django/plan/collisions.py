@@ -1,7 +1,7 @@
 """Where a step and an object that no model names collide: which step, which object, what to do.
 
 PostgreSQL would refuse such a step halfway through a release, or the object would go on reading
-what the step hides. `context.graph` says what depends on a table (`schema/unmodelled.py`).
+what the step hides. `context.graph` has what depends on a table (`schema/unmodelled.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zanith_django.schema.parts import COLUMNS
 class Collision:
     """One object in the way of a step. One that is not `blocked` is shown and lets it run.
 
-    `recheck` marks an object that an earlier step of the plan may take away.
+    `recheck` marks an object that an earlier step of the plan may remove.
     """
 
     what: str
@@ -84,7 +84,7 @@ def _still_there(found: Dependent, table: Table, context: Context) -> bool:
 
 
 def _refused(operation: Operation, why: str) -> Collision:
-    remedy = "take that away first, or write in_place=True into the step"
+    remedy = "remove that first, or write in_place=True into the step"
     itself = Dependent(operation.kind, operation.target)
     return Collision(f"{operation.describe()}: {why}", remedy, itself)
 
@@ -263,7 +263,8 @@ def _named_in_text(touch: Touch, found: Dependent) -> Collision | None:
 
 def _replicated(touch: Touch, found: Dependent, context: Context) -> Collision | None:
     """A subscriber knows tables and columns by name. What Django's own form of the change would do
-    to it as well is shown; what only ours does is refused where a slot says that one is there."""
+    to it as well is shown; what only ours does is refused if a slot shows that a subscriber
+    exists."""
     if touch.columns and found.columns and set(touch.columns).isdisjoint(found.columns):
         return None
     if found.via == "subscribed":

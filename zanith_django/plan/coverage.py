@@ -24,7 +24,7 @@ def covered(planned: Plan, timeline: Timeline) -> Plan:
 def without_file(timeline: Timeline) -> list[Key]:
     """Those after the `covered_after` of their app, in order.
 
-    An app without a folder of ours has not come over to zanith yet: Django runs its migrations,
+    An app without a folder of ours does not use zanith yet: Django runs its migrations,
     unless setting UNCOVERED is "refuse".
     """
     strict = [
@@ -38,8 +38,8 @@ def without_file(timeline: Timeline) -> list[Key]:
 def uncovered(
     timeline: Timeline, managed: Iterable[AppConfig], since: Mapping[str, str] | None = None
 ) -> list[Key]:
-    """Django migrations of managed apps that need a file and have none, in order. `since` says
-    for each app the last one that needs none; by default its folder does."""
+    """Django migrations of managed apps that need a file and have none, in order. `since`
+    has the last one of each app that needs none; by default its folder names it."""
     after = since or {config.label: last_free(timeline, config) for config in managed}
     covered = {key for entry in timeline.entries if entry.migration for key in entry.covers}
     missing = []

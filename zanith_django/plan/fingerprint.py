@@ -13,7 +13,7 @@ from zanith_django.timeline.project import declared
 
 
 def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> str:
-    """Of the files, of what the models ask for, and of the touched tables as they are before."""
+    """Covers the files, the declared schema, and the touched tables as they are before."""
     touched = {name for _, step in planned.steps for name in step.operation.tables}
     parts = [
         *(m.entry.migration.checksum if m.entry.migration else m.id for m in planned.migrations),

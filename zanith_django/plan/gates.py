@@ -74,7 +74,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One "no". `record` is what the ledger says of a refused step; `step` 0 is the migration."""
+    """One "no". `record` is what the ledger records of a refused step; `step` 0 is the
+    migration."""
 
     gate: str
     migration: str

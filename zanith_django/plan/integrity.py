@@ -161,8 +161,8 @@ def edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> list[Flaw]:
 
 
 def _edited(file: LoadedMigration, run: dict[str, object], unfinished: Ledger | None) -> str:
-    """What was edited in a file after it ran; of an unfinished one steps count that are done, or
-    that began to write somewhere what only the same operation can go on with."""
+    """What was edited in a file after it ran. In an unfinished one only steps count that are done,
+    or that began to write what only the same operation can continue."""
     known = run.get("steps")
     if not isinstance(known, list):
         return ""
@@ -181,7 +181,5 @@ def _edited(file: LoadedMigration, run: dict[str, object], unfinished: Ledger | 
         if row.status in FINISHED and number <= len(known):
             return f"{step} was done"
         if number in begun and not counts_rows(row.operation_kind):
-            return (
-                f"{step} began; with the old file zanith_rollback --steps 1 takes back what it did"
-            )
+            return f"{step} began; with the old file zanith_rollback --steps 1 undoes what it did"
     return ""

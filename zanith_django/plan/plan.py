@@ -72,7 +72,7 @@ class PlannedStep:
 
     @property
     def reversible(self) -> bool:
-        """Schema and rows are as before after it is taken back."""
+        """After it is undone, schema and rows are as before."""
         return self.back.whole
 
     @property

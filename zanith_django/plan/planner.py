@@ -36,7 +36,7 @@ from zanith_django.timeline.django_kinds import has_own_apply, has_own_transacti
 from zanith_django.timeline.routing import is_for
 from zanith_django.timeline.timeline import ADOPTED, Entry, Key, Timeline, key_of
 
-_LATER = "an earlier step may take it away: this is checked again before the step runs"
+_LATER = "an earlier step may remove it: this is checked again before the step runs"
 
 
 def plan(
@@ -50,7 +50,7 @@ def plan(
 ) -> Plan:
     """Score the pending entries of the timeline.
 
-    `context` says what is known of the database. `only` scores just the entries with these ids,
+    `context` has what is known of the database. `only` scores just the entries with these ids,
     as when there is no database to say what is pending; entries before them are folded in.
     `absent` are the Django migrations that the previous release does not have; by default it has
     what is applied, or what comes before the entries of `only`.
@@ -272,7 +272,7 @@ class _Planner:
     def _collisions(
         self, operation: Operation, context: Context, *, begun: bool
     ) -> tuple[Collision, ...]:
-        """What is in the way of the step. An earlier step may take it away: then it is looked at
+        """What is in the way of the step. An earlier step may remove it: then it is checked
         again when the step is about to run."""
         found = collisions(operation, context)
         # Without a ledger, the graph may be that of a database which ran the step.

@@ -181,7 +181,7 @@ class _Walk:
         )
 
     def _answer(self, probe: Probe) -> Iterator[Finding]:
-        """Of all rows, or of a sample if that takes too long."""
+        """Asks about all rows, or about a sample if that takes too long."""
         for way in (probe.whole, probe.sample):
             seconds = min(self.look.each, self.deadline - time.monotonic())
             if way is None or seconds <= 0:

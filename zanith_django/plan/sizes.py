@@ -12,9 +12,9 @@ from zanith_django.exceptions import InvalidArgument
 from zanith_django.operations.base import TableFacts
 from zanith_django.postgres.names import TableName
 
-# A table that has not grown since ANALYZE has the rows that ANALYZE counted. Of one that has, the
-# pages count times the rows on a page. Where ANALYZE saw a few pages or never ran, the statistics
-# say what was inserted and not deleted; they may have been reset, so a full page counts for a
+# A table that has not grown since ANALYZE has the rows that ANALYZE counted. For one that has, the
+# pages count times the rows on a page. If ANALYZE saw a few pages or never ran, the statistics
+# have what was inserted and not deleted; they may have been reset, so a full page counts for a
 # tenth of the rows that its columns leave room for. Nothing has more than 226 rows on a page of
 # 8 kB. A partitioned table is the sum of its partitions. The size of a file can be read only under
 # a lock on the table: one that another session locks has the pages of its last ANALYZE.
@@ -78,7 +78,7 @@ GROUP BY n.nspname, c.relname"""
 
 
 def live_sizes(connection: BaseDatabaseWrapper, schema: str) -> dict[TableName, TableFacts]:
-    """Of every table, in one query; those of `schema` are named without it."""
+    """The sizes of all tables, in one query; those of `schema` are named without it."""
     with connection.cursor() as cursor:
         cursor.execute(_FACTS)
         return {

@@ -1,4 +1,4 @@
-"""How a step can be taken back, and what does not come back with it."""
+"""How a step can be undone, and what does not come back with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONVERTED = "values that it converts may come back changed"
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """A command that takes the step back, "" if none does. `but` says what it does not restore."""
+    """A command that undoes the step, "" if none does. `but` names what it does not restore."""
 
     command: str = ""
     but: str = ""

@@ -44,7 +44,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A foreign key: the path of its line, and what it says."""
+    """A foreign key: the path of its line, and its text."""
 
     path: str
     title: str

@@ -70,7 +70,7 @@ def rollback(
     reporter: RollbackReporter | None = None,
 ) -> Outcome:
     """Undo migrations of ours, newest first. What cannot be undone is refused before anything
-    runs; after a failure or a kill the same call goes on where it stopped.
+    runs; after a failure or a kill the same call continues where it stopped.
 
     Raises `CannotUndo`, `FileEdited`, `InvalidArgument`, `UnknownMigration`, `StepFailed`.
     """

@@ -1,4 +1,4 @@
-"""Which migrations a rollback takes back, and which it may not."""
+"""Which migrations a rollback undoes, and which it may not."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from zanith_django.timeline.timeline import APPLIED, Entry, Key, Timeline, dotte
 
 @dataclass(frozen=True, slots=True)
 class UndoStep:
-    """One step to undo. `inverse` None has nothing left to do: what it wrote goes with a column
-    or table of the same migration, or was brought back already, or holds before as well. Of a step
-    that stopped in the middle, `retreat` takes away what is there. `inverse` keeps what it takes
-    away; `hard` takes the same away where there is nothing in it to keep. `row` is the attempt
-    to undo, and `newest` the newest one: that of a rollback that began to undo it, if there is
-    one."""
+    """One step to undo. `inverse` is None if nothing remains to do: what the step wrote goes with
+    a column or table of the same migration, or was restored already, or is valid before it as well.
+    For a step that stopped in the middle, `retreat` removes what exists. `inverse` keeps what it
+    removes; `hard` removes the same if it holds nothing to keep. `row` is the attempt to undo,
+    `newest` the newest attempt: that of a rollback which began to undo it, if there is one."""
 
     row: StepRow
     operation: Operation

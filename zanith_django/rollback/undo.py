@@ -100,7 +100,7 @@ class Planner:
         *,
         whole: bool,
     ) -> UndoStep:
-        """Of a migration that is recorded, every step was done."""
+        """`whole`: the migration is recorded, so every step was done."""
         row = rows.get(number)
         name = step_id(file.id, number)
         operation = self.path.resolved(operation, self.graph)
@@ -194,7 +194,8 @@ class Planner:
     def _stopped(
         self, file: LoadedMigration, row: StepRow, operation: Operation, context: Context
     ) -> UndoStep:
-        """Of one transaction nothing is left; of several, what the operation knows to take away."""
+        """A single transaction left nothing; several left what the operation knows how to
+        remove."""
         name = step_id(file.id, row.step)
         statements = operation.statements(context)
         groups = list(transactions(statements))
@@ -236,7 +237,7 @@ class Planner:
             raise CannotUndo(
                 name,
                 f"something named {item} was there before it began",
-                "Rename that, then run zanith_apply to finish the step, or put it right by hand.",
+                "Rename that, then run zanith_apply to finish the step, or fix it by hand.",
             )
 
     def _adopted(self, file: LoadedMigration, name: str) -> CannotUndo:
@@ -268,7 +269,8 @@ class Planner:
         return True
 
     def _completing(self, name: str, inverse: Restore) -> Operation | None:
-        """What zanith_recover left off when it brought this back, for rows or for running code."""
+        """The parts that zanith_recover left out of the restore, because of rows or running
+        code."""
         adopted, lacking = self._adopting(inverse), completion(inverse, self.graph)
         if lacking is None:
             self.graph = adopted.apply_to(self.graph) if adopted else self.graph
@@ -286,8 +288,8 @@ class Planner:
         return whole
 
     def _refuse_dependents(self, name: str, inverse: Operation | None, context: Context) -> None:
-        """What came to depend since on what going back changes or takes away, unless a step that
-        is undone before may take it away."""
+        """Refuses objects that depend by now on what the rollback changes or removes, unless a step
+        that is undone first may remove them."""
         self.texts += inverse.authored if inverse else ()
         here = dataclasses.replace(context, graph=self.graph)
         for found in collisions(inverse, here) if inverse else ():

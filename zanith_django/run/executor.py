@@ -61,9 +61,9 @@ class Executor:
     """Executes statements on the working connection.
 
     `call_python` runs a PythonCall inside the open transaction, `make_default` calls the default of
-    a field there; `on_progress` hears of backfills, `on_retry` of locks that are waited for, at
-    times from another thread. Before each transaction it is made sure that the run lock is still
-    held.
+    a field there; `on_progress` receives the progress of backfills, `on_retry` a text about a lock
+    that a step waits for, at times from another thread. Before each transaction the executor checks
+    that the run lock is still held.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class Executor:
         return Transaction(group, finish, seconds, begin, text)
 
     def carry_out(self, attempt: Attempt, meanwhile: Meanwhile | None = None) -> None:
-        """Run what `ready` made ready. `meanwhile` may be taken on while the server is at work, and
-        must not ask it anything. What a failure leaves that others feel is taken down."""
+        """Run what `ready` prepared. `meanwhile` is iterated while the server works, and must not
+        use the connection. After a failure, objects that slow other sessions down are removed."""
         self.meanwhile = meanwhile
         begun = 0
         try:

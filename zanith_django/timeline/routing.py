@@ -28,7 +28,7 @@ def is_for(alias: str, operation: Operation, app_label: str) -> bool:
 
 
 def _model(label: str, name: str) -> type[Model] | None:
-    """The model of today, if there is one; of a many-to-many table the model that has the field,
+    """The current model, if there is one; for a many-to-many table the model that has the field,
     since Django makes the one with the other."""
     try:
         model = apps.get_model(label, name)

@@ -183,8 +183,8 @@ def _creating(error: psycopg.Error) -> str:
 
 
 def _drop(live: Shadow, owner: Session, drop: Callable[[Session, str], None], name: str) -> None:
-    """Signals wait until it is done: the second Ctrl-C of an impatient user, for one. The owner's
-    session may be gone, with the server that was restarted for instance."""
+    """Signals wait until it is done: the second Ctrl-C of an impatient user, for example. The
+    owner's session may be gone, with the server that was restarted for instance."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         if owner.closed:

@@ -72,7 +72,7 @@ def _number(name: str) -> int:
 
 
 def own(session: Session, name: str) -> bool:
-    """Take the lock that says that this session uses the shadow. False if another one has it."""
+    """Take the lock that marks the shadow as used by this session. False if another has it."""
     row = session.execute("SELECT pg_try_advisory_lock(%s, %s)", [CLASS_ID, _number(name)])
     return bool((row.fetchone() or (False,))[0])
 

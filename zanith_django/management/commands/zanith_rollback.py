@@ -94,8 +94,8 @@ class _TerminalReporter(RollbackReporter):
         if labels:
             mark = "-- " if self.options.dry_run else ""
             apps = ", ".join(labels)
-            self._say(f"{mark}Newer, and run by Django: migrations of {apps}. They stay;")
-            self._say(f"{mark}manage.py migrate <app> <migration> takes them back.")
+            self._say(f"{mark}Migrations of {apps} are newer and were run by Django. They stay;")
+            self._say(f"{mark}manage.py migrate <app> <migration> undoes them.")
 
     def setting_aside(self, targets: Sequence[str]) -> None:
         mark = "-- " if self.options.dry_run else ""

@@ -230,8 +230,8 @@ class SoftDropTable(OnKeptTable):
         return f"soft-drop table {self.table.name} (its rows are kept)"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        """Foreign keys are lifted, for they would hinder deletes in the tables they point at;
-        names of indexes and sequences are set aside, for a later soft drop of the same name."""
+        """Drops foreign keys, because they would block deletes in the tables they point at, and
+        renames indexes and sequences, so that a later soft drop may have the same names."""
         artifact_id = self.artifact_of(context)
         name, hidden = self.table.name, dropped_name(artifact_id)
         lifted = [

@@ -77,10 +77,10 @@ KEPT = "; the old column stays, hidden"
 
 @dataclass(frozen=True, slots=True)
 class Expansion(ExpansionParts):
-    """The change of one column of `table` from `old` to `new`, both whole columns as they live.
+    """The change of one column of `table` from `old` to `new`, both as whole columns.
 
     `using` converts a value, "" by the plain cast. `policies` change with it. The old column is
-    kept under the name `hidden`; with `undo` it goes, for it is what an earlier such change made.
+    kept under the name `hidden`; with `undo` it is dropped, because an earlier such change made it.
     """
 
     # --- the phases ----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Reader:
     """Reads operations; `state` and `scene` are those before the next one. The state that is given
     stays as it is.
 
-    `connection` says how SQL is spelled and what the names of tables are; it is not used.
+    `connection` gives the spelling of SQL and the names of tables; no query goes to it.
     """
 
     connection: BaseDatabaseWrapper
@@ -66,7 +66,8 @@ class Reader:
         return found, self.scene.graph
 
     def read_apply(self, migration: Migration) -> tuple[tuple[Effect, ...], SchemaGraph]:
-        """Of a migration with an `apply()` of its own, which may run its operations or not."""
+        """The same for a migration with an `apply()` of its own, which may run its operations or
+        not."""
         found = [*self._run_python(migration.apply)]
         for operation in migration.operations:
             found += self._effects(operation, migration.app_label)
