@@ -136,10 +136,10 @@ def test_after_a_step_failed_no_query_of_the_release_before_fails(shop: Project,
     assert [text for began, text in failed if began > ended] == []
     ((error,),) = shop.sql("SELECT error FROM _zanith_migration_steps WHERE status = 'failed'")
     if taken_down:
-        assert f"\ntook down {taken_down}" in error
-        assert f"took down {taken_down}" in run.stderr
+        assert f"\nremoved {taken_down}" in error
+        assert f"removed {taken_down}" in run.stderr
     else:
-        assert "took down" not in error
+        assert "it would affect other sessions" not in error
 
 
 def test_a_step_that_was_taken_down_is_put_up_again_by_the_next_run(shop: Project) -> None:
@@ -178,7 +178,7 @@ def test_what_a_lost_run_left_is_taken_down_by_the_next_one(shop: Project, next_
         gate = ("--max-risk", "0") if next_one == "refused" else ()
         said = shop.manage("zanith_apply", "--no-preflight", *gate)
         assert said.returncode == 1
-        assert "took down check few of shop_book" in said.stdout + said.stderr
+        assert "removed check few of shop_book" in said.stdout + said.stderr
     assert shop.sql(there) == [(0,)]
 
 

@@ -113,7 +113,7 @@ class Admission:
                 new = pending_step(steps[migration_id, number])
                 self._run.ledger.refuse(migration_id, new, refusal.record)
 
-    def take_down(self, stopped: Sequence[StepRow]) -> None:
+    def remove_leftovers(self, stopped: Sequence[StepRow]) -> None:
         """Removes objects that earlier runs left and this run did not finish."""
         if not stopped or not is_ours(self._run.connection):
             return
@@ -124,7 +124,7 @@ class Admission:
                 continue
             if not taken_before(self._run.ledger, row.migration_id, operation):
                 made = operation.statements(self._run.context(row.migration_id))
-                for line in self._run.executor.take_down(made):
+                for line in self._run.executor.remove_felt(made):
                     self._run.reporter.retrying(line)
 
     def _operation_of(self, row: StepRow) -> Operation | None:

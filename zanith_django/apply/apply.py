@@ -83,7 +83,7 @@ class _Apply:
         try:
             return self._whole(stopped)
         finally:
-            self._admission.take_down(stopped)
+            self._admission.remove_leftovers(stopped)
 
     def _whole(self, stopped: Sequence[StepRow]) -> Outcome:
         started = time.monotonic()

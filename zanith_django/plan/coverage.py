@@ -59,9 +59,9 @@ def last_free(timeline: Timeline, config: AppConfig) -> str:
     names = [key[1] for key in graph.nodes if key[0] == label]
     if not last or not names or last in names:
         return last
-    (standing,) = timeline.resolved([(label, last)])
-    if standing in graph.nodes:
-        return standing[1]
+    (resolved,) = timeline.resolved([(label, last)])
+    if resolved in graph.nodes:
+        return resolved[1]
     (near,) = get_close_matches(last, names, n=1, cutoff=0)
     raise BrokenFile(
         folder_of(config) / "__init__.py",

@@ -21,12 +21,12 @@ from zanith_django.operations.base import Context, Operation, must_have
 from zanith_django.operations.moves import TableMove
 from zanith_django.plan.demands import Change, Demands, demands, renames
 from zanith_django.plan.durations import Rates, duration
+from zanith_django.plan.existing_objects import Existing
 from zanith_django.plan.findings import Finding
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.probes import Probe, Source, asked, too_long
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.risk import Assessment
-from zanith_django.plan.standing_objects import Standing
 from zanith_django.plan.surroundings import Surroundings
 from zanith_django.plan.table_facts import after, may_write
 from zanith_django.plan.timed_read import with_timed_read
@@ -99,7 +99,7 @@ class _Walk:
     ) -> None:
         self.connection, self.context, self.look, self.begun = connection, context, look, begun
         self.rates = rates
-        self.standing = Standing.of(connection, context.schema)
+        self.existing = Existing.of(connection, context.schema)
         self.surroundings = Surroundings.of(connection, context.schema)
         self.identities = {name: _Identity(name) for name in context.graph.table_names}
         self.texts: list[str | None] = []
@@ -126,7 +126,7 @@ class _Walk:
     def _objects(self, step: PlannedStep, operation: Operation) -> Iterator[Finding]:
         """What is in the way, but for what blocks the plan already."""
         known = {found.what for found in step.collisions if found.blocked and not step.approved}
-        for finding in self.standing.findings(operation, self.context):
+        for finding in self.existing.findings(operation, self.context):
             if finding.what in known:
                 continue
             free = finding.code == "exists_already" and bool(self.texts)

@@ -267,7 +267,7 @@ def newer_text(names: Sequence[str]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Status:
     """What the ledger knows beyond the timeline. `half_undone` are migrations of which a rollback
     that stopped undid a part, `newer` applied ones that are newer than every file, `missing`
     sentences about others without a file."""
@@ -279,10 +279,10 @@ class Standing:
 
 
 def status_text(
-    timeline: Timeline, standing: Standing, style: Style, *, every: bool = False
+    timeline: Timeline, status: Status, style: Style, *, every: bool = False
 ) -> Iterator[str]:
     """The place of the database on the timeline."""
-    unfinished, half_undone = standing.unfinished, standing.half_undone
+    unfinished, half_undone = status.unfinished, status.half_undone
     pending = timeline.pending
     applied = len(timeline.entries) - len(pending)
     yield f"{counted(applied, 'migration')} applied, {len(pending)} pending"
@@ -297,8 +297,8 @@ def status_text(
             yield str(style.ERROR(line))
     for name in half_undone:
         yield str(style.ERROR(f"  {SIGILS[ROLLED_BACK]} {name} is rolled back half way"))
-    yield from (str(style.ERROR(f"  {SIGILS[FAILED]} {words}")) for words in standing.missing)
-    yield from newer_text(standing.newer)
+    yield from (str(style.ERROR(f"  {SIGILS[FAILED]} {words}")) for words in status.missing)
+    yield from newer_text(status.newer)
     if half_undone:
         yield "Run zanith_rollback --steps 1: it goes on there."
     elif unfinished:

@@ -142,7 +142,7 @@ def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
     """No migration that stays applied may depend on one that is undone."""
     undone = {file.id for file in files}
     keys = {key_of(name) for file in files for name in file.covers}
-    standing = {
+    applied = {
         key: entry
         for entry in timeline.entries
         if entry.state == APPLIED and entry.id not in undone
@@ -151,8 +151,8 @@ def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
     for key in sorted(set(timeline.resolved(keys))):
         for other in timeline.loader.graph.backwards_plan(key):
             label, name = other[0], other[1]
-            if (label, name) != key and (label, name) in standing:
-                raise _needed(timeline, key, (label, name), standing[label, name])
+            if (label, name) != key and (label, name) in applied:
+                raise _needed(timeline, key, (label, name), applied[label, name])
     names = undone | set(map(dotted, keys))
     for entry in timeline.entries:
         if entry.migration and entry.state == APPLIED and entry.id not in undone:

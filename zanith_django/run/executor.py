@@ -128,7 +128,7 @@ class Executor:
         except LockLost:
             raise  # the session that holds it now owns the objects
         except BaseException as error:
-            self._take_down_parts(attempt, begun, error)
+            self._remove_felt_of(attempt, begun, error)
             raise
         if any(map(is_foreign, attempt.statements)):
             set_timeouts(self.connection, conf.statement_timeout)
@@ -182,7 +182,7 @@ class Executor:
 
     # --- what a failure leaves -----------------------------------------------------------------
 
-    def _take_down_parts(self, attempt: Attempt, begun: int, error: BaseException) -> None:
+    def _remove_felt_of(self, attempt: Attempt, begun: int, error: BaseException) -> None:
         """If an earlier attempt began the step, any of its objects may exist. A failed transaction
         leaves nothing: if a name was taken, its object is another program's."""
         if attempt.keeps:
@@ -191,10 +191,10 @@ class Executor:
         if not attempt.resumed and parts and is_transactional(parts[-1].statements):
             parts = parts[:-1]
         made = [statement for part in parts for statement in part.statements]
-        for line in self.take_down(made):
+        for line in self.remove_felt(made):
             error.add_note(line)
 
-    def take_down(self, made: Iterable[Statement]) -> list[str]:
+    def remove_felt(self, made: Iterable[Statement]) -> list[str]:
         """Removes the unfinished objects of these statements that disturb other sessions, as long
         as the server answers; returns a line for people about each."""
         lines = []
@@ -204,7 +204,7 @@ class Executor:
             try:
                 if self._probe(statement):
                     self._remove(removal(statement))
-                    lines.append(f"took down {statement.felt}: other sessions would feel it")
+                    lines.append(f"removed {statement.felt}: it would affect other sessions")
             except DatabaseError as error:
                 lines.append(f"{statement.felt} is still there: {_first_line(error)}")
         return lines

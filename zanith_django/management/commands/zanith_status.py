@@ -8,7 +8,7 @@ from typing import Any
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.base import ZanithCommand
 from zanith_django.plan.integrity import missing_files, newer_than_files
-from zanith_django.render.text import Standing, status_text
+from zanith_django.render.text import Status, status_text
 from zanith_django.timeline.project import read_timeline
 
 
@@ -23,7 +23,7 @@ class Command(ZanithCommand):
         connection = self.connect(options["database"])
         timeline = read_timeline(connection)
         ledger = Ledger(connection)
-        standing = Standing(
+        status = Status(
             ledger.unfinished(),
             ledger.half_rolled_back(),
             newer_than_files(ledger, timeline),
@@ -38,13 +38,13 @@ class Command(ZanithCommand):
                     ],
                     "unfinished": [
                         {"id": r.id, "status": r.status, "error": r.error}
-                        for r in standing.unfinished
+                        for r in status.unfinished
                     ],
-                    "half_rolled_back": standing.half_undone,
-                    "newer": standing.newer,
-                    "missing": standing.missing,
+                    "half_rolled_back": status.half_undone,
+                    "newer": status.newer,
+                    "missing": status.missing,
                 }
             )
         else:
             every = options["all"]
-            self.say(status_text(timeline, standing, self.style, every=every))
+            self.say(status_text(timeline, status, self.style, every=every))

@@ -93,7 +93,11 @@ class Expansion(ExpansionParts):
         required = self._required()
         looking = [*required.check, *long(checks), *(s for s in links if s not in claimed)]
         prepare = [*self._indexes(), *apart([*required.claim, *brief(checks)]), *claimed]
-        exchange = [*self._take_down(), *self._exchange(required), *self._put_up()]
+        exchange = [
+            *self._drop_dependents(),
+            *self._exchange(required),
+            *self._recreate_dependents(),
+        ]
         swap = around(self.table, exchange, self.context)
         staged = (
             *phased(EXPAND, self._expand()),
@@ -222,7 +226,7 @@ class Expansion(ExpansionParts):
 
     # --- 4: the swap ---------------------------------------------------------------------------
 
-    def _take_down(self) -> Iterator[Statement]:
+    def _drop_dependents(self) -> Iterator[Statement]:
         """Removes the triggers that keep the columns in step and the dependents of the old one;
         checks again whether an object that reads the column would stay with it."""
         context = self.context
@@ -279,7 +283,7 @@ class Expansion(ExpansionParts):
         else:
             yield from to_base_type(self.name, old, aside, self.context)
 
-    def _put_up(self) -> Iterator[Statement]:
+    def _recreate_dependents(self) -> Iterator[Statement]:
         """The new column's objects take the names of the old column's dependents."""
         name, context = self.name, self.context
         if not self.old.nullable and context.server_version >= 180000:

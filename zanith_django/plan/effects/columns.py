@@ -69,7 +69,7 @@ def collation_of(definition: Node) -> str:
     return ".".join(f'"{name}"' for name in found)
 
 
-def is_computed_anew(expression: Any) -> bool:
+def is_computed_per_row(expression: Any) -> bool:
     """Does its value differ from row to row, so that ADD COLUMN has to write each?"""
     return not always_same(functions(expression)) or any(
         name == "NextValueExpr" for name, _ in walk(expression)
@@ -81,7 +81,7 @@ def writes_rows(column: Column, definition: Node, scene: Scene) -> bool:
     if column.identity or column.generated:
         return True
     defaults = constraints(definition, "DEFAULT")
-    if any(is_computed_anew(each.get("raw_expr")) for each in defaults):
+    if any(is_computed_per_row(each.get("raw_expr")) for each in defaults):
         return True
     names = strings(definition["typeName"].get("names"))
     return bool(names) and names[-1] in scene.domains

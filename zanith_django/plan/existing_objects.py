@@ -58,7 +58,7 @@ class Relation:
 
 
 @dataclass(slots=True)
-class Standing:
+class Existing:
     """What exists in the database; names that a step of the plan frees are taken off."""
 
     schema: str
@@ -69,7 +69,7 @@ class Standing:
     made: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
-    def of(cls, connection: BaseDatabaseWrapper, schema: str) -> Standing:
+    def of(cls, connection: BaseDatabaseWrapper, schema: str) -> Existing:
         with connection.cursor() as cursor:
             cursor.execute(_RELATIONS)
             rows = cursor.fetchall()
