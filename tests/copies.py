@@ -35,7 +35,7 @@ def copy_of(
 
     def copy(make: Callable[[Releases], None]) -> Releases:
         if make not in originals:
-            originals[make] = _new(tmp_path_factory.mktemp("original"), server)
+            originals[make] = new_project(tmp_path_factory.mktemp("original"), server)
             make(originals[make])
         original = originals[make]
         folder = tmp_path / "copy"
@@ -57,7 +57,8 @@ def heeding_interruptions() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def _new(folder: Path, server: Server) -> Releases:
+def new_project(folder: Path, server: Server) -> Releases:
+    """A project with the empty app `people` and a database of its own."""
     name = server.create_database()
     project = Project(folder, Database(name, server.url(name)))
     project.write("manage.py", MANAGE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.corpus import building, expected, structure
+from tests.corpus import building, expected, release, structure
 from tests.corpus.project import REPOSITORY, CorpusProject, Failed
 from tests.servers import CHOICE, shared_server
 
@@ -47,13 +47,15 @@ def main(arguments: list[str]) -> int:
         os.environ[CHOICE] = options.server
     if options.from_empty:
         return int(_run(building.HEADINGS, building.WIDTHS, _build, options))
+    if options.release:
+        return int(_run(release.HEADINGS, release.WIDTHS, _release, options))
     return int(_run(HEADINGS, WIDTHS, _check, options))
 
 
 def _run(
     headings: Sequence[str],
     widths: Sequence[int],
-    check: Callable[[str, argparse.Namespace], Result | building.Built],
+    check: Callable[[str, argparse.Namespace], Result | building.Built | release.Released],
     options: argparse.Namespace,
 ) -> bool:
     """Print a line per project; true when one of them is not as expected."""
@@ -89,6 +91,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="make every schema by zanith's own operations, and compare it with Django's",
     )
+    parser.add_argument(
+        "--release",
+        action="store_true",
+        help="generate a release of one more app, verify it, spoil it, and verify it again",
+    )
     parser.add_argument("--lines", action="store_true", help="print every line that was found")
     return parser.parse_args(arguments)
 
@@ -105,6 +112,10 @@ def _project(wanted: expected.Expected, options: argparse.Namespace) -> CorpusPr
 def _build(name: str, options: argparse.Namespace) -> building.Built:
     wanted = expected.load(name)
     return building.check(_project(wanted, options), wanted, migrate=options.migrate)
+
+
+def _release(name: str, options: argparse.Namespace) -> release.Released:
+    return release.check(_project(expected.load(name), options), migrate=options.migrate)
 
 
 def _check(name: str, options: argparse.Namespace) -> Result:

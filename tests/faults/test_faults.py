@@ -1,4 +1,4 @@
-"""A sample of what `python -m tests.faults` and `python -m tests.faults.tampering` run in full."""
+"""A sample of what `python -m tests.faults`, `…tampering` and `…verifies` run in full."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def test_no_row_of_the_ledger_is_executed(server: Server, verb: str) -> None:
         server, "tests.faults.tampering", "softDropColumn-1", "--verbs", verb, "--every", "7"
     )
     assert "0 changes of the ledger made a command send something else" in said
+
+
+def test_the_next_verify_drops_what_killed_ones_left(server: Server) -> None:
+    said = ran(server, "tests.faults.verifies", "--runs", "5", "--killed", "2", "--seed", "1")
+    assert "nothing is left" in said
 
 
 def ran(server: Server, module: str, *arguments: str) -> str:

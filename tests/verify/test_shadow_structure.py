@@ -6,17 +6,19 @@ import itertools
 from collections.abc import Iterator
 
 import environ
+import psycopg
 import pytest
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
-from tests.servers import Database
+from tests.servers import Database, Server
 from zanith_django.exceptions import ShadowUnreachable, ShadowUnsuited
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.timeline.project import live_graph
 from zanith_django.verify import shadow_structure
-from zanith_django.verify.shadow import ephemeral, in_schema
+from zanith_django.verify.shadow import ephemeral, given, in_schema
+from zanith_django.verify.shadow_names import MARKER
 from zanith_django.verify.shadow_structure import load_live
 
 SETUP = """
@@ -119,3 +121,54 @@ def test_pg_dump_gives_up_where_a_table_is_locked(
         with ephemeral(live) as shadow, pytest.raises(ShadowUnreachable, match="timeout") as caught:
             load_live(live, graph, shadow)
     assert "LOCK_TIMEOUT" in caught.value.hint
+
+
+REFUSING = """
+CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE 'nothing is dropped'; END $$;
+CREATE EVENT TRIGGER refusing ON sql_drop EXECUTE FUNCTION refuse()
+"""
+PLACES = """
+SELECT n.nspname, c.relname, c.reltablespace FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.oid >= 16384"""
+
+
+@pytest.fixture
+def tablespace(fresh_database: Database) -> Iterator[str]:
+    name = f"place_of_{fresh_database.name}"
+    with fresh_database.connect() as session:
+        session.execute("SET allow_in_place_tablespaces = on")
+        session.execute(f"CREATE TABLESPACE {name} LOCATION ''".encode())
+        yield name
+        session.execute("DROP EVENT TRIGGER IF EXISTS refusing")
+        session.execute("DROP TABLE t")
+        session.execute(f"DROP TABLESPACE {name}".encode())
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="pg_dump is not installed")
+def test_a_shadow_has_event_triggers_and_neither_tablespaces_nor_shadows_of_other_runs(
+    live: DatabaseWrapper, tablespace: str
+) -> None:
+    execute(live, f"CREATE TABLE t (a integer) TABLESPACE {tablespace}")
+    execute(live, f"CREATE SCHEMA {MARKER}other; CREATE TABLE {MARKER}other.t ()")
+    execute(live, REFUSING)
+    with ephemeral(live) as shadow:
+        load_live(live, live_graph(live), shadow)
+        with shadow.connect() as session:
+            assert session.execute(PLACES.encode()).fetchall() == [("public", "t", 0)]
+            with pytest.raises(psycopg.errors.RaiseException, match="nothing is dropped"):
+                session.execute("DROP TABLE t")
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="pg_dump is not installed")
+def test_a_given_database_is_emptied_though_an_event_trigger_refuses_drops(
+    live: DatabaseWrapper, server: Server
+) -> None:
+    execute(live, f"CREATE TABLE t (a integer); {REFUSING}")
+    name = server.create_database()
+    try:
+        for _ in range(2):
+            with given(live, server.url(name)) as shadow:
+                load_live(live, live_graph(live), shadow)
+    finally:
+        server.drop_database(name)

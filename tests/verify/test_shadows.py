@@ -168,6 +168,20 @@ def test_a_schema_that_a_killed_run_left_is_dropped_too(copy_of: Copy) -> None:
     assert shadows(shop) == [mine]
 
 
+def test_a_schema_is_not_made_where_an_event_trigger_would_refuse_to_drop_it(
+    copy_of: Copy,
+) -> None:
+    shop = copy_of(with_a_release).project
+    shop.sql(
+        "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE $$no$$; "
+        "END'; CREATE EVENT TRIGGER refusing ON sql_drop EXECUTE FUNCTION refuse()"
+    )
+    done = shop.manage("zanith_verify", "--shadow", "schema")
+    assert done.returncode == BROKEN
+    assert "cannot hold event trigger refusing" in done.stderr
+    assert shadows(shop) == []
+
+
 def test_a_kept_shadow_stays_for_good(copy_of: Copy, server: Server) -> None:
     shop = copy_of(with_a_release).project
     said = shop.manage("zanith_verify", "--keep", check=True).stdout

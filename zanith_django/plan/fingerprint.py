@@ -12,12 +12,12 @@ from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.project import declared
 
 
-def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> str:
+def fingerprint(models: SchemaGraph, planned: Plan, graph: SchemaGraph) -> str:
     """Covers the files, the declared schema, and the touched tables as they are before."""
     touched = {name for _, step in planned.steps for name in step.operation.tables}
     parts = [
         *(m.entry.migration.checksum if m.entry.migration else m.id for m in planned.migrations),
-        declared(connection).graph.fingerprint(),
+        models.fingerprint(),
         graph.only(sorted(name for name in touched if name in graph)).fingerprint(),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
@@ -25,4 +25,5 @@ def fingerprint(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGra
 
 def fingerprinted(connection: BaseDatabaseWrapper, planned: Plan, graph: SchemaGraph) -> Plan:
     """The plan with its fingerprint, for the gate that compares it."""
-    return dataclasses.replace(planned, fingerprint=fingerprint(connection, planned, graph))
+    found = fingerprint(declared(connection).graph, planned, graph)
+    return dataclasses.replace(planned, fingerprint=found)

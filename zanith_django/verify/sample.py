@@ -26,7 +26,7 @@ BATCH = 1_000
 _TABLES = """\
 SELECT n.nspname, c.relname, current_schema() FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema$)'
+WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema$|_zanith_(kept_)?shadow_)'
   AND c.relname !~ '^_zanith_' AND c.relname <> 'django_migrations'
   AND has_table_privilege(c.oid, 'SELECT')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass

@@ -369,6 +369,7 @@ WHERE o.oid >= 16384
 ORDER BY 1"""
 _SCHEMAS = """\
 SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'"""
+# First of all: an event trigger may refuse to let anything be dropped.
 _BESIDE_SCHEMAS = """\
 SELECT 'PUBLICATION', pubname FROM pg_publication
 UNION ALL SELECT 'EVENT TRIGGER', evtname FROM pg_event_trigger
@@ -385,14 +386,14 @@ def _reset(session: Session, name: str) -> None:
             f"it is not empty ({', '.join(objects[:3])}{more}), so it is not emptied",
             "Name a database that holds nothing, or drop what it holds.",
         )
-    for (schema,) in session.execute(_SCHEMAS.encode()).fetchall():
-        drop_tables(session, schema)
-        session.execute(sql.compose("DROP SCHEMA {s} CASCADE", s=sql.ident(schema)).encode())
     for what, named in session.execute(_BESIDE_SCHEMAS.encode()).fetchall():
         text = sql.compose(
             "DROP {what} IF EXISTS {name} CASCADE", what=sql.keyword(what), name=sql.ident(named)
         )
         session.execute(text.encode())
+    for (schema,) in session.execute(_SCHEMAS.encode()).fetchall():
+        drop_tables(session, schema)
+        session.execute(sql.compose("DROP SCHEMA {s} CASCADE", s=sql.ident(schema)).encode())
     session.execute(f"CREATE SCHEMA public; CREATE SCHEMA {_MARKED}".encode())
 
 

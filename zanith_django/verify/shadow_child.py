@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import EnvironmentProblem, ShadowFailed
 from zanith_django.files.files import managed_apps
+from zanith_django.schema.models import Declared
 from zanith_django.verify import shadow_run
 from zanith_django.verify.shadow import Shadow
 
@@ -35,8 +38,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that imports while its parent makes the shadow. It gets two lines: the place of
-    the shadow, so that Django can start, and the job, once the shadow has its structure."""
+    """A process that imports while its parent makes the shadow. It gets three lines: the place of
+    the shadow, so that Django can start, the job, once the shadow has its structure, and what the
+    models ask for, which the parent reads while the plan runs."""
 
     process: subprocess.Popen[str]
     errors: IO[str]
@@ -63,6 +67,11 @@ class Child:
         self._write(
             {"schema": shadow.schema, "search_path": search_path, **dataclasses.asdict(given)}
         )
+
+    def models_are(self, read: Declared | None) -> None:
+        """What the models ask for, read on the same server; None lets it read them itself."""
+        text = base64.b64encode(pickle.dumps(read)).decode() if read else ""
+        self._write({"models": text})
 
     def result(self, shadow: Shadow) -> dict[str, Any]:
         """What `shadow_run` found there. Raises `ShadowFailed`."""

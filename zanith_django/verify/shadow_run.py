@@ -4,15 +4,18 @@ In this process the database alias *is* the shadow: settings are replaced before
 connection, and other aliases of the live server refuse to connect. A data migration without
 `.using()` would otherwise write to the live database.
 
-The parent writes two lines to standard input, since they hold a password: the place of the shadow,
-with which Django starts, and the job, once the shadow has its structure. The end of standard input
-is the end of the parent: the child ends at once, whatever it is doing.
+The parent writes three lines to standard input, since they hold a password: the place of the
+shadow, with which Django starts; the job, once the shadow has its structure; and what the models
+ask for, if it could read that. The end of standard input is the end of the parent: the child ends
+at once, whatever it is doing.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -36,6 +39,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.session import connect, server_version
 from zanith_django.run import collector
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.models import Declared
 from zanith_django.timeline.project import live_graph, read_timeline
 from zanith_django.verify.leftovers import leftovers
 from zanith_django.verify.observations import observations
@@ -48,20 +52,27 @@ LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
 class Parent:
-    """What the parent writes: the place, then the job."""
+    """What the parent writes: the place, then the job, then the models."""
 
     def __init__(self) -> None:
         self.place: Future[dict[str, Any]] = Future()
         self.job: Future[dict[str, Any]] = Future()
+        self.models: Future[dict[str, Any]] = Future()
         lifeline = os.fdopen(os.dup(0))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         threading.Thread(target=self._read, args=(lifeline,), daemon=True).start()
 
     def _read(self, lifeline: Iterator[str]) -> None:
-        for awaited, line in zip((self.place, self.job), lifeline, strict=False):
+        for awaited, line in zip((self.place, self.job, self.models), lifeline, strict=False):
             awaited.set_result(json.loads(line))
         next(lifeline, None)
         os._exit(1)
+
+    def declared(self) -> Declared | None:
+        """What the models ask for; None if it is to be read here."""
+        text = self.models.result()["models"]
+        found: Declared | None = pickle.loads(base64.b64decode(text)) if text else None
+        return found
 
 
 def main() -> None:
@@ -75,7 +86,7 @@ def main() -> None:
         django.setup()
     job = parent.job.result()
     with collector.relaxed():
-        json.dump(_result(alias, job), answer)
+        json.dump(_result(alias, job, parent), answer)
 
 
 def _replace_settings(alias: str, shadow: dict[str, Any]) -> None:
@@ -115,7 +126,7 @@ def _connecting_later(alias: str, job: Future[dict[str, Any]]) -> Iterator[None]
     del vars(connection)["connect"]
 
 
-def _result(alias: str, job: Mapping[str, Any]) -> dict[str, Any]:
+def _result(alias: str, job: Mapping[str, Any], parent: Parent) -> dict[str, Any]:
     """The result as JSON data; `verdict` is "" if all ran."""
     watch = Watch(connect(alias))
     in_use = job["in_use"]
@@ -125,7 +136,7 @@ def _result(alias: str, job: Mapping[str, Any]) -> dict[str, Any]:
         rows = counted(watch.connection, graph) if job["data"] else {}
         filled = [name for name, number in rows.items() if number]
         in_use = None if in_use is None else [*in_use, *filled]
-        result = _applied(job, watch, graph, filled)
+        result = _applied(job, watch, graph, filled, parent)
     except StepFailed as error:
         result = {
             "verdict": "apply-failed",
@@ -141,7 +152,7 @@ def _result(alias: str, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _applied(
-    job: Mapping[str, Any], watch: Watch, before: SchemaGraph, filled: list[str]
+    job: Mapping[str, Any], watch: Watch, before: SchemaGraph, filled: list[str], parent: Parent
 ) -> dict[str, Any]:
     connection = watch.connection
     timeline = read_timeline(connection)
@@ -152,7 +163,7 @@ def _applied(
     apply(connection, chosen, observer=watch)
     if job["schema"]:
         _look_outside(connection, job)
-    difference = Sources(connection).compare(LIVE, MODELS)
+    difference = Sources(connection, parent.declared()).compare(LIVE, MODELS)
     found = origins(connection, timeline, before, difference.operations)
     context = Context(server_version(connection), graph=difference.before)
     return {

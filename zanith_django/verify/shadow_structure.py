@@ -28,7 +28,7 @@ from zanith_django.postgres.session import server_version
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, SchemaGraph, Table
 from zanith_django.verify.shadow import Shadow, parameters
-from zanith_django.verify.shadow_names import Session
+from zanith_django.verify.shadow_names import KEPT, MARKER, Session
 
 PG_DUMP = "pg_dump"
 
@@ -50,8 +50,8 @@ def load_live(
         _restore(_dumped(connection, shadow, program), shadow, fill)
         return PG_DUMP
     if fill:
-        raise _unsuited(connection, shadow, "rows")
-    _refuse_unknown(connection, shadow)
+        raise _unsuited(connection, shadow.name, "rows", inside=bool(shadow.schema))
+    refuse_unknown(connection, shadow.name, inside=bool(shadow.schema))
     load_graph(graph, shadow)
     _refuse_inexact(graph, shadow)
     return "operations"
@@ -95,13 +95,23 @@ def _candidates() -> Iterator[str]:
         yield from map(str, Path(place).glob("pginstall*/bin/pg_dump"))
 
 
+LEFT_OUT = (
+    "--no-owner",
+    "--no-privileges",
+    "--no-tablespaces",
+    "--no-subscriptions",
+    "--no-security-labels",
+)
+
+
 def _dumped(connection: BaseDatabaseWrapper, shadow: Shadow, program: str) -> str:
-    """The SQL of the live structure. pg_dump waits for a table no longer than a step would."""
+    """The SQL of the live structure, without the shadows of other runs. pg_dump waits for a table
+    no longer than a step would."""
     milliseconds = round(conf.lock_timeout * 1000)
     wait = [f"--lock-wait-timeout={milliseconds}"] if milliseconds else []
-    leave_out = ("--no-owner", "--no-privileges", "--no-subscriptions", "--no-security-labels")
+    others = (f"--exclude-schema={marker}*" for marker in (MARKER, KEPT))
     done = subprocess.run(
-        [program, "--schema-only", *leave_out, *wait],
+        [program, "--schema-only", *LEFT_OUT, *others, *wait],
         env={**os.environ, **libpq_environment(parameters(connection.settings_dict))},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -187,7 +197,7 @@ def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None
             raise ShadowUnreachable(
                 shadow.name,
                 f"the live structure cannot be made there: {_message(error)}",
-                "The shadow needs the server version, the extensions, tablespaces and roles of the "
+                "The shadow needs the server version, the extensions and the roles of the "
                 "live database, and a role that may make what is in it.",
             ) from error
 
@@ -241,21 +251,24 @@ WHERE o.oid >= 16384
 ORDER BY 1 LIMIT 1"""
 
 
-def _refuse_unknown(connection: BaseDatabaseWrapper, shadow: Shadow) -> None:
-    """Raises `ShadowUnsuited` where the database has what operations of ours cannot make."""
+def refuse_unknown(connection: BaseDatabaseWrapper, shadow: str, *, inside: bool) -> None:
+    """Raises `ShadowUnsuited` where the database has what operations of ours cannot make.
+    `inside` is a schema of the same database."""
     with connection.cursor() as cursor:
-        cursor.execute(_UNKNOWN, {"inside": bool(shadow.schema)})
+        cursor.execute(_UNKNOWN, {"inside": inside})
         found = cursor.fetchone()
     if found:
-        raise _unsuited(connection, shadow, found[0])
+        raise _unsuited(connection, shadow, found[0], inside=inside)
 
 
-def _unsuited(connection: BaseDatabaseWrapper, shadow: Shadow, what: str) -> ShadowUnsuited:
-    if shadow.schema:
-        return ShadowUnsuited(shadow.name, what)
+def _unsuited(
+    connection: BaseDatabaseWrapper, shadow: str, what: str, *, inside: bool
+) -> ShadowUnsuited:
+    if inside:
+        return ShadowUnsuited(shadow, what)
     major = server_version(connection) // 10000
     return ShadowUnsuited(
-        shadow.name, f"{what} without pg_dump", f"Install pg_dump of PostgreSQL {major} or later."
+        shadow, f"{what} without pg_dump", f"Install pg_dump of PostgreSQL {major} or later."
     )
 
 

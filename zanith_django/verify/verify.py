@@ -31,7 +31,8 @@ from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
 from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.timeline.project import live_graph, read_timeline
+from zanith_django.schema.models import Declared
+from zanith_django.timeline.project import declared, live_graph, read_timeline
 from zanith_django.timeline.sources import in_repository
 from zanith_django.verify.estimates import with_estimates
 from zanith_django.verify.sample import copy_sample
@@ -48,7 +49,12 @@ from zanith_django.verify.shadow import (
 from zanith_django.verify.shadow_child import Child, Job, started
 from zanith_django.verify.shadow_fit import refuse_what_leaves
 from zanith_django.verify.shadow_rows import copy_rows, write_history
-from zanith_django.verify.shadow_structure import load_graph, load_live, read_snapshot_file
+from zanith_django.verify.shadow_structure import (
+    load_graph,
+    load_live,
+    read_snapshot_file,
+    refuse_unknown,
+)
 from zanith_django.verify.shadow_templates import save, template_of
 
 OK, DRIFT, APPLY_FAILED, SURPRISE = "ok", "drift", "apply-failed", "surprise"
@@ -184,12 +190,12 @@ def _files(planned: Plan) -> dict[str, str]:
     return {name: in_repository(Path(path)) for name, path in paths.items()}
 
 
-def _mark(live: _Live) -> str:
-    """The fingerprint; "" if only the shadow could read the models, after the plan had run."""
+def _models(live: _Live) -> Declared | None:
+    """What the models ask for; None if only the shadow can read them, after the plan has run."""
     try:
-        return fingerprint(live.connection, live.plan, live.graph)
+        return declared(live.connection)
     except UnreadableModel:
-        return ""
+        return None
 
 
 def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> Verdict:
@@ -254,6 +260,7 @@ class _NoShape(EnvironmentProblem):
 def _on(wanted: str, live: _Live, options: VerifyOptions, child: Child) -> _Run:
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
+        refuse_unknown(live.connection, SCHEMA, inside=True)
     template = _template(wanted, live, options)
     options.say("making the shadow")
     with (
@@ -265,7 +272,10 @@ def _on(wanted: str, live: _Live, options: VerifyOptions, child: Child) -> _Run:
         in_use = None if options.source else live.occupied
         job = Job(live.occupied, in_use, bool(options.data or options.sample))
         child.begin(live.connection, shadow, job)
-        mark = _mark(live)
+        models = _models(live)
+        beside = wanted == EPHEMERAL and not options.data
+        child.models_are(models if beside else None)
+        mark = fingerprint(models.graph, live.plan, live.graph) if models else ""
         return _Run(shadow.name, loaded, child.result(shadow), mark)
 
 
