@@ -23,7 +23,10 @@ CHANGES_ROWS = UNREAD | {
 }  # fmt: skip
 STOPS_READERS = UNKNOWN | {"locks_reads", "rewrites_table", "rebuilds_indexes", "reindexes"}
 STOPS_WRITERS = STOPS_READERS | {"locks_writes"}
-CASCADES = UNKNOWN | {"drops_with_cascade"}
+WRITES_ROWS = {
+    "inserts_rows", "requires_backfill", "updates_all_rows", "loops_over_rows", "deletes_rows",
+    "deletes_all_rows",
+}  # fmt: skip
 
 # What only a plan with a database knows.
 LIVE_ONLY = {
@@ -207,7 +210,7 @@ def _waits(trial: Trial) -> Iterator[str]:
 def _locks(trial: Trial, ran: list[SeenStep]) -> Iterator[str]:
     for seen in ran:
         steps = _of(trial, seen)
-        if _reasons(steps) & (UNREAD | {"reindexes"}):
+        if seen.failed or _reasons(steps) & (UNREAD | {"reindexes"}):
             continue
         claimed: dict[str, Lock] = {}
         for step in steps:
@@ -240,8 +243,21 @@ def _failed(trial: Trial, ran: list[SeenStep]) -> Iterator[str]:
         return
     if _reasons(steps) & (UNREAD | {"alters_after_writes"}):
         return
+    if ran and _cannot_be_known(trial, ran, steps):
+        return
     words = _words(ran[-1]) if ran else "before any step"
     yield f"FAILED {words}: {trial.error}: {sorted(_reasons(steps))}"
+
+
+def _cannot_be_known(trial: Trial, ran: list[SeenStep], steps: list[PlannedStep]) -> bool:
+    """The kinds that docs/verdict.md lists: which rows an author's code writes, and what is gone
+    after an author's code dropped it."""
+    words = str(trial.error)
+    if _reasons(steps) & WRITES_ROWS and ("violates" in words or "duplicate key" in words):
+        return True
+    before = [step for seen in ran[:-1] for step in _of(trial, seen)]
+    dropped = any(step.destructive and step.operation.authored for step in before)
+    return dropped and "does not exist" in words
 
 
 def _held_up(trial: Trial, ran: list[SeenStep]) -> Iterator[str]:

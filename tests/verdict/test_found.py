@@ -82,6 +82,18 @@ FOUND = {
             '    editor.execute(f"UPDATE {table} SET amount = 1")\n\n\n',
         )
     ),
+    "a type that no cast leads to, on an empty table": ours(
+        'migrations.AlterField("Item", "made", models.IntegerField(null=True))', rows=0
+    ),
+    "a check that does not know the new type": example(
+        'migrations.AlterField("Item", "rank", models.TextField(null=True))'
+    ),
+    "an unlogged table that a logged one references": ours(
+        sql("ALTER TABLE made_maker SET UNLOGGED")
+    ),
+    "a constraint on a column that does not exist": example(
+        sql("ALTER TABLE made_item ADD CONSTRAINT k UNIQUE (weight)")
+    ),
     "a table that is changed after its rows were deleted": example(
         sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
         'migrations.AddField("Item", "first", models.TextField(null=True))',

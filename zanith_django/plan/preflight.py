@@ -26,6 +26,7 @@ from zanith_django.plan.findings import Finding
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.probes import Probe, Source, asked, too_long
 from zanith_django.plan.reasons import REASONS, Level
+from zanith_django.plan.retyped import retyped
 from zanith_django.plan.risk import Assessment
 from zanith_django.plan.surroundings import Surroundings
 from zanith_django.plan.table_facts import after, may_write
@@ -150,10 +151,20 @@ class _Walk:
 
     def _rows(self, operation: Operation, change: Change) -> Iterator[Finding]:
         for demand in demands(operation, self.context, change):
+            yield from self._types(demand, change)
             changed = may_write(demand.table, self.context.labels, self.texts)
             changed = changed or demand.table in change.written
             for finding in self._of(demand):
                 yield _uncertain(finding, _LATER) if changed else finding
+
+    def _types(self, demand: Demands, change: Change) -> Iterator[Finding]:
+        """Types are asked for in empty tables too."""
+        old, new = self.context.graph.table(demand.table), change.after.table(demand.table)
+        if old is None or new is None:
+            return
+        for conversion in demand.conversions:
+            for probe in retyped(self.connection, old, new, conversion):
+                yield from self._answer(probe)
 
     def _of(self, demand: Demands) -> Iterator[Finding]:
         name, identity = demand.table, self.identities.get(demand.table)

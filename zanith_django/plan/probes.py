@@ -86,18 +86,22 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question: to all rows, and to a sample of them if a sample can answer it."""
+    """One question: to all rows, and to a sample of them if a sample can answer it. An error of
+    `refusals` is one that the step gets as well."""
 
     what: str
     whole: Way
     sample: Way | None = None
     converts: bool = False
     masked: bool = True
+    refusals: frozenset[str] = frozenset()
 
     def failed(self, error: BaseException) -> Finding:
         """What an error of the question means."""
         state = sqlstate(error)
         if self.converts and state[:2] in ("22", "23"):
+            return Finding(f"{self.what}: {self._words(error)}", _RETYPE, True, FAILS)
+        if state in self.refusals:
             return Finding(f"{self.what}: {self._words(error)}", _RETYPE, True, FAILS)
         if state == LOCK_NOT_AVAILABLE:
             return Finding(f"{self.what}: not looked at, another session locks the table")

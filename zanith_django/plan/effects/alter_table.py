@@ -14,7 +14,7 @@ from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
 from zanith_django.plan.effects import columns as cols, dependents, naming
 from zanith_django.plan.effects.partitions import attach, detach
 from zanith_django.plan.effects.values import Notes
-from zanith_django.postgres.grammar import Node, walk
+from zanith_django.postgres.grammar import Node, strings, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Exclusion, Table
@@ -155,6 +155,8 @@ def _plain(subtype: str, name: TableName, notes: Notes) -> None:
     """Subcommands that change a word in the catalog, or rewrite the whole table."""
     if subtype in _REWRITES:
         notes.rewritten(name)
+        if subtype == "SetUnLogged":
+            dependents.unlogs(name, notes)
     elif subtype in _ROW_SECURITY:
         notes.find("rls_change", name)
     elif subtype == "ChangeOwner":
@@ -341,6 +343,8 @@ def _add_constraint(command: Node, table: Table, notes: Notes) -> None:
     later = bool(node.get("skip_validation"))
     if kind == "CHECK":
         notes.find("adds_check", table.name)
+        for key in cols.check(node, table.name).columns:
+            naming.wants_column(key, table, notes)
         if not later:
             notes.works(table.name)
     elif kind in ("UNIQUE", "PRIMARY"):
@@ -361,6 +365,8 @@ def _add_key(node: Node, kind: str, table: Table, notes: Notes) -> None:
     index = next((i for i in table.indexes if i.name == node.get("indexname")), None)
     own = index.columns if index else ()
     keys = own or cols.unique(node, table.name).columns
+    for key in keys:
+        naming.wants_column(key, table, notes)
     nullable = [c for c in table.columns if c.name in keys and c.nullable]
     unproven = [c for c in nullable if not cols.proves_not_null(table, c.name)]
     if not node.get("indexname") or (kind == "PRIMARY" and unproven):
@@ -379,6 +385,8 @@ def _add_key(node: Node, kind: str, table: Table, notes: Notes) -> None:
 def _add_foreign_key(command: Node, table: Table, notes: Notes) -> None:
     node = command["def"]["Constraint"]
     naming.makes_constraint(node.get("conname", ""), table, notes)
+    for key in strings(node.get("fk_attrs")):
+        naming.wants_column(key, table, notes)
     _lock_referenced(node, table.name, notes, scans=not node.get("skip_validation"))
     _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
 

@@ -35,6 +35,13 @@ def drops_table(
             _refused(f"a foreign key of {other.name} references {table.name}", notes)
 
 
+def unlogs(name: TableName, notes: Notes) -> None:
+    """A table that is logged references none that is not."""
+    for other in notes.scene.referrers(name):
+        if other.name != name:
+            _refused(f"a foreign key of {other.name} references {name}", notes)
+
+
 def retypes(table: Table, column: str, notes: Notes) -> None:
     """PostgreSQL changes no type under its readers, and CASCADE does not exist for it."""
     for found in _of(table, lambda found: column in found.columns):

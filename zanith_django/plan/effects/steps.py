@@ -154,11 +154,12 @@ class Reader:
             yield from found
 
     def _run_python(self, code: Any) -> tuple[Effect, ...]:
-        """Python that was read and does nothing to the database still runs under its locks."""
+        """Python that was read and does nothing to the database changes no row."""
         found, graph = python_effects(code, self.scene, self.table_of)
         self.scene = self.scene.after(found, graph)
         title = f"-- Python: {getattr(code, '__name__', type(code).__name__)}()"
-        return (Effect(title, titled=True, findings=(Finding("requires_backfill"),)), *found)
+        findings = (Finding("requires_backfill"),) if found else ()
+        return (Effect(title, titled=True, findings=findings), *found)
 
     def table_of(self, app_label: str, model: str) -> TableName | None:
         known = self.state.models.get((app_label, model.lower()))
