@@ -127,7 +127,7 @@ SET status = CASE id WHEN $1 THEN 'done' ELSE 'running' END,
     finished_at = CASE id WHEN $1 THEN clock_timestamp() END
 WHERE id IN ($1, $3)""",
 )
-"""One step is `done` and the next one `running`, in one statement that is planned once. A quick step
+"""One step is `done` and the next one `running`, planned once. A quick step
 takes 0.21 ms on PostgreSQL 18, with its guard prepared too; 0.32 ms if neither is."""
 
 
