@@ -100,7 +100,8 @@ def test_a_role_without_createdb_has_a_schema_and_one_without_create_is_told_wha
     assert done.returncode == 3
     assert "permission denied to create database" in done.stderr
     assert f"permission denied for database {name}" in done.stderr
-    assert "grant the role CREATEDB, or name an empty database" in done.stderr
+    assert "Grant the role CREATEDB, or name an empty database" in done.stderr
+    assert "Grant the role CREATE on the database, or name an empty database" in done.stderr
 
 
 def test_a_schema_with_more_tables_than_the_server_has_locks_is_dropped() -> None:

@@ -98,7 +98,8 @@ def ephemeral(
         found[0] = template if template and exists(session, template) else ""
         _create_database(session, name, found[0] or "template0")
 
-    with _made(live, name, create, None if keep else drop_database):
+    making = Making(EPHEMERAL, create, None if keep else drop_database, "CREATEDB")
+    with _made(live, name, making):
         shown = f"{EPHEMERAL} {name}" if keep else EPHEMERAL
         yield Shadow(shown, settings, filled=bool(found[0]))
 
@@ -113,8 +114,10 @@ def copied(connection: BaseDatabaseWrapper, target: str, *, keep: bool = False) 
     def create(session: Session, name: str) -> None:
         _create_database(session, name, session.info.dbname)
 
-    with _made(source, name, create, None if keep else drop_database):
-        shown = f"a copy of {place}" + (f", {name}" if keep else "")
+    shown = f"a copy of {place}"
+    making = Making(shown, create, None if keep else drop_database, "CREATEDB")
+    with _made(source, name, making):
+        shown += f", {name}" if keep else ""
         yield Shadow(shown, {**_throwaway(source), "NAME": name}, filled=True)
 
 
@@ -127,7 +130,8 @@ def in_schema(
     name = new_name(keep=keep)
     settings = {**_throwaway(connection.settings_dict, f"search_path={name}"), ONLY_SCHEMA: name}
     live = _plain(connection.settings_dict)
-    with _made(live, name, _create_schema, None if keep else drop_schema):
+    making = Making(SCHEMA, _create_schema, None if keep else drop_schema, "CREATE on the database")
+    with _made(live, name, making):
         yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, settings, name)
 
 
@@ -147,15 +151,20 @@ SHAPES: Mapping[str, Shape] = {
 """The shapes by their names in `conf.SHADOW_SHAPES`; any other name is that of a database."""
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a shape is made and dropped, None to keep it; `right` is what the role needs for it."""
+
+    shape: str
+    create: Callable[[Session, str], None]
+    drop: Callable[[Session, str], None] | None
+    right: str
+
+
 @contextmanager
-def _made(
-    server: Mapping[str, Any],
-    name: str,
-    create: Callable[[Session, str], None],
-    drop: Callable[[Session, str], None] | None,
-) -> Iterator[None]:
-    """What `create` makes under a name of ours, for as long as the lock of the name is held. Ended
-    runs may have left others: these go first."""
+def _made(server: Mapping[str, Any], name: str, making: Making) -> Iterator[None]:
+    """What is made under a name of ours, for as long as the lock of the name is held. Ended runs
+    may have left others: these go first."""
     live = Shadow(f"the server of {place_of(server)}", server)
     with live.connect() as owner:
         drop_leftovers(owner)
@@ -163,18 +172,21 @@ def _made(
         made = False
         try:
             try:
-                create(owner, name)
+                making.create(owner, name)
                 made = True
             except psycopg.Error as error:
-                raise ShadowUnreachable(name.strip("_"), error, _creating(error)) from error
+                hint = _creating(error, making.right)
+                raise ShadowUnreachable(making.shape, error, hint) from error
             yield
         finally:
             with nullcontext() if made else suppress(psycopg.Error):
-                if drop:
-                    _drop(live, owner, drop, name)
+                if making.drop:
+                    _drop(live, owner, making.drop, name)
 
 
-def _creating(error: psycopg.Error) -> str:
+def _creating(error: psycopg.Error, right: str) -> str:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"Grant the role {right}, or name an empty database, --shadow URL or alias."
     if isinstance(error, psycopg.errors.ObjectInUse):
         return "Copying a database needs that no session uses it: end them, or name another copy."
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):

@@ -247,10 +247,9 @@ class _NoShape(EnvironmentProblem):
 
     def __init__(self, *errors: EnvironmentProblem) -> None:
         self.errors = errors
-        self.hint = (
-            f"{errors[0].hint}\nOr grant the role CREATEDB, or name an empty database in "
-            "ZANITH['SHADOW'] or --shadow: a URL, or an alias of DATABASES."
-        )
+        first, *others = errors
+        hints = [first.hint, *(e.hint for e in others if isinstance(e, ShadowUnreachable))]
+        self.hint = "\n".join(dict.fromkeys(hints))
         super().__init__(*errors)
 
     def __str__(self) -> str:
