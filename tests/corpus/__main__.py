@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         os.environ[CHOICE] = options.server
     if options.from_empty:
         return int(_run(building.HEADINGS, building.WIDTHS, _build, options))
-    if options.release:
+    if options.release is not None:
         return int(_run(release.HEADINGS, release.WIDTHS, _release, options))
     return int(_run(HEADINGS, WIDTHS, _check, options))
 
@@ -93,8 +93,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--release",
-        action="store_true",
-        help="generate a release of one more app, verify it, spoil it, and verify it again",
+        nargs="*",
+        choices=release.SOURCES,
+        help="generate a release of one more app, verify it on these sources, spoil it, and verify "
+        "it again; default: all of them",
     )
     parser.add_argument("--lines", action="store_true", help="print every line that was found")
     return parser.parse_args(arguments)
@@ -115,7 +117,8 @@ def _build(name: str, options: argparse.Namespace) -> building.Built:
 
 
 def _release(name: str, options: argparse.Namespace) -> release.Released:
-    return release.check(_project(expected.load(name), options), migrate=options.migrate)
+    sources = options.release or release.SOURCES
+    return release.check(_project(expected.load(name), options), sources, migrate=options.migrate)
 
 
 def _check(name: str, options: argparse.Namespace) -> Result:

@@ -103,16 +103,22 @@ EFFECTS = {
 
 def test_what_commits_by_itself_is_seen_as_well(copy_of: Copy) -> None:
     shop = copy_of(with_rows).project
-    code = "def work(apps, editor): apps.get_model('people', 'Book').objects.update(pages=1)"
-    step(shop, ", ".join(ALONE), code, atomic=False)
+    step(shop, ", ".join(ALONE), ITERATING, atomic=False)
     build, lock, rows = verified(shop, "--sample", "5", "--allow-surprises")["steps"]
     assert build["locks"]["people_book"] == "SHARE UPDATE EXCLUSIVE"
     assert build["made"] == ["index found of people_book"]
     assert lock["locks"] == {"people_shelf": "EXCLUSIVE"}
-    (update,) = rows["statements"]
+    query, update = rows["statements"]
+    assert query["unseen"]
     assert update["rows"]["people_book"] == {"inserted": 0, "updated": 5, "deleted": 0}
 
 
+ITERATING = """
+def work(apps, editor):
+    books = apps.get_model("people", "Book").objects
+    assert len([*books.iterator()]) == 5
+    books.update(pages=1)
+"""
 ALONE = (
     'migrations.RunSQL("CREATE INDEX CONCURRENTLY found ON people_book (pages)")',
     'migrations.RunSQL("DO $$ BEGIN LOCK TABLE people_shelf IN EXCLUSIVE MODE; END $$")',

@@ -19,7 +19,7 @@ from zanith_django.timeline.project import live_graph
 from zanith_django.verify import shadow_structure
 from zanith_django.verify.shadow import ephemeral, given, in_schema
 from zanith_django.verify.shadow_names import MARKER
-from zanith_django.verify.shadow_structure import load_live
+from zanith_django.verify.shadow_structure import load_graph, load_live
 
 SETUP = """
 CREATE TABLE t (id bigint PRIMARY KEY, a integer, b text);
@@ -121,6 +121,16 @@ def test_pg_dump_gives_up_where_a_table_is_locked(
         with ephemeral(live) as shadow, pytest.raises(ShadowUnreachable, match="timeout") as caught:
             load_live(live, graph, shadow)
     assert "LOCK_TIMEOUT" in caught.value.hint
+
+
+def test_a_snapshot_file_makes_the_sequence_that_a_default_names(live: DatabaseWrapper) -> None:
+    execute(live, 'CREATE SEQUENCE "Own"')
+    execute(live, """CREATE TABLE t (id integer, a bigint DEFAULT nextval('"Own"'))""")
+    graph = live_graph(live)
+    with ephemeral(live) as shadow:
+        load_graph(graph, shadow)
+        with shadow.connect() as session:
+            assert from_catalog(session.cursor()).fingerprint() == graph.fingerprint()
 
 
 REFUSING = """

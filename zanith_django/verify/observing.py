@@ -154,10 +154,13 @@ class Watch(Observer):
         many: bool,
         context: Any,
     ) -> Any:
+        """A cursor of the server is declared once: it is not tried before."""
         record = self._record = self.steps[-1].statement(shown or str(text))
         run = partial(execute, text, params, many, context)
         alone = self._status == TransactionStatus.IDLE
-        held_up = alone and not self._tried(run, str(text), record)
+        once = isinstance(context["cursor"].cursor, psycopg.ServerCursor)
+        record.unseen |= alone and once
+        held_up = alone and not once and not self._tried(run, str(text), record)
         started = time.monotonic()
         try:
             with self._held_up(record) if held_up else nullcontext():

@@ -23,6 +23,7 @@ from zanith_django.diff.diff import diff
 from zanith_django.exceptions import InvalidArgument, ShadowUnreachable, ShadowUnsuited
 from zanith_django.operations.base import Context
 from zanith_django.operations.extensions import make_schema
+from zanith_django.plan.effects.parsing import parse, strings, walk
 from zanith_django.postgres import sql
 from zanith_django.postgres.session import server_version
 from zanith_django.schema.catalog import from_catalog
@@ -279,11 +280,26 @@ def load_graph(graph: SchemaGraph, shadow: Shadow) -> None:
         graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
     with shadow.connect() as session:
         try:
+            for name in () if shadow.schema else _named_sequences(graph):
+                session.execute(f"CREATE SEQUENCE IF NOT EXISTS {name}".encode())
             for text in creation(_with_owners(graph), session.info.server_version, schema):
                 session.execute(text.encode())
             _disown(session, graph, schema)
         except psycopg.Error as error:
             raise ShadowUnsuited(shadow.name, f"the tables: {_message(error)}") from error
+
+
+def _named_sequences(graph: SchemaGraph) -> Iterator[sql.Fragment]:
+    """Sequences that belong to no key, which a graph has only by their name in a default."""
+    defaults = (column.default for table in graph.tables for column in table.columns)
+    for default in filter(None, defaults):
+        parsed = [node for _, node in parse(f"SELECT {default}") or ()]
+        calls = (inner for name, inner in walk(parsed) if name == "FuncCall")
+        for call in calls:
+            if strings(call["funcname"])[-1] == "nextval":
+                constants = (inner for name, inner in walk(call["args"]) if name == "A_Const")
+                texts = (each["sval"]["sval"] for each in constants if "sval" in each)
+                yield from map(sql.catalog_text, texts)
 
 
 def _lone(table: Table) -> Iterator[Column]:
