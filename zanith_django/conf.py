@@ -40,6 +40,7 @@ KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "STATEMENT_TIMEOUT": ((int, float), f"seconds, 0 for none, at most {LONGEST_TIMEOUT}"),
     "BACKFILL": ((dict,), "a dict with BATCH_SECONDS and PAUSE"),
     "DROP": ((str,), "one of soft, archive, hard"),
+    "DISK_ROOM": ((int,), "bytes"),
     "RETENTION_DAYS": ((int,), f"days, at most {LONGEST_RETENTION}"),
     "UNCOVERED": ((str,), "run or refuse"),
     "REQUIRE_VERIFIED": ((bool,), "True or False"),
@@ -166,6 +167,12 @@ class Conf:
     @property
     def drop(self) -> str:
         return str(self._get("DROP", "soft"))
+
+    @property
+    def disk_room(self) -> int | None:
+        """Bytes of disk that a plan may use; None if that is not known."""
+        value = self._get("DISK_ROOM", None)
+        return None if value is None else int(value)
 
     @property
     def retention_days(self) -> int:

@@ -45,6 +45,16 @@ EXAMPLES = {
         where="A step gets it if preflight finds such rows; here, if a book has no pages.",
         shown_by="tests/plan/test_preflight.py",
     ),
+    "no_room": Example(
+        bad=(
+            zanith(
+                'zanith.AddIndex(table="shop_book", '
+                'index=zanith.Index("book_pages", (zanith.IndexKey(column="pages"),)))'
+            ),
+        ),
+        where="Preflight gives it if the index is larger than the setting DISK_ROOM.",
+        shown_by="tests/plan/test_room.py",
+    ),
     "exists_already": Example(
         bad=(zanith('zanith.AddColumn(table="shop_book", column=zanith.Column("notes", "text"))'),),
         where="Preflight gives it if the table has a column of that name.",

@@ -28,7 +28,8 @@ _KINDS = {
 
 _RELATIONS = """\
 SELECT n.nspname, c.relname, c.relkind, i.indrelid IS NOT NULL AND NOT i.indisvalid,
-       pg_has_role(c.relowner, 'USAGE'), pg_get_userbyid(c.relowner)
+       pg_has_role(c.relowner, 'USAGE'), pg_get_userbyid(c.relowner),
+       coalesce(has_table_privilege(c.oid, 'REFERENCES'), true)
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
@@ -55,6 +56,7 @@ class Relation:
     invalid: bool
     owned: bool
     owner: str
+    referable: bool = True
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class Existing:
         """What is in the way of the operation, in the schema as it is then."""
         before, after = context.graph, operation.apply_to(context.graph)
         yield from self._owners(operation, before, after)
+        yield from self._references(operation, before, after)
         yield from self._schemas(operation)
         known = {extension.name for extension in before.extensions}
         for extension in after.extensions:
@@ -124,6 +127,21 @@ class Existing:
             if before.table(name) != after.table(name):
                 what = f"{name} belongs to {found.owner}, and role {self.role} is no member of it"
                 yield _forbidden(what, "run it as the owner: docs/privileges.md")
+
+    def _references(
+        self, operation: Operation, before: SchemaGraph, after: SchemaGraph
+    ) -> Iterator[Finding]:
+        """A foreign key needs a right on the table that it points at."""
+        for name in operation.tables if operation.own_sql else ():
+            old, new = before.table(name), after.table(name)
+            known = {key.name for key in old.foreign_keys} if old else set()
+            for key in new.foreign_keys if new else ():
+                found = self.relations.get(self._spelled(key.references))
+                made = self._spelled(key.references) in self.made
+                if key.name not in known and found and not found.referable and not made:
+                    what = f"role {self.role} may not reference {key.references}"
+                    remedy = f"GRANT REFERENCES ON {key.references}: docs/privileges.md"
+                    yield _forbidden(what, remedy)
 
     def _schemas(self, operation: Operation) -> Iterator[Finding]:
         for move in operation.moves:

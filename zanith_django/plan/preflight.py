@@ -28,6 +28,7 @@ from zanith_django.plan.probes import Probe, Source, asked, too_long
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.retyped import retyped
 from zanith_django.plan.risk import Assessment
+from zanith_django.plan.room import Disk, Keys
 from zanith_django.plan.surroundings import Surroundings
 from zanith_django.plan.table_facts import after, may_write
 from zanith_django.plan.timed_read import with_timed_read
@@ -62,7 +63,7 @@ def looked_at(
     with _read_only(connection, look):
         names = {name for _, step in planned.steps for name in step.operation.tables}
         rates = with_timed_read(connection, planned.rates, names, context)
-        walk = _Walk(connection, context, look, begun, rates)
+        walk = _Walk(connection, context, look, begun, rates, names)
         migrations = tuple(map(walk.migration, planned.migrations))
     return dataclasses.replace(planned, migrations=migrations, rates=rates)
 
@@ -97,10 +98,13 @@ class _Walk:
         look: Look,
         begun: Collection[tuple[str, int]],
         rates: Rates,
+        names: set[TableName],
     ) -> None:
         self.connection, self.context, self.look, self.begun = connection, context, look, begun
         self.rates = rates
         self.existing = Existing.of(connection, context.schema)
+        self.disk = Disk()
+        self.keys = Keys.of(connection, context, names)
         self.surroundings = Surroundings.of(connection, context.schema)
         self.identities = {name: _Identity(name) for name in context.graph.table_names}
         self.texts: list[str | None] = []
@@ -119,10 +123,16 @@ class _Walk:
         found = [*self._objects(step, operation), *self._rows(operation, change)]
         if (migration_id, step.number) in self.begun:
             found = [_uncertain(finding, _AGAIN) for finding in found]
-        found += self.surroundings.findings(step, self.context)
+        found += self._around(step, change)
         took = duration(step.statements, self.context, self.rates)
         self._advance(operation, step, change)
         return dataclasses.replace(_judged(step, found), duration=took)
+
+    def _around(self, step: PlannedStep, change: Change) -> Iterator[Finding]:
+        """What concerns the server, beside the rows and objects of the step."""
+        yield from self.surroundings.findings(step, self.context)
+        yield from self.disk.findings(step, self.context)
+        yield from self.keys.findings(self.context.graph, change.after, step)
 
     def _objects(self, step: PlannedStep, operation: Operation) -> Iterator[Finding]:
         """What is in the way, but for what blocks the plan already."""

@@ -15,6 +15,7 @@ from zanith_django.operations.base import Batches, Context
 from zanith_django.plan.durations import FILL, INDEX, REWRITE, work_of
 from zanith_django.plan.findings import Finding
 from zanith_django.plan.plan import PlannedStep
+from zanith_django.plan.room import size
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.session import is_open
@@ -187,8 +188,8 @@ class Surroundings:
                 yield Finding(what, "subscribers apply them one by one")
             if self.slots and facts.bytes >= _MUCH:
                 name, behind = self.slots[0]
-                what = f"writes WAL in the order of {_size(facts.bytes)}, and replication slot "
-                yield Finding(f"{what}{name} is {_size(behind)} behind", "watch the disk of pg_wal")
+                what = f"writes WAL in the order of {size(facts.bytes)}, and replication slot "
+                yield Finding(f"{what}{name} is {size(behind)} behind", "watch the disk of pg_wal")
             return
 
 
@@ -199,11 +200,3 @@ def _locks(step: PlannedStep) -> dict[TableName, Lock]:
         for name in statement.tables:
             found[name] = max(statement.lock, found.get(name, Lock.NONE))
     return found
-
-
-def _size(number: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}"
-        number /= 1000
-    return f"{number:,.1f} GB"

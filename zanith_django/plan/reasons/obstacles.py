@@ -32,6 +32,16 @@ REASONS = (
         "ddl-constraints",
     ),
     Reason(
+        "no_room",
+        Level.BLOCKED,
+        "Needs more disk than there is",
+        "New indexes, new files of a rewritten table, or new versions of all rows need more than "
+        "the setting DISK_ROOM. A full disk stops the whole server.",
+        "Make room first, or raise DISK_ROOM. A backfill in several runs, with a vacuum in "
+        "between, uses the same place again.",
+        "diskusage",
+    ),
+    Reason(
         "exists_already",
         Level.BLOCKED,
         "Creates something that exists",
