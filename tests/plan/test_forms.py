@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.plan.migrations import CASES, write
 from tests.project import MANAGE, SETTINGS, Project
+from tests.render.test_formats import SCHEMA, closed
 from tests.servers import Database, Server
 
 # {case: (level as Django runs it, level as it is generated)}; the online form has less to fear.
@@ -76,10 +78,17 @@ def project(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server.drop_database(name)
 
 
+def valid(text: str) -> dict[str, Any]:
+    """The JSON of a plan, which is what docs/plan.schema.json says."""
+    made: dict[str, Any] = json.loads(text)
+    Draft202012Validator(closed(SCHEMA)).validate(made)
+    return made
+
+
 def planned(project: Project, *arguments: str) -> dict[str, list[dict[str, Any]]]:
     done = project.manage("zanith_plan", *arguments, "--max-risk", "100", "--format", "json")
     assert done.stdout, done.stderr
-    migrations = json.loads(done.stdout)["migrations"]
+    migrations = valid(done.stdout)["migrations"]
     found: dict[str, list[dict[str, Any]]] = {}
     for migration in migrations:
         covered = migration["covers"] or [migration["id"].removeprefix("django:")]
@@ -129,7 +138,7 @@ def test_every_form_of_a_change_has_its_verdict(project: Project) -> None:
     done = project.manage("zanith_plan", "--only", *files, "--format", "json", env=nowhere)
     offline = {
         migration["covers"][0].partition(".")[0]: migration["steps"]
-        for migration in json.loads(done.stdout)["migrations"]
+        for migration in valid(done.stdout)["migrations"]
     }
     assert levels(offline) == as_generated
     assert verdicts(offline) == verdicts(live)

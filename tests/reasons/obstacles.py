@@ -48,8 +48,8 @@ EXAMPLES = {
     "no_room": Example(
         bad=(
             zanith(
-                'zanith.AddIndex(table="shop_book", '
-                'index=zanith.Index("book_pages", (zanith.IndexKey(column="pages"),)))'
+                'zanith.AddIndex(\n    table="shop_book", '
+                'index=zanith.Index("book_pages", (zanith.IndexKey(column="pages"),))\n)'
             ),
         ),
         where="Preflight gives it if the index is larger than the setting DISK_ROOM.",

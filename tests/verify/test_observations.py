@@ -165,6 +165,18 @@ def test_a_difference_is_explained_from_both_sides_in_every_format(copy_of: Copy
     assert "::error title=drift (plan)::missing: add column" in github
 
 
+@pytest.mark.parametrize("failing", [False, True])
+def test_an_annotation_is_on_the_line_of_the_operation(copy_of: Copy, failing: bool) -> None:
+    shop = copy_of(with_rows).project
+    text = "SELECT 1 / 0" if failing else "DROP TABLE people_shelf CASCADE"
+    step(shop, f'\n        migrations.RunSQL("SELECT 1"),\n        migrations.RunSQL("{text}")')
+    lines = (shop.root / "people/migrations/0002_step.py").read_text().splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if text in line)
+    github = shop.manage("zanith_verify", "--format", "github").stdout
+    title = "apply-failed" if failing else "surprise"
+    assert f"file=people/migrations/0002_step.py,line={number},title={title}::" in github
+
+
 SURPRISING = {
     "drop cascade": (
         'migrations.RunSQL("DROP TABLE people_shelf CASCADE")',

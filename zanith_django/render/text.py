@@ -352,18 +352,22 @@ _WORDS = re.compile(r"(\s*)(\S+)")
 
 def _wrapped(text: str, indent: str) -> Iterator[str]:
     inner = columns(indent)
-    line, used = indent, inner
+    wide_of = len if text.isascii() and text.isprintable() else columns
+    if text.strip() and inner + wide_of(text) <= WIDTH:
+        yield indent + text.rstrip()
+        return
+    line, used, room = indent, inner, WIDTH - inner
     for gap, word in _WORDS.findall(text):
-        first, *rest = _cut(word, WIDTH - inner)
-        wide = len(gap) + columns(first)
+        first, *rest = [word] if wide_of(word) <= room else _cut(word, room)
+        wide = len(gap) + wide_of(first)
         if used > inner and used + wide > WIDTH:
             yield line
-            line, used = " " * inner + first, inner + columns(first)
+            line, used = " " * inner + first, inner + wide_of(first)
         else:
             line, used = line + " " * len(gap) + first, used + wide
         for piece in rest:
             yield line
-            line, used = " " * inner + piece, inner + columns(piece)
+            line, used = " " * inner + piece, inner + wide_of(piece)
     if used > inner:
         yield line
 

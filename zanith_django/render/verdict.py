@@ -222,16 +222,23 @@ def verdict_annotations(verdict: Verdict) -> Iterator[str]:
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     """
     if verdict.error:
-        migration = verdict.step.partition("::")[0]
         words = "\n".join(filter(None, (verdict.error, verdict.statement)))
-        yield annotation("error", verdict.verdict, words, verdict.files.get(migration, ""))
+        yield annotation("error", verdict.verdict, words, *_place(verdict, verdict.step))
     for step, each in verdict.surprises:
         level = "warning" if verdict.verdict == OK else "error"
         words = f"Step {step['step']} ({step['kind']}): {each['message']}"
-        yield annotation(level, "surprise", words, verdict.files.get(step["migration"], ""))
+        place = _place(verdict, f"{step['migration']}::{step['step']:04d}")
+        yield annotation(level, "surprise", words, *place)
     for operation in verdict.operations:
         level = "warning" if verdict.verdict == OK else "error"
         words = f"{operation['difference']}: {operation['description']}"
         yield annotation(level, f"drift ({operation['origin']})", words)
     level = "notice" if verdict.verdict == OK else "error"
     yield annotation(level, "zanith_verify", _headline(verdict))
+
+
+def _place(verdict: Verdict, step: str) -> tuple[str, int]:
+    """The file and the line of a step, which may be another attempt at it."""
+    migration, _, number = step.partition("::")
+    line = verdict.lines.get(f"{migration}::{number.partition('.')[0]}", 0)
+    return verdict.files.get(migration, ""), line

@@ -23,8 +23,8 @@ from zanith_django.diff.diff import diff
 from zanith_django.exceptions import InvalidArgument, ShadowUnreachable, ShadowUnsuited
 from zanith_django.operations.base import Context
 from zanith_django.operations.extensions import make_schema
-from zanith_django.plan.effects.parsing import parse, strings, walk
 from zanith_django.postgres import sql
+from zanith_django.postgres.grammar import parse, strings, walk
 from zanith_django.postgres.session import server_version
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, SchemaGraph, Table

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,6 +20,7 @@ from zanith_django.exceptions import (
     UnreadableModel,
 )
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.step_rows import step_id
 from zanith_django.plan import gates
 from zanith_django.plan.drift import ANY, BEFORE, PLAN
 from zanith_django.plan.fingerprint import fingerprint
@@ -33,7 +33,7 @@ from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.models import Declared
 from zanith_django.timeline.project import declared, live_graph, read_timeline
-from zanith_django.timeline.sources import in_repository
+from zanith_django.timeline.sources import Source, sources_of
 from zanith_django.verify.estimates import with_estimates
 from zanith_django.verify.sample import copy_sample
 from zanith_django.verify.shadow import (
@@ -95,8 +95,9 @@ class VerifyOptions:
 class Verdict:
     """The result of a run on the shadow. `operations` are what is still missing afterwards; the
     `origin` of each says whether the difference was there before the plan. `steps` are what each
-    step did, with `data` if the shadow had rows; `files` the paths of the migrations that ran. A
-    `step` that failed has its `statement`, unless Python code failed by itself."""
+    step did, with `data` if the shadow had rows; `files` the paths of the migrations that ran, and
+    `lines` those of their steps, by the ids of the ledger. A `step` that failed has its
+    `statement`, unless Python code failed by itself."""
 
     verdict: str
     shadow: str
@@ -111,6 +112,7 @@ class Verdict:
     steps: tuple[dict[str, Any], ...] = ()
     data: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def surprises(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
@@ -127,6 +129,7 @@ class _Live:
     plan: Plan
     occupied: tuple[str, ...]
     rows: Mapping[str, int]
+    sources: Mapping[str, Source]
 
 
 def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
@@ -163,7 +166,8 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
         loaded=done.loaded,
         steps=tuple(with_estimates(steps, result.get("rows", {}), live.rows)),
         data=bool(options.sample or options.data),
-        files=_files(live.plan),
+        files={name: source.path for name, source in live.sources.items()},
+        lines=_lines(live),
     )
 
 
@@ -176,7 +180,8 @@ def _read(connection: BaseDatabaseWrapper) -> _Live:
     planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
     occupied = tuple(str(name) for name in graph.table_names if name not in context.empty)
     rows = {str(name): facts.rows for name, facts in context.facts.items()}
-    return _Live(connection, graph, planned, occupied, rows)
+    sources = sources_of(timeline, (migration.entry for migration in planned.migrations))
+    return _Live(connection, graph, planned, occupied, rows, sources)
 
 
 def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
@@ -184,10 +189,13 @@ def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
     return DRIFT if any(each["origin"] in refused for each in operations) else OK
 
 
-def _files(planned: Plan) -> dict[str, str]:
-    """{id: path in the repository} of our files."""
-    paths = {m.id: m.entry.migration.path for m in planned.migrations if m.entry.migration}
-    return {name: in_repository(Path(path)) for name, path in paths.items()}
+def _lines(live: _Live) -> dict[str, int]:
+    """The line of each step of the plan in the file of its migration."""
+    return {
+        step_id(migration.id, step.number): live.sources[migration.id].lines.of(step.number)
+        for migration, step in live.plan.steps
+        if migration.id in live.sources
+    }
 
 
 def _models(live: _Live) -> Declared | None:
