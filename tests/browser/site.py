@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.project import BASE_APPS, MANAGE, SETTINGS, Project
 from tests.releases import Releases
-from tests.rollback.test_rollback import UNIQUE_EMAIL, login_released
+from tests.rollback.test_rollback import ADD_NICK, UNIQUE_EMAIL, login_released, two_users
 from tests.servers import Database, Server
 
 ADMIN_APPS = [
@@ -52,6 +52,9 @@ TEMPLATES = [{
     ]},
 }]
 STRICT = True
+"""
+IMPATIENT = """
+ZANITH = {"LOCK_TIMEOUT": 0.2, "LOCK_RETRIES": 0}
 """
 THEMED = """
 from settings import *
@@ -95,6 +98,31 @@ viewer.user_permissions.set(Permission.objects.filter(
 
 def build(folder: Path, database: Database) -> Project:
     """A project with a soft-dropped column and a migration that failed."""
+    project = _project(folder, database)
+    releases = Releases(project)
+    login_released(releases)
+    project.sql("INSERT INTO users (email) VALUES ('a')")
+    releases.file("unique_email", [UNIQUE_EMAIL])
+    assert project.manage("zanith_apply", "--max-risk", "100", "--no-preflight").returncode == 1
+    project.manage("shell", "-c", USERS, check=True)
+    return project
+
+
+def blocked(folder: Path, database: Database) -> Project:
+    """A project whose deploy failed: while it added users.nick, another session held a lock."""
+    project = _project(folder, database)
+    project.write("settings.py", (folder / "settings.py").read_text() + IMPATIENT)
+    releases = Releases(project)
+    two_users(releases)
+    releases.file("nick", [ADD_NICK])
+    with database.connect() as session, session.transaction():
+        session.execute("LOCK TABLE users IN ACCESS SHARE MODE")
+        assert project.manage("zanith_apply").returncode == 1
+    project.manage("shell", "-c", USERS, check=True)
+    return project
+
+
+def _project(folder: Path, database: Database) -> Project:
     project = Project(folder, database)
     project.write("manage.py", MANAGE)
     apps = [*BASE_APPS, *ADMIN_APPS, "people"]
@@ -104,12 +132,6 @@ def build(folder: Path, database: Database) -> Project:
     project.write("urls.py", URLS)
     project.write("policy.py", POLICY)
     project.add_app("people", "")
-    releases = Releases(project)
-    login_released(releases)
-    project.sql("INSERT INTO users (email) VALUES ('a')")
-    releases.file("unique_email", [UNIQUE_EMAIL])
-    assert project.manage("zanith_apply", "--max-risk", "100", "--no-preflight").returncode == 1
-    project.manage("shell", "-c", USERS, check=True)
     return project
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -29,7 +29,7 @@ from zanith_django.models import (
     MigrationStep,
 )
 
-_SEEN_BY = {
+_SEEN_BY: dict[str, type[models.Model]] = {
     "kept": MigrationArtifact,
     "recoverable": MigrationArtifact,
     "backfills": MigrationCheckpoint,
@@ -123,15 +123,21 @@ def _kept(answer: Answer, links: Links) -> dict[str, Any]:
 def _card(answer: Answer, links: Links) -> dict[str, Any]:
     shown = [name for name in answer.columns if links.may("view_sql") or name not in _SECRET]
     places = [answer.columns.index(name) for name in shown]
-    rows = [[_cell(answer.columns[n], row[n], links) for n in places] for row in answer.rows[:20]]
+    name = answer.question.name
+    rows = [
+        [_cell(name, answer.columns[n], row[n], links) for n in places] for row in answer.rows[:20]
+    ]
     chart = chart_of(answer.bars)
     return {"question": answer.question, "columns": shown, "rows": rows, "chart": chart}
 
 
-def _cell(column: str, value: Any, links: Links) -> tuple[Any, str]:
+def _cell(question: str, column: str, value: Any, links: Links) -> tuple[Any, str]:
     """(value, its page)."""
     if column.endswith("_at") or column.startswith("last_"):
         value = readable(value)
-    if column == "migration_id" and links.may_view(MigrationRow):
-        return value, links.detail(MigrationRow, str(value or ""))
-    return value, ""
+    columns: dict[str, type[models.Model] | None] = {
+        "id": _SEEN_BY.get(question),
+        "migration_id": MigrationRow,
+    }
+    about = columns.get(column)
+    return value, links.detail_if_seen(about, str(value or "")) if about else ""
