@@ -25,10 +25,15 @@ PAGES = {
     "dashboard": f"{BASE}/dashboard/",
     "locks": f"{BASE}/dashboard/locks/",
     "plan": f"{BASE}/dashboard/plan/",
+    "drift": f"{BASE}/dashboard/drift/",
+    "backfills": f"{BASE}/dashboard/backfills/",
+    "reason": f"{BASE}/dashboard/reasons/adds_5Findex/",
+    "kind": f"{BASE}/dashboard/operations/addUnique/",
     "migrations": f"{BASE}/migration/",
     "migration": f"{BASE}/migration/{quote(LOGIN_ID)}/change/",
     "failed": f"{BASE}/migration/{quote(BROKEN)}/change/",
     "steps": f"{BASE}/migrationstep/",
+    "table": f"{BASE}/migrationstep/?table=users&since=2026-03-01",
     "step": f"{BASE}/migrationstep/{quote(f'{BROKEN}::0001')}/change/",
     "artifacts": f"{BASE}/migrationartifact/",
     "artifact": ARTIFACT_PAGE,
@@ -41,11 +46,11 @@ PAGES = {
 }
 
 
-def violations(page: Any) -> list[tuple[str, str]]:
+def violations(page: Any, part: str | None = None) -> list[tuple[str, str]]:
     """(rule, first element) of what axe-core calls serious or critical, and of missing labels."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, context=part).response["violations"]
     return [
         (each["id"], each["nodes"][0]["html"][:120])
         for each in found
@@ -89,9 +94,14 @@ def test_no_column_of_a_list_is_cut_off(visit: Visit) -> None:
 def test_every_page_works_under_a_theme(visit: Visit, theme: str) -> None:
     pytest.importorskip(theme)
     page = visit("root", theme=theme)
+    wrong = {}
     for name, path in PAGES.items():
         assert page.goto(path).status == 200, name
         keep(page, f"{name}-{theme}")
+        # Lists, and what is around a page, are the theme's.
+        own = page.locator(".zanith-detail").count()
+        wrong[name] = violations(page, ".zanith-detail") if own else []
+    assert {name: found for name, found in wrong.items() if found} == {}
     page.goto(PAGES["failed"])
     assert page.get_by_text("could not create unique index").count()
 

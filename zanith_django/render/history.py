@@ -87,12 +87,13 @@ def _step(record: StepRecord, style: Style) -> Iterator[str]:
     if row.error:
         yield from wrapped(row.error, "      ")
     took = "" if record.seconds is None else spelled_seconds(record.seconds)
-    if took and detail.estimate is not None:
-        took = f"{took} (expected {spelled_seconds(detail.estimate)})"
     facts = (detail.target, took, _time(row.started_at) if row.started_at else "", detail.by)
     if any(facts):
         yield from wrapped(" · ".join(fact for fact in facts if fact), "      ")
-    about = (detail.description, detail.lock and f"lock {detail.lock}", ", ".join(detail.reasons))
+    known = detail.estimate is not None
+    expected = f"expected {spelled_seconds(detail.estimate or 0)}" if known else ""
+    lock = detail.lock and f"lock {detail.lock}"
+    about = (detail.description, lock, expected, ", ".join(detail.reasons))
     if any(about):
         yield from wrapped("; ".join(part for part in about if part), "      ")
 

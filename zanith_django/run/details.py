@@ -37,13 +37,13 @@ def detail_of(
     locked: Iterable[TableName] = (),
     undoes: str = "",
 ) -> StepDetail:
-    """`locked` are tables that the step locks besides those that it changes."""
+    """`locked` are the tables that a step locks whose operation names none, as raw SQL."""
     return StepDetail(
         target=target_of(operation),
         description=operation.describe(),
         lock=_strongest(statements),
         reasons=tuple(reasons),
-        tables=tuple(dict.fromkeys(map(str, (*operation.tables, *locked)))),
+        tables=tuple(map(str, operation.tables or locked)),
         rows=rows,
         estimate=round(estimate.seconds, 3) if estimate and estimate.known else None,
         by=_by(),
