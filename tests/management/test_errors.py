@@ -494,7 +494,7 @@ def test_a_run_goes_on_where_nobody_reads(shop: Project, where: str) -> None:
     [
         ("| true", 0, ""),
         (">&-", 0, ""),
-        ("> /dev/full", NO, "CommandError: Standard output takes no more: No space left on "),
+        ("> /dev/full", NO, "CommandError: Standard output cannot be written: No space left on "),
     ],
 )
 def test_what_is_only_shown_says_where_it_cannot_be(

@@ -43,7 +43,7 @@ def test_a_correct_release_passes_over_drift_that_was_there_before(copy_of: Copy
     assert verdict(shop) == (0, drift)
     assert verdict(shop, "--refuse-drift", "before") == (1, drift)
     said = shop.manage("zanith_apply", "--verify", check=True).stdout
-    assert "1 difference that was there before the plan" in said
+    assert "1 difference that existed before the plan" in said
     refused = shop.manage("zanith_apply", "--verify", "--refuse-drift", "any")
     assert refused.returncode == 1
 

@@ -580,7 +580,7 @@ def test_what_stood_in_the_way_of_a_step_is_not_taken_away(releases: Releases) -
 
     assert refused.returncode == 1
     assert f"{migration}::0002 cannot be undone" in refused.stderr
-    assert "users_email_key was there before it began" in refused.stderr
+    assert "users_email_key existed before it began" in refused.stderr
     assert run.sql("SELECT to_regclass('users_email_key') IS NOT NULL") == [(True,)]
 
 

@@ -58,7 +58,7 @@ def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Gen
             left += [] if with_it else [extra.description]
             before = with_it or before
     before = dataclasses.replace(before, schemas=live.schemas)
-    title = "What the models of {app} ask for and the database had not."
+    title = "What the models of {app} declare and the database lacked."
     parts = _Parts(before, wanted, request.drop).of(owned)
     return dataclasses.replace(_files(timeline, parts, request, title), left=tuple(left))
 

@@ -13,7 +13,7 @@ def seconds(text: str) -> float:
     """A duration in seconds."""
     value = float(text)
     if not value >= 0:
-        raise ArgumentTypeError(f"{text} is no time to wait: it begins at 0")
+        raise ArgumentTypeError(f"{text} is not a time to wait: write 0 or more seconds")
     return value
 
 

@@ -123,7 +123,7 @@ class ZanithCommand(BaseCommand):
         finally:
             output.flush()
         if self.shows and output.lost and not isinstance(output.lost, BrokenPipeError):
-            message = f"Standard output takes no more: {output.lost.strerror}."
+            message = f"Standard output cannot be written: {output.lost.strerror}."
             raise CommandError(message, returncode=EnvironmentProblem.returncode)
 
     def _handle(self, options: dict[str, Any]) -> None:

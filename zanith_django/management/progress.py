@@ -58,7 +58,7 @@ class TerminalReporter(ApplyReporter):
         if migration.entry.migration or self.verbosity > 1:
             self._say(str(self.style.MIGRATE_HEADING(f"▸ {migration.id}")))
         if migration.adopted:
-            self._say("  Django had applied it already: its steps are recorded as skipped")
+            self._say("  Django has applied it already: its steps are recorded as skipped")
 
     def _shows(self, migration: PlannedMigration) -> bool:
         return self.verbosity > 1 or bool(migration.entry.migration)

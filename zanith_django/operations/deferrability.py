@@ -15,7 +15,7 @@ from zanith_django.schema.graph import ForeignKey, SchemaGraph, Table
 
 _WORDS = {
     "": "at once",
-    "immediate": "at once, or deferred where asked",
+    "immediate": "at once, or deferred if asked",
     "deferred": "at the end of the transaction",
 }
 

@@ -289,7 +289,7 @@ def _replicated(touch: Touch, found: Dependent, context: Context) -> Collision |
 def _survived(touch: Touch, found: Dependent) -> Collision:
     """A form of the change that brings no name to the publisher."""
     what = f"publication {found.name} sends {_target(touch)} to subscribers ({_known(found)})"
-    remedy = "they go on: the step adds no column that they do not have"
+    remedy = "they continue: the step adds no column that they do not have"
     return Collision(what, remedy, found, blocked=False, reason="replicated_table")
 
 

@@ -180,7 +180,7 @@ def holder(connection: BaseDatabaseWrapper) -> str:
         cursor.execute(_HOLDER, [CLASS_ID, OBJECT_ID])
         row = cursor.fetchone()
     if row is None:
-        return "no session any more"
+        return "a session that has ended"
     pid, name, address, since = row
     if since is None:  # the role may not ask about others
         return f"{name or 'unnamed'}, backend {pid}"

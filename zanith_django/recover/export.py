@@ -58,7 +58,7 @@ def _query(
     place = locate(connection, artifact)
     if artifact.expires_at or place is None or not place.hidden:
         raise InvalidArgument(
-            f"{artifact.id} was restored or purged: nothing is kept of it any more.",
+            f"{artifact.id} was restored or purged: its values are no longer kept.",
             "Run zanith_recover list to see the artifacts.",
         )
     table, hidden = place.table, place.column

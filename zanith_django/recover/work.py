@@ -67,7 +67,7 @@ class ArtifactWork:
         """Its place, and its restore. Raises `CannotRestore`, `ArtifactForged`."""
         place = locate(self.connection, self.artifact)
         if place is None:
-            raise CannotRestore(self.artifact.id, "the database does not have it any more")
+            raise CannotRestore(self.artifact.id, "the database no longer has it")
         return place, definition(self.connection, self.artifact, place, self.graph)
 
     # --- what earlier runs did -----------------------------------------------------------------

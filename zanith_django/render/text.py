@@ -300,7 +300,7 @@ def status_text(
     yield from (str(style.ERROR(f"  {SIGILS[FAILED]} {words}")) for words in status.missing)
     yield from newer_text(status.newer)
     if half_undone:
-        yield "Run zanith_rollback --steps 1: it goes on there."
+        yield "Run zanith_rollback --steps 1: it continues there."
     elif unfinished:
         yield "Run zanith_apply: it resumes there."
     elif pending:

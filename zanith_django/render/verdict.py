@@ -17,7 +17,7 @@ Step = Mapping[str, Any]
 
 _ORIGINS = {
     PLAN: "the plan leaves, although everything pending has run. Run zanith_generate.",
-    BEFORE: "that was there before the plan. Run zanith_generate --from-diff.",
+    BEFORE: "that existed before the plan. Run zanith_generate --from-diff.",
 }
 
 

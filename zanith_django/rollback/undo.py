@@ -236,7 +236,7 @@ class Planner:
         for item in taken_before(self.ledger, file.id, operation):
             raise CannotUndo(
                 name,
-                f"something named {item} was there before it began",
+                f"an object named {item} existed before it began",
                 "Rename that, then run zanith_apply to finish the step, or fix it by hand.",
             )
 
@@ -277,7 +277,7 @@ class Planner:
             return adopted
         obstacles = rows_against(self.connection, lacking.demanded, self.graph, self.names)
         if obstacles:
-            why = "it is not whole, and rows are in the way of what is missing; nothing was changed"
+            why = "it is incomplete, and rows block the missing parts; nothing was changed"
             raise CannotUndo(
                 name,
                 "\n  ".join((why, *map(str, obstacles))),

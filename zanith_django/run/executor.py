@@ -206,7 +206,7 @@ class Executor:
                     self._remove(removal(statement))
                     lines.append(f"removed {statement.felt}: it would affect other sessions")
             except DatabaseError as error:
-                lines.append(f"{statement.felt} is still there: {_first_line(error)}")
+                lines.append(f"{statement.felt} could not be removed: {_first_line(error)}")
         return lines
 
     def _remove(self, gone: Statement) -> None:

@@ -37,7 +37,7 @@ from zanith_django.render.text import kind_width, near, unexplained_text
 class Command(ZanithCommand):
     help = (
         "Writes a zanith migration beside each Django migration that has none, after running "
-        "makemigrations where models have moved on."
+        "makemigrations if models have changed."
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
