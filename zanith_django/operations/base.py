@@ -201,8 +201,7 @@ class Operation:
 
     @property
     def loses_nothing(self) -> bool:
-        """Without an inverse, yet `zanith_rollback --keep-values` passes it: what it wrote
-        replaced no value, and may stay."""
+        """`zanith_rollback --keep-values` passes it: what it wrote replaced no value."""
         return False
 
     @property
