@@ -11,9 +11,12 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from tests.admin.conftest import APPLIED
-from tests.admin.urls import MODELS, list_url
+from tests.admin.urls import MODELS, every_page, list_url
+from zanith_django.ledger.details import StepDetail, spelled
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.tables import TABLES, LedgerTable
+from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import Check, Column, SchemaGraph, Table
 
 SCRIPT = "<script>alert(1)</script>"
 TEXTS = (
@@ -116,3 +119,54 @@ def test_dates_to_choose_leave_out_times_that_python_cannot_hold(
     assert (page.status_code, within.status_code) == (200, 200)
     assert "?applied_at__" in page.content.decode()
     assert len(within.context["cl"].result_list) == len(page.context["cl"].result_list) - 1
+
+
+# {table: columns whose every row takes the script}; a failed and a running step stay what they are.
+SCRIPTED = {
+    "_zanith_migration_steps": ("operation_kind", "sql", "risk_level"),
+    "_zanith_migration_artifacts": ("artifact_type", "source_table", "physical_name"),
+}
+GIVEN = (
+    {},
+    {"q": SCRIPT},
+    dict.fromkeys(("q", "table", "migration", "since"), SCRIPT),
+    dict.fromkeys(("a", "b", "focus", "q", "p", "database", "recoverable"), SCRIPT),
+)
+
+
+def test_a_script_in_all_rows_and_parameters_is_text_on_every_page(
+    history: Ledger, superuser: Client
+) -> None:
+    urls = every_page()
+    table = Table(
+        TableName("", SCRIPT),
+        (Column(SCRIPT, SCRIPT, default=SCRIPT, comment=SCRIPT),),
+        checks=(Check(SCRIPT, SCRIPT, (SCRIPT,)),),
+        comment=SCRIPT,
+    )
+    details = {
+        f"{APPLIED}::0001": StepDetail(SCRIPT, SCRIPT, SCRIPT, (SCRIPT,), (SCRIPT,), by=SCRIPT)
+    }
+    run = {"user": SCRIPT, "host": SCRIPT, "versions": {SCRIPT: SCRIPT}}
+    for phase in ("before", "after"):
+        graph = SchemaGraph(tables=(table,) if phase == "after" else ())
+        history.write_snapshot(APPLIED, phase, graph, {**run, "details": spelled(details)})
+    history.put_back(APPLIED, run)
+    with connection.cursor() as cursor:
+        for name, columns in SCRIPTED.items():
+            cursor.execute(
+                f"UPDATE {name} SET {', '.join(f'{c} = %(s)s' for c in columns)}", {"s": SCRIPT}
+            )
+        cursor.execute(
+            "UPDATE _zanith_migration_steps SET error = %s WHERE status = 'failed'", [SCRIPT]
+        )
+    shown = 0
+    for name, url in urls.items():
+        for data in GIVEN:
+            answer = superuser.get(url, data, follow=True)
+            assert answer.status_code in (200, 404), (name, data)
+            if answer.get("Content-Type", "").startswith("text/html"):
+                page = answer.content.decode()
+                assert not any(part in page for part in OBEYED), (name, data)
+                shown += page.count(html.escape(SCRIPT))
+    assert shown > 100  # it was there to be obeyed

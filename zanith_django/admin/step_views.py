@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.db import connections
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from zanith_django.admin.steps import SECRET, StepAdmin
@@ -85,8 +87,12 @@ def csv_view(pages: StepAdmin, request: HttpRequest) -> HttpResponseBase:
     """The list as it is filtered and sorted, as a stream."""
     if refusal := pages.refusal(request):
         return refusal
-    found = pages.get_changelist_instance(request).get_queryset(request)
-    columns = (*COLUMNS, *(SECRET if pages.links(request).may("view_sql") else ()))
+    links = pages.links(request)
+    try:
+        found = pages.get_changelist_instance(request).get_queryset(request)
+    except IncorrectLookupParameters:  # the list shows that the address is wrong
+        return HttpResponseRedirect(f"{links.list(MigrationStep)}?{ERROR_FLAG}=1")
+    columns = (*COLUMNS, *(SECRET if links.may("view_sql") else ()))
     lines = _lines(pages, found[:EXPORTED], columns)
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="zanith-steps.csv"'

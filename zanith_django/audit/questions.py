@@ -186,7 +186,7 @@ LIMIT 20;""",
 SELECT migration_id, substring(id FROM '::([0-9]+)') AS step, operation_kind,
        max(substring(id FROM '[0-9]+$')::int) AS attempts, max(error) AS last_error
 FROM _zanith_migration_steps
-WHERE id ~ '::[0-9]+[.][0-9]+$'
+WHERE strpos(substr(id, length(migration_id) + 3), '.') > 0 AND id ~ '::[0-9]+[.][0-9]+$'
 GROUP BY migration_id, step, operation_kind
 ORDER BY attempts DESC
 LIMIT 20;""",

@@ -136,8 +136,12 @@ TABLES: Final = (
     ),
 )
 
+# By its migration, by time for lists and questions about the last days, and what is unfinished.
 INDEXES: Final[Mapping[str, str]] = {
     "_zanith_migration_steps_migration_id": "_zanith_migration_steps (migration_id)",
+    "_zanith_migration_steps_finished_at": "_zanith_migration_steps (finished_at)",
+    "_zanith_migration_steps_unfinished": "_zanith_migration_steps (status) "
+    "WHERE status IN ('pending', 'running', 'failed')",
 }
 
 # The existing columns and indexes, in one query: a row for each column, and one for each index,
