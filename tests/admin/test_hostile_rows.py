@@ -126,7 +126,7 @@ SCRIPTED = {
     "_zanith_migration_steps": ("operation_kind", "sql", "risk_level"),
     "_zanith_migration_artifacts": ("artifact_type", "source_table", "physical_name"),
 }
-GIVEN = (
+GIVEN: tuple[dict[str, str], ...] = (
     {},
     {"q": SCRIPT},
     dict.fromkeys(("q", "table", "migration", "since"), SCRIPT),

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django.ledger.artifacts import Artifacts
 from zanith_django.ledger.details import Details
 from zanith_django.ledger.migrations import Migrations
+from zanith_django.ledger.snapshots import BASELINE
 
 
 class Ledger(Migrations, Details, Artifacts):
@@ -23,7 +24,6 @@ class LedgerReading(Ledger):
         super().__init__(connection)
         self._applied: dict[str, datetime] | None = None
         self._runs: dict[tuple[str, str], dict[str, Any]] | None = None
-        self._accepted: list[str] | None = None
 
     def applied(self) -> dict[str, datetime]:
         if self._applied is None:
@@ -36,6 +36,5 @@ class LedgerReading(Ledger):
         return self._runs
 
     def accepted(self) -> list[str]:
-        if self._accepted is None:
-            self._accepted = super().accepted()
-        return self._accepted
+        found = self.runs().get((BASELINE, BASELINE), {}).get("accepted")
+        return found if isinstance(found, list) else []
