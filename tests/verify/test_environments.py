@@ -63,6 +63,60 @@ def test_code_that_finds_its_own_way_leaves_live_rows_unchanged(copy_of: Copy) -
     assert shop.sql("SELECT pages FROM people_book") == [(1,)]
 
 
+OWN_SETTINGS = """
+import sys
+import types
+
+import django.conf
+
+class Own:
+    def __init__(self, known):
+        databases = {alias: dict(entry) for alias, entry in DATABASES.items()}
+        vars(self).update(known, DATABASES=databases)
+
+    def __getattr__(self, name):
+        return getattr(django_settings, name)
+
+django_settings = django.conf.settings
+sys.modules["django.conf"] = types.ModuleType("django.conf")
+vars(sys.modules["django.conf"]).update(vars(django.conf))
+sys.modules["django.conf"].settings = Own({k: v for k, v in globals().items() if k.isupper()})
+"""
+
+
+def test_settings_that_another_object_holds_lead_to_the_shadow_too(copy_of: Copy) -> None:
+    """As with Dynaconf."""
+    shop = copy_of(with_a_book).project
+    shop.write("settings.py", (shop.root / "settings.py").read_text() + OWN_SETTINGS)
+    step(shop, f"migrations.RunPython({CODE[0]})", WAYWARD, atomic=False)
+    assert verified(shop)["verdict"] == "ok"
+    assert shop.sql("SELECT pages FROM people_book") == [(1,)]
+
+
+def test_a_project_that_changes_its_database_while_django_starts_is_refused(
+    copy_of: Copy,
+) -> None:
+    shop = copy_of(with_a_book).project
+    shop.write(
+        "people/apps.py",
+        """
+        from django.apps import AppConfig
+        from django.db import connections
+
+        class People(AppConfig):
+            name = "people"
+
+            def ready(self):
+                given = connections["default"].settings_dict
+                if given["NAME"].startswith("_zanith_shadow_"):
+                    given["NAME"] = "postgres"
+        """,
+    )
+    done = shop.manage("zanith_verify", "--shadow", "ephemeral")
+    assert done.returncode == 3
+    assert "changes DATABASES['default'] while Django starts" in done.stderr
+
+
 # --- rights --------------------------------------------------------------------------------------
 
 

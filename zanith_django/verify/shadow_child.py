@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.exceptions import EnvironmentProblem, ShadowFailed
@@ -113,7 +113,7 @@ def started() -> Iterator[Child]:
         )
     environment = {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": str(settings.SETTINGS_MODULE),
+        ENVIRONMENT_VARIABLE: os.environ.get(ENVIRONMENT_VARIABLE) or str(settings.SETTINGS_MODULE),
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
     with tempfile.TemporaryFile("w+") as errors:

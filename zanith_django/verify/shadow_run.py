@@ -86,15 +86,26 @@ def main() -> None:
         django.setup()
     job = parent.job.result()
     with collector.relaxed():
-        json.dump(_result(alias, job, parent), answer)
+        elsewhere = _elsewhere(alias, place["settings"])
+        json.dump(elsewhere or _result(alias, job, parent), answer)
 
 
 def _replace_settings(alias: str, shadow: dict[str, Any]) -> None:
-    live = _server(settings.DATABASES[alias])
-    for name, entry in settings.DATABASES.items():
-        if name != alias and _server(entry) == live:
-            settings.DATABASES[name] = {"ENGINE": "django.db.backends.dummy"}
-    settings.DATABASES[alias] = shadow
+    for each in _all_settings():
+        databases = dict(each.DATABASES)
+        live = _server(databases[alias])
+        for name, entry in each.DATABASES.items():
+            if name != alias and _server(entry) == live:
+                databases[name] = {"ENGINE": "django.db.backends.dummy"}
+        each.DATABASES = {**databases, alias: dict(shadow)}
+
+
+def _all_settings() -> list[Any]:
+    """Once the settings module is loaded, Dynaconf puts an object of its own in the place of
+    Django's: code of the project reads that, Django's connections the first one."""
+    assert settings.DATABASES
+    current = sys.modules["django.conf"].settings
+    return [settings] if current is settings else [settings, current]
 
 
 def _server(entry: Mapping[str, Any]) -> tuple[str, str]:
@@ -105,9 +116,21 @@ def _server(entry: Mapping[str, Any]) -> tuple[str, str]:
     return "" if host in LOCAL or host.startswith("/") else host.lower(), port
 
 
+def _elsewhere(alias: str, shadow: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong if Django would connect to anything but the shadow after all."""
+    found = connections[alias].settings_dict
+    if all(found.get(key) == shadow.get(key) for key in ("NAME", "HOST", "PORT", "OPTIONS")):
+        return {}
+    return {
+        "problem": f"the project changes DATABASES[{alias!r}] while Django starts",
+        "hint": "The run stopped before it connected. Set DATABASES in the settings module alone.",
+    }
+
+
 def _keep_apps(labels: list[str]) -> None:
     """What is managed may follow from the folder of manage.py, which does not run here."""
-    settings.ZANITH = {**getattr(settings, "ZANITH", {}), "APPS": labels}
+    for each in _all_settings():
+        each.ZANITH = {**getattr(each, "ZANITH", {}), "APPS": labels}
 
 
 @contextmanager
