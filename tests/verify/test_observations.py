@@ -178,24 +178,12 @@ def test_an_annotation_is_on_the_line_of_the_operation(copy_of: Copy, failing: b
 
 
 SURPRISING = {
-    "drop cascade": (
-        'migrations.RunSQL("DROP TABLE people_shelf CASCADE")',
-        "",
-        "drops constraint people_book_shelf_id",
-    ),
     "python that alters": (
         "migrations.RunPython(work)",
         "def work(apps, editor): editor.execute(bytes.fromhex('"
         + b"ALTER TABLE people_book ADD x int".hex()
         + "').decode())",
         "takes ACCESS EXCLUSIVE on people_book",
-    ),
-    "python that locks": (
-        "migrations.RunPython(work)",
-        "def work(apps, editor): editor.execute(bytes.fromhex('"
-        + b"LOCK TABLE people_shelf IN SHARE MODE".hex()
-        + "').decode())",
-        "takes SHARE on people_shelf",
     ),
     "rewrite": (
         "migrations.RunSQL(\"DO $$ BEGIN EXECUTE 'ALTER TABLE people_' || "
