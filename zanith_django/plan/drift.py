@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import HARD
+from zanith_django.exceptions import UnreadableModel
 from zanith_django.operations import Operation
 from zanith_django.operations.base import to_data
 from zanith_django.plan.search_path import found_elsewhere, unqualified
@@ -31,9 +33,12 @@ def origins(
 
     `timeline` and `before` are those from before the plan ran. A difference was there before if
     the database had it then too, compared with the models as they were at the migrations that are
-    applied: what a later migration asks for is no difference yet.
+    applied: what a later migration asks for is no difference yet. If PostgreSQL refuses a model of
+    that time, no difference counts as one from before.
     """
-    known = [_plain(each) for each in _there_before(connection, timeline, before)]
+    known: list[dict[str, Any]] = []
+    with suppress(UnreadableModel):
+        known = [_plain(each) for each in _there_before(connection, timeline, before)]
     for operation in differences:
         yield operation, BEFORE if _plain(operation) in known else PLAN
 
