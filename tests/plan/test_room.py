@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import psycopg
 import pytest
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test import override_settings
@@ -104,6 +105,14 @@ def test_a_key_near_the_end_of_its_type_is_named(keyed: DatabaseWrapper) -> None
     run(keyed, "SELECT setval('pf_keyed_s_seq', 1900000000)")
     (note,) = of_keys(keyed, NOTE)
     assert note.startswith("pf_keyed.s has used 88 % of integer: inserts fail after 2,147,483,647")
+
+
+def test_a_locked_sequence_is_not_waited_for(keyed: DatabaseWrapper) -> None:
+    run(keyed, "SELECT setval('pf_keyed_s_seq', 1900000000)")
+    settings = {**keyed.get_connection_params(), "cursor_factory": psycopg.Cursor}
+    with psycopg.connect(**settings) as other:
+        other.execute("ALTER SEQUENCE pf_keyed_s_seq CACHE 2")
+        assert of_keys(keyed, NOTE) == []
 
 
 def test_a_sequence_past_the_end_of_the_new_type_is_blocked(keyed: DatabaseWrapper) -> None:

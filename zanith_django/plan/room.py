@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
 
 from zanith_django.conf import conf
 from zanith_django.operations.base import Context, TableFacts
@@ -14,6 +16,7 @@ from zanith_django.plan.findings import Finding
 from zanith_django.plan.plan import PlannedStep
 from zanith_django.plan.probes import FAILS
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.session import is_open
 from zanith_django.schema.graph import Column, SchemaGraph
 
 # So much new disk is worth a line.
@@ -96,10 +99,17 @@ class Keys:
 
     @classmethod
     def of(cls, connection: BaseDatabaseWrapper, context: Context, names: set[TableName]) -> Keys:
+        """Nothing if another session locks a sequence: it is not waited for longer than for a
+        table, and a note is not worth a failure."""
         schemas = sorted({name.schema or context.schema for name in names})
-        with connection.cursor() as cursor:
-            cursor.execute(_SEQUENCES, [schemas, sorted({name.name for name in names})])
-            rows = cursor.fetchall()
+        try:
+            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+                cursor.execute(_SEQUENCES, [schemas, sorted({name.name for name in names})])
+                rows = cursor.fetchall()
+        except DatabaseError:
+            if not is_open(connection):
+                raise
+            rows = []
         return cls(
             {
                 (TableName("" if place == context.schema else place, table), column): int(value)
