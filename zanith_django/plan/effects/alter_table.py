@@ -303,6 +303,9 @@ def _drop_not_null(command: Node, table: Table, notes: Notes) -> None:
 
 def _default(command: Node, table: Table, notes: Notes) -> None:
     given = command.get("def")
+    known = table.column(command["name"])
+    if known and known.identity in ("always", "by default"):
+        notes.missing("missing_object", f"column {table.name}.{known.name} has an identity")
     null = bool(given and given.get("A_Const", {}).get("isnull"))
     _alter_column(notes, table, command["name"], default=cols.GIVEN if given and not null else None)
 
