@@ -68,8 +68,8 @@ class Preparation:
         snapshot: bool,
         fresh: bool,
     ) -> None:
-        """What the steps that are left are about: beside the `before` snapshot, which is `fresh`
-        unless an earlier run left something. Without a snapshot, beside that of its stretch."""
+        """Stores details of the remaining steps with the `before` snapshot, which is `fresh` unless
+        an earlier run left something; without a snapshot, with that of its stretch."""
         left = (step for step in migration.steps if rows[step.number].status not in FINISHED)
         details = {rows[step.number].id: planned_detail(step) for step in left}
         self._run.home = migration.id if snapshot else self._run.home
@@ -79,7 +79,7 @@ class Preparation:
             self._run.ledger.add_details(self._run.home, details)
 
     def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
-        """Rows for all steps. After an edit, steps that are no more and never ran lose theirs, and
+        """Rows for all steps. After an edit, removed steps that never ran lose theirs, and
         what Django deferred moves after the last one."""
         last = len(migration.steps)
         deferred = [row for row in known.values() if row.operation_kind == DEFERRED]

@@ -1,4 +1,4 @@
-"""What one run of apply has at hand."""
+"""The state that one run of apply works with."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ApplyOptions:
 
 
 class RunState:
-    """What a run has at hand: the timeline, the ledger, the executor, and whom it reports to."""
+    """The timeline, the ledger, the executor, and the receivers of its reports."""
 
     def __init__(
         self,

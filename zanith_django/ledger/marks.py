@@ -44,7 +44,7 @@ def with_operation(ran: str, description: str) -> str:
 
 
 def is_of_another(ran: str, description: str | None) -> bool:
-    """The SQL names an operation, and it is not this one (None: there is none any more)."""
+    """The SQL names an operation, and it is not this one (None: it no longer exists)."""
     last = (ran.splitlines() or [""])[-1]
     if not last.startswith(_DJANGO):
         return False

@@ -42,13 +42,13 @@ class Migrations(Steps):
         self._run("DELETE FROM _zanith_migrations WHERE id = %s", [migration_id])
 
     def put_back(self, migration_id: str, by: Mapping[str, Any]) -> None:
-        """It is applied no more; `by` says who undid it. Its snapshots stay."""
+        """It is no longer applied; `by` says who undid it. Its snapshots stay."""
         applied = self.applied().get(migration_id)
         self.mark_undone(migration_id, {**by, "at": datetime.now(UTC).isoformat()}, applied)
         self.forget(migration_id)
 
     def take_back(self, migration_id: str) -> None:
-        """Django's `migrate` undid it: it is applied no more, nor are its steps done."""
+        """Django's `migrate` undid it: it is no longer applied, and its steps are not done."""
         self.put_back(migration_id, {"user": "Django's migrate"})
         self.forget_checkpoints(migration_id)
         self._run(

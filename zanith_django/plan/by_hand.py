@@ -12,7 +12,7 @@ from zanith_django.schema.graph import SchemaGraph
 
 
 def added_by_hand(operations: Sequence[Operation], live: SchemaGraph | None) -> frozenset[int]:
-    """Numbers, from 1, of the steps that are left to do after Django did the work of a file.
+    """Numbers, from 1, of the steps that remain after Django did the work of a file.
 
     These are kinds that are never derived from a Django migration, and what is to be there at the
     end of the file and is not. `live` is the schema as Django left it, None before it did.

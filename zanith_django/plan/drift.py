@@ -31,7 +31,7 @@ def origins(
 ) -> Iterator[tuple[Operation, str]]:
     """Each difference that remains after the plan, with its origin.
 
-    `timeline` and `before` are those from before the plan ran. A difference was there before if
+    `timeline` and `before` are those from before the plan ran. A difference existed before if
     the database had it then too, compared with the models as they were at the migrations that are
     applied: what a later migration asks for is no difference yet. If PostgreSQL refuses a model of
     that time, no difference counts as one from before.

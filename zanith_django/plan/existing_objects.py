@@ -87,7 +87,7 @@ class Existing:
         return cls(schema, relations, schemas, extensions, role)
 
     def findings(self, operation: Operation, context: Context) -> Iterator[Finding]:
-        """What is in the way of the operation, in the schema as it is then."""
+        """The objects in the way of the operation, in the schema before it."""
         before, after = context.graph, operation.apply_to(context.graph)
         yield from self._owners(operation, before, after)
         yield from self._references(operation, before, after)

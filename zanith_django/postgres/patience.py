@@ -1,7 +1,7 @@
-"""How a step waits for a lock that makes others queue: in short tries, within a budget.
+"""How a step waits for a lock that makes others queue: in short attempts, within a budget.
 
-Whoever asks for a table after a request that waits, waits as well. So each try is short, the pauses
-between them grow, and what all tries of a run cost others is limited in any minute.
+A session that asks for a table after a waiting request waits as well. So each attempt is short, the
+pauses between them grow, and the total cost for other sessions is limited in any minute.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def pause(number: int) -> float:
 
 
 def wait(seconds: float, blocked: Callable[[], bool]) -> bool:
-    """Wait so long, or until nothing is in the way any more. Is it still blocked at the end?"""
+    """Wait so long, or until nothing blocks. Is it still blocked at the end?"""
     end = time.monotonic() + seconds
     while True:
         still = blocked()

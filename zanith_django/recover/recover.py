@@ -92,7 +92,7 @@ def purge(
     """Drop the hidden column or table, and with a table its hidden columns; returns the purged
     artifacts, none if it was restored or purged before.
 
-    `missing` records artifacts that the database does not have any more. Raises `ArtifactMissing`,
+    `missing` records artifacts that the database no longer has. Raises `ArtifactMissing`,
     `ArtifactForged`, `InvalidArgument`, `StepFailed`.
     """
     with working_session(connection, wait=session.wait, on_wait=session.say):

@@ -148,7 +148,7 @@ def count_kept(ledger: Ledger, artifact: Artifact) -> None:
 def count_uncounted(ledger: Ledger, migration_id: str) -> None:
     """The rows of what a run kept that was killed before it counted them.
 
-    What is not where it was kept any more stays uncounted.
+    An artifact that is no longer where it was kept stays uncounted.
     """
     for row in ledger.artifacts():
         if row.migration_id != migration_id or row.row_count is not None or row.expires_at:

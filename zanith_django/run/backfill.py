@@ -244,7 +244,7 @@ class _Backfill:
         raise AssertionError
 
     def _come_back(self, most: int) -> None:
-        """Write what was locked, until rows of no more than so many ranges are left."""
+        """Write the rows that were locked, until those of at most so many ranges remain."""
         number = 1
         while len(self.postponed) > most:
             self._rest(number)

@@ -1,4 +1,5 @@
-"""Who is in the way of a session that waits for a lock, for people and to look for again."""
+"""The sessions that block a session which waits for a lock, described, and to be looked for
+again."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ def named(found: Iterable[Blocker]) -> str:
 
 
 def wanted(statements: Iterable[Statement]) -> tuple[list[str], list[str]]:
-    """(tables, modes) that would be in the way of these statements."""
+    """(tables, lock modes) that would block these statements."""
     pairs = [
         (_spelled(table), mode.catalog)
         for statement in statements

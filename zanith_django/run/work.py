@@ -11,7 +11,7 @@ from zanith_django.operations.base import Batches, PythonCall, Statement, WithDe
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The work that commits together with a step's last statements: `call`, then `sql`. `after` is
-    called when all of it is committed and no lock is held any more.
+    called when all of it is committed and all locks are released.
 
     Without `call`, the statements, their end and the beginning of the next step go to
     the server as one text, in one round trip and one commit. If another step follows, the commit

@@ -99,7 +99,7 @@ class States:
         return key in self._applied or bool(parts and self._applied.issuperset(parts))
 
     def taken(self) -> ProjectState:
-        """A copy to run operations on. It has the rendered models, the current one no more: what
+        """A copy to run operations on. It takes the rendered models from the current one: what
         operations do to them cannot be undone."""
         state = self.current
         rendered = state.__dict__.pop("apps", None)

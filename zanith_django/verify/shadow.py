@@ -273,7 +273,7 @@ def _create_schema(session: Session, name: str) -> None:
 def given(
     connection: BaseDatabaseWrapper, target: str, on_wait: OnWait | None = None
 ) -> Iterator[Shadow]:
-    """A database that is there for this: a URL, or an alias of DATABASES. It is emptied first,
+    """A database for this purpose: a URL, or an alias of DATABASES. It is emptied first,
     which needs it to be empty or marked as ours already. Runs on it wait for each other."""
     settings = _throwaway(_settings_of(connection, target, "--shadow"))
     shadow = Shadow(place_of(settings), settings)

@@ -112,7 +112,7 @@ class SoftDropColumn(OnColumn):
         return archive.retreat(context) if archive else None
 
     def _lift(self, context: Context) -> list[Statement]:
-        """Drops what new code would trip over: it does not know the column any more."""
+        """Drops what makes statements of new code fail: it no longer knows the column."""
         table = self.table
         others = (part for part in CARRIED if part not in (FOREIGN_KEYS, INDEXES))
         items = [item for part in (FOREIGN_KEYS, *others) for item in part.of(self)]

@@ -103,7 +103,7 @@ class _DualWrite(OnTable):
         )
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """A form that is not made from the start was there before."""
+        """A form that the step does not add from the start existed before."""
         staged = remove_scaffold(self._staged(context), self.tables, context)
         made = () if self.resumed else self.forms.new
         return (*staged, *(drop_column_if_exists(self.table, it.name, context) for it in made))

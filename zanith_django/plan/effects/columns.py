@@ -112,7 +112,7 @@ def retype(notes: Notes, table: Table, name: str, definition: Node) -> Column | 
 
 
 def _is_plain(using: Node, name: str) -> bool:
-    """`USING "a"::bigint` says no more than the type does."""
+    """`USING "a"::bigint` adds nothing to the type."""
     inner = using.get("TypeCast", {}).get("arg", using)
     return "ColumnRef" in inner and columns(inner) == (name,)
 
