@@ -66,7 +66,8 @@ class FinalModels(Iterator[None]):
     today, so that relations between the two are whole.
 
     To render a thousand takes seconds. Each step of the iterator renders one, for callers with
-    idle time; `whole` renders the remaining ones.
+    idle time: all of it is saved if the statements of the last migration take as long. `whole`
+    renders the remaining ones.
     """
 
     def __init__(self, states: States, keys: Sequence[Key] = ()) -> None:
