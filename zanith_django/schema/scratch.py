@@ -35,7 +35,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 FIRST_CHUNK = 50
 """Tables in the first transaction; the others have twice as many as the one before, up to
 `_most_tables`. The server begins soon, and reads its catalogs, which each chunk leaves longer, few
-times."""
+times: 600 models take 2.6 s of CPU time, 2.9 in chunks of 50."""
 LOCKS_OF_A_TABLE = 10
 """About: itself, its TOAST table, its sequence and its indexes."""
 
