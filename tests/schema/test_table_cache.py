@@ -14,7 +14,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
 from zanith_django.schema.stored import encode
 from zanith_django.schema.table_cache import FILE, TableCache
-from zanith_django.timeline.project import cache_folder
+from zanith_django.timeline.reading import cache_folder
 
 THING = Table(name=TableName("", "thing"))
 

@@ -238,7 +238,7 @@ def diff_text(
         yield f"{counted(len(extras), 'extra')}, which no model names and nothing here drops:"
     for extra in extras:
         yield from wrapped(extra.description, "  ")
-    for note in notes if verbose else ():
+    for note in (note for note in notes if verbose or note.important):
         yield from wrapped(f"note: {note.description}", "  ")
 
 

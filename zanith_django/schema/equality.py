@@ -48,11 +48,14 @@ class DeclaredFacts:
     `automatic` holds (table, column) of every automatic primary key and of every column of a
     foreign key (many-to-many tables too) that points at one, directly or over other such columns.
     `many_to_many` are the tables that Django makes for a ManyToManyField without `through`.
+    `lost` holds (table, name) of parts that no migration creates again after a column of theirs
+    was removed: Django's `migrate` leaves them out.
     """
 
     named: frozenset[tuple[TableName, str]] = frozenset()
     automatic: frozenset[tuple[TableName, str]] = frozenset()
     many_to_many: frozenset[TableName] = frozenset()
+    lost: frozenset[tuple[TableName, str]] = frozenset()
 
 
 def as_declared(
@@ -107,6 +110,12 @@ def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra
                 yield Extra(table.name, COLUMNS, _SEQUENCE, column.name, twin)
 
 
+_LOST = (
+    "does not exist: a migration removed a column of it and added the name again, and Django's "
+    "migrate does not create it either; remove it from Meta, run makemigrations, put it back"
+)
+
+
 class _TableView:
     """One live table seen with the eyes of its declaration."""
 
@@ -135,8 +144,8 @@ class _TableView:
     def extra(self, part: Part, item: Any, setting: Setting | None = None) -> None:
         self.extras.append(Extra(self.name, part, setting, item.name, item))
 
-    def note(self, name: str, what: str) -> None:
-        self.notes.append(Note(self.name, name, what))
+    def note(self, name: str, what: str, *, important: bool = False) -> None:
+        self.notes.append(Note(self.name, name, what, important))
 
     # --- columns --------------------------------------------------------------------------------
 
@@ -244,7 +253,11 @@ class _TableView:
                 yield wanted, wanted
             elif wanted is None:
                 self.extra(part, live)
-            elif live is not None:
+            elif live is None:
+                if (self.name, wanted.name) in self.facts.lost:
+                    self.note(wanted.name, _LOST, important=True)
+                    yield wanted, wanted
+            else:
                 spoken = self.spoken(part, live, wanted)
                 same = whole(live) == whole(wanted)
                 if same and (live.name == wanted.name or self.is_unnamed(wanted)):

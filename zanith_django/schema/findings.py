@@ -34,11 +34,12 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A difference worth a word and no operation."""
+    """A difference worth a word and no operation; an `important` one is always shown."""
 
     table: TableName
     name: str
     what: str
+    important: bool = False
 
     @property
     def description(self) -> str:

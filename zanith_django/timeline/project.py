@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
-from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
 
-from zanith_django.conf import conf
-from zanith_django.exceptions import UnreadableModel
 from zanith_django.files.files import load_all
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.schema.models import Declared, from_models, project_models
+from zanith_django.schema.models import Declared, project_models
 from zanith_django.timeline.foundations import preludes_of_migrations
 from zanith_django.timeline.ignored import compared
+from zanith_django.timeline.lost_parts import lost_parts
+from zanith_django.timeline.reading import read_models
 from zanith_django.timeline.timeline import Timeline, build, load_django
 
 
@@ -63,47 +57,5 @@ def declared(connection: BaseDatabaseWrapper) -> Declared:
     found = read_models(connection, project_models(connection.alias), more=more())
     graph = compared(found.graph)
     labels = {name: label for name, label in found.labels.items() if name in graph}
-    return dataclasses.replace(found, graph=graph, labels=labels)
-
-
-def read_models(
-    connection: BaseDatabaseWrapper,
-    models: Sequence[type[Model]],
-    *,
-    prelude: Sequence[str] = (),
-    more: Iterable[Sequence[str]] = (),
-) -> Declared:
-    """The declarations of these models. If reading fails after `prelude`, each of `more` is tried.
-    Raises `UnreadableModel`."""
-    tried: list[Sequence[str]] = []
-    for made in itertools.chain([prelude], more):
-        if made in tried:
-            continue
-        tried.append(made)
-        try:
-            return from_models(
-                connection,
-                models,
-                prelude=made,
-                cache=cache_folder(),
-                scratch=conf.scratch or None,
-            )
-        except UnreadableModel as error:
-            unreadable = error
-    raise unreadable
-
-
-def cache_folder() -> Path | None:
-    """Where tables that PostgreSQL has read back are remembered; one folder per project, in the
-    cache folder of the user. None for a user without a home folder."""
-    project = hashlib.sha256(str(settings.SETTINGS_MODULE).encode() + _place()).hexdigest()[:12]
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        caches = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return caches / "zanith_django" / project
-
-
-def _place() -> bytes:
-    return str(getattr(settings, "BASE_DIR", Path.cwd())).encode()
+    facts = dataclasses.replace(found.facts, lost=lost_parts(connection, graph))
+    return dataclasses.replace(found, graph=graph, labels=labels, facts=facts)

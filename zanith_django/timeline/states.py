@@ -17,7 +17,8 @@ from django.conf import settings
 from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.migrations.state import ModelState, ProjectState, StateApps
 from django.db.migrations.utils import get_references, resolve_relation
-from django.db.models import Field, Model
+from django.db.models import F, Field, Model, Q
+from django.db.models.constants import LOOKUP_SEP
 
 from zanith_django.exceptions import UnreadableModel
 
@@ -65,6 +66,18 @@ class RecordingState(ProjectState):
         touched = list(models)
         self._touched.update(touched)
         super().reload_models(touched, delay)
+
+    def forget_parts(self, key: Key, field: str) -> None:
+        """A column goes with the constraints and indexes that contain it, though Django's state
+        keeps them: a column of that name that comes later does not bring them back."""
+        options = self.models[key].options
+        for option in ("constraints", "indexes"):
+            items = options.get(option) or ()
+            if any(field in names_in(item) for item in items):
+                options[option] = [item for item in items if field not in names_in(item)]
+        together = options.get("unique_together") or ()
+        if any(field in names for names in together):
+            options["unique_together"] = {n for n in together if field not in n}
 
     def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
         """As Django's, which changes fields in place: clones keep a state made before as it was."""
@@ -288,6 +301,34 @@ def _named_by(item: Any) -> Iterator[str]:
     """The fields that a constraint or an index lists."""
     for name in getattr(item, "fields", ()):
         yield name.removeprefix("-")
+
+
+def names_in(item: Any) -> set[str]:
+    """The fields that a constraint or an index contains, also in its conditions and expressions;
+    of a relation's lookup the field that it begins with."""
+    parts = (*getattr(item, "expressions", ()), getattr(item, "condition", None))
+    flat = [part[0] if isinstance(part, tuple | list) else part for part in parts]
+    return {*_named_by(item), *getattr(item, "include", ())} | {
+        name for part in flat if part is not None for name in _references(part)
+    }
+
+
+def _references(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part.removeprefix("-")
+    elif isinstance(part, Q):
+        for child in part.children:
+            if isinstance(child, tuple):
+                yield child[0].split(LOOKUP_SEP)[0]
+                yield from _references(child[1])
+            else:
+                yield from _references(child)
+    elif isinstance(part, F):
+        yield str(getattr(part, "name", "")).split(LOOKUP_SEP)[0]
+    elif hasattr(part, "get_source_expressions"):
+        for inner in part.get_source_expressions():
+            if inner is not None:
+                yield from _references(inner)
 
 
 def _stub(model: ModelState, names: Collection[str]) -> ModelState:

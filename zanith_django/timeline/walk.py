@@ -25,6 +25,7 @@ from django.db.migrations.operations import (
     AlterModelTable,
     CreateModel,
     DeleteModel,
+    RemoveField,
     RenameModel,
     SeparateDatabaseAndState,
 )
@@ -48,7 +49,7 @@ from zanith_django.timeline.django_kinds import (
     title,
 )
 from zanith_django.timeline.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
-from zanith_django.timeline.project import read_models
+from zanith_django.timeline.reading import read_models
 from zanith_django.timeline.segments import Rendered, Segment, key_of_model, unvalidated
 from zanith_django.timeline.states import (
     Key,
@@ -161,6 +162,8 @@ class Walk:
         """Move the tables past an operation that reaches them."""
         naming = isinstance(operation, CreateModel | DeleteModel | RenameModel | AlterModelTable)
         before = self._named_in(app_label) if naming else set()
+        if isinstance(operation, RemoveField):
+            self.tables.forget_parts((app_label, operation.model_name_lower), operation.name)
         operation.state_forwards(app_label, self.tables)
         after = self._named_in(app_label) if naming else set()
         self._names += [(name, False) for name in sorted(before - after)]

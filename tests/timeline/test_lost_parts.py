@@ -1,0 +1,90 @@
+"""What a removed field takes with it stays away when a field of its name comes again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.project import BuildProject, Project
+
+MODELS = """
+from django.db import models
+from django.db.models import Q
+
+
+class Item(models.Model):
+    a = models.IntegerField(default=1)
+    b = models.IntegerField(default=2)
+    c = models.IntegerField(default=3)
+
+    class Meta:
+        unique_together = [("a", "c")]
+        constraints = [
+            models.UniqueConstraint(name="pair", fields=["a", "b"]),
+            models.CheckConstraint(name="positive", condition=Q(a__gt=0) | Q(b__gt=0)),
+            models.UniqueConstraint(name="others", fields=["b", "c"]),
+        ]
+        indexes = [
+            models.Index(name="found", fields=["b", "-a"]),
+            models.Index("b", name="covering", include=["a"]),
+        ]
+"""
+
+REMOVED = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RemoveField("item", "a"),
+        migrations.AddField("item", "a", models.IntegerField(default=1)),
+    ]
+"""
+RENAMED = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.AddField("item", "new", models.IntegerField(default=1)),
+        migrations.RemoveField("item", "a"),
+        migrations.RenameField("item", "new", "a"),
+    ]
+"""
+PARTS = """
+SELECT conname FROM pg_constraint WHERE conrelid = 'shop_item'::regclass AND contype <> 'n'
+UNION ALL SELECT indexrelid::regclass::text FROM pg_index
+WHERE indrelid = 'shop_item'::regclass AND NOT indisunique
+AND NOT indexrelid::regclass::text LIKE '_zanith_dropped_%'"""
+
+
+@pytest.mark.parametrize("again", [REMOVED, RENAMED])
+def test_what_django_does_not_create_again_is_no_difference_and_is_named(
+    project: BuildProject, again: str
+) -> None:
+    shop = project({"shop": MODELS})
+    shop.manage("makemigrations", "shop", "-n", "initial", check=True)
+    shop.manage("migrate", check=True)
+    before = parts(shop)
+    shop.write("shop/migrations/0002_again.py", again)
+    assert "No changes detected" in shop.manage("makemigrations", "--check", check=True).stdout
+    shop.manage("zanith_generate", check=True)
+    shop.manage("zanith_verify", check=True)
+    shop.manage("zanith_apply", "--max-risk", "100", "--allow-destructive", check=True)
+    assert parts(shop) == {"shop_item_pkey", "others"}
+
+    shop.manage("zanith_rollback", "--steps", "1", check=True)
+    assert parts(shop) == before
+    shop.manage("migrate", check=True)
+    assert parts(shop) == {"shop_item_pkey", "others"}
+
+    shown = shop.manage("zanith_diff", "models", "live", check=True).stdout
+    assert "No difference" in shown
+    for name in ("pair", "positive", "found", "covering"):
+        assert f"note: {name} on shop_item does not exist" in shown
+    assert shown.count("note: ") == 5
+
+
+def parts(shop: Project) -> set[str]:
+    return {name for (name,) in shop.sql(PARTS)}
