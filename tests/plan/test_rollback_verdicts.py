@@ -38,7 +38,7 @@ REVERSES = {
     "deletes rows": (PYTHON, ROWS.format("all().delete()"), "destructive deletes_all_rows"),
     "drops a table": (PYTHON, DROP, "destructive drops_table_with_data"),
     "updates rows": (PYTHON, ROWS.format("update(name='x')"), "high requires_backfill"),
-    "nothing": (PYTHON, "pass", "medium requires_backfill"),
+    "nothing": (PYTHON, "pass", "safe"),
     "drops in SQL": (
         SQL.format("DROP TABLE people_t"),
         "pass",

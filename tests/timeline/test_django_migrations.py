@@ -407,7 +407,7 @@ def test_a_rollback_tells_what_django_ran_since(covered: Project) -> None:
     apps = SETTINGS.format(apps=["zanith_django", "shop", "django.contrib.contenttypes"])
     covered.write("settings.py", apps)
     covered.manage("zanith_apply", check=True)
-    told = "run by Django: migrations of contenttypes, zanith_django. They stay"
+    told = "Migrations of contenttypes, zanith_django are newer and were run by Django. They stay"
     assert told in covered.manage("zanith_rollback", "--to", "shop.0002_note", check=True).stdout
     assert told in covered.manage("zanith_rollback", "--steps", "1", "--dry-run").stdout
     assert told in covered.manage("zanith_rollback", "--steps", "1", check=True).stdout

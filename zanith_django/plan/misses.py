@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.effects.values import Effect
@@ -23,3 +24,8 @@ def missed(effects: Iterable[Effect]) -> Iterator[Collision]:
         remedy = _REMEDIES.get(miss.code, _SHOWN)
         named = Dependent("object", miss.what)
         yield Collision(miss.what, remedy, named, blocked=bool(miss.code), reason=miss.code)
+
+
+def without_misses(effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """Of a step that an earlier run began: what it finds or lacks may be that run's work."""
+    return tuple(replace(effect, misses=()) if effect.misses else effect for effect in effects)

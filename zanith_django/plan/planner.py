@@ -20,7 +20,7 @@ from zanith_django.plan.django_operations import applying_itself, django_operati
 from zanith_django.plan.durations import Rates, duration
 from zanith_django.plan.effects.running_code import Break, Released, breaks
 from zanith_django.plan.integrity import flaws
-from zanith_django.plan.misses import missed
+from zanith_django.plan.misses import missed, without_misses
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import Level
 from zanith_django.plan.risk import Assessment, Transaction, assess, judged
@@ -226,6 +226,8 @@ class _Planner:
         context, status = self.context, run.status(number)
         written_by = _texts(self.timeline, operation)
         effects, graph = found
+        if status != "pending" or number in run.begun:
+            effects = without_misses(effects)
         breaks: tuple[Break, ...] = ()
         assessment = judged(operation, effects, context, transaction)
         if status == "pending":
@@ -244,7 +246,7 @@ class _Planner:
             rows=_rows(operation, context),
             approved=run.approved(number),
             status=status,
-            collisions=tuple(missed(effects)) if status == "pending" else (),
+            collisions=tuple(missed(effects)),
             texts=written_by,
             effects=effects,
             breaks=breaks,

@@ -32,7 +32,8 @@ def create_index(node: Node, notes: Notes) -> None:
             return
         notes.find("accepts_existing", name)
     if not node.get("if_not_exists"):
-        naming.makes_relation(TableName(name.schema, index.name), notes)
+        resumes = bool(node.get("concurrent"))
+        naming.makes_relation(TableName(name.schema, index.name), notes, resumes=resumes)
     notes.find("adds_unique_constraint" if index.unique else "adds_index", name)
     if heirs or not found.partition_key:
         notes.works(name, heirs=heirs)

@@ -64,15 +64,16 @@ def makes_constraint(name: str, table: Table, notes: Notes) -> None:
         _misses(notes, "exists_already", f"constraint {name} of {table.name} exists already")
 
 
-def makes_relation(name: TableName, notes: Notes) -> None:
-    """A table, view or index: they share their names."""
+def makes_relation(name: TableName, notes: Notes, *, resumes: bool = False) -> None:
+    """A table, view or index: they share their names. A concurrent build that an earlier run left
+    `resumes`: the run finishes that of Django's operations, whatever state it is in."""
     if not _is_live(notes):
         return
     tables = [t for t in notes.graph.tables if t.name.schema == name.schema]
     taken = name in notes.graph or any(name.name in index_names(t) for t in tables)
     gone = name in (notes.scene.relations or ())
     if taken or gone:
-        _misses(notes, "exists_already", f"relation {name} exists already")
+        _misses(notes, "" if resumes else "exists_already", f"relation {name} exists already")
 
 
 def _is_live(notes: Notes) -> bool:
