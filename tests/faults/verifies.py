@@ -35,7 +35,8 @@ LONGEST = 300.0  # seconds until a run must have ended
 # The template of --reuse is to stay: it is looked for apart.
 FOUND = {
     "database": "SELECT datname FROM pg_database "
-    "WHERE NOT starts_with(datname, '_zanith_template_')",
+    "WHERE NOT starts_with(datname, '_zanith_template_') "
+    "AND NOT starts_with(datname, 'zanith_test_')",  # other tests make and drop these
     "schema": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'",
     "role": "SELECT rolname FROM pg_roles",
     "connection": "SELECT concat(datname, ' of ', pid) FROM pg_stat_activity "

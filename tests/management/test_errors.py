@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -343,8 +344,8 @@ def test_a_mistyped_argument_is_named(shop: Project, command: str, says: str) ->
         ("zanith_recover purge", "Name an artifact, or add --all."),
         ("zanith_apply --max-risk 500", "argument --max-risk: 500 is not from 0 to 100"),
         ("zanith_plan --max-risk -1", "argument --max-risk: -1 is not from 0 to 100"),
-        ("zanith_apply --lock-wait -1", "argument --lock-wait: -1 is no time"),
-        ("zanith_recover cleanup --lock-wait nan", "argument --lock-wait: nan is no"),
+        ("zanith_apply --lock-wait -1", "argument --lock-wait: -1 is not a time"),
+        ("zanith_recover cleanup --lock-wait nan", "argument --lock-wait: nan is not a time"),
     ],
 )
 def test_what_argparse_refuses_leads_to_the_help(shop: Project, command: str, says: str) -> None:
@@ -456,7 +457,8 @@ def test_the_live_database_is_no_shadow(shop: Project) -> None:
 def test_a_shadow_schema_takes_no_python(shop: Project) -> None:
     path = waiting(shop)
     step = '        zanith.RunPython(migration="shop.0002_pages", position=1),\n    ]\n'
-    path.write_text(path.read_text().replace("    ]\n", step))
+    operations = re.compile(r"(operations = \[\n).*?    \]\n", re.DOTALL)
+    path.write_text(operations.sub(rf"\1{step}", path.read_text()))
     hint = "Run zanith_verify --shadow ephemeral."
     assert_refused(shop, "zanith_verify", "--shadow", "schema", code=NO, says=hint)
 

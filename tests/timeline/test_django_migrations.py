@@ -283,7 +283,7 @@ def test_files_of_a_squash_run_with_the_models_of_their_point(seeded: Project) -
     seeded.manage("zanith_apply", check=True)
     assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
     assert agrees(seeded)
-    seeded.manage("zanith_rollback", "--steps", "1", check=True)
+    seeded.manage("zanith_rollback", "--steps", "1", "--allow-destructive", check=True)
     assert seeded.sql("SELECT name FROM shop_author") == []
     seeded.manage("zanith_apply", check=True)
     assert seeded.sql("SELECT name FROM shop_author") == [("seed",)]
@@ -308,7 +308,7 @@ def test_what_stands_on_a_squash_keeps_its_files_from_being_undone(seeded: Proje
         "blog/models.py", "from django.db import models\n\n\nclass Note(models.Model): pass\n"
     )
     seeded.manage("zanith_apply", check=True)
-    refused = seeded.manage("zanith_rollback", "--steps", "1")
+    refused = seeded.manage("zanith_rollback", "--steps", "1", "--allow-destructive")
     assert refused.returncode == 1
     assert "django:blog.0001_initial, which is applied, depends on it" in refused.stderr
 

@@ -59,7 +59,7 @@ CASES = {
     "a view on a column whose type changes": Case(
         'migrations.AlterField("Book", "pages", models.BigIntegerField(null=True))',
         "apply-failed",
-        "view pages_of_books depends on column",
+        "view public.pages_of_books reads people_book.pages",
     ),
     "a trigger on a dropped column": Case(
         'migrations.RemoveField("Book", "title")',

@@ -28,6 +28,7 @@ from zanith_django.plan import gates
 from zanith_django.plan.coverage import covered
 from zanith_django.plan.fingerprint import fingerprinted
 from zanith_django.plan.gates import Policy, Refusal
+from zanith_django.plan.misses import TAKEN
 from zanith_django.plan.observed import with_observed
 from zanith_django.plan.plan import Plan, until
 from zanith_django.plan.planner import plan
@@ -98,6 +99,8 @@ class Admission:
             error = FileMissing if flaw.missing else FileEdited
             raise error(flaw.migration, flaw.message)
         if refusals:
+            if any(found.reason == TAKEN for _, step in planned.steps for found in step.collisions):
+                self._run.states.refuse_gap()
             self._record_refusals(planned, refusals)
             raise GateRefused(dict.fromkeys(map(str, refusals)), gates.hint(refusals))
 

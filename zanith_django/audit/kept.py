@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
 from zanith_django.audit.questions import Answer, Question, readable
@@ -55,6 +57,12 @@ class Kept:
     @property
     def target(self) -> str:
         return self.id.rsplit("::", 1)[-1]
+
+    @property
+    def age(self) -> str:
+        """A time that Python cannot hold is shown as it is."""
+        at = self.created_at
+        return timesince(at) if isinstance(at, datetime) else str(at)
 
 
 def kept(answer: Answer) -> tuple[list[Kept], int]:

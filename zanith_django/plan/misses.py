@@ -9,10 +9,11 @@ from zanith_django.plan.collisions import Collision
 from zanith_django.plan.effects.values import Effect
 from zanith_django.schema.dependents import Dependent
 
+TAKEN = "exists_already"
 _REMEDIES = {
     "missing_table": "correct the name of the table",
     "missing_object": "correct the name, or write IF EXISTS",
-    "exists_already": "rename or drop it first, or write another name",
+    TAKEN: "rename or drop it first, or write another name",
     "dependent_objects": "drop it first, or change both in one statement",
 }
 _SHOWN = "look at it before it runs"

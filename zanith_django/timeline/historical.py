@@ -45,6 +45,13 @@ class States:
             self._state = state
         return self._state
 
+    def refuse_gap(self) -> None:
+        """Raises `InconsistentRecord` if Django's record lacks what a recorded migration needs."""
+        loader = self.timeline.loader
+        for key in django_order(loader):
+            if key in loader.applied_migrations and (gap := self._inconsistent(key)):
+                raise gap
+
     def _inconsistent(self, key: Key) -> InconsistentRecord | None:
         loader = self.timeline.loader
         parents = [(label, name) for label, name in loader.graph.forwards_plan(key)]
