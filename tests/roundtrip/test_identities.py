@@ -7,15 +7,19 @@ import os
 from typing import Any
 
 import pytest
+from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
 from django.db import DatabaseError, models
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations import (
     AddField,
     AlterField,
+    AlterModelTable,
     CreateModel,
     DeleteModel,
     RemoveField,
+    RenameField,
+    RenameModel,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation as MigrationOperation
@@ -185,11 +189,113 @@ STATES: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]
 }
 
 
-@pytest.mark.parametrize("name", STATES)
+def doc(**options: Any) -> CreateModel:
+    owner = models.ForeignKey(f"{APP}.Owner", models.CASCADE, null=True, **options)
+    return CreateModel("Doc", [("id", models.BigAutoField(primary_key=True)), ("owner", owner)])
+
+
+def key(name: str, model: str) -> AddField:
+    return AddField(name, "tags", models.ManyToManyField(f"{APP}.{model}"))
+
+
+CODE = models.CharField(max_length=9, primary_key=True)
+OTHER_ID: list[MigrationOperation] = [
+    RemoveField("owner", "id"),
+    AddField("owner", "id", models.BigAutoField(primary_key=True)),
+]
+OTHER_KEY: list[MigrationOperation] = [
+    RemoveField("owner", "id"),
+    AlterField("owner", "code", CODE),
+]
+POSITIVE = models.CheckConstraint(condition=models.Q(code__gt=""), name="code_positive")
+
+
+def boss(**options: Any) -> AlterField:
+    to = models.ForeignKey(f"{APP}.Owner", models.CASCADE, null=True, **options)
+    return AlterField("paper", "boss", to)
+
+
+# A dropped key takes with it what points at it, while the state keeps the relations.
+KEYS: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]]] = {
+    "another key of the name": ([OWNER, doc()], [OTHER_ID]),
+    "another key of the name, later": ([OWNER, doc()], [OTHER_ID[:1], OTHER_ID[1:]]),
+    "a key of another type": ([OWNER, doc()], [OTHER_KEY]),
+    "what to_field names": (
+        [OWNER, doc(to_field="code")],
+        [
+            [
+                RemoveField("owner", "code"),
+                AddField("owner", "code", models.CharField(max_length=9, unique=True, null=True)),
+            ]
+        ],
+    ),
+    "a model of the name": ([OWNER, doc()], [[DeleteModel("Owner"), OWNER]]),
+    "a model of the name, later": ([OWNER, doc()], [[DeleteModel("Owner")], [OWNER]]),
+    "a model renamed to the name": (
+        [OWNER, doc(), CreateModel("Boss", [("id", models.BigAutoField(primary_key=True))])],
+        [[DeleteModel("Owner"), RenameModel("Boss", "Owner")]],
+    ),
+    "the key of a many-to-many field": ([TAG, OWNER, key("owner", "Tag")], [OTHER_ID]),
+    "the model of a many-to-many field": (
+        [TAG, OWNER, key("owner", "Tag")],
+        [[DeleteModel("Tag"), TAG]],
+    ),
+    "relations to itself": (
+        [
+            OWNER,
+            AddField("owner", "boss", models.ForeignKey("self", models.CASCADE, null=True)),
+            key("owner", "Owner"),
+        ],
+        [OTHER_ID],
+    ),
+    "renamed and altered afterwards": (
+        [OWNER, doc()],
+        [
+            OTHER_ID,
+            [RenameField("doc", "owner", "boss"), RenameModel("Doc", "Paper")],
+            [boss(db_index=False)],
+        ],
+    ),
+    "pointed at another model afterwards": (
+        [OWNER, doc(), CreateModel("Boss", [("id", models.AutoField(primary_key=True))])],
+        [
+            OTHER_ID,
+            [
+                AlterField(
+                    "doc", "owner", models.ForeignKey(f"{APP}.Boss", models.CASCADE, null=True)
+                )
+            ],
+        ],
+    ),
+    "put back by its author": (
+        [OWNER, doc()],
+        [
+            OTHER_ID,
+            [RenameField("doc", "owner", "boss"), RenameModel("Doc", "Paper")],
+            [boss(db_constraint=False)],
+            [boss()],
+        ],
+    ),
+    "a check that is not valid, and its model renamed": (
+        [OWNER, doc()],
+        [
+            [AddConstraintNotValid("owner", POSITIVE)],
+            [RenameModel("Owner", "Boss")],
+            [ValidateConstraint("boss", "code_positive")],
+        ],
+    ),
+    "a check that is not valid, and its table renamed": (
+        [OWNER, doc()],
+        [[AddConstraintNotValid("owner", POSITIVE)], [AlterModelTable("Owner", "boss")]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*STATES, *KEYS])
 def test_states_between_two_migrations_do_what_they_do_in_django(
     name: str, connection: DatabaseWrapper, database: Database
 ) -> None:
-    begun, then = STATES[name]
+    begun, then = (STATES | KEYS)[name]
     steps = [changed(f"step_{number}", found) for number, found in enumerate(then, 2)]
     check(connection, database, steps, [changed("step_1", begun)])
 

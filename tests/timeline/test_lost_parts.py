@@ -88,3 +88,62 @@ def test_what_django_does_not_create_again_is_no_difference_and_is_named(
 
 def parts(shop: Project) -> set[str]:
     return {name for (name,) in shop.sql(PARTS)}
+
+
+KEYED = """
+from django.db import models
+
+
+class Owner(models.Model):
+    code = models.CharField(max_length=9, unique=True)
+
+
+class Doc(models.Model):
+    owner = models.ForeignKey(Owner, models.CASCADE, null=True)
+    readers = models.ManyToManyField(Owner, related_name="read")
+"""
+OTHER_KEY = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RemoveField("owner", "id"),
+        migrations.AlterField(
+            "owner", "code", models.CharField(max_length=9, primary_key=True, serialize=False)
+        ),
+    ]
+"""
+RELATIONS = """
+SELECT attrelid::regclass || '.' || attname, format_type(atttypid, atttypmod),
+       count(conname) FILTER (WHERE contype = 'f')
+FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND relkind = 'r'
+LEFT JOIN pg_constraint ON conrelid = attrelid AND attnum = ANY (conkey)
+WHERE attname = 'owner_id' AND attrelid::regclass::text LIKE 'shop_%' GROUP BY 1, 2 ORDER BY 1"""
+
+
+def test_what_points_at_a_removed_key_stays_as_it_is_and_is_named(project: BuildProject) -> None:
+    shop = project({"shop": KEYED})
+    shop.manage("makemigrations", "shop", "-n", "initial", check=True)
+    shop.manage("migrate", check=True)
+    before = shop.sql(RELATIONS)
+    shop.write("shop/migrations/0002_other_key.py", OTHER_KEY)
+    primary = KEYED.replace("unique=True", "primary_key=True")
+    shop.write("shop/models.py", primary)
+    shop.manage("zanith_generate", check=True)
+    shop.manage("zanith_verify", check=True)
+    shop.manage("zanith_apply", "--max-risk", "100", "--allow-destructive", check=True)
+    loose = [("shop_doc.owner_id", "bigint", 0), ("shop_doc_readers.owner_id", "bigint", 0)]
+    assert shop.sql(RELATIONS) == loose
+
+    shop.manage("zanith_rollback", "--steps", "1", check=True)
+    assert shop.sql(RELATIONS) == before
+    shop.manage("migrate", check=True)
+    assert shop.sql(RELATIONS) == loose
+
+    shown = " ".join(shop.manage("zanith_diff", "models", "live", check=True).stdout.split())
+    assert "No difference" in shown
+    for table in ("shop_doc", "shop_doc_readers"):
+        assert f"note: owner_id on {table} is bigint, not character varying(9)" in shown
+    assert shown.count("does not exist: a migration removed the column or the table") == 2

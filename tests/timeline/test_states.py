@@ -18,7 +18,9 @@ from tests.declared import group, model, text
 from zanith_django.exceptions import UnreadableModel
 from zanith_django.schema.ddl import TableDDL, collect
 from zanith_django.schema.models import with_many_to_many
-from zanith_django.timeline.states import Key, RecordingState, render, with_referrers
+from zanith_django.timeline.relations import with_referrers
+from zanith_django.timeline.states import RecordingState, render
+from zanith_django.timeline.unmodelled import Key
 
 
 def state_of(*made: ModelState, real_apps: set[str] | None = None) -> RecordingState:

@@ -26,6 +26,7 @@ from zanith_django.schema.findings import Comparison, Extra, Note
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, Index, SchemaGraph, Table
 from zanith_django.schema.parts import (
     COLUMNS,
+    FOREIGN_KEYS,
     INDEXES,
     NAMED,
     PRIMARY_KEY,
@@ -48,14 +49,16 @@ class DeclaredFacts:
     `automatic` holds (table, column) of every automatic primary key and of every column of a
     foreign key (many-to-many tables too) that points at one, directly or over other such columns.
     `many_to_many` are the tables that Django makes for a ManyToManyField without `through`.
-    `lost` holds (table, name) of parts that no migration creates again after a column of theirs
-    was removed: Django's `migrate` leaves them out.
+    `lost` holds (table, name) of parts that no migration creates again after a column of theirs,
+    or one that they point at, was removed: Django's `migrate` leaves them out.
+    `left` holds (table, column) of relations that kept their type when what they pointed at went.
     """
 
     named: frozenset[tuple[TableName, str]] = frozenset()
     automatic: frozenset[tuple[TableName, str]] = frozenset()
     many_to_many: frozenset[TableName] = frozenset()
     lost: frozenset[tuple[TableName, str]] = frozenset()
+    left: frozenset[tuple[TableName, str]] = frozenset()
 
 
 def as_declared(
@@ -113,6 +116,15 @@ def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra
 _LOST = (
     "does not exist: a migration removed a column of it and added the name again, and Django's "
     "migrate does not create it either; remove it from Meta, run makemigrations, put it back"
+)
+_LOST_KEY = (
+    "does not exist: a migration removed the column or the table that it points at, and Django's "
+    "migrate does not create it again; alter the field to db_constraint=False in one migration "
+    "and back in the next"
+)
+_LEFT = (
+    "is {live}, not {declared}: a migration removed the column that it pointed at, and Django's "
+    "migrate does not change its type; remove the field and add it again"
 )
 
 
@@ -172,6 +184,11 @@ class _TableView:
             changes["generated"] = wanted.generated
         if self.is_wider_key(live, wanted):
             changes["type"] = wanted.type
+        elif (self.name, live.name) in self.facts.left:
+            if live.type != wanted.type:
+                what = _LEFT.format(live=live.type, declared=wanted.type)
+                self.note(live.name, what, important=True)
+            changes |= {"type": wanted.type, "collation": wanted.collation}
         return dataclasses.replace(live, **changes)
 
     def is_wider_key(self, live: Column, wanted: Column) -> bool:
@@ -255,7 +272,8 @@ class _TableView:
                 self.extra(part, live)
             elif live is None:
                 if (self.name, wanted.name) in self.facts.lost:
-                    self.note(wanted.name, _LOST, important=True)
+                    words = _LOST_KEY if part is FOREIGN_KEYS else _LOST
+                    self.note(wanted.name, words, important=True)
                     yield wanted, wanted
             else:
                 spoken = self.spoken(part, live, wanted)

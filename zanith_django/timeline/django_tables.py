@@ -13,7 +13,8 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.timeline.django_kinds import is_data_step
 from zanith_django.timeline.identities import Identities
-from zanith_django.timeline.states import Key, RecordingState, db_table_of, tables_of
+from zanith_django.timeline.states import RecordingState, db_table_of, tables_of
+from zanith_django.timeline.unmodelled import Key
 
 Part = tuple[Key, str]
 """A model and "", or one of its many-to-many fields."""

@@ -1,69 +1,123 @@
-"""Constraints and indexes that a model names and that Django's history lost with a column.
+"""Constraints, indexes and types that a model asks for and that Django's history lost.
 
-`RemoveField` drops a column with all that contains it, and leaves the names in the state. A field
-of that name that is added later does not bring them back, so no database that `migrate` made has
-them (Django ticket 33673).
+`RemoveField` drops a column with all that contains it or points at it, `DeleteModel` a table with
+the foreign keys that point at it; both leave the names in the state. A field or a model of that
+name that is added later does not bring them back, so no database that `migrate` made has them
+(Django ticket 33673).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     AddField,
+    AlterField,
+    CreateModel,
+    DeleteModel,
     RemoveField,
     RenameField,
+    RenameModel,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ModelState
+from django.db.models import Field
 
 from zanith_django.diff.differ import HARD
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import unquote
+from zanith_django.timeline.states import RecordingState
 from zanith_django.timeline.timeline import django_order, load_django
+from zanith_django.timeline.unmodelled import Key
 from zanith_django.timeline.walk import Walk
 
+Named = tuple[TableName, str]
 
-def lost_parts(
-    connection: BaseDatabaseWrapper, declared: SchemaGraph
-) -> frozenset[tuple[TableName, str]]:
-    """(table, name) of the parts of the declared graph that no migration creates again."""
-    labels = set(_with_a_name_again())
+
+class LostParts(NamedTuple):
+    """What the declared graph has and no migration makes again."""
+
+    parts: frozenset[Named] = frozenset()
+    """(table, name) of constraints and indexes."""
+    columns: frozenset[Named] = frozenset()
+    """(table, column) of relations without a foreign key, of the type that they had with one."""
+
+
+def lost_parts(connection: BaseDatabaseWrapper, declared: SchemaGraph) -> LostParts:
+    labels = set(_apps_that_lose())
     if not labels:
-        return frozenset()
+        return LostParts()
     walk, loader = Walk(connection, HARD), load_django(None)
     for key in django_order(loader):
         walk.skip(loader.graph.nodes[key])
-    return frozenset(
+    columns = frozenset(_loose_columns(walk.tables, declared))
+    named = (
         part
         for key, model in walk.models.models.items()
-        if key[0] in labels and key in walk.tables.models and key[1] in apps.all_models[key[0]]
+        if key[0] in labels and key in walk.tables.models and _is_there(key)
         for part in _lost(model, walk.tables.models[key], declared)
     )
+    return LostParts(frozenset((*named, *_keys_of(columns, declared))), columns)
 
 
-def _with_a_name_again() -> Iterator[str]:
-    """Apps in which a field that is removed has the name of one that is added or renamed. Reads
-    files alone, and no order: most projects have none."""
+@dataclass(slots=True)
+class _Names:
+    """Names in the migrations of one app, of all its models together."""
+
+    removed: set[str] = field(default_factory=set)
+    come: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    models: Counter[str] = field(default_factory=Counter)
+
+    def note(self, operation: MigrationOperation) -> None:
+        if isinstance(operation, RemoveField):
+            self.removed.add(operation.name.lower())
+        elif isinstance(operation, RenameField):
+            self.come.add(operation.new_name.lower())
+        elif isinstance(operation, AddField):
+            self.come.add(operation.name.lower())
+            self._note_key(operation.name, operation.field)
+        elif isinstance(operation, AlterField):
+            self._note_key(operation.name, operation.field)
+        elif isinstance(operation, CreateModel):
+            self.models[operation.name_lower] += 1
+            for name, each in operation.fields:
+                self._note_key(name, each)
+        elif isinstance(operation, RenameModel):
+            self.models[operation.new_name_lower] += 1
+        elif isinstance(operation, DeleteModel):
+            self.deleted.add(operation.name_lower)
+
+    def _note_key(self, name: str, each: Field[Any, Any]) -> None:
+        if each.unique:  # a primary key is unique too
+            self.keys.add(name.lower())
+
+    def may_lose(self) -> bool:
+        again = (name for name in self.deleted if self.models[name] > 1)
+        return bool(self.removed & (self.come | self.keys)) or any(again)
+
+
+def _apps_that_lose() -> Iterator[str]:
+    """Apps in which a removed field was a key or has the name of one that comes, or a deleted
+    model has such a name. Reads files alone, and no order: most projects have none."""
     loader = MigrationLoader(None, load=False)
     loader.load_disk()
-    removed: dict[str, set[str]] = {}
-    come: dict[str, set[str]] = {}
+    found: dict[str, _Names] = {}
     for (label, _), migration in loader.disk_migrations.items():
+        names = found.setdefault(label, _Names())
         for operation in _flat(migration.operations):
-            if isinstance(operation, RemoveField):
-                removed.setdefault(label, set()).add(operation.name.lower())
-            elif isinstance(operation, AddField):
-                come.setdefault(label, set()).add(operation.name.lower())
-            elif isinstance(operation, RenameField):
-                come.setdefault(label, set()).add(operation.new_name.lower())
-    yield from (label for label, names in removed.items() if names & come.get(label, set()))
+            names.note(operation)
+    yield from (label for label, names in found.items() if names.may_lose())
 
 
 def _flat(operations: Iterable[MigrationOperation]) -> Iterator[MigrationOperation]:
@@ -74,10 +128,29 @@ def _flat(operations: Iterable[MigrationOperation]) -> Iterator[MigrationOperati
             yield operation
 
 
+def _is_there(key: Key) -> bool:
+    return key[1] in apps.all_models[key[0]]
+
+
+def _loose_columns(tables: RecordingState, declared: SchemaGraph) -> Iterator[Named]:
+    for relation in tables.unmodelled.loose:
+        if _is_there(relation.model):
+            yield relation.place(apps.get_model(*relation.model), declared.default_schema)
+
+
+def _keys_of(columns: Iterable[Named], declared: SchemaGraph) -> Iterator[Named]:
+    """The foreign keys of these columns."""
+    for name, column in columns:
+        table = declared.table(name)
+        for key in table.foreign_keys if table else ():
+            if key.columns == (column,):
+                yield name, key.name
+
+
 def _lost(
     named: ModelState, there: ModelState, declared: SchemaGraph
 ) -> Iterator[tuple[TableName, str]]:
-    """What the model names and its table has not."""
+    """Constraints and indexes that the model names and its table has not."""
     model = apps.get_model(named.app_label, named.name_lower)
     table = declared.table(table_name(model, declared.default_schema))
     if table is None:

@@ -57,5 +57,6 @@ def declared(connection: BaseDatabaseWrapper) -> Declared:
     found = read_models(connection, project_models(connection.alias), more=more())
     graph = compared(found.graph)
     labels = {name: label for name, label in found.labels.items() if name in graph}
-    facts = dataclasses.replace(found.facts, lost=lost_parts(connection, graph))
+    lost = lost_parts(connection, graph)
+    facts = dataclasses.replace(found.facts, lost=lost.parts, left=lost.columns)
     return dataclasses.replace(found, graph=graph, labels=labels, facts=facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,10 +27,8 @@ from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.models import Declared
 from zanith_django.timeline.defaults import Filling, fill_of
 from zanith_django.timeline.identities import Carried, Identities, own_fields
-from zanith_django.timeline.states import (
-    Key,
-    RecordingState,
-)
+from zanith_django.timeline.states import RecordingState
+from zanith_django.timeline.unmodelled import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +112,3 @@ def _field(model: type[Model], name: str) -> Any:
 
 def key_of_model(model: type[Model]) -> Key:
     return model._meta.app_label, str(model._meta.model_name)
-
-
-def unvalidated(table: Any, name: str) -> Any:
-    checks = tuple(
-        dataclasses.replace(c, valid=False) if c.name == name else c for c in table.checks
-    )
-    return dataclasses.replace(table, checks=checks)

@@ -6,10 +6,7 @@ walked with its models rendered. `.apps` of such a state is never asked for.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from django.apps.registry import apps as global_apps
@@ -21,24 +18,32 @@ from django.db.models import F, Field, Model, Q
 from django.db.models.constants import LOOKUP_SEP
 
 from zanith_django.exceptions import UnreadableModel
-
-Key = tuple[str, str]
-"""App label and lower-case name of a model, as `ProjectState.models` has them."""
+from zanith_django.timeline.relations import (
+    has_through,
+    pointing_at,
+    target_of,
+)
+from zanith_django.timeline.unmodelled import Key, Loose, Relation, Side, Unmodelled
 
 
 class RecordingState(ProjectState):
-    """A state that remembers which models its mutators touched. Mutate with `preserve=False`."""
+    """A state that remembers which models its mutators touched, and what is true of its tables
+    though its models do not say so. Mutate with `preserve=False`."""
 
     def __init__(
         self, models: dict[Key, ModelState] | None = None, real_apps: set[str] | None = None
     ) -> None:
         super().__init__(models, real_apps)
         self._touched: set[Key] = set()
+        self.unmodelled: Unmodelled[RecordingState] = Unmodelled()
 
     @classmethod
     def of(cls, state: ProjectState) -> RecordingState:
         """A recording copy of any state; nothing is rendered."""
-        return cls({key: model.clone() for key, model in state.models.items()}, state.real_apps)
+        copy = cls({key: model.clone() for key, model in state.models.items()}, state.real_apps)
+        if isinstance(state, RecordingState):
+            copy.unmodelled = state.unmodelled.copy()
+        return copy
 
     def clone(self) -> RecordingState:
         """An exact copy that has recorded nothing yet."""
@@ -56,7 +61,37 @@ class RecordingState(ProjectState):
 
     def remove_model(self, app_label: str, model_name: str) -> None:
         self._touched.add((app_label, model_name.lower()))
+        self.unmodelled.forget_model((app_label, model_name.lower()))
         super().remove_model(app_label, model_name)
+
+    def rename_model(self, app_label: str, old_name: str, new_name: str) -> None:
+        old, new = (app_label, old_name.lower()), (app_label, new_name.lower())
+        facts = self.unmodelled.renamed_model(old, new)
+        super().rename_model(app_label, old_name, new_name)
+        self.unmodelled = facts
+
+    def remove_field(self, app_label: str, model_name: str, name: str) -> None:
+        self.unmodelled.forget_field((app_label, model_name.lower()), name)
+        super().remove_field(app_label, model_name, name)
+
+    def alter_field(
+        self,
+        app_label: str,
+        model_name: str,
+        name: str,
+        field: Field[Any, Any],
+        preserve_default: bool,
+    ) -> None:
+        key = app_label, model_name.lower()
+        old, relation = self.models[key].fields.get(name), Relation(key, name, Side.OWN)
+        turned = old is not None and target_of(old, key) != target_of(field, key)
+        was_loose = relation in self.unmodelled.loose
+        wanted = not getattr(old, "db_constraint", True) and getattr(field, "db_constraint", False)
+        if turned or wanted:
+            self.unmodelled.forget_field(key, name)
+        super().alter_field(app_label, model_name, name, field, preserve_default)
+        if turned and was_loose and field.remote_field:  # Django retypes it, and makes no key
+            self.unmodelled.loose[relation] = Loose(self.clone(), relation)
 
     def reload_model(self, app_label: str, model_name: str, delay: bool = False) -> None:
         self._touched.add((app_label, model_name.lower()))
@@ -90,7 +125,18 @@ class RecordingState(ProjectState):
             for model, name, field, _ in list(get_references(self, key, (old_name, own[old_name]))):
                 model.fields[name] = field.clone()
         self._relations: Any = None  # it holds the fields themselves; Django builds it when asked
+        self.unmodelled.rename_field(key, old_name, new_name)
         super().rename_field(app_label, model_name, old_name, new_name)
+
+    def forget_pointers(self, key: Key, field: str | None = None) -> None:
+        """A column, or a table if `field` is None, goes with the foreign keys that point at it,
+        though Django's state keeps the relations: their columns stay as they are."""
+        found = list(pointing_at(self, key, field))
+        if found:
+            before = self.clone()
+            for relation in found:
+                self._touched.add(relation.model)
+                self.unmodelled.loose.setdefault(relation, Loose(before, relation))
 
 
 def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
@@ -107,37 +153,6 @@ def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
     apps = StateApps([], {})
     apps.render_multiple(list(parts.states()))
     return [apps.get_model(*key) for key in wanted]
-
-
-def with_referrers(before: ProjectState, after: ProjectState, keys: Iterable[Key]) -> set[Key]:
-    """`keys`, and the models whose tables follow: they point at a table or key that changed.
-
-    A foreign key that is a primary key passes a change on to those that point at it.
-    """
-    found = set(keys)
-    changed = {key: change for key in found if (change := _changed(before, after, key))}
-    while changed:
-        following: dict[Key, set[str]] = defaultdict(set)
-        for state in (before, after):
-            for pointer in _pointers(state):
-                if pointer.target in changed and changed[pointer.target] & pointer.depends_on:
-                    following[pointer.source].add(pointer.field)
-        changed = {
-            key: fields | ({PRIMARY_KEY} if fields & _primary_keys(before, after, key) else set())
-            for key, fields in following.items()
-            if key not in found
-        }
-        found |= set(changed)
-    return found
-
-
-def neighbours(state: ProjectState, app_label: str) -> set[Key]:
-    """The models of an app, those that they point at, and those that point at them."""
-    found = {key for key in state.models if key[0] == app_label}
-    for pointer in _pointers(state):
-        if app_label in (pointer.source[0], pointer.target[0]):
-            found |= {pointer.source, pointer.target}
-    return found
 
 
 def is_swapped(state: ModelState) -> bool:
@@ -167,7 +182,7 @@ def tables_of(state: ModelState, longest: int | None) -> dict[str, str]:
     automatic = {
         name: str(field.db_table or truncate_name(f"{strip_quotes(own)}_{name}", longest))  # type: ignore[attr-defined]  # of many-to-many fields alone
         for name, field in state.fields.items()
-        if field.many_to_many and not _has_through(field)
+        if field.many_to_many and not has_through(field)
     }
     return {"": own, **automatic}
 
@@ -206,7 +221,7 @@ class _Parts:
 
     def need_target(self, source: Key, field: Field[Any, Any]) -> None:
         """The target of a relation, as far as a column that points at it depends on it."""
-        if not field.remote_field or _has_through(field):
+        if not field.remote_field or has_through(field):
             return
         target = resolve_relation(field.remote_field.model, *source)
         if not self.exists(target):
@@ -236,11 +251,18 @@ class _Parts:
         return names if keys and not composite and names <= set(model.fields) else None
 
     def exists(self, key: Key) -> bool:
-        return key in self.state.models or key[0] in self.state.real_apps
+        return key[0] in self.state.real_apps or self.known(key) is not None
+
+    def known(self, key: Key) -> ModelState | None:
+        """A model of the state, or one that was deleted while relations go on pointing at it."""
+        if key in self.state.models or not isinstance(self.state, RecordingState):
+            return self.state.models.get(key)
+        ended = (was.state.models.get(key) for was in self.state.unmodelled.loose.values())
+        return next(filter(None, ended), None)
 
     def model(self, key: Key) -> ModelState:
         """For apps without migrations Django renders today's models, without their relations."""
-        known = self.state.models.get(key)
+        known = self.known(key)
         return known or ModelState.from_model(global_apps.get_model(*key), exclude_rels=True)
 
 
@@ -253,33 +275,11 @@ def _fields(model: ModelState) -> Iterator[Field[Any, Any]]:
             yield from (*meta.local_fields, *meta.local_many_to_many)
 
 
-def _has_through(field: Field[Any, Any]) -> bool:
-    """Whether a many-to-many field uses the table of an explicit model."""
-    if not field.many_to_many:
-        return False
-    through = getattr(field.remote_field, "through", None)
-    return isinstance(through, str) or (through is not None and not through._meta.auto_created)
-
-
-class Storage(Enum):
-    """The column or table of a field's values."""
-
-    COLUMN = "a column"
-    AUTOMATIC_TABLE = "a many-to-many table of its own"
-    THROUGH = "the table of a through model"
-
-
-def storage_of(field: Field[Any, Any]) -> Storage:
-    if not field.many_to_many:
-        return Storage.COLUMN
-    return Storage.THROUGH if _has_through(field) else Storage.AUTOMATIC_TABLE
-
-
 def _readable(model: ModelState) -> ModelState:
     """The model without fields that have no column and no table of their own, and without what
     names a removed field: it went with the column."""
     copy = model.clone()
-    copy.fields = {name: field for name, field in model.fields.items() if not _has_through(field)}
+    copy.fields = {name: field for name, field in model.fields.items() if not has_through(field)}
     known = _known_names(model)
     for option in ("constraints", "indexes"):
         items = model.options.get(option, ())
@@ -336,54 +336,3 @@ def _stub(model: ModelState, names: Collection[str]) -> ModelState:
     fields = {name: field for name, field in model.fields.items() if name in names}
     options = {name: model.options[name] for name in ("db_table",) if name in model.options}
     return ModelState(model.app_label, model.name, fields, options)
-
-
-# --- who points at whom -----------------------------------------------------------------------
-
-TABLE = "table name"
-PRIMARY_KEY = "primary key"
-
-
-@dataclass(frozen=True, slots=True)
-class _Pointer:
-    """A relation: `field` of `source` follows what `depends_on` names of its target."""
-
-    source: Key
-    field: str
-    target: Key
-    depends_on: frozenset[str]
-
-
-def _pointers(state: ProjectState) -> Iterator[_Pointer]:
-    concrete, _ = state._get_concrete_models_mapping_and_proxy_models()  # type: ignore[attr-defined]  # no stub
-    for key, model in state.models.items():
-        for name, field in model.fields.items():
-            if field.remote_field and not _has_through(field):
-                target = resolve_relation(field.remote_field.model, *key)
-                named = {to for to in getattr(field, "to_fields", ()) if to}
-                depends_on = frozenset({TABLE, *(named or {PRIMARY_KEY})})
-                yield _Pointer(key, name, concrete.get(target, target), depends_on)
-
-
-def _changed(before: ProjectState, after: ProjectState, key: Key) -> set[str]:
-    """What others may follow and is no longer the same: the table, the key, fields by name."""
-    old, new = before.models.get(key), after.models.get(key)
-    if old is None or new is None:
-        return set()
-    fields = {*old.fields, *new.fields}
-    changed = {name for name in fields if _meaning(old, name) != _meaning(new, name)}
-    if old.options.get("db_table") != new.options.get("db_table"):
-        changed.add(TABLE)
-    if changed & _primary_keys(before, after, key):
-        changed.add(PRIMARY_KEY)
-    return changed
-
-
-def _meaning(model: ModelState, name: str) -> object:
-    field = model.fields.get(name)
-    return field and field.deconstruct()[1:]
-
-
-def _primary_keys(before: ProjectState, after: ProjectState, key: Key) -> set[str]:
-    models = (state.models[key] for state in (before, after) if key in state.models)
-    return {name for model in models for name, field in model.fields.items() if field.primary_key}

@@ -30,15 +30,16 @@ from django.db.migrations.operations import (
     SeparateDatabaseAndState,
 )
 from django.db.migrations.operations.base import Operation as MigrationOperation
+from django.db.models import Model
 
 from zanith_django import operations as ops
 from zanith_django.diff.diff import diff
 from zanith_django.exceptions import CannotAlter, CannotDrop
 from zanith_django.operations import Operation
 from zanith_django.operations.data import WHOLE
-from zanith_django.postgres.names import TableName
 from zanith_django.postgres.rows import one_value
 from zanith_django.schema.ddl import table_name
+from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.models import Declared
 from zanith_django.timeline.django_kinds import (
     can_go_back,
@@ -50,17 +51,11 @@ from zanith_django.timeline.django_kinds import (
 )
 from zanith_django.timeline.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
 from zanith_django.timeline.reading import read_models
-from zanith_django.timeline.segments import Rendered, Segment, key_of_model, unvalidated
-from zanith_django.timeline.states import (
-    Key,
-    RecordingState,
-    db_table_of,
-    has_own_table,
-    render,
-    storage_of,
-    with_referrers,
-)
+from zanith_django.timeline.relations import storage_of, with_referrers
+from zanith_django.timeline.segments import Rendered, Segment, key_of_model
+from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, render
 from zanith_django.timeline.timeline import dotted
+from zanith_django.timeline.unmodelled import Key, Loose, is_pattern_of, loosened, unvalidated
 
 
 class Walk:
@@ -72,7 +67,6 @@ class Walk:
         self.tables = RecordingState()
         self.prelude: dict[str, None] = {}
         self.raw: list[str] = []
-        self.not_valid: set[tuple[TableName, str]] = set()
         self._names: list[tuple[str, bool]] = []
 
     def skip(self, migration: DjangoMigration) -> None:
@@ -162,12 +156,28 @@ class Walk:
         """Move the tables past an operation that reaches them."""
         naming = isinstance(operation, CreateModel | DeleteModel | RenameModel | AlterModelTable)
         before = self._named_in(app_label) if naming else set()
-        if isinstance(operation, RemoveField):
-            self.tables.forget_parts((app_label, operation.model_name_lower), operation.name)
+        self._lose(operation, app_label)
         operation.state_forwards(app_label, self.tables)
         after = self._named_in(app_label) if naming else set()
         self._names += [(name, False) for name in sorted(before - after)]
         self._names += [(name, True) for name in sorted(after - before)]
+
+    def _lose(self, operation: MigrationOperation, app_label: str) -> None:
+        """Note what the database loses or keeps though the state does not say so."""
+        if isinstance(operation, RemoveField):
+            key = app_label, operation.model_name_lower
+            self.tables.forget_parts(key, operation.name)
+            self.tables.forget_pointers(key, operation.name)
+        elif isinstance(operation, DeleteModel):
+            key = app_label, operation.name_lower
+            if has_own_table(self.tables.models[key]):
+                self.tables.forget_pointers(key)
+        elif isinstance(operation, AddConstraintNotValid):
+            key = app_label, operation.model_name_lower
+            self.tables.unmodelled.not_valid.add((key, operation.constraint.name))
+        elif isinstance(operation, ValidateConstraint):
+            key = app_label, operation.model_name.lower()
+            self.tables.unmodelled.not_valid.discard((key, operation.name))
 
     def _named_in(self, app_label: str) -> set[str]:
         """`db_table` of the models of an app."""
@@ -256,13 +266,11 @@ class Walk:
         table = table_name(render(self.tables, [key])[0], self._default_schema())
         label = f"{key[0]}.{self.tables.models[key].name}"
         if isinstance(operation, ValidateConstraint):
-            self.not_valid.discard((table, operation.name))
             return [ops.ValidateConstraint(table=table, name=operation.name, model=label)]
         after = self.tables.clone()
         operation.state_forwards(migration.app_label, after)
         wanted = self._read(after, [key]).graph.table(table)
         name = operation.constraint.name
-        self.not_valid.add((table, name))
         checks = wanted.checks if wanted else ()
         return [
             ops.AddCheck(table=table, check=dataclasses.replace(c, valid=False), model=label)
@@ -289,10 +297,35 @@ class Walk:
         declared = read_models(
             self.connection, models, prelude=list(self.prelude), more=self._with_raw()
         )
-        graph = declared.graph
-        for table, name in self.not_valid:
-            graph = graph.changed(table, partial(unvalidated, name=name))
-        return Rendered(graph, declared, {key_of_model(model): model for model in models})
+        rendered = {key_of_model(model): model for model in models}
+        graph = self._as_tables_are(declared.graph, state, rendered)
+        return Rendered(graph, declared, rendered)
+
+    def _as_tables_are(
+        self, graph: SchemaGraph, state: RecordingState, models: dict[Key, type[Model]]
+    ) -> SchemaGraph:
+        """The graph of the models, with what is true of their tables beside it."""
+        schema = graph.default_schema
+        for key, name in state.unmodelled.not_valid:
+            if key in models:
+                table = table_name(models[key], schema)
+                graph = graph.changed(table, partial(unvalidated, name=name))
+        for relation, was in state.unmodelled.loose.items():
+            if relation.model in models:
+                table, name = relation.place(models[relation.model], schema)
+                graph = graph.changed(table, partial(self._loosened, name=name, was=was))
+        return graph
+
+    def _loosened(self, table: Table, name: str, was: Loose[RecordingState]) -> Table:
+        state, relation = was
+        read = self._read(state, [relation.model])
+        old_name, old = relation.place(read.models[relation.model], read.graph.default_schema)
+        before = read.graph.table(old_name)
+        column = before.column(old) if before else None
+        if before is None or column is None:
+            return table
+        patterns = (index for index in before.indexes if is_pattern_of(index, old))
+        return loosened(table, name, column, patterns)
 
 
 class _Work:

@@ -30,15 +30,9 @@ from zanith_django.plan.effects.values import Scene
 from zanith_django.schema.ddl import table_name, table_of
 from zanith_django.schema.graph import Table
 from zanith_django.schema.object_names import unquote
-from zanith_django.timeline.states import (
-    Key,
-    RecordingState,
-    db_table_of,
-    has_own_table,
-    neighbours,
-    render,
-    with_referrers,
-)
+from zanith_django.timeline.relations import neighbours, with_referrers
+from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, render
+from zanith_django.timeline.unmodelled import Key
 
 
 class NoConnection(Exception):

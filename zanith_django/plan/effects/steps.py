@@ -27,7 +27,8 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.django_kinds import does_nothing
-from zanith_django.timeline.states import Key, RecordingState, db_table_of, is_swapped
+from zanith_django.timeline.states import RecordingState, db_table_of, is_swapped
+from zanith_django.timeline.unmodelled import Key
 
 _DJANGO = "django."
 
