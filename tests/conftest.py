@@ -31,7 +31,7 @@ __all__ = [
 
 
 # Random schemas: `pytest --hypothesis-profile nightly tests/roundtrip` tries many more.
-hypothesis.register_profile("ci", max_examples=60)
+hypothesis.register_profile("ci", max_examples=40)
 hypothesis.register_profile("nightly", max_examples=2000)
 hypothesis.load_profile("ci")
 

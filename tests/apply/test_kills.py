@@ -2,8 +2,8 @@
 
 The run is `apply`, in a process that kills itself (SIGKILL) just before one of its statements goes
 to the server; one statement may be a text of several, which the server runs as one transaction.
-By default the first example of each kind is cut behind every statement of its step, but only once
-inside of a transaction: what is killed there is rolled back.
+By default one example of each kind is cut after at most four statements of its step, spread over
+it, and only once inside of a transaction: what is killed there is rolled back.
 `ZANITH_CUTS=all` cuts every example before every statement of the whole run, and before commits.
 """
 
@@ -48,6 +48,7 @@ CASES = {
     for name, example in examples()
     if ALL or name == "{}-{}".format(kind := name.rpartition("-")[0], LONGEST.get(kind, 1))
 }
+MOST = 4
 MIGRATION = "20260101_000000_cut"
 
 
@@ -170,9 +171,17 @@ def cuts_of(told: dict[str, Any]) -> list[tuple[int, bool]]:
     count = len(told["seen"])
     if not ALL:
         step = range(told["begin"] + 1, told["end"] + 1)
-        return [(n + 1, False) for n in step if is_a_cut(told["seen"][n - 2 : n + 1])]
+        cuts = [n + 1 for n in step if is_a_cut(told["seen"][n - 2 : n + 1])]
+        return [(n, False) for n in spread(cuts, MOST)]
     behind = [(n, True) for n in range(1, count + 1) if told["seen"][n - 1]["atomic"]]
     return [*((number, False) for number in range(1, count + 1)), *behind]
+
+
+def spread(items: list[int], count: int) -> list[int]:
+    """At most `count` items, the first and the last among them, at even distances."""
+    if len(items) <= count:
+        return items
+    return [items[round(place * (len(items) - 1) / (count - 1))] for place in range(count)]
 
 
 def is_a_cut(around: list[dict[str, Any]]) -> bool:

@@ -14,7 +14,7 @@ from tests.servers import CHOICE, Server
 
 def test_one_more_run_sets_right_what_a_cut_off_run_left(server: Server) -> None:
     """Cut in every way, at statements spread over a build of a unique index."""
-    said = ran(server, "tests.faults", "addUnique-many", "--every", "19")
+    said = ran(server, "tests.faults", "addUnique-many", "--every", "31")
     assert ", 0 of them not set right" in said
 
 
@@ -29,20 +29,20 @@ def test_one_more_run_sets_right_what_a_cut_off_run_left(server: Server) -> None
 )
 def test_the_same_command_sets_right_what_it_left(server: Server, verb: str, case: str) -> None:
     ways = ("--ways", "kill before", "kill after")
-    said = ran(server, "tests.faults", case, "--verb", verb, *ways, "--every", "7")
+    said = ran(server, "tests.faults", case, "--verb", verb, *ways, "--every", "13")
     assert ", 0 of them not set right" in said
 
 
 @pytest.mark.parametrize("verb", ["rollback", "restore", "purge"])
 def test_no_row_of_the_ledger_is_executed(server: Server, verb: str) -> None:
     said = ran(
-        server, "tests.faults.tampering", "softDropColumn-1", "--verbs", verb, "--every", "7"
+        server, "tests.faults.tampering", "softDropColumn-1", "--verbs", verb, "--every", "13"
     )
     assert "0 changes of the ledger made a command send something else" in said
 
 
 def test_the_next_verify_drops_what_killed_ones_left(server: Server) -> None:
-    said = ran(server, "tests.faults.verifies", "--runs", "5", "--killed", "2", "--seed", "1")
+    said = ran(server, "tests.faults.verifies", "--runs", "4", "--killed", "2", "--seed", "1")
     assert "nothing is left" in said
 
 
