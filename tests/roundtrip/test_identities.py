@@ -12,12 +12,16 @@ from django.db import DatabaseError, models
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations import (
+    AddConstraint,
     AddField,
+    AddIndex,
     AlterField,
     AlterModelTable,
     CreateModel,
     DeleteModel,
+    RemoveConstraint,
     RemoveField,
+    RemoveIndex,
     RenameField,
     RenameModel,
     SeparateDatabaseAndState,
@@ -25,6 +29,7 @@ from django.db.migrations.operations import (
 from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ProjectState
 from django.db.models import Field
+from django.db.models.functions import Lower
 
 from tests.graphs import differences
 from tests.place import Place
@@ -158,6 +163,9 @@ def in_state(*operations: MigrationOperation) -> MigrationOperation:
     return SeparateDatabaseAndState(state_operations=list(operations))
 
 
+ID = models.BigAutoField(primary_key=True)
+OWNERS = models.ForeignKey(f"{APP}.Owner", models.CASCADE)
+MANY = models.ManyToManyField(f"{APP}.Owner", related_name="a")
 TAGS = models.ManyToManyField(f"{APP}.Tag")
 TAGS_THROUGH = models.ManyToManyField(f"{APP}.Tag", through=f"{APP}.Link")
 STATES: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]]] = {
@@ -177,6 +185,19 @@ STATES: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]
         [
             [in_state(DeleteModel("Link"), AddField("owner", "tags", TAGS))],
             [RemoveField("owner", "tags")],
+        ],
+    ),
+    "what pointed at a model points at one that state makes of its table": (
+        [OWNER, CreateModel("Work", [("id", ID), ("owner", OWNERS), ("owners", MANY)])],
+        [
+            [
+                in_state(CreateModel("Boss", OWNER.fields, {"db_table": f"{APP}_owner"})),
+                AlterField("work", "owner", models.ForeignKey(f"{APP}.Boss", models.CASCADE)),
+                AlterField(
+                    "work", "owners", models.ManyToManyField(f"{APP}.Boss", related_name="a")
+                ),
+                in_state(DeleteModel("Owner")),
+            ],
         ],
     ),
     "a key that goes before the next comes": (
@@ -291,11 +312,70 @@ KEYS: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]]]
 }
 
 
-@pytest.mark.parametrize("name", [*STATES, *KEYS])
+def parts(a: str) -> dict[str, Any]:
+    """Constraints and indexes with a field in every place that they can have."""
+    return {
+        "indexes": [
+            models.Index(fields=[a, "-b"], name="both"),
+            models.Index(Lower("word"), name="low", condition=models.Q(b__lt=models.F(a))),
+        ],
+        "constraints": [
+            models.UniqueConstraint(
+                fields=["b"], include=[a], name="one", condition=models.Q(word="a", **{a: 3})
+            ),
+            models.CheckConstraint(condition=models.Q(b__lt=models.F(a) + 100), name="less"),
+        ],
+    }
+
+
+def again(a: str) -> list[MigrationOperation]:
+    return [
+        *(RemoveIndex("number", name) for name in ("both", "low")),
+        RemoveConstraint("number", "less"),
+        *(AddIndex("number", index) for index in parts(a)["indexes"]),
+        AddConstraint("number", parts(a)["constraints"][-1]),
+    ]
+
+
+def numbers(**options: Any) -> CreateModel:
+    fields: list[tuple[str, Field[Any, Any]]] = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("a", models.IntegerField(null=True)),
+        ("b", models.IntegerField(null=True)),
+        ("word", models.CharField(max_length=9, null=True)),
+    ]
+    return CreateModel("Number", fields, options)
+
+
+SWAPPED = [("a", "old"), ("b", "a"), ("old", "b")]
+# Constraints and indexes follow a column, and the state keeps its old name in them.
+RENAMED: dict[str, tuple[list[MigrationOperation], list[list[MigrationOperation]]]] = {
+    "two columns that swap their names": (
+        [numbers(**parts("a"))],
+        [[RenameField("number", old, new) for old, new in SWAPPED]],
+    ),
+    "a column in one migration, its index in the next": (
+        [numbers(**parts("a")), RemoveConstraint("number", "one")],
+        [[RenameField("number", "a", "first")], again("first")],
+    ),
+    "a column that a condition has as a value": (
+        [
+            numbers(
+                constraints=[
+                    models.CheckConstraint(condition=~models.Q(word="a"), name="not_a"),
+                ]
+            )
+        ],
+        [[RemoveField("number", "a"), RenameField("number", "b", "a")]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*STATES, *KEYS, *RENAMED])
 def test_states_between_two_migrations_do_what_they_do_in_django(
     name: str, connection: DatabaseWrapper, database: Database
 ) -> None:
-    begun, then = (STATES | KEYS)[name]
+    begun, then = (STATES | KEYS | RENAMED)[name]
     steps = [changed(f"step_{number}", found) for number, found in enumerate(then, 2)]
     check(connection, database, steps, [changed("step_1", begun)])
 

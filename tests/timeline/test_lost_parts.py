@@ -147,3 +147,32 @@ def test_what_points_at_a_removed_key_stays_as_it_is_and_is_named(project: Build
     for table in ("shop_doc", "shop_doc_readers"):
         assert f"note: owner_id on {table} is bigint, not character varying(9)" in shown
     assert shown.count("does not exist: a migration removed the column or the table") == 2
+
+
+SWAP = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RenameField("item", "a", "old"),
+        migrations.RenameField("item", "c", "a"),
+        migrations.RenameField("item", "old", "c"),
+    ]
+"""
+
+
+def test_what_follows_a_renamed_column_is_no_difference_and_is_named(project: BuildProject) -> None:
+    alike = MODELS.replace("default=3", "default=1").replace('unique_together = [("a", "c")]', "")
+    shop = project({"shop": alike})
+    shop.manage("makemigrations", "shop", "-n", "initial", check=True)
+    shop.write("shop/migrations/0002_swap.py", SWAP)
+    shop.manage("migrate", check=True)
+    assert "No changes detected" in shop.manage("makemigrations", "--check", check=True).stdout
+    shown = " ".join(shop.manage("zanith_diff", "models", "live", check=True).stdout.split())
+    assert "No difference" in shown
+    for name in ("pair", "positive", "others", "found", "covering"):
+        assert f"note: {name} on shop_item has other columns than its model says" in shown
+    shop.sql("DROP INDEX found; CREATE INDEX found ON shop_item (b)")
+    assert "found" in shop.manage("zanith_diff", "models", "live").stdout.split("note:")[0]

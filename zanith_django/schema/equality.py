@@ -51,13 +51,16 @@ class DeclaredFacts:
     `many_to_many` are the tables that Django makes for a ManyToManyField without `through`.
     `lost` holds (table, name) of parts that no migration creates again after a column of theirs,
     or one that they point at, was removed: Django's `migrate` leaves them out.
-    `left` holds (table, column) of relations that kept their type when what they pointed at went.
+    `followed` holds (table, constraint or index) as renamed columns left them, where the models say
+    otherwise. `left` holds (table, column) of relations that kept their type when what they pointed
+    at went.
     """
 
     named: frozenset[tuple[TableName, str]] = frozenset()
     automatic: frozenset[tuple[TableName, str]] = frozenset()
     many_to_many: frozenset[TableName] = frozenset()
     lost: frozenset[tuple[TableName, str]] = frozenset()
+    followed: frozenset[tuple[TableName, Any]] = frozenset()
     left: frozenset[tuple[TableName, str]] = frozenset()
 
 
@@ -116,6 +119,10 @@ def beyond_operations(before: SchemaGraph, after: SchemaGraph) -> Iterator[Extra
 _LOST = (
     "does not exist: a migration removed a column of it and added the name again, and Django's "
     "migrate does not create it either; remove it from Meta, run makemigrations, put it back"
+)
+_FOLLOWED = (
+    "has other columns than its model says: a migration renamed columns and left it as it was; "
+    "remove it from Meta, run makemigrations, put it back"
 )
 _LOST_KEY = (
     "does not exist: a migration removed the column or the table that it points at, and Django's "
@@ -275,6 +282,9 @@ class _TableView:
                     words = _LOST_KEY if part is FOREIGN_KEYS else _LOST
                     self.note(wanted.name, words, important=True)
                     yield wanted, wanted
+            elif self.is_followed(part, live):
+                self.note(wanted.name, _FOLLOWED, important=True)
+                yield wanted, wanted
             else:
                 spoken = self.spoken(part, live, wanted)
                 same = whole(live) == whole(wanted)
@@ -284,6 +294,11 @@ class _TableView:
                     yield (wanted if settled == wanted else named), wanted
                 else:
                     yield dataclasses.replace(live, **spoken), wanted
+
+    def is_followed(self, part: Part, live: Any) -> bool:
+        whole = self.whole(part)
+        known = (item for table, item in self.facts.followed if table == self.name)
+        return any(type(item) is type(live) and whole(item) == whole(live) for item in known)
 
     def spoken(self, part: Part, live: Any, wanted: Any) -> dict[str, Any]:
         """The live settings of an object; those that its model does not name become extras."""

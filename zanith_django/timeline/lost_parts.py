@@ -35,6 +35,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import unquote
+from zanith_django.schema.parts import CHECKS, EXCLUSIONS, INDEXES, UNIQUES
 from zanith_django.timeline.states import RecordingState
 from zanith_django.timeline.timeline import django_order, load_django
 from zanith_django.timeline.unmodelled import Key
@@ -44,11 +45,13 @@ Named = tuple[TableName, str]
 
 
 class LostParts(NamedTuple):
-    """What the declared graph has and no migration makes again."""
+    """What the declared graph has and no migration makes again, as `DeclaredFacts` name it."""
 
-    parts: frozenset[Named] = frozenset()
+    lost: frozenset[Named] = frozenset()
     """(table, name) of constraints and indexes."""
-    columns: frozenset[Named] = frozenset()
+    followed: frozenset[tuple[TableName, Any]] = frozenset()
+    """(table, constraint or index) of renamed columns, where the models have other columns."""
+    left: frozenset[Named] = frozenset()
     """(table, column) of relations without a foreign key, of the type that they had with one."""
 
 
@@ -66,7 +69,8 @@ def lost_parts(connection: BaseDatabaseWrapper, declared: SchemaGraph) -> LostPa
         if key[0] in labels and key in walk.tables.models and _is_there(key)
         for part in _lost(model, walk.tables.models[key], declared)
     )
-    return LostParts(frozenset((*named, *_keys_of(columns, declared))), columns)
+    lost = frozenset((*named, *_keys_of(columns, declared)))
+    return LostParts(lost, frozenset(_followed(walk)), columns)
 
 
 @dataclass(slots=True)
@@ -75,6 +79,7 @@ class _Names:
 
     removed: set[str] = field(default_factory=set)
     come: set[str] = field(default_factory=set)
+    renamed: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     models: Counter[str] = field(default_factory=Counter)
@@ -83,6 +88,7 @@ class _Names:
         if isinstance(operation, RemoveField):
             self.removed.add(operation.name.lower())
         elif isinstance(operation, RenameField):
+            self.renamed.add(operation.old_name.lower())
             self.come.add(operation.new_name.lower())
         elif isinstance(operation, AddField):
             self.come.add(operation.name.lower())
@@ -103,8 +109,10 @@ class _Names:
             self.keys.add(name.lower())
 
     def may_lose(self) -> bool:
+        """Whether what models and tables have may differ."""
         again = (name for name in self.deleted if self.models[name] > 1)
-        return bool(self.removed & (self.come | self.keys)) or any(again)
+        came = bool(self.removed & (self.come | self.keys)) or any(again)
+        return came or bool(self.renamed & self.come)
 
 
 def _apps_that_lose() -> Iterator[str]:
@@ -130,6 +138,18 @@ def _flat(operations: Iterable[MigrationOperation]) -> Iterator[MigrationOperati
 
 def _is_there(key: Key) -> bool:
     return key[1] in apps.all_models[key[0]]
+
+
+def _followed(walk: Walk) -> Iterator[tuple[TableName, Any]]:
+    """Constraints and indexes that contain a renamed column, as they are then."""
+    names = {each for each in walk.tables.unmodelled.followed if _is_there(each[0])}
+    for table in walk.declared(sorted({key for key, _ in names})).graph.tables if names else ():
+        yield from (
+            (table.name, item)
+            for part in (CHECKS, EXCLUSIONS, INDEXES, UNIQUES)
+            for item in part.of(table)
+            if any(item.name == name for _, name in names)
+        )
 
 
 def _loose_columns(tables: RecordingState, declared: SchemaGraph) -> Iterator[Named]:

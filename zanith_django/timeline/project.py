@@ -57,6 +57,5 @@ def declared(connection: BaseDatabaseWrapper) -> Declared:
     found = read_models(connection, project_models(connection.alias), more=more())
     graph = compared(found.graph)
     labels = {name: label for name, label in found.labels.items() if name in graph}
-    lost = lost_parts(connection, graph)
-    facts = dataclasses.replace(found.facts, lost=lost.parts, left=lost.columns)
+    facts = dataclasses.replace(found.facts, **lost_parts(connection, graph)._asdict())
     return dataclasses.replace(found, graph=graph, labels=labels, facts=facts)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from django.db.migrations.operations import AddField, AlterField, CreateModel
+from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.utils import resolve_relation
 from django.db.models import Field
@@ -45,6 +47,18 @@ def target_of(field: Field[Any, Any], source: Key) -> tuple[Key, tuple[str, ...]
         return None
     target = resolve_relation(field.remote_field.model, *source)
     return target, tuple(getattr(field, "to_fields", ()))
+
+
+def targets_of(operation: MigrationOperation, app_label: str) -> set[Key]:
+    """The models that the fields of an operation point at."""
+    if isinstance(operation, CreateModel):
+        source, fields = operation.name_lower, [field for _, field in operation.fields]
+    elif isinstance(operation, AddField | AlterField):
+        source, fields = operation.model_name_lower, [operation.field]
+    else:
+        return set()
+    found = (target_of(field, (app_label, source)) for field in fields)
+    return {target for target, _ in filter(None, found)}
 
 
 def pointing_at(state: ProjectState, key: Key, field: str | None) -> Iterator[Relation]:

@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.migrations.state import ModelState, ProjectState, StateApps
 from django.db.migrations.utils import get_references, resolve_relation
-from django.db.models import F, Field, Model, Q
-from django.db.models.constants import LOOKUP_SEP
+from django.db.models import Field, Model
 
 from zanith_django.exceptions import UnreadableModel
+from zanith_django.timeline.meta_items import named_by, names_in, with_renamed
 from zanith_django.timeline.relations import (
     has_through,
     pointing_at,
@@ -113,6 +113,16 @@ class RecordingState(ProjectState):
         together = options.get("unique_together") or ()
         if any(field in names for names in together):
             options["unique_together"] = {n for n in together if field not in n}
+
+    def rename_in_parts(self, key: Key, old: str, new: str) -> None:
+        """Constraints and indexes follow a column to its new name, though Django's state keeps the
+        old one in them."""
+        options = self.models[key].options
+        for option in ("constraints", "indexes"):
+            items = options.get(option) or ()
+            if any(old in names_in(item) for item in items):
+                options[option] = [with_renamed(item, old, new) for item in items]
+                self.unmodelled.followed |= {(key, i.name) for i in items if old in names_in(i)}
 
     def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
         """As Django's, which changes fields in place: clones keep a state made before as it was."""
@@ -283,7 +293,7 @@ def _readable(model: ModelState) -> ModelState:
     known = _known_names(model)
     for option in ("constraints", "indexes"):
         items = model.options.get(option, ())
-        copy.options[option] = [item for item in items if known.issuperset(_named_by(item))]
+        copy.options[option] = [item for item in items if known.issuperset(named_by(item))]
     together = model.options.get("unique_together") or ()
     if not all(known.issuperset(names) for names in together):
         copy.options["unique_together"] = {n for n in together if known.issuperset(n)}
@@ -295,40 +305,6 @@ def _known_names(model: ModelState) -> set[str]:
     links = {f"{resolve_relation(base)[1]}_ptr" for base in model.bases if isinstance(base, str)}
     inherited = {field.name for field in _fields(model) if field.name}
     return {"id", "_order", *model.fields, *links, *inherited}
-
-
-def _named_by(item: Any) -> Iterator[str]:
-    """The fields that a constraint or an index lists."""
-    for name in getattr(item, "fields", ()):
-        yield name.removeprefix("-")
-
-
-def names_in(item: Any) -> set[str]:
-    """The fields that a constraint or an index contains, also in its conditions and expressions;
-    of a relation's lookup the field that it begins with."""
-    parts = (*getattr(item, "expressions", ()), getattr(item, "condition", None))
-    flat = [part[0] if isinstance(part, tuple | list) else part for part in parts]
-    return {*_named_by(item), *getattr(item, "include", ())} | {
-        name for part in flat if part is not None for name in _references(part)
-    }
-
-
-def _references(part: Any) -> Iterator[str]:
-    if isinstance(part, str):
-        yield part.removeprefix("-")
-    elif isinstance(part, Q):
-        for child in part.children:
-            if isinstance(child, tuple):
-                yield child[0].split(LOOKUP_SEP)[0]
-                yield from _references(child[1])
-            else:
-                yield from _references(child)
-    elif isinstance(part, F):
-        yield str(getattr(part, "name", "")).split(LOOKUP_SEP)[0]
-    elif hasattr(part, "get_source_expressions"):
-        for inner in part.get_source_expressions():
-            if inner is not None:
-                yield from _references(inner)
 
 
 def _stub(model: ModelState, names: Collection[str]) -> ModelState:

@@ -63,13 +63,16 @@ class Unmodelled(Generic[State]):
     """These facts of one state. They follow what models and fields are renamed to."""
 
     not_valid: set[tuple[Key, str]] = field(default_factory=set)
+    followed: set[tuple[Key, str]] = field(default_factory=set)
+    """Constraints and indexes that contain a renamed column under its old name in the models."""
     loose: dict[Relation, Loose[State]] = field(default_factory=dict)
 
     def copy(self) -> Unmodelled[State]:
-        return Unmodelled(set(self.not_valid), dict(self.loose))
+        return Unmodelled(set(self.not_valid), set(self.followed), dict(self.loose))
 
     def forget_model(self, key: Key) -> None:
         self.not_valid = {each for each in self.not_valid if each[0] != key}
+        self.followed = {each for each in self.followed if each[0] != key}
         self.loose = {each: was for each, was in self.loose.items() if each.model != key}
 
     def forget_field(self, key: Key, name: str) -> None:
@@ -84,6 +87,7 @@ class Unmodelled(Generic[State]):
     def renamed_model(self, old: Key, new: Key) -> Unmodelled[State]:
         return Unmodelled(
             {(new if key == old else key, name) for key, name in self.not_valid},
+            {(new if key == old else key, name) for key, name in self.followed},
             {
                 each._replace(model=new) if each.model == old else each: was
                 for each, was in self.loose.items()

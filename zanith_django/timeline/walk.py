@@ -26,6 +26,7 @@ from django.db.migrations.operations import (
     CreateModel,
     DeleteModel,
     RemoveField,
+    RenameField,
     RenameModel,
     SeparateDatabaseAndState,
 )
@@ -51,7 +52,7 @@ from zanith_django.timeline.django_kinds import (
 )
 from zanith_django.timeline.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
 from zanith_django.timeline.reading import read_models
-from zanith_django.timeline.relations import storage_of, with_referrers
+from zanith_django.timeline.relations import storage_of, targets_of, with_referrers
 from zanith_django.timeline.segments import Rendered, Segment, key_of_model
 from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, render
 from zanith_django.timeline.timeline import dotted
@@ -131,6 +132,12 @@ class Walk:
     ) -> None:
         if isinstance(operation, CreateModel):
             self._leave((app_label, operation.name_lower), work)
+        known = (self.models.models.keys() - self.tables.models.keys()) & targets_of(
+            operation, app_label
+        )
+        if known:  # state_operations alone made them: their tables are there
+            with _between(work):
+                self._sync(known)
         if isinstance(operation, AlterField) and work:
             self._refuse_other_storage(operation, work.migration)
         try:
@@ -168,6 +175,9 @@ class Walk:
             key = app_label, operation.model_name_lower
             self.tables.forget_parts(key, operation.name)
             self.tables.forget_pointers(key, operation.name)
+        elif isinstance(operation, RenameField):
+            key = app_label, operation.model_name_lower
+            self.tables.rename_in_parts(key, operation.old_name, operation.new_name)
         elif isinstance(operation, DeleteModel):
             key = app_label, operation.name_lower
             if has_own_table(self.tables.models[key]):
