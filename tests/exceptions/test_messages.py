@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from zanith_django import exceptions
@@ -476,3 +478,16 @@ def test_an_error_has_these_words(error: ZanithError, words: str, hint: str) -> 
 def test_each_class_has_an_entry() -> None:
     classes = {each for each in vars(exceptions).values() if isinstance(each, type)}
     assert {type(error) for error, _, _ in WORDS} == classes.difference(BASES)
+
+
+def test_the_tree_has_each_class_in_the_branch_of_its_base() -> None:
+    drawn = re.split(r"^[├└]── ", str(exceptions.__doc__), flags=re.MULTILINE)[1:]
+    assert len(drawn) == 3
+    for branch in drawn:
+        base = getattr(exceptions, branch.split()[0])
+        classes = {name for name, each in vars(exceptions).items() if _is_below(each, base)}
+        assert classes <= set(re.findall(r"\w+", branch)), base
+
+
+def _is_below(each: object, base: type) -> bool:
+    return isinstance(each, type) and issubclass(each, base)

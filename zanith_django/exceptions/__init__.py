@@ -4,12 +4,14 @@ ZanithError
 ├── Refused              exit 1: refused
 │   ├── Blocked, Differs, NotVerified: the output shows why
 │   ├── GateRefused, StepFailed, LockNotAcquired, ChangesFound
-│   ├── FileEdited, PartlyApplied, ConflictingLeaves, LockLost, HalfRolledBack, CannotUndo,
-│   │   CannotAlter, CannotDrop, CannotRestore, NotAdopted, CannotAdopt, FileMissing, NoTerminal,
-│   │   RenameUnanswered, DefaultGone, InconsistentRecord, RowsHidden, RowsLeft, IndexTaken
+│   ├── FileEdited, FileMissing, PartlyApplied, ConflictingLeaves, InconsistentRecord, NotAdopted,
+│   │   CannotAdopt, DeferredChanged, DefaultGone, IndexTaken, InTheWay, LockLost
+│   ├── HalfRolledBack, CannotUndo, CannotAlter, CannotDrop, CannotRestore, CannotPurge, NotPurged,
+│   │   ArtifactMissing, ArtifactForged, RowsHidden, RowsLeft
+│   └── NoTerminal, RenameUnanswered
 ├── UsageError           exit 2: a wrong argument
-│   ├── InvalidName, UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
-│   └── InvalidArgument
+│   ├── UnknownApp, UnknownMigration, UnknownSchema, UnknownReason, UnknownArtifact
+│   └── InvalidArgument, InvalidName, NameTooLong
 └── EnvironmentProblem   exit 3: settings, connection, rights, versions, files that do not import
     ├── NotPostgreSQL, ServerTooOld, ConnectionFailed, ConnectionLost, BadSetting, BrokenFile,
     │   CannotWrite, NoManagedApps
