@@ -127,7 +127,7 @@ class Admission:
                 continue
             if not taken_before(self._run.ledger, row.migration_id, operation):
                 made = operation.statements(self._run.context(row.migration_id))
-                for line in self._run.executor.remove_felt(made):
+                for line in self._run.executor.remove_disruptive(made):
                     self._run.reporter.retrying(line)
 
     def _operation_of(self, row: StepRow) -> Operation | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, LiteralString, TypeVar
 
 from zanith_django.operations.answers import ColumnRename, DjangoCode, Loss, Piece
-from zanith_django.operations.artifact_ids import ArtifactId
+from zanith_django.operations.context import Context as Context, TableFacts as TableFacts
 from zanith_django.operations.moves import TableMove
 from zanith_django.operations.statements import (
     Batches as Batches,
@@ -19,6 +19,9 @@ from zanith_django.operations.statements import (
     Rounds as Rounds,
     Statement as Statement,
     WithDefault as WithDefault,
+    apart as apart,
+    phased as phased,
+    script as script,
 )
 from zanith_django.operations.touches import Touch
 from zanith_django.postgres import sql
@@ -33,55 +36,6 @@ KEPT_SCHEMA = "_zanith_kept"
 OWN_PREFIX = "_zanith_"
 NOTE = "Kept by zanith. "
 """How the comment on something kept begins; JSON follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableFacts:
-    """The statistics of a live table: estimated rows, bytes with indexes; rows written and scans
-    begun since the statistics were reset."""
-
-    rows: int = 0
-    bytes: int = 0
-    writes: int = 0
-    reads: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The facts that an operation may use for its SQL and its reasons.
-
-    `graph` is the schema just before the operation. `fresh` holds tables that a step of the same
-    plan created and that no step has filled since, `empty` those that hold no row; everything else
-    counts as populated and in use. `labels` are the models of tables that steps created or renamed.
-    `table_facts.after` moves all of these along. `elsewhere` are tables that an unqualified name
-    finds in a later schema of the search path. `relations` are all tables, views and foreign tables
-    of the database, None if it was not read or if an earlier step may have created others.
-    `domains` are the domains that have a constraint. `unseen` are locked by another session:
-    nothing was read of their rows.
-    """
-
-    server_version: int = 150000
-    schema: str = "public"
-    graph: SchemaGraph = field(default_factory=SchemaGraph)
-    fresh: frozenset[TableName] = frozenset()
-    empty: frozenset[TableName] = frozenset()
-    facts: Mapping[TableName, TableFacts] = field(default_factory=dict)
-    labels: Mapping[TableName, str] = field(default_factory=dict)
-    migration_id: str = ""
-    elsewhere: Mapping[str, TableName] = field(default_factory=dict)
-    relations: frozenset[TableName] | None = None
-    domains: frozenset[str] = frozenset()
-    unseen: frozenset[TableName] = frozenset()
-
-    def quiet(self, name: TableName) -> bool:
-        """No other session can be using the table: it is new, or it is empty."""
-        return name in self.fresh or name in self.empty
-
-    def table(self, name: TableName) -> sql.Fragment:
-        return sql.table(name, self.schema)
-
-    def artifact_id(self, artifact_type: str, target: str) -> str:
-        return str(ArtifactId(self.migration_id, artifact_type, target))
 
 
 class Operation:
@@ -372,16 +326,6 @@ def counts_rows(kind: str) -> bool:
     return kind in KINDS and KINDS[kind].counts_rows
 
 
-def phased(phase: str, statements: Iterable[Statement]) -> list[Statement]:
-    """The same statements as parts of that phase."""
-    return [dataclasses.replace(statement, phase=phase) for statement in statements]
-
-
-def script(statements: Iterable[Statement]) -> str:
-    """The SQL of a step as the ledger and a plan show it: a statement a line, each terminated."""
-    return "\n".join(f"{statement.sql};" for statement in statements)
-
-
 def dropped_name(artifact_id: str, part: str = "") -> str:
     """The name of a soft-dropped object: 12 hex digits of its artifact's id."""
     return own_name("dropped", f"{artifact_id}{part}")
@@ -440,11 +384,3 @@ def changed(graph: SchemaGraph, name: TableName, **fields: Any) -> SchemaGraph:
 def must_have(graph: SchemaGraph, name: TableName) -> Table:
     """The table of that name; an empty one if the graph does not know it."""
     return graph.table(name) or Table(name)
-
-
-def apart(statements: Iterable[Statement], probe: str | None = None) -> list[Statement]:
-    """The same in one transaction of their own; `probe` shows whether it finished."""
-    made = [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
-    if probe is None:
-        return made
-    return [dataclasses.replace(item, probe="" if n else probe) for n, item in enumerate(made)]

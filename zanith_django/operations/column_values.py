@@ -120,7 +120,7 @@ class AlterColumnNullable(OnTable):
             last,
             probe=trigger_state(self.table, name, context),
             cleanup=gone.sql,
-            felt=f"trigger {own_trigger(name)} of {self.table}",
+            disruptive=f"trigger {own_trigger(name)} of {self.table}",
         )
         yield fill
         yield from set_not_null(self.table, self.column, context)

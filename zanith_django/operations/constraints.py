@@ -70,7 +70,7 @@ class AddCheck(AddPart):
             (self.table,),
             probe=probe,
             cleanup=drop_constraint_if_exists(self.table, check.name, context).sql,
-            felt=f"check {check.name} of {self.table}",
+            disruptive=f"check {check.name} of {self.table}",
         )
         if not check.valid:
             return (add, *comment)

@@ -83,7 +83,7 @@ class AddForeignKey(AddPart):
             self.tables,
             probe=probe,
             cleanup=drop_constraint_if_exists(self.table, key.name, context).sql,
-            felt=f"foreign key {key.name} of {self.table}",
+            disruptive=f"foreign key {key.name} of {self.table}",
         )
         if not key.valid:
             return (add, *comment)

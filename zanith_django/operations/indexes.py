@@ -243,7 +243,7 @@ def build_concurrently(table: TableName, index: Index, context: Context) -> Stat
             "DROP INDEX CONCURRENTLY IF EXISTS {name}",
             name=index_name(table, index.name, context),
         ),
-        felt=f"index {index.name} of {table}" if _may_refuse(index) else "",
+        disruptive=f"index {index.name} of {table}" if _may_refuse(index) else "",
     )
 
 

@@ -73,7 +73,7 @@ class NotNull:
             (table,),
             probe=probe,
             cleanup=drop_constraint_if_exists(table, name, context).sql,
-            felt=f"constraint {name} of {table}",
+            disruptive=f"constraint {name} of {table}",
             makes=(name,) if ours else (),
         )
         return cls((claim,), (validate(table, name, context, (table,)),))

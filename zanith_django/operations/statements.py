@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from zanith_django.postgres.locks import Lock
@@ -14,15 +15,16 @@ class Statement:
     """One SQL text with its lock and whether it may run in a transaction.
 
     Statements of one operation share a transaction with their neighbours unless `separate` is
-    set: then the statements before it are committed first. `probe` is a query with one text value
-    that shows, when a killed run is resumed, whether this statement had finished: "done",
-    "leftover" (then `cleanup` runs first), or anything else. The last statement needs one only
-    when it cannot run in a transaction. `felt` names an object that it creates and that makes
-    queries of other sessions fail: after a failure of the step, `cleanup` removes it before the
+    set: then the statements before it are committed first. `rewrites` and `scans` report whether
+    it rewrites its table or reads every row. `probe` is a query with one text value that shows,
+    when a killed run is resumed, whether this statement had finished: "done", "leftover" (then
+    `cleanup` runs first), or anything else. The last statement needs one only when it cannot run
+    in a transaction. `disruptive` names an object that it creates and that makes queries of other
+    sessions fail or slows them down: after a failure of the step, `cleanup` removes it before the
     run ends. `makes` has names that zanith chose: their objects are useless once the step is done.
     `raw` marks SQL that its author wrote: it may be several statements. `phase` names the part of
-    a long operation that it belongs to. With `held`, its transaction goes on to read or write the
-    rows of tables, and its lock is held meanwhile.
+    a long operation that it belongs to. With `held`, its transaction continues with reads or
+    writes of table rows and holds the lock until it ends.
     """
 
     sql: str
@@ -34,7 +36,7 @@ class Statement:
     scans: bool = False
     probe: str = ""
     cleanup: str = ""
-    felt: str = ""
+    disruptive: str = ""
     makes: tuple[str, ...] = ()
     raw: bool = False
     phase: str = ""
@@ -124,3 +126,21 @@ class PythonCall(Statement):
     migration: str = ""
     position: int = 0
     backwards: bool = False
+
+
+def phased(phase: str, statements: Iterable[Statement]) -> list[Statement]:
+    """The same statements as parts of that phase."""
+    return [dataclasses.replace(statement, phase=phase) for statement in statements]
+
+
+def script(statements: Iterable[Statement]) -> str:
+    """The SQL of a step as the ledger and a plan show it: a statement a line, each terminated."""
+    return "\n".join(f"{statement.sql};" for statement in statements)
+
+
+def apart(statements: Iterable[Statement], probe: str | None = None) -> list[Statement]:
+    """The same in one transaction of their own; `probe` shows whether it finished."""
+    made = [dataclasses.replace(item, separate=n == 0) for n, item in enumerate(statements)]
+    if probe is None:
+        return made
+    return [dataclasses.replace(item, probe="" if n else probe) for n, item in enumerate(made)]

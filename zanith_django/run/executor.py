@@ -128,7 +128,7 @@ class Executor:
         except LockLost:
             raise  # the session that holds it now owns the objects
         except BaseException as error:
-            self._remove_felt_of(attempt, begun, error)
+            self._remove_disruptive_of(attempt, begun, error)
             raise
         if any(map(is_foreign, attempt.statements)):
             set_timeouts(self.connection, conf.statement_timeout)
@@ -182,7 +182,7 @@ class Executor:
 
     # --- what a failure leaves -----------------------------------------------------------------
 
-    def _remove_felt_of(self, attempt: Attempt, begun: int, error: BaseException) -> None:
+    def _remove_disruptive_of(self, attempt: Attempt, begun: int, error: BaseException) -> None:
         """If an earlier attempt began the step, any of its objects may exist. A failed transaction
         leaves nothing: if a name was taken, its object is another program's."""
         if attempt.keeps:
@@ -191,22 +191,22 @@ class Executor:
         if not attempt.resumed and parts and is_transactional(parts[-1].statements):
             parts = parts[:-1]
         made = [statement for part in parts for statement in part.statements]
-        for line in self.remove_felt(made):
+        for line in self.remove_disruptive(made):
             error.add_note(line)
 
-    def remove_felt(self, made: Iterable[Statement]) -> list[str]:
+    def remove_disruptive(self, made: Iterable[Statement]) -> list[str]:
         """Removes the unfinished objects of these statements that disturb other sessions, as long
         as the server answers; returns a line for people about each."""
         lines = []
         for statement in made:
-            if not statement.felt or not is_open(self.connection):
+            if not statement.disruptive or not is_open(self.connection):
                 continue
             try:
                 if self._probe(statement):
                     self._remove(removal(statement))
-                    lines.append(f"removed {statement.felt}: it would affect other sessions")
+                    lines.append(f"removed {statement.disruptive}: it would affect other sessions")
             except DatabaseError as error:
-                lines.append(f"{statement.felt} could not be removed: {_first_line(error)}")
+                lines.append(f"{statement.disruptive} could not be removed: {_first_line(error)}")
         return lines
 
     def _remove(self, gone: Statement) -> None:

@@ -26,8 +26,8 @@ from zanith_django.operations.not_null import NotNull
 from zanith_django.operations.online.forms import KEEPS, Derived, Forms
 from zanith_django.operations.online.scaffold import (
     drop_column_if_exists,
-    felt_as_a_whole,
     remove_scaffold,
+    removed_as_a_whole,
 )
 from zanith_django.operations.touches import Effect, Touch
 from zanith_django.postgres import sql
@@ -58,7 +58,7 @@ class _DualWrite(OnTable):
         return tuple(item.name for item in self.forms.new)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        return felt_as_a_whole(self._staged(context), self.retreat(context))
+        return removed_as_a_whole(self._staged(context), self.retreat(context))
 
     def _staged(self, context: Context) -> tuple[Statement, ...]:
         """The new columns and the trigger at once, then the existing rows, then the constraints on

@@ -48,7 +48,7 @@ from zanith_django.operations.online.expand_texts import (
     long,
 )
 from zanith_django.operations.online.rewrites import assigns
-from zanith_django.operations.online.scaffold import felt_as_a_whole, making, remove_scaffold
+from zanith_django.operations.online.scaffold import making, remove_scaffold, removed_as_a_whole
 from zanith_django.operations.policies import CreatePolicy, DropPolicy, PolicyPairs, exchanged
 from zanith_django.operations.replica_identity import around
 from zanith_django.operations.sequences import hand_over_sequence
@@ -105,7 +105,7 @@ class Expansion(ExpansionParts):
             *phased(PREPARE, [*prepare, *looking]),
             *phased(SWAP if self.undo else SWAP + KEPT, apart(swap)),
         )
-        return felt_as_a_whole(staged, remove_scaffold(staged, (self.name,), self.context))
+        return removed_as_a_whole(staged, remove_scaffold(staged, (self.name,), self.context))
 
     def _linked(self, key: AddForeignKey) -> list[Statement]:
         first, *rest = self._making(key)
@@ -167,7 +167,7 @@ class Expansion(ExpansionParts):
             last = dataclasses.replace(
                 last,
                 probe=trigger_state(self.name, name, self.context),
-                felt=f"trigger {own_trigger(name)} of {self.name}",
+                disruptive=f"trigger {own_trigger(name)} of {self.name}",
             )
         return [*made, last]
 

@@ -138,7 +138,7 @@ class Forms:
                 Lock.SHARE_ROW_EXCLUSIVE,
                 (self.table,),
                 probe=probe,
-                felt=f"trigger {self.name} of {self.table}",
+                disruptive=f"trigger {self.name} of {self.table}",
             ),
         ]
 

@@ -105,7 +105,7 @@ def foreign_key_in_partitions(
             separate=True,
             probe=probe,
             cleanup=drop_constraint_if_exists(partition, name, context).sql,
-            felt=f"foreign key {name} of {partition}",
+            disruptive=f"foreign key {name} of {partition}",
         )
         yield validate(partition, part.name, context, tables)
     whole = alter_table(context, table, "ADD {key}", key=foreign_key_clause(key, context))

@@ -73,14 +73,14 @@ def removal(made: Statement) -> Statement:
     return Statement(made.cleanup, lock, made.tables, transactional=made.transactional)
 
 
-def felt_as_a_whole(
+def removed_as_a_whole(
     statements: Iterable[Statement], retreat: Iterable[Statement]
 ) -> tuple[Statement, ...]:
     """The same statements. The objects that disturb others and have no removal of their own depend
     on each other: `retreat` removes all of them."""
     whole = ";\n".join(item.sql for item in retreat)
     return tuple(
-        dataclasses.replace(item, cleanup=whole) if item.felt and not item.cleanup else item
+        dataclasses.replace(item, cleanup=whole) if item.disruptive and not item.cleanup else item
         for item in statements
     )
 
