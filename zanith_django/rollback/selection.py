@@ -21,11 +21,15 @@ from zanith_django.timeline.timeline import APPLIED, Entry, Key, Timeline, dotte
 
 @dataclass(frozen=True, slots=True)
 class UndoStep:
-    """One step to undo. `inverse` is None if nothing remains to do: what the step wrote goes with
-    a column or table of the same migration, or was restored already, or is valid before it as well.
-    For a step that stopped in the middle, `retreat` removes what exists. `inverse` keeps what it
-    removes; `hard` removes the same if it holds nothing to keep. `row` is the attempt to undo,
-    `newest` the newest attempt: that of a rollback which began to undo it, if there is one."""
+    """One step to undo.
+
+    `inverse` is None if nothing has to run: an earlier step of the migration, when it is undone,
+    removes the column or table that this one wrote; or it was restored already; or its effect is
+    valid in the schema before it as well. For a step that stopped in the middle, `retreat` removes
+    its objects. `inverse` keeps the values that it removes; `hard` replaces it if there are none.
+    `row` is the attempt to undo, `newest` the newest attempt: that of a rollback which began to
+    undo the step, if there is one.
+    """
 
     row: StepRow
     operation: Operation
@@ -38,8 +42,8 @@ class UndoStep:
 
     @property
     def kind(self) -> str:
-        """The kind that the attempt at undoing it is recorded under. What only completes a thing
-        that is there already has none of its own."""
+        """The kind that the ledger records for the attempt to undo it. A step that only completes
+        a restored object is recorded under the kind of the operation."""
         own = self.inverse if self.inverse and self.inverse.in_files else self.operation
         return own.kind
 

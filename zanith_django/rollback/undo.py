@@ -1,4 +1,4 @@
-"""Which migrations a rollback undoes and how, or why one of them cannot be undone."""
+"""How a rollback undoes each step, or why one of them cannot be undone."""
 
 from __future__ import annotations
 
@@ -42,12 +42,11 @@ from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.parts import COLUMNS
 from zanith_django.timeline.routing import is_for
 
-# --- what undoes them ----------------------------------------------------------------------------
-
 
 class Planner:
-    """Finds the inverse of every step, or refuses; keeps what the schema will be by then.
-    `softly`: what going back removes is kept. `keep_values`: values that a fill gave may stay."""
+    """Finds the inverse of every step, or refuses. `graph` and `names` move along: they are those
+    of the database after the inverses found so far. With `softly`, removed columns and tables are
+    kept; with `keep_values`, values that a fill gave may stay."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Planner:
         self.softly, self.keep_values = softly, keep_values
         self.artifacts = {row.id: row for row in ledger.artifacts()}
         self.path = SearchPath(found_elsewhere(connection))
-        self.texts: list[str | None] = []  # of what is undone before, as far as it can be read
+        self.texts: list[str | None] = []  # SQL and Python that runs before; None: not readable
         self.moved = False  # SQL or Python of a newer migration may have moved anything
         self.names = AS_NOW
         self._found: dict[str, tuple[SchemaGraph, ...]] = {}
@@ -100,7 +99,7 @@ class Planner:
         *,
         whole: bool,
     ) -> UndoStep:
-        """`whole`: the migration is recorded, so every step was done."""
+        """One step of a file. With `whole`, the migration is recorded: every step was done."""
         row = rows.get(number)
         name = step_id(file.id, number)
         operation = self.path.resolved(operation, self.graph)
@@ -115,29 +114,30 @@ class Planner:
         context = step_context(self.connection, self.graph, file.id)
         if row.stopped and not row.undoing and not whole:
             return self._stopped(file, row, operation, context)
-        inverse = operation.inverse()
-        inverse = self.path.resolved(inverse, self.graph) if inverse else None
         found = self._found_by(file, number)
         if operation.passed_over or (found and operation.is_in(found)):
             return UndoStep(row, operation, None)
         if found and operation.adopts(found):
             return UndoStep(row, operation, self._given_back(operation, found))
+        inverse = operation.inverse()
         if inverse is None or "irreversible" in operation.reasons(context):
             if not self._may_stay(operation, file.operations[: number - 1]):
                 raise CannotUndo(name, *operation.why_final)
             return UndoStep(row, operation, None)
+        return self._reversed(row, operation, self.path.resolved(inverse, self.graph), context)
+
+    def _reversed(
+        self, row: StepRow, operation: Operation, inverse: Operation, context: Context
+    ) -> UndoStep:
+        """The step and what undoes it in this database. Raises `CannotUndo`."""
+        name = step_id(row.migration_id, row.step)
         artifact = self._artifact(operation, context)
         if isinstance(inverse, Restore):
             if artifact is None:
                 raise CannotUndo(name, "the ledger has no artifact of it")
-            if self._back_already(artifact, inverse):
+            if self._was_restored(artifact, inverse):
                 return UndoStep(row, operation, self._completing(name, inverse))
-            place = self._place(name, artifact)
-            inverse = definition(self.connection, artifact, place, self.graph)
-            begun = row.status in (RUNNING, FAILED)
-            self._refuse_blocked(name, artifact, place, inverse, begun=begun)
-            if inverse.one_column is None:
-                self.names = self.names.at(inverse.home, place.table)
+            inverse = self._from_note(name, row, artifact)
         live = inverse.in_names_of(self.graph)
         soft = self._softly(name, live) if live and self.softly else None
         for undoing in dict.fromkeys((live, soft)):
@@ -147,6 +147,17 @@ class Planner:
         if soft:
             return UndoStep(row, operation, soft, artifact, hard=live)
         return UndoStep(row, operation, live, artifact)
+
+    def _from_note(self, name: str, row: StepRow, artifact: ArtifactRow) -> Restore:
+        """The restore that the note on the kept object describes. Raises `CannotUndo` if rows or
+        objects block it."""
+        place = self._place(name, artifact)
+        inverse = definition(self.connection, artifact, place, self.graph)
+        begun = row.status in (RUNNING, FAILED)
+        self._refuse_blocked(name, artifact, place, inverse, begun=begun)
+        if inverse.one_column is None:
+            self.names = self.names.at(inverse.home, place.table)
+        return inverse
 
     def _found_by(self, file: LoadedMigration, number: int) -> SchemaGraph | None:
         """The schema that the step of this number found when it ran."""
@@ -158,8 +169,8 @@ class Planner:
         return graphs[number - 1] if graphs else None
 
     def _given_back(self, operation: Operation, found: SchemaGraph) -> Operation:
-        """What makes a column that zanith_recover brought back, and the step took over, as it was
-        before the step: no model has it, and NULL is allowed if it was."""
+        """Returns a restored column that the step adopted to its state before the step: no model
+        has it, and it allows NULL if it did."""
         (added,) = operation.pieces
         before, now = (must_have(g, added.table).column(added.name) for g in (found, self.graph))
         if before is None or now is None:
@@ -175,14 +186,15 @@ class Planner:
         return place
 
     def _adopting(self, inverse: Restore) -> Operation | None:
-        """What a column lacks that zanith_recover brought back for code that did not know it."""
+        """Adds what a restored column still lacks: zanith_recover restored it for code that does
+        not know it."""
         table, column = self.graph.table(inverse.home), inverse.one_column
         if column is None or table is None or not is_restored(table.column(column.name)):
             return None
         return AddColumn(table=inverse.home, column=column, model=inverse.model)
 
     def _softly(self, name: str, drop: Operation) -> Operation | None:
-        """The drop that keeps what this one removes; what is generated can be made again."""
+        """The drop that keeps what this one removes; None if there is nothing to keep."""
         try:
             return drop.keeping(self.graph)
         except CannotDrop as error:
@@ -194,16 +206,16 @@ class Planner:
     def _stopped(
         self, file: LoadedMigration, row: StepRow, operation: Operation, context: Context
     ) -> UndoStep:
-        """A single transaction left nothing; several left what the operation knows how to
-        remove."""
+        """A step in one transaction left no object. For one in several, the operation's `retreat`
+        removes the objects."""
         name = step_id(file.id, row.step)
         statements = operation.statements(context)
         groups = list(transactions(statements))
         if all(group[0].transactional for group in groups) and len(groups) < 2:
             return UndoStep(row, operation, None, stopped=True)
-        retreat = None if self._past_return(statements) else operation.retreat(context)
+        retreat = None if self._is_swapped(statements) else operation.retreat(context)
         if retreat is not None:
-            self._refuse_what_was_there(file, name, operation)
+            self._refuse_earlier_objects(file, name, operation)
             return UndoStep(row, operation, None, stopped=True, retreat=retreat)
         if not self._wrote(row) or self._may_stay(operation, file.operations[: row.step - 1]):
             return UndoStep(row, operation, None, stopped=True)
@@ -213,26 +225,27 @@ class Planner:
         raise CannotUndo(name, f"it stopped in the middle ({operation.describe()})", remedy)
 
     def _may_stay(self, operation: Operation, earlier: Sequence[Operation]) -> bool:
-        """May what it wrote stay: it replaced no value and that is asked for, or it goes with a
-        column or table that the same migration made?"""
-        return (operation.loses_nothing and self.keep_values) or _goes_with(operation, earlier)
+        """May the values that it wrote stay? Yes, if they replaced none and the user allows that,
+        or if an earlier step of the migration created their column or table."""
+        permitted = operation.loses_nothing and self.keep_values
+        return permitted or _is_on_new_object(operation, earlier)
 
-    def _past_return(self, statements: Iterable[Statement]) -> bool:
-        """A table has been swapped with its copy already."""
+    def _is_swapped(self, statements: Iterable[Statement]) -> bool:
+        """Has a table been swapped with its copy already?"""
         swaps = [item.probe for item in statements if item.probe and item.phase == SWAP]
         return any(one_value(self.connection, probe) == "done" for probe in swaps)
 
     def _wrote(self, row: StepRow) -> bool:
-        """Wrote rows, or unknown changes: SQL and Python that run outside a transaction."""
+        """Did the step write rows? SQL and Python that run outside a transaction may have."""
         if not counts_rows(row.operation_kind):
             return True
         checkpoint = self.ledger.checkpoint(progress(row.id, 1))
         return bool(checkpoint and checkpoint.processed_rows)
 
-    def _refuse_what_was_there(
+    def _refuse_earlier_objects(
         self, file: LoadedMigration, name: str, operation: Operation
     ) -> None:
-        """It may have failed because an object of that name existed before."""
+        """Refuses a step that may have failed because an object of that name existed before."""
         for item in taken_before(self.ledger, file.id, operation):
             raise CannotUndo(
                 name,
@@ -257,8 +270,8 @@ class Planner:
         ids = (made.id, *(context.artifact_id(each, operation.target) for each in types))
         return next((self.artifacts[each] for each in ids if each in self.artifacts), None)
 
-    def _back_already(self, artifact: ArtifactRow, inverse: Restore) -> bool:
-        """zanith_recover brought it back before."""
+    def _was_restored(self, artifact: ArtifactRow, inverse: Restore) -> bool:
+        """Did zanith_recover restore it? Raises `CannotUndo` if it was purged."""
         if artifact.expires_at is None:
             return False
         there = inverse.is_back(self.graph)
@@ -269,8 +282,8 @@ class Planner:
         return True
 
     def _completing(self, name: str, inverse: Restore) -> Operation | None:
-        """The parts that zanith_recover left out of the restore, because of rows or running
-        code."""
+        """Adds the parts that zanith_recover left out of the restore, because of rows or of
+        running code; None if there are none."""
         adopted, lacking = self._adopting(inverse), completion(inverse, self.graph)
         if lacking is None:
             self.graph = adopted.apply_to(self.graph) if adopted else self.graph
@@ -328,7 +341,8 @@ def _folded(start: SchemaGraph, operations: Iterable[Operation]) -> tuple[Schema
     return tuple(accumulate(operations, lambda graph, each: each.apply_to(graph), initial=start))
 
 
-def _goes_with(operation: Operation, earlier: Sequence[Operation]) -> bool:
+def _is_on_new_object(operation: Operation, earlier: Sequence[Operation]) -> bool:
+    """Is its column or table one that an earlier operation creates?"""
     made = {table.name for item in earlier if (table := item.creates_table)}
     added = {str(piece) for item in earlier for piece in item.pieces if piece.part is COLUMNS}
     in_new_tables = bool(operation.tables) and made.issuperset(operation.tables)
