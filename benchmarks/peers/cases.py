@@ -10,18 +10,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HEADER = """
-import uuid
+from tests.migration_texts import IMPORTS, add_field, alter_field, run_sql
 
-import django.contrib.postgres.constraints as exclusions
-import django.contrib.postgres.fields as arrays
-from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.operations import *
-from django.db import migrations, models
-from django.db.models import F, Q
-from django.db.models.deletion import CASCADE, SET_NULL
-from django.db.models.functions import Lower, Now, Random
-
+HEADER = (
+    IMPORTS
+    + """
 SILENT = migrations.RunPython.noop
 
 
@@ -43,6 +36,7 @@ def every_row(apps, schema_editor):
 def nothing(apps, schema_editor):
     pass
 """
+)
 
 FIRST = """
 
@@ -127,15 +121,15 @@ class Case:
 
 
 def add(field: str, model: str = "T") -> str:
-    return f'migrations.AddField("{model}", "z", {field})'
+    return add_field(model, "z", field)
 
 
 def alter(name: str, field: str) -> str:
-    return f'migrations.AlterField("T", "{name}", {field})'
+    return alter_field("T", name, field)
 
 
 def sql(text: str, reverse: str = "migrations.RunSQL.noop") -> str:
-    return f"migrations.RunSQL({text!r}, {reverse})"
+    return run_sql(text, reverse)
 
 
 def python(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.migration_texts import add_field, alter_field, run_sql
+
 
 @dataclass(frozen=True)
 class Case:
@@ -24,15 +26,15 @@ class Case:
 
 
 def field(given: str, name: str = "more") -> str:
-    return f'migrations.AddField("Item", "{name}", {given})'
+    return add_field("Item", name, given)
 
 
 def alter(name: str, given: str) -> str:
-    return f'migrations.AlterField("Item", "{name}", {given})'
+    return alter_field("Item", name, given)
 
 
 def sql(text: str, reverse: str = "''") -> str:
-    return f"migrations.RunSQL({text!r}, {reverse})"
+    return run_sql(text, reverse)
 
 
 def constraint(given: str) -> str:

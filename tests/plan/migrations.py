@@ -6,47 +6,32 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.migration_texts import IMPORTS, ITEM_FIELDS
 from tests.plan.cases import Case
 from tests.plan.code_cases import PYTHON, RAW
 from tests.plan.column_cases import COLUMNS, SAFE
 from tests.plan.object_cases import OTHERS
 
-HEADER = """
-import uuid
-
-import django.contrib.postgres.constraints as exclusions
-import django.contrib.postgres.fields as arrays
-from django.contrib.postgres.operations import *
-from django.db import migrations, models
-from django.db.models import F, Q
-from django.db.models.deletion import CASCADE
-from django.db.models.functions import Lower, Now, Random
-
+HEADER = f"""{IMPORTS}
 KEY = models.BigAutoField(primary_key=True)
 """
 
-FIRST = """
+FIRST = (
+    """
 class Migration(migrations.Migration):
     initial = True
     operations = [
         migrations.CreateModel("Parent", [("id", KEY), ("code", models.IntegerField(null=True))]),
-        migrations.CreateModel("Item", [
-            ("id", models.AutoField(primary_key=True)),
-            ("amount", models.IntegerField(null=True)),
-            ("name", models.CharField(max_length=50, null=True)),
-            ("rank", models.IntegerField(default=1)),
-            ("price", models.DecimalField(max_digits=10, decimal_places=2, null=True)),
-            ("note", models.TextField(null=True)),
-            ("made", models.DateTimeField(null=True)),
-            ("active", models.BooleanField(default=True)),
+        migrations.CreateModel("Item", ["""
+    + ITEM_FIELDS
+    + """
             ("tags", arrays.ArrayField(models.CharField(max_length=10), null=True)),
             ("parent", models.ForeignKey("{app}.Parent", CASCADE, null=True)),
-            ("indexed", models.CharField(max_length=50, db_index=True)),
-            ("code", models.CharField(max_length=10, db_default="x")),
         ]),
         migrations.AddIndex("Item", models.Index(fields=["rank"], name="{app}_rank")),
     ]
 """
+)
 
 SECOND = """
 class Migration(migrations.Migration):

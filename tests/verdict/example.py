@@ -7,21 +7,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-HEADER = """
-import uuid
+from tests.migration_texts import IMPORTS, ITEM_FIELDS
 
-import django.contrib.postgres.fields as arrays
-from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.operations import *
-from django.db import migrations, models
-from django.db.models import F, Q
-from django.db.models.deletion import CASCADE, SET_NULL
-from django.db.models.functions import Lower, Now, Random
-
+HEADER = f"""{IMPORTS}
 SILENT = migrations.RunPython.noop
 """
 
-FIRST = """
+FIRST = (
+    """
 class Migration(migrations.Migration):
     initial = True
     operations = [
@@ -34,19 +27,11 @@ class Migration(migrations.Migration):
             ("id", models.BigAutoField(primary_key=True)),
             ("word", models.CharField(max_length=20)),
         ]),
-        migrations.CreateModel("Item", [
-            ("id", models.AutoField(primary_key=True)),
-            ("amount", models.IntegerField(null=True)),
-            ("name", models.CharField(max_length=50, null=True)),
-            ("rank", models.IntegerField(default=1)),
-            ("price", models.DecimalField(max_digits=10, decimal_places=2, null=True)),
-            ("note", models.TextField(null=True)),
-            ("made", models.DateTimeField(null=True)),
-            ("active", models.BooleanField(default=True)),
+        migrations.CreateModel("Item", ["""
+    + ITEM_FIELDS
+    + """
             ("words", arrays.ArrayField(models.CharField(max_length=10), null=True)),
             ("maker", models.ForeignKey("made.Maker", CASCADE, null=True)),
-            ("indexed", models.CharField(max_length=50, db_index=True)),
-            ("code", models.CharField(max_length=10, db_default="x")),
         ]),
         migrations.AddField("Item", "tags", models.ManyToManyField("made.Tag")),
         migrations.AddIndex("Item", models.Index(fields=["rank"], name="item_rank")),
@@ -58,6 +43,7 @@ class Migration(migrations.Migration):
         ),
     ]
 """
+)
 
 # What no model knows, on the tables of the first migration.
 EXTRAS = {
