@@ -1191,10 +1191,10 @@ def test_many_tables_are_read_in_chunks(
         return read(raw, tables, *rest)
 
     monkeypatch.setattr(scratch, "_read_once", noting)
-    monkeypatch.setattr(scratch, "FIRST_CHUNK", 1)
+    monkeypatch.setattr(scratch, "CHUNK", 4)
     monkeypatch.setattr(scratch, "_most_tables", lambda raw: 3)
     assert_equal(from_models(connection, made), live(connection))
-    assert sizes == [1, 2, 3, 3]
+    assert sizes == [4, 3, 2]
 
 
 def test_a_chunk_takes_a_quarter_of_the_locks_of_the_server(
@@ -1236,7 +1236,7 @@ def test_a_chunk_with_the_same_index_name_twice_is_read_table_by_table(
 def test_the_next_chunk_is_collected_while_the_server_makes_one(
     connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scratch, "FIRST_CHUNK", 2)
+    monkeypatch.setattr(scratch, "CHUNK", 2)
     states = []
     own = CollectingEditor.collect
 
@@ -1259,7 +1259,7 @@ def test_an_editor_of_a_third_party_may_ask_the_database(
                 cursor.execute("SELECT 1")
             super().create_model(model)
 
-    monkeypatch.setattr(scratch, "FIRST_CHUNK", 2)
+    monkeypatch.setattr(scratch, "CHUNK", 2)
     monkeypatch.setattr(connection, "SchemaEditorClass", Asking)
     made = rendered(*(model(f"M{number}") for number in range(5)))
     assert len(from_models(connection, made).graph.tables) == 5

@@ -65,9 +65,9 @@ class FinalModels(Iterator[None]):
     """The models after some more migrations, with those of apps without migrations as they are
     today, so that relations between the two are whole.
 
-    To render a thousand takes seconds. Each step of the iterator renders one, for callers with
-    idle time: all of it is saved if the statements of the last migration take as long. `whole`
-    renders the remaining ones.
+    Each step of the iterator renders one model, while the server works on the last migration:
+    `zanith_apply` of 400 models to an empty database takes 20 s instead of 26 s (a busy machine
+    with two cores). `whole` renders the remaining models.
     """
 
     def __init__(self, states: States, keys: Sequence[Key] = ()) -> None:

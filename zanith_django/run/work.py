@@ -29,8 +29,9 @@ class Finish:
 class Transaction:
     """Statements that commit together, and with them `finish`, if they are the last of a step.
 
-    `seconds` is how long others may wait for its locks; `begin` what the transaction begins with;
-    `text` all of it, if it can go as one text: 300 quick steps take a third of the time then.
+    `seconds` is how long other sessions may wait for its locks, `begin` the first statement of the
+    transaction. `text` is the whole transaction if it can be sent as one text, else "": 300 quick
+    steps, one at a time, take 1.7 s instead of 2.6 s.
     """
 
     statements: Sequence[Statement]

