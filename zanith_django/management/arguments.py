@@ -33,8 +33,8 @@ def add_refusals(parser: ArgumentParser) -> None:
         "--refuse-drift",
         choices=(PLAN, BEFORE, ANY),
         default=PLAN,
-        help="Which differences end a verify with exit 1: those after the plan (the default), "
-        "those before it, or any.",
+        help="Which differences give exit 1: those that the plan leaves (the default), those that "
+        "the database had before it as well (before), or any.",
     )
     parser.add_argument(
         "--allow-surprises",
@@ -56,7 +56,7 @@ def add_max_risk(parser: ArgumentParser) -> None:
         "--max-risk",
         type=score,
         metavar="SCORE",
-        help="Refuse a step that scores higher. By default the cap of the mode.",
+        help="Refuse a step that scores higher; by default MAX_RISK, or the cap of the mode.",
     )
 
 
@@ -75,19 +75,20 @@ def add_gate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--observed",
         metavar="FILE",
-        help="Judge raw SQL and Python by what a shadow saw: zanith_verify --format json.",
+        help="Judge raw SQL and Python by their effects on a shadow: the output of "
+        "zanith_verify --format json.",
     )
     parser.add_argument(
         "--verified",
         default="",
         metavar="FINGERPRINT",
-        help="Refuse anything but what zanith_verify printed this for.",
+        help="Refuse any plan but the one that zanith_verify printed this fingerprint for.",
     )
 
 
 def add_range_arguments(parser: ArgumentParser) -> None:
     """How far to go."""
-    parser.add_argument("--steps", type=int, metavar="N", help="The next N migrations only.")
+    parser.add_argument("--steps", type=int, metavar="N", help="Only the next N migrations.")
     parser.add_argument("--to", default="", metavar="ID", help="Stop after this migration.")
 
 

@@ -29,19 +29,24 @@ class Command(ZanithCommand):
         add_gate_arguments(parser)
         add_range_arguments(parser)
         parser.add_argument(
-            "--verify", action="store_true", help="Verify on a shadow first, and stop on drift."
+            "--verify",
+            action="store_true",
+            help="Run zanith_verify first, and stop unless its verdict is ok.",
         )
         add_refusals(parser)
         parser.add_argument(
             "--no-preflight",
             dest="preflight",
             action="store_false",
-            help="Do not look at the rows first: a step that fails on them fails when it runs.",
+            help="Do not look for rows that would make a step fail.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
+        parser.add_argument("--dry-run", action="store_true", help="Print the SQL and run nothing.")
         add_lock_wait(parser)
         parser.add_argument(
-            "--no-input", "--noinput", action="store_true", help="Ask nothing (it never does)."
+            "--no-input",
+            "--noinput",
+            action="store_true",
+            help="Accepted for scripts; the command asks no question.",
         )
 
     def run(self, **options: Any) -> None:

@@ -18,7 +18,9 @@ class Command(ZanithCommand):
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("question", nargs="?", help="The name of a question; see --list.")
         parser.add_argument("--list", action="store_true", help="List the questions.")
-        parser.add_argument("--sql", action="store_true", help="Print the query, do not run it.")
+        parser.add_argument(
+            "--sql", action="store_true", help="Print the query instead of the answer."
+        )
         parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
     def run(self, **options: Any) -> None:

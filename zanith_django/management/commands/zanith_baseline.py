@@ -24,11 +24,17 @@ class Command(ZanithCommand):
             nargs="+",
             default=[],
             metavar="APP.MIGRATION",
-            help="How far an app has come, whatever its tables say.",
+            help="The last applied migration of an app, whichever tables exist; may be repeated.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be recorded.")
         parser.add_argument(
-            "--no-files", action="store_true", help="Leave the files of the project alone."
+            "--dry-run",
+            action="store_true",
+            help="Print what would be recorded, and record nothing.",
+        )
+        parser.add_argument(
+            "--no-files",
+            action="store_true",
+            help="Write no covered_after into the files of the project.",
         )
         add_lock_wait(parser)
 

@@ -22,8 +22,13 @@ class Command(ZanithCommand):
     )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("a", metavar="A")
-        parser.add_argument("b", metavar="B", nargs="?")
+        parser.add_argument("a", metavar="A", help="The schema to start from.")
+        parser.add_argument(
+            "b",
+            metavar="B",
+            nargs="?",
+            help="The schema to reach; omit it with --format graph, which prints A.",
+        )
         formats = ("text", "json", "markdown", "sql", "graph")
         parser.add_argument("--format", choices=formats, default="text")
 

@@ -46,21 +46,29 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--from-diff",
             action="store_true",
-            help="Also write what the database lacks and no Django migration explains.",
+            help="Also write differences from the database that no Django migration explains.",
         )
         parser.add_argument(
             "--from",
             choices=("empty",),
             dest="start",
-            help="Write what makes apps without Django migrations from nothing.",
+            help="Write files that create the tables of apps without Django migrations.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Print the files, write none.")
         parser.add_argument(
-            "--check", action="store_true", help="Exit 1 when there is anything to write."
+            "--dry-run", action="store_true", help="Print the files instead of writing them."
         )
-        parser.add_argument("--empty", metavar="APP", help="Write a file to be filled by hand.")
         parser.add_argument(
-            "--drop", choices=("soft", "archive", "hard"), help="How columns and tables go."
+            "--check", action="store_true", help="Write nothing; exit 1 if a migration is missing."
+        )
+        parser.add_argument(
+            "--empty",
+            metavar="APP",
+            help="Write a file without operations, to be completed by hand.",
+        )
+        parser.add_argument(
+            "--drop",
+            choices=("soft", "archive", "hard"),
+            help="How to drop columns and tables; by default the setting DROP.",
         )
         parser.add_argument(
             "--drop-extra",
@@ -71,10 +79,15 @@ class Command(ZanithCommand):
             "stay.",
         )
         parser.add_argument(
-            "--timestamp", metavar="YYYYMMDD_HHMMSS", help="The stamp of the first file."
+            "--timestamp",
+            metavar="YYYYMMDD_HHMMSS",
+            help="The time in the name of the first file; by default now.",
         )
         parser.add_argument(
-            "--no-input", "--noinput", action="store_true", help="Let makemigrations ask nothing."
+            "--no-input",
+            "--noinput",
+            action="store_true",
+            help="Ask no question; a change that needs an answer is refused.",
         )
 
     def run(self, **options: Any) -> None:

@@ -21,8 +21,10 @@ class Command(ZanithCommand):
     help = "Shows the migrations that ran; --verbose shows every step and attempt."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--verbose", action="store_true", help="Show steps and snapshots.")
-        parser.add_argument("--since", metavar="PERIOD", help="Only newer than this: 7d, 12h, 2w.")
+        parser.add_argument(
+            "--verbose", action="store_true", help="Show every step and attempt, and snapshots."
+        )
+        parser.add_argument("--since", metavar="PERIOD", help="Only this far back: 12h, 7d, 2w.")
         parser.add_argument("--id", default="", metavar="ID", help="Only this migration.")
         parser.add_argument(
             "--table", default="", metavar="TABLE", help="Only steps that touched this table."

@@ -42,20 +42,25 @@ class Command(ZanithCommand):
         add_gate_arguments(parser)
         add_range_arguments(parser)
         parser.add_argument(
-            "--since", metavar="REF", help="Score files changed since a git ref; needs no database."
+            "--since",
+            metavar="REF",
+            help="Score files that changed since a git ref; needs no database.",
         )
         parser.add_argument(
-            "--only", nargs="+", metavar="ID", help="Score these files; needs no database."
+            "--only",
+            nargs="+",
+            metavar="ID",
+            help="Score only these migrations; needs no database.",
         )
         parser.add_argument(
             "--sizes",
             metavar="FILE",
-            help="With --since or --only: a graph with row estimates from production.",
+            help="With --since or --only: rows of tables, by zanith_diff live --format graph.",
         )
         parser.add_argument(
             "--previous",
             metavar="REF",
-            help="The git ref of the release that runs; by default it has what is applied.",
+            help="The git ref of the running release; by default that of the applied migrations.",
         )
         parser.add_argument(
             "--preflight",
@@ -66,10 +71,10 @@ class Command(ZanithCommand):
         parser.add_argument(
             "--show-values",
             action="store_true",
-            help="With --preflight: print the values of the rows in the way, not only their keys.",
+            help="With --preflight: print values of rows that block a step, not only keys.",
         )
         parser.add_argument(
-            "--explain", metavar="CODE", help="Print what a reason means, and stop."
+            "--explain", metavar="CODE", help="Explain a reason instead of planning."
         )
         parser.add_argument("--format", choices=tuple(FORMATS), default="text")
 

@@ -49,13 +49,17 @@ class Command(ZanithCommand):
             return made
 
         listed = verb("list", "List the artifacts.", artifact=False)
-        listed.add_argument("--all", action="store_true", help="Restored and purged ones too.")
+        listed.add_argument(
+            "--all", action="store_true", help="Also those that were restored or purged."
+        )
         inspected = verb("inspect", "Show all details of one artifact.")
         for shown in (listed, inspected):
             shown.add_argument("--format", choices=("text", "json"), default="text")
         saved = verb("export", "Export the kept values.")
         saved.add_argument("--format", choices=FORMATS, default="csv")
-        saved.add_argument("--output", metavar="FILE", help="Write there; by default to stdout.")
+        saved.add_argument(
+            "--output", metavar="FILE", help="The file to write; by default standard output."
+        )
         restored = [
             verb("restore-column", "Restore a column with its values."),
             verb("restore-table", "Restore a table with its rows."),
@@ -64,7 +68,7 @@ class Command(ZanithCommand):
             back.add_argument(
                 "--strict",
                 action="store_true",
-                help="Change nothing if rows violate a constraint; by default it is left out.",
+                help="Restore nothing if rows violate a constraint; by default, omit it.",
             )
         changing = [
             *restored,
@@ -80,7 +84,9 @@ class Command(ZanithCommand):
         )
         cleaned = verb("cleanup", "Purge all artifacts of some age.", artifact=False)
         cleaned.add_argument(
-            "--older-than", metavar="PERIOD", help="As in 30d; by default RETENTION_DAYS."
+            "--older-than",
+            metavar="PERIOD",
+            help="The age of what is purged, such as 30d; by default RETENTION_DAYS.",
         )
         cleaned.add_argument("--dry-run", action="store_true", help="Only list them.")
         for run in changing:

@@ -30,25 +30,32 @@ class Command(ZanithCommand):
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--steps", type=int, metavar="N", help="Undo the newest N migrations.")
         parser.add_argument(
-            "--to", default="", metavar="ID", help="Undo all that is newer; this one stays."
+            "--to",
+            default="",
+            metavar="ID",
+            help="Undo every migration that is newer than this one.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Print the SQL, run nothing.")
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Print the SQL and the risk of each step, and run nothing.",
+        )
         parser.add_argument(
             "--drop",
             choices=(SOFT, HARD),
             default=SOFT,
-            help="soft, the default, hides columns and tables with their values; hard drops them.",
+            help="soft (the default) keeps removed columns and tables; hard drops them.",
         )
         parser.add_argument(
             "--keep-values",
             action="store_true",
-            help="Roll back over steps that gave values to rows without one; the values stay.",
+            help="Also undo steps that gave values to rows without one; these values stay.",
         )
         add_budget_arguments(
             parser, "Allow --drop hard to drop columns and tables that hold anything."
         )
         parser.add_argument(
-            "--no-input", "--noinput", action="store_true", help="Ask nothing on a terminal."
+            "--no-input", "--noinput", action="store_true", help="Ask no question on a terminal."
         )
         add_lock_wait(parser)
 

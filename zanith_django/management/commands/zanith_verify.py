@@ -23,7 +23,10 @@ def _rows(text: str) -> int:
 
 
 class Command(ZanithCommand):
-    help = "Runs what is pending on a shadow. Exit 0 ok, 1 drift or apply-failed, 3 unreachable."
+    help = (
+        "Runs the pending plan on a throwaway shadow. Exit 0: ok; 1: drift, a surprise or a failed "
+        "step; 3: the shadow cannot be made."
+    )
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -37,7 +40,8 @@ class Command(ZanithCommand):
             dest="source",
             default="",
             metavar="FILE",
-            help="A graph from zanith_diff live --format graph, or empty: replay everything.",
+            help="The structure to start from: a file by zanith_diff live --format graph, or empty "
+            "for the whole timeline; by default that of the live database.",
         )
         rows = parser.add_mutually_exclusive_group()
         rows.add_argument(
@@ -51,12 +55,12 @@ class Command(ZanithCommand):
             "--data",
             default="",
             metavar="DATABASE",
-            help="Run on a copy of this database, a URL or an alias: a restored backup, staging.",
+            help="Run on a copy of this database (a URL or an alias), such as a restored backup.",
         )
         parser.add_argument(
             "--reuse", action="store_true", help="Keep the structure as a template for later runs."
         )
-        parser.add_argument("--keep", action="store_true", help="Leave the shadow to look at.")
+        parser.add_argument("--keep", action="store_true", help="Keep the shadow for inspection.")
         add_refusals(parser)
         parser.add_argument(
             "--format", choices=("text", "json", "markdown", "github"), default="text"
