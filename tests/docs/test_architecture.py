@@ -23,3 +23,10 @@ def test_every_value_of_a_step_is_in_the_module_that_the_page_names() -> None:
     assert len(rows) == 8
     for value, module in rows:
         assert f"class {value}" in (PACKAGE / module).read_text(), value
+
+
+def test_contributing_names_every_folder_of_tests() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    folders = {path.parent.name for path in (REPOSITORY / "tests").glob("*/__init__.py")}
+    assert len(folders) > 20
+    assert [name for name in sorted(folders) if f"`tests/{name}`" not in text] == []
