@@ -147,7 +147,7 @@ def test_a_table_is_found_however_a_migration_made_it(
     assert recorded(shop, "store") == names
 
 
-def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> None:
+def test_tables_that_fit_no_state_are_refused_without_at(shop: Project) -> None:
     shop.sql("DELETE FROM django_migrations")
     shop.sql("ALTER TABLE shop_book ALTER title TYPE varchar(30), DROP pages")
 
@@ -161,7 +161,7 @@ def test_tables_that_no_state_fits_are_refused_unless_told(shop: Project) -> Non
     assert recorded(shop) == ["0001_book"]
 
 
-def test_what_stands_on_a_migration_that_is_still_to_run_has_not_run(shop: Project) -> None:
+def test_a_migration_whose_dependency_is_pending_has_not_run(shop: Project) -> None:
     shop.write("settings.py", SETTINGS.format(apps=["zanith_django", "shop", "store"]))
     shop.add_app("store", "")
     shop.write("store/migrations/0001_it.py", MIGRATION.format(dependencies=[], operation=MADE))
@@ -178,7 +178,7 @@ def test_what_stands_on_a_migration_that_is_still_to_run_has_not_run(shop: Proje
     assert recorded(shop, "store") == ["0001_it"]
 
 
-def test_a_step_on_data_that_nothing_proves_is_told(shop: Project) -> None:
+def test_a_data_step_that_no_table_proves_is_reported(shop: Project) -> None:
     sql = 'migrations.RunSQL("SELECT 1")'
     index = 'migrations.AddIndex("book", models.Index(fields=["pages"], name="by_pages"))'
     names = ["0003_shelf", "0004_fill", "0005_index", "0006_fill", "0007_fill"]

@@ -110,7 +110,7 @@ def test_migrations_are_searched_and_filtered(
     assert results(superuser, "migration", query) == expected
 
 
-def test_a_migration_that_failed_stands_above_the_list(history: Ledger, superuser: Client) -> None:
+def test_a_failed_migration_is_shown_above_the_list(history: Ledger, superuser: Client) -> None:
     page = get(superuser, list_url("migration"))
     assert "Unfinished" in page
     assert detail_url("migration", BROKEN) in page
@@ -151,7 +151,7 @@ def test_a_migration_page_leads_to_all_that_belongs_to_it(
     assert detail_url("migrationcheckpoint", f"{BROKEN}::0001") in broken
 
 
-def test_attempts_stand_in_order_as_numbers(ledger: Ledger, superuser: Client) -> None:
+def test_attempts_are_ordered_as_numbers(ledger: Ledger, superuser: Client) -> None:
     step = PendingStep(1, "addUnique", "", "medium", 35)
     for _ in range(10):
         ledger.refuse(APPLIED, step, "refused")
@@ -256,7 +256,7 @@ def test_an_artifact_page_shows_how_to_restore_it(history: Ledger, superuser: Cl
     assert "1,234" in page
 
 
-def test_an_archive_page_tells_its_checksum(history: Ledger, superuser: Client) -> None:
+def test_an_archive_page_shows_its_checksum(history: Ledger, superuser: Client) -> None:
     name = f"{APPLIED}::archive_table::orders"
     archive = Artifact(
         id=name,
@@ -274,7 +274,7 @@ def test_an_archive_page_tells_its_checksum(history: Ledger, superuser: Client) 
     assert results(superuser, "migrationartifact", "?artifact_type=archive_table") == {name}
 
 
-def test_a_restored_artifact_is_told_from_one_that_can_be_restored(
+def test_a_restored_artifact_differs_from_one_that_can_be_restored(
     history: Ledger, superuser: Client
 ) -> None:
     assert results(superuser, "migrationartifact", "?recoverable=yes") == {ARTIFACT}

@@ -100,7 +100,9 @@ def said(run: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_who_waits_for_a_blocker_makes_nobody_else_wait(shop: Project, release: str) -> None:
+def test_a_step_that_waits_for_a_blocker_makes_no_other_session_wait(
+    shop: Project, release: str
+) -> None:
     RELEASES[release](shop)
     with blocker(shop, "SELECT FROM shop_book") as (session, pid), readers(shop) as took:
         run = working(shop)

@@ -222,7 +222,7 @@ def test_a_step_that_began_to_copy_goes_on_as_it_began_or_is_taken_back(
     assert pages.sql(pages_now) == [(10 * factor,), (20 * factor,), (30 * factor,)]
 
 
-def test_a_constraint_that_was_edited_is_made_anew(pages: Project) -> None:
+def test_an_edited_constraint_is_recreated(pages: Project) -> None:
     check = 'zanith.AddCheck(table="shop_book", check=zanith.Check("few", "pages < {}"))'
     change(pages, COUNTING, check.format(25))
     assert "is violated by some row" in pages.manage("zanith_apply", "--no-preflight").stderr
@@ -415,7 +415,7 @@ def test_an_interrupted_run_says_so_and_exits_130(copy_of: Copy) -> None:
     assert shop.sql(errors) == [("interrupted by the user",)]
 
 
-def test_a_lost_connection_is_told_and_the_next_run_resumes(copy_of: Copy) -> None:
+def test_a_lost_connection_is_reported_and_the_next_run_resumes(copy_of: Copy) -> None:
     shop = copy_of(a_napping_release).project
     with napping(shop) as (run, _):
         shop.sql(
@@ -487,7 +487,7 @@ def test_what_migrate_has_done_is_recorded_as_skipped(copy_of: Copy) -> None:
 # --- how far to go -------------------------------------------------------------------------------
 
 
-def test_a_run_goes_as_far_as_it_is_told(copy_of: Copy) -> None:
+def test_a_run_goes_as_far_as_its_options_say(copy_of: Copy) -> None:
     shop = copy_of(a_shop).project
     for number in (2, 3, 4):
         models = BOOK + "".join(

@@ -586,7 +586,7 @@ def test_operations_bear_the_model_of_their_table() -> None:
     assert operation.model == "shop.Thing"  # type: ignore[attr-defined]
 
 
-def test_a_rename_to_a_name_that_somebody_keeps_is_left_out() -> None:
+def test_a_rename_to_a_name_that_another_table_keeps_is_left_out() -> None:
     assert diff(BOTH, BOTH, Hints(tables={T: U}, columns={(U, "a"): "id"})) == ()
 
 

@@ -44,7 +44,7 @@ def test_a_line_names_tests_that_exist(line: list[str]) -> None:
         assert f"def {test}(" in found.read_text()
 
 
-def test_every_case_stands_in_a_line() -> None:
+def test_every_case_is_in_a_line() -> None:
     told = {case for line in LINES for case in named_cases(line[-1])}
     assert told == NAMES - EQUAL
 

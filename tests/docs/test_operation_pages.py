@@ -28,7 +28,7 @@ def test_a_page_has_every_section(kind: str) -> None:
     assert tuple(re.findall(r"<!-- begin: (\w+) -->", text)) == pages.BLOCKS
 
 
-def test_every_page_belongs_to_a_kind_and_stands_in_the_index_once() -> None:
+def test_every_page_belongs_to_a_kind_and_is_in_the_index_once() -> None:
     found = {path.stem for path in pages.FOLDER.glob("*.md")} - {"README"}
     assert found == set(KINDS)
     assert sorted(pages.listed_kinds()) == sorted(KINDS)

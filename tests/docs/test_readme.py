@@ -14,10 +14,10 @@ COMMANDS = Path(zanith_django.__file__).parent / "management" / "commands"
 
 
 @pytest.mark.parametrize("key", sorted(KINDS))
-def test_every_setting_is_told(key: str) -> None:
+def test_every_setting_is_documented(key: str) -> None:
     assert f"`{key}`" in README
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in COMMANDS.glob("zanith_*.py")))
-def test_every_command_is_told(name: str) -> None:
+def test_every_command_is_documented(name: str) -> None:
     assert f"`{name}" in README

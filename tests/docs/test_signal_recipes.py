@@ -79,7 +79,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         server.shutdown()
 
 
-def test_slack_is_told_of_the_end_of_a_migration_and_of_a_run(
+def test_slack_receives_the_end_of_a_migration_and_of_a_run(
     within: BaseDatabaseWrapper, webhook: list[Any]
 ) -> None:
     names = recipe("Slack")

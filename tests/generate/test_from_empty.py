@@ -88,7 +88,7 @@ def test_an_app_with_django_migrations_is_not_for_it(project: BuildProject) -> N
     assert "zanith_generate shop writes a file for each of them" in done.stderr
 
 
-def test_what_a_file_makes_by_hand_stands_before_the_models(project: BuildProject) -> None:
+def test_objects_that_a_file_creates_by_hand_exist_before_the_models(project: BuildProject) -> None:
     """An app without Django migrations needs a collation before its tables."""
     models = (
         "from django.db import models\n\n\nclass Word(models.Model):\n"

@@ -108,7 +108,7 @@ def test_drift_becomes_a_file_only_when_asked(copy_of: Copy) -> None:
     assert len(files(shop)) == 3
 
 
-def test_a_table_that_nobody_made_is_refused(project: BuildProject) -> None:
+def test_a_table_that_no_migration_created_is_refused(project: BuildProject) -> None:
     shop = project({"shop": BOOK})
     shop.sql("CREATE TABLE shop_book (id bigint PRIMARY KEY, title text)")
     done = shop.manage("zanith_generate")

@@ -46,7 +46,7 @@ CASES: dict[str, list[Operation]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_name_tells_what_the_file_does(name: str) -> None:
+def test_a_name_says_what_the_file_does(name: str) -> None:
     assert name_of(CASES[name]) == name
 
 

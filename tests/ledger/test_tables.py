@@ -111,7 +111,7 @@ def test_a_change_by_hand_is_repaired_once(connection: DatabaseWrapper, change: 
     assert (step.id, step.status, step.risk_score) == ("m::0001", "done", 15)
 
 
-def test_a_status_that_is_gone_is_told_by_the_rest_of_the_row(connection: DatabaseWrapper) -> None:
+def test_a_missing_status_follows_from_the_rest_of_the_row(connection: DatabaseWrapper) -> None:
     ledger = Ledger(connection)
     ledger.ensure()
     one = PendingStep(1, "addColumn", "SQL", "low", 15)

@@ -376,7 +376,7 @@ def test_a_variable_that_is_not_set_lifts_nothing(
     assert f"{flag} was given an empty value" in done.stderr
 
 
-def test_a_question_that_nobody_can_answer_leads_to_makemigrations(shop: Project) -> None:
+def test_a_question_without_a_terminal_leads_to_makemigrations(shop: Project) -> None:
     shop.write("shop/models.py", BOOK + "    isbn = models.CharField(max_length=13)\n")
     done = shop.manage("zanith_generate", "--no-input")
     assert done.returncode == 1
@@ -432,7 +432,7 @@ def test_a_setting_that_cannot_be_meant_is_named(shop: Project, value: object, s
     assert says.rstrip(".") in checked.stderr
 
 
-def test_times_are_told_where_django_has_no_time_zones(shop: Project) -> None:
+def test_times_are_shown_if_django_has_no_time_zones(shop: Project) -> None:
     settings = shop.root / "settings.py"
     zone = 'USE_TZ = False\nTIME_ZONE = "Asia/Tokyo"\n'
     settings.write_text(settings.read_text().replace("USE_TZ = True\n", zone))
@@ -482,7 +482,7 @@ def in_shell(project: Project, command: str, **env: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("where", ["| true", ">&-", "> /dev/full"])
-def test_a_run_goes_on_where_nobody_reads(shop: Project, where: str) -> None:
+def test_a_run_continues_if_its_output_is_closed(shop: Project, where: str) -> None:
     done = in_shell(shop, f"zanith_apply {where}")
     assert (done.returncode, done.stderr) == (0, "")
     assert shop.sql("SELECT pages FROM shop_book") == []
@@ -525,7 +525,7 @@ def test_what_a_terminal_cannot_spell_stops_nothing(shop: Project, encoding: str
         ({"NO_COLOR": "1"}, ["--force-color"], True),
     ],
 )
-def test_a_terminal_has_no_colours_where_nobody_wants_them(
+def test_a_terminal_has_no_colours_if_no_color_is_set(
     shop: Project, env: dict[str, str], options: list[str], colours: bool
 ) -> None:
     ours, its = pty.openpty()

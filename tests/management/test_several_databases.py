@@ -115,7 +115,7 @@ def test_each_database_has_the_tables_of_its_models(routed: Project, other: Data
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def test_a_change_is_told_made_and_undone_where_its_model_is(
+def test_a_change_is_generated_applied_and_undone_on_the_database_of_its_model(
     routed: Project, other: Database
 ) -> None:
     for alias in ("default", "other"):

@@ -169,7 +169,7 @@ def test_the_plan_says_the_same_in_json(users: Project) -> None:
     assert index == {"lock": "SHARE UPDATE EXCLUSIVE", "transactional": False}
 
 
-def test_a_plan_leaves_nothing_behind(users: Project) -> None:
+def test_a_plan_leaves_no_object(users: Project) -> None:
     before = users.sql("SELECT count(*), max(id) FROM _zanith_migration_steps")
     users.manage("zanith_plan", "--max-risk", "35")
     assert users.sql("SELECT count(*), max(id) FROM _zanith_migration_steps") == before
@@ -236,7 +236,7 @@ def test_new_code_inserts_without_knowing_the_dropped_column(released: Project) 
     assert released.sql("SELECT count(*) FROM users") == [(101,)]
 
 
-def test_nobody_has_anything_left_to_do(released: Project) -> None:
+def test_no_command_has_anything_left_to_do(released: Project) -> None:
     assert "No migrations to apply" in released.manage("migrate", check=True).stdout
     assert "No changes detected" in released.manage("makemigrations", "--check", check=True).stdout
     diff = released.manage("zanith_diff", "models", "live", check=True)

@@ -231,7 +231,7 @@ def test_a_table_that_was_emptied_meanwhile_keeps_only_what_came_after(
     assert told(ledgered) == (2, kept(ledgered).checksum)
 
 
-def test_a_checksum_tells_every_change_and_no_setting(ledgered: BaseDatabaseWrapper) -> None:
+def test_a_checksum_shows_every_change_and_no_setting(ledgered: BaseDatabaseWrapper) -> None:
     execute(ledgered, MADE)
     run(ledgered, archive_table(ledgered))
     before = told(ledgered)

@@ -272,7 +272,7 @@ def test_locks_and_rewrites_are_those_declared(place: Place, example: Example, f
 
 
 @EVERY_EXAMPLE
-def test_a_probe_tells_whether_its_statement_had_finished(place: Place, example: Example) -> None:
+def test_a_probe_shows_whether_its_statement_had_finished(place: Place, example: Example) -> None:
     operation, graph = begin(place, example)
     for group in transactions(operation.statements(context_of(place, graph, False))):
         probed = [statement for statement in group if statement.probe]

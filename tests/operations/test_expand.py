@@ -155,7 +155,7 @@ def test_grants_on_the_column_are_those_of_the_new_one(place: Place) -> None:
     ],
     ids=["identity", "serial", "sequence of nobody"],
 )
-def test_a_key_goes_on_counting_where_it_stood(place: Place, setup: str) -> None:
+def test_a_key_continues_at_its_last_value(place: Place, setup: str) -> None:
     place.execute(setup)
     for _ in between(place, retyped(place, "id", "integer")):
         place.execute("INSERT INTO t (a) VALUES (6)")
@@ -177,7 +177,7 @@ def test_the_old_values_are_kept_under_the_name_of_the_artifact(place: Place) ->
 
 
 @pytest.mark.parametrize("purged", [False, True])
-def test_the_way_back_brings_the_old_values_where_nobody_wrote_others(
+def test_a_rollback_restores_the_old_values_of_rows_that_no_session_changed(
     place: Place, purged: bool
 ) -> None:
     place.execute("ALTER TABLE t ALTER d TYPE numeric(10, 3); UPDATE t SET d = d + 0.125")

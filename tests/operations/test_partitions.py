@@ -199,7 +199,7 @@ def test_what_stopped_leaves_nothing_when_it_is_taken_back(
     assert differences(place.read(), before) == []
 
 
-def test_an_index_of_a_partitioned_table_is_built_while_everybody_works(empty_place: Place) -> None:
+def test_an_index_of_a_partitioned_table_is_built_while_clients_work(empty_place: Place) -> None:
     empty_place.execute(SETUP)
     operation, context = CASES["an index"], empty_place.context(empty_place.read())
     built = [statement.sql for statement in operation.statements(context) if statement.scans]

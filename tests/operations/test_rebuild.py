@@ -216,7 +216,7 @@ def test_a_table_without_a_key_is_refused(place: Place) -> None:
         next(between(place, RebuildTable(table=T)))
 
 
-def test_numbers_go_on_where_they_stood(place: Place) -> None:
+def test_numbers_continue_at_their_last_value(place: Place) -> None:
     place.execute("ALTER TABLE t ADD s serial; SELECT setval('t_s_seq', 70)")
     for _ in between(place, RebuildTable(table=T)):
         place.execute("INSERT INTO t (a) VALUES (6)")

@@ -105,7 +105,7 @@ def test_a_conversion_may_read_a_generated_column(place: Place) -> None:
 
 
 @pytest.mark.parametrize("purged", [False, True])
-def test_the_way_back_brings_the_old_values_where_nobody_wrote_others(
+def test_a_rollback_restores_the_old_values_of_rows_that_no_session_changed(
     place: Place, purged: bool
 ) -> None:
     place.execute("ALTER TABLE t ALTER d TYPE numeric(10, 3); UPDATE t SET d = d + 0.125")
@@ -132,7 +132,7 @@ def test_the_way_back_brings_the_old_values_where_nobody_wrote_others(
 
 
 @pytest.mark.parametrize("name", ["id", "p_id", "d"])
-def test_replicas_tell_rows_by_the_same_index_as_before(place: Place, name: str) -> None:
+def test_replicas_identify_rows_by_the_same_index_as_before(place: Place, name: str) -> None:
     place.execute("""
         ALTER TABLE t ALTER p_id SET NOT NULL; CREATE UNIQUE INDEX t_i ON t (p_id, id);
         ALTER TABLE t REPLICA IDENTITY USING INDEX t_i""")
@@ -241,7 +241,7 @@ def test_what_is_refused_can_be_done_under_a_lock(place: Place, why: str) -> Non
     assert column(place.read(), name).type == OTHER[name]
 
 
-def test_nobody_is_in_the_way_of_a_change_of_an_empty_table(place: Place) -> None:
+def test_no_session_is_named_for_a_change_of_an_empty_table(place: Place) -> None:
     setup, name = REFUSED["the table heir inherits from it"]
     place.execute(setup)
     operation, context = retyped(place, name, OTHER[name]), place.context(place.read())

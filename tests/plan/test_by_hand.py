@@ -36,7 +36,7 @@ def test_what_django_did_is_not_left() -> None:
     assert left(Table(T, (A, B), indexes=(named_otherwise,)), *operations) == []
 
 
-def test_what_somebody_added_is_left() -> None:
+def test_what_a_user_added_is_left() -> None:
     operations: list[Operation] = [
         ops.RawSql(sql="SELECT 1"),
         ops.AddIndex(table=T, index=INDEX),

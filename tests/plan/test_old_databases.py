@@ -302,7 +302,7 @@ def test_a_default_that_an_old_migration_forgot_is_a_difference(within: Database
     assert lines(difference) == ["alterColumnDefault made_product.stock"]
 
 
-def test_a_sequence_that_ends_before_its_key_does_is_told(within: DatabaseWrapper) -> None:
+def test_a_sequence_that_ends_before_its_key_does_is_reported(within: DatabaseWrapper) -> None:
     """The key was widened by hand; Django's own migration widens the sequence, too."""
     sql = BIG + "ALTER SEQUENCE made_product_id_seq AS integer;"
     difference = compared(within, shop(models.BigAutoField), sql)

@@ -446,7 +446,7 @@ INDEXES = [
         "extra: comment of index book_newest on made_book",
     ),
     case(
-        "an invalid index left behind",
+        "an invalid index of a failed build",
         "CREATE INDEX by_rank ON made_book (rank);"
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'by_rank'::regclass",
         "extra: index by_rank on made_book",
@@ -893,7 +893,7 @@ NOT_LOOKED_AT = [
     case("a view", "CREATE VIEW made_books AS SELECT title FROM made_book"),
     case("a materialized view", "CREATE MATERIALIZED VIEW made_books AS SELECT 1 FROM made_book"),
     case("a function", "CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
-    case("a sequence of nobody", "CREATE SEQUENCE made"),
+    case("a sequence that no column owns", "CREATE SEQUENCE made"),
     case("a type", "CREATE TYPE mood AS ENUM ('good', 'bad')"),
     case("a schema", "CREATE SCHEMA made"),
     case("a collation", "CREATE COLLATION made (provider = libc, locale = 'C')"),
@@ -964,7 +964,7 @@ CASES = [*COLUMNS, *INDEXES, *CONSTRAINTS, *TABLES, *NOT_LOOKED_AT]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_just_that_change_is_told(
+def test_exactly_that_change_is_reported(
     declared: Declared, django_connection: DatabaseWrapper, case: Case
 ) -> None:
     if django_connection.pg_version < case.version * 10_000:
@@ -997,7 +997,7 @@ def fast(server: Server) -> Iterator[str]:
         connection.execute(f"DROP TABLESPACE {name}".encode())
 
 
-def test_another_tablespace_is_told(
+def test_another_tablespace_is_reported(
     declared: Declared, django_connection: DatabaseWrapper, fast: str
 ) -> None:
     with transaction.atomic(django_connection.alias), django_connection.cursor() as cursor:
@@ -1016,7 +1016,7 @@ def test_another_tablespace_is_told(
     ]
 
 
-def test_a_change_that_no_operation_makes_is_told_between_snapshots(
+def test_a_change_that_no_operation_makes_is_reported_between_snapshots(
     declared: Declared, django_connection: DatabaseWrapper, tmp_path: Path
 ) -> None:
     before = tmp_path / "before.json"
@@ -1030,7 +1030,7 @@ def test_a_change_that_no_operation_makes_is_told_between_snapshots(
     assert described == ["extended statistics apart on made_book"]
 
 
-def test_the_command_tells_what_was_found_and_ends_with_one(
+def test_the_command_prints_the_differences_and_exits_with_one(
     project: BuildProject,
 ) -> None:
     built = project({"shop": SHOP})

@@ -135,7 +135,7 @@ def test_a_changed_archive_is_refused(done: Releases) -> None:
     assert "it had 2 rows and has 1" in back.stderr
 
 
-def test_values_find_their_rows_by_the_key_and_the_rest_is_told(done: Releases) -> None:
+def test_values_find_their_rows_by_the_key_and_the_others_are_reported(done: Releases) -> None:
     run = done.project
     run.sql("DELETE FROM users WHERE id = 2")
     run.sql("INSERT INTO users (email, created_at) VALUES ('new', now())")

@@ -438,7 +438,7 @@ def test_a_hard_rollback_needs_consent(copy_of: Copy) -> None:
     assert run.sql("SELECT FROM _zanith_migration_artifacts") == []
 
 
-def test_a_rollback_of_nothing_but_defaults_leaves_nothing_behind(copy_of: Copy) -> None:
+def test_a_rollback_of_a_column_with_only_defaults_keeps_no_values(copy_of: Copy) -> None:
     releases = copy_of(two_users)
     before = releases.live()
     column = Column("level", "integer", nullable=False, default="3")
@@ -630,7 +630,9 @@ def test_a_purge_that_failed_is_in_the_way_of_nothing(copy_of: Copy) -> None:
 # --- export ------------------------------------------------------------------------------------
 
 
-def test_an_export_is_read_back_as_it_was_and_by_nobody_else(copy_of: Copy, tmp_path: Path) -> None:
+def test_an_export_is_read_back_unchanged_and_only_by_its_owner(
+    copy_of: Copy, tmp_path: Path
+) -> None:
     run = copy_of(nullable_column_dropped).project
     run.sql(
         "ALTER TABLE users ADD t text; INSERT INTO users (email, created_at, t) VALUES "
@@ -654,7 +656,7 @@ def test_an_export_is_read_back_as_it_was_and_by_nobody_else(copy_of: Copy, tmp_
 # --- leaving ------------------------------------------------------------------------------------
 
 
-def test_the_way_out_leaves_nothing_behind(copy_of: Copy) -> None:
+def test_leaving_zanith_leaves_no_object(copy_of: Copy) -> None:
     releases = copy_of(nullable_column_dropped)
     run = releases.project
     page = (REPOSITORY / "docs" / "leave.md").read_text()

@@ -173,7 +173,7 @@ def test_a_table_comes_back_with_rows_indexes_and_foreign_keys(undropped: Releas
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n3', 'z')")
 
 
-def test_strictly_nothing_changes_where_rows_stand_in_the_way(required: Releases) -> None:
+def test_strict_changes_nothing_if_rows_violate_a_constraint(required: Releases) -> None:
     run = required.project
     run.sql(NEW_USER)
     ((hidden,),) = run.sql("SELECT physical_name FROM _zanith_migration_artifacts")
@@ -216,7 +216,7 @@ def test_orphans_leave_a_foreign_key_unvalidated(undropped: Releases) -> None:
     ) == [(1,)]
 
 
-def test_orphans_stand_in_the_way_of_a_table(undropped: Releases) -> None:
+def test_orphans_block_the_restore_of_a_table(undropped: Releases) -> None:
     run = undropped.project
     run.sql("INSERT INTO orders (buyer_id, number, note) VALUES (1, 'n1', ''), (2, 'n2', '')")
     without_orders(undropped)

@@ -18,7 +18,7 @@ from zanith_django.timeline.timeline import Entry
 ORDERS = TableName("", "orders")
 
 
-def test_a_plan_tells_the_phases_of_a_step_with_the_lock_of_each_and_how_to_undo_it() -> None:
+def test_a_plan_shows_the_phases_of_a_step_with_their_locks_and_its_undo() -> None:
     old, new = Column("total", "integer"), Column("total", "bigint")
     operation = AlterColumnType(table=ORDERS, old=old, new=new)
     context = Context(graph=SchemaGraph((Table(ORDERS, (old,)),)))
@@ -41,7 +41,7 @@ def test_a_plan_tells_the_phases_of_a_step_with_the_lock_of_each_and_how_to_undo
     assert "undo: zanith_rollback" in text
 
 
-def test_the_targets_of_a_migration_stand_in_one_column() -> None:
+def test_the_targets_of_a_migration_are_aligned() -> None:
     old = Column("total", "integer")
     table = Table(ORDERS, (old,))
     operations = (
@@ -60,6 +60,6 @@ def test_the_targets_of_a_migration_stand_in_one_column() -> None:
     assert {line.index("orders.") for line in lines if line.startswith("  0")} == {43}
 
 
-def test_a_path_is_told_as_one_would_type_it() -> None:
+def test_a_path_is_printed_as_a_user_would_type_it() -> None:
     assert near(Path.cwd() / "shop" / "a.py") == Path("shop/a.py")
     assert near(Path("/elsewhere/a.py")) == Path("/elsewhere/a.py")

@@ -197,7 +197,7 @@ def test_what_cannot_be_undone_is_refused_before_anything_runs(releases: Release
     assert releases.statuses(migration) == ["done", "done"]
 
 
-def test_rows_in_the_way_of_a_dropped_column_are_told(with_login: Releases) -> None:
+def test_rows_that_block_the_restore_of_a_column_are_reported(with_login: Releases) -> None:
     run = with_login.project
     run.sql("INSERT INTO users (email) VALUES ('c')")
 
@@ -399,7 +399,7 @@ def test_what_django_did_is_left_to_django(releases: Releases) -> None:
     assert "manage.py migrate people" in refused.stderr
 
 
-def test_a_migration_that_another_one_stands_on_is_refused(releases: Releases) -> None:
+def test_a_migration_that_another_one_depends_on_is_refused(releases: Releases) -> None:
     run = releases.project
     releases.write("nick", USERS.format(fields=f"{LEGACY}\n    {NICK}"), [ADD_NICK])
     run.write("settings.py", SETTINGS.format(apps=[*BASE_APPS, "people", "blog"]))
@@ -570,7 +570,7 @@ def test_rows_that_a_fill_wrote_cannot_go_back_by_themselves(releases: Releases)
     assert releases.statuses(migration) == ["done", "failed"]
 
 
-def test_what_stood_in_the_way_of_a_step_is_not_taken_away(releases: Releases) -> None:
+def test_an_object_that_blocked_a_step_is_not_removed(releases: Releases) -> None:
     run = releases.project
     run.sql("CREATE INDEX users_email_key ON users (email)")
     migration = releases.file("unique", [ADD_NICK, UNIQUE_EMAIL])

@@ -187,7 +187,7 @@ def test_what_reads_a_column_that_goes_and_one_that_changes_comes_back_as_it_was
 
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("key", ["unique", "primary key"])
-def test_a_foreign_key_stands_again_on_a_key_that_includes_a_generated_column(
+def test_a_foreign_key_to_a_key_with_a_generated_column_is_restored(
     database: Database, connection: Connection, key: str, fresh: bool
 ) -> None:
     t = TableName("", "t")

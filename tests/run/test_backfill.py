@@ -367,7 +367,7 @@ def test_a_row_whose_value_stays_null_is_written_once(connection: DatabaseWrappe
     assert value(connection, "SELECT max(writes) FROM t") == 1
 
 
-def test_a_row_whose_value_stays_null_is_skipped_when_rows_behind_the_cursor_are_fetched(
+def test_a_row_whose_value_stays_null_is_skipped_when_rows_before_the_cursor_are_fetched(
     connection: DatabaseWrapper, fresh_database: Database
 ) -> None:
     make(connection, *BIGINT)
@@ -411,7 +411,7 @@ def test_a_table_of_another_schema_is_written(connection: DatabaseWrapper) -> No
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
-def test_rows_inserted_behind_the_cursor_are_not_missed(
+def test_rows_inserted_before_the_cursor_are_not_missed(
     connection: DatabaseWrapper, fresh_database: Database, key: str
 ) -> None:
     make(connection, f"id bigint {key}", "SELECT 2 * g FROM generate_series(1, 1050) g")
@@ -701,7 +701,7 @@ def test_a_quick_turn_does_not_make_the_next_stretch_longer(
     assert [each.processed_rows for each in told] == [100, 200, 300, 400, 500, 575, 650]
 
 
-def test_what_one_turn_leaves_behind_makes_room_for_the_next(
+def test_the_dead_rows_of_one_turn_make_room_for_the_next(
     lone_connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table whose rows are all updated at once has twice its pages; batches of less than a page

@@ -51,7 +51,7 @@ def test_the_final_models_are_those_of_migrate() -> None:
 
 
 @override_settings(MIGRATION_MODULES={"messages": None})
-def test_the_final_models_are_those_behind_the_last_migration() -> None:
+def test_the_final_models_are_those_after_the_last_migration() -> None:
     """Which has not run when they are begun; the state that it runs on stays as it is."""
     whole = States(build(load_django(None), []))
     whole._state = whole.timeline.loader.project_state()

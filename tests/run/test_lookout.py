@@ -53,7 +53,7 @@ def execute(connection: DatabaseWrapper, text: str) -> None:
         cursor.execute(text)
 
 
-def test_a_wait_is_told_once_until_somebody_else_is_in_the_way(
+def test_a_wait_is_reported_once_until_another_session_blocks(
     ledgered: DatabaseWrapper, fresh_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -74,7 +74,7 @@ def test_a_wait_is_told_once_until_somebody_else_is_in_the_way(
     ]
 
 
-def test_it_is_opened_for_what_takes_long_and_closed_behind_it(
+def test_the_second_connection_is_opened_for_a_long_statement_and_closed_after_it(
     ledgered: DatabaseWrapper, fresh_database: Database
 ) -> None:
     watcher = Lookout(ledgered, print)

@@ -89,7 +89,7 @@ def test_a_run_whose_lock_is_gone_stops_before_the_step(ledgered: BaseDatabaseWr
     assert rows(ledgered, "SELECT to_regclass('made')") == [(None,)]
 
 
-def test_to_ask_for_the_lock_lets_nobody_else_have_it(
+def test_a_check_of_the_lock_lets_no_other_session_acquire_it(
     ledgered: BaseDatabaseWrapper, fresh_database: Database
 ) -> None:
     executor = two_steps(ledgered)
@@ -116,7 +116,7 @@ def test_what_a_step_itself_deallocates_is_prepared_again(ledgered: BaseDatabase
     assert statuses(ledgered)[0] == ("done", "planned")
 
 
-def test_what_somebody_deallocated_is_prepared_again(ledgered: BaseDatabaseWrapper) -> None:
+def test_a_deallocated_statement_is_prepared_again(ledgered: BaseDatabaseWrapper) -> None:
     executor = two_steps(ledgered)
     executor.run(STEP, [], Finish())
     with ledgered.cursor() as cursor:

@@ -165,7 +165,7 @@ def test_each_step_is_a_transaction_and_a_row_of_its_own(copy_of: Copy) -> None:
     assert transactions == COLUMNS
 
 
-def test_the_one_that_fails_is_told_by_name_and_the_next_run_goes_on_there(copy_of: Copy) -> None:
+def test_the_failing_step_is_named_and_the_next_run_continues_there(copy_of: Copy) -> None:
     shop = copy_of(many_columns).project
     change(shop, *["integer"] * 8, "no_such_type", *["integer"] * 3)
     run = shop.manage("zanith_apply", "--no-preflight")
@@ -181,7 +181,7 @@ def test_the_one_that_fails_is_told_by_name_and_the_next_run_goes_on_there(copy_
     assert shop.sql(STEPS) == [*DONE[:8], failed, ("0009.2", "done"), *DONE[9:]]
 
 
-def test_the_first_of_them_is_told_of_once_though_it_runs_again(copy_of: Copy) -> None:
+def test_the_first_of_a_group_is_reported_once_though_it_runs_again(copy_of: Copy) -> None:
     shop = copy_of(many_columns).project
     shop.write("shop/models.py", LOGGING)
     change(shop, *["integer"] * 4, "no_such_type", *["integer"] * 7)

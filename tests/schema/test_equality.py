@@ -315,7 +315,7 @@ def test_a_pattern_index_that_is_not_valid_is_no_like_index() -> None:
     assert texts(comparison) == [f"index {LIKE.name} on t"]
 
 
-def test_what_no_operation_changes_is_told() -> None:
+def test_a_property_that_no_operation_changes_is_reported() -> None:
     one = table(A_BIGINT, triggers=(Trigger("a", "…"), Trigger("b", "…")), tablespace="fast")
     cycling = dataclasses.replace(A_BIGINT, sequence="CYCLE")
     two = table(cycling, triggers=(Trigger("b", "…", "disabled"),), rules=(Rule("r", "…"),))
@@ -340,7 +340,7 @@ def test_a_like_index_is_a_note_there_or_not() -> None:
         assert [note.name for note in comparison.notes] == [LIKE.name]
 
 
-def test_a_unique_index_stands_for_an_unnamed_constraint() -> None:
+def test_a_unique_index_equals_an_unnamed_constraint() -> None:
     live = table(indexes=(index("u", "name", unique=True),))
     declared = table(uniques=(Unique("t_name_key", ("name",)),))
     comparison = compare(live, declared)
@@ -349,7 +349,7 @@ def test_a_unique_index_stands_for_an_unnamed_constraint() -> None:
 
 
 @pytest.mark.parametrize("change", [{"valid": False}, {"predicate": "(id > 0)"}, {"unique": False}])
-def test_another_index_does_not_stand_for_a_constraint(change: dict[str, Any]) -> None:
+def test_another_index_does_not_equal_a_constraint(change: dict[str, Any]) -> None:
     stands = index("u", "name", unique=True)
     live = table(indexes=(dataclasses.replace(stands, **change),))
     declared = table(uniques=(Unique("t_name_key", ("name",)),))

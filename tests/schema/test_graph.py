@@ -92,7 +92,7 @@ def test_defaults_are_left_out_of_json_and_come_back(kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_tells_two_values_apart(kind: type) -> None:
+def test_every_field_distinguishes_two_values(kind: type) -> None:
     value = full(kind)
     compared = {f.name for f in dataclasses.fields(kind) if f.compare} | {"columns"}
     for name, default, _ in stored_fields(kind):

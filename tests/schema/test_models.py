@@ -1064,7 +1064,7 @@ def test_a_table_may_be_named_like_a_type_that_another_one_uses(
     assert_equal(from_models(within, made), live(within))
 
 
-def test_facts_tell_what_stands_in_meta_and_which_keys_are_automatic(
+def test_facts_have_the_names_in_meta_and_the_automatic_keys(
     within: DatabaseWrapper,
 ) -> None:
     made = rendered(

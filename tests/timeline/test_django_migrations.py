@@ -123,7 +123,7 @@ def test_a_done_operation_that_was_edited_is_refused(shop: Project) -> None:
     assert "Step 01 of django:shop.0001_initial was edited after it was done" in refused.stderr
 
 
-def test_an_operation_that_was_edited_away_leaves_no_step_behind(shop: Project) -> None:
+def test_an_operation_that_was_removed_from_the_file_leaves_no_step(shop: Project) -> None:
     write(shop, "0001_initial", AUTHOR, FAILS, BOOK, NOTE, more=NOT_ATOMIC)
     assert shop.manage("zanith_apply", "--no-preflight").returncode == 1
     write(shop, "0001_initial", AUTHOR, BOOK, more=NOT_ATOMIC)
@@ -215,7 +215,7 @@ def test_gates_ask_again_for_what_runs_again(shop: Project) -> None:
     assert "needs --allow-destructive" in refused.stderr
 
 
-def test_a_failed_migration_that_is_gone_blocks_nobody(shop: Project) -> None:
+def test_a_failed_migration_without_a_file_blocks_no_run(shop: Project) -> None:
     write(shop, "0001_initial", AUTHOR, BOOK)
     write(shop, "0002_bad", FAILS, after="0001_initial")
     assert shop.manage("zanith_apply", "--no-preflight").returncode == 1
@@ -227,7 +227,7 @@ def test_a_failed_migration_that_is_gone_blocks_nobody(shop: Project) -> None:
     assert "failed" not in shop.manage("zanith_status", check=True).stdout
 
 
-def test_a_record_with_a_gap_is_told_of(shop: Project) -> None:
+def test_a_record_with_a_gap_is_reported(shop: Project) -> None:
     write(shop, "0001_initial", AUTHOR, BOOK)
     write(shop, "0002_note", NOTE, after="0001_initial")
     shop.write("shop/models.py", NOTED)
@@ -297,7 +297,7 @@ def test_files_of_a_squash_that_was_squashed_run_too(seeded: Project) -> None:
     test_files_of_a_squash_run_with_the_models_of_their_point(seeded)
 
 
-def test_what_stands_on_a_squash_keeps_its_files_from_being_undone(seeded: Project) -> None:
+def test_the_files_of_a_squash_are_not_undone_while_others_depend_on_it(seeded: Project) -> None:
     apps = SETTINGS.format(apps=["zanith_django", "shop", "blog"])
     seeded.write("settings.py", apps + "\nZANITH = {'APPS': ['shop']}\n")
     seeded.add_app("blog", "from django.db import models")
@@ -403,7 +403,7 @@ def test_a_direct_connection_is_the_database_to_routers_and_data_steps(shop: Pro
 # --- going back ----------------------------------------------------------------------------------
 
 
-def test_a_rollback_tells_what_django_ran_since(covered: Project) -> None:
+def test_a_rollback_names_what_django_ran_since(covered: Project) -> None:
     apps = SETTINGS.format(apps=["zanith_django", "shop", "django.contrib.contenttypes"])
     covered.write("settings.py", apps)
     covered.manage("zanith_apply", check=True)

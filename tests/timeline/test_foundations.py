@@ -164,7 +164,7 @@ class Thing(models.Model):
 """
 
 
-def test_the_indexes_of_a_missing_text_column_are_told_apart(project: BuildProject) -> None:
+def test_the_two_indexes_of_a_missing_text_column_are_distinguished(project: BuildProject) -> None:
     shop = a_project(project, LIKE)
     shop.sql("ALTER TABLE shop_thing DROP COLUMN name")
     there = shop.manage("zanith_diff", "models", "live").stdout

@@ -174,7 +174,7 @@ def test_a_backfill_whose_python_is_not_there_is_refused(copy_of: Copy) -> None:
     assert "a backfill has a value, or python that makes it" in broken.stderr
 
 
-def test_a_file_runs_behind_all_that_it_requires(copy_of: Copy) -> None:
+def test_a_file_runs_after_all_that_it_requires(copy_of: Copy) -> None:
     shop = copy_of(a_shop).project
     shop.write("shop/models.py", WITH_PAGES)
     shop.manage("zanith_generate", "--timestamp", "20260102_000000", "--name", "pages", check=True)

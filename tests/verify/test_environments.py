@@ -143,7 +143,7 @@ def modest(server: Server, copy_of: Copy) -> Iterator[Project]:
     shop.sql(f'DROP ROLE "{role}"')
 
 
-def test_a_role_without_createdb_has_a_schema_and_one_without_create_is_told_what_helps(
+def test_a_role_without_createdb_gets_a_schema_and_one_without_create_a_hint(
     modest: Project, server: Server
 ) -> None:
     assert verified(modest)["shadow"] == "schema"

@@ -293,7 +293,7 @@ def test_no_password_is_printed(
     assert "Traceback" not in shop.manage("zanith_verify", "--shadow", unknown).stderr
 
 
-def test_no_password_stands_on_a_command_line(copy_of: Copy, tmp_path: Path) -> None:
+def test_no_command_line_contains_a_password(copy_of: Copy, tmp_path: Path) -> None:
     shop = copy_of(with_a_release).project
     real, said = shutil.which("pg_dump"), tmp_path / "said"
     if not real:
