@@ -34,7 +34,7 @@ def add_refusals(parser: ArgumentParser) -> None:
         choices=(PLAN, BEFORE, ANY),
         default=PLAN,
         help="Which differences give exit 1: those that the plan leaves (the default), those that "
-        "the database had before it as well (before), or any.",
+        "the database had before it, or any.",
     )
     parser.add_argument(
         "--allow-surprises",
