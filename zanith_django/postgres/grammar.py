@@ -16,7 +16,7 @@ Node = Mapping[str, Any]
 """A node of PostgreSQL's parse tree, as JSON data."""
 
 _NEWER = (
-    (  # to enforce an existing constraint checks the rows, as no older form does: it stays
+    (  # ALTER CONSTRAINT … ENFORCED stays: it checks all rows, which no older form does
         re.compile(
             r"(\bALTER\s+CONSTRAINT\s+(?:\"[^\"]+\"|\w+)\s+ENFORCED\b)"
             r"|\s+(?:NOT\s+)?ENFORCED\b",
@@ -74,7 +74,7 @@ def _without_virtual(text: str) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """The place after the bracket that closes the one before `start`."""
+    """The position after the bracket that closes the one just before `start`."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
@@ -121,8 +121,8 @@ def _body(source: str) -> list[Node] | None:
 
 
 def queries(tree: list[Node]) -> Iterator[str]:
-    """The SQL of a block. A condition is a query of its own; what EXECUTE builds is known only if
-    it is one string."""
+    """The SQL of a block. A condition is a query of its own. The SQL of an EXECUTE is known only if
+    it is one string constant."""
     dynamic = set()
     for name, inner in walk(tree):
         if name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
@@ -170,7 +170,7 @@ def qualified(items: Any) -> tuple[str, str]:
 
 
 def kind(node: Node) -> tuple[str, Node]:
-    """("AlterTableStmt", what it holds)."""
+    """(type of the node, its data): ("AlterTableStmt", {…})."""
     ((name, inner),) = node.items()
     return name, inner
 

@@ -14,8 +14,8 @@ class TableName(NamedTuple):
     """The name of a table: its schema and its own name.
 
     The empty schema is the default schema of the connection (`current_schema()`), so that one
-    migration file runs on any database whatever its `search_path` says. (A tuple, for every graph
-    looks its tables up by this: its hash is the quickest there is.)
+    migration file runs on any database whatever its `search_path` says. (A tuple, because every
+    graph looks up its tables by this name and the hash of a tuple is fast.)
     """
 
     schema: str

@@ -1,4 +1,4 @@
-"""Sends a text of several statements, and lets the client work on while the server does."""
+"""Sends a text of several statements, and lets the client work while the server runs them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 
 
 def send(connection: BaseDatabaseWrapper, text: str, meanwhile: Meanwhile | None = None) -> None:
-    """Run a text without parameters and results. Once it is on its way, `meanwhile` is taken on
-    step by step, at least one, until the server has answered. It must not use the connection; what
-    it raises is for the caller, after the server is done.
+    """Run a text without parameters and results. After it is sent, `meanwhile` is iterated, at
+    least once, until the server has answered. It must not use the connection. If it raises an
+    error, the text is cancelled and the error is raised.
 
     The text goes the way of every statement: execute wrappers see it, and errors are Django's.
     """
@@ -49,7 +49,7 @@ class _Sender:
 
     def __init__(self, raw: Connection[Any], meanwhile: Meanwhile) -> None:
         self.raw, self.meanwhile = raw, meanwhile
-        self._query: Any = None  # where Django's debug cursor looks for what ran
+        self._query: Any = None  # Django's debug cursor reads the executed SQL from it
 
     def execute(self, text: str) -> None:
         pgconn, query = self.raw.pgconn, text.encode()
@@ -72,7 +72,8 @@ class _Sender:
                 raise errors.error_from_result(result)
 
     def _cancel(self) -> None:
-        """End what runs. A request that comes before the server has begun is lost: ask again."""
+        """Cancel the text. A request that arrives before the server has begun is lost, so it is
+        repeated."""
         pgconn = self.raw.pgconn
         while pgconn.transaction_status == TransactionStatus.ACTIVE:
             self.raw.cancel_safe()

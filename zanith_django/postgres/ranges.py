@@ -4,8 +4,8 @@ A range is found first and updated then: an UPDATE joined to a LIMIT, or a prepa
 fraction of the speed.
 
 Rows of a page in the order of a dense numeric key are written in turns: every other row first, or
-every fourth. The next turn removes the dead rows of the turn before from the page and
-puts its own rows there; these need no index entries, and the table grows by so much less
+every fourth. The next turn removes the dead rows of the previous turn from the page and writes its
+own rows there: these need no index entries, and the table grows less
 (https://www.postgresql.org/docs/current/storage-hot.html). With its indexes, a table of short rows
 grows by 75 % in two turns (1.3 s of CPU time for 400,000 rows) and by 109 % in one (1.6 s); with
 two indexes more and 200,000 rows by 63 % in four (1.3 s) and by 106 % in one (2.4 s).
@@ -24,11 +24,12 @@ from django.db.utils import DataError
 
 from zanith_django.postgres import sql
 
-# Numbers of which so great a part are keys are counted on instead of looked through.
+# If at least this share of the numbers are keys, the end of a range is counted instead of looked
+# up.
 DENSE = 0.8
 
-# In so many turns a stretch of the table is written. A turn more reads the stretch once more, and
-# saves the more, the more indexes a row that moves to another page has to be entered in.
+# The number of turns in which a stretch of the table is written. Each turn reads the stretch again.
+# It saves index entries of rows that would move to another page: the more indexes, the more.
 TURNS_OF_ONE_INDEX, TURNS = 2, 4
 
 _INDEXES = "SELECT count(*) FROM pg_catalog.pg_index WHERE indrelid = {table}::regclass"
@@ -65,7 +66,7 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indke
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 ORDER BY n"""
 
-# A foreign table is one page: it has no ranges that are the same everywhere.
+# A foreign table counts as one page: its ranges are not stable.
 _HEAPS = """\
 WITH RECURSIVE family AS (
     SELECT {table}::regclass::oid AS oid
@@ -82,7 +83,7 @@ JOIN pg_catalog.pg_class c ON c.oid = f.oid AND c.relkind IN ('r', 'f')
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname"""
 
-# The place after which a pass continues: a key, a turn of a stretch of keys, or a page.
+# The position after which a pass continues: a key, a turn of a stretch of keys, or a page.
 Cursor = tuple[str, ...]
 
 
@@ -102,7 +103,7 @@ class Ranges(Protocol):
     """One pass over a table, up to the end that it has when the pass begins."""
 
     def fits(self, reached: Cursor) -> bool:
-        """This cursor may be one of this pass: the table may have got another key since."""
+        """May this cursor belong to this pass? The table may have another key since."""
         ...
 
     def after(self, reached: Cursor | None, size: int, *, in_turns: bool) -> Range | None:
@@ -188,7 +189,7 @@ class _KeyPass:
         return Range(self.table, condition, upper, size)
 
     def _upper(self, reached: Cursor | None, size: int) -> Cursor | None:
-        """The key `size` rows further on; None if the end is nearer."""
+        """The key `size` rows after `reached`; None if fewer rows are left."""
         assert self.end is not None
         ordered = sql.join(self.ordered)
         above = (
@@ -205,7 +206,7 @@ class _KeyPass:
         )
 
     def _key_at(self, template: LiteralString, **parts: sql.Fragment) -> Cursor | None:
-        """The key that the template finds. Of the rows it passes over no text is made."""
+        """The key that the template finds. Rows before it are not converted to text."""
         text = sql.compose(
             "SELECT {texts} FROM (SELECT {columns} FROM {table} AS k {rest}) AS k",
             texts=self.texts,
@@ -218,9 +219,8 @@ class _KeyPass:
 
 
 class _Stretch(NamedTuple):
-    """Numbers of a dense key, the first one and the last one, of which every n-th is a `turn`.
-
-    As text it is the cursor after the turn before.
+    """The numbers of a dense key from `first` to `last`; each `turn` writes every n-th of them. Its
+    text is the cursor after the previous turn.
     """
 
     first: int
@@ -244,8 +244,8 @@ class _Stretch(NamedTuple):
 
 
 class _NumberPass(_KeyPass):
-    """Ranges of an integer column. Where almost all numbers are keys, the end of a range is counted
-    off instead of looked for, and a stretch may be written in turns."""
+    """Ranges of an integer column. If almost all numbers are keys, the end of a range is counted
+    instead of looked up, and a stretch may be written in turns."""
 
     def __init__(
         self,
@@ -293,7 +293,7 @@ class _NumberPass(_KeyPass):
             "{column} >= {first} AND {column} <= {last}", column=self.column, first=first, last=last
         )
         if stretch.turns > 1:
-            # The bits of a number, unlike its remainder, take turns below zero as well.
+            # The bits of a number alternate below zero as well; its remainder does not.
             condition = sql.clause(
                 "{condition} AND {column} & {bits} = {turn}",
                 condition=condition,
@@ -345,7 +345,7 @@ class _PagePass:
 
 
 def estimated_rows(connection: BaseDatabaseWrapper, table: sql.Fragment) -> int:
-    """The planner's estimate of a table's rows: right also before the first ANALYZE."""
+    """The planner's estimate of a table's rows, which is usable before the first ANALYZE too."""
     text = sql.compose("EXPLAIN (FORMAT JSON) SELECT FROM {table}", table=table)
     return int(rows_of(connection, text)[0][0][0]["Plan"]["Plan Rows"])
 

@@ -1,4 +1,4 @@
-"""Statements of SQL that an author wrote, and which of them only make what tables need."""
+"""Statements of an author's SQL, and which of them only create what tables need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PIECE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 
-# Statements that make or change an object beside the tables, and read and lock no table.
+# Statements that create or change an object other than a table, and read and lock no table.
 _MAKING = (
     "CreateExtensionStmt CreateEnumStmt CompositeTypeStmt CreateRangeStmt DefineStmt "
     "CreateDomainStmt CreateSeqStmt CreateFunctionStmt CreateCastStmt CreateOpClassStmt "
@@ -78,8 +78,8 @@ def _whole(parts: list[str]) -> Iterator[str]:
 
 
 def makes_foundation(statement: str) -> bool:
-    """Does it make what tables need (an extension, a type, a function) and do nothing else? Of a DO
-    block only the plain form that guards a CREATE counts."""
+    """Does it only create what tables need (an extension, a type, a function)? Of DO blocks, only
+    the plain form that guards a CREATE counts."""
     nodes = _nodes(statement)
     return bool(nodes) and all(map(_makes, nodes))
 
@@ -100,8 +100,8 @@ def _makes(statement: tuple[str, Node]) -> bool:
 
 
 def _block_makes(node: Node) -> bool:
-    """Each statement of the block makes something, or looks whether that is needed; none is built
-    from a text, or calls a function for what it does."""
+    """Does each statement of the block create an object or check whether it exists? None may be
+    built from a text, or call a function for its effects."""
     tree = block(node)
     if tree is None or any(name in _UNKNOWN for name, _ in walk(tree)):
         return False

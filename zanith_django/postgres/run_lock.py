@@ -27,7 +27,8 @@ CLASS_ID, OBJECT_ID = 0x7A616E69, 0x74680001
 
 POLL_SECONDS = 0.25
 
-# How long the other side may be silent, in seconds, and how many times it is asked after that.
+# TCP keepalive: seconds of silence before the first probe, seconds between probes, and their
+# number.
 IDLE, INTERVAL, COUNT = 30, 10, 3
 SILENCE = IDLE + INTERVAL * COUNT
 
@@ -69,8 +70,8 @@ def run_lock(
     wait: float,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the run lock. Raises `LockNotAcquired` after `wait` seconds, `PooledConnection` if the
-    lock would be worthless. `on_wait` is called once, with the name of the holder."""
+    """Hold the run lock. Raises `LockNotAcquired` after `wait` seconds, `PooledConnection` if a
+    proxy makes the lock useless. `on_wait` is called once, with the name of the holder."""
     refuse_transaction_pooling(connection)
     with giving_back(connection, _SETTINGS):
         _announce(connection)
@@ -93,7 +94,7 @@ NOT_DURABLE = "set_config('synchronous_commit', 'off', true)"
 
 
 def _guard(lock_timeout: str, durable: str) -> str:
-    """One value that no server accepts saves a round trip."""
+    """A timeout that no server accepts aborts the transaction: this saves a round trip."""
     return (
         f"SELECT set_config('lock_timeout', CASE WHEN {_STILL} THEN {lock_timeout} "
         f"ELSE '{_LOST}' END, true), CASE WHEN {durable} THEN '' ELSE {NOT_DURABLE} END"
@@ -101,18 +102,18 @@ def _guard(lock_timeout: str, durable: str) -> str:
 
 
 def may_report_loss(error: BaseException) -> bool:
-    """Could it be the error of a guard which found the lock gone? `check_held` then finds out."""
+    """May it be the error of a guard that found the lock lost? `check_held` then makes sure."""
     return sqlstate(error) == _INVALID_VALUE
 
 
 GUARD = Prepared("_zanith_guard", "text, boolean", _guard("$1", "$2"))
-"""Planned once, as `ledger.steps.TURN`, where the gain of both is."""
+"""The server plans it once; `ledger.steps.TURN` has the measured gain of both."""
 
 
 def guard(lock_timeout: str, *, durable: bool = True, prepared: bool = False) -> str:
     """A statement that sets the transaction's lock timeout, or aborts it if the lock is gone.
 
-    `prepared` needs `GUARD` to be.
+    `prepared` requires that `GUARD` is prepared in the session.
     """
     if prepared:
         return GUARD.execute(lock_timeout, durable)
@@ -120,16 +121,16 @@ def guard(lock_timeout: str, *, durable: bool = True, prepared: bool = False) ->
 
 
 def _announce(connection: BaseDatabaseWrapper) -> None:
-    """Shows other sessions who this is, and lets the backend of a dead runner end soon. If the
-    network between the two drops every packet, keepalives let both sides notice."""
+    """Shows the name of the runner to other sessions, and lets the backend of a dead runner end
+    soon. If the network drops every packet, keepalives let both sides notice."""
     _keep_alive(connection.connection)
     name = f"zanith {os.getpid()}@{socket.gethostname()}"[:63]
     set_settings(connection, {**_SETTINGS, "application_name": name})
 
 
 def _keep_alive(raw: Any) -> None:
-    """A client that waits for a long statement sends nothing, and would never learn that the
-    server is gone. Not every system has each of the options; Unix sockets need none."""
+    """A client that waits for a long statement sends nothing, and would never notice that the
+    server is gone. Not every system has all of these options; Unix sockets need none."""
     given = (("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", INTERVAL), ("TCP_KEEPCNT", COUNT))
     with socket.socket(fileno=os.dup(raw.fileno())) as one:
         if one.family not in (socket.AF_INET, socket.AF_INET6):
@@ -190,8 +191,8 @@ def holder(connection: BaseDatabaseWrapper) -> str:
 def refuse_transaction_pooling(connection: BaseDatabaseWrapper) -> None:
     """Through a transaction-pooling proxy two sessions share a backend, and both get the lock.
 
-    A proxy is noticed by a backend number other than the one that the client was given; two
-    connections then show whether one keeps its backend while the other holds a transaction.
+    A backend number other than the one that the client received reveals a proxy. Two connections
+    then show whether one keeps its backend while the other holds a transaction.
     """
     connection.ensure_connection()
     raw = connection.connection

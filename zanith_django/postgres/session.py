@@ -1,4 +1,4 @@
-"""The working connection: opened, its timeouts set and given back, its statements prepared."""
+"""The working connection: opens it, sets and restores its timeouts, prepares its statements."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIMEOUTS = (
 
 def connect(alias: str, named: str = "") -> BaseDatabaseWrapper:
     """The connection of this alias, open; raises `NotPostgreSQL`, `ConnectionFailed`,
-    `ServerTooOld`. `named` is the alias in DATABASES that it has its settings from."""
+    `ServerTooOld`. `named` is the alias in DATABASES from which it has its settings."""
     connection = connections[alias]
     if connection.vendor != "postgresql":
         raise NotPostgreSQL(named or alias, connection.display_name)
@@ -41,7 +41,7 @@ def connect(alias: str, named: str = "") -> BaseDatabaseWrapper:
 
 
 def prepare(connection: BaseDatabaseWrapper, *statements: Prepared) -> None:
-    """Makes the statements known to the session; as often as one likes."""
+    """Prepares the statements in the session; repeated calls do no harm."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements")
         known = {name for (name,) in cursor.fetchall()}
@@ -64,7 +64,7 @@ def sqlstate(error: BaseException) -> str:
 
 @contextmanager
 def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> Iterator[None]:
-    """Our timeouts for the session, also over a role's defaults; the old ones come back."""
+    """Sets our timeouts for the session, also over a role's defaults, and restores the old ones."""
     with giving_back(connection, _TIMEOUTS):
         set_timeouts(connection, statement_timeout)
         yield
@@ -72,7 +72,8 @@ def own_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> I
 
 @contextmanager
 def giving_back(connection: BaseDatabaseWrapper, names: Iterable[str]) -> Iterator[None]:
-    """The settings of these names, of those that the server has, come back afterwards."""
+    """Restores the settings of these names afterwards; names that the server does not have are
+    ignored."""
     before = _read(connection, names)
     try:
         yield
@@ -83,8 +84,8 @@ def giving_back(connection: BaseDatabaseWrapper, names: Iterable[str]) -> Iterat
 
 @contextmanager
 def unprepared(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Nothing is prepared on its own accord: a text may be several statements, and the plan of one
-    is made for its values."""
+    """Turns off psycopg's automatic preparation: a text may be several statements, and the server
+    should plan each for its values."""
     raw = connection.connection
     before, raw.prepare_threshold = raw.prepare_threshold, None
     try:
@@ -95,7 +96,7 @@ def unprepared(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 @contextmanager
 def lock_timeout(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
-    """Bounds what the session waits for locks meanwhile, within `own_timeouts`."""
+    """Sets how long the session waits for locks, within `own_timeouts`."""
     set_settings(connection, {"lock_timeout": milliseconds(seconds)})
     try:
         yield
@@ -121,7 +122,7 @@ def set_timeouts(connection: BaseDatabaseWrapper, statement_timeout: float) -> N
 
 
 def milliseconds(seconds: float) -> str:
-    """A time as PostgreSQL's settings take it; "0ms" is none."""
+    """A time in the form of PostgreSQL's settings; "0ms" means no timeout."""
     return f"{round(seconds * 1000)}ms"
 
 

@@ -4,8 +4,8 @@ Templates are literals with `{placeholders}`; every value goes in through `ident
 `literal` or `catalog_text`. `catalog_text` is for text that PostgreSQL printed, or that a migration
 file contains: it is the whole attack surface, so grep for it.
 
-Every piece is finished text as soon as it is made: a plan of a thousand steps is composed twice.
-psycopg quotes names and values.
+Every piece is finished text, because a plan of a thousand steps is composed twice. psycopg quotes
+names and values.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from zanith_django.postgres.names import TableName
 NAME_BYTES = 63
 TAG = "$zanith$"
 ROOM = 100_000
-"""Names that are remembered, at most: a large schema is spelled for its plan, then for its run."""
+"""The size of the caches of names: a large schema is spelled for its plan, then for its run."""
 
 
 class Fragment(str):
-    """A piece of SQL, finished: only this module makes any."""
+    """A finished piece of SQL; only this module creates one."""
 
     __slots__ = ()
 
 
 @functools.lru_cache(maxsize=ROOM)
 def ident(name: str) -> Fragment:
-    """A quoted name; raises `NameTooLong` before PostgreSQL would cut it."""
+    """A quoted name; raises `NameTooLong` if PostgreSQL would truncate it."""
     if len(name.encode()) > NAME_BYTES:
         raise NameTooLong(name)
     return Fragment(sql.Identifier(name).as_string(None))
@@ -56,7 +56,8 @@ def table(name: TableName, default_schema: str) -> Fragment:
 
 
 def literal(value: Any) -> Fragment:
-    """A value in SQL; of a piece of SQL, or of a table's name, its text."""
+    """A value as an SQL literal; for a piece of SQL or the name of a table, a literal of its
+    text."""
     if isinstance(value, Fragment | TableName):
         value = str(value)
     plain = value is None or type(value) in (str, bool)
@@ -65,7 +66,7 @@ def literal(value: Any) -> Fragment:
 
 @functools.lru_cache(maxsize=1_000)
 def _plain_literal(value: str | bool | None) -> Fragment:
-    """The row of a step is named when it begins and when it ends."""
+    """Cached, because the id of a step's row is quoted when it begins and when it ends."""
     return Fragment(sql.Literal(value).as_string(None))
 
 
@@ -75,13 +76,13 @@ def regclass(name: TableName, default_schema: str) -> Fragment:
 
 
 def catalog_text(text: str) -> Fragment:
-    """Text that PostgreSQL printed, or an author wrote: a type, a default, an expression. A comment
-    in it ends with it, and does not hide the text that follows."""
+    """Text that PostgreSQL printed, or an author wrote: a type, a default, an expression. A line
+    break ends a comment in it, so that the comment does not hide the text that follows."""
     return Fragment(f"{text}\n" if "--" in text else text)
 
 
 def composed(text: str) -> Fragment:
-    """A statement that `compose` made, inside another one."""
+    """A statement by `compose`, to be part of another one."""
     return Fragment(text)
 
 
