@@ -29,7 +29,7 @@ from zanith_django.schema.graph import SchemaGraph, Table
 from zanith_django.schema.parts import ADDED, COLUMNS, CONSTRAINTS, constraint_names, index_names
 
 PURGE = "purge"
-"""The kind of the step that lets an artifact go."""
+"""The kind of the step that purges an artifact."""
 
 
 def find(ledger: Ledger, name: str, *, column: bool | None = None) -> ArtifactRow:
@@ -58,7 +58,7 @@ def older_than(ledger: Ledger, age: timedelta) -> list[ArtifactRow]:
 
 
 def was_purged(ledger: Ledger, artifact: ArtifactRow) -> bool:
-    """The last that zanith_recover did with it."""
+    """Did the last zanith_recover of this artifact purge it?"""
     latest = ledger.latest(f"{RECOVER_PREFIX}{artifact.id}")
     last = latest[max(latest)] if latest else None
     return last is not None and last.operation_kind == PURGE and last.status == DONE
@@ -78,11 +78,11 @@ def blocked(
     strict: bool = True,
     names: PresentNames = AS_NOW,
 ) -> str:
-    """Why the restore would fail or restore something else; "" if nothing is in the way.
+    """Why the restore would fail or restore something else; "" if nothing blocks it.
 
-    `graph` is the schema before the restore. `begun`: an earlier run did a part of it,
-    so only rows can be in the way. Not `strict`, rows are never in the way. `names` are
-    those in the database by the names of `graph`.
+    `graph` is the schema before the restore. With `begun`, an earlier run did a part of it, so only
+    rows can block it. Without `strict`, rows never block it. `names` maps names in `graph` to those
+    in the database.
     """
     if not begun:
         changed = (
@@ -101,8 +101,8 @@ def blocked(
 
 
 def as_rows_allow(operation: Restore, obstacles: Iterable[Obstacle]) -> Restore:
-    """The restore without what these rows forbid: a column without its NOT NULL, checks and
-    foreign keys that hold for new rows only, no unique and no exclusion."""
+    """The restore without the parts that these rows violate: it omits NOT NULL, unique and
+    exclusion constraints, and adds checks and foreign keys for new rows only."""
     for obstacle in obstacles:
         operation = _without(operation, obstacle)
     return operation
@@ -123,16 +123,16 @@ def _without(operation: Restore, obstacle: Obstacle) -> Restore:
 def _changed(
     connection: BaseDatabaseWrapper, artifact: ArtifactRow, place: Place, operation: Restore
 ) -> str:
-    """How the hidden thing differs from what the drop left."""
+    """How the hidden object differs from what the drop left."""
     table = place.table
     found = columns_of(connection, table)
     if column := operation.one_column:
         was, now = column.type, found[place.column]
-        # A domain is kept as its base type: only that one may forbid NULL.
+        # A kept column has the base type of its domain, because a domain may forbid NULL.
         if was != now and "." not in was:
             return f"its type changed since it was dropped: it was {was} and is {now}"
         return ""
-    # Columns that were soft-dropped before the table come back with it, hidden as they were.
+    # Columns that were soft-dropped before their table return with it, and stay hidden.
     shown = {name: kind for name, kind in found.items() if not name.startswith(OWN_PREFIX)}
     if shown != {item.name: item.type for item in operation.restored.columns}:
         return f"the columns of the hidden table {table} changed since it was dropped"
@@ -152,7 +152,7 @@ def archive_changed(
     operation: Restore,
     graph: SchemaGraph,
 ) -> str:
-    """How an archive differs from its artifact's row."""
+    """How an archive differs from the row of its artifact."""
     table = place.table
     found = columns_of(connection, table)
     if why := _key_changed(operation, found, graph):
@@ -175,7 +175,7 @@ def archive_changed(
 
 
 def _key_changed(operation: Restore, kept: Mapping[str, str], graph: SchemaGraph) -> str:
-    """Archived values find their rows by the key."""
+    """Why archived values would not find their rows by the key; "" if they would."""
     live = graph.table(operation.home)
     for name in operation.key if live else ():
         column = live.column(name) if live else None
@@ -194,7 +194,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _taken(operation: Restore, graph: SchemaGraph) -> str:
-    """A name that something else has by now."""
+    """A name of the restore that another object has by now."""
     restored, live = operation.restored, graph.table(operation.home)
     if operation.one_column is None:
         again = f"there is a table {operation.target} again"
@@ -243,7 +243,7 @@ def rows_in_the_way(
     needed = {name for part in _constraints(wanted) for name in part.columns} | set(key)
     here = names.planned(wanted.name, columns_of(connection, source))
     if not needed - {artifact.source_column} <= set(here):
-        return []  # of a rollback: other steps will bring these columns first
+        return []  # in a rollback, other steps restore these columns first
     if archived:
         begun = operation.is_back(graph)
         query = _refilled(_planned(source, here), place, operation, here, begun=begun)
@@ -277,7 +277,7 @@ def _constraints(table: Table) -> list[Any]:
 
 
 def _keys_to_itself(table: Table, place: TableName) -> Table:
-    """A foreign key of a hidden table to itself looks in the hidden table."""
+    """The table with foreign keys to itself redirected to the hidden table."""
     keys = tuple(
         dataclasses.replace(key, references=place) if key.references == table.name else key
         for key in table.foreign_keys
@@ -288,8 +288,8 @@ def _keys_to_itself(table: Table, place: TableName) -> Table:
 def _as_it_was(
     table: TableName, hidden: str, artifact: ArtifactRow, here: Mapping[str, str]
 ) -> sql.Fragment:
-    """The rows with the hidden column under its own name; a column that has that name now goes
-    before that."""
+    """A query of the rows with the hidden column under its own name, without a column that has this
+    name now."""
     if not hidden:
         return _planned(table, here)
     others = {name: now for name, now in here.items() if name != artifact.source_column}
@@ -297,7 +297,7 @@ def _as_it_was(
 
 
 def _planned(table: TableName, columns: Mapping[str, str]) -> sql.Fragment:
-    """The table, or a query if columns are {planned name: another name now}."""
+    """The table, or a query that renames its columns: `columns` is {planned name: current name}."""
     spelled = sql.table(table, table.schema)
     if all(name == now for name, now in columns.items()):
         return spelled
@@ -316,8 +316,8 @@ def _refilled(
     *,
     begun: bool,
 ) -> sql.Fragment:
-    """A query of the rows as they will be once they have their archived values again; `begun`:
-    a column of an earlier run has some of them."""
+    """A query of the rows with their archived values. With `begun`, the column of an earlier run
+    has some of these values."""
     (restored,) = operation.restored.columns
     name = sql.ident(restored.name)
     value = sql.clause("kept.{name}", name=name)
@@ -345,8 +345,8 @@ WHERE attrelid = to_regclass({table}) AND attnum > 0 AND NOT attisdropped"""
 def columns_of(
     connection: BaseDatabaseWrapper, table: TableName, schema: str = ""
 ) -> dict[str, str]:
-    """{column: its type as the graph spells it}; empty if there is no such table. `schema` is
-    that of a name without one."""
+    """{column: its type as the graph spells it}; empty if there is no such table. `schema`
+    completes a name without a schema."""
     text = sql.compose(_COLUMNS, table=sql.regclass(table, schema or table.schema))
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SET LOCAL search_path = pg_catalog")

@@ -51,8 +51,9 @@ def working_session(
     wait: float | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """The run lock and our timeouts. `wait` None takes the setting. A connection that is lost
-    becomes `ConnectionLost`, or `ConnectionFailed` before the lock was had."""
+    """The run lock and our timeouts. With `wait` None, the setting LOCK_WAIT decides. Raises
+    `ConnectionLost` if the connection is lost, or `ConnectionFailed` before the lock is
+    acquired."""
     seconds = conf.lock_wait if wait is None else wait
     try:
         with (
@@ -81,7 +82,7 @@ def _lost_between_steps(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def about(connection: BaseDatabaseWrapper) -> dict[str, Any]:
-    """Who runs it, where, with which versions; kept beside a snapshot's graph."""
+    """The user, host and versions of the run, stored beside the graph of a snapshot."""
     return {
         "user": user_name(),
         "host": socket.gethostname(),
@@ -97,17 +98,15 @@ def failing(
     describe: Callable[[], str],
     again: str,
 ) -> Iterator[None]:
-    """Turns whatever goes wrong in a step into `StepFailed`, or `ConnectionLost`.
-
-    `mark(error)` writes it into the ledger and returns the id of the step's row; `again` is the
-    command that resumes.
+    """Turns any error of a step into `StepFailed` or `ConnectionLost`. `mark(error)` records it in
+    the ledger and returns the id of the step's row; `again` is the command that resumes the run.
     """
     try:
         yield
     except BaseException as error:
         text = error_text(error)
         if isinstance(error, LockLost):
-            raise  # whoever has it now owns the ledger's rows as well
+            raise  # the session that holds the lock now also owns the rows of the ledger
         if not is_ours(connection):
             if not isinstance(error, Exception):
                 raise
@@ -119,7 +118,7 @@ def failing(
 
 
 def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
-    """The `mark` of a step that has one row: only a running step fails, a done one stays done."""
+    """The `mark` of a step with one row: a running step becomes failed, a done one stays done."""
 
     def mark(error: str) -> str:
         ledger.fail_running(split_step_id(row_id)[0], error)
@@ -129,8 +128,8 @@ def mark_failed(ledger: Ledger, row_id: str) -> Callable[[str], str]:
 
 
 def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> None:
-    """The artifact's row, in the transaction of the drop itself. Rows without a checksum yet are
-    counted later: readers and writers wait for the lock that is held here."""
+    """Writes the row of the artifact, in the transaction of the drop. Rows are counted later,
+    unless a checksum has counted them: readers and writers wait for the lock that is held here."""
     rows, checksum = None, ""
     if artifact.checksum:
         rows = int(one_value(ledger.connection, artifact.count))
@@ -140,15 +139,14 @@ def keep(ledger: Ledger, migration_id: str, artifact: Artifact, schema: str) -> 
 
 
 def count_kept(ledger: Ledger, artifact: Artifact) -> None:
-    """The rows of an artifact, once its drop is committed."""
+    """Counts the rows of an artifact after its drop is committed."""
     if not artifact.checksum:
         ledger.count_artifact(artifact.id, int(one_value(ledger.connection, artifact.count)))
 
 
 def count_uncounted(ledger: Ledger, migration_id: str) -> None:
-    """The rows of what a run kept that was killed before it counted them.
-
-    An artifact that is no longer where it was kept stays uncounted.
+    """Counts the rows of artifacts of a run that was killed before it counted them. An artifact
+    that is no longer in the database stays uncounted.
     """
     for row in ledger.artifacts():
         if row.migration_id != migration_id or row.row_count is not None or row.expires_at:
@@ -159,7 +157,8 @@ def count_uncounted(ledger: Ledger, migration_id: str) -> None:
 
 
 def error_text(error: BaseException) -> str:
-    """The error's message, or what stopped the run; and the notes about the cleanup after it."""
+    """The message of the error, or the name of the interruption, with the notes about the
+    cleanup."""
     interrupted = isinstance(error, KeyboardInterrupt)
     text = "interrupted by the user" if interrupted else str(error).strip()
     notes = getattr(error, "__notes__", ())

@@ -1,11 +1,11 @@
 """Backfills: writes or copies the rows that a predicate selects, in small batches, resumable.
 
-Each batch commits together with its checkpoint, and does not wait for the disk: a server that
-crashes forgets the last of both, and the end of the backfill takes all along
+Each batch commits together with its checkpoint and does not wait for the disk. A server that
+crashes loses the last batches with their checkpoints; the last commit of the backfill flushes all
 (https://www.postgresql.org/docs/current/wal-async-commit.html).
 
-A batch that meets a row which another session has locked gives its own rows back after a moment,
-writes the rows that are free, and comes back to the others until they are written.
+If a batch meets a row that another session has locked, it releases its own rows after a moment,
+writes the unlocked rows, and returns to the others until they are written.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ from zanith_django.run.row_values import MakeDefault, OnceValue, RowValues
 
 _T = TypeVar("_T")
 
-# Further passes, at most so many, fetch the rows that appear at keys that the cursor has passed:
-# clients that keep inserting such rows cannot prevent a backfill from finishing.
+# The limit of passes. Later passes write rows that were inserted at keys before the cursor; the
+# limit ends the backfill even if clients keep inserting such rows.
 PASSES = 5
 TRIES = 6
 _PASSING = ("40001", "40P01")  # serialization failure, deadlock
 _LOCK_NOT_AVAILABLE = "55P03"
 
-# Seconds that a batch, which has locked rows itself, waits for the rows of others; seconds between
-# two tries to write what is locked; and of how many ranges some rows may be left for later.
+# Seconds that a batch, which holds locks on rows, waits for a row of another session; seconds
+# between two attempts to write locked rows; the number of ranges that may have postponed rows.
 ROW_WAIT = 0.25
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 MOST_POSTPONED = 16
@@ -75,14 +75,13 @@ def backfill(
     make_default: MakeDefault | None = None,
 ) -> int:
     """Writes every row that `batches.where` selects; returns the rows written, counted over all
-    runs of this checkpoint. One that is done already writes only rows that came since.
+    runs of this checkpoint. A backfill that is done writes only rows inserted since.
 
-    A default or a trigger has to fill rows that others insert meanwhile; without one, rows at keys
-    that the cursor has passed are written too, in a limited number of passes.
-    Raises `RowsHidden` if row security hides rows, and `RowsLeft` if rows that existed all the
-    time cannot be written.
-    The connection is in autocommit, the ledger on the same one. Rows that others have locked are
-    waited for without end, and `say` is given a line that names them; no batch holds its own rows
+    A default or a trigger should fill rows that other sessions insert meanwhile; without one, a
+    limited number of further passes writes them too. Raises `RowsHidden` if row security hides
+    rows, and `RowsLeft` if rows that existed from the beginning remain unwritten. The connection is
+    in autocommit, the ledger on the same one. It waits without a limit for rows that other sessions
+    have locked, and calls `say` with a line that names these sessions; no batch holds its own rows
     meanwhile. A deadlock or serialization failure is retried.
     """
     run = _Backfill(
@@ -153,13 +152,14 @@ class _Backfill:
         self._refuse_hidden_rows()
         if self._is_left():
             self._save(status=RUNNING, total_rows=self._estimate())
-            self._walk_until_none_is_missed()
+            self._write_every_row()
             self._save(status=DONE, total_rows=self.checkpoint.processed_rows)
         return self.checkpoint.processed_rows
 
     def _is_left(self) -> bool:
-        """Its step was begun again after it was done: old code may have inserted rows since. What
-        a copy lacks is in its journal; the copy itself may have another name by now."""
+        """Are rows left to write? If the step began again after its backfill was done, old code may
+        have inserted some. A copy is complete: the journal has its missing rows, and it may have
+        another name by now."""
         if self.checkpoint.status != DONE:
             return True
         if self.copies or not self._missed()[0]:
@@ -175,7 +175,7 @@ class _Backfill:
         if hidden:
             raise RowsHidden(str(self.name), role)
 
-    def _walk_until_none_is_missed(self) -> None:
+    def _write_every_row(self) -> None:
         allowed: float = float("inf")
         for _ in range(PASSES):
             ranges = ranges_of(self.connection, self.table, self.regclass)
@@ -187,14 +187,16 @@ class _Backfill:
             nothing_written = self.checkpoint.processed_rows == before
             if not 0 < missed <= allowed or (stuck and nothing_written):
                 break
-            allowed = 2 * missed + FIRST_SIZE  # more than that: they come faster than we write
+            allowed = (
+                2 * missed + FIRST_SIZE
+            )  # if there are more, clients insert faster than we write
             self.checkpoint = dataclasses.replace(self.checkpoint, cursor=None)
         if stuck:
             raise RowsLeft(str(self.name), stuck, str(self.where).strip())
 
     def _snapshot(self) -> str | None:
-        """The transactions that are over as a pass begins: what they wrote, the whole pass sees.
-        None if only the rest of a pass is left."""
+        """The snapshot at the beginning of a pass: the pass sees all rows of transactions that
+        ended before. None for a pass that an earlier run began."""
         if self.checkpoint.cursor:
             return None
         return str(rows_of(self.connection, "SELECT pg_current_snapshot()::text")[0][0])
@@ -214,13 +216,13 @@ class _Backfill:
             self.visited += found.rows
             self._report()
             first = False
-            self._come_back(MOST_POSTPONED)
-        self._come_back(0)
+            self._write_postponed(MOST_POSTPONED)
+        self._write_postponed(0)
 
     # --- one batch -----------------------------------------------------------------------------
 
     def _write(self, found: Range) -> tuple[float, int]:
-        """(seconds, rows written) of the try that went through."""
+        """(seconds, rows written) of the attempt that succeeded."""
         try:
             return self._trying(found)
         except OperationalError as error:
@@ -232,7 +234,8 @@ class _Backfill:
         return self._patiently(found, lambda: self._free_rows(Postponed(found), found.reached))
 
     def _patiently(self, found: Range, attempt: Callable[[], _T]) -> _T:
-        """Something other than a row of the table is locked: nothing is written meanwhile."""
+        """Repeats the attempt while something other than a row of the table is locked; it writes
+        nothing meanwhile."""
         for number in itertools.count(1):
             try:
                 return attempt()
@@ -243,8 +246,8 @@ class _Backfill:
             self._rest(number)
         raise AssertionError
 
-    def _come_back(self, most: int) -> None:
-        """Write the rows that were locked, until those of at most so many ranges remain."""
+    def _write_postponed(self, most: int) -> None:
+        """Write postponed rows, until at most `most` ranges have any."""
         number = 1
         while len(self.postponed) > most:
             self._rest(number)
@@ -300,8 +303,7 @@ class _Backfill:
         skipped: sql.Fragment | None = None,
         left: str = "",
     ) -> tuple[float, int]:
-        """With `left`, a query for the number of rows that are not written by then, those that
-        are locked are passed over."""
+        """With `left`, a query for the number of unwritten rows, locked rows are skipped."""
         started = time.monotonic()
         with transaction.atomic(using=self.connection.alias, durable=True):
             value = self.once.of(found, self.where) if self.once else None
@@ -371,7 +373,7 @@ class _Backfill:
         )
 
     def _name_blockers(self, found: Range) -> None:
-        """Who has locked rows of the range, once in a while."""
+        """Reports the sessions that have locked rows of the range, but not at every attempt."""
         pids, at = self.named
         text = sql.compose(
             LOCKING_ROWS, table=found.table, condition=found.condition, where=self.where
@@ -394,8 +396,8 @@ class _Backfill:
         self.ledger.save_checkpoint(self.checkpoint)
 
     def _missed(self, since: str | None = None) -> tuple[int, int]:
-        """How many rows are still to be written, by one snapshot of the whole table, and how many
-        of them existed when the pass began, by the snapshot `since`.
+        """(rows still to be written, by one snapshot of the whole table; those of them that existed
+        when the pass began, by the snapshot `since`).
 
         A row that this run wrote and that still matches (its value was NULL, say) is recognized by
         the transaction that wrote it, and not written again.

@@ -1,5 +1,4 @@
-"""The sessions that block a session which waits for a lock, described, and to be looked for
-again."""
+"""The sessions that block a waiting session: found, described, and found again later."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
        coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, ''),
        left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80)"""
 
-# Sessions with a lock that conflicts with one of these modes of these tables.
+# Sessions with a lock that conflicts with one of these modes on these tables.
 CONFLICTING = f"""\
 SELECT {_OF_SESSION}
 FROM pg_stat_activity a
@@ -36,7 +35,7 @@ SELECT {_OF_SESSION}
 FROM pg_stat_activity a WHERE a.pid = ANY (pg_blocking_pids(%s))
 ORDER BY a.xact_start LIMIT 3"""
 
-# Those of these transactions that are still open.
+# The transactions among these that are still open.
 STILL_THERE = f"""\
 SELECT {_OF_SESSION}
 FROM pg_stat_activity a
@@ -44,8 +43,8 @@ JOIN unnest(%s::int[], %s::text[]) AS known(pid, since)
   ON a.pid = known.pid AND a.xact_start::text = known.since
 ORDER BY a.xact_start"""
 
-# Sessions whose transactions have written or locked a row of this range. Of several that share a
-# row lock, PostgreSQL names a group in their place: they are not found.
+# Sessions whose transactions have written or locked a row of this range. If several sessions share
+# a row lock, PostgreSQL stores the number of a group instead, and the query does not find them.
 LOCKING_ROWS = f"""\
 SELECT {_OF_SESSION}
 FROM pg_stat_activity a
@@ -59,7 +58,7 @@ ORDER BY a.xact_start LIMIT 3"""
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session and its transaction: since when, how old it is, and what it does."""
+    """A session and its transaction: its beginning, its age, and its current query."""
 
     pid: int
     user: str
@@ -77,7 +76,7 @@ class Blocker:
 
 
 def blockers(rows: Iterable[Sequence[Any]]) -> tuple[Blocker, ...]:
-    """From the rows of one of the queries here."""
+    """The blockers from the rows of one of these queries."""
     return tuple(Blocker(*row) for row in rows)
 
 
@@ -87,7 +86,7 @@ def named(found: Iterable[Blocker]) -> str:
 
 
 def wanted(statements: Iterable[Statement]) -> tuple[list[str], list[str]]:
-    """(tables, lock modes) that would block these statements."""
+    """(tables, lock modes) of locks that conflict with these statements."""
     pairs = [
         (_spelled(table), mode.catalog)
         for statement in statements
@@ -98,5 +97,5 @@ def wanted(statements: Iterable[Statement]) -> tuple[list[str], list[str]]:
 
 
 def _spelled(name: TableName) -> str:
-    """As `to_regclass` takes it; without a schema, it is the one of the search_path."""
+    """The name for `to_regclass`; without a schema, the search_path decides."""
     return sql.qualified(*name) if name.schema else sql.ident(name.name)

@@ -1,4 +1,5 @@
-"""The details that the ledger keeps of each step beside its row: its object, and its user."""
+"""The details of each step that the ledger stores beside its row: its target, its reasons, its
+user."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def detail_of(
     locked: Iterable[TableName] = (),
     undoes: str = "",
 ) -> StepDetail:
-    """`locked` are the tables that a step locks whose operation names none, as raw SQL."""
+    """The details of a step. `locked` are the tables that it locks if its operation names none,
+    such as raw SQL."""
     return StepDetail(
         target=target_of(operation),
         description=operation.describe(),
@@ -54,7 +56,7 @@ def detail_of(
 def kept_detail(
     artifact: ArtifactRow, description: str, statements: Iterable[Statement]
 ) -> StepDetail:
-    """What work on an artifact is about."""
+    """The details of a restore, reseed or purge of an artifact."""
     table = TableName(artifact.source_schema, artifact.source_table)
     return StepDetail(
         target=artifact.target,

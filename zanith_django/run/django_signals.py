@@ -19,9 +19,9 @@ Injected = dict[str, list[MigrationOperation]]
 
 
 def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> Injected:
-    """Send pre_migrate. Receivers may add operations to the migrations that they are shown, such
-    as the renaming of a content type with its model: what they add to migrations that a file of
-    ours covers comes back, by id, to be run at the end of that file."""
+    """Send pre_migrate. Receivers may add operations to the migrations that they receive, such as
+    the renaming of a content type with its model. Returns those that they added to migrations which
+    a file of ours covers, by its id: they run at the end of that file."""
     pairs = []
     for migration in plan.migrations:
         for original in (
@@ -51,7 +51,7 @@ def send_post_migrate(
     alias: str, plan: Plan, states: States, final: FinalModels | None, verbosity: int
 ) -> None:
     """Send post_migrate, with all models in their final state if anything ran; `final` are those
-    models, if their rendering has begun."""
+    models, if their rendering has begun already."""
     ran = [
         (original, False)
         for migration in plan.migrations

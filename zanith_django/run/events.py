@@ -17,7 +17,7 @@ from zanith_django import signals
 from zanith_django.operations.base import Operation
 from zanith_django.plan.reasons import Level
 
-# With a handler of its own, so that without any LOGGING no line is printed twice on a terminal.
+# The handler prevents that a line is printed twice on a terminal if the project has no LOGGING.
 run_log = logging.getLogger("zanith_django.run")
 run_log.addHandler(logging.NullHandler())
 signal_log = logging.getLogger("zanith_django.signals")
@@ -25,7 +25,7 @@ signal_log = logging.getLogger("zanith_django.signals")
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
-    """A step in the form that receivers and the log get."""
+    """A step as receivers and the log get it."""
 
     migration: str
     step: int
@@ -57,7 +57,7 @@ class Events:
 
     @property
     def awaited(self) -> bool:
-        """Does a receiver listen to each step's start and end?"""
+        """Is a receiver connected to the start or the end of steps?"""
         heard = (signals.step_started, signals.step_finished)
         return not self.silent and any(signal.has_listeners(Events) for signal in heard)
 
@@ -117,7 +117,8 @@ class Events:
                 signal_log.error("A receiver failed: %r", receiver, exc_info=answer)
 
     def _send_in_transaction(self, signal: Signal, fields: dict[str, Any]) -> None:
-        """A query of a receiver that fails would take an atomic migration of Django's with it."""
+        """Sends in a savepoint: a failing query of a receiver would abort an atomic migration of
+        Django."""
         alias = self.connection.alias
         with transaction.atomic(using=alias):
             self._send(signal, fields)

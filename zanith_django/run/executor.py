@@ -46,7 +46,7 @@ from zanith_django.run.work import (
     transactions,
 )
 
-# Rounds at most: clients that write faster than we catch up cannot keep a step from its end.
+# The limit of rounds: it ends a step even if clients write faster than we catch up.
 ROUNDS = 100
 
 SHOWN_DELAY = 1.0  # seconds from which a delay before an attempt is reported
@@ -92,7 +92,7 @@ class Executor:
         self.carry_out(self.ready(attempt, statements, finish))
 
     def ready(self, attempt: Attempt, statements: Sequence[Statement], finish: Finish) -> Attempt:
-        """Everything that is known of a step before it runs: `carry_out` runs it."""
+        """The attempt with its transactions, which `carry_out` runs."""
         groups = list(transactions(statements))
         if not groups or not groups[-1][0].transactional:
             groups.append([])
@@ -114,7 +114,7 @@ class Executor:
 
     def carry_out(self, attempt: Attempt, meanwhile: Meanwhile | None = None) -> None:
         """Run what `ready` prepared. `meanwhile` is iterated while the server works, and must not
-        use the connection. After a failure, objects that slow other sessions down are removed."""
+        use the connection. After a failure, objects that disturb other sessions are removed."""
         self.meanwhile = meanwhile
         begun = 0
         try:
@@ -145,8 +145,8 @@ class Executor:
             self._alone(attempt, part.statements[0], number)
 
     def together(self, attempts: Sequence[Attempt], meanwhile: Meanwhile) -> bool:
-        """Run steps that are one text each in a single round trip, each in a transaction of its
-        own. False if the server stopped at one of them: the ledger shows which are done."""
+        """Run several steps in a single round trip, each of them one text and a transaction of its
+        own. Returns False if one of them failed: the ledger shows which are done."""
         if not self.prepared:
             self._prepare()
         text = ";\nCOMMIT AND CHAIN;\n".join(attempt.text for attempt in attempts)
@@ -167,7 +167,7 @@ class Executor:
     # --- what an earlier attempt left ----------------------------------------------------------
 
     def _finished(self, attempt: Attempt, group: Sequence[Statement]) -> bool:
-        """Did an earlier attempt finish this group? What an invalid index left is removed."""
+        """Did an earlier attempt finish this group? An invalid index is removed."""
         if group[0].transactional and not attempt.resumed:
             return False
         states = [self._probe(statement) for statement in group if statement.probe]
@@ -183,8 +183,9 @@ class Executor:
     # --- what a failure leaves -----------------------------------------------------------------
 
     def _remove_disruptive_of(self, attempt: Attempt, begun: int, error: BaseException) -> None:
-        """If an earlier attempt began the step, any of its objects may exist. A failed transaction
-        leaves nothing: if a name was taken, its object is another program's."""
+        """Removes the disruptive objects that this attempt may have left. If an earlier attempt
+        began the step, any of them may exist. A failed transaction leaves none: if a name was
+        taken, its object belongs to another program."""
         if attempt.keeps:
             return
         parts = attempt.transactions if attempt.resumed else attempt.transactions[:begun]
@@ -249,7 +250,7 @@ class Executor:
             raise
 
     def _watched(self, group: Sequence[Statement]) -> AbstractContextManager[None]:
-        """A statement that may wait without limit reports the sessions that it waits for."""
+        """Reports the sessions that a statement without a lock timeout waits for."""
         unbounded = not _lock_timeout(group, 1) and any(s.scans or s.rewrites for s in group)
         return self.lookout.watching() if unbounded else nullcontext()
 
@@ -286,8 +287,9 @@ class Executor:
                 self._concurrently(statement)
 
     def _concurrently(self, statement: Statement) -> None:
-        """Without a lock timeout: it would kill a concurrent build whenever any old snapshot is
-        open, and leave an invalid index each time."""
+        """Runs a statement outside of transactions, without a lock timeout: a timeout would cancel
+        a concurrent build whenever an old snapshot is open, and leave an invalid index each
+        time."""
 
         def attempt(seconds: float) -> None:
             try:
@@ -301,7 +303,8 @@ class Executor:
         self.retrying([statement], attempt)
 
     def _execute(self, text: str) -> None:
-        """Without parameters: several statements of one text are one transaction by themselves."""
+        """Runs a text without parameters; several statements of one text are one implicit
+        transaction."""
         with self.connection.cursor() as cursor:
             cursor.execute(text)
 
@@ -318,7 +321,7 @@ class Executor:
             send(self.connection, text)
 
     def _prepare(self) -> None:
-        """Makes what the text of a step executes known to the session."""
+        """Prepares the statements that the text of a step executes."""
         prepare(self.connection, GUARD, TURN)
         self.prepared = True
 
@@ -353,12 +356,12 @@ class Executor:
         *,
         costly: bool = False,
     ) -> None:
-        """A step is retried after a lock timeout, never a file, by the rules of `patience`.
-        `attempt` gets the seconds that it may make others wait. As long as the blocking sessions
-        are in the same transactions, only the last attempt is made: a queue would be in vain."""
+        """Calls `attempt` again after a lock timeout, by the rules of `patience`, with the seconds
+        that it may make other sessions wait. While the blocking sessions are in the same
+        transactions, it makes no attempt except the last: other sessions would queue in vain."""
         tries, found = self.lock_retries + 1, tuple[Blocker, ...]()
         for number in range(1, tries + 1):
-            if number > 1 and self._in_vain(number - 1, found) and number < tries:
+            if number > 1 and self._still_blocked(number - 1, found) and number < tries:
                 self._say(f"waiting (attempt {number} of {tries}); still blocked by {named(found)}")
                 continue
             seconds = patience.length(number, self.budget, costly=costly)
@@ -380,7 +383,7 @@ class Executor:
     def _wait_for_budget(
         self, seconds: float, statements: Sequence[Statement], found: tuple[Blocker, ...]
     ) -> None:
-        """Wait until an attempt of so many seconds fits into what others may wait per minute."""
+        """Wait until an attempt of `seconds` is within the budget."""
         delay = self.budget.seconds_until(seconds)
         if delay >= SHOWN_DELAY:
             words = _in_the_way(found or self._blockers(statements), statements)
@@ -388,8 +391,8 @@ class Executor:
             self._say(f"waiting {delay:.0f} s: the {used}; {words}")
         time.sleep(delay)
 
-    def _in_vain(self, number: int, found: tuple[Blocker, ...]) -> bool:
-        """Pause after a try. Is it known that the next one would fail as well?"""
+    def _still_blocked(self, number: int, found: tuple[Blocker, ...]) -> bool:
+        """Pauses after an attempt. Returns whether the blocking transactions are still open."""
         if not found:
             time.sleep(patience.pause(number))
             return False
@@ -399,7 +402,8 @@ class Executor:
         )
 
     def _blockers(self, statements: Sequence[Statement]) -> tuple[Blocker, ...]:
-        """Who holds locks that conflict with those of the statements, or was seen in the way."""
+        """The sessions with locks that conflict with those of the statements, or those that the
+        lookout saw."""
         found = self._sessions(blocking.CONFLICTING, *blocking.wanted(statements))
         return found or self.lookout.seen
 
@@ -426,8 +430,9 @@ def _in_the_way(found: tuple[Blocker, ...], statements: Iterable[Statement]) -> 
 
 
 def _lock_timeout(group: Sequence[Statement], seconds: float) -> float:
-    """Bounds locks that block readers or writers; a scan that blocks neither may wait. Who is
-    held up by the first lock of a transaction waits for all of them: they share the time."""
+    """The timeout for locks that block readers or writers; 0 (none) if no statement takes such a
+    lock. A session that waits for the first lock of a transaction waits for all of them, so the
+    tables share the time."""
     if any(isinstance(statement, PythonCall) for statement in group):
         return seconds
     strong = [s for s in group if s.lock >= Lock.SHARE]

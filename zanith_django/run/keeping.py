@@ -39,7 +39,8 @@ from zanith_django.schema.parts import CARRIED
 
 T = TypeVar("T")
 
-# By its note, wherever and under whichever name it is; else by the name that only its id makes.
+# Finds a kept object by its note, in any schema and under any name, or else by the name that
+# follows from its id.
 _FIND = """\
 SELECT n.nspname, c.relname, coalesce(a.attname, ''), c.oid, d.description,
        c.relowner::regrole::text
@@ -96,8 +97,8 @@ JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {oid}"""
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a kept object: a table, and the column in it ("" for a table). `hidden`: it
-    still has its hidden name; a restore that began has given it another."""
+    """The place of a kept object: a table, and the column in it ("" for a table). It is `hidden` as
+    long as it has its hidden name, until a restore begins."""
 
     table: TableName
     column: str
@@ -110,15 +111,15 @@ class Place:
 
     @property
     def aside(self) -> bool:
-        """Its whole table is hidden."""
+        """Is its whole table hidden?"""
         return self.table.schema == KEPT_SCHEMA
 
 
 def locate(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Place | None:
     """The current place of the artifact's object; None if the database no longer has it.
 
-    Raises `ArtifactForged` for a row of the ledger that does not fit its own id, and where more
-    than one thing has the name.
+    Raises `ArtifactForged` if the row of the ledger does not match its own id, or if several
+    objects have the name.
     """
     name = _kept_name(artifact)
     in_table = artifact.source_column is not None and not artifact.archived
@@ -144,7 +145,7 @@ def locate(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Place | No
 
 
 def count_of(connection: BaseDatabaseWrapper, place: Place) -> int:
-    """The rows, or the values of the column."""
+    """The number of rows, or of values in the column."""
     counted = sql.ident(place.column) if place.column else sql.clause("*")
     table = sql.table(place.table, place.table.schema)
     text = sql.compose("SELECT count({it}) FROM {table}", it=counted, table=table)
@@ -152,7 +153,7 @@ def count_of(connection: BaseDatabaseWrapper, place: Place) -> int:
 
 
 def _kept_name(artifact: ArtifactRow) -> str:
-    """The name under which it is kept, which its id alone makes. Raises `ArtifactForged`."""
+    """The hidden name, which follows from the id alone. Raises `ArtifactForged`."""
     known = ArtifactId.parse(artifact.id)
     kind = known.type if known else ""
     table = archive_name(artifact.id) if artifact.archived else None
@@ -181,7 +182,7 @@ def _targets(artifact: ArtifactRow) -> tuple[str, str]:
 
 
 def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str) -> None:
-    """The definition of what is kept, as a comment on it; in the transaction of the drop."""
+    """Writes the definition of a kept object as a comment on it, in the transaction of the drop."""
     restore = artifact.metadata["restore"]
     operation = from_data(restore)
     names = {str(name): str(sql.table(name, schema)) for name in operation.tables}
@@ -209,15 +210,17 @@ def write_note(connection: BaseDatabaseWrapper, artifact: Artifact, schema: str)
     text = sql.compose(_COMMENTS, table=regclass, column=column)
     holder, own, of_table = _rows(connection, text)[0]
     comments = {"column": own} if in_table else {"column": own, "table": of_table}
-    note |= _read(own or "") or {"comments": comments}  # an archive has a note of its making
+    note |= _read(own or "") or {
+        "comments": comments
+    }  # an archive got its note when it was created
     if of_table and not in_table:
         _comment(connection, table, "", None, schema)
     _comment(connection, table, holder, f"{NOTE}{json.dumps(note)}", schema)
 
 
 def write_restored(connection: BaseDatabaseWrapper, operation: Restore, schema: str) -> None:
-    """A table gets the comment that it had; a column a note that no model may know it yet, and
-    that the step which adds it takes it as it is. In the transaction that ends the restore."""
+    """Gives a restored table its earlier comment. A restored column gets a note: no model may know
+    it yet, and the step that adds it adopts it. Runs in the transaction that ends the restore."""
     if column := operation.one_column:
         text = restored_comment(required=not column.nullable)
         _comment(connection, operation.home, column.name, text, schema)
@@ -226,8 +229,8 @@ def write_restored(connection: BaseDatabaseWrapper, operation: Restore, schema: 
 
 
 def clear_note(connection: BaseDatabaseWrapper, operation: Restore, schema: str) -> None:
-    """The comments that it had; in the transaction that ends its restore. What was made again has
-    them already, and no note."""
+    """Restores the earlier comments, in the transaction that ends the restore. A recreated object
+    has them already, and no note."""
     name = operation.home
     noted = sql.compose(
         _NOTED,
@@ -259,8 +262,8 @@ def _comment(
 
 
 def without_demand(operation: Restore) -> Restore:
-    """The restore of a column that code may leave out which does not know it: NULL is allowed
-    unless a default or a sequence makes a value."""
+    """The restore of a column that code which does not know it may omit: it allows NULL unless a
+    default or a sequence supplies a value."""
     column = operation.one_column
     if column is None or column.nullable or column.default is not None:
         return operation
@@ -270,7 +273,7 @@ def without_demand(operation: Restore) -> Restore:
 
 
 def _opening(artifact_id: str) -> str:
-    """How the note of an artifact begins, and no other."""
+    """The beginning of the note of this artifact, which no other note has."""
     return f'{NOTE}{{"artifact": {json.dumps(artifact_id)},'
 
 
@@ -316,7 +319,7 @@ def definition(
 def _renamed(
     connection: BaseDatabaseWrapper, place: Place, name: TableName, graph: SchemaGraph
 ) -> TableName | None:
-    """The current name of a renamed table; an oid of another database, from which this one was
+    """The current name of a renamed table. The oid of another database, from which this one was
     loaded, proves nothing."""
     oid, database = place.note.get("tables", {}).get(str(name)), place.note.get("database")
     if not isinstance(oid, int) or not isinstance(database, int):
@@ -334,8 +337,8 @@ def _with_columns(
     names: Mapping[TableName, TableName],
     graph: SchemaGraph,
 ) -> Restore:
-    """The same with columns that were renamed since by their present names in what depends on
-    them. `names` are those of renamed tables."""
+    """The same, with current names of renamed columns in the parts that depend on them. `names` are
+    those of renamed tables."""
     for name in operation.tables:
         live = graph.table(names.get(name, name))
         known = place.note.get("columns", {}).get(str(name), {})
@@ -344,7 +347,7 @@ def _with_columns(
             continue
         there = {column.name for column in live.columns}
         found = dict(_columns(connection, oid, database))
-        # In a rollback, the graph is the one after the steps that are undone before.
+        # In a rollback, the graph is that after the steps which are undone first.
         exact = there == set(found.values())
         moved = {
             old: found[number]
@@ -357,19 +360,19 @@ def _with_columns(
 
 
 def _columns(connection: BaseDatabaseWrapper, oid: int, database: int) -> list[tuple[Any, ...]]:
-    """(number, name) of each column; of a table of another database none."""
+    """(number, name) of each column; empty for a table of another database."""
     text = sql.compose(_COLUMNS, oid=sql.literal(oid), database=sql.literal(database))
     return _rows(connection, text)
 
 
 def _one_by_one(moved: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Renames by way of names that no column has: two columns may have swapped theirs."""
+    """Renames in two steps, by names that no column has: two columns may have swapped theirs."""
     aside = {old: own_name("renamed", old) for old in moved}
     return [*aside.items(), *((aside[old], new) for old, new in moved.items())]
 
 
 def _with_column(operation: Restore, table: TableName, old: str, new: str) -> Restore:
-    """The same with a column of `table` spelled `new` in what depends on it."""
+    """The same with `new` as the name of a column of `table` in the parts that depend on it."""
 
     def key(item: ForeignKey) -> ForeignKey:
         if item.references != table:
@@ -388,7 +391,7 @@ def _with_column(operation: Restore, table: TableName, old: str, new: str) -> Re
 
 
 def _named(table: TableName, graph: SchemaGraph) -> TableName:
-    """As the graph names it."""
+    """The name that the graph has for it."""
     return TableName("", table.name) if table.schema == graph.default_schema else table
 
 
@@ -409,7 +412,7 @@ def _with_tables(value: T, names: Mapping[TableName, TableName]) -> T:
 def _lost_indexes(
     connection: BaseDatabaseWrapper, operation: Restore, place: Place
 ) -> tuple[str, ...]:
-    """Indexes that did not come along when the table was archived and made again."""
+    """Indexes that the table lost when it was archived and created again."""
     there = {
         name for (name,) in _rows(connection, sql.compose(_INDEXES, oid=sql.literal(place.oid)))
     }

@@ -1,7 +1,6 @@
-"""A second connection, which looks whom the working session waits for while that one is waiting.
-
-It is opened once a statement takes longer than a moment, and closed when the statement is over. A
-server that has no connection to spare refuses it: then nothing is looked at, and nothing fails.
+"""A second connection, which finds the sessions that the working session waits for. It is opened
+when a statement takes longer than a moment, and closed when the statement ends. If the server has
+no free connection, nothing is reported and nothing fails.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ CONNECT_SECONDS = 3
 
 
 class Lookout:
-    """Looks from outside at the session of `connection`. `say` is given a line for people, from
-    another thread; `seen` are the sessions that were waited for last."""
+    """Watches the session of `connection`. It calls `say` with a line for people, from another
+    thread; `seen` are the last blocking sessions."""
 
     def __init__(self, connection: BaseDatabaseWrapper, say: Callable[[str], None]) -> None:
         self.connection, self.say = connection, say
@@ -35,7 +34,8 @@ class Lookout:
 
     @contextmanager
     def watching(self, every: float = EVERY, *, silent: bool = False) -> Iterator[None]:
-        """While this lasts, looks every so many seconds whom the session waits for."""
+        """Meanwhile, looks every `every` seconds for the sessions that the working session waits
+        for."""
         self.seen = ()
         if self._refused:
             yield
@@ -51,14 +51,15 @@ class Lookout:
             thread.join(CONNECT_SECONDS)
 
     def _pid(self) -> int:
-        """The session's backend: a pooler reports another one to its clients."""
+        """The backend of the session; a pooler reports another one to its clients."""
         raw = self.connection.connection
         if self._backend is None or self._backend[0] is not raw:
             self._backend = raw, backend_pid(self.connection)
         return self._backend[1]
 
     def _address(self) -> dict[str, Any]:
-        """A connection of its own, also if Django takes its connections from a pool."""
+        """The address for a connection of its own, also if Django takes its connections from a
+        pool."""
         given = {"connect_timeout": CONNECT_SECONDS, **self.connection.get_connection_params()}
         return given | {"autocommit": True, "application_name": "zanith lookout"}
 

@@ -9,7 +9,7 @@ from zanith_django.postgres.ranges import Range
 
 FIRST_SIZE, SMALLEST, LARGEST = 1_000, 100, 1_000_000  # keys in a batch
 
-# Batches that write little are quick, but the next one may meet nothing but rows to write.
+# The largest batch after one that wrote little: the next one may have to write all of its rows.
 LARGEST_SPARSE = 10_000
 
 
@@ -27,22 +27,22 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A range of which some rows were locked; `written` are the transactions that wrote others."""
+    """A range with locked rows; `written` are the transactions that wrote the other ones."""
 
     range: Range
     written: tuple[str, ...] = ()
 
 
 def unseen(snapshot: str) -> tuple[str, list[str]]:
-    """(the first transaction that had not begun, those that ran) of `xmin:xmax:xip,…`, as rows
-    have them: without the epoch."""
+    """(the first transaction that had not begun, those that were running), of a snapshot
+    `xmin:xmax:xip,…`; without the epoch, as in the rows."""
     _, begun, running = snapshot.split(":")
     short = [str(int(number) % 2**32) for number in (begun, *filter(None, running.split(",")))]
     return short[0], short[1:]
 
 
 def next_size(size: int, seconds: float, sparse: bool, wanted_seconds: float) -> int:
-    """The size of the batch after one of `size` keys; at most twice or half of it. A sparse batch
+    """The size of the next batch after one of `size` keys: from half to twice of it. A sparse batch
     wrote less than half of its rows."""
     factor = min(max(wanted_seconds / max(seconds, 1e-6), 0.5), 2.0)
     wanted = int(size * factor)

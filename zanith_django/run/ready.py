@@ -24,14 +24,14 @@ from zanith_django.run.taken_names import taken_before
 from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.values import replaced
 
-# Steps that go to the server together, at most, and the seconds that they may take.
+# The largest group of steps that are sent together, and the seconds that it may take.
 TOGETHER = 16
 BLINK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingSteps:
-    """The remaining steps of a migration, and the rows of all. Those of the numbers `edited`
+    """The remaining steps of a migration, and the rows of all. The steps with the numbers `edited`
     have another operation than their earlier attempt, whose objects are removed first."""
 
     migration: PlannedMigration
@@ -49,8 +49,8 @@ class RemainingSteps:
 
 @dataclass(frozen=True, slots=True)
 class ReadyStep:
-    """One step about to run, and what is known after it. A `quick` one is a single text that reads
-    no rows of a table in use."""
+    """One step about to run, and the facts after it. A `quick` one is a single text that reads no
+    rows of a table in use."""
 
     attempt: Attempt
     after: Context
@@ -59,8 +59,8 @@ class ReadyStep:
 
 @dataclass(slots=True)
 class Pace:
-    """How many quick steps go to the server together: twice as many each time, at most `most`, as
-    long as they take no longer than a person notices; none is reported before all are done."""
+    """The number of quick steps that are sent together. It doubles, up to `most`, as long as a
+    group takes less time than a person notices, because none is reported before all are done."""
 
     most: int
     size: int = 1
@@ -73,7 +73,7 @@ class Pace:
 
 
 class Readier:
-    """Makes steps ready, and remembers which tables were seen with rows."""
+    """Prepares steps, and remembers the tables that had rows."""
 
     def __init__(
         self,
@@ -86,13 +86,13 @@ class Readier:
         self.occupied = set(occupied)
 
     def now(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep:
-        """The step whose turn it is; which of its tables are empty is asked here."""
+        """The next step. Queries which of its tables are empty."""
         return self._ready(todo, place, self._looked(todo, place, context))
 
     def ahead(
         self, todo: RemainingSteps, place: int, context: Context, most: int
     ) -> list[ReadyStep]:
-        """The step at this place, if it needs no query, and if it is quick, the quick ones after
+        """The step at this place if it needs no query; if it is quick, with the quick ones after
         it."""
         found: list[ReadyStep] = []
         while len(found) < most and (not found or found[-1].quick):
@@ -104,7 +104,8 @@ class Readier:
         return found
 
     def _unasked(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep | None:
-        """The step without a query; None if it needs one. A broken step fails at its turn."""
+        """The prepared step; None if that needs a query. A step that cannot be prepared fails at
+        its turn."""
         if place == len(todo.steps) or context.empty:
             return None
         step = todo.steps[place]
@@ -151,7 +152,8 @@ class Readier:
         context: Context,
         then: str | None,
     ) -> Finish:
-        """`done`, and the next step's `running`; with the artifact of a drop."""
+        """The end of a step: its `done`, the `running` of the next one, and the artifact of a
+        drop."""
         artifact = operation.artifact(context) if operation else None
         ran = script(statements)
         text = turning(row.id, ran if ran != row.sql else None, then)
@@ -174,8 +176,8 @@ class Readier:
     # --- which tables are empty ----------------------------------------------------------------
 
     def _looked(self, todo: RemainingSteps, place: int, context: Context) -> Context:
-        """Which tables are empty right now. One that was seen with rows is not looked at again:
-        to take it for one in use is never wrong."""
+        """The context with the tables that are empty right now. A table that had rows is not
+        queried again: to treat it as one in use is always safe."""
         operation = todo.steps[place].operation
         if todo.row_of(place).attempt > 1:
             # A step that began on rows resumes in the same way, even if the rows are gone.
@@ -188,8 +190,7 @@ class Readier:
         return dataclasses.replace(context, empty=empty)
 
     def _follow(self, moves: Sequence[TableMove]) -> None:
-        """Rows move with their table: its old name is free, its new one is another table's no
-        more."""
+        """Moves the known facts of renamed tables to their new names."""
         moved = {move.new for move in moves if move.new and move.old in self.occupied}
         self.occupied.difference_update(*((move.old, move.new) for move in moves))
         self.occupied |= moved

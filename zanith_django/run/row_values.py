@@ -1,4 +1,4 @@
-"""Values that are made while a backfill runs: by Python for each row, or once for all rows."""
+"""Values that are computed while a backfill runs: by Python for each row, or once for all rows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ SELECT format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
 WHERE attrelid = {table}::regclass AND attname = {column} AND NOT attisdropped"""
 
 MakeDefault = Callable[[Default], str]
-"""Calls the default of a Django field; its value as SQL."""
+"""Calls the default of a Django field and returns its value as SQL."""
 
 
 class OnceValue:
-    """A value that all rows of a column get, as PostgreSQL prints it. An interrupted backfill that
-    wrote rows finds it in the ledger when it resumes: as a text, which is quoted and never SQL."""
+    """A value that all rows of a column get, as PostgreSQL prints it. A backfill that wrote rows
+    and was interrupted reads it from the ledger when it resumes: as a text, which is quoted and
+    never SQL."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class OnceValue:
     def of(self, found: Range, where: sql.Fragment) -> str | None:
         """The value for a transaction that writes this range; None if no row there needs one.
 
-        What makes it may write rows of its own: it runs in the transaction that uses its value.
+        The callable may write rows itself, so it runs in the transaction that uses its value.
         """
         if self.known is None and not self._is_needed(found, where):
             return None
@@ -81,7 +82,7 @@ class OnceValue:
         )
 
     def keep(self, value: str, migration_id: str) -> None:
-        """In the transaction that writes the first rows."""
+        """Stores the value, in the transaction that writes the first rows."""
         if self.known is None:
             self.ledger.keep_value(self.place, migration_id, value)
 
@@ -102,7 +103,7 @@ class RowValues:
         self.column, self.default, self.call = sql.ident(batches.column), batches.default, make
         self.type = _type_of(connection, table, batches.column)
         self.make = callable_at(batches.python) if batches.python else None
-        self.asks = bool(self.make and _asks_for_the_row(self.make))
+        self.takes_row = bool(self.make and _takes_row(self.make))
 
     def reading(
         self,
@@ -116,7 +117,7 @@ class RowValues:
             "SELECT tableoid, ctid::text{row} FROM {table} AS t "
             "WHERE {condition} AND ({where}){skipped} FOR NO KEY UPDATE{locked}",
             locked=locked,
-            row=sql.clause(", t.*") if self.asks else sql.EMPTY,
+            row=sql.clause(", t.*") if self.takes_row else sql.EMPTY,
             table=found.table,
             condition=found.condition,
             where=where,
@@ -155,20 +156,20 @@ class RowValues:
             assert self.call is not None, "no Python runs here"
             return sql.catalog_text(self.call(self.default))
         assert self.make is not None
-        value = self.make(row) if self.asks else self.make()
+        value = self.make(row) if self.takes_row else self.make()
         as_json = self.type in ("json", "jsonb") and value is not None
         return sql.literal(Jsonb(value) if as_json else value)
 
 
 def _type_of(connection: BaseDatabaseWrapper, table: sql.Fragment, column: str) -> str:
-    """The type of a column; of one that does not exist the UPDATE reports it."""
+    """The type of a column. If it does not exist, the UPDATE reports that."""
     text = sql.compose(_TYPE, table=sql.literal(table), column=sql.literal(column))
     ((name,),) = rows_of(connection, text) or [("text",)]
     return str(name)
 
 
-def _asks_for_the_row(make: Callable[..., Any]) -> bool:
-    """Django's defaults take no argument."""
+def _takes_row(make: Callable[..., Any]) -> bool:
+    """Does the callable require an argument? Defaults of Django's fields take none."""
     try:
         parameters = inspect.signature(make).parameters.values()
     except ValueError:  # a builtin without a signature

@@ -1,4 +1,4 @@
-"""Times the statements that work through tables: later plans estimate by what they took here."""
+"""Times the statements that work through tables, for the estimates of later plans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zanith_django.operations.base import Batches, Statement, TableFacts
 from zanith_django.plan.durations import facts_of, work_of
 from zanith_django.postgres.names import TableName
 
-# What takes less says more about the round trip than about the table.
+# A shorter time measures the round trip rather than the table.
 _SECONDS, _ROWS = 0.05, 5_000
 
 
@@ -24,7 +24,7 @@ class Stopwatch:
 
     @contextmanager
     def timing(self, group: Sequence[Statement]) -> Iterator[None]:
-        """The statements run meanwhile. If several of them work, no time belongs to one of them."""
+        """Times a group of statements. If several of them work through tables, it measures none."""
         self.written = 0
         started = time.monotonic()
         yield
@@ -38,7 +38,7 @@ class Stopwatch:
         if known is None or not known.rows:
             return
         rows, size = known.rows, known.bytes
-        if isinstance(statement, Batches):  # the other rows had a value already
+        if isinstance(statement, Batches):  # the other rows already had a value
             share = min(self.written / rows, 1.0)
             rows, size = int(rows * share), int(size * share)
         if rows >= _ROWS:

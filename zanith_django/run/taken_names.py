@@ -1,4 +1,4 @@
-"""Names that were taken before a migration began: it did not make what has them."""
+"""Names that existed before a migration began: it did not create their objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zanith_django.schema.parts import constraint_names, index_names
 
 
 def taken_before(ledger: Ledger, migration_id: str, operation: Operation) -> list[str]:
-    """Names of what the operation adds that were taken before its migration began."""
+    """The names among those that the operation adds that existed before its migration began."""
     data = ledger.snapshot(migration_id, "before")
     before = SchemaGraph.from_json(data) if data else SchemaGraph()
     taken = _names(before, operation.tables)
@@ -20,7 +20,7 @@ def taken_before(ledger: Ledger, migration_id: str, operation: Operation) -> lis
 
 
 def _names(graph: SchemaGraph, tables: Iterable[TableName]) -> set[str]:
-    """Names that a table has in its columns and constraints, and a schema in its indexes."""
+    """The names of columns and constraints in tables, and of indexes in schemas."""
     names: set[str] = set()
     for wanted in tables:
         for table in graph.tables:

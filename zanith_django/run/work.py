@@ -1,4 +1,4 @@
-"""A step as it is carried out: its statements in transactions, and how the last one ends."""
+"""A step in execution: its statements in transactions, and the end of the last one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Finish:
     """The work that commits together with a step's last statements: `call`, then `sql`. `after` is
     called when all of it is committed and all locks are released.
 
-    Without `call`, the statements, their end and the beginning of the next step go to
-    the server as one text, in one round trip and one commit. If another step follows, the commit
-    does not wait for the disk (`durable`): a server that crashes right after it loses the step and
-    its `done` together, and any later commit, also of another session, flushes both.
+    Without `call`, the statements, their end and the beginning of the next step are sent as one
+    text, in one round trip and one commit. Unless the commit is `durable`, it does not wait for the
+    disk, because another step follows: a server that crashes right after it loses the step and its
+    `done` together, and any later commit, also of another session, flushes both.
     """
 
     sql: str = ""
@@ -45,7 +45,7 @@ class Transaction:
 class Attempt:
     """One attempt at a step: its row in the ledger, and its statements in `transactions`, which
     `Executor.ready` adds. `resumed` means that an earlier attempt began it. With `keeps`, a failure
-    removes nothing, because it may belong to a user."""
+    removes no object, because it may belong to a user."""
 
     row_id: str
     migration_id: str
@@ -84,8 +84,8 @@ def transactions(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
 
 
 def is_plain(statement: Statement) -> bool:
-    """One text that is one statement, as our own operations compose it, and goes with others; raw
-    SQL may be anything."""
+    """Is it one statement of our own, which can be part of a text with others? Raw SQL may be
+    anything."""
     return type(statement) is Statement and statement.transactional and not statement.raw
 
 
@@ -95,7 +95,7 @@ def is_costly(group: Sequence[Statement]) -> bool:
 
 
 def is_foreign(statement: Statement) -> bool:
-    """The author's code, which may leave the session in another state."""
+    """Is it an author's code, which may change the settings of the session?"""
     if isinstance(statement, Batches):
         return bool(statement.python or statement.default)
     return statement.raw or isinstance(statement, PythonCall | WithDefault)
