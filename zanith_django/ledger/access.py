@@ -1,4 +1,4 @@
-"""The ledger on one connection: its tables created and repaired, statements run, rows read."""
+"""The ledger on one connection: creates and repairs its tables, runs statements, reads rows."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from zanith_django.postgres.session import sqlstate
 _OWN_TABLE = re.compile(r"_zanith_\w+")
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
 
-# Tables of ours are made beside Django's own record: the current schema may be another one, made
-# since for the role.
+# The tables are created in the schema of Django's own record: the current schema may be another
+# one, created since for the role.
 _BESIDE_DJANGO = """\
 SELECT set_config('search_path', concat_ws(
     ', ', quote_ident(n.nspname), nullif(current_setting('search_path'), '')), true)
@@ -34,7 +34,8 @@ WHERE c.oid = coalesce(to_regclass('_zanith_migrations'), to_regclass('django_mi
 
 
 class Access:
-    """Reads and writes on one connection, inside whatever transaction is open; makes the tables."""
+    """Reads and writes on one connection, within the open transaction if there is one; creates the
+    tables."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
@@ -47,7 +48,7 @@ class Access:
         return self._there
 
     def known(self) -> Self:
-        """The same, for a caller who has seen that the tables exist."""
+        """Skips the check whether the tables exist, for a caller who has made it."""
         self._there = True
         return self
 
@@ -85,7 +86,7 @@ class Access:
             rows = list(cursor.fetchall())
         if settings.USE_TZ:
             return rows
-        # Then Django takes the zone off, which is that of the session.
+        # Without USE_TZ, Django removes the time zone, which is that of the session.
         zone = ZoneInfo(self.connection.timezone_name)
         return [tuple(_in_zone(value, zone) for value in row) for row in rows]
 
@@ -98,13 +99,13 @@ def _in_zone(value: Any, zone: ZoneInfo) -> Any:
 
 
 def read_as(column: str) -> str:
-    """How a column is read: JSON as text, and times that Python can hold."""
+    """SQL that reads a column: JSON as text, and only times that Python can hold."""
     if column == "metadata":
         return f"{column}::text"
     return readable_time(column) if column.endswith("_at") else column
 
 
 def json_object(text: str | None) -> dict[str, Any]:
-    """The JSON object of this text; empty for anything else, which zanith did not write."""
+    """The JSON object of this text; empty for any other text, which zanith did not write."""
     found = json.loads(text or "{}")
     return found if isinstance(found, dict) else {}

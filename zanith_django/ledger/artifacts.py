@@ -1,4 +1,4 @@
-"""The artifacts of drops, and when they expire."""
+"""The artifacts of drops."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class ArtifactRow:
 
     @property
     def archived(self) -> bool:
-        """A copy keeps it; what was soft-dropped is kept as it was."""
+        """Is it kept as a copy? A soft drop keeps the object itself."""
         return self.artifact_type in ARCHIVES
 
 
 class Artifacts(Access):
-    """`_zanith_recovery_artifacts`: what drops kept."""
+    """`_zanith_migration_artifacts`: the objects that drops kept."""
 
     def write_artifact(
         self,
@@ -55,7 +55,8 @@ class Artifacts(Access):
         row_count: int | None,
         checksum: str,
     ) -> None:
-        """Idempotent: the same drop run again finds its artifact and opens it again."""
+        """Writes the row. Idempotent: if the same drop runs again, its artifact becomes restorable
+        again."""
         self._run(
             "INSERT INTO _zanith_migration_artifacts (id, migration_id, artifact_type, "
             "source_schema, source_table, source_column, physical_name, row_count, checksum, "
@@ -81,7 +82,7 @@ class Artifacts(Access):
         )
 
     def artifacts(self) -> list[ArtifactRow]:
-        """Newest first."""
+        """All artifacts, newest first."""
         if not self.exists():
             return []
         columns = ", ".join(read_as(field.name) for field in dataclasses.fields(ArtifactRow))
@@ -100,7 +101,7 @@ class Artifacts(Access):
         )
 
     def expire_artifacts(self, artifact_ids: Sequence[str]) -> None:
-        """From now on they can no longer be restored: they were restored, or purged."""
+        """Records that these artifacts were restored or purged: they can no longer be restored."""
         self._run(
             "UPDATE _zanith_migration_artifacts SET expires_at = clock_timestamp() "
             "WHERE id = ANY (%s) AND expires_at IS NULL",

@@ -1,4 +1,5 @@
-"""The progress of a step, the values that it computed once, and the run to resume."""
+"""The checkpoints: the progress of a step, the values that it computed once, and the run to
+resume."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from zanith_django.ledger.access import Access
 from zanith_django.ledger.marks import BACKWARDS, VALUE, step_of, value_at
 from zanith_django.ledger.step_rows import RUNNING
 
-# The checkpoint of a whole rollback, and that of a whole run of apply.
+# The ids of the checkpoints of a whole rollback, and of a whole run of apply.
 _ROLLBACK = "rollback"
 APPLY = "apply"
 
@@ -23,8 +24,8 @@ UNDONE = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a backfill is; `cursor` is the key up to which every row is written, or the next turn
-    in a stretch of keys."""
+    """The progress of a backfill; `cursor` is the key up to which every row is written, or the next
+    turn in a stretch of keys."""
 
     id: str
     migration_id: str
@@ -52,7 +53,7 @@ class Checkpoints(Access):
         return Checkpoint(name, migration_id, json.loads(cursor) if cursor else None, *rest)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> str:
-        """Returns the transaction that did it, as `xmin` of the rows that it wrote shows it."""
+        """Writes the checkpoint. Returns the id of the transaction, as in `xmin` of its rows."""
         own: str = self._value(
             "INSERT INTO _zanith_migration_checkpoints AS c "
             "(id, migration_id, cursor, processed_rows, total_rows, status, updated_at) "
@@ -73,7 +74,7 @@ class Checkpoints(Access):
         return own
 
     def checkpointed(self, migration_id: str) -> set[int]:
-        """The steps of which a backfill has a checkpoint."""
+        """The steps with a checkpoint of a backfill."""
         rows = self._rows(
             "SELECT id FROM _zanith_migration_checkpoints WHERE migration_id = %s "
             "AND NOT starts_with(id, %s)",
@@ -87,7 +88,8 @@ class Checkpoints(Access):
         )
 
     def forget_progress(self, migration_id: str) -> None:
-        """All checkpoints except the values that rows of an unfinished column already have."""
+        """Deletes all checkpoints, except the values that rows of an unfinished column already
+        have."""
         self._run(
             "DELETE FROM _zanith_migration_checkpoints "
             f"WHERE migration_id = %s AND NOT {_IS_VALUE}",
@@ -95,12 +97,13 @@ class Checkpoints(Access):
         )
 
     def value(self, place: str) -> str | None:
-        """A value that was made once for all rows, if rows have it, as PostgreSQL prints it."""
+        """The value that was computed once for all rows, as PostgreSQL prints it; None if no row
+        has it yet."""
         known = self.checkpoint(value_at(place))
         return str(known.cursor["value"]) if known else None
 
     def keep_value(self, place: str, migration_id: str, value: str) -> None:
-        """Until the migration is recorded: by then every row has it."""
+        """Stores the value until the migration is recorded: by then every row has it."""
         self.save_checkpoint(Checkpoint(value_at(place), migration_id, {"value": value}))
 
     def forget_values(self, migration_id: str) -> None:
@@ -112,7 +115,8 @@ class Checkpoints(Access):
     # --- a run of apply ------------------------------------------------------------------------
 
     def begin_run(self, first: str) -> None:
-        """A run begins with this migration; one that resumes another belongs to that."""
+        """Records that a run begins with this migration. A run that resumes another one is part of
+        that."""
         if self.checkpoint(APPLY) is None:
             self.save_checkpoint(Checkpoint(APPLY, APPLY, {"first": first}))
 
@@ -122,7 +126,8 @@ class Checkpoints(Access):
     # --- a rollback that was asked for ---------------------------------------------------------
 
     def plan_rollback(self, count: int, migrations: Sequence[str]) -> None:
-        """The migrations that `--steps count` undoes: after a kill the same command resumes."""
+        """Records the migrations that `--steps count` undoes, so that the same command resumes
+        after a kill."""
         plan = {"steps": count, "migrations": list(migrations)}
         self.save_checkpoint(Checkpoint(_ROLLBACK, _ROLLBACK, plan, total_rows=len(migrations)))
 

@@ -16,7 +16,7 @@ from zanith_django.ledger.step_rows import split_step_id, step_id
 
 
 class Attempt(Protocol):
-    """A row of the steps, as the ledger or as the model reads it."""
+    """A row of a step, as the ledger or the Django model has it."""
 
     @property
     def id(self) -> str: ...
@@ -42,13 +42,14 @@ class StepDetail:
     undoes: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Without what is not known."""
+        """The known details as JSON."""
         empty = ("", (), None, 0)
         return {k: v for k, v in dataclasses.asdict(self).items() if v not in empty}
 
     @classmethod
     def from_json(cls, data: object) -> StepDetail:
-        """The parts that this release reads of what another release or user wrote."""
+        """The details that this release can read; another release or user may have written
+        others."""
         if not isinstance(data, Mapping):
             return cls()
         texts = (str(data.get(name) or "") for name in ("target", "description", "lock"))
@@ -89,7 +90,8 @@ class Details(Snapshots):
     """
 
     def add_details(self, home: str, details: Mapping[str, StepDetail]) -> None:
-        """Beside those that the `before` snapshot of migration `home` has; without one, nowhere."""
+        """Adds them to the `before` snapshot of the migration `home`; does nothing without a
+        snapshot."""
         if not details:
             return
         self._run(
@@ -103,8 +105,8 @@ class Details(Snapshots):
     def details(
         self, attempts: Iterable[Attempt], known: Mapping[str, dict[str, Any]] | None = None
     ) -> dict[str, StepDetail]:
-        """{row: what it is about}, of those that are known. No graph is read. `known` are the
-        details of migrations, as JSON, that a caller has read."""
+        """{row: its details}, if they are known. It reads no graph. `known` are details of
+        migrations, as JSON, that the caller has read."""
         rows = list(attempts)
         if not rows or not self.exists():
             return {}
@@ -125,7 +127,8 @@ class Details(Snapshots):
         return {name: json_object(text) for name, text in rows if text}
 
     def _kept_elsewhere(self, attempts: Sequence[Attempt]) -> dict[str, dict[str, Any]]:
-        """For Django's migrations: from the newest snapshot that was taken before they began."""
+        """Details of Django's migrations, from the newest snapshot that was taken before they
+        began."""
         began = {row.migration_id: row.started_at for row in attempts if row.started_at}
         rows = self._rows(
             "WITH wanted AS MATERIALIZED ("
@@ -143,7 +146,7 @@ class Details(Snapshots):
 
 
 def _of(row_id: str, kept: Mapping[str, Any]) -> StepDetail | None:
-    """The detail of that attempt, or of the newest before it."""
+    """The details of this attempt, or of the newest one before it."""
     migration_id, step, attempt = split_step_id(row_id)
     for number in range(attempt, 0, -1):
         name = step_id(migration_id, step, number)

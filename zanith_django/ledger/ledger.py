@@ -18,7 +18,7 @@ class Ledger(Migrations, Details, Artifacts):
 
 
 class LedgerReading(Ledger):
-    """The ledger for a plan: nothing is written meanwhile, so each part is read once."""
+    """The ledger for a plan, which writes nothing, so that each part is read once."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection)

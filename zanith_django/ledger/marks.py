@@ -13,12 +13,12 @@ from zanith_django.ledger.step_rows import split_step_id, step_id
 # --- the error of a step -------------------------------------------------------------------------
 
 _REFUSED: Final = "refused — "
-# In a database of which the encoding lacks that dash.
+# For a database whose encoding has no such dash.
 _REFUSED_PLAIN: Final = "refused - "
 
 
 def refusal(why: str, *, plain: bool = False) -> str:
-    """The error of a step that a gate refused. `plain`: in ASCII."""
+    """The error of a step that a gate refused; with `plain`, in ASCII."""
     return f"{_REFUSED_PLAIN if plain else _REFUSED}{why}"
 
 
@@ -38,13 +38,14 @@ def undo(ran: str) -> str:
 
 
 def with_operation(ran: str, description: str) -> str:
-    """What an operation of a Django migration ran, and which operation it was: its file may be
-    edited while the migration is not finished."""
+    """The SQL of an operation of a Django migration, with the description of the operation: its
+    file may be edited before the migration is finished."""
     return f"{ran}\n{_operation(description)}".lstrip()
 
 
 def is_of_another(ran: str, description: str | None) -> bool:
-    """The SQL names an operation, and it is not this one (None: it no longer exists)."""
+    """Does the SQL name another operation than this one? `description` is None if this one no
+    longer exists."""
     last = (ran.splitlines() or [""])[-1]
     if not last.startswith(_DJANGO):
         return False
@@ -58,30 +59,31 @@ def _operation(description: str) -> str:
 # --- the id of a checkpoint ----------------------------------------------------------------------
 
 BACKWARDS: Final = "undo:"
-"""How the id of a step's checkpoint begins that a rollback writes; the id of its row follows."""
+"""The beginning of the id of a checkpoint that a rollback writes; the id of its step's row
+follows."""
 
 VALUE: Final = "#value"
-"""How the id of a checkpoint ends that has a value and no progress."""
+"""The end of the id of a checkpoint that has a value and no progress."""
 
 
 def every(row_id: str) -> str:
-    """The common prefix of a step's checkpoints: they are for all of its attempts."""
+    """The common prefix of the checkpoints of a step, which all of its attempts share."""
     migration_id, step, _ = split_step_id(row_id)
     return f"{step_id(migration_id, step)}#"
 
 
 def progress(row_id: str, number: int) -> str:
-    """The checkpoint of a backfill; `number` counts those of its step."""
+    """The id of the checkpoint of a backfill; `number` counts the backfills of its step."""
     return f"{every(row_id)}{number}"
 
 
 def value_at(place: str) -> str:
-    """The checkpoint of the value that a step made once for all rows."""
+    """The id of the checkpoint of a value that a step computed once for all rows."""
     return f"{place}{VALUE}"
 
 
 def place_of(checkpoint_id: str) -> str:
-    """The step that a checkpoint of progress or of a value belongs to, without attempt."""
+    """The step of a checkpoint of progress or of a value, without its attempt."""
     return checkpoint_id.partition("#")[0]
 
 

@@ -14,7 +14,7 @@ from zanith_django.ledger.steps import TAKEN_BACK, Steps
 
 
 class Migrations(Steps):
-    """`_zanith_migrations`: what is applied."""
+    """`_zanith_migrations`: the applied migrations."""
 
     def applied(self) -> dict[str, datetime]:
         """{migration id: applied_at}, in the order in which they were applied."""
@@ -27,8 +27,9 @@ class Migrations(Steps):
         return dict(rows)
 
     def record(self, migration_id: str) -> None:
-        """Applied now, and later than all others: a clock that was set back changes no order. A
-        rollback that was cut off before is over: other migrations are the newest ones."""
+        """Records a migration as applied now, and later than all others: a clock that was set back
+        changes no order. This also ends an interrupted rollback, because other migrations are the
+        newest ones now."""
         if not is_recovery(migration_id):
             self.end_rollback()
         self._run(
@@ -42,13 +43,15 @@ class Migrations(Steps):
         self._run("DELETE FROM _zanith_migrations WHERE id = %s", [migration_id])
 
     def put_back(self, migration_id: str, by: Mapping[str, Any]) -> None:
-        """It is no longer applied; `by` says who undid it. Its snapshots stay."""
+        """Records that a migration is no longer applied; `by` is who undid it. Its snapshots
+        stay."""
         applied = self.applied().get(migration_id)
         self.mark_undone(migration_id, {**by, "at": datetime.now(UTC).isoformat()}, applied)
         self.forget(migration_id)
 
     def take_back(self, migration_id: str) -> None:
-        """Django's `migrate` undid it: it is no longer applied, and its steps are not done."""
+        """Records that Django's `migrate` undid a migration: it is no longer applied, and its steps
+        are not done."""
         self.put_back(migration_id, {"user": "Django's migrate"})
         self.forget_checkpoints(migration_id)
         self._run(
@@ -58,7 +61,7 @@ class Migrations(Steps):
         )
 
     def give_up(self, migration_id: str) -> None:
-        """Was it rolled back as a whole after a failure, and will not be retried?"""
+        """Records that a failed migration was rolled back as a whole and is not to be retried."""
         self.forget_pending([row.id for row in self.steps(migration_id)])
         self._run(
             "UPDATE _zanith_migration_steps SET status = 'rolled_back' "

@@ -1,4 +1,5 @@
-"""How fast this server works, by the last runs: kept beside the newest `after` snapshot."""
+"""The speed of this server, measured by its last runs: stored beside the newest `after`
+snapshot."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from typing import Any
 from zanith_django.ledger.access import json_object
 from zanith_django.ledger.checkpoints import Checkpoints
 
-_KEPT = 9  # of each kind of work
+_KEPT = 9  # measurements of each kind of work
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """One statement that worked through a table: the kind of work, the table's rows and bytes, and
-    the seconds that it took."""
+    """The measurement of one statement that worked through a table: the kind of work, the rows and
+    bytes of the table, and the seconds."""
 
     work: str
     rows: int
@@ -25,7 +26,8 @@ class Pace:
 
 
 class Paces(Checkpoints):
-    """Each snapshot carries the newest paces on, so that one row has them all."""
+    """The measurements. Each snapshot includes the earlier ones, so that one row has all of
+    them."""
 
     _known: list[Pace] | None = None
 
@@ -36,7 +38,7 @@ class Paces(Checkpoints):
         return self._known
 
     def note(self, pace: Pace) -> None:
-        """Kept when the next `after` snapshot is written."""
+        """Adds a measurement; the next `after` snapshot stores it."""
         known = self.paces()
         same = [each for each in known if each.work == pace.work]
         for each in same[: max(len(same) + 1 - _KEPT, 0)]:
@@ -44,7 +46,7 @@ class Paces(Checkpoints):
         known.append(pace)
 
     def _beside_after(self) -> dict[str, Any]:
-        """What an `after` snapshot keeps of them."""
+        """The measurements that an `after` snapshot stores."""
         paces = [dataclasses.astuple(pace) for pace in self.paces()]
         return {"paces": paces} if paces else {}
 
@@ -61,7 +63,7 @@ class Paces(Checkpoints):
 
 
 def _pace(data: object) -> Pace | None:
-    """Of what another release or another user wrote, nothing."""
+    """The measurement; None for data that another release or user wrote."""
     if not isinstance(data, list) or len(data) != 4 or not isinstance(data[0], str):
         return None
     numbers = data[1:]

@@ -1,4 +1,4 @@
-"""The schema before and after each migration, and how it was run."""
+"""The schema before and after each migration, and the facts of its run."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 BASELINE = "baseline"
 
 
-# {name in a run's JSON: the JSON of nothing} of what a new snapshot adds to and never replaces.
+# {key in the JSON of a run: its empty value} of data that a new snapshot adds to and never
+# replaces.
 _STAYING = {"details": "{}", "past": "[]"}
 _STAYS = ", ".join(
     f"'{name}', coalesce(s.graph #> '{{run,{name}}}', '{nothing}') "
     f"|| coalesce(excluded.graph #> '{{run,{name}}}', '{nothing}')"
     for name, nothing in _STAYING.items()
 )
-# Snapshots of a run that was rolled back stay: as before.1, after.1 once the migration runs again.
+# Snapshots of a rolled-back run stay: as before.1 and after.1 when the migration runs again.
 _WRITE = f"""\
 WITH earlier AS (
     INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at)
@@ -63,7 +64,8 @@ _PHASE = re.compile(r"baseline|(before|after)(\.[1-9]\d*)?")
 
 
 def is_phase(text: str) -> bool:
-    """`before`, `after`, `baseline`; `after.2` is that of the second run that was rolled back."""
+    """Is it `before`, `after` or `baseline`, or that of a rolled-back run (`after.2` for the second
+    one)?"""
     return _PHASE.fullmatch(text) is not None
 
 
@@ -86,9 +88,9 @@ class Snapshots(Paces):
     def write_snapshot(
         self, migration_id: str, phase: str, graph: SchemaGraph, run: Mapping[str, Any]
     ) -> None:
-        """Stores the graph, and beside it in the same JSON who made it and from which file. What
-        an older snapshot of the same phase says of steps and of earlier runs stays, and one of a
-        run that was rolled back stays whole."""
+        """Stores the graph, and beside it in the same JSON who made it and from which file. The
+        data about steps and earlier runs in an older snapshot of the same phase stays, and the
+        snapshot of a rolled-back run stays as a whole."""
         spelled = self._spelled(graph)
         more = self._beside_after() if phase == "after" else {}
         beside = json.dumps({**run, **more, "checksum": spelled.checksum})
@@ -96,14 +98,15 @@ class Snapshots(Paces):
         self._run(_WRITE, [*key, *key, spelled.text, beside])
 
     def _spelled(self, graph: SchemaGraph) -> _Spelled:
-        """The `after` of one migration is the `before` of the next: the last graph is kept."""
+        """The graph as JSON. The last one is cached: the `after` of a migration is the `before` of
+        the next."""
         if self._last is None or self._last.graph is not graph:
             self._last = _Spelled(graph, json.dumps(graph.to_json()), graph.fingerprint())
         return self._last
 
     def follow_edits(self, migration_id: str, digests: Sequence[str]) -> None:
-        """From now on the steps of an unfinished migration are these. A checkpoint is of one
-        operation: that of another goes."""
+        """Records the edited steps of an unfinished migration, and deletes the checkpoints of
+        operations that changed."""
         known = self._rows(
             "SELECT (graph #> '{run,steps}')::text FROM _zanith_schema_snapshots "
             "WHERE migration_id = %s AND phase = 'before'",
@@ -129,8 +132,8 @@ class Snapshots(Paces):
     def mark_undone(
         self, migration_id: str, by: Mapping[str, Any], applied_at: datetime | None
     ) -> None:
-        """The snapshots of a run that was undone stay, and say by whom; beside `before` the run
-        becomes one of the past."""
+        """Marks the snapshots of an undone run with the user who undid it, and lists the run beside
+        `before` as a past one."""
         known, after = (self.run_of(migration_id, phase) for phase in ("before", "after"))
         past = known.get("past")
         mark = {**by, "run": len(past) + 1 if isinstance(past, list) else 1}
@@ -149,7 +152,7 @@ class Snapshots(Paces):
         self._run(_UNDONE, [json.dumps(run), json.dumps([gone]), migration_id])
 
     def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
-        """The stored JSON, graph and run; None if there is none."""
+        """The stored JSON of graph and run; None if there is none."""
         if not self.exists():
             return None
         rows = self._rows(
@@ -182,8 +185,8 @@ class Snapshots(Paces):
         return [(phase, captured_at, json_object(run)) for phase, captured_at, run in rows]
 
     def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """{(migration, phase): what is stored beside the graph}, without reading the graphs. What
-        was rolled back has only `before`, which names its past runs."""
+        """{(migration, phase): what is stored beside the graph}, without reading the graphs. A
+        rolled-back migration has only `before`, which names its past runs."""
         if not self.exists():
             return {}
         rows = self._rows(
@@ -206,8 +209,8 @@ class Snapshots(Paces):
         return found if isinstance(found, list) else []
 
     def tables_before_run(self) -> frozenset[str] | None:
-        """The tables that were there before the run that was interrupted, by their names with
-        schema; None if the last run came to its end."""
+        """The tables that existed before the interrupted run, by their names with schema; None if
+        the last run was finished."""
         known = self.checkpoint(APPLY) if self.exists() else None
         if known is None or not isinstance(known.cursor, dict):
             return None

@@ -49,7 +49,7 @@ class StepRow:
     started_at: datetime | None
     finished_at: datetime | None
     undoing: bool = False
-    """A rollback began to undo it: a fact that is stored, and goes when the rollback is over."""
+    """A rollback has begun to undo it; stored until the rollback is over."""
 
     @property
     def step(self) -> int:
@@ -77,8 +77,8 @@ class PendingStep:
 
 
 def since_rollback(rows: Iterable[StepRow]) -> list[StepRow]:
-    """The attempts, in order, after the newest rollback of their step: it left nothing of what was
-    before."""
+    """The attempts, in order, after the newest rollback of their step: earlier ones have no effect
+    any more."""
     kept: dict[int, list[StepRow]] = {}
     for row in rows:
         attempts = kept.setdefault(row.step, [])
@@ -93,7 +93,7 @@ def since_rollback(rows: Iterable[StepRow]) -> list[StepRow]:
 
 
 def starting(row_id: str) -> str:
-    """The step is `running`."""
+    """SQL that marks the step as `running`."""
     return sql.compose(
         "UPDATE _zanith_migration_steps SET status = 'running', "
         "started_at = clock_timestamp(), finished_at = NULL, error = NULL WHERE id = {id}",
@@ -102,7 +102,8 @@ def starting(row_id: str) -> str:
 
 
 def finishing(row_id: str, status: str, *, ran: str | None = None, error: str | None = None) -> str:
-    """The step has come to an end; `ran` is the SQL that did it, None leaves what was planned."""
+    """SQL that records the end of the step. `ran` is the executed SQL; None leaves the planned
+    one."""
     return sql.compose(
         "UPDATE _zanith_migration_steps SET status = {status}, error = {error}, "
         "sql = coalesce({ran}, sql), started_at = coalesce(started_at, clock_timestamp()), "
@@ -127,12 +128,13 @@ SET status = CASE id WHEN $1 THEN 'done' ELSE 'running' END,
     finished_at = CASE id WHEN $1 THEN clock_timestamp() END
 WHERE id IN ($1, $3)""",
 )
-"""One step is `done` and the next one `running`, planned once. A quick step
+"""Marks one step as `done` and the next one as `running`; the server plans it once. A quick step
 takes 0.21 ms on PostgreSQL 18, with its guard prepared too; 0.32 ms if neither is."""
 
 
 def turning(row_id: str, ran: str | None, following: str | None) -> str:
-    """`row_id` is done, by the SQL `ran` (None: as planned), and `following` runs, if there is one.
+    """SQL that marks `row_id` as done, by the SQL `ran` (None: as planned), and `following`, if
+    there is one, as running.
 
     Needs `TURN` to be prepared.
     """
@@ -171,12 +173,12 @@ class Steps(Snapshots):
         return found
 
     def skipped(self) -> list[StepRow]:
-        """Every step whose work was there already, or is for another database."""
+        """Every step whose work existed already, or that belongs to another database."""
         return self._steps("WHERE status = 'skipped'")
 
     def unfinished(self) -> list[StepRow]:
-        """Newest attempts that run or failed, of migrations that are not recorded as applied and
-        began to run: a migration that a gate refused never began."""
+        """Newest attempts that run or failed, of migrations that began and are not recorded as
+        applied. A migration that a gate refused never began."""
         return [row for rows in self._unrecorded().values() for row in rows if row.stopped]
 
     def half_applied(self) -> list[str]:
@@ -192,8 +194,8 @@ class Steps(Snapshots):
 
     def _unrecorded(self) -> dict[str, list[StepRow]]:
         """{migration: the newest attempts of its steps}, of those not recorded as applied. A
-        migration that was accepted without a file counts as over: it cannot be finished. Work on
-        an artifact is no migration, and only the same command resumes it."""
+        migration that was accepted without a file is left out, because it cannot be finished. Work
+        on an artifact is left out too: only the same command of zanith_recover resumes it."""
         if not self.exists():
             return {}
         accepted = set(self.accepted())
@@ -209,7 +211,7 @@ class Steps(Snapshots):
         return found
 
     def half_rolled_back(self) -> list[str]:
-        """Migrations of which a rollback began to undo a step, and did not come to its end."""
+        """Migrations with a step that a rollback began to undo and did not finish."""
         if not self.exists():
             return []
         rows = self._rows(
@@ -220,7 +222,7 @@ class Steps(Snapshots):
         return [name for (name,) in rows]
 
     def add_pending(self, migration_id: str, steps: Iterable[PendingStep]) -> None:
-        """A pending row for each step whose newest attempt is not pending or finished already."""
+        """Adds a pending row for each step, unless its newest attempt is pending or finished."""
         latest = self.latest(migration_id)
         rows = []
         for new in steps:
@@ -233,7 +235,7 @@ class Steps(Snapshots):
         self._insert_steps(rows)
 
     def describe(self, row_id: str, new: PendingStep) -> None:
-        """A step that has not come to its end may have been edited in its file."""
+        """Updates the row of an unfinished step, which may have been edited in its file."""
         self._run(
             "UPDATE _zanith_migration_steps SET operation_kind = %s, sql = %s, risk_level = %s, "
             "risk_score = %s WHERE id = %s",
@@ -256,7 +258,7 @@ class Steps(Snapshots):
         )
 
     def forget_pending(self, row_ids: Sequence[str]) -> None:
-        """The steps among these that never ran."""
+        """Deletes the rows among these that never ran."""
         self._run(
             "DELETE FROM _zanith_migration_steps WHERE id = ANY (%s) AND status = 'pending'",
             [list(row_ids)],
@@ -266,8 +268,8 @@ class Steps(Snapshots):
         self._run(starting(row_id))
 
     def start_undoing(self, undone: StepRow, new: PendingStep) -> str:
-        """A further attempt, marked `running` and backwards in one transaction. The row of the step
-        that it undoes stays as it is. Returns the id of the attempt."""
+        """Adds an attempt that undoes a step, marked `running` and backwards in one transaction.
+        The row of the undone step stays as it is. Returns the id of the attempt."""
         with transaction.atomic(using=self.connection.alias):
             row_id = self._attempt(undone.migration_id, new)
             self._backwards(row_id, undone.migration_id)
@@ -275,8 +277,8 @@ class Steps(Snapshots):
         return row_id
 
     def finish_undoing(self, row_id: str, undone: StepRow, ran: str) -> None:
-        """`rolled_back`, in the transaction of the last statement that undid it. In the row that
-        was undone only the status changes."""
+        """Marks both rows as `rolled_back`, in the transaction of the last statement that undid the
+        step. In the row of the undone step only the status changes."""
         self._backwards(row_id, undone.migration_id)
         self.finish(row_id, ROLLED_BACK, ran=undo(ran))
         self._run(
@@ -286,7 +288,7 @@ class Steps(Snapshots):
         )
 
     def add_attempt(self, migration_id: str, new: PendingStep, seconds: float) -> str:
-        """A further attempt that began `seconds` ago, to be finished; returns its id."""
+        """Adds an attempt that began `seconds` ago; returns its id."""
         row_id = self._attempt(migration_id, new)
         self._run(
             "UPDATE _zanith_migration_steps SET started_at = clock_timestamp() - "
@@ -296,7 +298,7 @@ class Steps(Snapshots):
         return row_id
 
     def _attempt(self, migration_id: str, new: PendingStep) -> str:
-        """A pending row after all attempts of the step."""
+        """Adds a pending row after all attempts of the step."""
         known = self.latest(migration_id).get(new.step)
         row_id = step_id(migration_id, new.step, known.attempt + 1 if known else 1)
         self._insert_steps([(row_id, migration_id, new)])
@@ -309,7 +311,8 @@ class Steps(Snapshots):
     def finish(
         self, row_id: str, status: str, *, ran: str | None = None, error: str | None = None
     ) -> None:
-        """`done`, `failed`, `skipped` or `rolled_back`, with what ran and what went wrong."""
+        """Records `done`, `failed`, `skipped` or `rolled_back`, with the executed SQL and the
+        error."""
         storable = None if error is None else self._storable(error)
         self._run(finishing(row_id, status, ran=ran, error=storable))
 
@@ -322,7 +325,7 @@ class Steps(Snapshots):
         return text.replace("\0", "\\x00").encode(encoding, "backslashreplace").decode(encoding)
 
     def fail_running(self, migration_id: str, error: str) -> list[str]:
-        """Marks what runs of a migration as failed; returns the ids. What is done stays done."""
+        """Marks the running steps of a migration as failed and returns their ids."""
         return [
             row_id
             for (row_id,) in self._rows(
@@ -334,7 +337,7 @@ class Steps(Snapshots):
         ]
 
     def durations(self, row_ids: Sequence[str]) -> dict[str, float]:
-        """{row: seconds that it took}, of those that are done."""
+        """{row: its seconds}, of those that are done."""
         rows = self._rows(
             "SELECT id, coalesce(extract(epoch FROM finished_at - started_at), 0)::float8 "
             "FROM _zanith_migration_steps WHERE status = 'done' AND id = ANY (%s)",
@@ -343,7 +346,8 @@ class Steps(Snapshots):
         return dict(rows)
 
     def reset(self, row_id: str) -> None:
-        """Back to pending: its transaction was rolled back because of a later step."""
+        """Marks a step as pending again: its transaction was rolled back because of a later
+        step."""
         self._run(
             "UPDATE _zanith_migration_steps SET status = 'pending', started_at = NULL, "
             "finished_at = NULL, error = NULL WHERE id = %s",
@@ -351,10 +355,10 @@ class Steps(Snapshots):
         )
 
     def refuse(self, migration_id: str, new: PendingStep, why: str) -> None:
-        """A failed row for a step that a gate refused; nothing ran."""
+        """Adds a failed row for a step that a gate refused and that did not run."""
         error = refusal(why, plain=self._value("SHOW server_encoding") != "UTF8")
         known = self.latest(migration_id).get(new.step)
-        if known and known.status == PENDING:  # of a run that was killed before it came here
+        if known and known.status == PENDING:  # left by a run that was killed earlier
             self.describe(known.id, new)
             self.finish(known.id, FAILED, error=error)
             return

@@ -19,7 +19,7 @@ NOW, CLOCK = "now()", "clock_timestamp()"
 
 @dataclass(frozen=True, slots=True)
 class LedgerColumn:
-    """A column; `fill` is the value of rows that were there before a required column was."""
+    """A column; `fill` is the value of a required column in rows that existed before it."""
 
     name: str
     type: str
@@ -35,8 +35,8 @@ class LedgerColumn:
 
 @dataclass(frozen=True, slots=True)
 class LedgerTable:
-    """A table with its primary key. `options` are storage parameters; a table that was made
-    without them keeps its own."""
+    """A table with its primary key. `options` are storage parameters of a new table; an existing
+    table keeps its own."""
 
     name: str
     key: tuple[str, ...]
@@ -59,7 +59,7 @@ class LedgerTable:
 _C = LedgerColumn
 
 
-# What is not known to be done is never taken for it; `sql` shows what was undone.
+# A step with an unknown status never counts as done; `sql` shows whether it was undone.
 _STATUS: Final = f"""\
 CASE WHEN position({sql.literal(UNDONE_BY)} IN sql) > 0 THEN 'rolled_back'
      WHEN error IS NOT NULL THEN 'failed'
@@ -87,8 +87,8 @@ TABLES: Final = (
             _C("started_at", TIME, required=False),
             _C("finished_at", TIME, required=False),
         ),
-        # Each row is written again when its step begins and when it ends. With room in its page,
-        # and no index on what changes, that touches no index at all
+        # Each row is updated when its step begins and when it ends. With room in its page and no
+        # index on the changed columns, the update touches no index
         # (https://www.postgresql.org/docs/current/storage-hot.html).
         options="fillfactor = 50",
     ),
@@ -130,13 +130,14 @@ TABLES: Final = (
             _C("cursor", JSON, required=False),
             _C("processed_rows", "bigint", default="0"),
             _C("total_rows", "bigint", required=False),
-            _C("status", TEXT, fill="'running'"),  # a backfill that is done writes nothing again
+            _C("status", TEXT, fill="'running'"),  # a finished backfill is never written again
             _C("updated_at", TIME, default=CLOCK),
         ),
     ),
 )
 
-# By its migration, by time for lists and questions about the last days, and what is unfinished.
+# Indexes by migration, by time (for lists and questions about the last days), and of unfinished
+# steps.
 INDEXES: Final[Mapping[str, str]] = {
     "_zanith_migration_steps_migration_id": "_zanith_migration_steps (migration_id)",
     "_zanith_migration_steps_finished_at": "_zanith_migration_steps (finished_at)",
@@ -192,14 +193,14 @@ def repairs(there: Iterable[There]) -> Iterator[str]:
             yield table.ddl
             yield _only_read(table.name)
             continue
-        for column in table.columns:  # all of them first: values are made of one another
+        for column in table.columns:  # all of them first: values are computed from other columns
             if (table.name, column.name) not in known:
                 yield f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
         for column in table.columns:
             yield from _repaired(table.name, column, known.get((table.name, column.name)))
         for row in mine:
             if row.column not in table.names and row.required and not row.default:
-                # One of ours under another name: it would refuse every new row.
+                # Drops the NOT NULL of a column of another version: it would refuse every new row.
                 other = sql.ident(row.column)
                 yield f"ALTER TABLE {table.name} ALTER COLUMN {other} DROP NOT NULL"
         if not mine[0].keyed:
@@ -209,8 +210,8 @@ def repairs(there: Iterable[There]) -> Iterator[str]:
             yield f"CREATE INDEX IF NOT EXISTS {name} ON {place}"
 
 
-# Default privileges are meant for the tables of the project: what other roles may write here, they
-# could make zanith believe.
+# Revokes default privileges, which are meant for the tables of the project: a role that may write
+# the ledger could deceive zanith.
 _ONLY_READ: Final = """\
 DO $zanith$ DECLARE it text; BEGIN
   FOR it IN
@@ -245,5 +246,5 @@ def _repaired(table: str, column: LedgerColumn, there: There | None) -> Iterator
 
 
 def _fits(there: str, wanted: str) -> bool:
-    """A varchar without a length takes all that a text takes."""
+    """Has the column a type that holds these values? A varchar without a length holds any text."""
     return there.replace("character varying", "text", 1) == wanted
