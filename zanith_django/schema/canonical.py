@@ -1,4 +1,4 @@
-"""One spelling for texts that mean the same."""
+"""One canonical spelling for texts with the same meaning."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _PATTERN_OPCLASSES: Final = (
 
 
 def settled_sequence(live: Column, wanted: Column) -> Column:
-    """A key with a sequence of its own is a serial, also if no column owns the sequence.
-
-    Where the model names the sequence in a default, that default is compared.
+    """Counts a key with a sequence of its own as a serial, also if no column owns the sequence. If
+    the model names the sequence in a default, the default is compared instead.
     """
     settled = dataclasses.replace(live, sequence=wanted.sequence)
     if live.sequence == LONE_SEQUENCE and wanted.identity in GENERATORS:
@@ -47,7 +46,7 @@ def is_like(index: Index) -> bool:
 
 
 def enforces(index: Index, unique: Unique) -> bool:
-    """Does this index refuse just the rows that the constraint would refuse, as early?"""
+    """Does this index refuse exactly the rows that the constraint would refuse, and as early?"""
     plain = Index(
         index.name,
         tuple(IndexKey(column) for column in unique.columns),
@@ -67,7 +66,7 @@ _TEXT_LITERAL = re.compile(r"(E?'(?:[^']|'')*')::(?:text|character varying)")
 
 
 def canonical(text: str) -> str:
-    """An expression in the one of its two spellings that a dump and restore leaves it in.
+    """The expression in the spelling that it has after a dump and restore.
 
     PostgreSQL prints `(ARRAY['a'::character varying])::text[]` of what was typed as IN ('a'), and
     `ARRAY[('a'::character varying)::text]` once that text was parsed again.
@@ -83,16 +82,15 @@ def canonical(text: str) -> str:
 
 
 def canonical_key(key: IndexKey) -> IndexKey:
-    # Two names of one thing: Django chose by the field's type, PostgreSQL keeps the choice when
-    # the type changes from varchar to text.
+    # Two names of one operator class: Django chooses by the field's type, and PostgreSQL keeps the
+    # name if the type changes from varchar to text.
     opclass = key.opclass.replace("pg_catalog.varchar_pattern_ops", "pg_catalog.text_pattern_ops")
     return dataclasses.replace(key, expression=canonical(key.expression), opclass=opclass)
 
 
 def canonical_default(column: Column) -> str | None:
-    """The default without what PostgreSQL makes no difference of.
-
-    A default NULL is none; a text that stayed from before the column became varchar is the same.
+    """The default without distinctions that make none for PostgreSQL. A default NULL is no default;
+    a cast from before the column became varchar changes nothing.
     """
     text = column.default
     if text is None or text.startswith("NULL::"):

@@ -60,7 +60,7 @@ _PROVIDERS: Final = {"d": "default", "i": "icu", "c": "libc", "b": "builtin"}
 _ORDERS: Final = {0: ("", ""), 1: ("DESC", "LAST"), 2: ("", "FIRST"), 3: ("DESC", "")}
 type_of_row = tuple[Any, ...]
 
-# In the order in which they are sent: the first passes the list of the tables to the others.
+# In the order in which they are sent: the first one lists the tables for the others.
 QUERIES: Final = (
     *("tables", "columns", "constraints", "indexes", "policies", "triggers", "rules"),
     *("statistics", "extensions", "collations", "schemas"),
@@ -76,10 +76,10 @@ def from_catalog(
 ) -> SchemaGraph:
     """Read the schema that `cursor` sees: a psycopg 3 cursor whose rows are tuples, or Django's.
 
-    `schemas` are read as named, temporary ones too; None reads all that users made.
+    `schemas` are the schemas to read, which may be temporary; None reads all schemas of users.
     `default_schema` is the one that the graph leaves unnamed; None takes `current_schema()`.
-    `tables` narrows the reading to these. Settings of the session stay as they were: all happens
-    in a transaction, or in a savepoint of the caller's, that is rolled back.
+    `tables` narrows the reading to these. It changes no setting of the session: it runs in a
+    transaction, or in a savepoint of the caller's, that is rolled back.
     """
     names = None if tables is None else list(tables)
     if names == [] or schemas == []:
@@ -117,13 +117,13 @@ def _all_rows(cursor: Any) -> dict[str, list[type_of_row]]:
     return found
 
 
-# The end of the row of a key that is a column and nothing else.
+# The last fields in the row of a key that is a plain column.
 _PLAIN_KEY: Final = (None, None, None, None, 0)
 _index_of = operator.itemgetter(1)
 
 
 class _Reading:
-    """The rows of one reading, put together table by table."""
+    """Collects the rows of one reading, table by table."""
 
     def __init__(self, default_schema: str) -> None:
         self.default_schema = default_schema
@@ -199,7 +199,7 @@ class _Reading:
     # --- the parts of a table -------------------------------------------------------------------
 
     def add(self, table: int, part: str, item: Any, reads: Iterable[str] = ()) -> None:
-        """Keep `item`, unless it belongs to zanith or reads a hidden column."""
+        """Adds `item`, unless it belongs to zanith or reads a hidden column."""
         if item.name.removeprefix("~").startswith(HIDDEN):
             return
         if table in self.hidden and not self.hidden[table].isdisjoint(reads):
@@ -225,7 +225,7 @@ class _Reading:
                 self.hidden.setdefault(table, set()).add(name)
 
     def add_columns(self, rows: list[type_of_row], unsure: set[tuple[int, int]]) -> None:
-        # Many tables have the same id, the same name, the same time of creation: one value each.
+        # Equal columns of many tables (an id, a name, a time of creation) share one value.
         known: dict[type_of_row, Column] = {}
         for row in rows:
             if row[2].startswith(HIDDEN):
@@ -310,7 +310,8 @@ class _Reading:
         self.add(row.table, "exclusions", exclusion, reads)
 
     def add_indexes(self, rows: Iterable[IndexKeyRow]) -> None:
-        """One index from each run of rows with the same oid: its keys, then what it includes."""
+        """Reads one index from each run of rows with the same oid: its keys, then its included
+        columns."""
         for _, keys in itertools.groupby(rows, key=_index_of):
             self.add_index(list(keys))
 
@@ -350,7 +351,7 @@ class _Reading:
         return IndexKey(column, row.expression or "", opclass, row.collation or "", order, nulls)
 
     def plain_key(self, column: str) -> IndexKey:
-        """Most keys are a column and nothing else: one value for all of the same name."""
+        """The key of a plain column; equal keys share one value."""
         key = self.keys.get(column)
         if key is None:
             key = self.keys[column] = shared(IndexKey(column))
@@ -418,7 +419,7 @@ def _sorted(options: list[str] | None) -> tuple[str, ...]:
 
 
 def _parameter(option: str) -> str:
-    """`siglen=32`, as the catalog keeps it, in the spelling that CREATE INDEX reads."""
+    """An option such as `siglen=32`, from the catalog, in the spelling of CREATE INDEX."""
     name, _, value = option.partition("=")
     return f"{name}='" + value.replace("'", "''") + "'"
 

@@ -1,4 +1,4 @@
-"""The meaning of a model by Django's schema editor: DDL, and facts that need no DDL."""
+"""The DDL of models by Django's schema editor, and facts that need no DDL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zanith_django.postgres.sql import NAME_BYTES
 from zanith_django.schema.graph import ForeignKey, Index, IndexKey, Table
 from zanith_django.schema.object_names import unquote
 
-# The name of a table while its DDL is collected; whoever runs the DDL puts a name in its place.
+# The placeholder for the name of a table while its DDL is collected; `TableDDL.under` replaces it.
 NEUTRAL = "_zs_table_"
 
 # Replaces the percent sign of a name in text that Django fills parameters into.
@@ -34,8 +34,8 @@ _PERCENT = "\ufdd0"
 class TableDDL:
     """The DDL of one model's table, written for a table named `NEUTRAL`.
 
-    Its foreign keys and plain indexes are values: nothing is left for PostgreSQL to say about
-    them, and to make them takes more than half the time of all DDL.
+    Its foreign keys and plain indexes are values: PostgreSQL could add nothing to them, and
+    creating them takes more than half of the time of all DDL.
     """
 
     name: TableName
@@ -45,7 +45,8 @@ class TableDDL:
     indexes: tuple[Index, ...]
 
     def completed(self, table: Table) -> Table:
-        """`table`, as it was read, with what is known without reading."""
+        """The table as it was read, with the foreign keys and indexes that are known without
+        reading."""
         indexes = (*table.indexes, *self.indexes)
         return replace(table, foreign_keys=self.foreign_keys, indexes=indexes)
 
@@ -57,8 +58,8 @@ class TableDDL:
 class ScratchName(str):
     """The name of the table whose DDL is being collected.
 
-    It equals the real name for all other code, so that names derived from it are right and
-    another thread notices nothing; only our editor's `quote_name` writes something else for it.
+    It equals the real name, so that names derived from it are right and other threads notice
+    nothing; only `quote_name` of our editor writes the placeholder for it.
     """
 
     __slots__ = ()
@@ -67,8 +68,8 @@ class ScratchName(str):
 class CollectingEditor(BaseDatabaseSchemaEditor):
     """Collects the DDL of one model; foreign keys and plain indexes become values.
 
-    Mixed in before the connection's own editor class, whose SQL it is. `with` is not used: leaving
-    it would merge the deferred SQL of several models into one list.
+    It is mixed in before the connection's own editor class, which writes the SQL. It is not used
+    with `with`, because leaving that would merge the deferred SQL of several models.
     `default_schema` is that of the connection, `collations` maps each one to whether it is
     deterministic.
     """
@@ -90,7 +91,8 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
         self.collecting = False
 
     def collect(self, model: type[Model]) -> TableDDL:
-        """Raises `UnreadableModel`, for DDL that names the table past `quote_name` too."""
+        """The DDL of one model. Raises `UnreadableModel`, also for DDL that names the table without
+        `quote_name`."""
         self.collected_sql, self.deferred_sql = [], []
         self.foreign_keys, self.indexes = [], []
         name = table_name(model, self.default_schema)
@@ -106,13 +108,13 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
             if f'"{NEUTRAL}"' in statement or f'"{name.name}"' not in statement:
                 statements.append(statement)
             elif not _makes_triggers_alone(statement):
-                # Run as it is, this would lock or change the real table.
+                # This DDL would lock or change the real table.
                 raise UnreadableModel(model._meta.label, f"SQL around quote_name(): {statement}")
         values = tuple(self.foreign_keys), tuple(self.indexes)
         return TableDDL(name, model._meta.label, tuple(statements), *values)
 
     def create_model(self, model: type[Model]) -> None:
-        """Not for the many-to-many tables: Django's own asks for each of them here."""
+        """Leaves out the many-to-many tables, which Django's own method creates too."""
         if self.collecting:
             return
         self.collecting = True
@@ -126,8 +128,9 @@ class CollectingEditor(BaseDatabaseSchemaEditor):
         return quoted.replace("%", _PERCENT)
 
     def execute(self, sql: Any, params: Any = ()) -> None:
-        """As Django does it; text without parameters that holds a percent sign, of a comment for
-        instance, is taken as it is if Django takes the sign for a placeholder and fails."""
+        """Collects as Django does. A text without parameters may contain a percent sign, in a
+        comment for instance: if Django fails on it as a placeholder, the text is collected
+        unchanged."""
         try:
             super().execute(sql, params)
         except (psycopg.Error, TypeError, ValueError):
@@ -167,9 +170,9 @@ def collect(
 ) -> Iterable[TableDDL]:
     """The DDL of the models, by an editor on top of the connection's own.
 
-    That of a third party, which has its say too, may ask the database: with one, all is collected
-    at once. Django's asks for `collations` alone, so its DDL can be collected while the connection
-    is at work.
+    The editor of a third party takes part and may query the database: with one, everything is
+    collected at once. Django's editor queries only `collations`, so its DDL can be collected while
+    the connection is busy.
     """
     own = type(connection.schema_editor())
     editor = _editor_class(own)(connection, default_schema, collations)
@@ -204,7 +207,7 @@ def _bare(statement: str) -> str:
     return statement.strip().removesuffix(";").rstrip()
 
 
-# Where a semicolon ends no command; names in quotes are matched to be kept.
+# Texts in which a semicolon ends no command; quoted names are matched so that they stay.
 _QUOTED = re.compile(
     r"""("[^"]*")|\$(\w*)\$.*?\$\2\$|'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/""", re.DOTALL
 )
@@ -218,9 +221,8 @@ _OF_TRIGGERS = re.compile(
 
 
 def _makes_triggers_alone(text: str) -> bool:
-    """Is there no command but of triggers and their functions? No model's table differs by these.
-
-    A schema editor of a third party may make them with the table; live ones are reported as extra.
+    """Does the text only create triggers and their functions? A schema editor of a third party may
+    do so with a table. Tables of models are compared without triggers, which are reported as extra.
     """
     bare = _QUOTED.sub(lambda match: match[1] or " ", text)
     commands = (command.strip() for command in bare.split(";"))
@@ -237,7 +239,7 @@ _ON_UPDATE = re.compile(f"ON UPDATE {_ACTION}")
 
 
 def _foreign_key(statement: Statement, default_schema: str) -> ForeignKey:
-    """The foreign key that a statement of the schema editor would add."""
+    """The foreign key that a statement of the schema editor adds."""
     parts: dict[str, Any] = statement.parts
     tail = statement.template.partition("%(to_column)s")[2] % parts
     on_delete, on_update = _ON_DELETE.search(tail), _ON_UPDATE.search(tail)
@@ -273,10 +275,8 @@ _MOST_KEYS = 32
 def _plain_index(
     statement: Statement, fields: Sequence[Field[Any, Any]], connection: BaseDatabaseWrapper
 ) -> Index | None:
-    """The index on `fields` that a statement of the schema editor would make.
-
-    None if it has more than a name, columns and the operator class for LIKE, or if the server might
-    refuse it.
+    """The index on `fields` that a statement of the schema editor creates. None if it has more than
+    a name, columns and the operator class for LIKE, or if the server might refuse it.
     """
     parts: dict[str, Any] = statement.parts
     clauses = [parts.get(part) for part in ("using", "include", "extra", "condition")]
@@ -302,7 +302,8 @@ def _plain_index(
 
 
 def _has_opclass(field: Field[Any, Any], opclass: str, connection: BaseDatabaseWrapper) -> bool:
-    """Can a btree index be made on a field's column, with the default operator class if ""?"""
+    """Does the type of a field's column have this btree operator class, or a default one if
+    `opclass` is ""?"""
     if isinstance(field, ModelForeignKey) and not opclass:
         return True
     declared = _LENGTH.sub("", field.db_type(connection) or "")

@@ -1,6 +1,6 @@
 """Frozen values as plain JSON data and back; fields that hold their default are left out.
 
-What a class or a field needs is found once and kept: whole schemas go through here.
+The converter of each class and field is found once and cached, because whole schemas are converted.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _PLAIN = (str, bool, int, str | None)
 
 _POOL: dict[Any, Any] = {}
 _ROOM = 100_000
-"""Values that are remembered, at most."""
+"""The size of the pool of shared values."""
 
 
 UNSTORED: Final = types.MappingProxyType({"stored": False})
-"""The metadata of a field that is never written down."""
+"""The metadata of a field that is never stored."""
 
 
 @functools.cache
 def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
-    """(name, default, type) of every field of a frozen value that is written down."""
+    """(name, default, type) of every stored field of a frozen value."""
     hints = typing.get_type_hints(cls)
     return tuple(
         (f.name, f.default, hints[f.name])
@@ -38,12 +38,12 @@ def stored_fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
 
 
 def _is_final(kind: Any) -> bool:
-    """Nothing derives from it, so the type of a field determines its value's type."""
+    """Is the class final, so that the type of a field is the type of its value?"""
     return dataclasses.is_dataclass(kind) and bool(getattr(kind, "__final__", False))
 
 
 def _equal_is_same(kind: Any) -> bool:
-    """Equal values hold the same in every field, so that one may replace the other."""
+    """Are equal values of the class equal in every field, so that one may replace the other?"""
     return all(f.compare for f in dataclasses.fields(kind))
 
 
@@ -74,7 +74,9 @@ class Writer:
         stored = stored_fields(kind)
         names = tuple(name for name, _, _ in stored)
         fields = [(name, default, self.of_field(of)) for name, default, of in stored]
-        read = operator.attrgetter(*names, names[0])  # two names at least: then it gives a tuple
+        read = operator.attrgetter(
+            *names, names[0]
+        )  # at least two names, because `attrgetter` returns a tuple only then
 
         def write(value: Any) -> dict[str, Any]:
             data = {}
@@ -86,7 +88,7 @@ class Writer:
         return write if any(step for _, _, step in fields) else self._remembering(write)
 
     def _remembering(self, write: type_of_step) -> type_of_step:
-        """Most columns and keys are one value for all that are equal: written once."""
+        """Converts shared values, such as most columns and keys, only once."""
         written = self.written
 
         def remember(value: Any) -> dict[str, Any]:
@@ -152,7 +154,8 @@ class Reader:
 
     @staticmethod
     def _shared(wanted: Any) -> type_of_step:
-        """A schema repeats most columns and keys many times: one value for all equal ones."""
+        """Reads equal values as one shared value, because a schema repeats most columns and
+        keys."""
         known: dict[Any, Any] = {}
 
         def read(data: Any) -> Any:
@@ -201,7 +204,7 @@ def _fast(wanted: Any, fields: type_of_fields) -> type_of_step:
                 put(made, value if step is None else step(value))
                 found += 1
             elif default is missing:
-                return plain(data)  # it reports the error
+                return plain(data)  # `plain` reports the error
             else:
                 put(made, default)
         if found != len(data):

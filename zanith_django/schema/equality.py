@@ -1,7 +1,6 @@
-"""Equality as Django sees it: a live graph rewritten in the words of the models that it serves.
-
-Between declared and live only, never between two states of the models. Differences in
-PostgreSQL's behaviour stay differences; an object that no model declares is reported as an `Extra`.
+"""Equality for Django: rewrites a live graph in the terms of the declared one. It applies only
+between declared and live, never between two states of the models. Differences in PostgreSQL's
+behaviour stay differences; an object that no model declares is reported as an `Extra`.
 """
 
 from __future__ import annotations
@@ -136,7 +135,7 @@ _LEFT = (
 
 
 class _TableView:
-    """One live table seen with the eyes of its declaration."""
+    """Rewrites one live table in the terms of its declaration."""
 
     def __init__(
         self, graph: SchemaGraph, declared: Table, live: Table, facts: DeclaredFacts
@@ -199,7 +198,7 @@ class _TableView:
         return dataclasses.replace(live, **changes)
 
     def is_wider_key(self, live: Column, wanted: Column) -> bool:
-        """Is this an automatic key, or points it at one, that is wider live than declared?
+        """Is this an automatic key that is wider live than declared, or a foreign key to one?
 
         A migration takes the size of keys from settings.DEFAULT_AUTO_FIELD, the registry from the
         application, so that `migrate` itself makes the two disagree (Django ticket 32674).
@@ -254,8 +253,8 @@ class _TableView:
         return (self.name, item.name) not in self.facts.named
 
     def whole(self, part: Part) -> Callable[[Any], Any]:
-        """The value that distinguishes two objects of this kind, without names and silent
-        settings."""
+        """The value by which two objects of this kind differ, without names and settings that the
+        model does not name."""
         unordered = part is UNIQUES and self.name in self.facts.many_to_many
         silent = {setting.name: setting.silent for setting in part.settings}
 
@@ -312,7 +311,7 @@ class _TableView:
         return settings
 
     def settle_unique_indexes(self, changes: dict[str, Any]) -> None:
-        """A plain unique index does the work of a unique constraint that has no name in Meta."""
+        """Counts a plain unique index as a unique constraint that has no name in Meta."""
         for place, (live, wanted) in enumerate(changes["uniques"]):
             if live is not None or not self.is_unnamed(wanted):
                 continue
@@ -324,7 +323,8 @@ class _TableView:
                     break
 
     def settle_pattern_indexes(self, changes: dict[str, Any]) -> None:
-        """A `_like` index, there or not: it speeds LIKE up and changes no answer."""
+        """Ignores a missing or additional `_like` index: it speeds up LIKE and changes no
+        result."""
         kept = []
         for live, wanted in changes["indexes"]:
             if live is None and is_like(wanted) and self.may_lack(wanted):
@@ -353,7 +353,7 @@ class _TableView:
 
 
 class _Pairs:
-    """Live and declared objects of one kind, paired by one question after another."""
+    """Pairs live and declared objects of one kind, by one key after another."""
 
     def __init__(self, live: Iterable[Any], declared: Iterable[Any]) -> None:
         self.live, self.declared = list(live), list(declared)
@@ -362,7 +362,8 @@ class _Pairs:
     def match(
         self, key: Callable[[Any], Any], only: Callable[[Any], bool] = lambda item: True
     ) -> None:
-        """Pair what has the same `key`, of the declared objects those that are `only`."""
+        """Pairs objects with the same `key`; of the declared objects only those that `only`
+        accepts."""
         if not self.live or not self.declared:
             return
         waiting: dict[Any, list[Any]] = {}

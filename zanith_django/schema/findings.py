@@ -1,4 +1,4 @@
-"""The findings of a comparison that are no operations."""
+"""The results of a comparison that are not operations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A difference worth a word and no operation; an `important` one is always shown."""
+    """A difference that is reported without an operation; an `important` one is always shown."""
 
     table: TableName
     name: str

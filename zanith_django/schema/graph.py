@@ -87,13 +87,14 @@ class Table:
     partition_bound: str = ""
     inherits: tuple[TableName, ...] = ()
     replica_identity: str = ""
-    # What a plan found to depend on the table; no part of the schema, so neither compared nor kept.
+    # The objects that a plan found to depend on the table; not compared and not stored.
     dependents: tuple[Dependent, ...] = field(
         default=(), compare=False, repr=False, metadata=UNSTORED
     )
-    # Whether a logical replication slot sends its rows to a subscriber; neither compared nor kept.
+    # Whether a logical replication slot sends its rows to a subscriber; not compared and not
+    # stored.
     replicated: bool = field(default=False, compare=False, repr=False, metadata=UNSTORED)
-    # What equality sees of the columns: all of them, in the order of their names.
+    # The columns for equality, in the order of their names.
     _by_name: tuple[Column, ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
@@ -113,8 +114,8 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     def with_item(self, part: str, item: Any, instead_of: str = "") -> Table:
-        """This table with `item` in the tuple `part`, in the place of the one of that name; or with
-        `item` as its primary key."""
+        """This table with `item` in the tuple `part`, replacing the item named `instead_of`; or
+        with `item` as its primary key."""
         if part == PRIMARY_KEY.field:
             return replaced(self, primary_key=item)
         old = instead_of or item.name
@@ -131,7 +132,7 @@ class Table:
         return self._with(part, [item for item in getattr(self, part) if item.name != name])
 
     def _with(self, part: str, items: Sequence[Any]) -> Table:
-        """This table with these items as a part; all else is in order already."""
+        """This table with these items as a part; its other fields are in order already."""
         ordered = tuple(sorted(items, key=_name_of))
         if part == "columns":
             return replaced(self, columns=tuple(items), _by_name=ordered)
@@ -200,7 +201,7 @@ class SchemaGraph:
         return tuple(table.name for table in self.tables)
 
     def with_table(self, table: Table) -> SchemaGraph:
-        """This graph with `table` in the place of the one of the same name, or added."""
+        """This graph with `table` added, or replacing the table of the same name."""
         return self._of({**self._by_name, table.name: table})
 
     def without_table(self, name: TableName) -> SchemaGraph:
@@ -218,7 +219,7 @@ class SchemaGraph:
         return graph
 
     def __getattr__(self, name: str) -> Any:
-        """Called for `tables` while they wait to be put in order."""
+        """Sorts `tables` at their first use."""
         if name != "tables":
             raise AttributeError(name)
         tables = tuple(sorted(self._by_name.values(), key=_name_of))
@@ -249,7 +250,7 @@ class SchemaGraph:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SchemaGraph:
         """Inverse of `to_json`; raises `UnknownGraphVersion` for a version of a later release, and
-        `UnreadableGraph` for what is no graph."""
+        `UnreadableGraph` for other data."""
         version = data.get("version") if isinstance(data, Mapping) else None
         if version != JSON_VERSION:
             raise UnknownGraphVersion(version, JSON_VERSION)

@@ -38,7 +38,7 @@ class Declared:
     """The declarations of the models.
 
     `labels` has the model that declares each table. `conflicts` are sentences about models that
-    share a table and do not declare the same: the graph has the first declaration.
+    declare one table differently: the graph has the first declaration.
     """
 
     graph: SchemaGraph
@@ -123,7 +123,7 @@ def _is_automatic(field: Field[Any, Any]) -> bool:
 
 
 class _Settled(Iterable[TableDDL]):
-    """One DDL a table: the first. A later different one is a conflict."""
+    """The first DDL of each table. A later, different one is a conflict."""
 
     def __init__(self, collected: Iterable[TableDDL]) -> None:
         self.collected = collected
@@ -170,7 +170,7 @@ def _read(
 
 
 def _refuse_traces(table: Table, neutral: str, ddl: TableDDL) -> None:
-    """A graph that knew of its scratch would differ from every live one."""
+    """Refuses a graph with names of the scratch: it would differ from every live one."""
     text = json.dumps(encode(table))
     statements = "".join(ddl.statements)
     for trace in (neutral, "pg_temp"):

@@ -1,7 +1,7 @@
-"""The names that PostgreSQL gives: how it truncates names, and how it chooses unspecified ones.
+"""The names that PostgreSQL chooses for objects without a name, and how it truncates names.
 
 The rules are `makeObjectName`, `ChooseRelationName`, `ChooseConstraintName` and
-`ChooseIndexNameAddition` of PostgreSQL's source; a test measures them against the server.
+`ChooseIndexNameAddition` of PostgreSQL's source; a test compares them with the server.
 """
 
 from __future__ import annotations
@@ -64,10 +64,9 @@ def chosen_name(table: str, columns: str, label: str, taken: Collection[str]) ->
 
 
 def with_real_name(table: Table, name: TableName) -> Table:
-    """A table that was made under a neutral name, as if it had been made under `name`.
-
-    Names that PostgreSQL chose begin with the neutral name; they become what it would have chosen
-    for `name`. That another table may have had the name before is not foreseen. Triggers, rules and
+    """A table that was created under a neutral name, as if it had been created under `name`. Names
+    that PostgreSQL chose begin with the neutral name; they become those that it would have chosen
+    for `name`. It ignores that another table may have taken such a name before. Triggers, rules and
     statistics, whose text names the table, are left out: Django declares none.
     """
     rename = _Renaming(table, name.name)
@@ -99,7 +98,8 @@ class _Renaming:
         )
 
     def _as_made(self, items: Sequence[Named]) -> list[Named]:
-        """By the columns; columns that would get the same name are ordered by their numbers."""
+        """The items in the order of their columns; columns that would get the same name are ordered
+        by number."""
         first: dict[str, list[int]] = {}
         for item in items:
             positions = [self.position.get(column, -1) for column in _columns(item)]

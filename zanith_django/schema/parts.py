@@ -189,7 +189,7 @@ class Policy:
 @final
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A field that models seldom name, its name for people, and its value when they are silent.
+    """A field that models seldom name, its name for people, and its value if they do not.
 
     `read_only`, of a table: no operation changes it. (Of a part, see `Part.altered`.)
     """
@@ -425,7 +425,7 @@ _BY_ITEM = {part.item: part for part in PARTS}
 
 
 def part_of(item: Any) -> Part:
-    """The kind of this column, constraint, index, …"""
+    """The part that this column, constraint or index is an item of."""
     return _BY_ITEM[item.__class__]
 
 

@@ -69,7 +69,7 @@ PASSED_OVER = "ZN001"
 the message, the statement the detail."""
 
 SHOWN = 80
-"""How much of such a statement an error shows."""
+"""The number of characters of such a statement that an error shows."""
 
 SCRATCH_HINT = (
     'Set ZANITH["SCRATCH"] to the alias or URL of a database where temporary tables may be made.'
@@ -78,7 +78,8 @@ SCRATCH_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class ScratchTable:
-    """One table to make: its neutral name, the statements that make it, the model to blame."""
+    """One table to create: its neutral name, its statements, and the label of its model for
+    errors."""
 
     name: str
     statements: tuple[str, ...]
@@ -121,7 +122,8 @@ def _parameters(url: str) -> dict[str, Any]:
 
 
 def raw_connection(connection: BaseDatabaseWrapper) -> Connection:
-    """Below Django's cursors: no query log, no execute wrapper of the project sees the scratch."""
+    """The psycopg connection below Django's cursors: no query log and no execute wrapper of the
+    project sees the scratch."""
     if connection.vendor != "postgresql":
         raise NotPostgreSQL(connection.alias, connection.vendor)
     try:
@@ -143,14 +145,14 @@ def server_of(connection: Connection) -> Server:
 def read_in_scratch(
     connection: Connection, tables: Iterable[ScratchTable], *, prelude: Sequence[str] = ()
 ) -> dict[str, Table]:
-    """Make the tables, read them and roll back; the tables as read, by their neutral names.
+    """Create the tables, read them and roll back. Returns the tables by their neutral names.
 
-    `tables` is asked for the next chunk while the server makes the one before, so it must not use
-    the connection: to collect DDL and to run it take about as long.
-    `prelude` first creates the objects of pending migrations, extensions and collations for
-    instance. Inside a transaction (an atomic block, a test) a savepoint is used: a rollback to it
-    also releases its locks and resets its SET LOCAL, so the caller's transaction is unchanged.
-    Raises `MissingRight` and `UnreadableModel`.
+    `tables` is iterated for the next chunk while the server creates the previous one, so it must
+    not use the connection: collecting DDL takes about as long as running it. `prelude` first
+    creates the objects of pending migrations, extensions and collations for instance. Inside a
+    transaction (an atomic block, a test) a savepoint is used: a rollback to it also releases its
+    locks and resets its SET LOCAL, so the caller's transaction is unchanged. Raises `MissingRight`
+    and `UnreadableModel`.
     """
     chunks = _Chunks(tables)
     read: dict[str, Table] = {}
@@ -201,9 +203,8 @@ def _check(connection: Connection) -> None:
 
 
 def collations(connection: Connection, prelude: Sequence[str]) -> dict[str, bool]:
-    """Which collations will be deterministic after `prelude`: it decides on `_like` indexes.
-
-    Django would ask for each when it needs it, on a connection that is at work by then.
+    """{collation: whether it is deterministic} after `prelude`, which decides on `_like` indexes.
+    Django would query each when it needs it, on a connection that is busy by then.
     """
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         if prelude:
@@ -237,7 +238,7 @@ def _read_chunk(
 
 @contextmanager
 def _noting(connection: Connection, passed_over: list[str]) -> Iterator[None]:
-    """Add the statements of the prelude that fail meanwhile, with their errors."""
+    """Collects the statements of the prelude that fail, with their errors."""
 
     def note(warning: errors.Diagnostic) -> None:
         if warning.sqlstate == PASSED_OVER:

@@ -1,4 +1,4 @@
-"""Values of the language as JSON data."""
+"""Operations and values of a schema as JSON data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unqualifier(default_schema: str) -> Callable[[str], TableName]:
 
 
 def encode(value: Any) -> Any:
-    """A frozen value of this language as plain JSON data, default schema left empty."""
+    """A frozen value as plain JSON data; the default schema stays empty."""
     return _WRITER.write(value)
 
 
@@ -33,7 +33,7 @@ def decode(wanted: type, data: Any) -> Any:
 
 
 def reader() -> Reader:
-    """For many values one after the other: it shares those that are equal."""
+    """A reader for many values, which share equal parts."""
     return Reader(TableName, TableName.of)
 
 

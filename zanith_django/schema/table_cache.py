@@ -1,4 +1,5 @@
-"""Tables that PostgreSQL read back before, by the hash of all that the answer depends on."""
+"""The cache of tables that PostgreSQL read back, by the hash of everything that the result depends
+on."""
 
 from __future__ import annotations
 
@@ -48,9 +49,8 @@ def reader_digest() -> str:
 class TableCache:
     """A JSON file in a folder, read once and written whole. Without a folder it holds nothing.
 
-    It is only ever a shortcut: a file that cannot be read or written is as good as none. So is
-    one that another user may have written, or that has no seal of this project's SECRET_KEY: what
-    is in it ends up in SQL.
+    A file that cannot be read or written is ignored. So is one that another user may have written,
+    or that has no seal by this project's SECRET_KEY, because its content becomes part of SQL.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -72,7 +72,8 @@ class TableCache:
         self._changed = True
 
     def save(self) -> None:
-        """Rewrite the file if there is something new; the oldest entries make room."""
+        """Rewrites the file if there are new entries; drops the oldest ones if there are too
+        many."""
         if self.file is None or not self._changed:
             return
         others = [item for item in self._stored.items() if item[0] not in self._used]
@@ -113,7 +114,7 @@ def _is_private(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write a file so that another process sees the old one or the new one, never half."""
+    """Writes a file so that another process sees either the old or the new one as a whole."""
     handle, path = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with open(handle, "w") as target:

@@ -1,4 +1,5 @@
-"""Objects that depend on tables and are in no model: read for the tables that a plan changes."""
+"""Objects that depend on tables and that no model declares, read for the tables that a plan
+changes."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from zanith_django.schema.values import replaced
 
 
 def with_dependents(cursor: Any, graph: SchemaGraph, names: Collection[TableName]) -> SchemaGraph:
-    """`graph` with what the database knows to depend on these of its tables.
+    """The graph with the objects that depend on these tables in the database.
 
     `cursor` is as for `from_catalog`. An operation that is folded over the graph takes the
     dependents of a renamed table or column along.
