@@ -1,4 +1,4 @@
-"""The additions of a difference."""
+"""The part of a difference that adds objects."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from zanith_django.schema.parts import (
 
 
 def new_tables(d: Differ) -> Iterator[Operation]:
-    """Tables in the order of their foreign keys; a key that closes a circle comes later, and so
-    does one that points at what an old table does not have yet."""
+    """Tables in the order of their foreign keys. A key that closes a cycle comes later, and so does
+    one to columns that an old table does not have yet."""
     new = [table for table in d.after.tables if table.name not in d.now]
     made: set[TableName] = set()
     for table in by_dependency(new):
@@ -38,8 +38,8 @@ def new_tables(d: Differ) -> Iterator[Operation]:
 
 
 def _is_ready(d: Differ, key: ForeignKey) -> bool:
-    """Is the end of the foreign key in an old table as it is to be? A table that neither graph
-    has is none of theirs, and stays as it is."""
+    """Do the referenced columns of an old table have their final form? A table that neither graph
+    has does not change."""
     current, wanted = d.now.table(key.references), d.after.table(key.references)
     if current is None and wanted is None:
         return True
@@ -52,7 +52,7 @@ def _is_ready(d: Differ, key: ForeignKey) -> bool:
 
 
 def by_dependency(tables: Iterable[Table]) -> list[Table]:
-    """Referenced tables before those that reference them; circles are cut anywhere."""
+    """Sorts referenced tables before those that reference them; cycles are cut anywhere."""
     by_name = {table.name: table for table in tables}
     ordered: dict[TableName, Table] = {}
     visiting: set[TableName] = set()
@@ -77,7 +77,7 @@ def added_columns(d: Differ) -> Iterator[Operation]:
 
 
 def new_generated(d: Differ) -> Iterator[Operation]:
-    """After the columns that they are made of have their types."""
+    """Generated columns, after the columns that they read have their types."""
     for pair in d.pairs():
         for column in pair.new_columns:
             yield ops.AddGeneratedColumn(table=pair.name, column=column, model=d.label(pair.name))
@@ -95,7 +95,7 @@ def _added_column(d: Differ, table: TableName, column: Column) -> Iterator[Opera
             yield null_forbidden(table, column, fill, label)
     elif fill.default:
         yield ops.AddColumn(table=table, column=column, default=fill.default, model=label)
-    else:  # rows that running code inserts meanwhile get the value, too
+    else:  # rows that running code inserts meanwhile get the value too
         filled = dataclasses.replace(column, default=fill.expression)
         yield ops.AddColumn(table=table, column=filled, model=label)
         yield ops.AlterColumnDefault(
@@ -112,8 +112,8 @@ def new_foreign_keys(d: Differ) -> Iterator[Operation]:
 
 
 def _added(d: Differ, parts: Iterable[Part]) -> Iterator[Operation]:
-    """What replaces a thing of the same name is built under a name aside, and renamed once the
-    old one is gone."""
+    """New parts. A replacement of the same name is built under a temporary name, and renamed after
+    the drop of the old one."""
     for part in parts:
         for pair in d.pairs():
             kept = {new.name for _, new in pair.kept(part)}

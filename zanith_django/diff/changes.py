@@ -1,4 +1,4 @@
-"""The changes in place of a difference."""
+"""The part of a difference that changes objects in place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from zanith_django.schema.parts import ADDED, COLUMNS, FOREIGN_KEYS, INDEXES, PA
 
 
 def altered_columns(d: Differ) -> Iterator[Operation]:
-    """Columns that stop being generated first, those that begin to be last: they read others."""
+    """Altered columns. Those that stop being generated come first, those that become generated come
+    last, because they read other columns."""
     for pair in d.pairs():
         for old, new in sorted(pair.columns, key=_generated_order):
             if old != new:
@@ -65,8 +66,8 @@ def _altered_column(d: Differ, pair: Pair, old: Column, new: Column) -> Iterator
 
 
 def _altered_values(d: Differ, pair: Pair, old: Column, new: Column) -> Iterator[Operation]:
-    """Type, collation and storage together, with the policies that they change; a default alone
-    by itself."""
+    """Type, collation and storage in one operation, with the policies that they change; a default
+    in an operation of its own."""
     table, label = pair.name, d.label(pair.name)
     fields = ("type", "collation", "storage", "compression")
     changes = {f: getattr(new, f) for f in fields if getattr(old, f) != getattr(new, f)}
@@ -90,7 +91,7 @@ def primary_keys(d: Differ) -> Iterator[Operation]:
 
 
 def columns_made_nullable(d: Differ) -> Iterator[Operation]:
-    """After the primary key, which forbids NULL, is gone."""
+    """Columns that allow NULL now, after the drop of a primary key, which forbids it."""
     for pair in d.pairs():
         for old, new in pair.columns:
             if new.nullable and not old.nullable:

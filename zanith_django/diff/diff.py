@@ -45,13 +45,12 @@ def diff(
     drop: str = SOFT,
     overlapping: bool = True,
 ) -> tuple[Operation, ...]:
-    """The operations that turn `before` into `after`, in an order that never breaks.
-
-    Everything that `before` has and `after` lacks is dropped: restrict the graphs to what is
-    owned first. `drop` is how columns and tables go: "soft" (kept aside), "archive" or "hard".
-    An `overlapping` difference builds what replaces an index or constraint before that goes; one
-    that only reports the difference drops it first.
-    Triggers, tablespaces, partitioning and whether a table is logged are not compared.
+    """The operations that turn `before` into `after`, in an order in which each can run. It drops
+    every object of `before` that `after` lacks: restrict the graphs to owned tables first. `drop`
+    is how columns and tables are dropped: "soft" (hidden with their values), "archive" or "hard".
+    An `overlapping` difference builds the replacement of an index or constraint before it drops the
+    old one; a difference that is only reported drops first. Triggers, tablespaces, partitioning and
+    whether a table is logged are not compared.
     """
     return Differ(
         before, after, hints or Hints(), drop, overlapping=overlapping, phases=_PHASES

@@ -1,4 +1,4 @@
-"""The difference of two graphs while it is made: how far it is, and what a graph cannot know."""
+"""The state of a difference while it is computed, and the hints that no graph contains."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ColumnName = tuple[TableName, str]
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The value that existing rows of a column get, as SQL; a volatile one is one per row. Or the
-    default of a Django field, called when the step runs; or the default that the column has in the
-    database."""
+    """The value that existing rows of a column get: SQL (if volatile, one value per row), or the
+    default of a Django field, which is called when the step runs, or the default of the column in
+    the database."""
 
     expression: str = ""
     default: Default | None = None
@@ -36,9 +36,9 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a graph cannot know, taken from Django's migrations: renames, what ends though another
-    thing may have its name, and values for existing rows. Columns are named by the table's name
-    after renames."""
+    """Facts of Django's migrations that no graph contains: renames, objects that end although
+    another object may get their name, and values for existing rows. Tables of columns are named as
+    after their renames."""
 
     tables: Mapping[TableName, TableName] = field(default_factory=dict)
     columns: Mapping[ColumnName, str] = field(default_factory=dict)
@@ -72,12 +72,12 @@ class Differ:
 
     @functools.cached_property
     def names_to_be(self) -> set[TableName]:
-        """Names that tables and indexes are to have."""
+        """The wanted names of tables and indexes."""
         return relation_names(self.after)
 
     @functools.cached_property
     def ends(self) -> Mapping[TableName, set[tuple[str, ...]]]:
-        """{table: the columns that foreign keys are to point at}."""
+        """{table: the columns that wanted foreign keys reference}."""
         ends: defaultdict[TableName, set[tuple[str, ...]]] = defaultdict(set)
         for table in self.after.tables:
             for key in table.foreign_keys:
@@ -85,14 +85,14 @@ class Differ:
         return ends
 
     def run(self) -> tuple[Operation, ...]:
-        """The operations of all phases, each on the graph that those before it lead to."""
+        """The operations of all phases, each for the graph after the operations before it."""
         for phase in self.phases:
             for operation in phase(self):
                 self.take(operation)
         return tuple(self.operations)
 
     def towards(self, graph: SchemaGraph) -> tuple[Operation, ...]:
-        """The operations from here to another graph, without hints."""
+        """The operations from the current graph to another one, without hints."""
         labels = Hints(labels=self.hints.labels)
         overlapping, phases = self.overlapping, self.phases
         return Differ(
@@ -109,10 +109,8 @@ class Differ:
         return self.hints.labels.get(name, "")
 
     def pairs(self) -> Iterator[Pair]:
-        """Every table that both graphs have and that differs.
-
-        All are compared once, after the renames; from then on only those that differed, or that
-        an operation touched.
+        """The tables of both graphs that differ. All are compared once, after the renames; later
+        only those that differed or that an operation touched.
         """
         if self._differing is None:
             self._differing = {table.name for table in self.after.tables if self._differs(table)}

@@ -1,4 +1,4 @@
-"""The drops of a difference."""
+"""The part of a difference that drops objects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _BUILT = (
 
 
 def dropped_foreign_keys(d: Differ) -> Iterator[Operation]:
-    """Foreign keys that cannot wait for a replacement, or need a key or type that changes."""
+    """Foreign keys to drop before their replacement exists, and those that depend on a key or type
+    that changes."""
     pairs = {pair.name: pair for pair in d.pairs()}
     early = set(_tables_in_the_way(d))
     if not pairs and not early:
@@ -56,7 +57,7 @@ def _leaving_foreign_keys(d: Differ, pair: Pair) -> set[str]:
 
 
 def _blocks(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
-    """Does the foreign key block a change at one of its ends?"""
+    """Does the foreign key block a change of its own or of its referenced columns?"""
     if own and own.breaks_comparison(key.columns):
         return True
     columns = key.referenced_columns
@@ -64,7 +65,7 @@ def _blocks(key: ForeignKey, own: Pair | None, target: Pair | None) -> bool:
 
 
 def dropped_parts(d: Differ) -> Iterator[Operation]:
-    """Drops of parts that are in the way of a change or of a name."""
+    """Drops of parts that block a change or hold a wanted name."""
     for pair in d.pairs():
         for part in (POLICIES, *_BUILT):
             carried = pair.carried(part) - _needed_names(d, pair, part) - _ends(d, pair, part)
@@ -78,8 +79,8 @@ def dropped_parts(d: Differ) -> Iterator[Operation]:
 
 
 def _outlasting(d: Differ, pair: Pair, part: Part) -> set[str]:
-    """Names of what goes after its replacement exists, so that a replacement that fails leaves it
-    in force. The replacement is built under a name aside and renamed."""
+    """Names of parts that are dropped after their replacement exists, so that they stay in force if
+    the replacement fails. The replacement is built under a temporary name and renamed."""
     if not (d.overlapping and part.renamed):
         return set()
     names = pair.outlasting(part) - _ends(d, pair, part) - _given_names(d, pair, part)
@@ -89,8 +90,8 @@ def _outlasting(d: Differ, pair: Pair, part: Part) -> set[str]:
 
 
 def _given_names(d: Differ, pair: Pair, part: Part) -> set[str]:
-    """Names that a part of another table, a renamed one or the primary key is to have; only what
-    is built in this table can be renamed once it exists."""
+    """Names that a part of another table, a renamed part or the primary key gets: only a part that
+    is built in this table can be renamed later."""
     given = {new.name for each in PARTS for _, new in pair.renamed(each)}
     if pair.wanted.primary_key:
         given.add(pair.wanted.primary_key.name)
@@ -105,7 +106,7 @@ def _given_names(d: Differ, pair: Pair, part: Part) -> set[str]:
 
 
 def _end_changes(d: Differ, key: ForeignKey) -> bool:
-    """Is what the foreign key points at no longer to be the same?"""
+    """Do the referenced columns change?"""
     current, wanted = d.now.table(key.references), d.after.table(key.references)
     if current is None or wanted is None:
         return False
@@ -121,7 +122,7 @@ def replaced_foreign_keys(d: Differ) -> Iterator[Operation]:
 
 
 def _replaced(d: Differ, parts: Iterable[Part]) -> Iterator[Operation]:
-    """Drops of parts that stayed until their replacement exists."""
+    """Drops of parts whose replacement exists now."""
     for pair in d.pairs():
         for part in parts:
             carried = pair.carried(part) - _needed_names(d, pair, part)
@@ -131,7 +132,7 @@ def _replaced(d: Differ, parts: Iterable[Part]) -> Iterator[Operation]:
 
 
 def _ends(d: Differ, pair: Pair, part: Part) -> set[str]:
-    """Names of the keys that a foreign key would come to rest on, were they to stay a while."""
+    """Names of keys on which a new foreign key would depend if they were dropped later."""
     if part not in (UNIQUES, INDEXES):
         return set()
     ends = d.ends.get(pair.name, ())
@@ -139,8 +140,8 @@ def _ends(d: Differ, pair: Pair, part: Part) -> set[str]:
 
 
 def primary_keys_in_the_way(d: Differ) -> Iterator[Operation]:
-    """Those whose name something else is to have, and those that a generated column, soon to be
-    dropped, would take along."""
+    """Primary keys whose name another object gets, and those with a generated column that is
+    dropped early."""
     for pair in d.pairs():
         old, new = pair.current.primary_key, pair.wanted.primary_key
         if old is None:
@@ -154,7 +155,7 @@ def primary_keys_in_the_way(d: Differ) -> Iterator[Operation]:
 
 
 def _needed_names(d: Differ, pair: Pair, part: Part) -> set[str]:
-    """Names of a table's items that something else is to have: a soft drop comes too late."""
+    """Names of items of a table that another object gets: a later soft drop would be too late."""
     names = {item.name for item in part.of(pair.current)}
     needed = set()
     if part.is_constraint:
@@ -175,7 +176,7 @@ def dropped_generated(d: Differ) -> Iterator[Operation]:
 
 
 def _tables_in_the_way(d: Differ) -> list[TableName]:
-    """Tables that go, when one of them has a name that something else is to have."""
+    """Dropped tables, if one of them has a name that another object gets."""
     gone = d.gone_tables()
     names = (
         TableName(table.name.schema, name)
@@ -206,7 +207,8 @@ def drop_column(d: Differ, table: Table, column: Column) -> Operation:
 
 
 def dropped_tables(d: Differ) -> Iterator[Operation]:
-    """Tables that point at others first; a key that closes a cycle is dropped before."""
+    """Dropped tables, those that reference others first; a key that closes a cycle is dropped
+    before."""
     ordered = list(reversed(by_dependency(d.gone_tables())))
     earlier: set[TableName] = set()
     for table in ordered:

@@ -18,7 +18,7 @@ from zanith_django.schema.graph import ForeignKey, SchemaGraph
 
 
 def ended_tables(d: Differ) -> Iterator[Operation]:
-    """All ending tables: they may point at each other."""
+    """Drops of all ending tables together, because they may reference each other."""
     ended = [name for name in d.hints.ended_tables if name in d.now]
     if any(name in d.after for name in ended):
         graph = d.now
@@ -38,7 +38,7 @@ def ended_columns(d: Differ) -> Iterator[Operation]:
 
 
 def _without_column(graph: SchemaGraph, name: TableName, column: str) -> SchemaGraph:
-    """`graph` without a column and all that needs it."""
+    """`graph` without a column and the parts that contain it."""
     table = graph.table(name)
     if table is None or table.column(column) is None:
         return graph

@@ -13,8 +13,8 @@ from zanith_django.schema.graph import Column
 
 
 def fill_rows(d: Differ, table: TableName, column: Column) -> Iterator[Operation]:
-    """A value for the rows in which the column is NULL. One that Python makes once for all rows
-    belongs to the step that forbids NULL, which needs it as well."""
+    """Fills rows in which the column is NULL. A value that Python computes once for all rows
+    belongs to the step that forbids NULL, which needs it too."""
     fill, label = d.hints.fills.get((table, column.name), Fill()), d.label(table)
     value = fill.value(column)
     if value:

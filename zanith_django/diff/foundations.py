@@ -1,4 +1,4 @@
-"""Extensions, schemas and collations: what tables need, and may leave."""
+"""Extensions, schemas and collations: created before tables, dropped after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""One table before and after: which of its columns and parts stay, are renamed, change or go."""
+"""One table before and after: which of its columns and parts stay, are renamed, are changed or
+dropped."""
 
 from __future__ import annotations
 
@@ -25,37 +26,38 @@ from zanith_django.schema.parts import (
 
 
 def stays(old: Any, new: Any) -> bool:
-    """The two are one object, except for properties altered in place: its comment, the options of
-    an index, when a foreign key is checked, whether its rows were checked."""
+    """Is it the same object, except for properties that are altered in place (comment, options of
+    an index, time of a foreign key's check, validity)?"""
     return old.name == new.name and is_alike(old, new)
 
 
 def is_alike(old: Any, new: Any) -> bool:
-    """`stays`, whatever the names."""
+    """Like `stays`, but the names may differ."""
     read = _lasting(old.__class__)
     return bool(read(old) == read(new)) and (_was_checked(old) == _was_checked(new) or new.valid)
 
 
 def only_validated(old: Any, new: Any) -> bool:
-    """The same constraint, not valid before and valid now."""
+    """Is it the same constraint, not valid before and valid now?"""
     return not _was_checked(old) and _was_checked(new) and stays(old, new)
 
 
 def _was_checked(item: Any) -> bool:
-    """False for a constraint that is NOT VALID; an index that is not valid must be rebuilt."""
+    """Is it valid? Only for constraints: an invalid index must be rebuilt."""
     return not part_of(item).validated or item.valid
 
 
 @functools.cache
 def _lasting(kind: type) -> Callable[[Any], Any]:
-    """Reads what makes two things of this class the same, but for their names."""
+    """A function that reads the fields by which two objects of this class are the same, without
+    their names."""
     part = next(part for part in PARTS if part.item is kind)
     names = [name for name, _, _ in stored_fields(kind)]
     return operator.attrgetter(*(n for n in names if n not in {"name", *part.altered}))
 
 
 def is_rebuilt(old: Column, new: Column) -> bool:
-    """A generated column whose values are to be recomputed."""
+    """Is it a generated column whose values must be recomputed?"""
     fields = ("generated", "virtual", "type", "collation")
     return bool(old.generated and new.generated) and any(
         getattr(old, field) != getattr(new, field) for field in fields
@@ -93,8 +95,8 @@ class Pair:
 
     @functools.cached_property
     def renewed(self) -> list[tuple[Column, Column]]:
-        """Generated columns that change together with the type of what they are made of: they
-        have to go before it changes, and come again after it."""
+        """Generated columns that change together with the type of a column that they read: they are
+        dropped before that change and added after it."""
         names = [old.name for old, _ in self.retyped]
         return [
             (old, new)
@@ -105,7 +107,7 @@ class Pair:
 
     @functools.cached_property
     def replaced(self) -> set[str]:
-        """Plain columns that give way to generated ones of the same name."""
+        """Plain columns that generated ones of the same name replace."""
         return {old.name for old, new in self.columns if new.generated and not old.generated}
 
     @functools.cached_property
@@ -143,7 +145,7 @@ class Pair:
         return [(old, new)] if same_key(old, new) else []
 
     def kept(self, part: Part) -> Iterator[tuple[Any, Any]]:
-        """(now, wanted) of the items of a part that bear the same name and stay."""
+        """(current, wanted) of the items of a part that have the same name and stay."""
         wanted = {item.name: item for item in part.of(self.wanted)}
         for item in part.of(self.current):
             new = wanted.get(item.name)
@@ -151,7 +153,7 @@ class Pair:
                 yield item, new
 
     def leaving(self, part: Part) -> Iterator[Any]:
-        """Items of a part that have to go, carried ones among them."""
+        """Items of a part that must be dropped, carried ones included."""
         destroyed = self._destroyed(part)
         kept = {old.name for old, _ in self.kept(part)} - destroyed
         kept |= {old.name for old, _ in self.renamed(part)}
@@ -165,7 +167,7 @@ class Pair:
         return containing(part, self.current, column.name)
 
     def carried(self, part: Part) -> set[str]:
-        """Names of what a soft drop or an archive of its column takes along and remembers."""
+        """Names of items that a soft drop or an archive of their column drops and records."""
         if not (self.soft and part.carried):
             return set()
         gone = [column for column in self.gone_columns if not column.generated]
@@ -180,8 +182,8 @@ class Pair:
         return {item.name for old, _ in self.retyped for item in self._containing(old, part)}
 
     def outlasting(self, part: Part) -> set[str]:
-        """Names of what leaves but can stay in force until its replacement exists: no column that
-        it reads changes meanwhile."""
+        """Names of items that leave but can stay in force until their replacement exists, because
+        no column that they read changes meanwhile."""
         changing = [old for old, new in self.columns if _values_may_change(old, new)]
         changing += [column for column in self.hard_gone if column.generated]
         disturbed = {item.name for old in changing for item in self._containing(old, part)}
@@ -189,8 +191,8 @@ class Pair:
         return valid - disturbed
 
     def altered_policies(self) -> list[tuple[Policy, Policy]]:
-        """(now, wanted) of the policies that can change in place: of the same name, or of
-        another name and nothing else."""
+        """(current, wanted) of the policies that can change in place: those with the same name, and
+        those that change only their name."""
         wanted = {policy.name: policy for policy in self.wanted.policies}
         known = {policy.name for policy in self.current.policies}
         fresh = [policy for policy in self.wanted.policies if policy.name not in known]
@@ -206,8 +208,8 @@ class Pair:
         return pairs
 
     def policies_with(self, column: str) -> list[tuple[Policy, Policy]]:
-        """(now, wanted) of the policies that change together with the type of this column, and
-        with that of no other: PostgreSQL rebuilds them in any case."""
+        """(current, wanted) of the policies that change together with the type of this column and
+        of no other: PostgreSQL rebuilds them in any case."""
         wanted = {policy.name: policy for policy in self.wanted.policies}
         others = self._in_the_way(column)
         pairs = []
@@ -239,10 +241,9 @@ class Pair:
     # --- keys that foreign keys rest on ---------------------------------------------------------
 
     def loses_key(self, columns: tuple[str, ...]) -> bool:
-        """Is a key of just these columns dropped, or dropped for a while?
-
-        PostgreSQL rebuilds foreign keys when the type of their own columns changes, and refuses
-        when it is that of a column which their key only includes.
+        """Is a key of exactly these columns dropped, also temporarily? PostgreSQL rebuilds foreign
+        keys if the type of their own columns changes, and refuses the change of a column that their
+        key only includes.
         """
         retyped = {old.name for old, _ in self.retyped}
         down = {column.name for column in self.hard_gone} | self.replaced
@@ -259,7 +260,8 @@ class Pair:
         )
 
     def breaks_comparison(self, columns: Iterable[str]) -> bool:
-        """Do columns of a foreign key change to a type that the other end cannot be compared to?"""
+        """Do columns of a foreign key change to a type that PostgreSQL cannot compare with the
+        other side?"""
         names = set(columns)
         return any(
             rewrite_needed(old, new) and not {old.type, new.type} <= INTEGERS
@@ -269,28 +271,28 @@ class Pair:
 
 
 def _values_may_change(old: Column, new: Column) -> bool:
-    """A change that rewrites values, or that fills in those that are missing."""
+    """May the change rewrite values, or fill missing ones?"""
     fields = ("type", "collation", "generated", "virtual", "nullable")
     return any(getattr(old, field) != getattr(new, field) for field in fields)
 
 
 def same_key(old: Any, new: Any) -> bool:
-    """The same primary key, whatever its name."""
+    """Is it the same primary key? Names may differ."""
     return new is not None and is_alike(old, new)
 
 
 def has_key(table: Table, columns: Iterable[str]) -> bool:
-    """Can a foreign key point at these columns of the table?"""
+    """Can a foreign key reference these columns of the table?"""
     return any(_keys_of(table, columns))
 
 
 def key_names(table: Table, columns: Iterable[str]) -> set[str]:
-    """Names of the keys that a foreign key onto these columns may rest on."""
+    """Names of the keys on which a foreign key to these columns may depend."""
     return {name for name, _ in _keys_of(table, columns)}
 
 
 def _keys_of(table: Table, columns: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(name, included columns) of the keys that a foreign key onto `columns` may rest on."""
+    """(name, included columns) of the keys on which a foreign key to `columns` may depend."""
     wanted = set(columns)
     keys: list[Any] = [table.primary_key] if table.primary_key else []
     for key in (*keys, *table.uniques):

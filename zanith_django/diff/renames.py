@@ -43,9 +43,8 @@ def renamed_columns(d: Differ) -> Iterator[Operation]:
 def _in_order(
     pairs: list[tuple[Name, Name]], taken: Callable[[Name], bool], aside: Callable[[Name], Name]
 ) -> Iterator[tuple[Name, Name]]:
-    """Renames in an order in which every new name is free; a cycle goes by a temporary name.
-
-    A rename to a name that another object keeps is left out.
+    """Renames in an order in which every new name is free. A cycle uses a temporary name. A rename
+    to a name that another object keeps is left out.
     """
     waiting = [(old, new) for old, new in pairs if old != new]
     while waiting:
@@ -61,7 +60,7 @@ def _in_order(
 
 
 def name_aside(name: str) -> str:
-    """A temporary name that no object has; that of a temporary name is itself."""
+    """A temporary name that no object has. The temporary name of a temporary name is itself."""
     if name.startswith(ASIDE):
         return name
     return f"{ASIDE}{hashlib.sha256(name.encode()).hexdigest()[:12]}"
@@ -72,8 +71,8 @@ def _table_aside(name: TableName) -> TableName:
 
 
 def renamed_parts(d: Differ) -> Iterator[Operation]:
-    """A constraint or index that only changed its name is renamed, not rebuilt; a cycle of names
-    goes by a temporary name."""
+    """Renames constraints and indexes that changed only their name, instead of rebuilding them. A
+    cycle of names uses a temporary one."""
     waiting = [
         _NameChange(pair.name, part, old.name, new.name, old)
         for pair in d.pairs()
@@ -101,7 +100,7 @@ def renamed_parts(d: Differ) -> Iterator[Operation]:
 
 @dataclass(frozen=True, slots=True)
 class _NameChange:
-    """A constraint or index of a table that is to have another name."""
+    """A constraint or index of a table that gets another name."""
 
     table: TableName
     part: Part

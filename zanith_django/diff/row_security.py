@@ -12,7 +12,8 @@ from zanith_django.operations.parts import adding
 
 
 def row_security_off(d: Differ) -> Iterator[Operation]:
-    """Before the drop of its policies: without one, the roles that it applies to see no row."""
+    """Turns row security off before its policies are dropped: without a policy, the roles that it
+    applies to see no row."""
     for pair in d.pairs():
         if pair.current.row_security and not pair.wanted.row_security:
             force = pair.current.force_row_security
@@ -26,7 +27,8 @@ def altered_policies(pair: Pair) -> set[str]:
 
 
 def row_security_on(d: Differ) -> Iterator[Operation]:
-    """After its policies exist: without one, the roles that it applies to see no row."""
+    """Turns row security on after its policies exist: without a policy, the roles that it applies
+    to see no row."""
     for pair in d.pairs():
         name, label = pair.name, d.label(pair.name)
         altered = pair.altered_policies()
