@@ -40,9 +40,8 @@ _FILE_NAME = re.compile(r"^\d{8}_\d{6}_\w+$")
 
 
 def managed_apps() -> list[AppConfig]:
-    """Apps whose migrations zanith writes: the project's own code, or those of setting APPS.
-
-    Raises `NoManagedApps` for a project without code of its own: more likely it is elsewhere.
+    """Apps whose migrations zanith writes: those of the setting APPS, or the project's own code.
+    Raises `NoManagedApps` if it finds no code of the project: probably it is elsewhere.
     """
     if conf.apps is not None:
         return [_app(label) for label in conf.apps]
@@ -81,16 +80,16 @@ def _app(label: str) -> AppConfig:
 
 
 def project_folders() -> list[Path]:
-    """Where a project has its code: BASE_DIR, the folder of manage.py, the one that its settings
-    are imported from. One may be below another: with django-admin there is no manage.py, and
-    BASE_DIR is often one level too deep."""
+    """The folders with a project's code: BASE_DIR, the folder of manage.py, and the one from which
+    its settings are imported. One may be below another: with django-admin there is no manage.py,
+    and BASE_DIR is often one level too deep."""
     found = [getattr(settings, "BASE_DIR", None), _folder_of_main(), _folder_of_settings()]
     folders = list(dict.fromkeys(Path(folder).resolve() for folder in found if folder))
     return folders or [Path.cwd()]
 
 
 def _folder_of_main() -> Path | None:
-    """The folder of manage.py; None for a script that was installed, such as django-admin."""
+    """The folder of manage.py; None for an installed script, such as django-admin."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     folder = Path(main).resolve().parent if main else None
     installed = [Path(sysconfig.get_path("scripts")).resolve(), *_library_folders()]
@@ -150,7 +149,7 @@ def folder_of(config: AppConfig) -> Path:
 
 
 def covered_after(config: AppConfig) -> str:
-    """The last Django migration that needs no file; "" means that every one needs one."""
+    """The last Django migration that needs no file; "" means that all need one."""
     path = folder_of(config) / "__init__.py"
     if not path.exists():
         return ""
@@ -187,7 +186,7 @@ def load_all(configs: Iterable[AppConfig] | None = None) -> list[LoadedMigration
 
 
 def paths_of(config: AppConfig) -> list[Path]:
-    """The migration files of an app. Editors leave hidden ones beside them, as locks."""
+    """The migration files of an app, without hidden files, which editors create as locks."""
     folder = folder_of(config)
     if not folder.is_dir():
         return []
@@ -237,7 +236,7 @@ def _import(path: Path) -> ModuleType:
         raise BrokenFile(path, "is not a Python module")
     module = importlib.util.module_from_spec(spec)
     try:
-        # Standard output belongs to the answer of the command.
+        # Standard output is reserved for the result of the command.
         with contextlib.redirect_stdout(sys.stderr):
             spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -279,7 +278,7 @@ def _approvals(path: Path, value: object, count: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file about to be written: where, and its text."""
+    """A file to be written: its path and its text."""
 
     path: Path
     text: str
@@ -324,7 +323,7 @@ _WIDTH = 100
 
 
 def _spell(value: Any, indent: int, prefix: str = "") -> str:
-    """Python source of a value of the language, wrapped like a formatter would."""
+    """Python source of an operation or a value in it, wrapped as a formatter would."""
     return _wrapped(_source(value), indent, prefix)
 
 
@@ -370,7 +369,7 @@ def _pieces(text: str, width: int) -> list[str]:
 
 
 def _is_long(value: Any) -> bool:
-    """A list of operations is always one item a line."""
+    """A list of operations always has one item per line."""
     return isinstance(value, list) and bool(value) and isinstance(value[0], Operation)
 
 
@@ -427,7 +426,7 @@ _OMIT = object()
 
 
 def _derived(value: Any, name: str, current: Any) -> Any:
-    """Fields that the constructor computes by itself are left out."""
+    """The value of a field, or `_OMIT` if the constructor computes it by itself."""
     if isinstance(value, Index) and name == "columns":
         return _OMIT if dataclasses.replace(value, columns=()).columns == current else current
     return current

@@ -10,8 +10,8 @@ from itertools import takewhile
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The line of the class, and those of its operations as far as they are written one by one:
-    what comes after a call or a `*name` has the line where the operations begin."""
+    """The line of the class, and those of operations that are written one by one. Operations after
+    a call or a `*name` have the line at which the operations begin."""
 
     start: int = 1
     operations: tuple[int, ...] = ()
@@ -43,7 +43,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def _items(node: ast.expr | None) -> Iterator[ast.expr | None]:
-    """The items of a list, a tuple or a sum of them; None for those that only running it shows."""
+    """The items of a list, a tuple or a sum of them; None for items that only exist when the file
+    runs."""
     if isinstance(node, ast.List | ast.Tuple):
         yield from (None if isinstance(each, ast.Starred) else each for each in node.elts)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):

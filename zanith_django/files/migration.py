@@ -16,12 +16,12 @@ RECOVER_PREFIX = "recover:"
 
 
 def is_djangos(migration_id: str) -> bool:
-    """The id in the ledger of a Django migration that Django itself runs."""
+    """Is it the id in the ledger of a Django migration that Django itself runs?"""
     return migration_id.startswith(DJANGO_PREFIX)
 
 
 def is_recovery(migration_id: str) -> bool:
-    """The id in the ledger of work on an artifact."""
+    """Is it the id in the ledger of work on an artifact?"""
     return migration_id.startswith(RECOVER_PREFIX)
 
 
