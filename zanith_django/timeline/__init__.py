@@ -1,1 +1,1 @@
-"""Django's migrations and zanith's on one line: order, states, translation, Django's runner."""
+"""Django's migrations and zanith's in one order: their states, translation, and Django's runner."""

@@ -1,4 +1,4 @@
-"""Django's concurrent index builds: what a run that stopped in one left, the next one finishes."""
+"""Django's concurrent index builds, which the next run finishes if a run stopped in one."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ class ResumingEditor(BaseDatabaseSchemaEditor):
         return _Found(*row) if row else None
 
     def _is_same(self, model: type[Model], index: Index) -> bool:
-        """PostgreSQL reads back what Django makes of the model, as it reads the database."""
+        """Is the live index the one that Django would create for the model? PostgreSQL reads back
+        both."""
         with self.connection.cursor() as cursor:
             live = from_catalog(cursor)
         declared = from_models(self.connection, [model], scratch=conf.scratch or None)

@@ -25,7 +25,7 @@ from zanith_django.timeline.states import render
 from zanith_django.timeline.timeline import Key, dotted
 
 _CONSTANTS = (bool, bytes, dict, float, int, list, str, tuple)
-"""Callables that give the same value whenever they are called."""
+"""Callables that always return the same value."""
 
 Filling = AddField | AlterField | AlterOrderWithRespectTo
 """Operations of Django that give existing rows a value."""
@@ -37,11 +37,10 @@ def fill_of(
     operation: Filling,
     bound: Any,
 ) -> Fill | None:
-    """What this operation writes to existing rows of the field `bound`, which is of the state after
-    it; None if it writes nothing.
-
-    A constant is SQL, and so is a random UUID for each row of a unique field. Of a callable the
-    place is named: it is called when the step runs.
+    """The value that this operation writes to existing rows of the field `bound`, which is of the
+    state after it; None if it writes nothing. A constant, and a random UUID for each row of a
+    unique field, is SQL. For another callable the result is its place in the migration: it is
+    called when the step runs.
     """
     if isinstance(operation, AlterOrderWithRespectTo):
         return Fill("0")
@@ -66,8 +65,8 @@ def maker(
     state: ProjectState,
     default: Default,
 ) -> Callable[[], str]:
-    """What calls a default, and gives its value as SQL. `state` is the one before the migration.
-    Raises `DefaultGone`."""
+    """A function that calls a default and returns its value as SQL. `state` is the one before the
+    migration. Raises `DefaultGone`."""
     operation = filling_at(migration, default)
     state.__dict__.pop("apps", None)  # rendered models would follow each operation
     for passed in _until(migration.operations, (default.position, *default.within)):
@@ -94,7 +93,7 @@ def filling_at(migration: DjangoMigration, default: Default) -> AddField | Alter
 
 
 def _until(operations: Sequence[Any], place: tuple[int, ...]) -> Iterator[MigrationOperation]:
-    """The operations up to this place, as they move the state of the tables."""
+    """The operations up to this place that move the state of the tables."""
     position, *within = place
     yield from operations[: position - 1]
     last = operations[position - 1]
@@ -127,7 +126,7 @@ def _place(operations: Sequence[Any], wanted: MigrationOperation) -> tuple[int, 
 
 
 def _name_of(field: Field[Any, Any]) -> str:
-    """The callable for people: its dotted path, or what it is."""
+    """The callable for people: its dotted path, or its description."""
     made = field.default if field.has_default() else _now
     while isinstance(made, functools.partial):
         made = made.func
@@ -143,7 +142,7 @@ _now.__module__, _now.__qualname__ = "django.utils.timezone", "now"
 
 
 def _is_called(field: Any) -> bool:
-    """Does the default come from code, in place of being a constant?"""
+    """Does the default come from code instead of being a constant?"""
     if field.has_default():
         own = type(field).get_default
         made = callable(field.default) and field.default not in _CONSTANTS
@@ -152,7 +151,7 @@ def _is_called(field: Any) -> bool:
 
 
 def _is_unique(bound: Any) -> bool:
-    """No two rows may have the same value: by the field itself, or a constraint of it alone."""
+    """Must all rows have different values, by the field itself or by a constraint on it alone?"""
     constraints = bound.model._meta.total_unique_constraints
     return bool(bound.unique) or any(each.fields == (bound.name,) for each in constraints)
 

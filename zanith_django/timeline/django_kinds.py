@@ -1,4 +1,4 @@
-"""The kinds of operations in Django's migrations: data steps, SQL, without effect."""
+"""The kinds of operations in Django's migrations: data steps, SQL, operations without effect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.migrations.operations.base import Operation as MigrationOperation
 
 
 def has_own_apply(migration: DjangoMigration) -> bool:
-    """Does its class say what applying it means? Its operations may never run."""
+    """Does the class of the migration define `apply()` itself? Its operations may never run."""
     return type(migration).apply is not DjangoMigration.apply
 
 
@@ -30,7 +30,7 @@ def reaching_database(operation: MigrationOperation) -> list[MigrationOperation]
 
 
 def is_data_step(operation: MigrationOperation) -> bool:
-    """Works on data, or is of a class that only its author knows."""
+    """Does it work on data, or is it of a class that is not Django's?"""
     return any(
         isinstance(inner, RunPython | RunSQL) or not is_djangos(inner)
         for inner in reaching_database(operation)
@@ -47,8 +47,8 @@ def title(operation: MigrationOperation) -> str:
 
 
 def texts(migration: DjangoMigration, position: int) -> Iterator[str | None]:
-    """What code of its author the operation at `position` runs (0: the whole migration), as far as
-    it can be read: SQL, or the source of Python; None for what cannot be read."""
+    """The author's code that the operation at `position` runs (0: the whole migration): SQL or
+    Python source; None for code that cannot be read."""
     if has_own_apply(migration):
         yield None
     for number, operation in enumerate(migration.operations, 1):
@@ -91,16 +91,16 @@ _OPAQUE = (RunPython, RunSQL, SeparateDatabaseAndState)
 
 
 def has_own_transaction(migration: DjangoMigration, operation: MigrationOperation) -> bool:
-    """Does this operation of a non-atomic migration run in its own transaction? It may ask for
-    one; and zanith gives one to Django's operations that only change tables, so that none is half
-    done when a runner is killed."""
+    """Does this operation of a non-atomic migration run in its own transaction? It may request one,
+    and zanith gives one to Django's operations that only change tables, so that none is half done
+    after a kill."""
     inner = reaching_database(operation)
     return not migration.atomic and bool(operation.atomic or all(map(is_transactional, inner)))
 
 
 def is_transactional(operation: MigrationOperation) -> bool:
-    """Does it run the same in a transaction of its own? Django's kinds do, but concurrent index
-    builds, and what an author wrote, who may have had a reason for `atomic = False`."""
+    """May it run in a transaction of its own? Django's kinds may, except concurrent index builds.
+    Code of an author may not: there may be a reason for `atomic = False`."""
     return is_djangos(operation) and not isinstance(operation, (*_OPAQUE, NotInTransactionMixin))
 
 

@@ -30,7 +30,8 @@ from zanith_django.timeline.django_kinds import (
 from zanith_django.timeline.historical import States, render_state, render_whole
 from zanith_django.timeline.timeline import Key
 
-# A data migration may run a statement a row: the ledger keeps the first ones and counts the rest.
+# A data migration may run a statement per row: the ledger stores the first ones and counts the
+# others.
 KEPT_STATEMENTS = 100
 
 
@@ -50,7 +51,7 @@ def captured_sql(connection: BaseDatabaseWrapper, into: list[str]) -> Iterator[N
 
 
 class Listener(Protocol):
-    """Is called as a Django migration proceeds, within its transaction if it is atomic."""
+    """Receives the events of a Django migration, within its transaction if it is atomic."""
 
     def start(self, number: int) -> None:
         """The operation with this number is about to run."""

@@ -51,7 +51,7 @@ class DjangoTables:
                 continue
             try:
                 moves += self._moved(app_label, inner, state)
-            except KeyError:  # of a model that state_operations made
+            except KeyError:  # of a model that only state_operations created
                 break
         operation.state_forwards(app_label, self.state)
         return tuple(moves)
@@ -81,7 +81,7 @@ def _moves(
     before: dict[Part, TableName],
     after: dict[Part, TableName],
 ) -> Iterator[TableMove]:
-    """By identity: what ends first, then renames, then what is new."""
+    """The moves by identity: ended tables first, then renamed ones, then new ones."""
     identities = Identities()
     identities.follow(app_label, operation)
     found = [(before.get(_origin(identities, part)), name) for part, name in after.items()]
@@ -92,7 +92,7 @@ def _moves(
 
 
 def _origin(identities: Identities, part: Part) -> Part:
-    """The same model or field before the operation; of a new one, what no state has."""
+    """The same model or field before the operation; for a new one, a key that no state has."""
     key, field = part
     name = identities.field(key, field) if field else ""
     return identities.model(key) or ("", ""), "?" if name is None else name

@@ -28,7 +28,7 @@ from zanith_django.timeline.timeline import django_order
 
 
 def foundations(operation: MigrationOperation) -> tuple[Operation, ...]:
-    """The operation as one of zanith, if it creates or removes an extension or a collation."""
+    """The same as operations of zanith, if it creates or removes an extension or a collation."""
     if isinstance(operation, CreateExtension):
         return (ops.CreateExtension(extension=Extension(operation.name)),)
     if isinstance(operation, CreateCollation):
@@ -53,15 +53,15 @@ def _where_missing(operations: Iterable[Operation]) -> list[str]:
 
 
 def raw_prelude_of(texts: Iterable[str]) -> list[str]:
-    """The same of SQL that an author wrote: statements that make something and touch no table. What
-    exists already stays; any other error, and a text that is no SQL, is left to the table that
-    needs the object, which reports it if it cannot be made."""
+    """The same for SQL of an author: statements that create an object and touch no table. Existing
+    objects stay. Other errors are reported with the table that needs the object, if that cannot be
+    created."""
     found = dict.fromkeys(each for text in texts for each in statements(text))
     return [text for each in found if (text := _attempted(each))]
 
 
 def _attempted(statement: str) -> str:
-    """What the scratch runs for a statement of an author; "" for nothing."""
+    """The SQL that the scratch runs for a statement of an author; "" for none."""
     reported = {"state": sql.literal(PASSED_OVER), "statement": sql.literal(statement)}
     if makes_foundation(statement):
         body = sql.compose(
@@ -96,8 +96,8 @@ def raw_sql_of(operations: Iterable[MigrationOperation]) -> Iterator[str]:
 
 
 def preludes_of_migrations(files: Iterable[LoadedMigration]) -> tuple[list[str], list[str]]:
-    """What every migration on disk makes, and what our own `files` make: of operations, and of SQL
-    that an author wrote. Pending ones are about to make theirs."""
+    """(SQL of operations, SQL of authors) that creates the foundations of every Django migration on
+    disk and of our own `files`, pending ones included."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     migrations = [loader.graph.nodes[key] for key in django_order(loader)]
     operations = [operation for migration in migrations for operation in migration.operations]

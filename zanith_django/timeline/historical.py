@@ -1,4 +1,4 @@
-"""The states of the models on the way through the timeline."""
+"""The states of the models at each point of the timeline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RenderedApps(StateApps):
 
 
 class States:
-    """Django's project state as it moves along the timeline; made when it is first asked for."""
+    """Django's project state as it moves along the timeline; built at its first use."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
@@ -31,7 +31,7 @@ class States:
 
     @property
     def current(self) -> ProjectState:
-        """The state with every applied migration in it, in the order of Django's plan."""
+        """The state after every applied migration, in the order of Django's plan."""
         if self._state is None:
             loader = self.timeline.loader
             state = ProjectState(real_apps=loader.unmigrated_apps)
@@ -64,10 +64,10 @@ class States:
         return self.current.apps
 
     def advance(self, keys: Sequence[Key]) -> None:
-        """These migrations were done by other means: the state moves past them."""
+        """Moves the state past migrations that did not run through it."""
         if self._state is None or not keys:
             return
-        # Rendered classes would be kept up to date at every step: cheaper to render again.
+        # Django would update rendered classes at every step; rendering again is cheaper.
         self._state.__dict__.pop("apps", None)
         self._state = self._moved(self._state, keys)
         for key in keys:
@@ -101,13 +101,13 @@ class States:
             self._applied.update((known, *self.timeline.replaced(known)))
 
     def _holds(self, key: Key) -> bool:
-        """Itself, or, of a squash, all that it replaces."""
+        """Does the state contain the migration, or all that it replaces, if it is a squash?"""
         parts = self.timeline.replaced(key)
         return key in self._applied or bool(parts and self._applied.issuperset(parts))
 
     def taken(self) -> ProjectState:
-        """A copy to run operations on. It takes the rendered models from the current one: what
-        operations do to them cannot be undone."""
+        """A copy for running operations. It takes the rendered models away from the current state,
+        because operations change them irreversibly."""
         state = self.current
         rendered = state.__dict__.pop("apps", None)
         copied = state.clone()
@@ -116,7 +116,7 @@ class States:
         return copied
 
     def passed(self, key: Key, state: ProjectState) -> None:
-        """Django ran this migration and left this state."""
+        """Records that Django ran this migration, which resulted in this state."""
         self._state = state
         self._hold(key)
 

@@ -1,8 +1,8 @@
-"""Identities: which models and fields of a state are those of an earlier state.
+"""Identities: maps models and fields of a state to those of an earlier state.
 
-Django's operations are no difference of two states. A model is made by `CreateModel` and ended by
-`DeleteModel`, a field by `AddField` and `RemoveField`; what is removed and added under one name is
-a new, empty thing. Renames and alterations keep an identity.
+The difference of two states does not show Django's operations. `CreateModel` creates a model and
+`DeleteModel` ends it, `AddField` and `RemoveField` do so with a field: one that is removed and
+added under the same name is new and empty. Renames and alterations keep the identity.
 """
 
 from __future__ import annotations
@@ -35,16 +35,15 @@ ORDER = "_order"
 
 @dataclass(slots=True)
 class Identities:
-    """Maps models and fields to those of the state in which this began.
-
-    A name that is not mapped is still that of the same thing; None is what did not exist then.
+    """Maps models and fields to those of the state in which this began. A name that is not mapped
+    means the same model or field as then; None means that it did not exist then.
     """
 
     models: dict[Key, Key | None] = field(default_factory=dict)
     fields: dict[tuple[Key, str], str | None] = field(default_factory=dict)
 
     def follow(self, app_label: str, operation: MigrationOperation) -> None:
-        """Apply what an operation makes, renames or ends."""
+        """Applies the models and fields that an operation creates, renames or ends."""
         if isinstance(operation, CreateModel | DeleteModel):
             self._forget((app_label, operation.name_lower))
         elif isinstance(operation, RenameModel):
@@ -87,7 +86,7 @@ class Identities:
 
 @dataclass(slots=True)
 class Carried:
-    """The tables and columns of one graph that another graph has as well, by identity."""
+    """The tables and columns of one graph that still exist in another one, by identity."""
 
     before: SchemaGraph
     tables: dict[TableName, TableName] = field(default_factory=dict)
@@ -148,7 +147,7 @@ class Carried:
         return frozenset(name for name in self.before.table_names if name not in self.tables)
 
     def ended_columns(self) -> frozenset[tuple[TableName, str]]:
-        """(the table's name after renames, column) of what ends while its table stays."""
+        """(the table's name after renames, column) of columns that end while their table stays."""
         return frozenset(
             (self.tables[table.name], column)
             for table in self.before.tables
@@ -167,7 +166,8 @@ def _has_table(model: type[Model]) -> bool:
 
 
 def _through(old: Any, new: Any) -> tuple[type[Model], type[Model], Iterator[tuple[str, str]]]:
-    """The automatic tables of a many-to-many field, with the columns that one has for another."""
+    """The automatic tables of a many-to-many field before and after, with the pairs of their
+    columns."""
     tables = old.remote_field.through, new.remote_field.through
     key, now = (table._meta.pk.column for table in tables)
     old_names = (key, old.m2m_column_name(), old.m2m_reverse_name())

@@ -28,7 +28,7 @@ def compared(graph: SchemaGraph, default_schema: str = "") -> SchemaGraph:
 
 
 def is_table(name: str, databases: Iterable[str]) -> bool:
-    """Is it the table of a model, or there in one of these databases?"""
+    """Is it the table of a model, or does one of these databases have it?"""
     models = apps.get_models(include_auto_created=True)
     if any(table_name(model, PUBLIC) == _in_schema(name, PUBLIC) for model in models):
         return True
@@ -37,7 +37,7 @@ def is_table(name: str, databases: Iterable[str]) -> bool:
 
 
 def _in_schema(name: str, default_schema: str) -> TableName:
-    """The table of this name as a graph with this default schema has it."""
+    """The name of the table in a graph with this default schema."""
     table = TableName.of(name)
     return TableName("" if table.schema == default_schema else table.schema, table.name)
 

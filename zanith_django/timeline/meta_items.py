@@ -17,7 +17,7 @@ def named_by(item: Any) -> Iterator[str]:
 
 def names_in(item: Any) -> set[str]:
     """The fields that a constraint or an index contains, also in its conditions and expressions;
-    of a relation's lookup the field that it begins with."""
+    for a lookup over a relation, its first field."""
     parts = (*getattr(item, "expressions", ()), getattr(item, "condition", None))
     flat = [part[0] if isinstance(part, tuple | list) else part for part in parts]
     return {*named_by(item), *getattr(item, "include", ())} | {

@@ -22,7 +22,7 @@ _OWN_RUN: ContextVar[bool] = ContextVar("zanith_own_run", default=False)
 
 @contextmanager
 def own_run() -> Iterator[None]:
-    """Signals sent meanwhile are those of our own run."""
+    """Signals that are sent meanwhile belong to a run of our own."""
     token = _OWN_RUN.set(True)
     try:
         yield
@@ -49,7 +49,7 @@ def report_leaving(using: str, **kwargs: Any) -> None:
 
 
 def refuse_plain_migrate(using: str, **kwargs: Any) -> None:
-    """Receiver of pre_migrate: `migrate` would run past steps that are not done."""
+    """Receiver of pre_migrate: refuses `migrate` while steps of ours are unfinished."""
     connection = connections[using]
     if _OWN_RUN.get() or connection.vendor != "postgresql":
         return

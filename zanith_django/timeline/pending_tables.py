@@ -1,4 +1,4 @@
-"""The tables that pending migrations make, while the walk passes over their history."""
+"""The tables that pending migrations create, collected during the walk through the history."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from zanith_django.postgres.rows import one_value
 
 
 class PendingTables:
-    """Tables that pending migrations make: none of them may exist yet, unless an applied migration
-    dropped it, and zanith_recover brought it back."""
+    """Tables that pending migrations create. None of them may exist yet, unless an applied
+    migration dropped it and zanith_recover restored it."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
@@ -20,12 +20,12 @@ class PendingTables:
         self._dropped: set[str] = set()
 
     def happened(self, names: Iterable[tuple[str, bool]]) -> None:
-        """In applied migrations."""
+        """Follows tables of applied migrations."""
         for db_table, comes in names:
             (self._dropped.discard if comes else self._dropped.add)(db_table)
 
     def follow(self, app_label: str, names: Iterable[tuple[str, bool]], *, strict: bool) -> None:
-        """`names` come (True) or go. Raises `NotAdopted` if `strict`."""
+        """Follows `names`, which are created (True) or dropped. Raises `NotAdopted` if `strict`."""
         for db_table, comes in names:
             if strict and comes and db_table not in self._dropped and self._exists(db_table):
                 raise NotAdopted(db_table, app_label)

@@ -20,18 +20,18 @@ from zanith_django.timeline.timeline import Timeline, build, load_django
 
 
 def read_timeline(connection: BaseDatabaseWrapper, ledger: Ledger | None = None) -> Timeline:
-    """The timeline as files, Django's record and the ledger have it."""
+    """The timeline by files, Django's record and the ledger."""
     applied = (ledger or Ledger(connection)).applied()
     return build(load_django(connection), load_all(), applied)
 
 
 def offline_timeline() -> Timeline:
-    """The timeline as the files alone have it."""
+    """The timeline by files alone."""
     return build(load_django(None), load_all())
 
 
 ONLY_SCHEMA = "ZANITH_ONLY_SCHEMA"
-"""A key of an entry of DATABASES: that schema is all that its connections see. A shadow has it."""
+"""A key of an entry of DATABASES: the only schema that its connections see. A shadow has it."""
 
 
 def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
@@ -45,8 +45,8 @@ def live_graph(connection: BaseDatabaseWrapper) -> SchemaGraph:
 def declared(connection: BaseDatabaseWrapper) -> Declared:
     """The schema that the models of this database ask for, without the tables of setting IGNORE.
 
-    A model may need an extension or a function that a pending migration makes: then the scratch
-    makes it too.
+    A model may need an extension or a function that a pending migration creates: the scratch
+    creates it too.
     """
 
     def more() -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""Reads what models ask for, in a scratch with the objects that their tables need."""
+"""Reads the declarations of models in a scratch with the objects that their tables need."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def read_models(
 
 
 def cache_folder() -> Path | None:
-    """Where tables that PostgreSQL has read back are remembered; one folder per project, in the
-    cache folder of the user. None for a user without a home folder."""
+    """The folder of the table cache; one per project, in the cache folder of the user. None for a
+    user without a home folder."""
     project = hashlib.sha256(str(settings.SETTINGS_MODULE).encode() + _place()).hexdigest()[:12]
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:

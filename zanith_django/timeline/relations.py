@@ -89,7 +89,7 @@ def _is_unique(model: ModelState, name: str) -> bool:
 
 
 def _changed(before: ProjectState, after: ProjectState, key: Key) -> set[str]:
-    """What others may follow and is no longer the same: the table, the key, fields by name."""
+    """The changes that other models follow: the table, the key, fields by name."""
     old, new = before.models.get(key), after.models.get(key)
     if old is None or new is None:
         return set()
@@ -113,9 +113,8 @@ def _primary_keys(before: ProjectState, after: ProjectState, key: Key) -> set[st
 
 
 def with_referrers(before: ProjectState, after: ProjectState, keys: Iterable[Key]) -> set[Key]:
-    """`keys`, and the models whose tables follow: they point at a table or key that changed.
-
-    A foreign key that is a primary key passes a change on to those that point at it.
+    """`keys`, and the models whose tables change with them, because they reference a changed table
+    or key. A foreign key that is a primary key passes a change on to tables that reference it.
     """
     found = set(keys)
     changed = {key: change for key in found if (change := _changed(before, after, key))}
@@ -135,7 +134,7 @@ def with_referrers(before: ProjectState, after: ProjectState, keys: Iterable[Key
 
 
 def neighbours(state: ProjectState, app_label: str) -> set[Key]:
-    """The models of an app, those that they point at, and those that point at them."""
+    """The models of an app, those that they reference, and those that reference them."""
     found = {key for key in state.models if key[0] == app_label}
     for pointer in _pointers(state):
         if app_label in (pointer.source[0], pointer.target[0]):
@@ -144,7 +143,7 @@ def neighbours(state: ProjectState, app_label: str) -> set[Key]:
 
 
 def has_through(field: Field[Any, Any]) -> bool:
-    """Whether a many-to-many field uses the table of an explicit model."""
+    """Does a many-to-many field use the table of an explicit model?"""
     if not field.many_to_many:
         return False
     through = getattr(field.remote_field, "through", None)
@@ -152,7 +151,7 @@ def has_through(field: Field[Any, Any]) -> bool:
 
 
 class Storage(Enum):
-    """The column or table of a field's values."""
+    """How a field stores its values: in a column, in a table of its own, or not at all."""
 
     COLUMN = "a column"
     AUTOMATIC_TABLE = "a many-to-many table of its own"

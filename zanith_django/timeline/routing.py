@@ -1,4 +1,4 @@
-"""Which operations are for which database: what the routers of the project say."""
+"""The database of an operation, by the routers of the project."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from zanith_django.operations.base import Operation
 def is_for(alias: str, operation: Operation, app_label: str) -> bool:
     """Do routers give the operation of a file in `app_label` to the database `alias`?
 
-    One that names no model is asked about by its app alone, as Django asks about a RunSQL. What
-    Django's own code runs is always let through: it asks by itself, with the hints it was given.
+    For an operation without a model, the routers are asked about its app, as Django does for a
+    RunSQL. Operations that Django's own code runs always return True: Django asks the routers
+    itself, with their hints.
     """
     if operation.runs:
         return True

@@ -1,4 +1,4 @@
-"""A run of Django's operations that becomes one difference of two states."""
+"""A sequence of Django's operations that becomes one difference of two states."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from zanith_django.timeline.unmodelled import Key
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Models of one state, rendered, and the graph that they ask for."""
+    """The rendered models of one state, and their declared graph."""
 
     graph: SchemaGraph
     declared: Declared
@@ -42,8 +42,8 @@ class Rendered:
 
 @dataclass(slots=True)
 class Segment:
-    """Operations between two cuts, and what only they know: which thing is which of before, and
-    which value existing rows get."""
+    """The operations between two cuts, and the facts that only they have: identities, and the
+    values of existing rows."""
 
     before: RecordingState
     migration: DjangoMigration
@@ -102,7 +102,7 @@ class Segment:
             if model is None or bound is None or not bound.column or bound.many_to_many:
                 continue
             fills = (fill_of(connection, self.migration, each, bound) for each in operations)
-            if fill := next(filter(None, fills), None):  # then no row is NULL any more
+            if fill := next(filter(None, fills), None):  # after the first one no row is NULL
                 yield (table_name(model, schema), bound.column), fill
 
 

@@ -1,4 +1,4 @@
-"""The files of migrations, as a report about a repository names them: path and line."""
+"""The files of migrations, with paths within the repository, for reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def path_of(timeline: Timeline, entry: Entry) -> Path | None:
 
 
 def django_path(migration: DjangoMigration) -> Path | None:
-    """The file of a Django migration; None if it came from none."""
+    """The file of a Django migration; None if it has none."""
     name = getattr(sys.modules.get(type(migration).__module__), "__file__", None)
     return Path(name) if name else None
 

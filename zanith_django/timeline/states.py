@@ -1,7 +1,6 @@
-"""Historical states, rendered model by model: what a migration touched, and stubs for the rest.
-
-Rendering a whole state of 1,000 connected models takes Django seconds, and minutes while it is
-walked with its models rendered. `.apps` of such a state is never asked for.
+"""Historical states, rendered model by model: those that a migration touched, and stubs for the
+others. Django takes seconds to render a whole state of 1,000 connected models, and minutes to walk
+the history with rendered models. So `.apps` of such a state is never used.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class RecordingState(ProjectState):
         return RecordingState.of(self)
 
     def take_touched(self) -> frozenset[Key]:
-        """The models touched since this was last asked: changed, made, removed or renamed."""
+        """The models touched since the last call: changed, created, removed or renamed."""
         touched = frozenset(self._touched)
         self._touched.clear()
         return touched
@@ -103,8 +102,8 @@ class RecordingState(ProjectState):
         super().reload_models(touched, delay)
 
     def forget_parts(self, key: Key, field: str) -> None:
-        """A column goes with the constraints and indexes that contain it, though Django's state
-        keeps them: a column of that name that comes later does not bring them back."""
+        """Removes the constraints and indexes that contain a dropped column. Django's state keeps
+        them, but a later column of that name does not bring them back."""
         options = self.models[key].options
         for option in ("constraints", "indexes"):
             items = options.get(option) or ()
@@ -125,7 +124,8 @@ class RecordingState(ProjectState):
                 self.unmodelled.followed |= {(key, i.name) for i in items if old in names_in(i)}
 
     def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
-        """As Django's, which changes fields in place: clones keep a state made before as it was."""
+        """Like Django's, which changes fields in place; here the model is cloned first, so that
+        earlier states stay as they were."""
         key = app_label, model_name
         own = self.models[key].fields
         for name, field in own.items():
@@ -150,10 +150,9 @@ class RecordingState(ProjectState):
 
 
 def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
-    """The models of `keys` as classes, such that their DDL is that of a full render.
-
-    Their bases come in full, models they point at as stubs. Swapped models and keys that the state
-    does not have are left out. Raises `UnreadableModel` if a relation or base does not exist.
+    """The models of `keys` as classes with the DDL of a full render. Their bases are complete, the
+    models that they reference are stubs. Swapped models and keys that the state does not have are
+    left out. Raises `UnreadableModel` if a relation or base does not exist.
     """
     wanted = [key for key in dict.fromkeys(keys) if key in state.models]
     wanted = [key for key in wanted if not is_swapped(state.models[key])]
@@ -166,20 +165,20 @@ def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
 
 
 def is_swapped(state: ModelState) -> bool:
-    """Whether a setting (`AUTH_USER_MODEL`) names another model in the place of this one."""
+    """Does a setting (`AUTH_USER_MODEL`) replace this model by another one?"""
     setting = state.options.get("swappable")
     target: str = getattr(settings, setting, "") if setting else ""
     return target != "" and target.lower() != f"{state.app_label}.{state.name_lower}"
 
 
 def has_own_table(state: ModelState) -> bool:
-    """Whether migrations make and drop a table for this model."""
+    """Do migrations create and drop a table for this model?"""
     proxy, managed = state.options.get("proxy"), state.options.get("managed", True)
     return bool(managed and not proxy and not is_swapped(state))
 
 
 def db_table_of(state: ModelState, longest: int | None) -> str:
-    """`db_table`, or the name that Django gives in its place, of at most `longest` letters."""
+    """`db_table`, or the name that Django chooses without one, of at most `longest` characters."""
     default = truncate_name(f"{state.app_label}_{state.name_lower}", longest)
     return str(state.options.get("db_table") or default)
 
@@ -201,7 +200,7 @@ def tables_of(state: ModelState, longest: int | None) -> dict[str, str]:
 
 
 class _Parts:
-    """Gathers what to render: models in full, and of other models the fields that are needed."""
+    """Collects the models to render: complete ones, and the required fields of others."""
 
     def __init__(self, state: ProjectState) -> None:
         self.state = state
@@ -248,9 +247,8 @@ class _Parts:
                 self.need_target(target, self.state.models[target].fields[name])
 
     def stub_fields(self, target: Key, field: Field[Any, Any]) -> set[str] | None:
-        """Names of the fields that a stub must have; None if only the whole model is enough.
-
-        A proxy has its table from its base, a key may be inherited, a composite key has parts.
+        """Names of the fields that a stub must have; None if it must be the whole model: a proxy
+        has the table of its base, a key may be inherited, a composite key has parts.
         """
         model = self.state.models.get(target)
         if model is None or model.options.get("proxy"):
@@ -277,7 +275,7 @@ class _Parts:
 
 
 def _fields(model: ModelState) -> Iterator[Field[Any, Any]]:
-    """The fields of a model, those of abstract bases that a migration names as classes too."""
+    """The fields of a model, with those of abstract bases that a migration names as classes."""
     yield from model.fields.values()
     for base in model.bases:
         meta = getattr(base, "_meta", None)
@@ -301,14 +299,14 @@ def _readable(model: ModelState) -> ModelState:
 
 
 def _known_names(model: ModelState) -> set[str]:
-    """Names of its fields, of those too that Django adds by itself."""
+    """The names of its fields, with those that Django adds automatically."""
     links = {f"{resolve_relation(base)[1]}_ptr" for base in model.bases if isinstance(base, str)}
     inherited = {field.name for field in _fields(model) if field.name}
     return {"id", "_order", *model.fields, *links, *inherited}
 
 
 def _stub(model: ModelState, names: Collection[str]) -> ModelState:
-    """A model of the same table with these fields alone."""
+    """A model of the same table with only these fields."""
     fields = {name: field for name, field in model.fields.items() if name in names}
     options = {name: model.options[name] for name in ("db_table",) if name in model.options}
     return ModelState(model.app_label, model.name, fields, options)

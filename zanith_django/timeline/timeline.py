@@ -1,4 +1,4 @@
-"""Django's migrations and zanith's on one line, in the order in which they run."""
+"""Django's migrations and zanith's, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class Timeline:
         return tuple(entry for entry in self.entries if entry.state != APPLIED)
 
     def find(self, name: str) -> Entry:
-        """The entry of that id, of that Django migration, or of that unique beginning."""
+        """The entry with this id, of this Django migration, or with this unique beginning of its
+        id."""
         for entry in self.entries:
             if name == entry.id or name in map(dotted, entry.covers):
                 return entry
@@ -73,13 +74,13 @@ class Timeline:
         return begun[0]
 
     def django(self, key: Key) -> DjangoMigration:
-        """This migration, also a replaced one as long as its file exists."""
+        """The Django migration of this key; a replaced one too, as long as its file exists."""
         if key not in self.loader.disk_migrations:
             raise UnknownMigration(dotted(key))
         return self.loader.disk_migrations[key]
 
     def on_disk(self, keys: Iterable[Key]) -> list[DjangoMigration]:
-        """The migrations that still have a file: a squash may have replaced some."""
+        """The migrations among these that still have a file; a squash may have replaced others."""
         disk = self.loader.disk_migrations
         return [disk[key] for key in keys if key in disk]
 
@@ -103,14 +104,14 @@ class Timeline:
         return order[: order.index(place)] + inside[: inside.index(key)]
 
     def previous(self, key: Key) -> str:
-        """What `migrate` takes to undo this migration and none before it in its app."""
+        """The argument of `migrate` that undoes this migration and none before it in its app."""
         node = self.loader.graph.node_map.get(key)
         parents = sorted(parent.key for parent in node.parents) if node else []
         return next((name for label, name in parents if label == key[0]), "zero")
 
     def ordered(self, applied: Iterable[str]) -> list[str]:
-        """These ids, given by the time when they were applied, with each after what it depends on:
-        times are out of order if the clock was set back."""
+        """These ids, which are sorted by the time of their application, sorted so that each follows
+        its dependencies: times are out of order if the clock was set back."""
         names = list(applied)
         places = {name: place for place, name in enumerate(names)}
         waiting = {name: self._dependencies(name) & places.keys() for name in names}
@@ -130,7 +131,7 @@ class Timeline:
         return [*found, *(name for name in names if waiting[name])]
 
     def _dependencies(self, name: str) -> set[str]:
-        """Ids that this one depends on directly; of an id without a file none."""
+        """Ids that this one depends on directly; empty for an id without a file."""
         entry = self._by_id.get(name)
         if entry is None:
             return set()
@@ -153,7 +154,7 @@ class Timeline:
         return {place: name for key, name in found for place in (key, *self.resolved([key]))}
 
     def is_made_of(self, key: Key, others: Collection[Key]) -> bool:
-        """Is it a squash of which all that it replaces is among the others?"""
+        """Is it a squash, and are all migrations that it replaces among the others?"""
         parts = set(self.replaced(key)) - self.loader.replacements.keys()
         return bool(parts) and parts.issubset(others)
 
@@ -284,8 +285,8 @@ def _replaced(loader: MigrationLoader, squash: Key) -> list[Key]:
 def _partly_covered(
     files: Sequence[LoadedMigration], resolve: Mapping[Key, Key], loader: MigrationLoader
 ) -> frozenset[Key]:
-    """Squashes of which some parts have files and others none: Django runs them as a whole, and
-    that does the work of the files."""
+    """Squashes with files for some of their replaced migrations only: Django runs them as a whole,
+    which does the work of these files."""
     named = {key_of(name) for file in files for name in file.covers}
     reached = {resolve[key] for key in named & resolve.keys()} - named
     bare = resolve.keys() - named - loader.replacements.keys()
@@ -345,7 +346,7 @@ def _django_entry(key: Key, loader: MigrationLoader, recorded: set[str]) -> Entr
 
 
 def _is_applied(key: Key, loader: MigrationLoader) -> bool:
-    """Applied itself, or by way of the squash that replaced it."""
+    """Is it applied, by itself or by the squash that replaced it?"""
     if key in loader.applied_migrations:
         return True
     return any(
@@ -355,8 +356,8 @@ def _is_applied(key: Key, loader: MigrationLoader) -> bool:
 
 
 def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
-    """A file that covers nothing comes right after its requirements, or last in its app; in any
-    case before the files that require it."""
+    """The position of a file that covers nothing: directly after its requirements, or last in its
+    app, but before the files that require it."""
     known = _places(entries)
     needed = []
     for name in file.requires:
@@ -371,7 +372,7 @@ def _place(entries: list[Entry], entry: Entry, file: LoadedMigration) -> None:
 
 
 def _check_order(entries: Sequence[Entry]) -> None:
-    """Every file that is to run comes after all its requirements."""
+    """Refuses a pending file that comes before one of its requirements."""
     known = _places(entries)
     for number, entry in enumerate(entries):
         file = entry.migration if entry.state != APPLIED else None
@@ -382,7 +383,7 @@ def _check_order(entries: Sequence[Entry]) -> None:
 
 
 def _places(entries: Iterable[Entry]) -> dict[str, int]:
-    """{id, or name of what it covers: place}."""
+    """{id, or name of a covered migration: position}."""
     return {name: n for n, e in enumerate(entries) for name in (e.id, *map(dotted, e.covers))}
 
 

@@ -99,7 +99,7 @@ class Walk:
         return work.made
 
     def take_names(self) -> list[tuple[str, bool]]:
-        """(`db_table`, whether it comes or goes) of tables since this was last asked."""
+        """(`db_table`, whether it is created or dropped) of the tables since the last call."""
         names, self._names = self._names, []
         return names
 
@@ -118,10 +118,10 @@ class Walk:
             return
         opaque = is_data_step(operation)
         for inner in operation.state_operations:
-            if self._changes_hands(inner, app_label):
+            if self._only_changes_managed(inner, app_label):
                 inner.state_forwards(app_label, self.tables)
             inner.state_forwards(app_label, self.models)
-        if opaque:  # its author promises that the tables now match the models
+        if opaque:  # its author promises that afterwards the tables match the models
             self._sync(self.models.take_touched())
             return
         for inner in operation.database_operations:
@@ -143,8 +143,8 @@ class Walk:
         try:
             self._forward(operation, app_label)
         except (KeyError, FieldDoesNotExist):
-            # The model was made or changed by state_operations alone: from here on the table is
-            # what the models say.
+            # Only state_operations created or changed the model: from here on the table counts as
+            # its models declare it.
             with _between(work):
                 self._sync(key for key in self.models.models if key[0] == app_label)
             self._forward(operation, app_label)
@@ -160,7 +160,7 @@ class Walk:
             raise CannotAlter(label, dotted((migration.app_label, migration.name)))
 
     def _forward(self, operation: MigrationOperation, app_label: str) -> None:
-        """Move the tables past an operation that reaches them."""
+        """Moves the state of the tables past an operation that reaches them."""
         naming = isinstance(operation, CreateModel | DeleteModel | RenameModel | AlterModelTable)
         before = self._named_in(app_label) if naming else set()
         self._lose(operation, app_label)
@@ -196,13 +196,13 @@ class Walk:
         return {db_table_of(model, longest) for model in models if has_own_table(model)}
 
     def _leave(self, key: Key, work: _Work | None) -> None:
-        """A model that only state_operations deleted: its table stays, without a model."""
+        """Removes a model that only state_operations deleted: its table stays, without a model."""
         if key in self.tables.models:
             with _between(work):
                 self.tables.remove_model(*key)
 
     def _sync(self, keys: Iterable[Key]) -> None:
-        """These tables match the models."""
+        """Copies the state of these models to the tables."""
         for key in list(keys):
             known = self.models.models.get(key)
             if known is not None:
@@ -215,7 +215,7 @@ class Walk:
         self.tables.take_touched()
 
     def _learn(self, operation: MigrationOperation) -> None:
-        """The objects that later tables depend on are created in their scratch schema too."""
+        """Collects the objects that later tables depend on: the scratch creates them too."""
         self.prelude |= dict.fromkeys(prelude_of([operation]))
         self.raw += raw_sql_of([operation])
 
@@ -225,20 +225,20 @@ class Walk:
     # --- steps that are no difference of tables ------------------------------------------------
 
     def _cuts(self, operation: MigrationOperation, app_label: str) -> bool:
-        """Is the operation no difference of tables, but of data or of their foundations?"""
+        """Does the operation change data or foundations instead of tables?"""
         if foundations(operation):
             return True
         if isinstance(operation, AddConstraintNotValid | ValidateConstraint):
             return True
-        if self._changes_hands(operation, app_label):
+        if self._only_changes_managed(operation, app_label):
             return True
         return is_data_step(operation)
 
-    def _changes_hands(self, operation: MigrationOperation, app_label: str) -> bool:
+    def _only_changes_managed(self, operation: MigrationOperation, app_label: str) -> bool:
         """Does the operation only change `managed`? Then the table stays as it is."""
         if isinstance(operation, SeparateDatabaseAndState):
             inner = operation.state_operations
-            return any(self._changes_hands(each, app_label) for each in inner)
+            return any(self._only_changes_managed(each, app_label) for each in inner)
         if not isinstance(operation, AlterModelOptions):
             return False
         known = self.tables.models.get((app_label, operation.name_lower))
@@ -271,7 +271,7 @@ class Walk:
         migration: DjangoMigration,
         operation: AddConstraintNotValid | ValidateConstraint,
     ) -> list[Operation]:
-        """A check that is added without looking at the rows, or looked at later."""
+        """A check that is added NOT VALID, or validated later."""
         key = (migration.app_label, operation.model_name.lower())
         table = table_name(render(self.tables, [key])[0], self._default_schema())
         label = f"{key[0]}.{self.tables.models[key].name}"
@@ -339,7 +339,7 @@ class Walk:
 
 
 class _Work:
-    """Operations found so far, and the segment since the last cut."""
+    """The operations found so far, and the segment since the last cut."""
 
     def __init__(self, walk: Walk, migration: DjangoMigration) -> None:
         self._walk, self.migration = walk, migration
@@ -356,7 +356,7 @@ class _Work:
 
 @contextmanager
 def _between(work: _Work | None) -> Iterator[None]:
-    """Changes what is known of the tables without an operation for it."""
+    """Changes the state of the tables without an operation for the change."""
     if work:
         work.cut()
     yield
@@ -365,7 +365,8 @@ def _between(work: _Work | None) -> Iterator[None]:
 
 
 def _refuse_keeping_twice(migration: DjangoMigration, made: Iterable[Operation]) -> None:
-    """A kept column or table of a migration is found by its name."""
+    """Refuses a migration that keeps one column or table twice, because kept objects are found by
+    name."""
     known = set()
     for operation in made:
         if not operation.keeps_by_target:
