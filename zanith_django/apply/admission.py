@@ -1,4 +1,4 @@
-"""What comes before anything runs."""
+"""The checks before anything runs."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ class Admission:
             raise HalfRolledBack(name)
 
     def follow_django(self) -> None:
-        """Django's record decides which of its own migrations are applied. One that failed as a
-        whole and will not run again is ignored."""
+        """Brings the ledger in agreement with Django's record, which decides which of Django's
+        migrations are applied. A migration that failed as a whole and will not run again is
+        ignored."""
         pending = {entry.id: entry for entry in self._run.timeline.pending}
         failed = {row.migration_id for row in self._run.ledger.unfinished()} - pending.keys()
         with transaction.atomic(using=self._run.connection.alias):
@@ -64,7 +65,7 @@ class Admission:
                     self._run.ledger.give_up(name)
 
     def plan(self, context: Context) -> Plan:
-        """The plan as far as --steps and --to say."""
+        """The plan, limited by --steps and --to."""
         whole = plan(
             self._run.timeline,
             database=self._run.connection.alias,
@@ -76,7 +77,7 @@ class Admission:
         return until(whole, self._run.timeline, count=given.count, to=given.to)
 
     def looked_at(self, planned: Plan, context: Context, stopped: Iterable[StepRow]) -> Plan:
-        """The plan with what preflight found, unless there are no gates or the user wants none."""
+        """The plan with the findings of preflight, unless gates or preflight are turned off."""
         if not (self._run.options.gated and self._run.options.preflight):
             return planned
         begun = {(row.migration_id, row.step) for row in stopped}
@@ -131,7 +132,7 @@ class Admission:
                     self._run.reporter.retrying(line)
 
     def _operation_of(self, row: StepRow) -> Operation | None:
-        """The operation of a step of ours, as its file has it now."""
+        """The operation of a step of ours in the current file."""
         for entry in self._run.timeline.entries:
             operations = entry.migration.operations if entry.migration else ()
             if entry.id == row.migration_id and row.step <= len(operations):
@@ -139,7 +140,7 @@ class Admission:
         return None
 
     def django_operations(self, planned: Plan) -> list[int]:
-        """How many operations each Django migration has that runs as it is."""
+        """{Django migration without a file: its number of operations}."""
         return [
             len(self._run.timeline.django(migration.entry.covers[0]).operations)
             for migration in planned.migrations

@@ -99,7 +99,9 @@ class _Apply:
         injected = send_pre_migrate(
             self._run.connection.alias, planned, self._run.states, self._run.options.verbosity
         )
-        if self._admission.django_operations(planned) != known:  # receivers may add some
+        if (
+            self._admission.django_operations(planned) != known
+        ):  # receivers of pre_migrate may add some
             planned = self._admission.plan(context)
         self._run.reporter.planned(planned)
         if planned.migrations:
@@ -114,7 +116,8 @@ class _Apply:
         return Outcome(len(planned.migrations), steps, time.monotonic() - started)
 
     def _migrations(self, planned: Plan, injected: Injected) -> int:
-        """Snapshots surround each migration of ours, and each unbroken stretch of Django's."""
+        """Runs all migrations. Each of ours, and each unbroken stretch of Django's, has a snapshot
+        before and after."""
         steps = 0
         stretch = False
         for migration, following in _with_next(planned.migrations):
@@ -186,7 +189,7 @@ class _Apply:
             for _ in self._run.final or ():
                 yield
         except Exception:
-            self._run.final = None  # reported when it is the turn of all of them
+            self._run.final = None  # the error is reported when all of them are rendered
 
     def _step(
         self, todo: RemainingSteps, place: int, ready: ReadyStep, meanwhile: Meanwhile | None = None
@@ -218,8 +221,8 @@ class _Apply:
                 self._run.step_finished(migration, step, seconds)
 
     def _times_of(self, ready: Sequence[ReadyStep], meanwhile: Meanwhile) -> list[float | None]:
-        """Send them; how long each took, None for one that is not done. They share the time where
-        it is too short to ask the ledger whose it was."""
+        """Sends the steps. Returns the seconds of each, None for one that is not done. If the group
+        was quick, each gets an equal share; otherwise the ledger has the times."""
         attempts = [each.attempt for each in ready]
         started = time.monotonic()
         whole = self._run.executor.together(attempts, meanwhile)
@@ -230,7 +233,8 @@ class _Apply:
         return [known.get(each.row_id) for each in attempts]
 
     def _complete(self, migration: PlannedMigration, injected: Injected) -> None:
-        """One transaction: the `after` snapshot, our record, and Django's of what is covered."""
+        """Writes, in one transaction, the `after` snapshot, our record, and Django's record of the
+        covered migrations."""
         self._run.graph = live_graph(self._run.connection)
         with transaction.atomic(using=self._run.connection.alias):
             self._run_injected(migration, injected)
@@ -244,11 +248,12 @@ class _Apply:
     def _record_covered(self, key: Key) -> None:
         if key in self._run.timeline.loader.disk_migrations:
             record_applied(self._run.connection, self._run.timeline.django(key))
-        else:  # a squash took its place since; the check at the end settles that one
+        else:  # a squash has replaced it since; the check at the end records that squash
             MigrationRecorder(self._run.connection).record_applied(*key)
 
     def _run_injected(self, migration: PlannedMigration, injected: Injected) -> None:
-        """What a pre_migrate receiver added, such as renaming a content type with its model."""
+        """Runs operations that a receiver of pre_migrate added, such as the renaming of a content
+        type with its model."""
         for operation in injected.get(migration.id, ()):
             label = migration.entry.covers[-1][0]
             with self._run.connection.schema_editor(atomic=False) as editor:
@@ -268,7 +273,8 @@ class _Apply:
         return self._run.failing(todo.migration, lambda: step.number, step.operation.describe)
 
     def _check_replacements(self) -> None:
-        """Mark a squash applied when all that it replaces is, as `migrate` does on every run."""
+        """Marks a squash as applied if all migrations that it replaces are, as `migrate` does in
+        every run."""
         recorder = MigrationRecorder(self._run.connection)
         applied = set(recorder.applied_migrations())
         squashes = self._run.timeline.loader.replacements

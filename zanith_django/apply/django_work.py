@@ -29,7 +29,7 @@ from zanith_django.timeline.django_steps import run_django_migration
 
 
 class DjangoWork:
-    """One Django migration while it runs; knows which of its operations is at work."""
+    """One Django migration while it runs, and the operation that runs now."""
 
     def __init__(
         self, run: RunState, migration: PlannedMigration, rows: dict[int, StepRow]
@@ -74,7 +74,7 @@ class DjangoWork:
         check_held(self._run.connection)
         self.number = number
         self._run.ledger.start(self.rows[number].id)
-        if number not in self.begun:  # a retried one is reported once
+        if number not in self.begun:  # a retried operation is reported once
             self._run.step_started(self.migration, self.steps[number])
         self.begun.add(number)
         self.clock = time.monotonic()
@@ -122,7 +122,8 @@ class DjangoWork:
         return next((row for row in rows if row.operation_kind == DEFERRED), None)
 
     def skip(self, number: int) -> bool:
-        """An earlier run did it already; an atomic migration was rolled back as a whole."""
+        """Did an earlier run finish the operation? An atomic migration was rolled back as a
+        whole."""
         return not self.atomic and self.rows[number].status in FINISHED
 
     def record(self) -> None:

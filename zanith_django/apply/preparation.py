@@ -1,4 +1,4 @@
-"""The rows of a migration's steps before the first of them runs."""
+"""Writes the rows of a migration's steps before the first of them runs."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ class Preparation:
         self._run = run
 
     def prepare(self, migration: PlannedMigration, *, snapshot: bool) -> dict[int, StepRow]:
-        """One transaction: the `before` snapshot, every step as pending, the first as running."""
+        """Writes, in one transaction, the `before` snapshot, every step as pending, and the first
+        one as running."""
         with transaction.atomic(using=self._run.connection.alias):
-            self._run.ledger.fail_running(migration.id, INTERRUPTED)  # of a run that was killed
+            self._run.ledger.fail_running(
+                migration.id, INTERRUPTED
+            )  # left by a run that was killed
             known = self._run.ledger.latest(migration.id)
             refuse_other_operations(migration, known)
             begun = any(row.status != PENDING for row in known.values())
@@ -68,8 +71,9 @@ class Preparation:
         snapshot: bool,
         fresh: bool,
     ) -> None:
-        """Stores details of the remaining steps with the `before` snapshot, which is `fresh` unless
-        an earlier run left something; without a snapshot, with that of its stretch."""
+        """Stores details of the remaining steps beside the `before` snapshot, which is `fresh`
+        unless an earlier run began; without a snapshot, beside that of its stretch of Django's
+        migrations."""
         left = (step for step in migration.steps if rows[step.number].status not in FINISHED)
         details = {rows[step.number].id: planned_detail(step) for step in left}
         self._run.home = migration.id if snapshot else self._run.home
@@ -79,8 +83,8 @@ class Preparation:
             self._run.ledger.add_details(self._run.home, details)
 
     def _add_pending(self, migration: PlannedMigration, known: dict[int, StepRow]) -> None:
-        """Rows for all steps. After an edit, removed steps that never ran lose theirs, and
-        what Django deferred moves after the last one."""
+        """Adds rows for all steps. After an edit, the rows of removed steps that never ran are
+        deleted, and the row of Django's deferred SQL moves after the last step."""
         last = len(migration.steps)
         deferred = [row for row in known.values() if row.operation_kind == DEFERRED]
         moved = [row for row in deferred if row.status in LEFT and row.step != last + 1]
@@ -93,8 +97,8 @@ class Preparation:
         self, migration: PlannedMigration, rows: dict[int, StepRow]
     ) -> frozenset[int]:
         """The steps that add a constraint which an earlier attempt added too, and did not validate,
-        before its file was edited: by its name alone it would pass for the current one. All
-        attempts count: the one after the edit may have stopped before it did anything."""
+        before its file was edited: by its name alone it would count as the current one. All
+        attempts count: the one after the edit may have stopped before its first statement."""
         again = [
             step
             for step in migration.steps
@@ -112,7 +116,7 @@ class Preparation:
         )
 
     def skip_all(self, migration: PlannedMigration, rows: dict[int, StepRow]) -> None:
-        """Django's migrate did the work already."""
+        """Marks all steps as skipped: Django's migrate did their work."""
         self._run.states.advance(migration.entry.covers)
         with transaction.atomic(using=self._run.connection.alias):
             for row in rows.values():

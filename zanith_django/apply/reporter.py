@@ -1,4 +1,4 @@
-"""What apply reports while it runs."""
+"""The events that apply reports while it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zanith_django.run.progress import Progress
 
 
 class ApplyReporter:
-    """Hears what happens while it happens. This one keeps silent; faces override it."""
+    """Receives the events of a run and prints nothing; faces override its methods."""
 
     def waiting(self, holder: str) -> None:
         """Another run holds the lock."""

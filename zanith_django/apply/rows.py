@@ -22,8 +22,8 @@ LEFT = (PENDING, RUNNING, FAILED)
 
 
 def has_left(row: StepRow, migration: PlannedMigration) -> bool:
-    """The schema may be another one since: a migration of ours that stopped left what it had put
-    up, one of Django's nothing of the operation that failed."""
+    """May the step have left objects? A stopped step of ours may, a failed operation of Django's
+    left none."""
     return row.status in FINISHED or (row.stopped and migration.entry.migration is not None)
 
 
@@ -51,5 +51,5 @@ def refuse_other_operations(migration: PlannedMigration, known: dict[int, StepRo
 
 
 def described(step: PlannedStep) -> str:
-    """The operation of a Django migration in Django's words."""
+    """The description of a Django migration's operation, by Django."""
     return step.operation.runs.description if step.operation.runs else ""

@@ -49,11 +49,10 @@ from zanith_django.timeline.timeline import key_of
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """How far to go and what to allow; None takes the setting.
-
-    `count` and `to` stop early, `gated` False lets everything pass (on a shadow). `occupied` are
-    tables that count as populated though they are empty here: those of the live database.
-    `observed` is what a shadow saw of the steps.
+    """The limits of a run; None takes the setting. `count` and `to` stop early; without `gated`, on
+    a shadow, no gate is asked. `occupied` are tables that count as populated although they are
+    empty here: those with rows in the live database. `observed` has the effects of steps on a
+    shadow.
     """
 
     count: int | None = None
@@ -90,7 +89,7 @@ class RunState:
         self.states = States(self.timeline)
         self.graph = live_graph(connection)
         self.final: FinalModels | None = None
-        self.home = ""  # the migration whose snapshot keeps what steps are about
+        self.home = ""  # the migration whose snapshot stores the details of steps
         self.defaults: dict[Default, Callable[[], str]] = {}
         self.executor = Executor(
             connection,
@@ -139,7 +138,7 @@ class RunState:
         number: Callable[[], int],
         describe: Callable[[], str],
     ) -> AbstractContextManager[None]:
-        """Marks the step failed and raises `StepFailed`, whatever went wrong in it."""
+        """Turns any error of a step into `StepFailed`, and marks the step as failed."""
 
         def mark(error: str) -> str:
             row_id = self._mark_failed(migration, number(), error)
@@ -149,14 +148,18 @@ class RunState:
         return failing(self.connection, mark, describe, "zanith_apply")
 
     def _mark_failed(self, migration: PlannedMigration, number: int, error: str) -> str:
-        """`failed` for the culprit; what was rolled back with it is pending again."""
+        """Marks the failed step; steps that were rolled back with it become pending again."""
         latest = self.ledger.latest(migration.id)
         running = [row for row in latest.values() if row.status == RUNNING]
-        if migration.entry.migration is None:  # Django's: of all in one transaction one is at fault
+        if (
+            migration.entry.migration is None
+        ):  # a Django migration: only one operation of the transaction failed
             for row in running:
                 if row.step != number:
                     self.ledger.reset(row.id)
-            if number > len(migration.steps) and number not in latest:  # rolled back with its row
+            if (
+                number > len(migration.steps) and number not in latest
+            ):  # its row was rolled back too
                 self.ledger.add_pending(migration.id, [deferred_step(migration, "")])
                 latest = self.ledger.latest(migration.id)
             running = [row for row in latest.values() if row.step == number]
@@ -176,7 +179,7 @@ class RunState:
         self.ledger.write_snapshot(migration.id, phase, self.graph, run)
 
     def _about(self, migration: PlannedMigration) -> dict[str, Any]:
-        """Who ran it, with which versions, from which file."""
+        """The user, the versions and the file of the run."""
         file = migration.entry.migration
         known = about(self.connection)
         if file is None:

@@ -1,4 +1,5 @@
-"""A rollback as a plan: each step scored by what its reverse does to the database as it is."""
+"""A rollback as a plan: each step is scored by the effects of its reverse on the current
+database."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from zanith_django.rollback.selection import UndoMigration, UndoStep
 from zanith_django.timeline.timeline import Entry, Timeline
 
 Form = Callable[[UndoStep, Context], tuple[Context, Operation | None]]
-"""What undoes a step, and what it may know."""
+"""The operation that undoes a step, and its context."""
 
 
 def judged(
@@ -33,7 +34,7 @@ def judged(
     form: Form,
     context: Context,
 ) -> Plan:
-    """The plan of a rollback, newest migration first, each from its last step to its first."""
+    """The plan of a rollback: the newest migration first, its steps from the last to the first."""
     judge = _Judge(connection, timeline, form, context)
     migrations = tuple(judge.migration(migration) for migration in undone)
     planned = Plan(connection.alias, migrations, context.graph)
@@ -77,7 +78,7 @@ class _Judge:
         )
 
     def _authored(self, number: int, inverse: Operation, history: History) -> PlannedStep:
-        """Reverse SQL and reverse code, judged by their effects as they are on the way forward."""
+        """Reverse SQL and reverse Python, judged by their effects as in a plan."""
         context = self.context
         entry = self.timeline.find(context.migration_id)
         effects, graph = history.read(entry, inverse, scene(context))
@@ -100,7 +101,8 @@ class _Judge:
     def _verdict(
         self, inverse: Operation, seen: Context, statements: tuple[Statement, ...]
     ) -> Assessment:
-        """What keeps its values, or has none, takes nothing away for good."""
+        """The verdict on a reverse: one that keeps values, or removes an object without values, is
+        not permanent."""
         found = assess(inverse, seen, statements)
         if found.level < Level.DESTRUCTIVE or self._loses(inverse):
             return found
@@ -113,7 +115,7 @@ class _Judge:
 
 
 def _without_empty(found: Assessment, effects: Iterable[Effect], context: Context) -> Assessment:
-    """The drop of an object without rows takes no row away."""
+    """The assessment without the loss of rows, if the dropped tables have none."""
     every = [finding for effect in effects for finding in effect.findings]
     losses = [each for each in every if REASONS[each.code].level >= Level.DESTRUCTIVE]
     if losses and all(each.table and context.quiet(each.table) for each in losses):

@@ -1,4 +1,4 @@
-"""What would be lost for good if a step were undone."""
+"""The values that would be lost permanently if a step were undone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.rows import one_value
 from zanith_django.run.artifacts import columns_of
 
-# A column that has no value in a table of at most so many rows is looked at, others are kept.
+# A column is searched for values in a table of at most this many rows; in a larger one it is always
+# kept.
 LOOKED_AT = 10_000
 
 _NO_VALUE = """\
@@ -20,8 +21,8 @@ FROM (SELECT {column} AS value FROM {table} LIMIT {most} + 1) AS looked_at"""
 
 
 def holds_nothing(connection: BaseDatabaseWrapper, loss: Loss, schema: str) -> bool:
-    """Is there nothing to keep: an empty table, a column in which no row has a value other than
-    the default that it was added with, or one that is generated from other columns?"""
+    """Is there nothing to keep? That is true for an empty table, a column in which no row has a
+    value other than its first default, and a generated column."""
     name, column = loss.table, loss.column
     if (column and column.generated) or empty_tables(connection, schema, [name]):
         return True

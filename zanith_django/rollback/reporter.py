@@ -1,4 +1,4 @@
-"""What a rollback reports while it runs, and what it may be asked for."""
+"""The options of a rollback, and the events that it reports while it runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zanith_django.run.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """How far to go back: the newest `count` migrations, or all that are newer than `to`. `drop`
-    "hard" keeps nothing of what is taken away, and needs `allow_destructive` (None: the setting)
-    where that holds anything. `keep_values` goes back over a fill, whose values stay."""
+    """The options of a rollback: the newest `count` migrations, or all that are newer than `to`.
+    `drop` "hard" keeps no removed column or table, and needs `allow_destructive` (None: the
+    setting) if one holds values. `keep_values` also undoes fills, whose values stay."""
 
     count: int | None = None
     to: str = ""
@@ -39,7 +39,7 @@ class RollbackOptions:
 
 
 class RollbackReporter:
-    """Hears what happens while it happens. This one keeps silent; faces override it."""
+    """Receives the events of a rollback and prints nothing; faces override its methods."""
 
     def waiting(self, holder: str) -> None:
         """Another run holds the lock."""
@@ -51,23 +51,23 @@ class RollbackReporter:
         """A batch of rows is written."""
 
     def staying(self, labels: Sequence[str]) -> None:
-        """Of these apps Django ran newer migrations, which stay."""
+        """Newer migrations of these apps, which Django ran, stay."""
 
     def setting_aside(self, targets: Sequence[str]) -> None:
         """These columns and tables are about to be hidden, with their values."""
 
     def may_set_aside(self) -> bool:
-        """May they be hidden?"""
+        """May columns and tables be hidden?"""
         return True
 
     def migration_started(self, migration: UndoMigration) -> None:
         """Its last step is about to be undone."""
 
     def step_judged(self, step: PlannedStep) -> None:
-        """In a dry run: the risk of what undoes the next step."""
+        """In a dry run: the risk of the reverse of the next step."""
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
-        """In a dry run: what the gates refuse."""
+        """In a dry run: the refusals of the gates."""
 
     def step_undone(self, step: UndoStep, sql: str, seconds: float) -> None:
         """The step is `rolled_back`; in a dry run, it would be."""

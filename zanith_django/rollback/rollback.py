@@ -69,8 +69,8 @@ def rollback(
     options: RollbackOptions,
     reporter: RollbackReporter | None = None,
 ) -> Outcome:
-    """Undo migrations of ours, newest first. What cannot be undone is refused before anything
-    runs; after a failure or a kill the same call continues where it stopped.
+    """Undoes migrations of ours, newest first. A step that cannot be undone is refused before
+    anything runs; after a failure or a kill, the same call continues.
 
     Raises `CannotUndo`, `FileEdited`, `InvalidArgument`, `UnknownMigration`, `StepFailed`.
     """
@@ -136,7 +136,7 @@ class _Rollback:
             signals.before(undone)
         steps = 0
         for migration in undone:
-            # SQL and Python that were undone before it may have moved what it finds.
+            # SQL and Python that were undone before may have moved its objects.
             known = migration is undone[0] or not planner.texts
             steps += self._undo(migration if known else self._as_now(migration), signals)
         if undone:
@@ -154,7 +154,7 @@ class _Rollback:
         return now
 
     def _keeping(self, undone: Iterable[UndoMigration], schema: str) -> Iterator[UndoStep]:
-        """Steps that will keep an object, as far as is known before others are undone."""
+        """Steps that will keep an object, as far as that is known before the rollback."""
         for migration in undone:
             for step in migration.steps:
                 loss = step.hard.loses if step.hard else None
@@ -164,7 +164,8 @@ class _Rollback:
     def _show(
         self, undone: Iterable[UndoMigration], planned: Plan, refusals: Sequence[Refusal]
     ) -> None:
-        """The SQL of every step with its risk; exit 1 if a gate refuses it, as zanith_plan."""
+        """Prints the SQL of every step with its risk; exit 1 if a gate refuses it, as in
+        zanith_plan."""
         for migration, shown in zip(undone, planned.migrations, strict=True):
             self.reporter.migration_started(migration)
             for step, judged_step in zip(migration.steps, shown.steps, strict=True):
@@ -204,7 +205,8 @@ class _Rollback:
         return step_context(self.connection, graph, migration.id)
 
     def _form(self, step: UndoStep, context: Context) -> tuple[Context, Operation | None]:
-        """What undoes the step, as things are now. What it keeps has a name of this attempt."""
+        """The reverse of the step in the current database. Kept objects get a name of this
+        attempt."""
         inverse = step.inverse
         loss = step.hard.loses if step.hard else None
         if loss and holds_nothing(self.connection, loss, context.schema):
@@ -220,8 +222,8 @@ class _Rollback:
     def _retreat(
         self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
     ) -> None:
-        """Take away what a step left that stopped in the middle. Its row stays as it is until
-        nothing is left: it may as well be finished, by apply, as long as something is."""
+        """Removes the objects of a step that stopped in the middle. Its row stays as it is until
+        the last object is removed: until then apply may still finish the step."""
         started = time.monotonic()
         row = step.row
         event = self._event(migration, step)
@@ -230,7 +232,7 @@ class _Rollback:
         new = self._row(step, row.operation_kind, text)
 
         def another() -> str:
-            """The row of this attempt, once it has come to an end."""
+            """Adds the row of this attempt when it has ended."""
             seconds = time.monotonic() - started
             return self.ledger.add_attempt(migration.id, new, seconds)
 
@@ -254,7 +256,8 @@ class _Rollback:
         self.events.step_finished(event, seconds)
 
     def _describe(self, migration: UndoMigration, left: Sequence[UndoStep]) -> None:
-        """What each attempt of this rollback is about, beside the attempts that it undoes."""
+        """Stores the details of each attempt of this rollback beside those of the undone
+        attempts."""
         self.details = {
             step.next_id: self._detail(step, step.inverse, step.retreat) for step in left
         }
@@ -263,7 +266,7 @@ class _Rollback:
     def _step(
         self, migration: UndoMigration, step: UndoStep, executor: Executor, context: Context
     ) -> Context:
-        """Undo one step; returns what the next one may know."""
+        """Undoes one step; returns the context of the next one."""
         started = time.monotonic()
         row_id = self._begin(step)
         event = self._event(migration, step)
@@ -281,7 +284,7 @@ class _Rollback:
             text = script(statements)
             self.details[row_id] = self._detail(step, inverse, statements)
             run = Attempt(
-                # Backfills of the way back count for themselves.
+                # Backfills of a rollback have checkpoints of their own.
                 step_id(f"{migration.id}:rollback", step.row.step),
                 migration.id,
                 context.schema,
@@ -317,14 +320,14 @@ class _Rollback:
         )
 
     def _begin(self, step: UndoStep) -> str:
-        """A row of its own for this attempt: that of the step stays as it is."""
+        """Adds a row for this attempt; the row of the step stays as it is."""
         row = step.row
         with transaction.atomic(using=self.connection.alias):
             self.ledger.fail_running(row.migration_id, INTERRUPTED)  # of a run that was killed
             return self.ledger.start_undoing(row, self._row(step, step.kind))
 
     def _row(self, step: UndoStep, kind: str, text: str = "") -> PendingStep:
-        """Its level is that of the way back, not that of the step that it undoes."""
+        """The row of the attempt. Its level is that of the reverse, not that of the undone step."""
         verdict = self.judged[step.row.migration_id, step.row.step]
         return PendingStep(step.row.step, kind, text, str(verdict.level), verdict.score)
 
@@ -336,7 +339,8 @@ class _Rollback:
         context: Context,
         text: str,
     ) -> None:
-        """In the transaction of the last statements: the step, and artifacts that come and go."""
+        """Records, in the transaction of the last statements, the undone step and the new and
+        restored artifacts."""
         if step.artifact and step.inverse:
             self.ledger.expire_artifacts([step.artifact.id])
         if step.artifact and isinstance(step.inverse, Restore):
@@ -346,23 +350,25 @@ class _Rollback:
         self.ledger.finish_undoing(row_id, step.row, text)
 
     def _complete(self, migration: UndoMigration, signals: Signals) -> None:
-        """One transaction: our record and Django's go; the snapshots stay and name the rollback."""
+        """Deletes, in one transaction, our record and Django's; the snapshots stay and name the
+        rollback."""
         with transaction.atomic(using=self.connection.alias):
             signals.undo_injected(migration)
             by = about(self.connection)
-            if not self.ledger.run_of(migration.id, "before"):  # there is nothing to name it
+            if not self.ledger.run_of(migration.id, "before"):  # otherwise no row stores the user
                 self.ledger.write_snapshot(migration.id, "before", live_graph(self.connection), by)
             self.ledger.put_back(migration.id, by)
             self.ledger.add_details(migration.id, self.details)
             if migration.whole:
                 self.ledger.forget_checkpoints(migration.id)
-            else:  # the rest of a column is to get the value that rows of it have
+            else:  # later the remaining rows of a column get the value that its first rows have
                 self.ledger.forget_progress(migration.id)
             for key in reversed(migration.covers) if migration.whole else ():
                 self._unrecord(key)
 
     def _unrecord(self, key: Key) -> None:
-        """Django's record of a migration; with it that of a squash that is no longer whole."""
+        """Deletes Django's record of a migration, and that of a squash that is no longer
+        complete."""
         recorder = MigrationRecorder(self.connection)
         recorder.record_unapplied(*key)
         for replaced in self.timeline.replaced(key):
@@ -378,7 +384,7 @@ class _Rollback:
 
 
 def _past_state(timeline: Timeline, key: Key) -> ProjectState:
-    """The project state as it was just before one migration."""
+    """The project state just before one migration."""
     loader = timeline.loader
     state = ProjectState(real_apps=loader.unmigrated_apps)
     for earlier in timeline.before(key):

@@ -1,4 +1,4 @@
-"""Which migrations a rollback undoes, and which it may not."""
+"""The migrations that a rollback undoes, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -87,8 +87,9 @@ class UndoMigration:
 def chosen(
     timeline: Timeline, ledger: Ledger, *, count: int | None, to: str
 ) -> list[LoadedMigration]:
-    """The files to undo, newest first, by the time when they were applied, but none before what
-    depends on it. One that stopped half way is newer than all that are applied."""
+    """The files to undo, newest first by the time of their application, and each after the
+    migrations that depend on it. A migration that stopped half way is newer than all applied
+    ones."""
     back = {entry.id for entry in timeline.entries if entry.taken_back}
     applied = timeline.ordered(name for name in ledger.applied() if name not in back)
     if to:
@@ -109,7 +110,7 @@ def chosen(
         if not (is_djangos(name) or is_recovery(name))
     ]
     planned = ledger.planned_rollback(count) if count else None
-    if planned is not None:  # the same command was cut off before
+    if planned is not None:  # the same command was interrupted before
         ours = [name for name in ours if name in planned]
     known = {entry.id: entry.migration for entry in timeline.entries if entry.migration}
     files = []
@@ -137,13 +138,13 @@ def staying(
 
 
 def refuse_edited(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
-    """The inverses come from the files: they must be what ran."""
+    """Refuses files that were edited after they ran, because the inverses come from the files."""
     for flaw in edited(ledger, files):
         raise FileEdited(flaw.migration, flaw.message)
 
 
 def refuse_needed(timeline: Timeline, files: Sequence[LoadedMigration]) -> None:
-    """No migration that stays applied may depend on one that is undone."""
+    """Refuses to undo a migration that an applied one depends on."""
     undone = {file.id for file in files}
     keys = {key_of(name) for file in files for name in file.covers}
     applied = {
@@ -178,11 +179,12 @@ def _still(name: str, other: str, hint: str) -> CannotUndo:
 
 
 def refuse_half_applied(ledger: Ledger, files: Iterable[LoadedMigration]) -> None:
-    """A migration that stopped half way depends on all applied ones, and is undone first."""
+    """Refuses to undo an applied migration before one that stopped half way, which counts as the
+    newest."""
     undone = {file.id for file in files}
     for name in ledger.half_applied():
         done = any(row.status == DONE for row in ledger.latest(name).values())
-        if is_djangos(name):  # an atomic one left nothing
+        if is_djangos(name):  # an atomic one was rolled back as a whole
             if done:
                 raise CannotUndo(
                     name,

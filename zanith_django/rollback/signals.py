@@ -21,7 +21,7 @@ from zanith_django.timeline.timeline import Timeline
 
 
 class Signals:
-    """pre_migrate and post_migrate, sent as `migrate` sends them when it goes back."""
+    """Sends pre_migrate and post_migrate as a reversing `migrate` does."""
 
     def __init__(self, connection: BaseDatabaseWrapper, timeline: Timeline, verbosity: int) -> None:
         self.connection, self.timeline, self.verbosity = connection, timeline, verbosity
@@ -29,8 +29,8 @@ class Signals:
         self.injected: dict[str, list[MigrationOperation]] = {}
 
     def before(self, undone: Sequence[UndoMigration]) -> None:
-        """Receivers may add operations to what they are shown: such as the renaming of a content
-        type with its model."""
+        """Sends pre_migrate. Receivers may add operations, such as the renaming of a content type
+        with its model."""
         shown: list[tuple[str, DjangoMigration, DjangoMigration]] = []
         for migration in undone:
             for original in self._known(migration):
@@ -57,7 +57,7 @@ class Signals:
                 operation.database_backwards(label, editor, state, state)
 
     def after(self, undone: Sequence[UndoMigration]) -> None:
-        """With all models as they are now."""
+        """Sends post_migrate, with the models after the rollback."""
         plan = [(m, True) for migration in undone for m in self._known(migration)]
         models = FinalModels(States(read_timeline(self.connection))).whole() if plan else registry
         emit_post_migrate_signal(
@@ -65,8 +65,8 @@ class Signals:
         )
 
     def _known(self, migration: UndoMigration) -> list[DjangoMigration]:
-        """Those that still exist, newest first: a squash may have taken the place of some. Django
-        knows nothing of one that stopped half way."""
+        """The covered migrations that still exist, newest first: a squash may have replaced some.
+        Django has no record of a migration that stopped half way."""
         if not migration.whole:
             return []
         return self.timeline.on_disk(reversed(migration.covers))
