@@ -1,8 +1,8 @@
 """Audited, risk-scored, recoverable PostgreSQL migrations for Django.
 
-Migration files say `import zanith_django as zanith` and find their whole language here. It is
-imported with its first name: a process of the project that reads no file does without. Type
-checkers read it in `__init__.pyi`.
+Migration files `import zanith_django as zanith` and find all operations and their values here. They
+are imported at the first use of a name, so that processes which read no file do not load them. Type
+checkers read them in `__init__.pyi`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,6 @@ def __getattr__(name: str) -> Any:
 
 
 def _part(name: str) -> Any:
-    """The kind of part of which the items are of the class of this name."""
+    """The part whose items have the class of this name."""
     parts = import_module(_PARTS).WRITTEN if name[:1].isupper() else ()
     return next((part for part in parts if part.item.__name__ == name), None)

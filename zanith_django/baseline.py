@@ -126,7 +126,7 @@ def _inits(timeline: Timeline, recorded: Sequence[Key]) -> Iterator[NewFile]:
 
 
 class _Search:
-    """Finds how far the tables of each app have come."""
+    """Finds the last migration whose result the tables of each app match."""
 
     def __init__(
         self, connection: BaseDatabaseWrapper, timeline: Timeline, live: SchemaGraph
@@ -136,8 +136,8 @@ class _Search:
         self.applied = set(timeline.loader.applied_migrations)
 
     def adopted(self, at: Sequence[str]) -> tuple[tuple[Key, ...], tuple[Unseen, ...]]:
-        """Unrecorded Django migrations whose result exists, in order, and those of them that the
-        schema cannot show."""
+        """Unrecorded Django migrations whose result exists, in order, and those among them whose
+        effect no schema shows."""
         named = self._named(at)
         fits = self._matches([label for label in self._begun() if label not in named]) | named
         adopted = self._up_to(fits)
@@ -146,7 +146,7 @@ class _Search:
             if len(fits[key[0]]) == 1:
                 why = f"it depends on {dotted(parent)}, whose tables do not exist"
                 raise CannotAdopt(dotted(key), [why], dotted(parent))
-            fits[key[0]].pop()  # it changes no table, and cannot have run before its parent
+            fits[key[0]].pop()  # it changes no table, and does not run before its parent
             adopted = self._up_to(fits)
         unseen = tuple(pair for keys in fits.values() for pair in self._unseen(keys))
         return tuple(adopted), unseen
@@ -258,8 +258,8 @@ class _State:
     extras: frozenset[Extra]
 
     def left_over(self, states: Sequence[_State]) -> int:
-        """How many live objects belong to another state and not to this one: those of an earlier
-        state that this migration removes still have to be removed."""
+        """The number of live objects that belong to another state and not to this one: if this
+        migration removes them, it has not run yet."""
         tables = {name for state in states for name in state.tables - self.tables}
         extras = [extra for extra in self.extras if any(state.has(extra) for state in states)]
         return len(tables) + len(extras)

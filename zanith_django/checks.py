@@ -16,7 +16,7 @@ from zanith_django.postgres.rows import one_value
 
 @register("zanith")
 def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every key of ZANITH is known and has a value that can be meant."""
+    """Every key of ZANITH is known and has a valid value."""
     try:
         found = problems()
     except BadSetting as error:
@@ -35,7 +35,7 @@ def _bad_setting(key: str, problem: str) -> CheckMessage:
 @register("zanith")
 def check_fail_on(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every code in FAIL_ON is a reason."""
-    # Imported here: django.setup() is to stay quick.
+    # Imported here, so that django.setup() stays quick.
     from zanith_django.plan.reasons import REASONS
 
     try:
@@ -57,7 +57,7 @@ def check_ignored(
         return []
     if not names:
         return []
-    # Imported here: django.setup() is to stay quick.
+    # Imported here, so that django.setup() stays quick.
     from zanith_django.timeline.ignored import is_table
 
     return [
@@ -95,7 +95,7 @@ def check_managed_apps(app_configs: Sequence[Any] | None, **kwargs: Any) -> list
 
 
 def _managed() -> list[str]:
-    # Imported here: django.setup() is to stay quick.
+    # Imported here, so that django.setup() stays quick.
     from zanith_django.files.files import managed_apps
 
     return sorted(config.label for config in managed_apps())

@@ -1,1 +1,1 @@
-"""Audit: what the ledger answers, for the command line and for the admin."""
+"""Audit: answers from the ledger, for the command line and the admin."""

@@ -1,4 +1,4 @@
-"""What ran: every migration with its runs, and every attempt at each of its steps."""
+"""The history: every migration with its runs, and every attempt at each of its steps."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ABOUT = ("user", "host", "database_user", "versions")
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One attempt at a step: its row, and what it is about."""
+    """One attempt at a step: its row and its details."""
 
     row: StepRow
     detail: StepDetail
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None for one that has not come to an end."""
+        """The duration; None if it has not ended."""
         row = self.row
         if row.started_at is None or row.finished_at is None:
             return None
@@ -48,12 +48,12 @@ class MigrationRecord:
 
     @property
     def who(self) -> str:
-        """`deploy@web-1`; empty where it is not known."""
+        """`deploy@web-1`; empty if it is unknown."""
         return who(self.run)
 
     @property
     def undone(self) -> bool:
-        """The newest attempt at every step was rolled back."""
+        """Was the newest attempt at every step rolled back?"""
         newest = {record.row.step: record.row.status for record in self.steps}
         return self.applied_at is None and set(newest.values()) == {ROLLED_BACK}
 
@@ -71,7 +71,7 @@ def history(
     table: str = "",
 ) -> list[MigrationRecord]:
     """Applied migrations in order, then those that are not applied. `since` leaves out what ended
-    before, `table` every step that is not about that table and every migration without one."""
+    before; `table` leaves out other steps, and migrations without a step on that table."""
     ledger = Ledger(connection)
     applied = ledger.applied()
     rows = _wanted(ledger.steps(migration or None), applied, since)

@@ -1,4 +1,4 @@
-"""What recoverable drops keep: how much, and how large it is on disk."""
+"""The artifacts of recoverable drops, with their size on disk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zanith_django.audit.questions import Answer, Question, readable
 
 SHOWN = 10
 
-# A kept table has a size. Of a column that was set aside, the statistics say how wide its values
-# are: the size is an estimate, and unknown before the first ANALYZE.
+# A kept table has a size. The size of a hidden column is an estimate by the width of its values in
+# the statistics, and unknown before the first ANALYZE.
 KEPT = Question(
     "kept",
     _("Kept data"),
@@ -47,7 +47,7 @@ ORDER BY k.created_at DESC, k.id;""",
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An artifact that can be brought back; `bytes` None if its size is unknown."""
+    """An artifact that can be restored; `bytes` is None if its size is unknown."""
 
     id: str
     rows: int | None
@@ -60,13 +60,13 @@ class Kept:
 
     @property
     def age(self) -> str:
-        """A time that Python cannot hold is shown as it is."""
+        """The age; a time that Python cannot hold is shown as PostgreSQL prints it."""
         at = self.created_at
         return timesince(at) if isinstance(at, datetime) else str(at)
 
 
 def kept(answer: Answer) -> tuple[list[Kept], int]:
-    """(the newest of them, how many more there are)."""
+    """(the newest ones, the number of others)."""
     rows = answer.rows
     found = [Kept(row[0], row[1], readable(row[2]), row[3]) for row in rows]
     return found, rows[0][4] - len(rows) if rows else 0

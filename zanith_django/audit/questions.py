@@ -20,8 +20,8 @@ from zanith_django.postgres import sql
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question by the name that people type. `chart` names the columns of a bar chart: the
-    label and the value. A `costly` one reads every snapshot whole."""
+    """A question with the name that users type. `chart` names the columns of a bar chart: the label
+    and the value. A `costly` question reads all snapshots."""
 
     name: str
     title: Any
@@ -53,7 +53,7 @@ class Answer:
 
 
 def _length(value: Any) -> float:
-    """Of a bar; a time that PostgreSQL calls infinite has none."""
+    """The length of a bar; 0 for an infinite time."""
     found = float(value or 0)
     return found if math.isfinite(found) else 0.0
 
@@ -237,7 +237,7 @@ def ask(connection: BaseDatabaseWrapper, asked: Question) -> Answer:
 
 
 def readable(value: Any) -> Any:
-    """The time that PostgreSQL spelled, unless Python has none such."""
+    """The time that PostgreSQL printed; the text itself if Python cannot hold it."""
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -247,8 +247,8 @@ def readable(value: Any) -> Any:
 def ask_all(
     connection: BaseDatabaseWrapper, asked: Sequence[Question], *, known: bool = False
 ) -> list[Answer]:
-    """The answers to several questions, in one query. PostgreSQL spells the values as JSON: a
-    ledger may hold times that Python cannot. `known`: the tables exist."""
+    """The answers to several questions, in one query. PostgreSQL prints the values as JSON, because
+    Python cannot hold all times. With `known`, the tables exist."""
     if not known and not Ledger(connection).exists():
         return [Answer(each, (), ()) for each in asked]
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Who waits for whom in this database right now."""
+"""The sessions of this database that wait now, and those that they wait for."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ class Wait:
 
 
 def waits(connection: BaseDatabaseWrapper) -> list[Wait]:
-    """Every pair of sessions, the longest wait first. A role that may not see the queries of
-    others sees only that there are some."""
+    """Every pair of sessions, the longest wait first. Queries of other roles may be hidden."""
     with connection.cursor() as cursor:
         cursor.execute(_WAITING)
         return [_wait(*row) for row in cursor.fetchall()]

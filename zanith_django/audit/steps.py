@@ -1,4 +1,4 @@
-"""What each step is about: the one function that admin, history, JSON and ask read it by."""
+"""The details of steps, for admin, history, JSON and ask alike."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def details_of(
     attempts: Iterable[Attempt],
     kept: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, StepDetail]:
-    """{row: what it is about} of all of them. What the ledger does not know is taken from the
-    migration's file, or from Django's migration. `kept` is what a caller has read of it."""
+    """{row: its details} of all attempts. Details that the ledger does not have come from the
+    migration's file, or from Django's migration. `kept` are details that the caller has read."""
     rows = list(attempts)
     known = ledger.details(rows, kept)
     return {row.id: known.get(row.id) or written(row.id) or UNKNOWN for row in rows}

@@ -1,5 +1,5 @@
-"""What a migration's file, or Django's own migration, has about a step that the ledger knows little
-about: a gate refused it, or an older release recorded it."""
+"""Details of steps from the migration's file, or from Django's migration. The ledger has none if a
+gate refused the step or an older release recorded it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zanith_django.operations import Operation
 
 
 def written(row_id: str) -> StepDetail | None:
-    """What is written of the step; None where nothing is, or it cannot be read."""
+    """The details in the file; None if it has none or cannot be read."""
     migration_id, number, _ = split_step_id(row_id)
     if migration_id.startswith(DJANGO_PREFIX):
         return _django(migration_id.removeprefix(DJANGO_PREFIX), number)
@@ -31,7 +31,7 @@ def written(row_id: str) -> StepDetail | None:
 
 
 def file_of(migration_id: str) -> LoadedMigration | None:
-    """The migration as its file has it now."""
+    """The migration from its current file."""
     for config in apps.get_app_configs():
         try:
             path = folder_of(config) / f"{migration_id}.py"
@@ -39,14 +39,15 @@ def file_of(migration_id: str) -> LoadedMigration | None:
                 path.parent, path.parent.stat().st_mtime
             ):
                 return _loaded(path, config.label, path.stat().st_mtime)
-        except (ZanithError, OSError, ValueError):  # of a row that another user wrote, too
+        except (ZanithError, OSError, ValueError):  # the row may be one that another user wrote
             continue
     return None
 
 
 @functools.lru_cache(maxsize=100)
 def _names(folder: Path, changed: float) -> frozenset[str]:
-    """The files of a folder that was changed at this time: a row of the ledger names none else."""
+    """The files of a folder, cached by the time of its last change: a row of the ledger can name no
+    other file."""
     return frozenset(path.name for path in folder.iterdir())
 
 
@@ -74,7 +75,7 @@ def _django(name: str, number: int) -> StepDetail | None:
 
 @functools.lru_cache(maxsize=200)
 def _operations(label: str, name: str) -> tuple[DjangoMigrationOperation, ...]:
-    """The operations of a migration that an installed app has, by its name alone."""
+    """The operations of a migration of an installed app, by its name."""
     try:
         package, _ = MigrationLoader.migrations_module(label)
         found = import_module(f"{package}.{name}") if package and _is_plain(name) else None
@@ -84,12 +85,12 @@ def _operations(label: str, name: str) -> tuple[DjangoMigrationOperation, ...]:
 
 
 def _is_plain(name: str) -> bool:
-    """A module of that very package: digits, letters and underscores."""
+    """Is it the name of a module in this package: digits, letters and underscores?"""
     return bool(name) and name.replace("_", "").isalnum()
 
 
 def _table(label: str, operation: DjangoMigrationOperation) -> str:
-    """The table of the model that an operation names, as the project has it now."""
+    """The current table of the model that an operation names."""
     model = getattr(operation, "model_name", None) or getattr(operation, "name", None)
     try:
         return str(apps.get_model(label, str(model))._meta.db_table)

@@ -1,1 +1,1 @@
-"""Recover: what a drop kept is restored, exported or purged."""
+"""Recover: restores, exports or purges the objects that drops kept."""

@@ -14,7 +14,7 @@ from zanith_django.timeline.timeline import Entry
 
 
 def admit(database: str, migration_id: str, step: PlannedStep, policy: Policy) -> None:
-    """Raises `GateRefused`; nothing was changed then."""
+    """Raises `GateRefused` before anything is changed."""
     planned = Plan(database, (PlannedMigration(Entry(migration_id), (step,)),))
     refusals = gates.check(planned, policy.without_fingerprint())
     if refusals:
@@ -25,7 +25,7 @@ _HINT = "--max-risk SCORE raises the budget of restore and reseed, --yes confirm
 
 
 def permanent_drop(artifact: ArtifactRow) -> Operation:
-    """The drop that a purge makes final."""
+    """The permanent drop that a purge runs."""
     table = TableName(artifact.source_schema, artifact.source_table)
     if artifact.source_column:
         return DropColumn(table=table, column=Column(artifact.source_column, ""))

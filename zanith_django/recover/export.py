@@ -1,4 +1,4 @@
-"""The values that an artifact keeps, written out as CSV, JSON or JSON lines."""
+"""Writes the values of an artifact as CSV, JSON or JSON lines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def export(
 
 
 def exported(connection: BaseDatabaseWrapper, artifact: ArtifactRow) -> Iterator[str]:
-    """The lines of the same CSV, one after the other."""
+    """The lines of the CSV of `export`."""
     names, query = _query(connection, artifact, None)
     return _csv_lines(names, _rows(connection, _as_text(names, query)))
 
@@ -116,7 +116,7 @@ def _csv_lines(names: list[str], rows: Iterator[tuple[Any, ...]]) -> Iterator[st
 
 
 def _write_csv(output: TextIO, lines: Iterator[str]) -> int:
-    """Returns how many rows follow the names."""
+    """Returns the number of rows without the header."""
     count = -1
     for line in lines:
         output.write(line)

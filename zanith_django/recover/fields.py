@@ -1,4 +1,4 @@
-"""The line of a model that declares a column, as the migrations had it before it was dropped."""
+"""The line of a model that declared a column before it was dropped, from the migrations."""
 
 from __future__ import annotations
 

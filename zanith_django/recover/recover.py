@@ -1,6 +1,6 @@
 """Recover: restore the artifact of a drop, refill a column from it, or purge it.
 
-Each work on an artifact is an audited step of the migration `recover:<artifact id>`.
+Each restore, reseed and purge is an audited step of the migration `recover:<artifact id>`.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def restore(
 ) -> Restored:
     """Restore a column or table with its data, constraints and indexes.
 
-    If names or the hidden object itself are in the way, nothing is changed. If rows that came
-    since the drop are in the way, the data is restored without the constraints that they violate,
-    and these are reported; `strict` refuses that too. A column without a default accepts NULL
-    until a model has it again: running code does not know it. After a kill another call resumes;
-    after its end another call does nothing. Raises `UnknownArtifact`, `InvalidArgument`,
-    `ArtifactForged`, `CannotRestore`, `StepFailed`.
+    If a name is taken or the hidden object was changed, it changes nothing. If rows that were
+    inserted since the drop violate constraints, it restores the data without these constraints and
+    reports them; `strict` refuses that too. A column without a default accepts NULL until a model
+    has it again: running code does not know it. After a kill another call resumes; after its end
+    another call does nothing. Raises `UnknownArtifact`, `InvalidArgument`, `ArtifactForged`,
+    `CannotRestore`, `StepFailed`.
     """
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
@@ -109,7 +109,7 @@ def cleanup(
     with working_session(connection, wait=session.wait, on_wait=session.say):
         ledger = Ledger(connection)
         for row in older_than(ledger, age):
-            if row.id in {other.id for other in gone}:  # with its table
+            if row.id in {other.id for other in gone}:  # purged with its table
                 continue
             try:
                 gone += purge_artifact(connection, ledger, row, session, missing=missing)
@@ -118,7 +118,7 @@ def cleanup(
     return Cleaned(tuple(gone), tuple(failed))
 
 
-# Errors of one artifact, not of the run.
+# Errors of one artifact; the others are purged.
 _OF_ONE = (StepFailed, ArtifactForged, ArtifactMissing, CannotPurge)
 
 
@@ -140,7 +140,7 @@ def reseed(connection: BaseDatabaseWrapper, name: str, session: Session) -> int:
 
 
 def _elsewhere(place: Place, operation: Restore) -> str:
-    """A column whose table is hidden has to wait for it."""
+    """Refuses a column whose table is hidden: the table must be restored first."""
     if operation.one_column is None or operation.key or not place.aside:
         return ""
     return (
@@ -150,7 +150,7 @@ def _elsewhere(place: Place, operation: Restore) -> str:
 
 
 def _back(operation: Restore, place: Place, graph: SchemaGraph) -> Place:
-    """Its place after its restore."""
+    """The place of the object after its restore."""
     name, column = operation.home, operation.one_column
     table = TableName(name.schema or graph.default_schema, name.name)
     return dataclasses.replace(place, table=table, column=column.name if column else "")

@@ -30,8 +30,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The restored object, and how many rows or values it has; `before`: an earlier run restored
-    it."""
+    """The restored object and the number of its rows or values. With `before`, an earlier run
+    restored it."""
 
     artifact: ArtifactRow
     operation: Restore | None = None

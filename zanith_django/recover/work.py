@@ -48,7 +48,7 @@ RESEED = "reseed"
 
 
 class ArtifactWork:
-    """Work on one artifact, with the run lock held."""
+    """A restore, reseed or purge of one artifact, under the run lock."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class ArtifactWork:
         return None
 
     def half_restored(self, place: Place) -> bool:
-        """A restore did a part of its work: the object has its own name, or the column that is
-        being filled from an archive exists."""
+        """Has a restore begun? Then the object has its own name again, or the column that is filled
+        from an archive exists."""
         if not place.hidden:
             return True
         begun = self.begun(RestoreColumn.kind) or self.begun(RestoreTable.kind)
@@ -107,7 +107,7 @@ class ArtifactWork:
             )
 
     def complete_if_killed(self) -> None:
-        """A run that was killed after its step was done left the record to write."""
+        """Writes the record of a run that was killed after its step was done."""
         last = self._last()
         if last and last.status == DONE and self.migration_id not in self.ledger.applied():
             self._complete()
@@ -184,7 +184,7 @@ class ArtifactWork:
         return row
 
     def _prepare(self, new: PendingStep) -> StepRow:
-        """One transaction: the `before` snapshot and the step as pending."""
+        """Writes, in one transaction, the `before` snapshot and the step as pending."""
         begun, last = self.begun(new.kind), self._last()
         number = begun.step if begun else (last.step + 1 if last else 1)
         with transaction.atomic(using=self.connection.alias):
@@ -196,7 +196,8 @@ class ArtifactWork:
         return self.ledger.latest(self.migration_id)[number]
 
     def _complete(self) -> None:
-        """One transaction: the `after` snapshot and the record, new again if there is an old."""
+        """Writes, in one transaction, the `after` snapshot and the record, also over an older
+        one."""
         self.graph = live_graph(self.connection)
         with transaction.atomic(using=self.connection.alias):
             self._snapshot("after")

@@ -151,7 +151,8 @@ def has_through(field: Field[Any, Any]) -> bool:
 
 
 class Storage(Enum):
-    """How a field stores its values: in a column, in a table of its own, or not at all."""
+    """The place of a field's values: a column, an automatic table, or the table of a through
+    model."""
 
     COLUMN = "a column"
     AUTOMATIC_TABLE = "a many-to-many table of its own"
