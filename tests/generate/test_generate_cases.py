@@ -258,7 +258,9 @@ CASES = [
         """
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                migrations.AddField("book", "extra", models.IntegerField(null=True))
+                migrations.SeparateDatabaseAndState(
+                    [migrations.AddField("book", "extra", models.IntegerField(null=True))]
+                )
             ],
         ),
         migrations.SeparateDatabaseAndState(
@@ -275,7 +277,9 @@ CASES = [
         """
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                migrations.RunSQL("ALTER TABLE shop_book ADD COLUMN extra integer NULL")
+                migrations.SeparateDatabaseAndState(
+                    [migrations.RunSQL("ALTER TABLE shop_book ADD COLUMN extra integer NULL")]
+                )
             ],
             state_operations=[
                 migrations.AddField("book", "extra", models.IntegerField(null=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tests.plan.work_of_authors  # noqa: F401  # loaded, so that the plan reads it
 from tests.plan.cases import BROKEN, Case, sql
 
 RAW = (
@@ -86,6 +87,15 @@ RAW = (
         "inserts_rows irreversible",
     ),
     Case("commit", sql("COMMIT"), "high", "ends_transaction"),
+    Case(
+        "a column of a new domain",
+        sql("CREATE DOMAIN {app}_d AS integer CHECK (VALUE > 0)")
+        + ", "
+        + sql("ALTER TABLE T ADD COLUMN more {app}_d DEFAULT 5"),
+        "high",
+        "rewrites_table locks_reads",
+    ),
+    Case("a sleep", sql("SELECT pg_sleep(0)"), "safe"),
     Case("revoke", sql("REVOKE SELECT ON T FROM PUBLIC"), "high", f"changes_rights {BROKEN}"),
 )
 
@@ -175,7 +185,74 @@ PYTHON = (
         "high",
         "imports_models deletes_rows",
     ),
-    run_python("rows that are added", "Item.objects.create(rank=1)", "medium", "inserts_rows"),
+    run_python(
+        "rows that are added",
+        "Item.objects.create(rank=1)",
+        "low",
+        "inserts_rows",
+        "requires_backfill",
+    ),
+    run_python(
+        "a cursor that comments",
+        "schema_editor.execute('COMMENT ON TABLE {app}_item IS %s', ['x'])",
+        "safe",
+        "",
+    ),
+    run_python("rows that are read", "print(Item.objects.filter(rank=1).exists())", "safe", ""),
+    run_python(
+        "values of rows",
+        "for item in Item.objects.all():\n    print(item.name.upper())",
+        "safe",
+        "",
+    ),
+    run_python(
+        "a private method",
+        "Item.objects.all()._raw_delete(schema_editor.connection.alias)",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python("a method of a manager", "Item.objects.clean_up()", "medium", "python_code"),
+    run_python(
+        "a module of the project",
+        "from tests.plan import work_of_authors\nwork_of_authors.clean_up()",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python(
+        "a package that is not loaded",
+        "from no_such_package import tidy\ntidy()",
+        "medium",
+        "python_code",
+    ),
+    run_python(
+        "a class of the project",
+        "from tests.plan.work_of_authors import CleanUp\nCleanUp(apps).start()",
+        "destructive",
+        "may_drop",
+    ),
+    run_python(
+        "permissions",
+        "from django.contrib.auth.management import create_permissions\ncreate_permissions(None)",
+        "medium",
+        "python_code",
+    ),
+    Case(
+        "a noop that runs in its own way",
+        "Clean(migrations.RunPython.noop)",
+        "destructive",
+        "deletes_all_rows",
+        code="class Clean(migrations.RunPython):\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        new.apps.get_model('{app}', 'Item').objects.all().delete()\n",
+    ),
+    Case(
+        "a removal of the state",
+        'Forget("Item", "name")',
+        "safe",
+        code="class Forget(migrations.RemoveField):\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        pass\n",
+    ),
     Case(
         "a lambda",
         'migrations.RunPython(lambda apps, editor: apps.get_model("{app}.Item")'

@@ -196,7 +196,9 @@ TRANSACTIONAL = [case for case in CASES if case.atomic]
 NOT_RUN = {
     *("commit", "concurrent in a transaction", "an unknown text", "update through a name"),
     *("a model handed to a package", "code of a package", "one uuid for all", "no SQL"),
-    *("without reverse", "insert in SQL", "a model of today"),
+    *("without reverse", "insert in SQL", "a model of today", "a method of a manager"),
+    *("a module of the project", "a class of the project", "a package that is not loaded"),
+    *("permissions",),
 }
 # What the plan says of running code, and no error shows: a superuser keeps his rights, code that
 # expects a time gets a date, and a check NOT VALID counts as adds_check, by design.

@@ -37,7 +37,7 @@ FIELD = "migrations.AddField('T', 'note', models.TextField(null=True))"
 REVERSES = {
     "deletes rows": (PYTHON, ROWS.format("all().delete()"), "destructive deletes_all_rows"),
     "drops a table": (PYTHON, DROP, "destructive drops_table_with_data"),
-    "updates rows": (PYTHON, ROWS.format("update(name='x')"), "high requires_backfill"),
+    "updates rows": (PYTHON, ROWS.format("update(name='x')"), "high updates_all_rows"),
     "nothing": (PYTHON, "pass", "safe"),
     "drops in SQL": (
         SQL.format("DROP TABLE people_t"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations import RunPython, RunSQL
 from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.operations import DjangoOperation
-from zanith_django.timeline.django_kinds import can_go_back, does_nothing
+from zanith_django.timeline.django_kinds import can_go_back, does_nothing, reaching_database
 from zanith_django.timeline.django_tables import DjangoTables
 from zanith_django.timeline.timeline import dotted
 
@@ -48,10 +48,8 @@ def applying_itself(migration: DjangoMigration, key: tuple[str, str]) -> DjangoO
 
 def _inner(operation: MigrationOperation) -> MigrationOperation | None:
     """The operation that reaches the database: of SeparateDatabaseAndState the first such."""
-    if isinstance(operation, SeparateDatabaseAndState):
-        inside = [_inner(item) for item in operation.database_operations]
-        return next((item for item in inside if item), None)
-    return operation
+    parts = reaching_database(operation)
+    return next((part for part in parts if not does_nothing(part)), next(iter(parts), None))
 
 
 def _model_name(operation: MigrationOperation) -> str:

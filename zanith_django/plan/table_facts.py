@@ -56,7 +56,8 @@ def after_effect(context: Context, effect: Effect) -> Context:
     """What is known after a statement whose effect was read."""
     for move in effect.moves:
         context = _moved(context, move, "")
-    context = replaced(context, relations=effect.known(context.relations))
+    domains = context.domains | ({effect.domain} - {""})
+    context = replaced(context, relations=effect.known(context.relations), domains=domains)
     if not effect.fills:
         return context
     filled = frozenset(effect.fills)

@@ -23,9 +23,11 @@ def can_go_back(migration: DjangoMigration) -> bool:
 
 
 def reaching_database(operation: MigrationOperation) -> list[MigrationOperation]:
-    """The parts of it that reach the database."""
+    """The parts of it that reach the database, at every depth."""
     if isinstance(operation, SeparateDatabaseAndState):
-        return list(operation.database_operations)
+        return [
+            part for inner in operation.database_operations for part in reaching_database(inner)
+        ]
     return [operation]
 
 
@@ -72,9 +74,13 @@ def _texts(operation: MigrationOperation) -> Iterator[str | None]:
 
 
 def does_nothing(operation: MigrationOperation) -> bool:
-    """Is it a `noop`? Django renders all models for that of RunPython, too."""
-    if isinstance(operation, RunPython):
-        return operation.code is RunPython.noop
+    """Is it a `noop`? Django renders all models for that of RunPython, too. A class that runs in
+    its own way may do something."""
+    forwards = type(operation).database_forwards
+    if forwards is RunPython.database_forwards:
+        return isinstance(operation, RunPython) and operation.code is RunPython.noop
+    if forwards is not RunSQL.database_forwards:
+        return False
     return isinstance(operation, RunSQL) and not operation.sql
 
 

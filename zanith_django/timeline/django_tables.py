@@ -11,7 +11,7 @@ from django.db.migrations.operations.base import Operation as MigrationOperation
 from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
-from zanith_django.timeline.django_kinds import is_data_step
+from zanith_django.timeline.django_kinds import is_data_step, reaching_database
 from zanith_django.timeline.identities import Identities
 from zanith_django.timeline.states import RecordingState, db_table_of, tables_of
 from zanith_django.timeline.unmodelled import Key
@@ -46,8 +46,8 @@ class DjangoTables:
             return self._moved(app_label, operation, self.state)
         state = self.state.clone()
         moves: list[TableMove] = []
-        for inner in operation.database_operations:
-            if isinstance(inner, SeparateDatabaseAndState | RunSQL | RunPython):
+        for inner in reaching_database(operation):
+            if isinstance(inner, RunSQL | RunPython):
                 continue
             try:
                 moves += self._moved(app_label, inner, state)

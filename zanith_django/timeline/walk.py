@@ -124,7 +124,7 @@ class Walk:
         if opaque:  # its author promises that afterwards the tables match the models
             self._sync(self.models.take_touched())
             return
-        for inner in operation.database_operations:
+        for inner in reaching_database(operation):
             self._move_tables(inner, app_label, work)
 
     def _move_tables(

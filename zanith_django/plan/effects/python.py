@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import ast
 import builtins
-import functools
+import datetime
+import decimal
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType, MethodType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Manager, Model
 
+from zanith_django.plan.effects.sources import (
+    UNSEEN,
+    function_of,
+    imported,
+    is_library,
+    is_management,
+    methods_of,
+    title_of,
+    tree_of,
+)
 from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.texts import constant_text, without_parameters
 from zanith_django.plan.effects.values import Effect, Finding, Scene
@@ -61,6 +71,13 @@ _CHANGES = frozenset(
         "clear",
     )
 )
+_DELETES = frozenset(("delete", "_raw_delete"))
+_ASYNC = {f"a{name}": name for name in (*_INSERTS, *_CHANGES, "update", "delete")}
+_VALUES = (str, bytes, int, list, dict, set, datetime.datetime, datetime.timedelta, decimal.Decimal)
+# What querysets, rows and the values of their fields can do beside what is listed above.
+_READS = frozenset(
+    name for each in (Manager, Model, *_VALUES) for name in dir(each) if not name.startswith("_")
+) - {"save_base"}
 _EDITOR = frozenset(
     (
         "create_model",
@@ -117,10 +134,10 @@ class _Reader:
 
     def read(self, code: Any, depth: int, given: Mapping[int, _Rows] | None = None) -> None:
         """One function, and those that it calls; `given` are the rows that its arguments are."""
-        function = _function(code)
-        tree = _tree(function) if function else None
+        function = function_of(code)
+        tree = tree_of(function) if function else None
         if function is None or tree is None:
-            self.note("python_code", title=_title(code))
+            self.note("python_code", title=title_of(code))
             return
         call = (function.__code__, tuple(sorted((given or {}).items())))
         if call in self.seen:
@@ -131,7 +148,7 @@ class _Reader:
         try:
             _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
         except Exception:  # whatever it names may be made by code of the project
-            self.note("python_code", title=_title(code))
+            self.note("python_code", title=title_of(code))
 
     def note(
         self, code: str, table: TableName | None = None, *, title: str = "", works: bool = True
@@ -174,6 +191,7 @@ class _Function:
         self.reader, self.function, self.depth = reader, function, depth
         self.rows, self.owner = rows, owner
         self.texts: dict[str, str] = {}
+        self.imports: dict[str, Any] = {}
 
     def read(self, tree: ast.AST) -> None:
         for node in ast.walk(tree):
@@ -208,14 +226,16 @@ class _Function:
                     self.texts[target.id] = text
 
     def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
-        """A model of today, imported inside of the function."""
-        if isinstance(node, ast.Import) or not node.module:
-            return
-        module = sys.modules.get(node.module)
+        """What is imported inside of the function: a model of today, a module, a function."""
+        source = getattr(node, "module", "") or ""
         for alias in node.names:
-            found = getattr(module, alias.name, None) if module else None
-            if _is_model(found) or (found is None and node.module.endswith(".models")):
-                self._real_model(alias.asname or alias.name, found)
+            name = alias.asname or alias.name
+            if isinstance(node, ast.Import):
+                self.imports[name] = imported(alias.name)
+                continue
+            self.imports[name] = found = imported(source, alias.name)
+            if _is_model(found) or (found is UNSEEN and source.endswith(".models")):
+                self._real_model(name, found if found is not UNSEEN else None)
 
     def _real_model(self, name: str, model: Any) -> None:
         self.reader.note("imports_models", title=f"imports {name}", works=False)
@@ -291,11 +311,15 @@ class _Function:
         elif name in _COPIES:
             self._copied(node)
         elif rows is None:
-            self._on_unknown(receiver, name, node)
+            module = self._global(receiver.id) if isinstance(receiver, ast.Name) else None
+            if module is UNSEEN or isinstance(module, ModuleType):
+                self._function(getattr(module, name, module), name, node)
+            else:
+                self._on_unknown(receiver, name, node)
         elif name == "raw":
             self._executed(node)
         else:
-            self._on_rows(rows, name)
+            self._on_rows(rows, _ASYNC.get(name, name))
 
     def _copied(self, node: ast.Call) -> None:
         """COPY of a cursor, or a procedure; a list and a dictionary have a `copy()` too."""
@@ -305,7 +329,8 @@ class _Function:
 
     def _on_unknown(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         """A method of something that may be rows of any model."""
-        if name == "delete":
+        name = _ASYNC.get(name, name)
+        if name in _DELETES:
             self.reader.note("deletes_rows")
         elif name == "save" or (name == "update" and not _is_plain_dict(receiver, node)):
             self.reader.note("requires_backfill")
@@ -313,8 +338,8 @@ class _Function:
             self.reader.note("python_code", title=name)
 
     def _on_rows(self, rows: _Rows, name: str) -> None:
-        """A method of a queryset, a manager or an instance."""
-        if name == "delete":
+        """A method of a queryset, a manager or an instance; one of its author may do anything."""
+        if name in _DELETES:
             self._deleted(rows)
         elif name == "update":
             code = "requires_backfill" if rows.limited else "updates_all_rows"
@@ -324,6 +349,8 @@ class _Function:
             self.reader.note("loops_over_rows" if looped else "requires_backfill", rows.table)
         elif name in _INSERTS:
             self.reader.note("inserts_rows", rows.table, works=rows.table is None)
+        elif name not in _READS and not (name.startswith("get_") and _of_field(name)):
+            self.reader.note("python_code", rows.table, title=name)
 
     def _deleted(self, rows: _Rows) -> None:
         code = "deletes_rows" if rows.limited else "deletes_all_rows"
@@ -341,13 +368,24 @@ class _Function:
         found = self._global(name)
         if _is_model(found):
             self._rows(node.func)
-            return
-        if isinstance(found, FunctionType) and not _is_library(found):
+        else:
+            self._function(found, name, node)
+
+    def _function(self, found: Any, name: str, node: ast.Call) -> None:
+        """What a call runs: a function of the project, or a class that works for it."""
+        if isinstance(found, FunctionType) and not is_library(found):
             if self.depth:
                 self.reader.read(found, self.depth - 1, self._arguments(node))
             else:
                 self.reader.note("python_code", title=name)
-        elif self._hands_on(node) and not _is_known(found, name):
+        elif found is UNSEEN or is_management(found):
+            self.reader.note("python_code", title=name)
+        elif not self._hands_on(node) or _is_known(found, name):
+            return
+        elif isinstance(found, type) and self.depth:
+            for method in methods_of(found):
+                self.reader.read(method, self.depth - 1)
+        else:
             self.reader.note("python_code", title=name)
 
     def _arguments(self, node: ast.Call) -> dict[int, _Rows]:
@@ -368,6 +406,8 @@ class _Function:
     def _global(self, name: str) -> Any:
         if name.startswith("self."):
             return getattr(self.owner, name.removeprefix("self."), None)
+        if name in self.imports:
+            return self.imports[name]
         closed = inspect.getclosurevars(self.function).nonlocals
         return closed.get(name, self.function.__globals__.get(name))
 
@@ -397,44 +437,13 @@ def _is_model(found: Any) -> bool:
     return isinstance(found, type) and issubclass(found, Model) and found is not Model
 
 
+def _of_field(name: str) -> bool:
+    """Is it a method that Django gives to a row for one of its fields?"""
+    return name.endswith("_display") or name.startswith(("get_next_by_", "get_previous_by_"))
+
+
 def _is_known(found: Any, name: str) -> bool:
-    """A builtin, a class, or something of a library that only computes."""
-    return (found is None and hasattr(builtins, name)) or isinstance(found, type)
-
-
-def _is_library(function: FunctionType) -> bool:
-    return function.__module__.startswith("django.")
-
-
-def _function(code: Any) -> FunctionType | None:
-    if isinstance(code, functools.partial):
-        return _function(code.func)
-    code = inspect.unwrap(code) if callable(code) else code
-    if isinstance(code, MethodType | staticmethod | classmethod):
-        return _function(code.__func__)
-    return code if isinstance(code, FunctionType) else None
-
-
-def _tree(function: FunctionType) -> ast.AST | None:
-    """The syntax tree of the function alone, found in its file by its first line."""
-    try:
-        lines, _ = inspect.findsource(function)
-        file = ast.parse("".join(lines))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    first = function.__code__.co_firstlineno
-    found = [node for node in ast.walk(file) if _begins(node) == first]
-    named = [node for node in found if getattr(node, "name", "<lambda>") == function.__name__]
-    return named[0] if len(named) == 1 else None
-
-
-def _begins(node: ast.AST) -> int:
-    """The line on which a function begins, its decorators included; 0 of anything else."""
-    if not isinstance(node, ast.FunctionDef | ast.Lambda):
-        return 0
-    decorators = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(int(each.lineno) for each in decorators)])
-
-
-def _title(code: Any) -> str:
-    return str(getattr(code, "__qualname__", type(code).__name__))
+    """A builtin, or a class of a library that only computes."""
+    if found is None:
+        return hasattr(builtins, name)
+    return isinstance(found, type) and is_library(found)

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
-from zanith_django.plan.effects import indexes, rows, tables
+from zanith_django.plan.effects import columns as cols, indexes, rows, tables
 from zanith_django.plan.effects.alter_table import alter_table
 from zanith_django.plan.effects.values import Effect, Finding, Notes, Scene
 from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
@@ -86,7 +86,6 @@ _CODES: dict[str, tuple[str, ...]] = {
     "CreateEnumStmt": (),
     "CompositeTypeStmt": (),
     "CreateRangeStmt": (),
-    "CreateDomainStmt": (),
     "CreateCastStmt": (),
     "CreateOpClassStmt": (),
     "CreateOpFamilyStmt": (),
@@ -244,9 +243,17 @@ def _enum(node: Node, notes: Notes) -> None:
         notes.find_all(("renames_object", "breaks_running_code"))
 
 
+def _create_domain(node: Node, notes: Notes) -> None:
+    """A column of a domain with a constraint is checked, and so written, in each row."""
+    if cols.constraints(node, "CHECK", "NOTNULL"):
+        _, notes.domain = qualified(node["domainname"])
+
+
 def _domain(node: Node, notes: Notes) -> None:
     """Constraints of a domain are checked in every table that uses it."""
     added = node.get("def", {}).get("Constraint", {})
+    if added or node.get("subtype") == "O":
+        _, notes.domain = qualified(node["typeName"])
     if node.get("subtype") in ("C", "O") and not added.get("skip_validation"):
         notes.find_all(("locks_writes", "breaks_running_code"))
     else:
@@ -285,6 +292,7 @@ _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
     "RefreshMatViewStmt": _refresh,
     "AlterEnumStmt": _enum,
     "AlterDomainStmt": _domain,
+    "CreateDomainStmt": _create_domain,
 }
 
 

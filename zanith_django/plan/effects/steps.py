@@ -20,9 +20,10 @@ from django.db.migrations.operations.base import Operation, OperationCategory
 
 from zanith_django.plan.effects.django_sql import sql_of
 from zanith_django.plan.effects.python import python_effects
+from zanith_django.plan.effects.sources import calls_super
 from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.texts import without_parameters
-from zanith_django.plan.effects.values import Effect, Finding, Scene
+from zanith_django.plan.effects.values import Effect, Scene
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.graph import SchemaGraph
@@ -130,6 +131,8 @@ class Reader:
         known = next((c for c in type(operation).__mro__ if c.__module__.startswith(_DJANGO)), None)
         if known is None or known in (Operation, RunPython, RunSQL, Separate):
             return
+        if _is_own(own) and not calls_super(own):
+            return
         after = self._forwarded(operation, app_label)
         if _is_swapped(operation, app_label, after):
             return
@@ -155,12 +158,11 @@ class Reader:
             yield from found
 
     def _run_python(self, code: Any) -> tuple[Effect, ...]:
-        """Python that was read and does nothing to the database changes no row."""
+        """Its title, and what was read."""
         found, graph = python_effects(code, self.scene, self.table_of)
         self.scene = self.scene.after(found, graph)
         title = f"-- Python: {getattr(code, '__name__', type(code).__name__)}()"
-        findings = (Finding("requires_backfill"),) if found else ()
-        return (Effect(title, titled=True, findings=findings), *found)
+        return (Effect(title, titled=True), *found)
 
     def table_of(self, app_label: str, model: str) -> TableName | None:
         known = self.state.models.get((app_label, model.lower()))

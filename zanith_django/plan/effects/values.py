@@ -42,6 +42,7 @@ class Effect:
     that is not `transactional` runs outside a transaction. `opaque` means that it may do more than
     this. It fails for each of `misses`. `alters` are the tables that it cannot change while
     triggers wait for the end of the transaction, which SET CONSTRAINTS … IMMEDIATE `settles`.
+    `domain` is a domain with a constraint that it creates.
     """
 
     sql: str
@@ -58,6 +59,7 @@ class Effect:
     misses: tuple[Miss, ...] = ()
     alters: tuple[TableName, ...] = ()
     settles: bool = False
+    domain: str = ""
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
@@ -89,10 +91,11 @@ class Scene:
 
     def after(self, effects: Iterable[Effect], graph: SchemaGraph) -> Scene:
         """What is known after statements; one that may do anything may have made any table."""
-        relations = self.relations
+        relations, domains = self.relations, self.domains
         for effect in effects:
             relations = effect.known(relations)
-        return dataclasses.replace(self, graph=graph, relations=relations)
+            domains |= {effect.domain} - {""}
+        return dataclasses.replace(self, graph=graph, relations=relations, domains=domains)
 
     def is_absent(self, name: TableName) -> bool:
         """Is it certain that nothing has this name?"""
@@ -150,6 +153,7 @@ class Notes:
     misses: list[Miss] = field(default_factory=list)
     alters: list[TableName] = field(default_factory=list)
     settles: bool = False
+    domain: str = ""
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -199,4 +203,5 @@ class Notes:
             tuple(dict.fromkeys(self.misses)),
             tuple(dict.fromkeys(self.alters)),
             self.settles,
+            self.domain,
         )
