@@ -14,12 +14,14 @@ from django.db.utils import IntegrityError
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context
+from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.findings import Finding
 from zanith_django.plan.gates import Policy, check
 from zanith_django.plan.live_facts import live_context
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.plan.risk import assess
+from zanith_django.plan.shown import scene
 from zanith_django.plan.table_facts import after
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.catalog import from_catalog
@@ -280,6 +282,62 @@ def test_what_an_earlier_step_makes_or_writes_is_left_open(
     (finding,) = found(connection, LATER[what])
     assert str(finding).startswith("cannot be known yet: an earlier step makes or writes pf_t.")
     assert not finding.certain
+
+
+# {what: (SQL of one step, words of the finding that blocks it, or "" if nothing does)}
+WRITTEN = {
+    "a default that its check refuses": (
+        "ALTER TABLE pf_t ADD COLUMN x integer DEFAULT -1 CHECK (x > 0)",
+        "check pf_t_x_check: 3 rows, such as id=1",
+    ),
+    "a default that its check accepts": (
+        "ALTER TABLE pf_t ADD COLUMN x integer DEFAULT 1 CHECK (x > 0)",
+        "",
+    ),
+    "a default without a target": (
+        "ALTER TABLE pf_t ADD COLUMN x integer DEFAULT 9 REFERENCES pf_p (id)",
+        "foreign key x_fkey to pf_p: 3 rows",
+    ),
+    "a default that repeats values": (
+        "ALTER TABLE pf_t ADD COLUMN x text DEFAULT 'a'; ALTER TABLE pf_t ADD UNIQUE (room, x)",
+        "unique pf_t_room_x_key: 2 rows, such as room=1, x=a",
+    ),
+    "a default that the step replaces": (
+        "ALTER TABLE pf_t ADD COLUMN x integer DEFAULT -1; UPDATE pf_t SET x = 1; "
+        "ALTER TABLE pf_t ADD CHECK (x > 0)",
+        "",
+    ),
+    "a renamed and retyped column": (
+        "ALTER TABLE pf_t RENAME code TO word; "
+        "ALTER TABLE pf_t ALTER word TYPE integer USING word::integer",
+        "pf_t.word from text to integer: ",
+    ),
+    "a renamed column that is required": (
+        "ALTER TABLE pf_t RENAME p_id TO place; ALTER TABLE pf_t ALTER place SET NOT NULL",
+        "pf_t.place must have a value: 1 row, such as id=3",
+    ),
+}
+
+
+def by_sql(context: Context, text: str) -> PlannedStep:
+    operation = ops.RawSql(sql=text)
+    read, graph = effects(text, scene(context))
+    statements = operation.statements(context)
+    assessment = assess(operation, context, statements)
+    return PlannedStep(1, operation, assessment, statements, effects=read, graph=graph)
+
+
+@pytest.mark.parametrize("what", WRITTEN)
+def test_rows_are_judged_by_what_the_sql_of_one_step_gives_them(
+    connection: DatabaseWrapper, what: str
+) -> None:
+    text, words = WRITTEN[what]
+    context = known(connection)
+    made = Plan("default", (PlannedMigration(Entry(MIGRATION), (by_sql(context, text),)),))
+    looked = looked_at(connection, made, context, Look(show_values=True))
+    certain = [str(each) for each in looked.migrations[0].steps[0].findings if each.certain]
+    assert bool(certain) is bool(words)
+    assert [each for each in certain if not each.startswith(words)] == []
 
 
 def test_rows_that_sql_of_an_earlier_step_may_fix_do_not_block(connection: DatabaseWrapper) -> None:

@@ -255,8 +255,6 @@ def _cannot_be_known(trial: Trial, ran: list[SeenStep], steps: list[PlannedStep]
     words = str(trial.error)
     if _reasons(steps) & WRITES_ROWS and ("violates" in words or "duplicate key" in words):
         return True
-    if "adds_nullable_column" in _reasons(steps) and "violates" in words:
-        return True
     before = [step for seen in ran[:-1] for step in _of(trial, seen)]
     dropped = any(step.destructive and step.operation.authored for step in before)
     return dropped and "does not exist" in words

@@ -94,6 +94,34 @@ FOUND = {
     "a constraint on a column that does not exist": example(
         sql("ALTER TABLE made_item ADD CONSTRAINT k UNIQUE (weight)")
     ),
+    "a default that the check of its own column refuses": example(
+        'migrations.AddField("Maker", "first", models.PositiveIntegerField(default=-1))'
+    ),
+    "a default that a later check refuses": ours(
+        'migrations.AddField("Item", "first", models.IntegerField(default=-1))',
+        'migrations.AddConstraint("Item", models.CheckConstraint(condition=Q(first__gt=0), '
+        'name="made_1"))',
+    ),
+    "a default that refers to no row": ours(
+        'migrations.AddField("Item", "first", models.ForeignKey("Maker", CASCADE, default=9999, '
+        'related_name="+"))'
+    ),
+    "a default that is called, and its check": example(
+        'migrations.AddField("Item", "first", models.TextField(default=uuid.uuid4))',
+        'migrations.AddConstraint("Item", models.CheckConstraint('
+        'condition=Q(first__contains="-"), name="made_1"))',
+    ),
+    "values of a column that SQL renames and retypes": example(
+        sql(
+            "ALTER TABLE made_item RENAME name TO title; "
+            "ALTER TABLE made_item ALTER title TYPE integer USING title::integer"
+        )
+    ),
+    "nulls of a column that Django renames": example(
+        'migrations.RenameField("Item", "amount", "more")',
+        'migrations.AlterField("Item", "more", models.IntegerField())',
+        dirty=True,
+    ),
     "a table that is changed after its rows were deleted": example(
         sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
         'migrations.AddField("Item", "first", models.TextField(null=True))',

@@ -5,8 +5,8 @@ The form in which a step is written does not matter: its effect on the graph doe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from zanith_django.operations.base import Context, Operation
@@ -23,6 +23,7 @@ class Change:
 
     Of code of an author, its statements say what rows get: `unfilled` are the tables whose rows get
     no value for a new NOT NULL column, `written` those whose rows it writes; None of other steps.
+    `given` are the constants that existing rows get in new columns, as SQL.
     """
 
     after: SchemaGraph
@@ -30,6 +31,7 @@ class Change:
     moves: tuple[TableMove, ...]
     unfilled: frozenset[TableName] | None = None
     written: frozenset[TableName] = frozenset()
+    given: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def demands(operation: Operation, context: Context, change: Change) -> Iterator[
     for name in change.tables:
         old, new = context.graph.table(name), change.after.table(name)
         if old and new and name not in moved and name not in renamed:
-            found = _between(old, new, operation, change.unfilled)
+            found = _between(old, new, operation, change)
             if found:
                 yield found
 
@@ -111,9 +113,8 @@ def _pairs(
     return dict(zip(columns, come, strict=False))
 
 
-def _between(
-    old: Table, new: Table, operation: Operation, unfilled: Collection[TableName] | None
-) -> Demands:
+def _between(old: Table, new: Table, operation: Operation, change: Change) -> Demands:
+    unfilled, values = change.unfilled, change.given.get(new.name, {})
     own = [] if operation.writes else [*_now_required(old, new)]
     given = bool(operation.writes) or (unfilled is not None and new.name not in unfilled)
     parts: dict[str, Any] = {part.field: _come(old, new, part) for part in DEMANDING}
@@ -125,7 +126,7 @@ def _between(
         tuple(_conversions(old, new, operation)),
         tuple(_without_value(old, new)) if not given else (),
     )
-    come = {name for name in new.column_names if old.column(name) is None}
+    come = {name for name in new.column_names if old.column(name) is None} - set(values)
     return found.without(come) if come else found
 
 

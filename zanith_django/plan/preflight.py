@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
 
 from zanith_django.operations.base import Context, Operation, must_have
+from zanith_django.operations.dependents import rename_column
 from zanith_django.operations.moves import TableMove
 from zanith_django.plan.demands import Change, Demands, demands, renames
 from zanith_django.plan.durations import Rates, duration
@@ -81,11 +82,13 @@ def _read_only(connection: BaseDatabaseWrapper, look: Look) -> Iterator[None]:
 @dataclass(slots=True)
 class _Identity:
     """What a table of a later schema is now: `live`, None for one that does not exist yet.
-    `renamed` maps columns to their present names, `later` are made or written by earlier steps."""
+    `renamed` maps columns to their present names, `later` are made or written by earlier steps;
+    `given` are the values of those that have the same in all rows."""
 
     live: TableName | None
     renamed: dict[str, str] = field(default_factory=dict)
     later: set[str] = field(default_factory=set)
+    given: dict[str, str] = field(default_factory=dict)
 
 
 class _Walk:
@@ -120,7 +123,9 @@ class _Walk:
         if operation is None:
             return step
         change = self._change_by(step, operation)
-        found = [*self._objects(step, operation), *self._rows(operation, change)]
+        found = [*self._objects(step, operation)]
+        self._rename_by(step)
+        found += self._rows(operation, change)
         if (migration_id, step.number) in self.begun:
             found = [_uncertain(finding, _AGAIN) for finding in found]
         found += self._around(step, change)
@@ -145,9 +150,10 @@ class _Walk:
 
     def _change_by(self, step: PlannedStep, operation: Operation) -> Change:
         """Of code of an author, what was read from it."""
+        given = _given(step)
         if step.graph is None:
             graph = operation.apply_to(self.context.graph)
-            return Change(graph, operation.tables, operation.moves)
+            return Change(graph, operation.tables, operation.moves, given=given)
         locked = (name for effect in step.effects for name in effect.locks)
         moves = tuple(move for effect in step.effects for move in effect.moves)
         tables = tuple(dict.fromkeys((*operation.tables, *locked)))
@@ -157,6 +163,7 @@ class _Walk:
             moves or operation.moves,
             frozenset(_found(step, ("will_fail_on_data",))),
             frozenset(_found(step, _WRITES)),
+            given,
         )
 
     def _rows(self, operation: Operation, change: Change) -> Iterator[Finding]:
@@ -164,7 +171,7 @@ class _Walk:
             yield from self._types(demand, change)
             changed = may_write(demand.table, self.context.labels, self.texts)
             changed = changed or demand.table in change.written
-            for finding in self._of(demand):
+            for finding in self._of(demand, change):
                 yield _uncertain(finding, _LATER) if changed else finding
 
     def _types(self, demand: Demands, change: Change) -> Iterator[Finding]:
@@ -176,18 +183,19 @@ class _Walk:
             for probe in retyped(self.connection, old, new, conversion):
                 yield from self._answer(probe)
 
-    def _of(self, demand: Demands) -> Iterator[Finding]:
+    def _of(self, demand: Demands, change: Change) -> Iterator[Finding]:
         name, identity = demand.table, self.identities.get(demand.table)
         if identity is None or identity.live is None or self.context.quiet(name):
             return
-        later = demand.columns & identity.later
+        given = {**identity.given, **change.given.get(name, {})}
+        later = (demand.columns & identity.later) - set(given)
         if later:
             columns = ", ".join(f"{name}.{column}" for column in sorted(later))
             yield Finding(f"cannot be known yet: an earlier step makes or writes {columns}")
-        for probe in asked(demand.without(later), self._source(name, identity)):
+        for probe in asked(demand.without(later), self._source(name, identity, given)):
             yield from self._answer(probe)
 
-    def _source(self, name: TableName, identity: _Identity) -> Source:
+    def _source(self, name: TableName, identity: _Identity, given: Mapping[str, str]) -> Source:
         facts = self.context.facts.get(name)
         return Source(
             connection=self.connection,
@@ -196,6 +204,7 @@ class _Walk:
             schema=self.context.schema,
             renamed=identity.renamed,
             later=frozenset(identity.later),
+            given=given,
             places=lambda other: self.identities.get(other, _Identity(None)).live,
             bytes=facts.bytes if facts else 0,
             masked=not self.look.show_values,
@@ -238,7 +247,17 @@ class _Walk:
         for move in change.moves:
             self._move(move)
         for name in change.tables:
-            self._change(name, operation, before)
+            self._change(name, operation, before, change)
+
+    def _rename_by(self, step: PlannedStep) -> None:
+        """Columns that SQL renames have their new names when its constraints are asked for."""
+        effects = step.effects if step.graph is not None else ()
+        for name, old, new in (each for effect in effects for each in effect.renames):
+            table = self.context.graph.table(name)
+            if table and table.column(old) and not table.column(new):
+                graph = rename_column(self.context.graph, name, old, new)
+                self.context = replaced(self.context, graph=graph)
+                self._rename(name, {old: new})
 
     def _rename(self, table: TableName, names: Mapping[str, str]) -> None:
         identity = self.identities.get(table)
@@ -247,13 +266,17 @@ class _Walk:
             identity.renamed[new] = identity.renamed.pop(old, old)
             if old in identity.later:
                 identity.later = identity.later - {old} | {new}
+            if old in identity.given:
+                identity.given[new] = identity.given.pop(old)
 
     def _move(self, move: TableMove) -> None:
         moved = self.identities.pop(move.old, _Identity(None)) if move.old else _Identity(None)
         if move.new:
             self.identities[move.new] = moved
 
-    def _change(self, name: TableName, operation: Operation, before: Context) -> None:
+    def _change(
+        self, name: TableName, operation: Operation, before: Context, change: Change
+    ) -> None:
         """New columns, and columns with new values, cannot be looked at."""
         old, new = before.graph.table(name), self.context.graph.table(name)
         identity = self.identities.get(name)
@@ -264,6 +287,9 @@ class _Walk:
         changed = {c.name for c in new.columns if types.get(c.name, c.type) != c.type}
         written = operation.writes if operation.tables[:1] == (name,) else ()
         identity.later |= {c for c in new.column_names if c not in known} | changed | {*written}
+        identity.given |= change.given.get(name, {})
+        for gone in {*identity.given} - {*new.column_names} | changed | {*written}:
+            identity.given.pop(gone, None)
 
 
 def _read(step: PlannedStep) -> tuple[str | None, ...]:
@@ -280,6 +306,15 @@ def _found(step: PlannedStep, codes: Collection[str]) -> Iterator[TableName]:
     """The tables of its author's statements that have one of these reasons."""
     for effect in step.effects:
         yield from (f.table for f in effect.findings if f.code in codes and f.table)
+
+
+def _given(step: PlannedStep) -> dict[TableName, dict[str, str]]:
+    """The constants that its statements give to existing rows in new columns."""
+    found: dict[TableName, dict[str, str]] = {}
+    for effect in step.effects:
+        for table, values in effect.given.items():
+            found.setdefault(table, {}).update(values)
+    return found
 
 
 _LATER = "an earlier step may fix it"

@@ -39,7 +39,8 @@ Way = Callable[[], Iterable[Finding]]
 class Source:
     """A table of a later schema, where it is now. `renamed` maps its later columns to the present
     ones, `places` later tables to the present ones, None for one that does not exist yet. `later`
-    columns are not there yet, or have no value that counts."""
+    columns are not there yet, or have no value that counts; `given` are the values of those which
+    have one for all rows, as SQL."""
 
     connection: BaseDatabaseWrapper
     table: Table
@@ -47,6 +48,7 @@ class Source:
     schema: str
     renamed: Mapping[str, str]
     later: frozenset[str]
+    given: Mapping[str, str]
     places: Callable[[TableName], TableName | None]
     bytes: int = 0
     masked: bool = True
@@ -63,10 +65,10 @@ class Source:
 
     def _text(self, *, sampled: bool) -> sql.Fragment:
         place = sql.table(self.live, self.schema)
-        if not self.renamed and not sampled:
+        if not self.renamed and not self.given and not sampled:
             return place
         columns = sql.join(
-            sql.clause("{now} AS {later}", now=sql.ident(now), later=sql.ident(later))
+            sql.clause("{now} AS {later}", now=now, later=sql.ident(later))
             for later, now in self._columns()
         )
         part = sql.clause(" TABLESAMPLE SYSTEM ({it})", it=sql.literal(self.percent))
@@ -77,11 +79,13 @@ class Source:
             part=part if sampled else sql.EMPTY,
         )
 
-    def _columns(self) -> Iterator[tuple[str, str]]:
-        """(later name, present name) of the columns that exist by now."""
+    def _columns(self) -> Iterator[tuple[str, sql.Fragment]]:
+        """(later name, present name or value) of the columns whose values are known."""
         for name in self.table.column_names:
-            if name not in self.later:
-                yield name, self.renamed.get(name, name)
+            if name not in self.later and name not in self.given:
+                yield name, sql.ident(self.renamed.get(name, name))
+        for name, value in self.given.items():
+            yield name, sql.catalog_text(value)
 
 
 @dataclass(frozen=True, slots=True)

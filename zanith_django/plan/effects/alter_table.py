@@ -212,6 +212,8 @@ def _add_column(command: Node, table: Table, notes: Notes) -> None:
         notes.find("adds_unique_constraint", table.name)
         notes.works(table.name)
     filled = column.default is not None
+    if value := cols.constant(column, definition):
+        notes.given.setdefault(table.name, {})[column.name] = value
     if filled and repeats and not cols.writes_rows(column, definition, notes.scene):
         notes.find("will_fail_on_data", table.name)
     for key in cols.constraints(definition, "FOREIGN"):

@@ -87,6 +87,15 @@ def writes_rows(column: Column, definition: Node, scene: Scene) -> bool:
     return bool(names) and names[-1] in scene.domains
 
 
+def constant(column: Column, definition: Node) -> str:
+    """The value that existing rows get in a new column, as SQL; "" if they differ or get NULL."""
+    defaults = constraints(definition, "DEFAULT")
+    if column.default is None or is_computed_per_row(defaults):
+        return ""
+    text = spelled(defaults[0].get("raw_expr"))
+    return f"({text})::{column.type}" if text else ""
+
+
 # --- a change of type ----------------------------------------------------------------------------
 
 

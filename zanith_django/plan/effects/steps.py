@@ -27,6 +27,7 @@ from zanith_django.plan.effects.values import Effect, Scene
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_kinds import does_nothing
 from zanith_django.timeline.states import RecordingState, db_table_of, is_swapped
 from zanith_django.timeline.unmodelled import Key
@@ -143,6 +144,8 @@ class Reader:
             unknown = _unreadable(operation)
             self.scene = self.scene.after((unknown,), self.scene.graph)
             yield unknown
+        elif _calls_default(operation):
+            yield from (replaced(effect, given={}) for effect in self._run_sql(texts))
         else:
             yield from self._run_sql(texts)
 
@@ -175,6 +178,13 @@ class Reader:
 def _unreadable(operation: Operation) -> Effect:
     drops = operation.category is OperationCategory.REMOVAL
     return unreadable_code(f"Django: {operation.describe()}", drops=drops)
+
+
+def _calls_default(operation: Operation) -> bool:
+    """Is the value of its field known only when it runs?"""
+    field = getattr(operation, "field", None)
+    clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    return bool(clock) or callable(getattr(field, "default", None))
 
 
 def _is_own(method: Any) -> bool:

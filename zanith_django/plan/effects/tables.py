@@ -307,6 +307,7 @@ def _rename_column(node: Node, new: str, notes: Notes) -> None:
         naming.makes_column(new, table, notes)
     notes.find("rename_column", name)
     notes.graph = rename_column(notes.graph, name, node["subname"], new)
+    notes.renames.append((name, node["subname"], new))
 
 
 def _rename_index(schema: str, index: str, new: str, notes: Notes) -> None:

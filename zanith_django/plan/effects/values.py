@@ -31,6 +31,10 @@ class Miss:
     what: str
 
 
+ColumnMove = tuple[TableName, str, str]
+"""The table of a column, its old and its new name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One statement, or other code: then `sql` is its title in a comment, and it is `titled`.
@@ -42,7 +46,8 @@ class Effect:
     that is not `transactional` runs outside a transaction. `opaque` means that it may do more than
     this. It fails for each of `misses`. `alters` are the tables that it cannot change while
     triggers wait for the end of the transaction, which SET CONSTRAINTS … IMMEDIATE `settles`.
-    `domain` is a domain with a constraint that it creates.
+    `domain` is a domain with a constraint that it creates. It `renames` columns, and existing rows
+    get the constants that are `given` in new ones.
     """
 
     sql: str
@@ -60,6 +65,8 @@ class Effect:
     alters: tuple[TableName, ...] = ()
     settles: bool = False
     domain: str = ""
+    renames: tuple[ColumnMove, ...] = ()
+    given: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
@@ -154,6 +161,8 @@ class Notes:
     alters: list[TableName] = field(default_factory=list)
     settles: bool = False
     domain: str = ""
+    renames: list[ColumnMove] = field(default_factory=list)
+    given: dict[TableName, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -204,4 +213,6 @@ class Notes:
             tuple(dict.fromkeys(self.alters)),
             self.settles,
             self.domain,
+            tuple(self.renames),
+            self.given,
         )
