@@ -195,10 +195,10 @@ def _lock_row(statement: Statement) -> tuple[str, str, str, str]:
     if statement.lock is Lock.NONE:
         tables = tables if statement.tables else "no table"
         return "none", tables, "blocks nothing", "an instant"
-    return str(statement.lock), tables, statement.lock.effect, _how_long(statement)
+    return str(statement.lock), tables, statement.lock.effect, how_long(statement)
 
 
-def _how_long(statement: Statement) -> str:
+def how_long(statement: Statement) -> str:
     if statement.sql.startswith("--") or not statement.tables:
         return "as long as it runs"
     if isinstance(statement, Batches | Rounds):

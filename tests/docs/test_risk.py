@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import how_long
 from zanith_django import operations as ops
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context, Default, TableFacts
 from zanith_django.plan.risk import assess
+from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
@@ -126,19 +128,25 @@ CHANGES: dict[str, Operation] = {
 }
 
 
-def score(operation: Operation) -> int:
-    return assess(operation, CONTEXT, operation.statements(CONTEXT)).score
+def judged(operation: Operation) -> str:
+    """Score, reasons and strongest lock of a change, as the page has them."""
+    statements = operation.statements(CONTEXT)
+    found = assess(operation, CONTEXT, statements)
+    reasons = ", ".join(f"`{code}`" for code in found.reasons)
+    worst = max(statements, key=lambda statement: statement.lock)
+    lock = f"{worst.lock}, {how_long(worst)}" if worst.lock is not Lock.NONE else "none"
+    return f"{found.score} | {reasons} | {lock}"
 
 
-def written() -> dict[str, int]:
-    """{change: the score that the page gives it}."""
-    rows = re.findall(r"^\| ([^|]+?) \| (\d+) \|", PAGE.read_text(), re.MULTILINE)
-    return {change: int(number) for change, number in rows}
+def written() -> dict[str, str]:
+    """{change: what the page says of it}."""
+    rows = re.findall(r"^\| ([^|]+?) \| (\d+ \| .*) \|$", PAGE.read_text(), re.MULTILINE)
+    return dict(rows)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_page_has_the_score_of_a_change(change: str) -> None:
-    assert written()[change] == score(CHANGES[change])
+def test_the_page_has_the_verdict_on_a_change(change: str) -> None:
+    assert written()[change] == judged(CHANGES[change])
 
 
 def test_the_page_has_no_other_change_and_at_least_forty() -> None:

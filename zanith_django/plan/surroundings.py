@@ -24,7 +24,7 @@ from zanith_django.postgres.session import is_open
 _LONG = 5
 # Uses per second from which a queue of them is worth a line.
 _BUSY = 1.0
-# Counters of less than this time, in seconds, give no rate: a table that was just filled is not busy.
+# Counters of less than this time, in seconds, give no rate: a table just filled is not busy.
 _COUNTED_LONG = 60
 # So much WAL is worth a line.
 _MUCH = 64_000_000
@@ -171,10 +171,9 @@ class Surroundings:
         come after one that waits for it wait too."""
         for name, lock in locks.items():
             facts = context.facts.get(name)
-            if facts is None or not lock.blocks_writes:
+            if facts is None or not lock.blocks_writes or self.counted < _COUNTED_LONG:
                 continue
-            seconds = max(self.counted, _COUNTED_LONG)
-            writes, reads = facts.writes / seconds, facts.reads / seconds
+            writes, reads = facts.writes / self.counted, facts.reads / self.counted
             if writes >= _BUSY or (lock.blocks_reads and reads >= _BUSY):
                 what = f"{name} has at most {writes:,.0f} writes and {reads:,.0f} scans per second"
                 yield Finding(what, f"they queue while {lock} is waited for and held")
