@@ -81,11 +81,15 @@ django_settings = django.conf.settings
 sys.modules["django.conf"] = types.ModuleType("django.conf")
 vars(sys.modules["django.conf"]).update(vars(django.conf))
 sys.modules["django.conf"].settings = Own({k: v for k, v in globals().items() if k.isupper()})
+
+from django.db import connections
+
+connections["default"].settings_dict
 """
 
 
 def test_settings_that_another_object_holds_lead_to_the_shadow_too(copy_of: Copy) -> None:
-    """As with Dynaconf."""
+    """As with Dynaconf, and where the settings module looks at the database, as pulpcore's."""
     shop = copy_of(with_a_book).project
     shop.write("settings.py", (shop.root / "settings.py").read_text() + OWN_SETTINGS)
     step(shop, f"migrations.RunPython({CODE[0]})", WAYWARD, atomic=False)

@@ -28,6 +28,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate, pre_migrate
+from django.utils import connection as django_connection
 
 from zanith_django.apply.apply import apply
 from zanith_django.apply.state import ApplyOptions
@@ -98,14 +99,28 @@ def _replace_settings(alias: str, shadow: dict[str, Any]) -> None:
             if name != alias and _server(entry) == live:
                 databases[name] = {"ENGINE": "django.db.backends.dummy"}
         each.DATABASES = {**databases, alias: dict(shadow)}
+    _connect_again()
+
+
+def _connect_again() -> None:
+    """A settings module may ask a database while it loads: what Django made of DATABASES by then
+    names the live one."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        del connections[connection.alias]
+    vars(connections)["settings"] = connections.configure_settings(settings.DATABASES)
 
 
 def _all_settings() -> list[Any]:
     """Once the settings module is loaded, Dynaconf puts an object of its own in the place of
-    Django's: code of the project reads that, Django's connections the first one."""
+    Django's: code of the project reads that, what was imported before it the first one."""
     assert settings.DATABASES
-    current = sys.modules["django.conf"].settings
-    return [settings] if current is settings else [settings, current]
+    found = (
+        settings,
+        sys.modules["django.conf"].settings,
+        vars(django_connection)["django_settings"],
+    )
+    return list({id(each): each for each in found}.values())
 
 
 def _server(entry: Mapping[str, Any]) -> tuple[str, str]:

@@ -146,7 +146,7 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
         refused = [*gates.preflight(live.plan, Policy.of())]
         if not (options.source or options.data) and refused:
             shape = name_of(connection, options.shape or conf.shadow)
-            return _blocked(refused, shape, time.monotonic() - began)
+            return _blocked(live.plan, refused, shape, time.monotonic() - began)
         done = _on_first(live, options, child)
     result = done.result
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
@@ -206,15 +206,24 @@ def _models(live: _Live) -> Declared | None:
         return None
 
 
-def _blocked(refused: Sequence[gates.Refusal], shadow: str, seconds: float) -> Verdict:
+def _blocked(
+    planned: Plan, refused: Sequence[gates.Refusal], shadow: str, seconds: float
+) -> Verdict:
     """What is in the way in the live database need not be in the shadow."""
-    first = refused[0]
+    first = step_id(refused[0].migration, refused[0].step)
+    texts = [
+        statement.sql
+        for migration, step in planned.steps
+        if step_id(migration.id, step.number) == first
+        for statement in step.statements
+    ]
     return Verdict(
         APPLY_FAILED,
         shadow,
         seconds,
         error="\n".join(refusal.message for refusal in refused),
-        step=f"{first.migration}::{first.step:04d}",
+        step=first,
+        statement=texts[0] if len(texts) == 1 else "",
     )
 
 
