@@ -12,6 +12,7 @@ from zanith_django.plan.comparison import LIVE, Difference, Sources
 from zanith_django.plan.live_facts import live_context
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.surroundings import surroundings, to_json
 
 
 def compare(connection: BaseDatabaseWrapper, before: str, after: str) -> Difference:
@@ -20,8 +21,8 @@ def compare(connection: BaseDatabaseWrapper, before: str, after: str) -> Differe
 
 
 def with_sizes(connection: BaseDatabaseWrapper, name: str) -> dict[str, Any]:
-    """The graph as JSON; of the live database with the sizes of its tables and the migrations
-    that are applied, so that CI can plan and verify without it."""
+    """The graph as JSON; of the live database with the sizes of its tables, the migrations that are
+    applied, and the objects that a graph does not have: CI can plan and verify without it."""
     graph = Sources(connection).graph(name)
     data = graph.to_json()
     if name == LIVE:
@@ -35,6 +36,8 @@ def with_sizes(connection: BaseDatabaseWrapper, name: str) -> dict[str, Any]:
             "django": [".".join(key) for key in MigrationRecorder(connection).applied_migrations()],
             "zanith": list(Ledger(connection).applied()),
         }
+        with connection.wrap_database_errors, connection.cursor() as cursor:
+            data["surroundings"] = to_json(surroundings(cursor))
     return data
 
 

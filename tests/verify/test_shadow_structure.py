@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import environ
 import psycopg
@@ -15,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 from tests.servers import Database, Server
 from zanith_django.exceptions import ShadowUnreachable, ShadowUnsuited
 from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.surroundings import surroundings
 from zanith_django.timeline.project import live_graph
 from zanith_django.verify import shadow_structure
 from zanith_django.verify.shadow import ephemeral, given, in_schema
@@ -84,22 +86,60 @@ def test_every_pg_dump_that_reads_the_server_gives_all_of_it(
     assert there.fingerprint() == graph.fingerprint()
 
 
+MORE = """
+CREATE DOMAIN short AS text COLLATE "C" DEFAULT 'a' NOT NULL CHECK (length(VALUE) < 5);
+CREATE TYPE span AS RANGE (SUBTYPE = bigint);
+CREATE TYPE pair AS (one integer, two mood);
+CREATE FUNCTION g(d) RETURNS pair LANGUAGE sql AS 'SELECT 1, ''good''::mood';
+CREATE FUNCTION h(integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE SEQUENCE counted INCREMENT 2;
+CREATE SCHEMA beside;
+CREATE TABLE beside.n (id integer DEFAULT nextval('counted'), s short, p pair,
+                       m mood DEFAULT 'good', CHECK (h(id) > 1));
+CREATE VIEW beside.w WITH (security_barrier) AS SELECT g(d) FROM d;
+CREATE INDEX by_b ON m (b);
+ALTER TABLE t DISABLE TRIGGER g;
+CREATE TABLE heir (c integer) INHERITS (t);
+CREATE TABLE parted (id integer PRIMARY KEY, to_t bigint REFERENCES t) PARTITION BY LIST (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE INDEX of_parts ON parted (to_t);
+CREATE TRIGGER of_parts AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION f();
+"""
+
+
+def test_a_snapshot_has_what_its_tables_need_and_what_needs_them(
+    live: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(live, SETUP + MORE)
+    monkeypatch.setattr(shadow_structure, "_candidates", lambda: itertools.chain())
+    graph = live_graph(live)
+    with live.cursor() as cursor:
+        others = surroundings(cursor)
+    with ephemeral(live) as shadow:
+        assert load_live(live, graph, shadow) == "operations"
+        with shadow.connect() as session:
+            found = session.execute(OBJECTS.encode()).fetchone()
+            assert found == ("d d1 f g m mood p pub r s t v",)
+            assert from_catalog(session.cursor()).fingerprint() == graph.fingerprint()
+            assert {*surroundings(session.cursor())} == {*others}
+
+
 @pytest.mark.parametrize(
-    ("statement", "named"),
+    ("shape", "statement", "named"),
     [
-        ("CREATE VIEW v AS SELECT a FROM t", "view v"),
-        ("CREATE STATISTICS s ON a, b FROM t", "table t"),
+        (in_schema, "CREATE VIEW v AS SELECT a FROM t", "view v"),
+        (in_schema, "CREATE STATISTICS s ON a, b FROM t", "table t"),
+        (ephemeral, "CREATE AGGREGATE s(integer) (SFUNC = int4pl, STYPE = integer)", "function"),
     ],
 )
 def test_a_shadow_made_by_operations_refuses_what_they_cannot_make(
-    live: DatabaseWrapper, statement: str, named: str, monkeypatch: pytest.MonkeyPatch
+    live: DatabaseWrapper, shape: Any, statement: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute(live, f"CREATE TABLE t (a integer, b text); {statement}")
     monkeypatch.setattr(shadow_structure, "_candidates", lambda: itertools.chain())
-    for shape in (in_schema, ephemeral):
-        with shape(live) as shadow, pytest.raises(ShadowUnsuited) as caught:
-            load_live(live, live_graph(live), shadow)
-        assert named in str(caught.value)
+    with shape(live) as shadow, pytest.raises(ShadowUnsuited) as caught:
+        load_live(live, live_graph(live), shadow)
+    assert named in str(caught.value)
 
 
 def test_an_invalid_index_is_refused_by_a_schema(live: DatabaseWrapper) -> None:

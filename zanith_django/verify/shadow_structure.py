@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from zanith_django.postgres.grammar import parse, strings, walk
 from zanith_django.postgres.session import server_version
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, SchemaGraph, Table
+from zanith_django.schema.surroundings import Surrounding, surroundings
 from zanith_django.verify.shadow import Shadow, parameters
 from zanith_django.verify.shadow_names import KEPT, MARKER, Session
 
@@ -51,9 +52,14 @@ def load_live(
         _restore(_dumped(connection, shadow, program), shadow, fill)
         return PG_DUMP
     if fill:
-        raise _unsuited(connection, shadow.name, "rows", inside=bool(shadow.schema))
-    refuse_unknown(connection, shadow.name, inside=bool(shadow.schema))
-    load_graph(graph, shadow)
+        raise _unsuited(connection, shadow, "rows")
+    if shadow.schema:
+        refuse_unknown(connection, shadow.name)
+        load_graph(graph, shadow)
+    else:
+        with connection.wrap_database_errors, connection.cursor() as cursor:
+            others = surroundings(cursor)
+        load_graph(graph, shadow, others)
     _refuse_inexact(graph, shadow)
     return "operations"
 
@@ -227,8 +233,8 @@ def _message(error: psycopg.Error) -> str:
 
 # --- by operations of ours -----------------------------------------------------------------------
 
-# What a graph does not hold. In a schema of the same database functions and types are at hand, but
-# what works on tables of its own accord would work on those of the shadow as well, or not at all.
+# What works on tables of its own accord would work on those of a schema in the same database as
+# well, or not at all. Functions and types are at hand there.
 _UNKNOWN = """\
 SELECT pg_describe_object(o.class, o.oid, 0)
 FROM (SELECT 'pg_class'::regclass AS class, oid, relnamespace AS schema FROM pg_class
@@ -237,12 +243,9 @@ FROM (SELECT 'pg_class'::regclass AS class, oid, relnamespace AS schema FROM pg_
       UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0 FROM pg_event_trigger
       WHERE evtenabled <> 'D'
       UNION ALL SELECT 'pg_proc'::regclass, p.oid, pronamespace FROM pg_proc p
-      WHERE NOT %(inside)s OR EXISTS (
+      WHERE EXISTS (
           SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
           AND d.refclassid = 'pg_class'::regclass)
-      UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type t
-      WHERE NOT %(inside)s AND (typtype IN ('d', 'e', 'r') OR (typtype = 'c' AND EXISTS (
-          SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')))
      ) AS o
 WHERE o.oid >= 16384
   AND NOT EXISTS (SELECT FROM pg_namespace n
@@ -252,41 +255,124 @@ WHERE o.oid >= 16384
 ORDER BY 1 LIMIT 1"""
 
 
-def refuse_unknown(connection: BaseDatabaseWrapper, shadow: str, *, inside: bool) -> None:
-    """Raises `ShadowUnsuited` where the database has what operations of ours cannot make.
-    `inside` is a schema of the same database."""
+def refuse_unknown(connection: BaseDatabaseWrapper, shadow: str) -> None:
+    """Raises `ShadowUnsuited` if the database has what a schema inside of it cannot have."""
     with connection.cursor() as cursor:
-        cursor.execute(_UNKNOWN, {"inside": inside})
+        cursor.execute(_UNKNOWN)
         found = cursor.fetchone()
     if found:
-        raise _unsuited(connection, shadow, found[0], inside=inside)
+        raise ShadowUnsuited(shadow, found[0])
 
 
-def _unsuited(
-    connection: BaseDatabaseWrapper, shadow: str, what: str, *, inside: bool
-) -> ShadowUnsuited:
-    if inside:
-        return ShadowUnsuited(shadow, what)
+def _unsuited(connection: BaseDatabaseWrapper, shadow: Shadow, what: str) -> ShadowUnsuited:
+    if shadow.schema:
+        return ShadowUnsuited(shadow.name, what)
     major = server_version(connection) // 10000
     return ShadowUnsuited(
-        shadow, f"{what} without pg_dump", f"Install pg_dump of PostgreSQL {major} or later."
+        shadow.name, f"{what} without pg_dump", f"Install pg_dump of PostgreSQL {major} or later."
     )
 
 
-def load_graph(graph: SchemaGraph, shadow: Shadow) -> None:
-    """Make the tables, and what they need. Raises `ShadowUnsuited`."""
-    schema = shadow.schema or graph.default_schema
-    if shadow.schema:
-        graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
+def load_graph(
+    graph: SchemaGraph, shadow: Shadow, others: Sequence[Surrounding] | None = None
+) -> None:
+    """Make the tables, and what they need. `others` is what the graph does not have; None if that
+    is not known. Raises `ShadowUnsuited`."""
+    for each in others or ():
+        if not each.sql:
+            raise ShadowUnsuited(shadow.name, each.name, _HINT)
     with shadow.connect() as session:
         try:
-            for name in () if shadow.schema else _named_sequences(graph):
-                session.execute(f"CREATE SEQUENCE IF NOT EXISTS {name}".encode())
-            for text in creation(_with_owners(graph), session.info.server_version, schema):
-                session.execute(text.encode())
-            _disown(session, graph, schema)
+            _make_graph(session, graph, shadow.schema, others)
         except psycopg.Error as error:
-            raise ShadowUnsuited(shadow.name, f"the tables: {_message(error)}") from error
+            hint = "" if shadow.schema else _HINT
+            raise ShadowUnsuited(shadow.name, f"the tables: {_message(error)}", hint) from error
+        except _Unmade as error:
+            raise ShadowUnsuited(shadow.name, str(error), _HINT) from error
+
+
+_HINT = (
+    "pg_dump makes it: run zanith_verify without --from on a copy of the structure, with pg_dump "
+    "of the server's version. A file of an earlier release lacks types and functions: write it "
+    "again with zanith_diff live --format graph."
+)
+
+
+def _make_graph(
+    session: Session, graph: SchemaGraph, inside: str, others: Sequence[Surrounding] | None
+) -> None:
+    """A sequence by itself is one of `others`; without these, one is made for its column."""
+    schema, version = inside or graph.default_schema, session.info.server_version
+    if inside:
+        graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
+    bare = dataclasses.replace(graph, tables=())
+    _run(session, _schema_of(schema))
+    _run(session, creation(SchemaGraph(), bare, version, schema))
+    left = _make_others(session, others or ())
+    if others is None:
+        for name in () if inside else _named_sequences(graph):
+            session.execute(f"CREATE SEQUENCE IF NOT EXISTS {name}".encode())
+    tables = _with_owners(graph) if others is None else graph
+    _run(session, creation(bare, tables, version, schema))
+    if others is None:
+        _disown(session, graph, schema)
+    _run(session, _attached(tables, schema))
+    if unmade := _make_others(session, left):
+        raise _Unmade(*unmade.popitem())
+
+
+def _attached(graph: SchemaGraph, schema: str) -> Iterator[str]:
+    """Operations make a partition as a table of its own."""
+    for table in graph.tables:
+        name = sql.table(table.name, schema)
+        if table.partition_of:
+            yield sql.compose(
+                "ALTER TABLE {parent} ATTACH PARTITION {name} {bound}",
+                parent=sql.table(table.partition_of, schema),
+                name=name,
+                bound=sql.catalog_text(table.partition_bound),
+            )
+        for parent in table.inherits:
+            yield sql.compose(
+                "ALTER TABLE {name} INHERIT {parent}", name=name, parent=sql.table(parent, schema)
+            )
+
+
+class _Unmade(Exception):
+    """PostgreSQL refuses an object."""
+
+    def __init__(self, what: Surrounding, error: psycopg.Error) -> None:
+        super().__init__(f"{what.name}: {_message(error)}")
+
+
+def _make_others(
+    session: Session, wanted: Iterable[Surrounding]
+) -> dict[Surrounding, psycopg.Error]:
+    """Make what can be made by now, in as many rounds as it takes; returns the others."""
+    session.execute(b"SET check_function_bodies = off")
+    todo, left = tuple(wanted), dict[Surrounding, psycopg.Error]()
+    while todo:
+        left = {}
+        for each in todo:
+            try:
+                with session.transaction():
+                    session.execute(each.sql.encode())
+            except psycopg.Error as error:
+                left[each] = error
+        if len(left) == len(todo):
+            break
+        todo = tuple(left)
+    return left
+
+
+def _run(session: Session, texts: Iterable[str]) -> None:
+    for text in texts:
+        session.execute(text.encode())
+
+
+def _schema_of(name: str) -> Iterator[str]:
+    if name != "public":
+        yield make_schema(name).sql
 
 
 def _named_sequences(graph: SchemaGraph) -> Iterator[sql.Fragment]:
@@ -345,14 +431,12 @@ def _comparable(table: Table) -> Table:
     return table
 
 
-def creation(graph: SchemaGraph, version: int, schema: str) -> Iterator[str]:
-    """The SQL that makes a whole schema where there is nothing."""
+def creation(before: SchemaGraph, after: SchemaGraph, version: int, schema: str) -> Iterator[str]:
+    """The SQL that makes what only the second has."""
     context = Context(
-        server_version=version, schema=schema, fresh=frozenset(graph.table_names), graph=graph
+        server_version=version, schema=schema, fresh=frozenset(after.table_names), graph=after
     )
-    if schema != "public":
-        yield make_schema(schema).sql
-    for operation in diff(SchemaGraph(), graph):
+    for operation in diff(before, after):
         for statement in operation.statements(context):
             yield statement.sql
 

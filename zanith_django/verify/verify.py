@@ -32,6 +32,7 @@ from zanith_django.plan.planner import plan
 from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.models import Declared
+from zanith_django.schema.surroundings import from_json
 from zanith_django.timeline.project import declared, live_graph, read_timeline
 from zanith_django.timeline.sources import Source, sources_of
 from zanith_django.verify.estimates import with_estimates
@@ -276,7 +277,7 @@ class _NoShape(EnvironmentProblem):
 def _on(wanted: str, live: _Live, options: VerifyOptions, child: Child) -> _Run:
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
-        refuse_unknown(live.connection, SCHEMA, inside=True)
+        refuse_unknown(live.connection, SCHEMA)
     template = _template(wanted, live, options)
     options.say("making the shadow")
     with (
@@ -321,7 +322,8 @@ def _load(live: _Live, shadow: Shadow, options: VerifyOptions, template: str) ->
         return "the timeline from its beginning"
     if options.source:
         data = read_snapshot_file(options.source)
-        load_graph(SchemaGraph.from_json(data), shadow)
+        others = from_json(data["surroundings"]) if "surroundings" in data else None
+        load_graph(SchemaGraph.from_json(data), shadow, others)
         write_history(shadow, data.get("history") or {})
         return options.source
     if options.sample:
