@@ -136,9 +136,15 @@ WITH mine AS (
                                       CASE WHEN p.pubtruncate THEN 'truncate' END),
                             p.pubviaroot::text) END
     FROM (SELECT b.*, (
-              SELECT 'TABLE ' || string_agg(format('%I.%I', t.schemaname, t.tablename), ', ')
-              FROM pg_catalog.pg_publication_tables t WHERE t.pubname = b.pubname
-              HAVING bool_and(t.rowfilter IS NULL)
+              SELECT 'TABLE ' || string_agg(format('ONLY %I.%I', n.nspname, c.relname), ', ')
+              FROM pg_catalog.pg_publication_rel r
+              JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+              WHERE r.prpubid = b.oid
+              HAVING bool_and(to_jsonb(r) ->> 'prqual' IS NULL
+                              AND to_jsonb(r) ->> 'prattrs' IS NULL)
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_namespace s
+                                 WHERE s.pnpubid = b.oid)
           ) AS tables
           FROM pg_catalog.pg_publication b) AS p
     UNION ALL
