@@ -19,9 +19,11 @@ from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.surroundings import surroundings
 from zanith_django.timeline.project import live_graph
 from zanith_django.verify import shadow_structure
-from zanith_django.verify.shadow import ephemeral, given, in_schema
+from zanith_django.verify.shadow import ephemeral, in_schema, place_for
+from zanith_django.verify.shadow_given import given
+from zanith_django.verify.shadow_graph import load_graph
 from zanith_django.verify.shadow_names import MARKER
-from zanith_django.verify.shadow_structure import load_graph, load_live
+from zanith_django.verify.shadow_structure import load_live
 
 SETUP = """
 CREATE TABLE t (id bigint PRIMARY KEY, a integer, b text);
@@ -218,7 +220,7 @@ def test_a_given_database_is_emptied_though_an_event_trigger_refuses_drops(
     name = server.create_database()
     try:
         for _ in range(2):
-            with given(live, server.url(name)) as shadow:
+            with given(live, place_for(live, server.url(name))) as shadow:
                 load_live(live, live_graph(live), shadow)
     finally:
         server.drop_database(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -20,14 +19,12 @@ from zanith_django.exceptions import InvalidArgument, ShadowUnreachable
 from zanith_django.exceptions.masking import place_of, quotable
 from zanith_django.postgres import sql
 from zanith_django.postgres.database_urls import NO_URL, URL_HINT, parameters_of_url
-from zanith_django.postgres.run_lock import POLL_SECONDS
 from zanith_django.timeline.project import ONLY_SCHEMA
 from zanith_django.verify.shadow_names import (
     Session,
     drop_database,
     drop_leftovers,
     drop_schema,
-    drop_tables,
     new_name,
     own,
 )
@@ -36,8 +33,6 @@ from zanith_django.verify.shadow_templates import exists
 EPHEMERAL, SCHEMA, AUTO = "ephemeral", "schema", "auto"
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-OnWait = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +64,28 @@ class Shadow:
         return session
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a shadow will be: known before it is made, so that its child process can start."""
+
+    name: str
+    settings: Mapping[str, Any]
+    keep: bool = False
+
+
+def place_for(
+    connection: BaseDatabaseWrapper, wanted: str, *, data: str = "", keep: bool = False
+) -> Place:
+    """The place of a shadow of a shape, of a copy of the database `data`, or of the given database
+    that a URL or an alias names. Raises `InvalidArgument`."""
+    name = new_name(keep=keep)
+    if data:
+        return Place(name, _of_database(_settings_of(connection, data, "--data"), name), keep)
+    if shape := SHAPES.get(wanted):
+        return Place(name, shape.settings(connection.settings_dict, name), keep)
+    return Place("", _throwaway(_settings_of(connection, wanted, "--shadow")))
+
+
 def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments of psycopg for an entry of DATABASES."""
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host"}
@@ -85,13 +102,13 @@ def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def ephemeral(
-    connection: BaseDatabaseWrapper, *, keep: bool = False, template: str = ""
+    connection: BaseDatabaseWrapper, place: Place | None = None, *, template: str = ""
 ) -> Iterator[Shadow]:
-    """A database beside the live one, dropped on every way out unless `keep`. It is a copy of
+    """A database beside the live one, dropped on every way out unless it is kept. It is a copy of
     `template`, if there is one of that name."""
-    name = new_name(keep=keep)
+    place = place or place_for(connection, EPHEMERAL)
+    name, keep = place.name, place.keep
     live = _plain(connection.settings_dict)
-    settings = {**_throwaway(connection.settings_dict), "NAME": name}
     found = [""]
 
     def create(session: Session, name: str) -> None:
@@ -101,52 +118,61 @@ def ephemeral(
     making = Making(EPHEMERAL, create, None if keep else drop_database, "CREATEDB")
     with _made(live, name, making):
         shown = f"{EPHEMERAL} {name}" if keep else EPHEMERAL
-        yield Shadow(shown, settings, filled=bool(found[0]))
+        yield Shadow(shown, place.settings, filled=bool(found[0]))
 
 
 @contextmanager
-def copied(connection: BaseDatabaseWrapper, target: str, *, keep: bool = False) -> Iterator[Shadow]:
+def copied(connection: BaseDatabaseWrapper, target: str, place: Place) -> Iterator[Shadow]:
     """A copy of the database `target`, a URL or an alias, on its own server."""
-    name = new_name(keep=keep)
+    name, keep = place.name, place.keep
     source = _settings_of(connection, target, "--data")
-    place = place_of(source)
 
     def create(session: Session, name: str) -> None:
         _create_database(session, name, session.info.dbname)
 
-    shown = f"a copy of {place}"
+    shown = f"a copy of {place_of(source)}"
     making = Making(shown, create, None if keep else drop_database, "CREATEDB")
     with _made(source, name, making):
         shown += f", {name}" if keep else ""
-        yield Shadow(shown, {**_throwaway(source), "NAME": name}, filled=True)
+        yield Shadow(shown, place.settings, filled=True)
 
 
 @contextmanager
 def in_schema(
-    connection: BaseDatabaseWrapper, *, keep: bool = False, template: str = ""
+    connection: BaseDatabaseWrapper, place: Place | None = None, *, template: str = ""
 ) -> Iterator[Shadow]:
-    """A schema of the live database, dropped on every way out unless `keep`. Sessions on it find
-    nothing outside of it by an unqualified name. It has no template."""
-    name = new_name(keep=keep)
-    settings = {**_throwaway(connection.settings_dict, f"search_path={name}"), ONLY_SCHEMA: name}
+    """A schema of the live database, dropped on every way out unless it is kept. Sessions on it
+    find nothing outside of it by an unqualified name. It has no template."""
+    place = place or place_for(connection, SCHEMA)
+    name, keep = place.name, place.keep
     live = _plain(connection.settings_dict)
     making = Making(SCHEMA, _create_schema, None if keep else drop_schema, "CREATE on the database")
     with _made(live, name, making):
-        yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, settings, name)
+        yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, place.settings, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A kind of shadow that needs nothing of the user. `make` takes the connection of the live
-    database, `keep` and `template`; `templated`: it can be a copy of a template."""
+    database, the place and `template`; `settings` those of the live database and the name;
+    `templated`: it can be a copy of a template."""
 
     make: Callable[..., AbstractContextManager[Shadow]]
+    settings: Callable[[Mapping[str, Any], str], dict[str, Any]]
     templated: bool = False
 
 
+def _of_database(live: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {**_throwaway(live), "NAME": name}
+
+
+def _of_schema(live: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {**_throwaway(live, f"search_path={name}"), ONLY_SCHEMA: name}
+
+
 SHAPES: Mapping[str, Shape] = {
-    EPHEMERAL: Shape(ephemeral, templated=True),
-    SCHEMA: Shape(in_schema),
+    EPHEMERAL: Shape(ephemeral, _of_database, templated=True),
+    SCHEMA: Shape(in_schema, _of_schema),
 }
 """The shapes by their names in `conf.SHADOW_SHAPES`; any other name is that of a database."""
 
@@ -226,7 +252,7 @@ def _create_database(session: Session, name: str, template: str) -> None:
     """With the encoding, the locale and the settings of the session's database; not from template1,
     which may hold objects."""
     database = sql.ident(name)
-    encoding, collate, ctype, provider, locale = _row(session, _LOCALE)
+    encoding, collate, ctype, provider, locale = one_row(session, _LOCALE)
     text = sql.compose(
         "CREATE DATABASE {name} TEMPLATE {source} ENCODING {encoding} LC_COLLATE {collate} "
         "LC_CTYPE {ctype}",
@@ -266,22 +292,7 @@ def _create_schema(session: Session, name: str) -> None:
     session.execute(_comment("SCHEMA {name}", name, session).encode())
 
 
-# --- a database that the user gives --------------------------------------------------------------
-
-
-@contextmanager
-def given(
-    connection: BaseDatabaseWrapper, target: str, on_wait: OnWait | None = None
-) -> Iterator[Shadow]:
-    """A database for this purpose: a URL, or an alias of DATABASES. It is emptied first,
-    which needs it to be empty or marked as ours already. Runs on it wait for each other."""
-    settings = _throwaway(_settings_of(connection, target, "--shadow"))
-    shadow = Shadow(place_of(settings), settings)
-    with shadow.connect() as session:
-        _refuse_live(connection, session, shadow.name)
-        _wait_for(session, shadow.name, on_wait)
-        _reset(session, shadow.name)
-        yield shadow
+# --- settings --------------------------------------------------------------
 
 
 def name_of(connection: BaseDatabaseWrapper, target: str) -> str:
@@ -323,92 +334,6 @@ def _settings_of_url(connection: BaseDatabaseWrapper, url: str, flag: str) -> di
     }
 
 
-_IDENTITY = "SELECT system_identifier, current_database() FROM pg_control_system()"
-
-
-def _refuse_live(connection: BaseDatabaseWrapper, session: Session, name: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_IDENTITY)
-        live = cursor.fetchone()
-    if _row(session, _IDENTITY) == live:
-        raise InvalidArgument(
-            f"--shadow {name} is the live database itself.", "Name another database."
-        )
-
-
-def _wait_for(session: Session, name: str, on_wait: OnWait | None) -> None:
-    """Take the lock of a shadow that others may use too."""
-    started = time.monotonic()
-    while not own(session, _MARKED):
-        waited = time.monotonic() - started
-        if waited >= conf.lock_wait:
-            raise ShadowUnreachable(
-                name,
-                f"another zanith_verify uses it (waited {waited:.0f} s)",
-                "Wait for that run to end, or give each run a database of its own.",
-            )
-        if on_wait:
-            on_wait(f"another zanith_verify on {name}")
-            on_wait = None
-        time.sleep(POLL_SECONDS)
-
-
-_MARKED = "_zanith_shadow_marker"
-
-# PostgreSQL's own objects have smaller numbers (FirstNormalObjectId).
-_OBJECTS = """\
-SELECT pg_describe_object(o.class, o.oid, 0)
-FROM (SELECT 'pg_class'::regclass AS class, oid, relnamespace AS schema FROM pg_class
-      WHERE relkind NOT IN ('i', 'I', 't')
-      UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc
-      UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type
-      WHERE typtype IN ('d', 'e', 'r') OR (typtype = 'b' AND typelem = 0)
-      UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
-      UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
-      UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
-      UNION ALL SELECT 'pg_namespace'::regclass, oid, 0 FROM pg_namespace
-      WHERE nspname <> 'public'
-      UNION ALL SELECT 'pg_publication'::regclass, oid, 0 FROM pg_publication
-      UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0 FROM pg_event_trigger
-      UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0 FROM pg_foreign_data_wrapper
-      UNION ALL SELECT 'pg_largeobject'::regclass, oid, 0 FROM pg_largeobject_metadata
-     ) AS o
-WHERE o.oid >= 16384
-  AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid IN (o.schema, o.oid)
-                  AND n.nspname ~ '^pg_(toast|temp)')
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid
-                  AND d.deptype = 'e')
-ORDER BY 1"""
-_SCHEMAS = """\
-SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'"""
-# First of all: an event trigger may refuse to let anything be dropped.
-_BESIDE_SCHEMAS = """\
-SELECT 'PUBLICATION', pubname FROM pg_publication
-UNION ALL SELECT 'EVENT TRIGGER', evtname FROM pg_event_trigger
-UNION ALL SELECT 'FOREIGN DATA WRAPPER', fdwname FROM pg_foreign_data_wrapper"""
-
-
-def _reset(session: Session, name: str) -> None:
-    """Empty a database that is marked as ours; mark one in which there is nothing."""
-    objects = [described for (described,) in session.execute(_OBJECTS.encode()).fetchall()]
-    if objects and not _row(session, f"SELECT to_regnamespace({sql.literal(_MARKED)})")[0]:
-        more = f" and {len(objects) - 3} more" if len(objects) > 3 else ""
-        raise ShadowUnreachable(
-            name,
-            f"it is not empty ({', '.join(objects[:3])}{more}), so it is not emptied",
-            "Name a database that holds nothing, or drop what it holds.",
-        )
-    for what, named in session.execute(_BESIDE_SCHEMAS.encode()).fetchall():
-        text = sql.compose(
-            "DROP {what} IF EXISTS {name} CASCADE", what=sql.keyword(what), name=sql.ident(named)
-        )
-        session.execute(text.encode())
-    for (schema,) in session.execute(_SCHEMAS.encode()).fetchall():
-        drop_tables(session, schema)
-        session.execute(sql.compose("DROP SCHEMA {s} CASCADE", s=sql.ident(schema)).encode())
-    session.execute(f"CREATE SCHEMA public; CREATE SCHEMA {_MARKED}".encode())
-
-
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != "TEST"}
 
@@ -421,7 +346,7 @@ def _throwaway(settings: Mapping[str, Any], *more: str) -> dict[str, Any]:
     return {**_plain(settings), "OPTIONS": options}
 
 
-def _row(session: Session, text: str) -> tuple[Any, ...]:
+def one_row(session: Session, text: str) -> tuple[Any, ...]:
     found = session.execute(text.encode()).fetchone()
     assert found is not None
     return found

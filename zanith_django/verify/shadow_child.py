@@ -22,7 +22,7 @@ from zanith_django.exceptions import EnvironmentProblem, ShadowFailed
 from zanith_django.files.files import managed_apps
 from zanith_django.schema.models import Declared
 from zanith_django.verify import shadow_run
-from zanith_django.verify.shadow import Shadow
+from zanith_django.verify.shadow import Place, Shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,28 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that imports while its parent makes the shadow. It gets three lines: the place of
-    the shadow, so that Django can start, the job, once the shadow has its structure, and what the
-    models ask for, which the parent reads while the plan runs."""
+    """A process that starts Django while its parent makes the shadow. It gets three lines: the
+    place of the shadow, before that exists, the job, once the shadow has its structure, and what
+    the models ask for, which the parent reads while the plan runs."""
 
     process: subprocess.Popen[str]
     errors: IO[str]
 
+    def start(self, connection: BaseDatabaseWrapper, place: Place) -> None:
+        """Let the project start with the shadow as its database. What connects meanwhile waits
+        for `begin`."""
+        self._write(
+            {
+                "alias": connection.alias,
+                "settings": dict(place.settings),
+                "apps": [config.label for config in managed_apps()],
+            }
+        )
+
     @contextmanager
-    def on(self, connection: BaseDatabaseWrapper, shadow: Shadow) -> Iterator[None]:
-        """Let the project start with the shadow as its database; ended before the shadow goes."""
-        place = {
-            "alias": connection.alias,
-            "settings": dict(shadow.settings),
-            "apps": [config.label for config in managed_apps()],
-        }
+    def ended(self) -> Iterator[None]:
+        """It has ended afterwards: before the shadow goes."""
         try:
-            self._write(place)
             yield
         finally:
             self.end()

@@ -110,3 +110,7 @@ def drop_tables(session: Session, schema: str) -> None:
     while found := session.execute(_SOME_TABLES, [schema]).fetchall():
         names = sql.join([sql.qualified(schema, name) for (name,) in found])
         session.execute(sql.compose("DROP TABLE {names} CASCADE", names=names).encode())
+
+
+def first_line(error: psycopg.Error) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -5,9 +5,9 @@ connection, and other aliases of the live server refuse to connect. A data migra
 `.using()` would otherwise write to the live database.
 
 The parent writes three lines to standard input, since they hold a password: the place of the
-shadow, with which Django starts; the job, once the shadow has its structure; and what the models
-ask for, if it could read that. The end of standard input is the end of the parent: the child ends
-at once, whatever it is doing.
+shadow, with which Django starts before that exists; the job, once the shadow has its structure;
+and what the models ask for, if it could read that. The end of standard input is the end of the
+parent: the child ends at once, whatever it is doing.
 """
 
 from __future__ import annotations

@@ -42,16 +42,18 @@ from zanith_django.verify.shadow import (
     EPHEMERAL,
     SCHEMA,
     SHAPES,
+    Place,
     Shadow,
     copied,
-    given,
     name_of,
+    place_for,
 )
 from zanith_django.verify.shadow_child import Child, Job, started
 from zanith_django.verify.shadow_fit import refuse_what_leaves
+from zanith_django.verify.shadow_given import given
+from zanith_django.verify.shadow_graph import load_graph
 from zanith_django.verify.shadow_rows import copy_rows, write_history
 from zanith_django.verify.shadow_structure import (
-    load_graph,
     load_live,
     read_snapshot_file,
     refuse_unknown,
@@ -142,13 +144,16 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     began = time.monotonic()
     refuse_transaction_pooling(connection)
     options.say("reading the live database")
+    wanted = EPHEMERAL if options.data else options.shape or conf.shadow
+    first = _Start(wanted, _place(connection, EPHEMERAL if wanted == AUTO else wanted, options))
     with started() as child:
+        child.start(connection, first.place)
         live = _read(connection)
         refused = [*gates.preflight(live.plan, Policy.of())]
         if not (options.source or options.data) and refused:
-            shape = name_of(connection, options.shape or conf.shadow)
+            shape = name_of(connection, wanted)
             return _blocked(live.plan, refused, shape, time.monotonic() - began)
-        done = _on_first(live, options, child)
+        done = _on_first(live, options, first, child)
     result = done.result
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
@@ -242,20 +247,31 @@ class _Run:
     fingerprint: str
 
 
-def _on_first(live: _Live, options: VerifyOptions, child: Child) -> _Run:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The shape that is wanted, and the place of the first one to try."""
+
+    wanted: str
+    place: Place
+
+
+def _place(connection: BaseDatabaseWrapper, wanted: str, options: VerifyOptions) -> Place:
+    return place_for(connection, wanted, data=options.data, keep=options.keep)
+
+
+def _on_first(live: _Live, options: VerifyOptions, first: _Start, child: Child) -> _Run:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
-    wanted = options.shape or conf.shadow
-    if options.data:
-        wanted = EPHEMERAL
-    if wanted != AUTO:
-        return _on(wanted, live, options, child)
+    if first.wanted != AUTO:
+        return _on(first, live, options, child)
     try:
-        return _on(EPHEMERAL, live, options, child)
+        return _on(_Start(EPHEMERAL, first.place), live, options, child)
     except (ShadowUnreachable, ShadowUnsuited) as error:
         try:
+            second = _Start(SCHEMA, _place(live.connection, SCHEMA, options))
             with started() as another:
-                return _on(SCHEMA, live, options, another)
+                another.start(live.connection, second.place)
+                return _on(second, live, options, another)
         except (ShadowUnreachable, ShadowUnsuited) as other:
             raise _NoShape(error, other) from error
 
@@ -274,16 +290,14 @@ class _NoShape(EnvironmentProblem):
         return "\n".join(map(str, self.errors))
 
 
-def _on(wanted: str, live: _Live, options: VerifyOptions, child: Child) -> _Run:
+def _on(start: _Start, live: _Live, options: VerifyOptions, child: Child) -> _Run:
+    wanted = start.wanted
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
         refuse_unknown(live.connection, SCHEMA)
     template = _template(wanted, live, options)
     options.say("making the shadow")
-    with (
-        _made(wanted, live.connection, options, template) as shadow,
-        child.on(live.connection, shadow),
-    ):
+    with _made(start, live.connection, options, template) as shadow, child.ended():
         loaded = _load(live, shadow, options, template)
         options.say("running the plan on the shadow")
         in_use = None if options.source else live.occupied
@@ -305,13 +319,13 @@ def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
 
 
 def _made(
-    wanted: str, connection: BaseDatabaseWrapper, options: VerifyOptions, template: str
+    start: _Start, connection: BaseDatabaseWrapper, options: VerifyOptions, template: str
 ) -> AbstractContextManager[Shadow]:
     if options.data:
-        return copied(connection, options.data, keep=options.keep)
-    if shape := SHAPES.get(wanted):
-        return shape.make(connection, keep=options.keep, template=template)
-    return given(connection, wanted, options.on_wait)
+        return copied(connection, options.data, start.place)
+    if shape := SHAPES.get(start.wanted):
+        return shape.make(connection, start.place, template=template)
+    return given(connection, start.place, options.on_wait)
 
 
 def _load(live: _Live, shadow: Shadow, options: VerifyOptions, template: str) -> str:
