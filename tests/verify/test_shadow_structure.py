@@ -24,6 +24,7 @@ from zanith_django.verify.shadow_given import given
 from zanith_django.verify.shadow_graph import load_graph
 from zanith_django.verify.shadow_names import MARKER
 from zanith_django.verify.shadow_structure import load_live
+from zanith_django.verify.shadow_templates import structure_state
 
 SETUP = """
 CREATE TABLE t (id bigint PRIMARY KEY, a integer, b text);
@@ -224,3 +225,24 @@ def test_a_given_database_is_emptied_though_an_event_trigger_refuses_drops(
                 load_live(live, live_graph(live), shadow)
     finally:
         server.drop_database(name)
+
+
+STATES = (
+    "ALTER SEQUENCE s INCREMENT 2",
+    "ALTER SEQUENCE s OWNED BY t.a",
+    "ALTER TEXT SEARCH CONFIGURATION c ADD MAPPING FOR word WITH simple",
+    "CREATE VIEW v AS SELECT a FROM t",
+)
+
+
+def test_the_state_of_a_structure_changes_with_it_and_not_with_rows(live: DatabaseWrapper) -> None:
+    execute(live, "CREATE TABLE t (a integer); CREATE SEQUENCE s")
+    execute(live, "CREATE TEXT SEARCH CONFIGURATION c (PARSER = default)")
+    states = [structure_state(live)]
+    execute(live, "INSERT INTO t VALUES (nextval('s'))")
+    execute(live, "ANALYZE t")
+    assert structure_state(live) == states[0]
+    for statement in STATES:
+        execute(live, statement)
+        states.append(structure_state(live))
+    assert len({*states}) == len(states)

@@ -40,6 +40,7 @@ from zanith_django.run.events import Events
 from zanith_django.run.executor import Executor
 from zanith_django.run.observer import Observer
 from zanith_django.run.ready import TOGETHER, Pace, Readier
+from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.defaults import maker
 from zanith_django.timeline.django_steps import run_python
 from zanith_django.timeline.historical import States
@@ -52,7 +53,7 @@ class ApplyOptions:
     """The limits of a run; None takes the setting. `count` and `to` stop early; without `gated`, on
     a shadow, no gate is asked. `occupied` are tables that count as populated although they are
     empty here: those with rows in the live database. `observed` has the effects of steps on a
-    shadow.
+    shadow. `graph` is the schema, if it has been read: on a shadow no other session changes it.
     """
 
     count: int | None = None
@@ -67,6 +68,7 @@ class ApplyOptions:
     verbosity: int = 1
     occupied: tuple[str, ...] = ()
     observed: Mapping[str, Observed] = field(default_factory=dict)
+    graph: SchemaGraph | None = None
 
 
 class RunState:
@@ -87,7 +89,7 @@ class RunState:
         MigrationRecorder(connection).ensure_schema()
         self.timeline = read_timeline(connection)
         self.states = States(self.timeline)
-        self.graph = live_graph(connection)
+        self.graph = options.graph or live_graph(connection)
         self.final: FinalModels | None = None
         self.home = ""  # the migration whose snapshot stores the details of steps
         self.defaults: dict[Default, Callable[[], str]] = {}

@@ -40,18 +40,19 @@ class Difference:
 
 
 class Sources:
-    """Finds schemas by the names that people type; `models` are the project's unless given.
-    Without `files`, no name is that of a file."""
+    """Finds schemas by the names that people type; `models` are the project's unless given, and
+    `live` is read unless it is known. Without `files`, no name is that of a file."""
 
     def __init__(
         self,
         connection: BaseDatabaseWrapper,
         models: Declared | None = None,
         *,
+        live: SchemaGraph | None = None,
         files: bool = True,
     ) -> None:
         self.connection, self.files = connection, files
-        self._declared = models
+        self._declared, self._live = models, live
 
     @property
     def declared(self) -> Declared:
@@ -64,7 +65,7 @@ class Sources:
         if name == MODELS:
             return self.declared.graph
         if name == LIVE:
-            return live_graph(self.connection)
+            return self._live or live_graph(self.connection)
         if name == EMPTY:
             return SchemaGraph()
         return SchemaGraph.from_json(self._stored(name))

@@ -132,28 +132,43 @@ def looked_into(
     empty: set[TableName] = set()
     for place in range(0, len(free), 400):
         chunk = free[place : place + 400]
-        answers = _emptiness(connection, schema, chunk)
-        if answers is None:  # a lock came in between
+        found = _empty_of(connection, schema, chunk)
+        if found is None:  # a lock came in between
             locked |= set(chunk)
         else:
-            empty |= {name for name, answer in zip(chunk, answers, strict=True) if answer}
+            empty |= found
     return frozenset(empty), frozenset(locked)
 
 
-def _emptiness(
+# A heap without a page has no row, unless tables inherit from it. Not materialized, each name would
+# be looked up again for each row of pg_class.
+_PAGELESS = """\
+WITH given AS MATERIALIZED (
+    SELECT name, to_regclass(name)::oid AS oid FROM unnest(%s::text[]) AS name
+)
+SELECT given.name
+FROM given
+JOIN pg_catalog.pg_class c ON c.oid = given.oid
+JOIN pg_catalog.pg_am a ON a.oid = c.relam AND a.amname = 'heap'
+WHERE c.relkind = 'r' AND NOT c.relhassubclass AND pg_relation_size(c.oid) = 0"""
+
+
+def _empty_of(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
-) -> list[bool] | None:
-    asked = [
-        sql.compose("NOT EXISTS (SELECT FROM {table})", table=sql.table(name, schema))
-        for name in names
-    ]
+) -> set[TableName] | None:
+    """The empty ones of these. Those without a page are not planned for: 1,000 of them take 0.14 s
+    in a new session instead of 1.6."""
+    spelled = {str(sql.table(name, schema)): name for name in names}
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             wait = milliseconds(_PATIENCE)
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
-            cursor.execute("SELECT ARRAY[" + ", ".join(asked) + "]")
-            found: list[bool] = cursor.fetchone()[0]
-            return found
+            cursor.execute(_PAGELESS, [list(spelled)])
+            empty = {spelled.pop(text) for (text,) in cursor.fetchall()}
+            asked = [f"NOT EXISTS (SELECT FROM {text})" for text in spelled]
+            cursor.execute("SELECT ARRAY[" + ", ".join(asked) + "]::bool[]")
+            pairs = zip(spelled.values(), cursor.fetchone()[0], strict=True)
+            return empty | {name for name, answer in pairs if answer}
     except OperationalError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise

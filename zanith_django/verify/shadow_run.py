@@ -33,6 +33,7 @@ from django.utils import connection as django_connection
 from zanith_django.apply.apply import apply
 from zanith_django.apply.state import ApplyOptions
 from zanith_django.exceptions import EnvironmentProblem, StepFailed, ZanithError
+from zanith_django.ledger.ledger import Ledger
 from zanith_django.operations.base import Context
 from zanith_django.plan.comparison import LIVE, MODELS, Sources
 from zanith_django.plan.drift import origins
@@ -45,6 +46,7 @@ from zanith_django.timeline.project import live_graph, read_timeline
 from zanith_django.verify.leftovers import leftovers
 from zanith_django.verify.observations import observations
 from zanith_django.verify.observing import Watch
+from zanith_django.verify.shadow_templates import structure_state
 
 MANY = 100_000
 """Rows that are not counted one by one."""
@@ -170,6 +172,7 @@ def _result(alias: str, job: Mapping[str, Any], parent: Parent) -> dict[str, Any
     in_use = job["in_use"]
     rows: dict[str, int] = {}
     try:
+        Ledger(watch.connection).ensure()
         graph = live_graph(watch.connection)
         rows = counted(watch.connection, graph) if job["data"] else {}
         filled = [name for name, number in rows.items() if number]
@@ -194,14 +197,17 @@ def _applied(
 ) -> dict[str, Any]:
     connection = watch.connection
     timeline = read_timeline(connection)
-    chosen = ApplyOptions(gated=False, verbosity=0, occupied=(*job["occupied"], *filled))
+    occupied = (*job["occupied"], *filled)
+    chosen = ApplyOptions(gated=False, verbosity=0, occupied=occupied, graph=before)
     if job["schema"]:
         _keep_inside()
     watch.start()
+    state = structure_state(connection)
     apply(connection, chosen, observer=watch)
     if job["schema"]:
         _look_outside(connection, job)
-    difference = Sources(connection, parent.declared()).compare(LIVE, MODELS)
+    known = before if structure_state(connection) == state else None
+    difference = Sources(connection, parent.declared(), live=known).compare(LIVE, MODELS)
     found = origins(connection, timeline, before, difference.operations)
     context = Context(server_version(connection), graph=difference.before)
     return {

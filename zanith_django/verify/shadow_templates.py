@@ -21,6 +21,10 @@ from zanith_django.verify.shadow_names import (
 # Every change of a structure writes rows of these catalogs in a transaction with another number.
 # Statistics are written in place, and data changes none of them.
 _CATALOGS = (
+    "pg_aggregate",
+    "pg_am",
+    "pg_amop",
+    "pg_amproc",
     "pg_attrdef",
     "pg_attribute",
     "pg_cast",
@@ -29,6 +33,7 @@ _CATALOGS = (
     "pg_constraint",
     "pg_conversion",
     "pg_default_acl",
+    "pg_depend",
     "pg_description",
     "pg_enum",
     "pg_event_trigger",
@@ -47,13 +52,16 @@ _CATALOGS = (
     "pg_policy",
     "pg_proc",
     "pg_publication",
+    "pg_publication_namespace",
     "pg_publication_rel",
     "pg_range",
     "pg_rewrite",
+    "pg_sequence",
     "pg_statistic_ext",
     "pg_transform",
     "pg_trigger",
     "pg_ts_config",
+    "pg_ts_config_map",
     "pg_ts_dict",
     "pg_ts_parser",
     "pg_ts_template",
@@ -65,7 +73,7 @@ _TABLES = " UNION ALL ".join(
     f"sum(hashtextextended(xmin::text || ctid::text, 0)) AS sum FROM {name}"
     for name in _CATALOGS
 )
-_FINGERPRINT = f"""\
+_STATE = f"""\
 SELECT md5(concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
     current_setting('server_version_num'), string_agg(concat_ws(' ', name, rows, sum), ','
@@ -75,11 +83,18 @@ FROM ({_TABLES}) AS catalogs"""
 _OF = "zanith_verify template of {database}"
 
 
+def structure_state(connection: BaseDatabaseWrapper) -> str:
+    """Changes with every change of the structure of this database, and on no other occasion but a
+    rewrite of a catalog."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        found: str = cursor.fetchone()[0]
+        return found
+
+
 def template_of(connection: BaseDatabaseWrapper) -> str:
     """The name of the template with the structure that the live database has now."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FINGERPRINT)
-        key = hashlib.sha256(cursor.fetchone()[0].encode()).hexdigest()[:8]
+    key = hashlib.sha256(structure_state(connection).encode()).hexdigest()[:8]
     return f"{TEMPLATE}{key}{checksum(TEMPLATE, key)}"
 
 
