@@ -42,13 +42,17 @@ def verdict_text(verdict: Verdict, style: Style, *, details: bool = False) -> It
     if verdict.statement:
         yield from wrapped(f"statement: {verdict.statement}", "  ")
     for step in verdict.steps:
-        if details or step["surprises"] or step.get("estimate") or _rows(step):
+        if details or _is_shown(step):
             yield from _step_lines(step, style, details)
     yield from _drift_lines(verdict, details)
     for each in verdict.extra if details else ():
         yield from wrapped(f"extra     {each}, which no model names", "  ")
     if verdict.fingerprint:
         yield f"fingerprint: {verdict.fingerprint}"
+
+
+def _is_shown(step: Step) -> bool:
+    return bool(step["surprises"] or step["changed"] or step.get("estimate") or _rows(step))
 
 
 def _step_lines(step: Step, style: Style, details: bool) -> Iterator[str]:
@@ -89,6 +93,7 @@ def _promised(step: Step) -> str:
 def _observed(step: Step) -> str:
     parts = [_locks({name: step["locks"][name] for name in step["in_use"]})]
     parts += [f"drops {words}" for words in step["dropped"]]
+    parts += [f"changes {words}" for words in step["changed"]]
     rewritten = {name for statement in step["statements"] for name in statement["rewrites"]}
     parts += [f"rewrites {name}" for name in sorted(rewritten)]
     parts += [_written(name, rows) for name, rows in _rows(step).items()]

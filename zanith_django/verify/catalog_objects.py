@@ -105,7 +105,12 @@ class CatalogObjects:
             for key, each in now.items()
             if each.file and key in before and before[key].file != each.file
         )
-        return Change(made, dropped, rewritten)
+        renamed = tuple(
+            each
+            for key, each in now.items()
+            if each.kind == "column" and key in before and before[key].name != each.name
+        )
+        return Change(made, dropped, rewritten, renamed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +123,19 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was made, dropped, and written into a new file, in the order of the catalog."""
+    """What was made, dropped, and written into a new file, in the order of the catalog, and the
+    columns that have another name."""
 
     made: tuple[Named, ...] = ()
     dropped: tuple[Named, ...] = ()
     rewritten: tuple[Named, ...] = ()
+    renamed: tuple[CatalogObject, ...] = ()
 
     @property
     def shortened(self) -> Change:
         """Without the parts of tables that were made or dropped whole."""
-        return Change(_without_parts(self.made), _without_parts(self.dropped), self.rewritten)
+        made, dropped = _without_parts(self.made), _without_parts(self.dropped)
+        return Change(made, dropped, self.rewritten, self.renamed)
 
 
 def _without_parts(found: Iterable[Named]) -> tuple[Named, ...]:

@@ -55,6 +55,7 @@ def _step(seen: SeenStep, promised: tuple[Promise, ...], known: Known) -> dict[s
         "made": [each.words for each in made],
         "made_kinds": sorted({each.it.kind for each in made}),
         "dropped": [each.words for each in dropped],
+        "changed": [words for statement in statements for words in statement.changed],
         "dropped_kinds": sorted({each.it.kind for each in gone if each.it.key in known.objects}),
         "surprises": [dataclasses.asdict(each) for each in surprises(seen, promised, known)],
         "statements": [_statement(statement, known) for statement in statements],

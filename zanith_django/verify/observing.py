@@ -48,8 +48,8 @@ ROWS = ("inserted", "updated", "deleted")
 @dataclass(slots=True)
 class SeenStatement:
     """What one SQL text did, however often it ran. Tables are known by their numbers; `rows` are
-    those that were inserted, updated and deleted. Locks are `unseen` if the text ends transactions
-    by itself."""
+    those that were inserted, updated and deleted, `changed` what reads a column that it renamed.
+    Locks are `unseen` if the text ends transactions by itself."""
 
     sql: str
     times: int = 0
@@ -62,6 +62,7 @@ class SeenStatement:
     rewrites: list[Named] = field(default_factory=list)
     made: list[Named] = field(default_factory=list)
     dropped: list[Named] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -236,6 +237,10 @@ class Watch(Observer):
         record.made += short.made
         record.dropped += short.dropped
         record.rewrites += short.rewritten
+        for column in short.renamed:
+            given = {"table": column.relation, "column": column.sub}
+            found = self._session.execute(query("followers"), given).fetchall()
+            record.changed += [words for (words,) in found]
 
     def _note_locks(self, record: SeenStatement, now: _State, known: dict[int, Lock]) -> None:
         for oid, lock in now.locks.items():
