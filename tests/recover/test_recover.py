@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -293,6 +294,11 @@ def test_wrong_names_end_with_a_hint(dropped: Releases) -> None:
     assert "restore-column users.legacy_uuid" in table.stderr
 
 
+SNAPSHOTS = """
+SELECT phase, graph - 'run', captured_at FROM _zanith_schema_snapshots
+WHERE migration_id LIKE 'recover:%' ORDER BY phase"""
+
+
 def test_a_column_made_again_is_refilled_from_the_old_one(dropped: Releases) -> None:
     run = dropped.project
     run.sql("ALTER TABLE users ADD legacy_uuid uuid")
@@ -304,6 +310,21 @@ def test_a_column_made_again_is_refilled_from_the_old_one(dropped: Releases) -> 
     assert "zanith_recover reseed users.legacy_uuid" in refused.stderr
     assert said == "Refilled 1 row of users.legacy_uuid.\n"
     assert run.sql("SELECT count(legacy_uuid) FROM users") == [(1,)]
+
+    first = run.sql(SNAPSHOTS)
+    applied = run.sql("SELECT applied_at FROM _zanith_migrations WHERE id LIKE 'recover:%'")
+    run.manage("zanith_recover", "purge", TARGET, "--yes", check=True)
+    kept = [(f"{phase}.1", *rest) for phase, *rest in first]
+    rows = run.sql(SNAPSHOTS)
+    assert [row[0] for row in rows] == ["after", "after.1", "before", "before.1"]
+    assert rows[1::2] == kept  # what the first run recorded, as it was
+    ((past,),) = run.sql(
+        "SELECT graph #> '{run,past}' FROM _zanith_schema_snapshots "
+        "WHERE migration_id LIKE 'recover:%' AND phase = 'before'"
+    )
+    assert [datetime.fromisoformat(each["applied_at"]) for each in past] == [applied[0][0]]
+    said = run.manage("zanith_history", "--table", "users", "--since", "1d", check=True).stdout
+    assert ", repeated " in said
 
 
 def test_what_is_kept_is_listed_shown_and_saved(dropped: Releases, tmp_path: Path) -> None:

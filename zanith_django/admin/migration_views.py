@@ -14,12 +14,13 @@ from django.http import HttpRequest
 from zanith_django.admin.migrations import MigrationAdmin
 from zanith_django.admin.pages import Links
 from zanith_django.admin.summaries import LIGHT, in_order, summarise
-from zanith_django.admin.words import Why, documentation, expected, next_command, reasons_of
-from zanith_django.audit.history import who
+from zanith_django.admin.words import Why, documentation, expected, moment, next_command, reasons_of
+from zanith_django.audit.history import End, end_of, who
 from zanith_django.audit.steps import details_of
 from zanith_django.audit.written import file_of
 from zanith_django.files.migration import LoadedMigration
 from zanith_django.ledger.details import StepDetail
+from zanith_django.ledger.snapshots import ran_in_past
 from zanith_django.models import (
     Migration,
     MigrationArtifact,
@@ -118,7 +119,7 @@ def _near(file: LoadedMigration) -> str:
 
 
 def _run(links: Links, migration_id: str, runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Who ran it, with which versions, and the runs that were rolled back."""
+    """Who ran it, with which versions, and the earlier runs."""
     before = runs.get("before", {})
     after = {} if _of_earlier_run(runs) else runs.get("after", {})
     run = after or runs.get("baseline") or before
@@ -129,15 +130,19 @@ def _run(links: Links, migration_id: str, runs: Mapping[str, dict[str, Any]]) ->
         "who": who(run),
         "versions": versions if isinstance(versions, dict) else {},
         "past": [
-            (who(each), each.get("applied_at"), _back(each), _change(links, migration_id, runs, n))
-            for n, each in enumerate(undone, 1)
+            _past(each, _change(links, migration_id, runs, n)) for n, each in enumerate(undone, 1)
         ],
     }
 
 
+def _past(run: Mapping[str, Any], change: str) -> tuple[str, str, End, str, str]:
+    end = end_of(run)
+    return who(run), moment(run.get("applied_at")), end, moment(end.at), change
+
+
 def _of_earlier_run(runs: Mapping[str, dict[str, Any]]) -> bool:
-    """`after` is that of a run that was rolled back, and the migration has begun again since."""
-    return "rolled_back" in runs.get("after", {}) and "rolled_back" not in runs.get("before", {})
+    """`after` is that of an earlier run, and the migration has begun again since."""
+    return ran_in_past(runs.get("after", {})) and not ran_in_past(runs.get("before", {}))
 
 
 def _change(links: Links, name: str, runs: Mapping[str, dict[str, Any]], number: int) -> str:
@@ -151,12 +156,6 @@ def _change(links: Links, name: str, runs: Mapping[str, dict[str, Any]], number:
 def _comparison(links: Links, name: str, before: str, after: str) -> str:
     query = urlencode({"a": f"{name}:{before}", "b": f"{name}:{after}"})
     return f"{links.page('schemasnapshot_compare')}?{query}"
-
-
-def _back(run: dict[str, Any]) -> tuple[str, Any]:
-    """(who, when) of a rollback."""
-    undone = run.get("rolled_back")
-    return (who(undone), undone.get("at")) if isinstance(undone, dict) else ("", "")
 
 
 def _snapshots(

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+
 from zanith_django.admin.pages import Links
 from zanith_django.files.migration import RECOVER_PREFIX
 from zanith_django.ledger.details import StepDetail
@@ -41,6 +45,15 @@ def expected(detail: StepDetail) -> str:
 
 def _seconds(number: float) -> timedelta:
     return timedelta(seconds=min(max(number, 0), timedelta(days=9_999).total_seconds()))
+
+
+def moment(text: object) -> str:
+    """An ISO time of the ledger's JSON as the site spells times; any other text as it is."""
+    try:
+        at = parse_datetime(str(text or ""))
+        return date_format(localtime(at), "DATETIME_FORMAT") if at else str(text or "")
+    except (ValueError, OverflowError):
+        return str(text)
 
 
 def next_command(step: MigrationStep, error: str | None) -> str:

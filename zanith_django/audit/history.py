@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from zanith_django.audit.steps import details_of, touches
 from zanith_django.ledger.details import StepDetail
 from zanith_django.ledger.ledger import Ledger
+from zanith_django.ledger.snapshots import REPEATED, UNDONE
 from zanith_django.ledger.step_rows import ROLLED_BACK
 from zanith_django.ledger.steps import StepRow
 
@@ -37,7 +38,7 @@ class StepRecord:
 @dataclass(frozen=True, slots=True)
 class MigrationRecord:
     """A migration that ran, or began to. `run` has who ran it, where and with which versions;
-    `past` are the runs that a rollback undid, oldest first."""
+    `past` are the earlier runs, oldest first: a rollback undid them, or recover repeated them."""
 
     id: str
     applied_at: datetime | None
@@ -61,6 +62,24 @@ class MigrationRecord:
 def who(run: Mapping[str, Any]) -> str:
     user, host = run.get("user"), run.get("host")
     return "@".join(str(part) for part in (user, host) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an earlier run ended: a rollback undid it, or recover worked on the artifact again."""
+
+    who: str = ""
+    at: str = ""
+    repeated: bool = False
+
+
+def end_of(run: Mapping[str, Any]) -> End:
+    """The end of one of the `past` runs; who and when are empty if they are not known."""
+    repeated = REPEATED in run
+    mark = run.get(REPEATED if repeated else UNDONE)
+    if not isinstance(mark, dict):
+        return End(repeated=repeated)
+    return End(who(mark), str(mark.get("at") or ""), repeated)
 
 
 def history(

@@ -34,16 +34,21 @@ _STAYS = ", ".join(
     f"|| coalesce(excluded.graph #> '{{run,{name}}}', '{nothing}')"
     for name, nothing in _STAYING.items()
 )
-# Snapshots of a rolled-back run stay: as before.1 and after.1 when the migration runs again.
+# The run of a migration ended in one of these ways: a rollback undid it, or a verb of
+# zanith_recover worked on the same artifact once more.
+UNDONE, REPEATED = "rolled_back", "repeated"
+_ENDED = "coalesce(graph #>> '{run,rolled_back,run}', graph #>> '{run,repeated,run}')"
+_OF_PAST = "graph -> 'run' ?| ARRAY['rolled_back', 'repeated']"
+# Snapshots of such a run stay: as before.1 and after.1 when the migration runs again.
 _WRITE = f"""\
 WITH earlier AS (
     INSERT INTO _zanith_schema_snapshots (migration_id, phase, graph, captured_at)
-    SELECT migration_id, phase || '.' || (graph #>> '{{run,rolled_back,run}}'),
+    SELECT migration_id, phase || '.' || {_ENDED},
         CASE phase WHEN 'before' THEN jsonb_set(graph, '{{run}}',
             coalesce(graph #> '{{run,past,-1}}', '{{}}'))
         ELSE graph END, captured_at
     FROM _zanith_schema_snapshots
-    WHERE migration_id = %s AND phase = %s AND graph #>> '{{run,rolled_back,run}}' IS NOT NULL
+    WHERE migration_id = %s AND phase = %s AND {_ENDED} IS NOT NULL
     ON CONFLICT DO NOTHING)
 INSERT INTO _zanith_schema_snapshots AS s (migration_id, phase, graph, captured_at)
 VALUES (%s, %s, %s::jsonb || jsonb_build_object('run', %s::jsonb), clock_timestamp())
@@ -51,14 +56,14 @@ ON CONFLICT (migration_id, phase) DO UPDATE SET captured_at = excluded.captured_
     graph = excluded.graph
         || jsonb_build_object('run', (excluded.graph -> 'run') || jsonb_build_object({_STAYS}))"""
 
-_UNDONE = """\
+_BECOMES_PAST = """\
 UPDATE _zanith_schema_snapshots
 SET graph = jsonb_set(graph, '{run}', %s::jsonb || jsonb_build_object(
     'checksum', graph #> '{run,checksum}',
     'details', coalesce(graph #> '{run,details}', '{}'),
     'past', coalesce(graph #> '{run,past}', '[]') || %s::jsonb))
 WHERE migration_id = %s AND phase = 'before' AND jsonb_typeof(graph -> 'run') = 'object'"""
-_NOT_PAST = ("past", "details", "rolled_back", "checksum")
+_NOT_PAST = ("past", "details", UNDONE, REPEATED, "checksum")
 
 _PHASE = re.compile(r"baseline|(before|after)(\.[1-9]\d*)?")
 
@@ -67,6 +72,11 @@ def is_phase(text: str) -> bool:
     """Is it `before`, `after` or `baseline`, or that of a rolled-back run (`after.2` for the second
     one)?"""
     return _PHASE.fullmatch(text) is not None
+
+
+def ran_in_past(run: Mapping[str, Any]) -> bool:
+    """What is stored beside a snapshot names it as one of an earlier run."""
+    return UNDONE in run or REPEATED in run
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +144,35 @@ class Snapshots(Paces):
     ) -> None:
         """Marks the snapshots of an undone run with the user who undid it, and lists the run beside
         `before` as a past one."""
+        self._mark_past(UNDONE, migration_id, by, applied_at)
+
+    def mark_repeated(
+        self, migration_id: str, by: Mapping[str, Any], applied_at: datetime | None
+    ) -> None:
+        """As `mark_undone`, of a run after which `by` begins another."""
+        if ran_in_past(self.run_of(migration_id)):  # the last run did not come to its end
+            applied_at = None
+        self._mark_past(REPEATED, migration_id, by, applied_at)
+
+    def _mark_past(
+        self, ended: str, migration_id: str, by: Mapping[str, Any], applied_at: datetime | None
+    ) -> None:
         known, after = (self.run_of(migration_id, phase) for phase in ("before", "after"))
         past = known.get("past")
         mark = {**by, "run": len(past) + 1 if isinstance(past, list) else 1}
-        ran = known if not after or "rolled_back" in after else after
+        ran = known if not after or ran_in_past(after) else after
         gone = {key: value for key, value in ran.items() if key not in _NOT_PAST} | {
             "applied_at": applied_at.isoformat() if applied_at else None,
-            "rolled_back": mark,
+            ended: mark,
         }
         self._run(
-            "UPDATE _zanith_schema_snapshots SET graph = jsonb_set(graph, '{run,rolled_back}', %s) "
+            "UPDATE _zanith_schema_snapshots SET graph = jsonb_set(graph, %s, %s) "
             "WHERE migration_id = %s AND phase = 'after' "
-            "AND jsonb_typeof(graph -> 'run') = 'object' AND NOT (graph -> 'run') ? 'rolled_back'",
-            [json.dumps(mark), migration_id],
+            f"AND jsonb_typeof(graph -> 'run') = 'object' AND NOT {_OF_PAST}",
+            [["run", ended], json.dumps(mark), migration_id],
         )
-        run = {**by, "rolled_back": mark}
-        self._run(_UNDONE, [json.dumps(run), json.dumps([gone]), migration_id])
+        run = {**by, ended: mark}
+        self._run(_BECOMES_PAST, [json.dumps(run), json.dumps([gone]), migration_id])
 
     def snapshot(self, migration_id: str, phase: str = "after") -> dict[str, Any] | None:
         """The stored JSON of graph and run; None if there is none."""
@@ -185,14 +208,14 @@ class Snapshots(Paces):
         return [(phase, captured_at, json_object(run)) for phase, captured_at, run in rows]
 
     def runs(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """{(migration, phase): what is stored beside the graph}, without reading the graphs. A
-        rolled-back migration has only `before`, which names its past runs."""
+        """{(migration, phase): what is stored beside the graph}, without reading the graphs. Of an
+        earlier run there is only `before`, which names the past runs."""
         if not self.exists():
             return {}
         rows = self._rows(
             "SELECT migration_id, phase, ((graph -> 'run') - 'details')::text "
             "FROM _zanith_schema_snapshots WHERE jsonb_typeof(graph -> 'run') = 'object' "
-            "AND (phase = 'before' OR NOT (graph -> 'run') ? 'rolled_back')"
+            f"AND (phase = 'before' OR NOT {_OF_PAST})"
         )
         return {(row[0], row[1]): json_object(row[2]) for row in rows}
 

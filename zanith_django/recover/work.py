@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -191,9 +192,17 @@ class ArtifactWork:
             if begun and begun.status == RUNNING:  # of a run that was killed
                 self.ledger.finish(begun.id, FAILED, error=INTERRUPTED)
             if not begun:
+                self._keep_earlier()
                 self._snapshot("before")
             self.ledger.add_pending(self.migration_id, [dataclasses.replace(new, step=number)])
         return self.ledger.latest(self.migration_id)[number]
+
+    def _keep_earlier(self) -> None:
+        """What an earlier run on this artifact recorded stays beside what this one records."""
+        if self.ledger.run_of(self.migration_id, "before"):
+            by = about(self.connection) | {"at": datetime.now(UTC).isoformat()}
+            applied_at = self.ledger.applied().get(self.migration_id)
+            self.ledger.mark_repeated(self.migration_id, by, applied_at)
 
     def _complete(self) -> None:
         """Writes, in one transaction, the `after` snapshot and the record, also over an older

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.color import Style
 from django.utils import timezone
 
-from zanith_django.audit.history import MigrationRecord, StepRecord, who
+from zanith_django.audit.history import MigrationRecord, StepRecord, end_of, who
 from zanith_django.render.text import SIGILS, counted, spelled_seconds, status_style, wrapped
 
 
@@ -67,11 +67,10 @@ def _run(record: MigrationRecord) -> Iterator[str]:
 
 
 def _past(run: Mapping[str, Any]) -> str:
-    undone = run.get("rolled_back")
-    back = undone if isinstance(undone, dict) else {}
-    by, undone_by = who(run) or "unknown", who(back) or "unknown"
-    applied, ended = _day(run.get("applied_at")), _day(back.get("at"))
-    return f"applied {applied} by {by}, rolled back {ended} by {undone_by}"
+    ended = end_of(run)
+    words = "repeated" if ended.repeated else "rolled back"
+    by, applied = who(run) or "unknown", _day(run.get("applied_at"))
+    return f"applied {applied} by {by}, {words} {_day(ended.at)} by {ended.who or 'unknown'}"
 
 
 def _day(text: object) -> str:
