@@ -33,7 +33,7 @@ PAGES = {
     "migration": f"{BASE}/migration/{quote(LOGIN_ID)}/change/",
     "failed": f"{BASE}/migration/{quote(BROKEN)}/change/",
     "steps": f"{BASE}/migrationstep/",
-    "table": f"{BASE}/migrationstep/?table=users&since=2026-03-01",
+    "table": f"{BASE}/migrationstep/?table=users&since=2025-03-01",
     "step": f"{BASE}/migrationstep/{quote(f'{BROKEN}::0001')}/change/",
     "artifacts": f"{BASE}/migrationartifact/",
     "artifact": ARTIFACT_PAGE,

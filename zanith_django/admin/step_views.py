@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from zanith_django.admin.steps import SECRET, StepAdmin
+from zanith_django.admin.steps import SECRET, StepAdmin, since_of
 from zanith_django.admin.words import documentation, expected, next_command, reasons_of
 from zanith_django.audit.steps import UNKNOWN, details_of, touches
 from zanith_django.ledger.details import StepDetail
@@ -88,6 +88,8 @@ def csv_view(pages: StepAdmin, request: HttpRequest) -> HttpResponseBase:
     if refusal := pages.refusal(request):
         return refusal
     links = pages.links(request)
+    if since_of(request.GET.get("since", "").strip())[1]:  # the list shows what is wrong with it
+        return HttpResponseRedirect(f"{links.list(MigrationStep)}?{request.GET.urlencode()}")
     try:
         found = pages.get_changelist_instance(request).get_queryset(request)
     except IncorrectLookupParameters:  # the list shows that the address is wrong

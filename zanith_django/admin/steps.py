@@ -11,12 +11,14 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, QuerySet, When
 from django.http import HttpRequest
 from django.urls import URLPattern
-from django.utils.dateparse import parse_date
-from django.utils.timezone import make_aware
+from django.utils.formats import date_format
+from django.utils.timezone import is_aware, localtime, make_naive
 from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.admin.later import later
 from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, cell
+from zanith_django.audit.since import since
+from zanith_django.exceptions import InvalidArgument
 from zanith_django.models import MigrationStep
 
 SECRET = ("sql", "error")
@@ -62,21 +64,28 @@ class MigrationFilter(Typed):
 
 
 class SinceFilter(Typed):
-    """Attempts that began on that day or later, or have not begun; nothing of what is no day."""
+    """Attempts that began on that day or later, or have not begun: `?since=2026-03-01`. With a text
+    that means no day there are none, and the page says why."""
 
     title = _("since")
     parameter_name = "since"
 
     def filtered(self, queryset: QuerySet[Any], wanted: str) -> QuerySet[Any]:
-        try:
-            day = parse_date(wanted)
-        except ValueError:
-            day = None
-        if day is None or not LISTED_TIMES[0].date() < day < LISTED_TIMES[1].date():
+        start, problem = since_of(wanted)
+        if problem or start is None:
             return queryset.none()
-        begins = datetime.combine(day, time.min)
-        start = make_aware(begins) if settings.USE_TZ else begins
         return queryset.filter(Q(started_at__gte=start) | Q(started_at__isnull=True))
+
+
+def since_of(text: str) -> tuple[datetime | None, str]:
+    """(the moment that is meant, what is wrong with the text), as the models' times are."""
+    if not text:
+        return None, ""
+    try:
+        start = since(text)
+    except InvalidArgument as error:
+        return None, f"{error} {error.hint}"
+    return (start if settings.USE_TZ else make_naive(start)), ""
 
 
 TYPED = (TableFilter, MigrationFilter, SinceFilter)
@@ -188,6 +197,15 @@ class StepAdmin(LedgerAdmin):
             "csv_url": f"{url}?{query}" if query else url,
             "typed": {name: request.GET.get(name, "") for name in typed},
         }
+        start, context["since_problem"] = since_of(request.GET.get("since", "").strip())
         if table := request.GET.get("table", "").strip():
-            context["title"] = gettext("What happened to %(table)s") % {"table": table}
+            context["title"] = _what_happened(table, start)
         return context
+
+
+def _what_happened(table: str, start: datetime | None) -> str:
+    if start is None:
+        return gettext("What happened to %(table)s") % {"table": table}
+    local = localtime(start) if is_aware(start) else start
+    when = date_format(local, "DATETIME_FORMAT" if local.time() > time.min else "DATE_FORMAT")
+    return gettext("What happened to %(table)s since %(when)s") % {"table": table, "when": when}

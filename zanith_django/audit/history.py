@@ -98,7 +98,7 @@ def history(
     by_migration: dict[str, list[StepRecord]] = {}
     for row in rows:
         record = StepRecord(row, details[row.id])
-        if not table or touches(record.detail, table):
+        if not table or (touches(record.detail, table) and _began(row, since)):
             by_migration.setdefault(row.migration_id, []).append(record)
     newer = [name for name, when in applied.items() if not since or when >= since]
     chosen = [name for name in newer if (not migration or name == migration) and not table]
@@ -107,6 +107,11 @@ def history(
     names += [name for name in by_migration if name not in applied]
     tables, runs = ledger.table_counts(), ledger.runs()
     return [_record(name, applied, tables, runs, by_migration.get(name, [])) for name in names]
+
+
+def _began(row: StepRow, since: datetime | None) -> bool:
+    """It began since, or has not begun."""
+    return since is None or row.started_at is None or row.started_at >= since
 
 
 def _wanted(

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TextIO, cast
 
+from zanith_django.audit.since import period
 from zanith_django.conf import conf
 from zanith_django.exceptions import InvalidArgument, NotPurged
 from zanith_django.ledger.artifacts import ArtifactRow
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.management.arguments import add_lock_wait, add_max_risk
 from zanith_django.management.base import ZanithCommand
-from zanith_django.management.commands.zanith_history import period
 from zanith_django.plan.gates import Policy
 from zanith_django.recover.export import FORMATS, export
 from zanith_django.recover.fields import field_of
