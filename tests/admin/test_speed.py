@@ -61,17 +61,13 @@ def queries(client: Client, url: str) -> int:
     return sum("SAVEPOINT" not in each["sql"] for each in captured)
 
 
-def test_no_page_but_the_plan_asks_more_than_twelve_questions(
-    history: Ledger, staff: Login
-) -> None:
+def test_no_page_asks_twelve_questions(history: Ledger, staff: Login) -> None:
     views = Permission.objects.filter(content_type__app_label="zanith_django")
     client = staff(*(name.codename.removeprefix("view_") for name in views))
     fill(migrations=200, steps=20)
     urls = {**every_page(), "a long migration": detail_url("migration", "m50")}
     found = {name: queries(client, url) for name, url in urls.items()}
-    plan = found.pop("plan")
-    assert {name: count for name, count in found.items() if count > 12} == {}
-    assert plan <= 28  # it reads the catalog, the sizes of tables and the ledger
+    assert {name: count for name, count in found.items() if count > 11} == {}
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -17,6 +17,7 @@ from zanith_django.admin.pages import Links
 from zanith_django.admin.words import documentation, reasons_of
 from zanith_django.conf import conf
 from zanith_django.exceptions import ZanithError
+from zanith_django.ledger.ledger import LedgerReading
 from zanith_django.plan import gates
 from zanith_django.plan.comparison import LIVE, MODELS, Sources
 from zanith_django.plan.gates import Policy
@@ -57,7 +58,7 @@ def drift_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
 def _plan_context(connection: BaseDatabaseWrapper, links: Links) -> dict[str, Any]:
     """Every pending step with its risk, and what the gates would refuse; or the problem."""
     try:
-        found = pending_on(connection).plan
+        found = pending_on(connection, ledger=LedgerReading(connection).known()).plan
     except (ZanithError, DatabaseError) as error:
         return {"problem": error, "hint": getattr(error, "hint", "")}
     return {

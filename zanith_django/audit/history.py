@@ -90,7 +90,8 @@ def history(
     table: str = "",
 ) -> list[MigrationRecord]:
     """Applied migrations in order, then those that are not applied. `since` leaves out what ended
-    before; `table` leaves out other steps, and migrations without a step on that table."""
+    before; `table` leaves out other steps, and migrations without a step on that table; with both,
+    the steps that ended before too."""
     ledger = Ledger(connection)
     applied = ledger.applied()
     rows = _wanted(ledger.steps(migration or None), applied, since)

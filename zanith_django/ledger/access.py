@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from zanith_django.ledger.step_rows import (
     readable_time,
 )
 from zanith_django.ledger.tables import INDEXES, TABLES, THERE, There, lost_keys, repairs
+from zanith_django.postgres.rows import BETWEEN, several_rows
 from zanith_django.postgres.session import sqlstate
 
 _OWN_TABLE = re.compile(r"_zanith_\w+")
@@ -80,18 +81,45 @@ class Access:
             try:
                 cursor.execute(text, params)
             except ProgrammingError as error:
-                if sqlstate(error) in (UNDEFINED_TABLE, UNDEFINED_COLUMN):
-                    raise LedgerDamaged(_OWN_TABLE.findall(text)[0], error) from error
+                if damage := _damage(error, [text]):
+                    raise damage from error
                 raise
-            rows = list(cursor.fetchall())
+            return self._zoned(cursor.fetchall())
+
+    def _several(self, texts: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of these queries, which have no parameters, in one round trip."""
+        with self.connection.cursor() as cursor:
+            try:
+                return [self._zoned(rows) for rows in several_rows(cursor, texts)]
+            except ProgrammingError as error:
+                if damage := _damage(error, texts):
+                    raise damage from error
+                raise
+
+    def _zoned(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Without USE_TZ Django takes the zone off, which is that of the session."""
         if settings.USE_TZ:
-            return rows
-        # Without USE_TZ, Django removes the time zone, which is that of the session.
+            return list(rows)
         zone = ZoneInfo(self.connection.timezone_name)
         return [tuple(_in_zone(value, zone) for value in row) for row in rows]
 
     def _value(self, text: str, params: Sequence[Any] | None = None) -> Any:
         return self._rows(text, params)[0][0]
+
+
+def _damage(error: ProgrammingError, texts: Sequence[str]) -> LedgerDamaged | None:
+    """The table that lacks something, if that is the error: the first of the query that failed,
+    which of several the position of the error finds."""
+    if sqlstate(error) not in (UNDEFINED_TABLE, UNDEFINED_COLUMN):
+        return None
+    left = int(getattr(getattr(error.__cause__, "diag", None), "statement_position", None) or 1)
+    failed = texts[-1]
+    for text in texts:
+        if left <= len(text):
+            failed = text
+            break
+        left -= len(text) + len(BETWEEN)
+    return LedgerDamaged(_OWN_TABLE.findall(failed)[0], error)
 
 
 def _in_zone(value: Any, zone: ZoneInfo) -> Any:

@@ -12,6 +12,9 @@ from zanith_django.ledger.step_rows import (
 )
 from zanith_django.ledger.steps import TAKEN_BACK, Steps
 
+APPLIED = f"""\
+SELECT id, {readable_time("applied_at")} FROM _zanith_migrations ORDER BY applied_at, id"""
+
 
 class Migrations(Steps):
     """`_zanith_migrations`: the applied migrations."""
@@ -20,11 +23,7 @@ class Migrations(Steps):
         """{migration id: applied_at}, in the order in which they were applied."""
         if not self.exists():
             return {}
-        rows = self._rows(
-            f"SELECT id, {readable_time('applied_at')} FROM _zanith_migrations "
-            "ORDER BY applied_at, id"
-        )
-        return dict(rows)
+        return dict(self._rows(APPLIED))
 
     def record(self, migration_id: str) -> None:
         """Records a migration as applied now, and later than all others: a clock that was set back

@@ -25,6 +25,11 @@ class Pace:
     seconds: float
 
 
+PACES = """\
+SELECT jsonb_build_object('paces', graph #> '{run,paces}')::text
+FROM _zanith_schema_snapshots WHERE phase = 'after' ORDER BY captured_at DESC LIMIT 1"""
+
+
 class Paces(Checkpoints):
     """The measurements. Each snapshot includes the earlier ones, so that one row has all of
     them."""
@@ -51,11 +56,7 @@ class Paces(Checkpoints):
         return {"paces": paces} if paces else {}
 
     def _read_paces(self) -> Iterable[Pace]:
-        rows = self._rows(
-            "SELECT jsonb_build_object('paces', graph #> '{run,paces}')::text "
-            "FROM _zanith_schema_snapshots WHERE phase = 'after' "
-            "ORDER BY captured_at DESC LIMIT 1"
-        )
+        rows = self._rows(PACES)
         data = json_object(rows[0][0]).get("paces") if rows else None
         for each in data if isinstance(data, list) else ():
             if pace := _pace(each):

@@ -65,6 +65,17 @@ SET graph = jsonb_set(graph, '{run}', %s::jsonb || jsonb_build_object(
 WHERE migration_id = %s AND phase = 'before' AND jsonb_typeof(graph -> 'run') = 'object'"""
 _NOT_PAST = ("past", "details", UNDONE, REPEATED, "checksum")
 
+RUNS = f"""\
+SELECT migration_id, phase, ((graph -> 'run') - 'details')::text
+FROM _zanith_schema_snapshots
+WHERE jsonb_typeof(graph -> 'run') = 'object' AND (phase = 'before' OR NOT {_OF_PAST})"""
+# The tables before the run that the checkpoint of runs names.
+BEFORE_RUN = f"""\
+SELECT ARRAY(SELECT jsonb_object_keys(s.graph -> 'tables'))
+FROM _zanith_migration_checkpoints AS c
+JOIN _zanith_schema_snapshots AS s ON s.migration_id = c.cursor ->> 'first' AND s.phase = 'before'
+WHERE c.id = '{APPLY}' AND jsonb_typeof(s.graph -> 'tables') = 'object'"""
+
 _PHASE = re.compile(r"baseline|(before|after)(\.[1-9]\d*)?")
 
 
@@ -212,12 +223,7 @@ class Snapshots(Paces):
         earlier run there is only `before`, which names the past runs."""
         if not self.exists():
             return {}
-        rows = self._rows(
-            "SELECT migration_id, phase, ((graph -> 'run') - 'details')::text "
-            "FROM _zanith_schema_snapshots WHERE jsonb_typeof(graph -> 'run') = 'object' "
-            f"AND (phase = 'before' OR NOT {_OF_PAST})"
-        )
-        return {(row[0], row[1]): json_object(row[2]) for row in rows}
+        return {(row[0], row[1]): json_object(row[2]) for row in self._rows(RUNS)}
 
     def accepted(self) -> list[str]:
         """Applied or unfinished migrations that zanith_baseline accepted without a file."""
@@ -232,17 +238,9 @@ class Snapshots(Paces):
         return found if isinstance(found, list) else []
 
     def tables_before_run(self) -> frozenset[str] | None:
-        """The tables that existed before the interrupted run, by their names with schema; None if
-        the last run was finished."""
-        known = self.checkpoint(APPLY) if self.exists() else None
-        if known is None or not isinstance(known.cursor, dict):
-            return None
-        rows = self._rows(
-            "SELECT ARRAY(SELECT jsonb_object_keys(graph->'tables')) "
-            "FROM _zanith_schema_snapshots WHERE migration_id = %s AND phase = 'before' "
-            "AND jsonb_typeof(graph->'tables') = 'object'",
-            [str(known.cursor.get("first"))],
-        )
+        """The tables that were there before the run that was interrupted, by their names with
+        schema; None if the last run came to its end."""
+        rows = self._rows(BEFORE_RUN) if self.exists() else []
         return frozenset(rows[0][0]) if rows else None
 
     def table_counts(self) -> dict[str, int]:

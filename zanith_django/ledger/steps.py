@@ -141,6 +141,23 @@ def turning(row_id: str, ran: str | None, following: str | None) -> str:
     return TURN.execute(row_id, ran, following)
 
 
+_UNRECORDED = (
+    "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id) "
+    f"AND NOT starts_with(migration_id, '{RECOVER_PREFIX}')"
+)
+
+
+def _stored(where: str) -> str:
+    """The query of these rows."""
+    *stored, _ = (field.name for field in dataclasses.fields(StepRow))
+    columns = ", ".join((*map(read_as, stored), f"id IN ({UNDONE})"))
+    steps = f"WITH steps AS (SELECT * FROM _zanith_migration_steps {where})"
+    return f"{steps} SELECT {columns} FROM steps"
+
+
+UNRECORDED = _stored(_UNRECORDED)
+
+
 class Steps(Snapshots):
     """`_zanith_migration_steps`: one row for each attempt of each step."""
 
@@ -148,15 +165,12 @@ class Steps(Snapshots):
         """Every attempt of every step, of one migration or all, in order."""
         if not self.exists():
             return []
-        where, params = ("WHERE migration_id = %s", [migration_id]) if migration_id else ("", [])
-        return self._steps(where, params)
+        if migration_id:
+            return self._steps("WHERE migration_id = %s", [migration_id])
+        return self._steps("")
 
-    def _steps(self, where: str, params: Sequence[Any] = ()) -> list[StepRow]:
-        *stored, _ = (field.name for field in dataclasses.fields(StepRow))
-        columns = ", ".join((*map(read_as, stored), f"id IN ({UNDONE})"))
-        steps = f"WITH steps AS (SELECT * FROM _zanith_migration_steps {where})"
-        rows = self._rows(f"{steps} SELECT {columns} FROM steps", params)
-        found = [StepRow(*row) for row in rows]
+    def _steps(self, where: str, params: Sequence[Any] | None = None) -> list[StepRow]:
+        found = [StepRow(*row) for row in self._rows(_stored(where), params)]
         return sorted(found, key=lambda row: (row.migration_id, row.step, row.attempt))
 
     def latest(self, migration_id: str) -> dict[int, StepRow]:
@@ -199,11 +213,7 @@ class Steps(Snapshots):
         if not self.exists():
             return {}
         accepted = set(self.accepted())
-        where = (
-            "WHERE NOT EXISTS (SELECT FROM _zanith_migrations m WHERE m.id = migration_id) "
-            "AND NOT starts_with(migration_id, %s)"
-        )
-        newest = {(row.migration_id, row.step): row for row in self._steps(where, [RECOVER_PREFIX])}
+        newest = {(row.migration_id, row.step): row for row in self._steps(_UNRECORDED)}
         found: dict[str, list[StepRow]] = {}
         for row in newest.values():
             if row.migration_id not in accepted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,10 +12,11 @@ from django.db.utils import OperationalError
 
 from zanith_django.operations import Operation
 from zanith_django.operations.base import Context, TableFacts
-from zanith_django.plan.search_path import found_elsewhere
-from zanith_django.plan.sizes import live_sizes
+from zanith_django.plan.search_path import ELSEWHERE, elsewhere_of
+from zanith_django.plan.sizes import SIZES, sizes_of
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.rows import several_rows
 from zanith_django.postgres.session import (
     LOCK_NOT_AVAILABLE,
     milliseconds,
@@ -22,7 +24,8 @@ from zanith_django.postgres.session import (
     sqlstate,
 )
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.schema.unmodelled import with_dependents
+from zanith_django.schema.unmodelled import graph_with_dependents, with_dependents
+from zanith_django.timeline.project import ONLY_SCHEMA
 from zanith_django.timeline.timeline import Entry, Timeline
 
 _RELATIONS = """\
@@ -39,42 +42,61 @@ WHERE t.typtype = 'd' AND (t.typnotnull OR EXISTS (
     AND t.typnamespace <> 'information_schema'::regnamespace"""
 
 
+def pending_context(connection: BaseDatabaseWrapper, timeline: Timeline) -> Context:
+    """As `live_context`, of the live schema, which is read in the same round trips."""
+    only = connection.settings_dict.get(ONLY_SCHEMA)
+    names = _asked(timeline.pending)
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        graph = graph_with_dependents(cursor, names, schema=only)
+    return _context(connection, graph)
+
+
 def live_context(
     connection: BaseDatabaseWrapper, graph: SchemaGraph, timeline: Timeline | None = None
 ) -> Context:
     """What is known of a live database: its schema, version, sizes, which tables are empty, and
     what depends on the tables that pending steps of the timeline change."""
-    graph = _with_dependents(connection, graph, timeline.pending if timeline else ())
+    names = _asked(timeline.pending if timeline else ())
+    return _context(connection, _with_dependents(connection, graph, names))
+
+
+def _context(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> Context:
+    """Its catalog is asked in one round trip, and whether its tables hold rows in another."""
     with connection.cursor() as cursor:
-        cursor.execute(_RELATIONS)
-        names = cursor.fetchall()
-        cursor.execute(_DOMAINS)
-        domains = [name for (name,) in cursor.fetchall()]
+        names, domains, sizes, elsewhere = several_rows(
+            cursor, (_RELATIONS, _DOMAINS, SIZES, ELSEWHERE)
+        )
     schema = graph.default_schema
-    relations = [TableName("" if place == schema else place, name) for place, name in names]
-    facts = live_sizes(connection, schema)
-    empty, locked = looked_into(connection, schema, [n for n in graph.table_names if n in facts])
+    facts, locked = sizes_of(sizes, schema)
+    known = [name for name in graph.table_names if name in facts]
+    empty, unseen = _looked_into(connection, schema, known, locked.intersection(known))
     return dataclasses.replace(
         step_context(connection, graph),
         facts=facts,
         empty=empty,
-        elsewhere=found_elsewhere(connection),
-        relations=frozenset(relations),
-        domains=frozenset(domains),
-        unseen=locked,
+        elsewhere=elsewhere_of(elsewhere),
+        relations=frozenset(TableName("" if n[0] == schema else n[0], n[1]) for n in names),
+        domains=frozenset(name for (name,) in domains),
+        unseen=unseen,
     )
 
 
-def _with_dependents(
-    connection: BaseDatabaseWrapper, graph: SchemaGraph, pending: Iterable[Entry]
-) -> SchemaGraph:
-    """Code of an author, and of Django, may change any table."""
+def _asked(pending: Iterable[Entry]) -> list[TableName] | None:
+    """The tables whose dependents a plan needs. None, for all: code of an author, and of Django,
+    may change any table."""
     entries = list(pending)
     steps = [step for each in entries if each.migration for step in each.migration.operations]
     if all(each.migration for each in entries) and not any(step.authored for step in steps):
-        return with_known_dependents(connection, graph, steps)
+        return _touched(steps)
+    return None
+
+
+def _with_dependents(
+    connection: BaseDatabaseWrapper, graph: SchemaGraph, names: Iterable[TableName] | None
+) -> SchemaGraph:
+    found = sorted(graph.table_names if names is None else names)
     with connection.wrap_database_errors, connection.cursor() as cursor:
-        return with_dependents(cursor, graph, sorted(graph.table_names))
+        return with_dependents(cursor, graph, found)
 
 
 def step_context(
@@ -94,24 +116,29 @@ def with_known_dependents(
 ) -> SchemaGraph:
     """`graph` with what depends on the tables of those operations that something could be in the
     way of."""
+    return _with_dependents(connection, graph, _touched(operations))
+
+
+def _touched(operations: Iterable[Operation]) -> list[TableName]:
     names = {
         name
         for operation in operations
         if type(operation).touches is not Operation.touches
         for name in operation.tables
     }
-    with connection.wrap_database_errors, connection.cursor() as cursor:
-        return with_dependents(cursor, graph, sorted(names))
+    return sorted(names)
 
 
 # How long a plan waits for a lock that another session takes while it looks, in seconds.
 _PATIENCE = 0.2
 
-_LOCKED = """\
-SELECT ARRAY(
-    SELECT name FROM unnest(%s::text[]) AS given(name)
-    JOIN pg_catalog.pg_locks ON relation = to_regclass(name)
-    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid())"""
+# Of each name, in order: it exists, and another session locks it.
+_THERE = """\
+WITH locked AS MATERIALIZED (
+    SELECT relation FROM pg_catalog.pg_locks
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid())
+SELECT to_regclass(name) IS NOT NULL, coalesce(to_regclass(name) IN (TABLE locked), false)
+FROM unnest(%s::text[]) WITH ORDINALITY AS given(name, place) ORDER BY place"""
 
 
 def empty_tables(
@@ -126,15 +153,21 @@ def looked_into(
 ) -> tuple[frozenset[TableName], frozenset[TableName]]:
     """(Those that exist and hold no row, those that another session locks). Asks for 400 in a
     query and waits for no lock."""
-    names = _existing(connection, schema, names)
-    locked = _locked(connection, schema, names)
+    there = _there(connection, schema, names)
+    locked = {name for name, locks in there.items() if locks}
+    return _looked_into(connection, schema, list(there), locked)
+
+
+def _looked_into(
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName], locked: set[TableName]
+) -> tuple[frozenset[TableName], frozenset[TableName]]:
     free = [name for name in names if name not in locked]
     empty: set[TableName] = set()
     for place in range(0, len(free), 400):
         chunk = free[place : place + 400]
         found = _empty_of(connection, schema, chunk)
         if found is None:  # a lock came in between
-            locked |= set(chunk)
+            locked = locked | set(chunk)
         else:
             empty |= found
     return frozenset(empty), frozenset(locked)
@@ -144,7 +177,7 @@ def looked_into(
 # be looked up again for each row of pg_class.
 _PAGELESS = """\
 WITH given AS MATERIALIZED (
-    SELECT name, to_regclass(name)::oid AS oid FROM unnest(%s::text[]) AS name
+    SELECT name, to_regclass(name)::oid AS oid FROM unnest(ARRAY[{names}]::text[]) AS name
 )
 SELECT given.name
 FROM given
@@ -156,18 +189,28 @@ WHERE c.relkind = 'r' AND NOT c.relhassubclass AND pg_relation_size(c.oid) = 0""
 def _empty_of(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
 ) -> set[TableName] | None:
-    """The empty ones of these. Those without a page are not planned for: 1,000 of them take 0.14 s
-    in a new session instead of 1.6."""
+    """The empty ones of these; None if a lock was in the way. Those without a page are not planned
+    for: 1,000 of them take 0.14 s in a new session instead of 1.6.
+
+    Statements that are sent at once are one transaction, which ends the timeout; inside a
+    transaction of the caller's, a savepoint does."""
     spelled = {str(sql.table(name, schema)): name for name in names}
+    wait = sql.compose(
+        "SELECT set_config('lock_timeout', {wait}, true)",
+        wait=sql.literal(milliseconds(_PATIENCE)),
+    )
+    pageless = sql.compose(_PAGELESS, names=sql.join(map(sql.literal, spelled)))
+    inside = connection.in_atomic_block
+    around = transaction.atomic(using=connection.alias) if inside else nullcontext()
     try:
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            wait = milliseconds(_PATIENCE)
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
-            cursor.execute(_PAGELESS, [list(spelled)])
-            empty = {spelled.pop(text) for (text,) in cursor.fetchall()}
+        with around, connection.cursor() as cursor:
+            _, found = several_rows(cursor, [wait, pageless])
+            empty = {spelled.pop(text) for (text,) in found}
+            if not spelled:
+                return empty
             asked = [f"NOT EXISTS (SELECT FROM {text})" for text in spelled]
-            cursor.execute("SELECT ARRAY[" + ", ".join(asked) + "]::bool[]")
-            pairs = zip(spelled.values(), cursor.fetchone()[0], strict=True)
+            _, ((answers,),) = several_rows(cursor, [wait, f"SELECT ARRAY[{', '.join(asked)}]"])
+            pairs = zip(spelled.values(), answers, strict=True)
             return empty | {name for name, answer in pairs if answer}
     except OperationalError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
@@ -175,28 +218,16 @@ def _empty_of(
         return None
 
 
-def _locked(
+def _there(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
-) -> set[TableName]:
-    spelled = {str(sql.table(name, schema)): name for name in names}
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCKED, [list(spelled)])
-        return {spelled[text] for text in cursor.fetchone()[0]}
-
-
-def _existing(
-    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
-) -> list[TableName]:
+) -> dict[TableName, bool]:
+    """{those that exist: whether another session locks it}."""
     if not names:
-        return []
-    spelled = [str(sql.table(name, schema)) for name in names]
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT to_regclass(name) IS NOT NULL "
-            "FROM unnest(%s::text[]) WITH ORDINALITY AS given(name, place) ORDER BY place",
-            [spelled],
-        )
-        return [name for name, (there,) in zip(names, cursor.fetchall(), strict=True) if there]
+        cursor.execute(_THERE, [[str(sql.table(name, schema)) for name in names]])
+        rows = zip(names, cursor.fetchall(), strict=True)
+        return {name: locked for name, (there, locked) in rows if there}
 
 
 def offline_context(sizes: Mapping[str, object] | None = None) -> Context:

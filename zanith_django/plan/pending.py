@@ -11,12 +11,12 @@ from zanith_django.files.files import managed_apps, select_apps
 from zanith_django.ledger.ledger import LedgerReading
 from zanith_django.operations.base import Context
 from zanith_django.plan.coverage import covered
-from zanith_django.plan.live_facts import live_context, offline_context
+from zanith_django.plan.live_facts import offline_context, pending_context
 from zanith_django.plan.plan import Plan
 from zanith_django.plan.planner import plan
 from zanith_django.plan.since import changed_since, missing_at
 from zanith_django.plan.sizes import read_sizes
-from zanith_django.timeline.project import live_graph, offline_timeline, read_timeline
+from zanith_django.timeline.project import offline_timeline, read_timeline
 from zanith_django.timeline.sources import django_path
 from zanith_django.timeline.timeline import Key, Timeline
 
@@ -30,11 +30,16 @@ class Pending:
     context: Context
 
 
-def pending_on(connection: BaseDatabaseWrapper, *, previous: str | None = None) -> Pending:
+def pending_on(
+    connection: BaseDatabaseWrapper,
+    *,
+    previous: str | None = None,
+    ledger: LedgerReading | None = None,
+) -> Pending:
     """What is pending on this database. `previous` is the git ref of the running release."""
-    ledger = LedgerReading(connection)
+    ledger = ledger or LedgerReading(connection)
     timeline = read_timeline(connection, ledger)
-    context = live_context(connection, live_graph(connection), timeline)
+    context = pending_context(connection, timeline)
     planned = plan(
         timeline,
         database=connection.alias,

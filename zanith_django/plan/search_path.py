@@ -9,7 +9,7 @@ that a verdict uses, are in the names of the server; what is compared is in the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,7 +19,7 @@ from zanith_django.operations.moves import TableMove
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 
-_ELSEWHERE = """\
+ELSEWHERE = """\
 SELECT c.relname, n.nspname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (current_schemas(false))
@@ -31,8 +31,13 @@ _T = TypeVar("_T")
 def found_elsewhere(connection: BaseDatabaseWrapper) -> dict[str, TableName]:
     """{unqualified name: the table that it finds outside the current schema}."""
     with connection.cursor() as cursor:
-        cursor.execute(_ELSEWHERE)
-        return {name: TableName(schema, name) for name, schema in cursor.fetchall()}
+        cursor.execute(ELSEWHERE)
+        return elsewhere_of(cursor.fetchall())
+
+
+def elsewhere_of(rows: Iterable[tuple[str, str]]) -> dict[str, TableName]:
+    """The rows of `ELSEWHERE` as `found_elsewhere` gives them."""
+    return {name: TableName(schema, name) for name, schema in rows}
 
 
 def unqualified(graph: SchemaGraph, elsewhere: Mapping[str, TableName]) -> SchemaGraph:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -18,7 +19,8 @@ from zanith_django.postgres.names import TableName
 # tenth of the rows that its columns leave room for. Nothing has more than 226 rows on a page of
 # 8 kB. A partitioned table is the sum of its partitions. The size of a file can be read only under
 # a lock on the table: one that another session locks has the pages of its last ANALYZE.
-_FACTS = """\
+# The last column: another session locks the table or a part of it.
+SIZES = """\
 WITH locked AS (
     SELECT relation FROM pg_catalog.pg_locks
     WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
@@ -69,7 +71,8 @@ WITH locked AS (
 )
 SELECT n.nspname, c.relname, coalesce(sum(known.rows), 0)::bigint,
        coalesce(sum(known.bytes), 0)::bigint, coalesce(sum(known.writes), 0)::bigint,
-       coalesce(sum(known.reads), 0)::bigint
+       coalesce(sum(known.reads), 0)::bigint,
+       bool_or(whole.oid IN (TABLE locked) OR whole.part IN (TABLE locked))
 FROM whole
 JOIN pg_catalog.pg_class c ON c.oid = whole.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -80,11 +83,21 @@ GROUP BY n.nspname, c.relname"""
 def live_sizes(connection: BaseDatabaseWrapper, schema: str) -> dict[TableName, TableFacts]:
     """The sizes of all tables, in one query; those of `schema` are named without it."""
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS)
-        return {
-            TableName("" if place == schema else place, name): TableFacts(*facts)
-            for place, name, *facts in cursor.fetchall()
-        }
+        cursor.execute(SIZES)
+        return sizes_of(cursor.fetchall(), schema)[0]
+
+
+def sizes_of(
+    rows: Iterable[tuple[Any, ...]], schema: str
+) -> tuple[dict[TableName, TableFacts], set[TableName]]:
+    """The rows of `SIZES`: the sizes, and the tables that another session locks."""
+    sizes, locks = {}, set()
+    for place, name, *facts, locked in rows:
+        table = TableName("" if place == schema else place, name)
+        sizes[table] = TableFacts(*facts)
+        if locked:
+            locks.add(table)
+    return sizes, locks
 
 
 _HINT = "Make it in production: zanith_diff live --format graph > sizes.json."

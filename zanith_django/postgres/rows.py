@@ -1,4 +1,4 @@
-"""Queries of one value."""
+"""Queries of one value, and several queries in one round trip."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+BETWEEN = "\n;\n"  # statements that are sent at once
 
 
 def one_value(
@@ -18,6 +20,17 @@ def one_value(
         cursor.execute(text, params)
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def several_rows(cursor: Any, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+    """The rows of each statement. Without parameters, PostgreSQL takes several at once; `cursor` is
+    Django's or psycopg's."""
+    cursor.execute(BETWEEN.join(statements))
+    found = []
+    for _ in statements:
+        found.append(cursor.fetchall())
+        cursor.nextset()
+    return found
 
 
 def backend_pid(connection: BaseDatabaseWrapper) -> int:

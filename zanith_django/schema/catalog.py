@@ -12,11 +12,13 @@ import functools
 import itertools
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from typing import Any, Final
 
 from zanith_django.postgres.names import TableName
+from zanith_django.postgres.rows import several_rows
 from zanith_django.schema.catalog_rows import ConstraintRow, IndexKeyRow
 from zanith_django.schema.dependents import Rule, Statistics, Trigger
 from zanith_django.schema.encoding import shared
@@ -90,31 +92,27 @@ def from_catalog(
         None if names is None else [name.schema for name in names],
         None if names is None else [name.name for name in names],
     )
+    with settled(cursor, wanted) as default:
+        return graph_of(default, several_rows(cursor, [*map(query_text, QUERIES)]))
+
+
+@contextmanager
+def settled(cursor: Any, wanted: Sequence[Any]) -> Iterator[str]:
+    """A transaction that is rolled back, with the settings that `queries/settings.sql` describes;
+    gives the default schema."""
     with cursor.connection.transaction(force_rollback=True):
         cursor.execute(query_text("settings"), wanted)
-        default = cursor.fetchone()[0]
-        return _Reading(default).graph(_all_rows(cursor))
+        yield cursor.fetchone()[0]
+
+
+def graph_of(default: str, found: Sequence[list[type_of_row]]) -> SchemaGraph:
+    """The graph of the rows that `QUERIES` gave."""
+    return _Reading(default).graph(dict(zip(QUERIES, found, strict=True)))
 
 
 @functools.cache
 def query_text(query: str) -> str:
     return (resources.files(__package__) / "queries" / f"{query}.sql").read_text("utf-8")
-
-
-def query_rows(cursor: Any, query: str) -> list[type_of_row]:
-    cursor.execute(query_text(query))
-    rows: list[type_of_row] = cursor.fetchall()
-    return rows
-
-
-def _all_rows(cursor: Any) -> dict[str, list[type_of_row]]:
-    """{query: its rows}. Without parameters, PostgreSQL takes several statements at once."""
-    cursor.execute("\n;\n".join(map(query_text, QUERIES)))
-    found = {}
-    for query in QUERIES:
-        found[query] = cursor.fetchall()
-        cursor.nextset()
-    return found
 
 
 # The last fields in the row of a key that is a plain column.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zanith_django.exceptions import UnreadableGraph
-from zanith_django.schema.catalog import query_rows
+from zanith_django.schema.catalog import query_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ def surroundings(cursor: Any) -> tuple[Surrounding, ...]:
     """All of the database that `cursor` sees, names qualified, what others may need first."""
     with cursor.connection.transaction(force_rollback=True):
         cursor.execute("SET LOCAL search_path = ''")
-        rows = query_rows(cursor, "surroundings")
+        cursor.execute(query_text("surroundings"))
+        rows = cursor.fetchall()
     return tuple(Surrounding(name, text or "") for name, text in rows)
 
 

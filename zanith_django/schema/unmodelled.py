@@ -4,11 +4,13 @@ changes."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.catalog import query_rows, query_text
+from zanith_django.postgres.rows import several_rows
+from zanith_django.schema.catalog import QUERIES, graph_of, query_text, settled, type_of_row
 from zanith_django.schema.dependents import Dependent
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.values import replaced
@@ -23,12 +25,52 @@ def with_dependents(cursor: Any, graph: SchemaGraph, names: Collection[TableName
     asked = [name for name in names if name in graph]
     if not asked:
         return graph
-    schema = graph.default_schema
-    wanted = (schema, None, [name.schema for name in asked], [name.name for name in asked])
-    with cursor.connection.transaction(force_rollback=True):
-        cursor.execute(query_text("settings"), wanted)
-        tables = {row[0]: _name(row[1:3], schema) for row in query_rows(cursor, "tables")}
-        rows = query_rows(cursor, "dependents")
+    wanted = (graph.default_schema, None, *_sides(asked))
+    with settled(cursor, wanted):
+        tables, rows = several_rows(cursor, [*map(query_text, _QUERIES)])
+    return _added(graph, tables, rows)
+
+
+def graph_with_dependents(
+    cursor: Any, names: Collection[TableName] | None, *, schema: str | None = None
+) -> SchemaGraph:
+    """The whole schema, read as by `from_catalog`, with what depends on these tables (None: on
+    all). `schema` is all that is read. It takes two round trips."""
+    wanted = (schema, schema and [schema], None, None)
+    with settled(cursor, wanted) as default:
+        narrowed = [] if names is None else [_narrowed(default, names)]
+        more = (*narrowed, *map(query_text, _QUERIES)) if names is None or names else ()
+        found = several_rows(cursor, [*map(query_text, QUERIES), *more])
+    graph = graph_of(default, found[: len(QUERIES)])
+    return _added(graph, *found[-2:]) if more else graph
+
+
+_QUERIES = ("tables", "dependents")
+
+
+def _narrowed(default: str, names: Collection[TableName]) -> str:
+    """What `queries/settings.sql` does with the names of the tables to read."""
+    schemas, tables = _sides(names)
+    return str(
+        sql.compose(
+            "SELECT set_config('zanith.tables', coalesce(array_agg(format("
+            "'%I.%I', coalesce(nullif(s, ''), {default}), t))::text, ''), true) "
+            "FROM unnest({schemas}::text[], {tables}::text[]) AS wanted(s, t)",
+            default=sql.literal(default),
+            schemas=sql.literal(schemas),
+            tables=sql.literal(tables),
+        )
+    )
+
+
+def _sides(names: Collection[TableName]) -> tuple[list[str], list[str]]:
+    return [name.schema for name in names], [name.name for name in names]
+
+
+def _added(
+    graph: SchemaGraph, read: Sequence[type_of_row], rows: Sequence[type_of_row]
+) -> SchemaGraph:
+    tables = {row[0]: _name(row[1:3], graph.default_schema) for row in read}
     found: defaultdict[TableName, list[Dependent]] = defaultdict(list)
     for table, *row in rows:
         found[tables[table]].append(_dependent(row, graph))

@@ -17,7 +17,9 @@ class Command(ZanithCommand):
     help = "Shows the migrations that ran; --verbose shows every step and attempt."
 
     def add_own_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--verbose", action="store_true", help="Show steps and snapshots.")
+        parser.add_argument(
+            "--verbose", action="store_true", help="Show every step and attempt, and snapshots."
+        )
         parser.add_argument(
             "--since", metavar="WHEN", help="Only newer than this: 7d, 12h, 2026-03-01, March."
         )
