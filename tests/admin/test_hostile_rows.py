@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Collection, Iterator
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -169,4 +171,20 @@ def test_a_script_in_all_rows_and_parameters_is_text_on_every_page(
                 page = answer.content.decode()
                 assert not any(part in page for part in OBEYED), (name, data)
                 shown += page.count(html.escape(SCRIPT))
+            else:
+                _is_a_file(answer)
     assert shown > 100  # it was there to be obeyed
+
+
+def _is_a_file(answer: Any) -> None:
+    """A browser runs nothing of it: no page, no script of a picture, no formula of a table."""
+    kind, content = answer["Content-Type"].partition(";")[0], answer.getvalue().decode()
+    assert "attachment" in answer["Content-Disposition"]
+    if kind == "image/svg+xml":
+        tags = {each.tag.rpartition("}")[2] for each in ElementTree.fromstring(content).iter()}
+        assert tags <= {"svg", "g", "a", "rect", "line", "path", "text", "title", "style"}
+        assert html.escape(SCRIPT) in content
+    elif kind == "text/csv":
+        assert not re.search(r"(^|,|\n)\"?[=+@-]", content)
+    else:
+        assert kind in ("text/plain", "application/sql", "text/vnd.mermaid")

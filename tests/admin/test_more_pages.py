@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
+import re
+import threading
+import time
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -133,8 +138,24 @@ def test_an_unknown_database_is_not_found(history: Ledger, superuser: Client) ->
     assert superuser.get(reverse(DASHBOARD), {"database": "nothing"}).status_code == 404
 
 
-def test_locks_name_who_waits_for_whom(history: Ledger, superuser: Client) -> None:
+def test_locks_name_who_waits_for_whom_as_text(history: Ledger, superuser: Client) -> None:
     assert "No session waits" in get(superuser, page("dashboard_locks"))
+    settings = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
+    lock = f"SELECT pg_advisory_lock(20) /* {SCRIPT} */"
+    with (
+        psycopg.connect(**settings, application_name=SCRIPT, autocommit=True) as holder,
+        psycopg.connect(**settings, application_name=SCRIPT, autocommit=True) as other,
+    ):
+        holder.execute(lock)
+        waiting = threading.Thread(target=other.execute, args=(lock,))
+        waiting.start()
+        end = time.monotonic() + 10
+        while (shown := get(superuser, page("dashboard_locks"))).count(html.escape(SCRIPT)) < 4:
+            assert time.monotonic() < end, shown
+        holder.execute("SELECT pg_advisory_unlock(20)")
+        waiting.join()
+    assert not any(part in shown for part in OBEYED)
+    assert re.search(r"<td>\d+ ms</td>|<td>\d+\.\d s</td>", shown)
 
 
 # --- two sites -----------------------------------------------------------------------------------

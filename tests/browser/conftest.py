@@ -32,8 +32,8 @@ Visit = Callable[..., Any]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The test that restores the artifact comes last: others visit its page."""
-    items.sort(key=lambda item: item.name.startswith("test_what_was_dropped_comes_back"))
+    """The tests that restore and purge an artifact come last: others visit their pages."""
+    items.sort(key=lambda item: item.name.startswith("test_what_was_dropped_"))
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,16 @@ from pathlib import Path
 
 from tests.project import BASE_APPS, MANAGE, SETTINGS, Project
 from tests.releases import Releases
-from tests.rollback.test_rollback import ADD_NICK, UNIQUE_EMAIL, login_released, two_users
+from tests.rollback.test_rollback import (
+    ADD_NICK,
+    UNIQUE_EMAIL,
+    USERS_TABLE,
+    login_released,
+    two_users,
+)
 from tests.servers import Database, Server
+from zanith_django.operations import SoftDropColumn
+from zanith_django.schema.graph import Column, Table
 
 ADMIN_APPS = [
     "django.contrib.sessions",
@@ -23,6 +31,10 @@ ADMIN_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.admin",
 ]
+DROP_SIZE = SoftDropColumn.of(
+    Table(USERS_TABLE, (Column("size", "integer"),)), Column("size", "integer")
+)
+RISKY = ("--max-risk", "100", "--allow-destructive", "--no-preflight")
 PASSWORD = "a password for tests"
 THEMES = {"plain": "", "unfold": "unfold", "jazzmin": "jazzmin"}
 
@@ -97,13 +109,13 @@ viewer.user_permissions.set(Permission.objects.filter(
 
 
 def build(folder: Path, database: Database) -> Project:
-    """A project with a soft-dropped column and a migration that failed."""
+    """A project with two soft-dropped columns, the second by a migration that failed."""
     project = _project(folder, database)
     releases = Releases(project)
     login_released(releases)
-    project.sql("INSERT INTO users (email) VALUES ('a')")
-    releases.file("unique_email", [UNIQUE_EMAIL])
-    assert project.manage("zanith_apply", "--max-risk", "100", "--no-preflight").returncode == 1
+    project.sql("INSERT INTO users (email) VALUES ('a'); ALTER TABLE users ADD size int")
+    releases.file("unique_email", [DROP_SIZE, UNIQUE_EMAIL])
+    assert project.manage("zanith_apply", *RISKY).returncode == 1
     project.manage("shell", "-c", USERS, check=True)
     return project
 

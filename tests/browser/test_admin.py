@@ -46,6 +46,9 @@ PAGES = {
 }
 
 
+OWN_PARTS = ".zanith-detail, #changelist-search, #result_list tbody"
+
+
 def violations(page: Any, part: str | None = None) -> list[tuple[str, str]]:
     """(rule, first element) of what axe-core calls serious or critical, and of missing labels."""
     from axe_playwright_python.sync_playwright import Axe
@@ -90,20 +93,22 @@ def test_no_column_of_a_list_is_cut_off(visit: Visit) -> None:
         assert cut <= 0, name
 
 
-@pytest.mark.parametrize("theme", ["unfold", "jazzmin"])
-def test_every_page_works_under_a_theme(visit: Visit, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "scheme"), [("unfold", "dark"), ("jazzmin", "light")])
+def test_every_page_works_under_a_theme(visit: Visit, theme: str, scheme: str) -> None:
     pytest.importorskip(theme)
-    page = visit("root", theme=theme)
+    page = visit("root", theme=theme, scheme=scheme)
     wrong = {}
     for name, path in PAGES.items():
         assert page.goto(path).status == 200, name
         keep(page, f"{name}-{theme}")
-        # Lists, and what is around a page, are the theme's.
-        own = page.locator(".zanith-detail").count()
-        wrong[name] = violations(page, ".zanith-detail") if own else []
+        # What is around a page, and the head of a list, are the theme's.
+        own = page.locator(OWN_PARTS).first.is_visible()
+        wrong[name] = violations(page, OWN_PARTS) if own else []
     assert {name: found for name, found in wrong.items() if found} == {}
     page.goto(PAGES["failed"])
     assert page.get_by_text("could not create unique index").count()
+    page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+    assert violations(page, OWN_PARTS) == []
 
 
 def test_a_failed_step_leads_from_the_dashboard_to_its_statement(visit: Visit) -> None:
@@ -186,3 +191,59 @@ def test_what_was_dropped_comes_back_once_its_name_is_typed(visit: Visit, people
     assert people.sql("SELECT legacy_uuid FROM users WHERE email = 'b'") == [("y",)]
     ((words,),) = people.sql("SELECT change_message FROM django_admin_log")
     assert words.startswith("zanith_recover restore: Restored users.legacy_uuid")
+
+
+def tabbed(page: Any, wanted: str) -> None:
+    """Press Tab until the element with this id has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == wanted:
+            return
+    raise AssertionError(f"Tab does not lead to #{wanted}")
+
+
+def test_what_was_dropped_goes_for_good_by_the_keyboard_alone(
+    visit: Visit, people: Project
+) -> None:
+    page = visit("root")
+    dropped = f"{BROKEN}::soft_drop_column::users.size"
+    page.goto(f"{BASE}/migrationartifact/{quote(dropped)}/change/")
+    tabbed(page, "zanith-purge-confirm")
+    page.keyboard.type("users.size")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.wait_for_selector(".messagelist .success")
+    logged = people.sql(
+        "SELECT object_id, action_flag, change_message FROM django_admin_log ORDER BY id DESC"
+    )
+    assert logged[0] == (dropped, 3, "zanith_recover purge: Purged users.size.")
+
+
+# Of each element that a user can operate: whether Tab reaches it, and whether that is seen.
+KEYBOARD = """() => {
+    const own = document.querySelector("#content") || document.querySelector(".zanith-detail");
+    const all = [...own.querySelectorAll("a[href], button, input, select, summary")]
+        .filter(each => each.type !== "hidden" && each.checkVisibility());
+    const look = each => { const s = getComputedStyle(each);
+        return [s.outlineStyle, s.boxShadow, s.borderColor, s.backgroundColor, s.color].join(); };
+    return all.filter(each => {
+        each.blur();
+        const before = look(each);
+        each.focus({focusVisible: true});
+        return each.tabIndex < 0 || document.activeElement !== each || look(each) === before;
+    }).map(each => each.outerHTML.slice(0, 100));
+}"""
+
+
+def test_the_keyboard_reaches_everything_and_its_focus_is_seen(visit: Visit) -> None:
+    page = visit("root")
+    for name in ("dashboard", "plan", "failed", "steps", "artifact", "comparison", "picture"):
+        page.goto(PAGES[name])
+        page.keyboard.press("Tab")
+        assert page.evaluate(KEYBOARD) == [], name
+    page.goto(PAGES["dashboard"])
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("[data-zanith-copy]").first.is_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.zanithCopy").startswith("zanith-sql-")

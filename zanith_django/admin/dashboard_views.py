@@ -16,10 +16,10 @@ from zanith_django.admin.charts import chart_of
 from zanith_django.admin.dashboard import DashboardAdmin, alias_of, drift_key
 from zanith_django.admin.pages import Links
 from zanith_django.admin.summaries import attention
-from zanith_django.admin.words import next_command
+from zanith_django.admin.words import lasting, next_command
 from zanith_django.audit.kept import KEPT, kept
 from zanith_django.audit.questions import QUESTIONS, Answer, ask_all, readable
-from zanith_django.audit.sessions import waits
+from zanith_django.audit.sessions import Wait, waits
 from zanith_django.audit.steps import details_of
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import (
@@ -53,7 +53,7 @@ def dashboard_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
         **pages.shared(request, alias),
         **answers,
         "problem": problem,
-        "waits": waits(connection) if links.may_view(MigrationStep) else [],
+        "waits": _waits(connection) if links.may_view(MigrationStep) else [],
         "backfills": running_backfills(alias) if links.may_view(MigrationCheckpoint) else [],
         "attention": _attention(alias, links) if links.may_view(MigrationStep) else [],
         "drift": cache.get(drift_key(alias)),
@@ -79,8 +79,14 @@ def locks_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
         return refusal
     if not pages.links(request).may_view(MigrationStep):
         raise PermissionDenied
-    context = {**pages.shared(request, alias), "waits": waits(connections[alias])}
+    context = {**pages.shared(request, alias), "waits": _waits(connections[alias])}
     return pages.render(request, "locks", _("Locks"), context)
+
+
+def _waits(connection: BaseDatabaseWrapper) -> list[tuple[Wait, str, str]]:
+    """Each with how long the one has waited, and how old the transaction of the other is."""
+    found = waits(connection)
+    return [(each, lasting(each.waiting.seconds), lasting(each.blocker.seconds)) for each in found]
 
 
 def _attention(alias: str, links: Links) -> list[dict[str, Any]]:

@@ -199,7 +199,7 @@ class StepAdmin(LedgerAdmin):
         }
         start, context["since_problem"] = since_of(request.GET.get("since", "").strip())
         if table := request.GET.get("table", "").strip():
-            context["title"] = _what_happened(table, start)
+            context["headline"] = _what_happened(table, start)
         return context
 
 

@@ -40,11 +40,14 @@ def reasons_of(codes: Iterable[str], links: Links) -> list[Why]:
 
 def expected(detail: StepDetail) -> str:
     """The duration that the plan expected; "" if it is not known."""
-    return "" if detail.estimate is None else spoken(_seconds(detail.estimate))
+    return lasting(detail.estimate)
 
 
-def _seconds(number: float) -> timedelta:
-    return timedelta(seconds=min(max(number, 0), timedelta(days=9_999).total_seconds()))
+def lasting(seconds: float | None) -> str:
+    """`3 min 20 s`; "" if it is not known."""
+    if seconds is None:
+        return ""
+    return spoken(timedelta(seconds=min(max(seconds, 0), timedelta(days=9_999).total_seconds())))
 
 
 def moment(text: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone, translation
 from django.utils.dateparse import parse_date, parse_datetime
@@ -24,7 +24,7 @@ def since(text: str, now: datetime | None = None) -> datetime:
     `yesterday` → the moment from which on, in the time zone of the project. A month without a year
     is the last one that began. Raises `InvalidArgument`."""
     words = " ".join(text.split())
-    now = timezone.localtime(now or timezone.now(), timezone.get_current_timezone())
+    now = timezone.localtime(now or datetime.now(UTC), timezone.get_current_timezone())
     if _PERIOD.fullmatch(words):
         return now - period(words)
     try:

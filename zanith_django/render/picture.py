@@ -12,7 +12,7 @@ from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table
 DETAILED = 60  # so many tables are drawn with their columns
 SHOWN = 14  # columns of one box
 LINE, HEAD, GAP, SIDE = 16, 24, 24, 70
-NARROWEST, WIDEST, LETTER = 130, 300, 7
+NARROWEST, WIDEST, LETTER, BOLD = 130, 300, 7, 8
 TALL = 1_600  # where a column of boxes goes on beside itself
 
 
@@ -149,15 +149,16 @@ def _placed(
 
 def _box(table: Table, x: int, y: int, *, detailed: bool, focus: str) -> Box:
     texts = list(_texts(table)) if detailed else []
-    longest = max(len(text) for text in (str(table.name), *texts))
-    width = min(max(longest * LETTER + 16, NARROWEST), WIDEST)
+    name = str(table.name)
+    longest = max(len(name) * BOLD, *(len(text) * LETTER for text in texts), 0)
+    width = min(max(longest + 16, NARROWEST), WIDEST)
     room = (width - 16) // LETTER
     lines = tuple(
         (y + HEAD + LINE * number - 4, _cut(text, room)) for number, text in enumerate(texts, 1)
     )
     height = HEAD + LINE * len(texts) + (4 if texts else 0)
-    name = str(table.name)
-    return Box(name, _cut(name, room), x, y, width, height, lines, name == focus)
+    title = _cut(name, (width - 16) // BOLD)
+    return Box(name, title, x, y, width, height, lines, name == focus)
 
 
 def _texts(table: Table) -> Iterator[str]:

@@ -190,5 +190,5 @@ def versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
         "zanith_django": __version__,
         "django": django.get_version(),
         "python": platform.python_version(),
-        "postgresql": str(server_version(connection)),
+        "postgresql": "{}.{}".format(*divmod(server_version(connection), 10_000)),
     }
