@@ -61,6 +61,35 @@ def test_no_text_of_a_template_is_unmarked(path: Path) -> None:
     assert words - SAME == set()
 
 
+# Where Django's classes and ours take a text that people read.
+SHOWN = {"description", "title", "verbose_name", "verbose_name_plural", "search_help_text", "words"}
+PLACES = {"render": 2, "message_user": 1, "Choices": 0}
+
+
+def _unmarked(path: Path) -> Iterator[str]:
+    """Texts of a module that people read and that no call marks."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        found: list[ast.expr] = []
+        if isinstance(node, ast.keyword) and node.arg in SHOWN:
+            found = [node.value]
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named = {target.id for target in targets if isinstance(target, ast.Name)}
+            found = [node.value] if named & SHOWN else []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            place = PLACES.get(node.func.attr, len(node.args))
+            found = node.args[place : place + 1]
+        for text in found:
+            plain = isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value
+            if plain or isinstance(text, ast.JoinedStr):
+                yield ast.unparse(text)
+
+
+@pytest.mark.parametrize("path", [*sorted((PACKAGE / "admin").glob("*.py")), PACKAGE / "models.py"])
+def test_no_text_of_a_module_is_unmarked(path: Path) -> None:
+    assert list(_unmarked(path)) == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_catalogue_has_every_text(language: str) -> None:
     place = PACKAGE / "locale" / language / "LC_MESSAGES" / "django.mo"
