@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 
 from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN
-from zanith_django.audit.questions import QUESTIONS, ask, ask_all, question
+from zanith_django.audit.questions import QUESTIONS, ask, ask_all, is_time, question
 from zanith_django.ledger.ledger import Ledger
 
 SIX = ("broken", "slowest", "recoverable", "latest", "risk", "slow")
@@ -53,6 +53,17 @@ def test_the_latest_migrations_come_with_their_worst_score(history: Ledger) -> N
 
 def test_a_migration_that_stopped_is_unfinished_and_an_applied_one_is_not(history: Ledger) -> None:
     assert [row["migration_id"] for row in rows("unfinished")] == [BROKEN]
+
+
+@pytest.mark.parametrize("name", [each.name for each in QUESTIONS])
+def test_every_answer_fits_a_terminal_and_is_whole(history: Ledger, name: str) -> None:
+    history.fail_running(BROKEN, "could not do it " + "again " * 30)
+    text = printed(name)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for row in rows(name):
+        values = [str(value) for column, value in row.items() if value and not is_time(column)]
+        assert all(value[:8] in text for value in values)
 
 
 @pytest.mark.parametrize("name", [each.name for each in QUESTIONS])

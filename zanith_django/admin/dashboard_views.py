@@ -18,7 +18,7 @@ from zanith_django.admin.pages import Links
 from zanith_django.admin.summaries import attention
 from zanith_django.admin.words import lasting, next_command
 from zanith_django.audit.kept import KEPT, kept
-from zanith_django.audit.questions import QUESTIONS, Answer, ask_all, readable
+from zanith_django.audit.questions import QUESTIONS, Answer, ask_all, is_time, readable
 from zanith_django.audit.sessions import Wait, waits
 from zanith_django.audit.steps import details_of
 from zanith_django.ledger.ledger import Ledger
@@ -139,7 +139,7 @@ def _card(answer: Answer, links: Links) -> dict[str, Any]:
 
 def _cell(question: str, column: str, value: Any, links: Links) -> tuple[Any, str]:
     """(value, its page)."""
-    if column.endswith("_at") or column.startswith("last_"):
+    if is_time(column):
         value = readable(value)
     columns: dict[str, type[models.Model] | None] = {
         "id": _SEEN_BY.get(question),

@@ -236,6 +236,11 @@ def ask(connection: BaseDatabaseWrapper, asked: Question) -> Answer:
     return Answer(asked, _columns(connection, asked), ())
 
 
+def is_time(column: str) -> bool:
+    """A column of an answer has times, by its name."""
+    return column.endswith("_at") or column.startswith("last_")
+
+
 def readable(value: Any) -> Any:
     """The time that PostgreSQL printed; the text itself if Python cannot hold it."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.core.management.color import Style
@@ -34,7 +35,7 @@ def history_text(
 
 
 def _migration(record: MigrationRecord, style: Style, *, verbose: bool) -> Iterator[str]:
-    when = f"  {record.applied_at:%Y-%m-%d %H:%M:%S}" if record.applied_at and not verbose else ""
+    when = f"  {_time(record.applied_at)}" if record.applied_at and not verbose else ""
     yield f"▸ {record.id}{when}"
     if verbose:
         for step in record.steps:
@@ -74,8 +75,11 @@ def _past(run: Mapping[str, Any]) -> str:
 
 
 def _day(text: object) -> str:
-    """An ISO time as far as the second; `never` for a run that did not come to its end."""
-    return str(text)[:19].replace("T", " ") if text else "never"
+    """An ISO time of the ledger's JSON; `never` for a run that did not come to its end."""
+    try:
+        return _time(datetime.fromisoformat(str(text))) if text else "never"
+    except (ValueError, OverflowError):  # another user wrote it
+        return str(text)[:19]
 
 
 def _step(record: StepRecord, style: Style) -> Iterator[str]:
