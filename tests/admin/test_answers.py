@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN
+from tests.admin.conftest import APPLIED, ARTIFACT, BROKEN, GRAPH
 from tests.admin.test_pages import get, results
 from tests.admin.test_permissions import Login
 from tests.admin.urls import detail_url, list_url
@@ -219,6 +219,23 @@ def test_the_history_of_a_table_is_one_page_that_names_it(
     assert 'name="table" value="users"' in shown
     assert 'name="since" value="2025-03"' in shown
     assert "deploy@web-1" in shown
+
+
+def test_a_second_run_of_recover_leaves_the_first_in_sight(
+    history: Ledger, superuser: Client
+) -> None:
+    name = f"recover:{ARTIFACT}"
+    for phase in ("before", "after"):
+        history.write_snapshot(name, phase, GRAPH, {"user": "ann"})
+    history.record(name)
+    by = {"user": "bob", "at": "2026-05-02T10:00:00+00:00"}
+    history.mark_repeated(name, by, history.applied()[name])
+    for phase in ("before", "after"):
+        history.write_snapshot(name, phase, GRAPH, {"user": "bob"})
+    shown = get(superuser, detail_url("migration", name))
+    assert "repeated May 2, 2026" in shown
+    assert "before.1" in shown
+    assert "by ann" in shown
 
 
 def test_a_day_that_is_none_is_named_and_nothing_is_exported(

@@ -223,7 +223,8 @@ def test_what_was_dropped_goes_for_good_by_the_keyboard_alone(
 KEYBOARD = """() => {
     const own = document.querySelector("#content") || document.querySelector(".zanith-detail");
     const all = [...own.querySelectorAll("a[href], button, input, select, summary")]
-        .filter(each => each.type !== "hidden" && each.checkVisibility());
+        .filter(each => each.type !== "hidden" && each.checkVisibility())
+        .filter(each => !each.closest(".sortoptions"));  // Django's: its heading sorts, too
     const look = each => { const s = getComputedStyle(each);
         return [s.outlineStyle, s.boxShadow, s.borderColor, s.backgroundColor, s.color].join(); };
     return all.filter(each => {
