@@ -257,15 +257,7 @@ def sigil(status: str) -> str:
 
 
 def spoken(duration: timedelta | None) -> str:
-    """`340 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`; empty for None."""
-    if duration is None:
-        return ""
-    seconds = duration.total_seconds()
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    """`3 min 20 s`; empty for None."""
+    from zanith_django.render.durations import spelled_seconds  # every process imports the models
+
+    return "" if duration is None else spelled_seconds(duration.total_seconds())

@@ -36,7 +36,8 @@ JSON = (
     f'{{"tables": [{{"name": "{SCRIPT}", "columns": 5}}], "run": {{"user": "{SCRIPT}"}}}}',
     f'{{"restore": "{SCRIPT}", "column": {{"type": "{SCRIPT}"}}}}',
     f'{{"run": {{"past": [7, {{"user": "{SCRIPT}", "rolled_back": 7}}, '
-    f'{{"user": "{SCRIPT}", "repeated": {{"user": "{SCRIPT}", "at": "{SCRIPT}"}}}}], "versions": "{SCRIPT}"}}}}',
+    f'{{"user": "{SCRIPT}", "repeated": {{"user": "{SCRIPT}", "at": "{SCRIPT}"}}}}], '
+    f'"versions": "{SCRIPT}"}}}}',
     f'{{"run": {{"details": {{"{APPLIED}::0001": {{"target": "{SCRIPT}", "reasons": ["{SCRIPT}"], '
     f'"estimate": "x", "rows": 1e400, "undoes": "{SCRIPT}"}}}}}}}}',
     f'{{"run": {{"details": [7], "past": "{SCRIPT}"}}}}',

@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.db import connections
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.timezone import make_naive
 
-from zanith_django.admin.steps import SECRET, StepAdmin, since_of
+from zanith_django.admin.steps import SECRET, StepAdmin
 from zanith_django.admin.words import documentation, expected, next_command, reasons_of
+from zanith_django.audit.since import since
 from zanith_django.audit.steps import UNKNOWN, details_of, touches
+from zanith_django.exceptions import InvalidArgument
 from zanith_django.ledger.details import StepDetail
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.models import Migration, MigrationStep, Status
@@ -58,6 +63,17 @@ def about_table(queryset: QuerySet[Any], name: str) -> QuerySet[Any]:
     rows = list(queryset.model._default_manager.filter(named).only(*_IDENTITY)[:EXPORTED])
     details = details_of(Ledger(connections[queryset.db]).known(), rows)
     return queryset.filter(id__in=[row.id for row in rows if touches(details[row.id], name)])
+
+
+def since_of(text: str) -> tuple[datetime | None, str]:
+    """(the moment that is meant, what is wrong with the text), as the models' times are."""
+    if not text:
+        return None, ""
+    try:
+        start = since(text)
+    except InvalidArgument as error:
+        return None, f"{error} {error.hint}"
+    return (start if settings.USE_TZ else make_naive(start)), ""
 
 
 def add_details(pages: StepAdmin, steps: Sequence[Any]) -> None:

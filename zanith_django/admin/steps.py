@@ -5,25 +5,23 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any, cast
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, QuerySet, When
 from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils.formats import date_format
-from django.utils.timezone import is_aware, localtime, make_naive
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.admin.later import later
 from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, cell
-from zanith_django.audit.since import since
-from zanith_django.exceptions import InvalidArgument
 from zanith_django.models import MigrationStep
 
 SECRET = ("sql", "error")
 
 about_table = later("step_views", "about_table")
+since_of = later("step_views", "since_of")
 
 
 class Typed(admin.SimpleListFilter):
@@ -75,17 +73,6 @@ class SinceFilter(Typed):
         if problem or start is None:
             return queryset.none()
         return queryset.filter(Q(started_at__gte=start) | Q(started_at__isnull=True))
-
-
-def since_of(text: str) -> tuple[datetime | None, str]:
-    """(the moment that is meant, what is wrong with the text), as the models' times are."""
-    if not text:
-        return None, ""
-    try:
-        start = since(text)
-    except InvalidArgument as error:
-        return None, f"{error} {error.hint}"
-    return (start if settings.USE_TZ else make_naive(start)), ""
 
 
 TYPED = (TableFilter, MigrationFilter, SinceFilter)

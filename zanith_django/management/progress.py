@@ -14,12 +14,12 @@ from django.core.management.color import Style
 from zanith_django.apply.reporter import ApplyReporter
 from zanith_django.ledger.step_rows import DONE, FAILED
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.render.durations import spelled_seconds
 from zanith_django.render.text import (
     SIGILS,
     counted,
     level_style,
     newer_text,
-    spelled_seconds,
     status_style,
     waiting,
 )

@@ -10,7 +10,8 @@ from django.core.management.color import Style
 from django.utils import timezone
 
 from zanith_django.audit.history import MigrationRecord, StepRecord, end_of, who
-from zanith_django.render.text import SIGILS, counted, spelled_seconds, status_style, wrapped
+from zanith_django.render.durations import spelled_seconds
+from zanith_django.render.text import SIGILS, counted, status_style, wrapped
 
 
 def history_text(

@@ -324,10 +324,6 @@ def kind_width(kinds: Iterable[str]) -> int:
     return min(30, max(15, *(len(kind) + 1 for kind in kinds), 0))
 
 
-def spelled_seconds(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
 def near(path: Path) -> Path:
     """The path relative to the working directory."""
     here = Path.cwd()

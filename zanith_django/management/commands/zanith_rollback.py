@@ -16,7 +16,8 @@ from zanith_django.management.arguments import add_budget_arguments, add_lock_wa
 from zanith_django.management.base import ZanithCommand
 from zanith_django.plan.gates import Refusal
 from zanith_django.plan.plan import PlannedStep
-from zanith_django.render.text import SIGILS, counted, spelled_seconds, waiting
+from zanith_django.render.durations import spelled_seconds
+from zanith_django.render.text import SIGILS, counted, waiting
 from zanith_django.rollback.reporter import RollbackOptions, RollbackReporter
 from zanith_django.rollback.rollback import rollback
 from zanith_django.rollback.selection import UndoMigration, UndoStep
