@@ -20,7 +20,7 @@ from zanith_django.schema.ddl import TableDDL, collect
 from zanith_django.schema.models import with_many_to_many
 from zanith_django.timeline.relations import with_referrers
 from zanith_django.timeline.states import RecordingState, render
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 
 
 def state_of(*made: ModelState, real_apps: set[str] | None = None) -> RecordingState:

@@ -14,7 +14,7 @@ from zanith_django.schema.ddl import table_of
 from zanith_django.timeline.django_kinds import is_data_step, reaching_database
 from zanith_django.timeline.identities import Identities
 from zanith_django.timeline.states import RecordingState, db_table_of, tables_of
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 
 Part = tuple[Key, str]
 """A model and "", or one of its many-to-many fields."""

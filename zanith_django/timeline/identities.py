@@ -27,7 +27,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_name
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import unquote
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 
 ORDER = "_order"
 """The field that `order_with_respect_to` gives a model."""

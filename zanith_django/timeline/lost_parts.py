@@ -38,7 +38,7 @@ from zanith_django.schema.object_names import unquote
 from zanith_django.schema.parts import CHECKS, EXCLUSIONS, INDEXES, UNIQUES
 from zanith_django.timeline.states import RecordingState
 from zanith_django.timeline.timeline import django_order, load_django
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 from zanith_django.timeline.walk import Walk
 
 Named = tuple[TableName, str]
@@ -142,7 +142,7 @@ def _is_there(key: Key) -> bool:
 
 def _followed(walk: Walk) -> Iterator[tuple[TableName, Any]]:
     """Constraints and indexes that contain a renamed column, as they are then."""
-    names = {each for each in walk.tables.unmodelled.followed if _is_there(each[0])}
+    names = {each for each in walk.tables.unstated.followed if _is_there(each[0])}
     for table in walk.declared(sorted({key for key, _ in names})).graph.tables if names else ():
         yield from (
             (table.name, item)
@@ -153,7 +153,7 @@ def _followed(walk: Walk) -> Iterator[tuple[TableName, Any]]:
 
 
 def _loose_columns(tables: RecordingState, declared: SchemaGraph) -> Iterator[Named]:
-    for relation in tables.unmodelled.loose:
+    for relation in tables.unstated.loose:
         if _is_there(relation.model):
             yield relation.place(apps.get_model(*relation.model), declared.default_schema)
 

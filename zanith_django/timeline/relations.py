@@ -14,7 +14,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.utils import resolve_relation
 from django.db.models import Field
 
-from zanith_django.timeline.unmodelled import Key, Relation, Side
+from zanith_django.timeline.unstated import Key, Relation, Side
 
 TABLE = "table name"
 PRIMARY_KEY = "primary key"

@@ -28,7 +28,7 @@ from zanith_django.schema.models import Declared
 from zanith_django.timeline.defaults import Filling, fill_of
 from zanith_django.timeline.identities import Carried, Identities, own_fields
 from zanith_django.timeline.states import RecordingState
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from zanith_django.timeline.relations import (
     pointing_at,
     target_of,
 )
-from zanith_django.timeline.unmodelled import Key, Loose, Relation, Side, Unmodelled
+from zanith_django.timeline.unstated import Key, Loose, Relation, Side, Unstated
 
 
 class RecordingState(ProjectState):
@@ -34,14 +34,14 @@ class RecordingState(ProjectState):
     ) -> None:
         super().__init__(models, real_apps)
         self._touched: set[Key] = set()
-        self.unmodelled: Unmodelled[RecordingState] = Unmodelled()
+        self.unstated: Unstated[RecordingState] = Unstated()
 
     @classmethod
     def of(cls, state: ProjectState) -> RecordingState:
         """A recording copy of any state; nothing is rendered."""
         copy = cls({key: model.clone() for key, model in state.models.items()}, state.real_apps)
         if isinstance(state, RecordingState):
-            copy.unmodelled = state.unmodelled.copy()
+            copy.unstated = state.unstated.copy()
         return copy
 
     def clone(self) -> RecordingState:
@@ -60,17 +60,17 @@ class RecordingState(ProjectState):
 
     def remove_model(self, app_label: str, model_name: str) -> None:
         self._touched.add((app_label, model_name.lower()))
-        self.unmodelled.forget_model((app_label, model_name.lower()))
+        self.unstated.forget_model((app_label, model_name.lower()))
         super().remove_model(app_label, model_name)
 
     def rename_model(self, app_label: str, old_name: str, new_name: str) -> None:
         old, new = (app_label, old_name.lower()), (app_label, new_name.lower())
-        facts = self.unmodelled.renamed_model(old, new)
+        facts = self.unstated.renamed_model(old, new)
         super().rename_model(app_label, old_name, new_name)
-        self.unmodelled = facts
+        self.unstated = facts
 
     def remove_field(self, app_label: str, model_name: str, name: str) -> None:
-        self.unmodelled.forget_field((app_label, model_name.lower()), name)
+        self.unstated.forget_field((app_label, model_name.lower()), name)
         super().remove_field(app_label, model_name, name)
 
     def alter_field(
@@ -84,13 +84,13 @@ class RecordingState(ProjectState):
         key = app_label, model_name.lower()
         old, relation = self.models[key].fields.get(name), Relation(key, name, Side.OWN)
         turned = old is not None and target_of(old, key) != target_of(field, key)
-        was_loose = relation in self.unmodelled.loose
+        was_loose = relation in self.unstated.loose
         wanted = not getattr(old, "db_constraint", True) and getattr(field, "db_constraint", False)
         if turned or wanted:
-            self.unmodelled.forget_field(key, name)
+            self.unstated.forget_field(key, name)
         super().alter_field(app_label, model_name, name, field, preserve_default)
         if turned and was_loose and field.remote_field:  # Django retypes it, and makes no key
-            self.unmodelled.loose[relation] = Loose(self.clone(), relation)
+            self.unstated.loose[relation] = Loose(self.clone(), relation)
 
     def reload_model(self, app_label: str, model_name: str, delay: bool = False) -> None:
         self._touched.add((app_label, model_name.lower()))
@@ -121,7 +121,7 @@ class RecordingState(ProjectState):
             items = options.get(option) or ()
             if any(old in names_in(item) for item in items):
                 options[option] = [with_renamed(item, old, new) for item in items]
-                self.unmodelled.followed |= {(key, i.name) for i in items if old in names_in(i)}
+                self.unstated.followed |= {(key, i.name) for i in items if old in names_in(i)}
 
     def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
         """Like Django's, which changes fields in place; here the model is cloned first, so that
@@ -135,7 +135,7 @@ class RecordingState(ProjectState):
             for model, name, field, _ in list(get_references(self, key, (old_name, own[old_name]))):
                 model.fields[name] = field.clone()
         self._relations: Any = None  # it holds the fields themselves; Django builds it when asked
-        self.unmodelled.rename_field(key, old_name, new_name)
+        self.unstated.rename_field(key, old_name, new_name)
         super().rename_field(app_label, model_name, old_name, new_name)
 
     def forget_pointers(self, key: Key, field: str | None = None) -> None:
@@ -146,7 +146,7 @@ class RecordingState(ProjectState):
             before = self.clone()
             for relation in found:
                 self._touched.add(relation.model)
-                self.unmodelled.loose.setdefault(relation, Loose(before, relation))
+                self.unstated.loose.setdefault(relation, Loose(before, relation))
 
 
 def render(state: ProjectState, keys: Iterable[Key]) -> list[type[Model]]:
@@ -265,7 +265,7 @@ class _Parts:
         """A model of the state, or one that was deleted while relations go on pointing at it."""
         if key in self.state.models or not isinstance(self.state, RecordingState):
             return self.state.models.get(key)
-        ended = (was.state.models.get(key) for was in self.state.unmodelled.loose.values())
+        ended = (was.state.models.get(key) for was in self.state.unstated.loose.values())
         return next(filter(None, ended), None)
 
     def model(self, key: Key) -> ModelState:

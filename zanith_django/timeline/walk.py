@@ -56,7 +56,7 @@ from zanith_django.timeline.relations import storage_of, targets_of, with_referr
 from zanith_django.timeline.segments import Rendered, Segment, key_of_model
 from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, render
 from zanith_django.timeline.timeline import dotted
-from zanith_django.timeline.unmodelled import Key, Loose, is_pattern_of, loosened, unvalidated
+from zanith_django.timeline.unstated import Key, Loose, is_pattern_of, loosened, unvalidated
 
 
 class Walk:
@@ -184,10 +184,10 @@ class Walk:
                 self.tables.forget_pointers(key)
         elif isinstance(operation, AddConstraintNotValid):
             key = app_label, operation.model_name_lower
-            self.tables.unmodelled.not_valid.add((key, operation.constraint.name))
+            self.tables.unstated.not_valid.add((key, operation.constraint.name))
         elif isinstance(operation, ValidateConstraint):
             key = app_label, operation.model_name.lower()
-            self.tables.unmodelled.not_valid.discard((key, operation.name))
+            self.tables.unstated.not_valid.discard((key, operation.name))
 
     def _named_in(self, app_label: str) -> set[str]:
         """`db_table` of the models of an app."""
@@ -316,11 +316,11 @@ class Walk:
     ) -> SchemaGraph:
         """The graph of the models, with what is true of their tables beside it."""
         schema = graph.default_schema
-        for key, name in state.unmodelled.not_valid:
+        for key, name in state.unstated.not_valid:
             if key in models:
                 table = table_name(models[key], schema)
                 graph = graph.changed(table, partial(unvalidated, name=name))
-        for relation, was in state.unmodelled.loose.items():
+        for relation, was in state.unstated.loose.items():
             if relation.model in models:
                 table, name = relation.place(models[relation.model], schema)
                 graph = graph.changed(table, partial(self._loosened, name=name, was=was))

@@ -32,7 +32,7 @@ from zanith_django.schema.graph import Table
 from zanith_django.schema.object_names import unquote
 from zanith_django.timeline.relations import neighbours, with_referrers
 from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, render
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 
 
 class NoConnection(Exception):

@@ -30,7 +30,7 @@ from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.values import replaced
 from zanith_django.timeline.django_kinds import does_nothing
 from zanith_django.timeline.states import RecordingState, db_table_of, is_swapped
-from zanith_django.timeline.unmodelled import Key
+from zanith_django.timeline.unstated import Key
 
 _DJANGO = "django."
 

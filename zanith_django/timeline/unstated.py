@@ -59,7 +59,7 @@ class Loose(NamedTuple, Generic[State]):
 
 
 @dataclass(slots=True)
-class Unmodelled(Generic[State]):
+class Unstated(Generic[State]):
     """These facts of one state. They follow what models and fields are renamed to."""
 
     not_valid: set[tuple[Key, str]] = field(default_factory=set)
@@ -67,8 +67,8 @@ class Unmodelled(Generic[State]):
     """Constraints and indexes that contain a renamed column under its old name in the models."""
     loose: dict[Relation, Loose[State]] = field(default_factory=dict)
 
-    def copy(self) -> Unmodelled[State]:
-        return Unmodelled(set(self.not_valid), set(self.followed), dict(self.loose))
+    def copy(self) -> Unstated[State]:
+        return Unstated(set(self.not_valid), set(self.followed), dict(self.loose))
 
     def forget_model(self, key: Key) -> None:
         self.not_valid = {each for each in self.not_valid if each[0] != key}
@@ -84,8 +84,8 @@ class Unmodelled(Generic[State]):
             for each, was in self.loose.items()
         }
 
-    def renamed_model(self, old: Key, new: Key) -> Unmodelled[State]:
-        return Unmodelled(
+    def renamed_model(self, old: Key, new: Key) -> Unstated[State]:
+        return Unstated(
             {(new if key == old else key, name) for key, name in self.not_valid},
             {(new if key == old else key, name) for key, name in self.followed},
             {
