@@ -1,4 +1,4 @@
-"""The language of migrations: one frozen class per kind of change."""
+"""The operations of migrations: one frozen class per kind of change."""
 
 from zanith_django.operations.base import KINDS, Context, Default, Operation, Statement
 from zanith_django.operations.column_types import AlterColumnType, AlterGenerated

@@ -45,7 +45,7 @@ class Loss:
 @dataclass(frozen=True, slots=True)
 class DjangoCode:
     """The operation of a Django migration ("shop.0007_…") that a step runs, by its position;
-    `backwards` runs its reverse. `reversible`: Django can reverse it."""
+    `backwards` runs its reverse. With `reversible`, Django can reverse it."""
 
     migration: str
     position: int

@@ -41,5 +41,5 @@ class ArtifactId:
 
 
 def undo_maker(row_id: str) -> str:
-    """The maker of what a rollback keeps: each attempt to undo a step has its own names."""
+    """The maker of the artifacts of a rollback: each attempt to undo a step has its own names."""
     return row_id.replace("::", ":")

@@ -35,15 +35,15 @@ KINDS: dict[str, type[Operation]] = {}
 KEPT_SCHEMA = "_zanith_kept"
 OWN_PREFIX = "_zanith_"
 NOTE = "Kept by zanith. "
-"""How the comment on something kept begins; JSON follows."""
+"""The beginning of the comment on a kept object; JSON follows."""
 
 
 class Operation:
     """Base of every kind. A subclass is a frozen dataclass that sets `kind`.
 
-    Declaring a subclass registers it. The SQL of going back is never written: it is the SQL of
-    `inverse()`. Engines ask an operation and never look at its class: `QUESTIONS` lists what has a
-    default here, and the contract test demands a decision of every kind.
+    Declaring a subclass registers it. Reverse SQL is never written: it is the SQL of `inverse()`.
+    Engines ask an operation and never test its class: `QUESTIONS` lists the questions with a
+    default answer here, and the contract test demands a decision of every kind.
     """
 
     __slots__ = ()
@@ -56,7 +56,7 @@ class Operation:
     """The kinds of parts that it renames."""
 
     in_files: ClassVar[bool] = True
-    """Can a file have it? The others are made when they run, and are not registered."""
+    """Can a file contain it? The other kinds are created when they run, and are not registered."""
 
     derived: ClassVar[bool] = True
     """Django's own operations can do its work; False for a kind that is only written by hand."""
@@ -64,8 +64,8 @@ class Operation:
     needs_table: ClassVar[bool] = False
     """Its statements fail if its table is missing."""
     counts_rows: ClassVar[bool] = False
-    """Its checkpoint counts the rows that it wrote, and another attempt with other values may go
-    on after them."""
+    """Its checkpoint counts the rows that it wrote; another attempt with other values may continue
+    after them."""
 
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__ and cls.in_files:
@@ -121,7 +121,7 @@ class Operation:
         raise NotImplementedError
 
     def touches(self, context: Context) -> tuple[Touch, ...]:
-        """What it changes, hides or drops of the objects that others may depend on."""
+        """Its effects on columns, tables and keys that other objects may depend on."""
         return ()
 
     def refused(self, context: Context) -> str:
@@ -134,7 +134,7 @@ class Operation:
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """Columns of existing rows to which it gives values, NULLs at least."""
+        """Columns to which it gives values in existing rows, at least in those that are NULL."""
         return ()
 
     @property
@@ -144,24 +144,24 @@ class Operation:
 
     @property
     def passed_over(self) -> bool:
-        """Going back needs nothing of it: what it did holds for the schema before as well."""
+        """Does a rollback skip it, because its effect is valid in the schema before it too?"""
         return False
 
     @property
     def breaks_unseen(self) -> bool:
-        """Code of a release may fail on it although no column, table or constraint that the code
-        knows is another one after it."""
+        """May code of a release fail on it although it changes no column, table or constraint that
+        the code knows?"""
         return False
 
     @property
     def loses_nothing(self) -> bool:
-        """`zanith_rollback --keep-values` passes it: what it wrote replaced no value."""
+        """Did its values replace no other value? Then `zanith_rollback --keep-values` skips it."""
         return False
 
     @property
     def own_sql(self) -> bool:
-        """Everything that it creates and changes is in its table's schema: no raw SQL, no Python,
-        nothing that other schemas or databases share."""
+        """Is everything that it creates and changes in the schema of its table? That excludes raw
+        SQL, Python, and objects that other schemas or databases share."""
         return True
 
     # --- questions that engines ask; see QUESTIONS ----------------------------------------------
@@ -187,17 +187,17 @@ class Operation:
         return None
 
     def in_names_of(self, graph: SchemaGraph) -> Operation | None:
-        """The operation as a database with this schema needs it; None if it has nothing to do.
+        """The operation with the names that this schema has; None if it has nothing to do.
 
-        A migration file takes names that no author chose from the states of the models. A database
-        may have others: an older Django chose them, or its table had another name then. Names that
-        `graph` does not know stay as they are written, so that PostgreSQL reports the error.
+        A migration file contains names that follow from the states of the models. A database may
+        have others: an older Django chose them, or its table had another name then. Names that
+        `graph` does not have do not change, so that PostgreSQL reports the error.
         """
         return self
 
     def is_in(self, graph: SchemaGraph) -> bool:
-        """What it adds or creates is in this schema exactly so: it came back with a column, or an
-        interrupted attempt made it."""
+        """Does this schema already have exactly what it adds or creates, by a restore or by an
+        interrupted attempt?"""
         return bool(self.pieces or self.creates_table) and self.in_names_of(graph) is None
 
     def adopts(self, graph: SchemaGraph) -> bool:
@@ -210,7 +210,7 @@ class Operation:
         return None
 
     def keeping(self, graph: SchemaGraph) -> Operation | None:
-        """The drop that keeps what this one loses; None if there is nothing to keep. Raises
+        """The drop that keeps the values which this one loses; None if there are none. Raises
         `CannotDrop`."""
         return None
 
@@ -221,12 +221,12 @@ class Operation:
 
     @property
     def authored(self) -> tuple[str | None, ...]:
-        """SQL or Python of its author that runs, None for a text that is not in the operation."""
+        """The SQL and Python of its author; None for a text that is not in the operation."""
         return ()
 
     @property
     def atomic(self) -> bool:
-        """Its author's SQL or Python runs in one transaction."""
+        """Does its author's SQL or Python run in one transaction?"""
         return True
 
     @property
@@ -241,7 +241,8 @@ class Operation:
 
     @property
     def foundation(self) -> str:
-        """SQL that makes, if it is missing, what tables of a scratch need of it."""
+        """SQL that creates its object in a scratch, unless it exists, because tables need it; ""
+        for most."""
         return ""
 
     @property
@@ -322,7 +323,7 @@ class Artifact:
 
 
 def counts_rows(kind: str) -> bool:
-    """The answer of a kind; a row of the ledger may name one that no longer exists."""
+    """`Operation.counts_rows` of a kind; False for a kind in the ledger that no longer exists."""
     return kind in KINDS and KINDS[kind].counts_rows
 
 

@@ -1,4 +1,4 @@
-"""Changes of a column's type and of how it is generated, with what has to be made again."""
+"""Changes of a column's type and of its generation, with the dependents to recreate."""
 
 from __future__ import annotations
 
@@ -123,9 +123,9 @@ class AlterColumnType(OnTable):
         )
 
     def _retyping(self, context: Context) -> Retyping | None:
-        """The way without a rewrite; None if none is needed."""
+        """The change without a rewrite; None if PostgreSQL needs no rewrite."""
         table = must_have(context.graph, self.table)
-        # A subscriber would stop at a column of a name that it does not know.
+        # A subscriber would stop at a column that it does not have.
         in_place = self.in_place or table.replicated
         if in_place or context.quiet(self.table) or not self._works_through(table):
             return None
@@ -134,8 +134,8 @@ class AlterColumnType(OnTable):
         return retyping(table, live, new, self.using, self.policies, context, undo=self.undo)
 
     def _of(self, live: Column) -> Column:
-        """The live column after the change. A default that the operation does not name stays,
-        one that no model declares too; an ALTER TYPE would keep it as well."""
+        """The live column after the change. It keeps a default that the operation does not name, as
+        ALTER TYPE does."""
         new = dataclasses.replace(live, **{name: getattr(self.new, name) for name in _CHANGED})
         if (self.old.default, self.new.default) != (None, None):
             return new
@@ -156,7 +156,7 @@ class AlterColumnType(OnTable):
         return rewrite_needed(self.old, self.new) or reordered or retyped
 
     def _is_retyped(self, context: Context) -> bool:
-        """Before PostgreSQL 16 the same type again is the way to the usual storage."""
+        """Does it run ALTER TYPE? Before PostgreSQL 16, repeating the type resets the storage."""
         old, new = self.old, self.new
         usual = bool(old.storage) and not new.storage and context.server_version < 160000
         return usual or (old.type, old.collation) != (new.type, new.collation)
@@ -230,7 +230,7 @@ class AlterColumnType(OnTable):
         return (Touch(Effect.RETYPE, self.table, (self.new.name,)), *self._remade(context))
 
     def _remade(self, context: Context) -> tuple[Touch, ...]:
-        """Generated columns that go and come with the statement."""
+        """Generated columns that the statement drops and adds again."""
         hanging = generated_from(must_have(context.graph, self.table), self.new.name)
         names = tuple(column.name for column in hanging)
         return (Touch(Effect.RECREATE, self.table, names),) if names else ()
@@ -291,7 +291,8 @@ class AlterGenerated(OnTable):
         return (*made_stored, self._expression(context))
 
     def _keeps_column(self, context: Context) -> bool:
-        """DROP EXPRESSION and, since PostgreSQL 17, SET EXPRESSION leave all else as it is."""
+        """Does the column stay? DROP EXPRESSION and, since PostgreSQL 17, SET EXPRESSION keep
+        it."""
         old, new = self.old, self.new
         if not new.generated:
             return not old.virtual
@@ -344,10 +345,9 @@ class AlterGenerated(OnTable):
 
 
 class _Rebuilt:
-    """Generated columns that one statement drops and adds again, and their dependents.
-
-    `columns` are as they will be. All of it happens in one transaction under the table's
-    exclusive lock, so that plain forms do.
+    """Generated columns that one statement drops and adds again, and their dependents. `columns`
+    are the new ones. All of it runs in one transaction under the table's exclusive lock, so plain
+    forms are enough.
     """
 
     def __init__(self, table: Table, columns: tuple[Column, ...], context: Context) -> None:
@@ -381,7 +381,8 @@ class _Rebuilt:
         return any(not column.virtual for column in self.columns)
 
     def drops(self) -> list[sql.Fragment]:
-        """DROP COLUMN takes all along but an exclusion that reads the column in its WHERE."""
+        """Drops an exclusion that reads the column in its WHERE; DROP COLUMN drops the other
+        dependents."""
         exclusions = [
             sql.clause("DROP CONSTRAINT {name}", name=sql.ident(name))
             for name in self.parts["exclusions"]
@@ -399,7 +400,8 @@ class _Rebuilt:
         return exchanged(self.parts["policies"].values(), more)
 
     def without_obstacles(self, more: PolicyPairs) -> list[Statement]:
-        """Policies are in the way of DROP COLUMN and ALTER TYPE, foreign keys of DROP COLUMN."""
+        """Drops the obstacles first: policies block DROP COLUMN and ALTER TYPE, foreign keys block
+        DROP COLUMN."""
         gone: list[Operation] = [
             DropPolicy(table=self.table.name, policy=old) for old, _ in self._policies(more)
         ]

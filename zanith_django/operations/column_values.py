@@ -1,4 +1,4 @@
-"""The values of a column without an insert's: NULL, a default, an identity."""
+"""The values of a column that an insert omits: NULL, a default, an identity."""
 
 from __future__ import annotations
 
@@ -49,12 +49,10 @@ WHERE attrelid = to_regclass({table}) AND attname = {column} AND NOT attisdroppe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterColumnNullable(OnTable):
-    """SET NOT NULL by way of a validated check, or DROP NOT NULL.
-
-    With `fill`, an SQL expression, rows that are NULL get that value first, those too that running
-    code writes until the column is NOT NULL. With `default`, they get the value that a Python
-    callable returns when the step runs; from the moment when NULL is refused to new rows, the rows
-    that running code wrote meanwhile get it as well.
+    """Sets NOT NULL with a validated check, or drops it. With `fill`, an SQL expression, rows that
+    are NULL get that value first, including rows that running code writes until the column is NOT
+    NULL. With `default`, they get the value that a Python callable returns when the step runs. Rows
+    that running code wrote meanwhile get it after new rows can no longer be NULL.
     """
 
     kind = "alterColumnNullable"
@@ -127,13 +125,14 @@ class AlterColumnNullable(OnTable):
         yield from keep_no_longer(self.table, name, context)
 
     def inverse(self) -> Operation | None:
-        """None if `default` wrote values: nothing shows which rows were NULL."""
+        """None if `default` wrote values: it is not recorded which rows were NULL."""
         if self.default and not self.nullable:
             return None
         return dataclasses.replace(self, nullable=not self.nullable)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """On PostgreSQL 18 the constraint itself exists, and is not valid yet."""
+        """Drops the proof; on PostgreSQL 18 that is the constraint itself, which is not valid
+        yet."""
         staged = remove_scaffold(self.statements(context), self.tables, context)
         back = dataclasses.replace(self, nullable=True, default=None)
         return (*staged, *back.statements(context))
@@ -184,7 +183,7 @@ class AlterColumnDefault(OnTable):
         return alter(graph, self.table, self.column, default=self.new)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        """Without its default, an insert of running code that leaves the column out may fail."""
+        """Without a default, an insert of running code that omits the column may fail."""
         column = must_have(context.graph, self.table).column(self.column)
         if self.new is None and column and not column.nullable and not context.quiet(self.table):
             return ("breaks_running_code",)

@@ -76,7 +76,7 @@ class AddColumn(OnItem):
         return (self.column.name,) if self.default else ()
 
     def adopts(self, graph: SchemaGraph) -> bool:
-        """The column is in this schema, as zanith_recover brought it back."""
+        """Does this schema have the column as zanith_recover restored it?"""
         return self._restored(graph) is not None
 
     def _there(self, context: Context) -> Column | None:
@@ -90,7 +90,7 @@ class AddColumn(OnItem):
         )
 
     def _adopt(self, there: Column, context: Context) -> Iterator[Statement]:
-        """Its missing properties. Its values stay; rows without one get the default."""
+        """Adds its missing properties. Its values stay; rows without one get the default."""
         name, default = sql.ident(self.column.name), self.column.default
         if default is not None:
             yield set_default(self.table, self.column, context)
@@ -128,7 +128,8 @@ class AddColumn(OnItem):
         return tuple(steps)
 
     def _with(self, default: Default, context: Context) -> Statement:
-        """The value is a constant by then, so that PostgreSQL stores it in the catalog."""
+        """Adds the column with a value that is a constant by then, which PostgreSQL stores in the
+        catalog."""
 
         def given(value: str) -> str:
             column = dataclasses.replace(self.column, default=value)
@@ -237,8 +238,8 @@ class DropColumn(OnItem):
         return Loss(self.table, self.column)
 
     def keeping(self, graph: SchemaGraph) -> Operation | None:
-        """A generated column can be made again. The kind is found by name, for its module imports
-        this one."""
+        """A generated column needs no keeping. The kind is found by name, because its module
+        imports this one."""
         live = graph.table(self.table)
         column = live.column(self.column.name) if live else None
         if live is None or column is None or self.column.generated:

@@ -20,9 +20,8 @@ from zanith_django.schema.parts import ADDED, Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion(OnTable):
-    """Several operations on one table as one. It is made when it runs and is in no file.
-
-    `demanded` is a table with no more than what they demand of the rows.
+    """Several operations on one table as one. It is created when it runs and is in no file.
+    `demanded` is a table with only the parts that rows must fulfil.
     """
 
     kind = "completion"
@@ -42,7 +41,7 @@ class Completion(OnTable):
         return tuple(made)
 
     def after(self, adopted: Operation | None) -> Completion:
-        """The same after an operation that makes the column itself whole."""
+        """The same, after an operation that completes the column itself."""
         if adopted is None:
             return self
         others = (step for step in self.steps if not isinstance(step, AlterColumnNullable))
@@ -77,7 +76,7 @@ def completion(restore: Restore, graph: SchemaGraph) -> Completion | None:
 
 
 def returned(table: TableName, before: Column, now: Column) -> Completion:
-    """A column as it was before a model took it over: its values stay."""
+    """Changes an adopted column back to its earlier definition; its values stay."""
     steps: list[Operation] = []
     if before.nullable != now.nullable:
         steps.append(AlterColumnNullable(table=table, column=now.name, nullable=before.nullable))
@@ -90,7 +89,7 @@ def returned(table: TableName, before: Column, now: Column) -> Completion:
     return Completion(table=table, steps=(*steps, comment), demanded=Table(table))
 
 
-# (part of a table, the item as it is to be, the operation that makes it so)
+# (part of a table, the wanted item, the operation that creates it)
 type_of_lack = tuple[str, Any, Operation]
 
 

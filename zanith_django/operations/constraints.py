@@ -194,9 +194,9 @@ class ValidateConstraint(OnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameConstraint(RenamePart):
-    """Renames a constraint of any kind in place. At most one of
-    `unique`, `foreign_key`, `check` and `exclusion` is what it looks like, under its old name: a
-    database of another past may call it otherwise."""
+    """Renames a constraint of any kind in place. At most one of `unique`, `foreign_key`, `check`
+    and `exclusion` is its definition, under its old name, because it may have another name in some
+    databases."""
 
     kind = "renameConstraint"
     renames = CONSTRAINTS

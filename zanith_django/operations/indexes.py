@@ -45,7 +45,8 @@ class AddIndex(AddPart):
 
     @property
     def target(self) -> str:
-        """With operator classes: the index for LIKE has the same column as the one beside it."""
+        """With operator classes, because the index for LIKE has the same column as the plain
+        one."""
         keys = (f"{spell_key(key)} {_opclass(key)}".rstrip() for key in self.index.keys)
         return f"{self.table}({', '.join(keys)})"
 
@@ -117,8 +118,8 @@ class DropIndex(DropPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameIndex(RenamePart):
-    """Renames an index in place. `index` is what it looks like, under its old name: a database of
-    another past may call it otherwise."""
+    """Renames an index in place. `index` is its definition, under its old name, because it may have
+    another name in some databases."""
 
     kind = "renameIndex"
     renames = (INDEXES,)
@@ -224,7 +225,8 @@ def create_index(
 
 
 def build_concurrently(table: TableName, index: Index, context: Context) -> Statement:
-    """CREATE INDEX CONCURRENTLY that knows whether an earlier try had finished or failed."""
+    """CREATE INDEX CONCURRENTLY, with a probe that shows whether an earlier attempt finished or
+    failed."""
     name = str(index_name(table, index.name, context))
     return Statement(
         create_index(table, index, context, concurrently=True),
@@ -255,8 +257,8 @@ def _may_refuse(index: Index) -> bool:
 def build_in_partitions(table: TableName, index: Index, context: Context) -> tuple[Statement, ...]:
     """An index of a partitioned table, built concurrently in one partition after the other.
 
-    The index of the table itself is a frame, not valid until all partitions have handed theirs
-    in; a partition that is created meanwhile gets its own at once.
+    The index of the table itself is not valid until the indexes of all partitions are attached; a
+    partition that is created meanwhile gets its own at once.
     https://www.postgresql.org/docs/current/ddl-partitioning.html
     """
     frames, builds, attached = _partition_steps(table, index, context)
@@ -266,7 +268,7 @@ def build_in_partitions(table: TableName, index: Index, context: Context) -> tup
 def _partition_steps(
     table: TableName, index: Index, context: Context
 ) -> tuple[list[Statement], list[Statement], list[Statement]]:
-    """(frames, builds, attachments) of a partitioned table and of what is below it."""
+    """(parent indexes, builds, attachments) of a partitioned table and its partitions."""
     if not must_have(context.graph, table).partition_key:
         return [], [build_concurrently(table, index, context)], []
     exists = sql.compose(
@@ -302,7 +304,7 @@ def _attach(
         index=index_name(table, index.name, context),
         part=index_name(partition, part.name, context),
     )
-    # It locks the partition's index against its readers, too.
+    # It also locks the partition's index against readers.
     return Statement(text, Lock.ACCESS_EXCLUSIVE, (partition,))
 
 

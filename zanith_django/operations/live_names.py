@@ -1,4 +1,4 @@
-"""Finds the objects of an operation in a live table, whatever their names there.
+"""Finds the objects of an operation in a live table, where they may have other names.
 
 Django's own operations look constraints and indexes up by their definition. Those of zanith do so
 too, just before they run: `Operation.in_names_of` calls these functions.
@@ -30,11 +30,9 @@ def has_name(items: Iterable[Any], name: str) -> bool:
 
 
 def counterpart(table: Table, wanted: Any) -> Any:
-    """The item of a live table that `wanted` means: of its name, or else one that looks the same,
-    a plain unique index in the place of a constraint too.
-
-    `wanted` itself if the table has no such thing; None if nothing has to be there: an index for
-    LIKE, which some databases never had.
+    """The item of a live table that corresponds to `wanted`: the one with its name, or else one
+    with its definition, such as a plain unique index for a constraint. `wanted` itself if the table
+    has none; None if it may be missing: an index for LIKE, which some databases never had.
     """
     part = part_of(wanted)
     if has_name(part.of(table), wanted.name):
@@ -59,8 +57,8 @@ def _first(seen: Comparison, items: Iterable[Any]) -> Any:
 
 
 def comparison(table: Table, part: Part, wanted: Any) -> Comparison:
-    """The live table against itself with nothing but `wanted` in one of its parts: another item
-    would be paired with itself, whatever its name."""
+    """Compares the live table with itself, with only `wanted` in one of its parts: any other item
+    would be paired with itself."""
     without: dict[str, Any] = {INDEXES.field: ()} if part is UNIQUES else {}
     declared = dataclasses.replace(table, **{**without, part.field: (wanted,)})
     facts = DeclaredFacts(many_to_many=frozenset([table.name]))

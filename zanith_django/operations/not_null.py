@@ -22,7 +22,7 @@ def set_not_null(table: TableName, column: str, context: Context) -> list[Statem
 
 @dataclass(frozen=True, slots=True)
 class NotNull:
-    """The three stages of SET NOT NULL: claim it, check the rows, make it so.
+    """The three stages of SET NOT NULL: add the constraint, validate the rows, finish.
 
     A validated check proves it (PostgreSQL 12), or the constraint itself is added NOT VALID and
     validated (PostgreSQL 18). https://www.postgresql.org/docs/18/sql-altertable.html
@@ -58,7 +58,8 @@ class NotNull:
         *,
         ours: bool = False,
     ) -> NotNull:
-        """`ours`: the constraint is a proof that is dropped at the end of the step."""
+        """The first stage. With `ours`, the constraint is a proof that is dropped at the end of the
+        step."""
         text = alter_table(
             context,
             table,

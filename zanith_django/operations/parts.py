@@ -101,7 +101,7 @@ class RenamePart(OnTable):
         return tuple(item for item in items if item is not None)
 
     def in_names_of(self, graph: SchemaGraph) -> Operation | None:
-        """A name that the table does not have belongs to what looks the same."""
+        """If the table does not have the name, the item with the same definition is meant."""
         live = graph.table(self.table)
         if live is None or any(has_name(part.of(live), self.old) for part in self.renames):
             return self
@@ -138,8 +138,8 @@ def dropping(table: TableName, item: Any, model: str = "") -> Operation:
 
 
 def renaming(table: TableName, item: Any, old: str, new: str, model: str = "") -> Operation:
-    """The operation that renames the item from `old` to `new`. A table has but one primary key,
-    which is found without what it looks like."""
+    """The operation that renames the item from `old` to `new`. A table has only one primary key,
+    which is found without its definition."""
     part = part_of(item)
     looks = {} if part is PRIMARY_KEY else {part.argument: dataclasses.replace(item, name=old)}
     kind: Any = _RENAMES[part.field]

@@ -26,8 +26,8 @@ from zanith_django.schema.parts import POLICIES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableRls(OnTable):
-    """Turns row security on; `force` makes it hold for the table's owner too. `already`: it was
-    on before, and only `force` changes."""
+    """Turns row security on; `force` makes it hold for the table's owner too. With `already`, it
+    was on before, and only `force` changes."""
 
     kind = "enableRls"
     table: TableName
@@ -137,7 +137,7 @@ class DropPolicy(DropPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterPolicy(OnTable):
-    """Replaces a policy by another, with no moment between in which neither holds.
+    """Replaces a policy by another, with no moment in which neither applies.
 
     PostgreSQL alters roles, expressions and the name in place. For another command, another mode
     or a removed expression the policy is recreated in the same transaction.
@@ -201,7 +201,7 @@ class AlterPolicy(OnTable):
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """A policy of another name in the place of the old one."""
+        """The new policy, if it has another name."""
         renamed = self.old.name != self.new.name
         return (Piece(self.table, POLICIES, self.new),) if renamed else ()
 
@@ -214,7 +214,7 @@ class AlterPolicy(OnTable):
 
 
 PolicyPairs = tuple[tuple[Policy, Policy], ...]
-"""Policies as they are and as they are to be."""
+"""Pairs of a current and a wanted policy."""
 
 
 def exchanged(found: Iterable[Policy], pairs: PolicyPairs) -> PolicyPairs:

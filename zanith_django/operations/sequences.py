@@ -1,4 +1,5 @@
-"""Sequences of identity and serial columns. They are in no graph, but queried from PostgreSQL."""
+"""Sequences of identity and serial columns. They are in no graph; PostgreSQL is queried for
+them."""
 
 from __future__ import annotations
 

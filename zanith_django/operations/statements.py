@@ -82,7 +82,8 @@ class WithDefault(Statement):
 class Batches(Statement):
     """Writes every row that `where` selects, in batches of closed key ranges.
 
-    `sql` writes them all at once and is what people see; the runner writes range after range.
+    `sql`, which is shown to people, writes all of them at once; the runner writes range after
+    range.
 
     `column` is the column whose value is made while the batches run: by `python`, a dotted path,
     for each row; by `default`; or by the SQL expression `once`, a single time for all rows.

@@ -151,7 +151,7 @@ class DropTable(OnWholeTable):
         return Loss(self.table.name)
 
     def keeping(self, graph: SchemaGraph) -> Operation:
-        """The kind is found by name, for its module imports this one."""
+        """The kind is found by name, because its module imports this one."""
         table = graph.table(self.table.name) or self.table
         return KINDS["softDropTable"](table=table, model=self.model)  # type: ignore[call-arg]
 
@@ -353,7 +353,7 @@ def _is_twin(part: Part, item: Any, table: Table) -> bool:
 
 
 def _is_later(check: Check) -> bool:
-    """CREATE TABLE takes every check for valid: one that is not has to be added."""
+    """Must the check be added later? CREATE TABLE creates only valid ones."""
     return check.enforced and not check.valid
 
 
@@ -374,7 +374,7 @@ _CLAUSES: Mapping[str, Callable[[Any], sql.Fragment]] = {
 
 
 def _inline(table: Table) -> Iterator[tuple[Part, Any]]:
-    """(part, item) of all that CREATE TABLE makes itself."""
+    """(part, item) of all parts that CREATE TABLE creates itself."""
     for part in (PRIMARY_KEY, *ADDED):
         yield from ((part, item) for item in part.of(table) if _is_inline(part, item, table))
 

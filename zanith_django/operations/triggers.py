@@ -13,8 +13,8 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Trigger
 from zanith_django.schema.graph import Table
 
-# What decides how a text is read goes with the function, so that every client's values are made as
-# the migration makes them.
+# Settings that decide how a text is read are stored with the function, so that values of all
+# clients are converted as those of the migration.
 _FUNCTION = """\
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
   SET search_path FROM CURRENT SET "TimeZone" FROM CURRENT SET "DateStyle" FROM CURRENT
@@ -46,8 +46,8 @@ def triggers_on(table: Table, column: str) -> list[Trigger]:
 
 
 def whole_row_triggers(table: Table) -> list[Trigger]:
-    """Those that PostgreSQL would not make again: they run before a write, read the whole new row
-    in their WHEN, and the table has generated columns by now."""
+    """Triggers that PostgreSQL would not recreate: they run before a write and read the whole new
+    row in their WHEN, and the table has generated columns now."""
     if not any(column.generated for column in table.columns):
         return []
     return [item for item in table.triggers if _reads_new_row(item)]
@@ -158,7 +158,7 @@ def keep_right(
 def keep_no_longer(
     table: TableName, name: str, context: Context, *, changed: bool = False
 ) -> list[Statement]:
-    """Takes away what `keep_right` made, with `changed` or without."""
+    """Removes the trigger of `keep_right`, with `changed` or without."""
     text = sql.compose("DROP FUNCTION {it}()", it=_function(table, name, context))
     triggers = _names(name) if changed else _names(name)[:1]
     dropped = [drop_trigger(table, trigger, context) for trigger in triggers]

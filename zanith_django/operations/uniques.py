@@ -111,7 +111,7 @@ class DropUnique(DropPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlterPrimaryKey(OnTable):
-    """Puts another primary key in the place of the old one; keys that point at it must be gone."""
+    """Replaces the primary key; foreign keys that reference the old one must be dropped before."""
 
     kind = "alterPrimaryKey"
     table: TableName

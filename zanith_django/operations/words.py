@@ -1,7 +1,6 @@
 """The unusual properties of a constraint, an index or a policy, in words for `describe()`.
 
-Two objects of one name may differ in nothing else, and the people who read a difference have to
-see it.
+Two objects of one name may differ only in these, and a reader of the difference has to see it.
 """
 
 from __future__ import annotations
@@ -59,7 +58,8 @@ def primary_key_facts(key: PrimaryKey | None) -> tuple[str, ...]:
 
 
 def foreign_key_facts(key: ForeignKey) -> tuple[str, ...]:
-    """Django's own keys are initially deferred: that goes without saying."""
+    """The unusual properties of a foreign key. Initially deferred is the usual one, as in Django's
+    keys."""
     return (
         "" if key.on_delete == "NO ACTION" else f"on delete {key.on_delete.lower()}",
         "" if key.on_update == "NO ACTION" else f"on update {key.on_update.lower()}",

@@ -1,1 +1,1 @@
-"""Drops that keep what they drop, and the way back."""
+"""Drops that keep the values of what they drop, and restores."""

@@ -1,4 +1,4 @@
-"""The table of an archive: how it is made, filled, checked, and followed by its table."""
+"""The table of an archive: created, filled, checked, and synchronized with its source."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import PrimaryKey, Table, Unique
 
-# {rows, two sums of parts of each row's hash}: no order matters, and what is copied again can be
-# taken off and added. The session keeps it until the artifact's row is written.
+# {rows, two sums of parts of each row's hash}: the order of rows does not matter, and a row that is
+# copied again is subtracted and added. The session keeps it until the artifact's row is written.
 KEPT = "zanith.archive"
 
 _DIGEST = """\
@@ -39,7 +39,7 @@ SELECT ARRAY[count(*), coalesce(sum(high), 0), coalesce(sum(low), 0)]::numeric[]
 
 _CHECKSUM = "SELECT encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
 
-# A row's text depends on these.
+# The text of a row depends on these settings.
 _SPELLING = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -125,8 +125,8 @@ DO $zanith$ DECLARE it record; also jsonb; BEGIN
                  {opening} || jsonb_build_object('also', also)::text);
 END $zanith$"""
 
-# The archived object is dropped in the transaction that completes its archive; from then on the
-# archive is the only copy.
+# The archived object is dropped in the transaction that completes the archive, which is then the
+# only copy.
 ONLY_COPY = """\
 DO $zanith$ BEGIN
   IF to_regclass({archive}) IS NOT NULL AND NOT ({there}) THEN
@@ -162,7 +162,7 @@ def content(archive: TableName) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive being made: `columns` of the rows that `where` selects, identified by `key`."""
+    """An archive: `columns` of the rows that `where` selects, identified by `key`."""
 
     artifact_id: str
     table: TableName
@@ -201,13 +201,13 @@ class Archive:
         )
 
     def _at_once(self) -> tuple[Statement, ...]:
-        """No other session uses the table: one transaction."""
+        """Archives a table that no other session uses, in one transaction."""
         made = self._begin(rows=True)
         counted = (_pinned(), self._counted())
         return (made[0], self._locked(), *made[1:], *counted, *self._carried(), *self.drop)
 
     def _carried(self) -> list[Statement]:
-        """The objects that are dropped with a whole table beside its rows."""
+        """The properties of a whole table, besides its rows, that the drop removes."""
         if self.columns:
             return []
         archive = sql.regclass(self.name, KEPT_SCHEMA)

@@ -51,7 +51,7 @@ class _Archiving(Operation):
 
     @property
     def own_sql(self) -> bool:
-        return False  # it writes into a schema that every shadow of the database shares
+        return False  # it writes to a schema that all shadows of the database share
 
     @property
     def recoverable(self) -> bool:
@@ -72,7 +72,7 @@ class _Archiving(Operation):
         return (Statement(text, Lock.NONE), *staged)
 
     def _exists(self, context: Context) -> sql.Fragment:
-        """A condition: what it archives has not been dropped."""
+        """A condition: the archived object has not been dropped yet."""
         raise NotImplementedError
 
 
@@ -129,7 +129,7 @@ class ArchiveColumn(OnColumn, _Archiving):
         return self._archive(context).statements()
 
     def _archive(self, context: Context) -> Archive:
-        """NULLs are not worth a row."""
+        """The archive, without rows for NULLs."""
         name = sql.ident(self.column.name)
         return Archive(
             artifact_id=self.artifact_of(context),
@@ -142,8 +142,8 @@ class ArchiveColumn(OnColumn, _Archiving):
         )
 
     def _drop(self, context: Context) -> Iterable[Statement]:
-        """Policies and exclusions are in the way of DROP COLUMN; all else of its own table goes
-        with it."""
+        """Drops the column. Policies and exclusions would block that and are dropped first; DROP
+        COLUMN drops the other dependents of its own table."""
         for exclusion in self.exclusions:
             yield drop_constraint(self.table, exclusion.name, context)
         for policy in self.policies:
@@ -226,7 +226,7 @@ class ArchiveTable(OnKeptTable, _Archiving):
         return self._archive(context).statements()
 
     def _archive(self, context: Context) -> Archive:
-        """Whole rows: hidden columns of earlier soft drops too."""
+        """An archive of whole rows, with hidden columns of earlier soft drops."""
         text = sql.compose("DROP TABLE {table}", table=context.table(self.table.name))
         return Archive(
             artifact_id=self.artifact_of(context),

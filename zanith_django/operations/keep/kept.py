@@ -49,8 +49,8 @@ _NOTE_COLUMN = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnColumn(OnTable):
-    """What drops of a column that keep its values, and its restore, have in common: a field for
-    each part that is carried."""
+    """The base of drops of a column that keep its values, and of its restore: a field for each
+    carried part."""
 
     table: TableName
     column: Column
@@ -75,8 +75,8 @@ class OnColumn(OnTable):
         return {part.field: part.of(self) for part in CARRIED}
 
     def whole(self, graph: SchemaGraph) -> Self:
-        """With the live column, and with all that contains it: that would trip up code that does
-        not know the column, or is to come back with it."""
+        """The same with the live column and all parts that contain it, which would make code fail
+        that does not know the column, or which a restore should recreate."""
         table = graph.table(self.table)
         column = table.column(self.column.name) if table else None
         if table is None or column is None:
@@ -96,7 +96,7 @@ class OnKeptTable(OnWholeTable):
     __slots__ = ()
 
     def whole(self, graph: SchemaGraph) -> Self:
-        """With the live table."""
+        """The same with the live table."""
         live = graph.table(self.table.name)
         return with_fields(self, table=live) if live else self
 
@@ -143,7 +143,7 @@ class Restore(Operation):
 
 
 def refuse_dropping(table: Table, column: Column) -> None:
-    """Raises `CannotDrop` for a column that nothing can lift out of its table."""
+    """Raises `CannotDrop` for a column that cannot be removed from its table."""
     target = f"{table.name}.{column.name}"
     if in_primary_key(table, column.name):
         raise CannotDrop(target, "it is part of the primary key")
@@ -156,8 +156,8 @@ def refuse_dropping(table: Table, column: Column) -> None:
 def typed(
     template: LiteralString, table: TableName, column: Column, name: str, context: Context
 ) -> list[Statement]:
-    """Changes between a domain and its base type; a type of PostgreSQL's own is none, and
-    any other type is left as it is."""
+    """Changes between a domain and its base type. A built-in type is no domain, and any other type
+    is left as it is."""
     if "." not in column.type or column.type.endswith("]"):
         return []
     text = sql.compose(

@@ -8,11 +8,11 @@ _RESTORED = "Restored by zanith"
 
 
 def restored_comment(*, required: bool) -> str:
-    """Says too whether the column was NOT NULL."""
+    """The comment, which also records whether the column was NOT NULL."""
     note = "; NOT NULL waits until a model has it" if required else ""
     return f"{_RESTORED}{note}."
 
 
 def is_restored(column: Column | None) -> bool:
-    """The column came back, and no migration has added it since."""
+    """Was the column restored, and has no migration added it since?"""
     return column is not None and column.comment.startswith(_RESTORED)

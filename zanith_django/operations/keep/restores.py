@@ -70,7 +70,7 @@ DO $zanith$ BEGIN
   END IF;
 END $zanith$"""
 
-# Rows are whole: columns that were soft-dropped before come along, hidden as they were.
+# Whole rows: columns that were soft-dropped before are restored as hidden columns.
 _FILL = """\
 DO $zanith$
 DECLARE hidden record; names text;
@@ -114,11 +114,10 @@ END $zanith$"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreColumn(OnColumn, Restore):
-    """Brings a column back with its values, default, NOT NULL, constraints and indexes.
-
-    `artifact_id` names what it restores; empty, it is the drop of the same migration. `key` is
-    that of an archived column's values; a soft-dropped one needs none. `lost` names plain indexes
-    that did not stay with it and are built again.
+    """Restores a column with its values, default, NOT NULL, constraints and indexes. `artifact_id`
+    names its artifact; if it is empty, that of the same migration. `key` identifies the values of
+    an archived column; a soft-dropped one needs none. `lost` names plain indexes that were not kept
+    and are built again.
     """
 
     kind = "restoreColumn"
@@ -136,15 +135,15 @@ class RestoreColumn(OnColumn, Restore):
 
     @property
     def own_sql(self) -> bool:
-        return False  # an archive is in a schema that the whole database shares
+        return False  # an archive is in a schema that all shadows of the database share
 
     def artifact_of(self, context: Context) -> str:
         kind = ARCHIVE_COLUMN if self.key else SOFT_DROP_COLUMN
         return self.artifact_id or context.artifact_id(kind, self.target)
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        """The column first; next the scans of all rows, without blocking other sessions; last the
-        constraints that make it binding, in one transaction."""
+        """Adds the column first, then scans all rows without blocking other sessions, and adds the
+        binding constraints last, in one transaction."""
         if self.key:
             return self._from_archive(context)
         checks = self._checks(context)
@@ -160,7 +159,8 @@ class RestoreColumn(OnColumn, Restore):
         return index.unique or index.name in self.lost
 
     def _from_archive(self, context: Context) -> tuple[Statement, ...]:
-        """Nothing is demanded of a row before it has its value again."""
+        """Fills the column from the archive. No constraint applies to a row before it has its
+        value."""
         checks = self._checks(context)
         built = self._added((*self.uniques, *self.indexes), context)
         required = self._required(context)
@@ -186,7 +186,7 @@ class RestoreColumn(OnColumn, Restore):
         return [s for item in items for s in adding(self.table, item).statements(context)]
 
     def _add(self, context: Context) -> list[Statement]:
-        """The column as a new one. Its default is for new rows: old ones have their values."""
+        """Adds the column as a new one. Its default is only for new rows."""
         bare = dataclasses.replace(self.column, nullable=True, default=None, identity="")
         probe = column_state(self.table, self.column.name, context)
         added = [dataclasses.replace(add_column(self.table, bare, context), probe=probe)]
@@ -217,8 +217,8 @@ class RestoreColumn(OnColumn, Restore):
         return shown
 
     def _bind(self, context: Context) -> list[Statement]:
-        """Properties that cannot be set without blocking other sessions. The sequence of an
-        archived serial was dropped with it; that of a soft-dropped one still exists."""
+        """Sets properties that block other sessions for an instant. The sequence of an archived
+        serial was dropped with it; that of a soft-dropped one still exists."""
         table, column = self.table, self.column
         generators = ("always", "by default", "serial") if self.key else ("always", "by default")
         bound: list[Statement] = []
@@ -271,7 +271,7 @@ class RestoreColumn(OnColumn, Restore):
 def refill(
     table: TableName, column: str, key: tuple[str, ...], archive: TableName, context: Context
 ) -> Batches:
-    """Archived values for the rows in which the column is NULL."""
+    """Writes archived values to rows in which the column is NULL."""
     pairs = (
         sql.clause("kept.{name} = {table}.{name}", name=sql.ident(name), table=context.table(table))
         for name in key
@@ -291,7 +291,7 @@ def refill(
 
 
 def drop_archive(archive: TableName) -> Statement:
-    """With the last of a restore: all that it held is back."""
+    """Drops the archive in the last transaction of a restore, when all its values are restored."""
     text = sql.compose("DROP TABLE {archive}", archive=sql.table(archive, KEPT_SCHEMA))
     return Statement(text, Lock.NONE)
 
@@ -306,10 +306,9 @@ def _brief(statements: Iterable[Statement]) -> list[Statement]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreTable(OnKeptTable, Restore):
-    """Brings a table back under its name with rows, indexes, policies and foreign keys.
-
-    `artifact_id` names what it restores; empty, it is the drop of the same migration. An
-    `archived` table is made again and filled, a soft-dropped one moves back.
+    """Restores a table under its name with rows, indexes, policies and foreign keys. `artifact_id`
+    names its artifact; if it is empty, that of the same migration. An `archived` table is created
+    again and filled, a soft-dropped one is moved back.
     """
 
     kind = "restoreTable"
@@ -332,7 +331,8 @@ class RestoreTable(OnKeptTable, Restore):
         if not self.archived:
             return (*self._moved_back(context), *now, *later)
         archive = archive_name(self.artifact_of(context))
-        # It is dropped at the end: the next attempt of a killed one finds its note there.
+        # The archive is dropped at the end, because the next attempt after a kill reads the note on
+        # it.
         return (*self._made_again(archive, context), *now, *later, drop_archive(archive))
 
     def _moved_back(self, context: Context) -> list[Statement]:
@@ -356,8 +356,8 @@ class RestoreTable(OnKeptTable, Restore):
         ]
 
     def _made_again(self, archive: TableName, context: Context) -> list[Statement]:
-        """In one transaction, as no session can be using it; indexes that can wait come after the
-        rows."""
+        """Creates the table in one transaction, because no session uses it yet; indexes come after
+        the rows."""
         table, name = self.table, self.table.name
         later = [part for part in ADDED if part is not FOREIGN_KEYS and not part.is_constraint]
         without: dict[str, Any] = {part.field: () for part in (*later, FOREIGN_KEYS)}
@@ -423,4 +423,4 @@ class RestoreTable(OnKeptTable, Restore):
 
     @property
     def own_sql(self) -> bool:
-        return False  # it comes out of a schema that every shadow of the database shares
+        return False  # it moves from a schema that all shadows of the database share

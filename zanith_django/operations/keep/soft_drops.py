@@ -1,4 +1,4 @@
-"""Columns and tables that are removed, with their values kept in place."""
+"""Soft drops: columns and tables are hidden, with their values kept in place."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ class SoftDropColumn(OnColumn):
         return f"soft-drop column {self.target} (its values are kept)"
 
     def archived(self, context: Context) -> ArchiveColumn | None:
-        """What does the work if a replication slot sends the table. Without a key that identifies
-        its rows, values cannot be archived."""
+        """The archive that replaces the soft drop if a replication slot sends the table; None if
+        not, or if no key identifies the rows."""
         table = must_have(context.graph, self.table)
         key = key_of(table, self.column.name) if table.replicated else ()
         if not key:
@@ -112,7 +112,8 @@ class SoftDropColumn(OnColumn):
         return archive.retreat(context) if archive else None
 
     def _lift(self, context: Context) -> list[Statement]:
-        """Drops what makes statements of new code fail: it no longer knows the column."""
+        """Drops constraints that would make statements of new code fail, because it does not know
+        the column."""
         table = self.table
         others = (part for part in CARRIED if part not in (FOREIGN_KEYS, INDEXES))
         items = [item for part in (FOREIGN_KEYS, *others) for item in part.of(self)]
@@ -207,7 +208,8 @@ class SoftDropColumn(OnColumn):
 
 
 def to_base_type(table: TableName, column: Column, name: str, context: Context) -> list[Statement]:
-    """Lifts the domain that may forbid NULL from the column, which is called `name` now."""
+    """Changes the column, which is called `name` now, to the base type of its domain, which may
+    forbid NULL."""
     return typed(_TO_BASE_TYPE, table, column, name, context)
 
 
@@ -290,7 +292,7 @@ class SoftDropTable(OnKeptTable):
 
     @property
     def own_sql(self) -> bool:
-        return False  # it moves into a schema that every shadow of the database shares
+        return False  # it moves to a schema that all shadows of the database share
 
     @property
     def recoverable(self) -> bool:

@@ -1,7 +1,6 @@
-"""One column made of several, or several of one, while both forms are written: split, merge, end.
-
-A trigger keeps both forms right as long as both exist: whichever a row is written by, the other
-follows. It changes the row that is being written and writes none itself, so that nothing loops.
+"""One column split into several, or several merged into one, while code writes both forms. A
+trigger keeps both forms consistent as long as both exist: if a statement writes one, the trigger
+computes the other. It only changes the row that is being written, so that there is no loop.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from zanith_django.schema.parts import COLUMNS
 
 
 class _DualWrite(OnTable):
-    """The base of split and merge: they begin to write both forms."""
+    """The base of split and merge, which begin a dual write."""
 
     __slots__ = ()
     resumed: bool
@@ -61,8 +60,7 @@ class _DualWrite(OnTable):
         return removed_as_a_whole(self._staged(context), self.retreat(context))
 
     def _staged(self, context: Context) -> tuple[Statement, ...]:
-        """The new columns and the trigger at once, then the existing rows, then the constraints on
-        every row."""
+        """First the new columns with the trigger, then the existing rows, then the constraints."""
         forms = self.forms
         if self.resumed:
             added, filled, required = [], forms.fill_old(context), forms.old
@@ -84,7 +82,8 @@ class _DualWrite(OnTable):
         )
 
     def _added(self, column: Column, context: Context) -> list[Statement]:
-        """Its default is for new rows: old ones get their value of the other form."""
+        """Adds a column. Its default is only for new rows: existing ones get a value from the other
+        form."""
         bare = dataclasses.replace(column, nullable=True, default=None)
         added = [add_column(self.table, bare, context)]
         added += column_settings(self.table, bare, context)
@@ -103,7 +102,7 @@ class _DualWrite(OnTable):
         )
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """A form that the step does not add from the start existed before."""
+        """Removes the new form, unless it existed before the step."""
         staged = remove_scaffold(self._staged(context), self.tables, context)
         made = () if self.resumed else self.forms.new
         return (*staged, *(drop_column_if_exists(self.table, it.name, context) for it in made))
@@ -139,9 +138,9 @@ def _without_columns(table: Table, columns: Iterable[str]) -> Table:
 class SplitColumn(_DualWrite):
     """Splits a column into several; until `endDualWrite`, code may write either form.
 
-    Each column has the expression that computes its value: those of `into` read the source, that
-    of `source` reads them. `resumed`: both forms exist already, and the old one is to follow the
-    new one again.
+    Each column has the expression that computes its value: those of `into` read the source, that of
+    `source` reads them. With `resumed`, both forms exist already, and the old one follows the new
+    one again.
     """
 
     kind = "splitColumn"
@@ -265,7 +264,7 @@ class EndDualWrite(OnTable):
 
     @property
     def own_sql(self) -> bool:
-        return False  # it ends zanith's triggers, which no graph has
+        return False  # it drops zanith's triggers, which no graph contains
 
     def inverse(self) -> Operation:
         resumed = self.keeps == "new"

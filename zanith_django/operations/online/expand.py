@@ -1,5 +1,5 @@
-"""A column's type changed without a rewrite: a new column is filled beside the old one, kept in
-step by a trigger, and takes its place in one short transaction."""
+"""Changes a column's type without a rewrite: a new column is filled, synchronized by a trigger, and
+replaces the old one in one short transaction."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ class Expansion(ExpansionParts):
         keys = [*self._new_keys()]
         checks = [s for check in self._checks() for s in self._making(check)]
         links = [s for key in keys for s in self._linked(key)]
-        claimed = [] if self._partitioned else brief(links)  # a partitioned table claims last
+        claimed = (
+            [] if self._partitioned else brief(links)
+        )  # a partitioned table adds the proof last
         required = self._required()
         looking = [*required.check, *long(checks), *(s for s in links if s not in claimed)]
         prepare = [*self._indexes(), *apart([*required.claim, *brief(checks)]), *claimed]
@@ -138,13 +140,13 @@ class Expansion(ExpansionParts):
         return Statement(text, Lock.NONE)
 
     def _bare(self) -> Column:
-        """The new column without all that only the swap gives it."""
+        """The new column without the properties that the swap sets."""
         new = self.new
         return Column(self.fresh, new.type, collation=new.collation, compression=new.compression)
 
     def _add_column(self) -> Statement:
-        """What a change kept that was rolled back since makes room for what this one keeps. The
-        way back looks at what was kept; there may be none, if it was purged or never made."""
+        """Adds the column. A column that an earlier, rolled-back change kept is dropped. A reverse
+        reads the kept column, which may be missing if it was purged."""
         changes = [sql.clause("ADD COLUMN {it}", it=column_clause(self._bare()))]
         hidden = sql.ident(self.hidden)
         if not self.undo:
@@ -157,8 +159,8 @@ class Expansion(ExpansionParts):
         return self._exclusively(text, column_state(self.name, self.fresh, self.context))
 
     def _sync(self) -> list[Statement]:
-        """An expression of the user's may fail on a value of running code; a plain cast does not,
-        and its trigger may stay as long as the step is not done."""
+        """Creates the trigger. An expression of the user may fail on a value of running code. A
+        plain cast does not fail, so its trigger may stay while the step is unfinished."""
         name = self.made("sync")
         *made, last = keep_right(
             self.name, name, self._convert(), self.context, changed=self._changed()
@@ -172,8 +174,8 @@ class Expansion(ExpansionParts):
         return [*made, last]
 
     def _changed(self) -> sql.Fragment:
-        """Has a column that the value is made of changed? If not, the row keeps what the backfill
-        wrote or will write. Compared byte by byte: not every type has an equality."""
+        """Has a column that the value depends on changed? If not, the row keeps the value of the
+        backfill. Compared byte by byte: not every type has an equality."""
         read = [
             sql.ident(column.name)
             for column in self.table.columns or (self.old,)
@@ -194,7 +196,8 @@ class Expansion(ExpansionParts):
         return sql.clause("NEW.{fresh} := {using};", fresh=fresh, using=using)
 
     def _cast(self, value: sql.Fragment) -> sql.Fragment:
-        """As an assignment if there is one: an explicit cast truncates longer values."""
+        """The value cast to the new type, by an assignment if there is one, because an explicit
+        cast truncates longer values."""
         old, new = self.old.type, self.new.type
         if assigns(old, new) or old == new:
             return value
@@ -254,7 +257,7 @@ class Expansion(ExpansionParts):
         return triggers_on(self.table, self.old.name)
 
     def _exchange(self, required: NotNull) -> Iterator[Statement]:
-        """The old column steps aside and the new one into its place."""
+        """Exchanges the names of the old and the new column."""
         name, old, hidden = self.old.name, self.old, sql.ident(self.hidden)
         column = sql.ident(name)
         changes = []
@@ -284,7 +287,7 @@ class Expansion(ExpansionParts):
             yield from to_base_type(self.name, old, aside, self.context)
 
     def _recreate_dependents(self) -> Iterator[Statement]:
-        """The new column's objects take the names of the old column's dependents."""
+        """Gives the prepared objects of the new column the names of the old column's dependents."""
         name, context = self.name, self.context
         if not self.old.nullable and context.server_version >= 180000:
             usual = make_object_name(name.name, self.old.name, "not_null")

@@ -41,7 +41,8 @@ from zanith_django.schema.graph import Column, ForeignKey, Index, Table
 
 @dataclass(frozen=True, slots=True)
 class ExpansionParts:
-    """The names of what an expansion makes, and the indexes and constraints of its new column."""
+    """The names of the objects of an expansion, and the indexes and constraints of its new
+    column."""
 
     table: Table
     old: Column
@@ -74,7 +75,7 @@ class ExpansionParts:
         return dropped_name(self.artifact_id)
 
     def made(self, part: str = "") -> str:
-        """The name that something new has until the swap."""
+        """The name of a new object until the swap."""
         way = "undo" if self.undo else ""
         return dropped_name(self.artifact_id, f"new{way} {part}").replace("dropped", "new")
 
@@ -113,7 +114,8 @@ class ExpansionParts:
             yield from index_comment(self.name, index, self.context)
 
     def _in_partitions(self, indexes: Iterable[Index]) -> Iterator[Statement]:
-        """There a constraint is one from its beginning; two primary keys no table can have."""
+        """Indexes of a partitioned table, where a unique constraint is created as one from the
+        beginning; a table cannot have two primary keys."""
         for index in indexes:
             yield from build_in_partitions(self.name, index, self.context)
         for key in self._uniques:
@@ -132,7 +134,7 @@ class ExpansionParts:
         ]
 
     def _foreign_keys(self) -> list[tuple[TableName, ForeignKey]]:
-        """(the table, its foreign key) of all that leave this column or arrive at it."""
+        """(table, foreign key) of all foreign keys from or to this column."""
         arriving = referrers_of(self.context.graph, self.name, self.old.name)
         own = [(self.name, key) for key in self._parts["foreign_keys"]]
         return [*own, *(pair for pair in arriving if pair not in own)]

@@ -1,4 +1,4 @@
-"""The forms of derived columns, and the trigger that keeps them in step."""
+"""The two forms of columns, and the trigger that keeps them consistent."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ WHERE tgrelid = to_regclass({table}) AND tgname = {name}"""
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A column of one form, and the SQL expression that makes its value of the other form."""
+    """A column of one form, and the SQL expression that computes its value from the other form."""
 
     column: Column
     value: str
@@ -82,14 +82,14 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """Both forms of a table's columns, and the SQL that keeps them right."""
+    """Both forms of a table's columns, and the SQL that keeps them consistent."""
 
     table: TableName
     old: tuple[Derived, ...]
     new: tuple[Derived, ...]
 
     def refuse_nonsense(self, kind: str) -> None:
-        """Raises `ValueError` for what cannot be kept right."""
+        """Raises `ValueError` for forms that cannot be kept consistent."""
         derived = (*self.old, *self.new)
         for item in derived:
             if not isinstance(item, Derived) or not isinstance(item.column, Column):
@@ -155,7 +155,7 @@ class Forms:
         ]
 
     def fill_new(self, context: Context) -> Batches:
-        """Rows of which nothing is in the new form, while there is something to be."""
+        """Fills rows that have no value in the new form, if the old form has one."""
         empty = sql.join(
             (sql.clause("{name} IS NULL", name=sql.ident(item.name)) for item in self.new),
             " AND ",
@@ -167,7 +167,7 @@ class Forms:
         return update_in_batches(self.table, _assignments(self.new), where, context)
 
     def fill_old(self, context: Context) -> Batches:
-        """Rows whose old form is another than the new one makes it."""
+        """Updates rows whose old form differs from the one computed from the new form."""
         where = sql.clause(
             "NOT record_image_eq(ROW({olds}), ROW({made}))",
             olds=sql.idents(item.name for item in self.old),

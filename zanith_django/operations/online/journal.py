@@ -1,8 +1,8 @@
 """Rows copied to another table while other sessions write: a copy, and a journal of changes.
 
-A trigger notes the key of every row that is written from then on; nothing else, so that a writer
-never waits for the copy and never fails because of it. The rows of noted keys are copied again,
-first in rounds, and for the last time under a lock that blocks all writers.
+A trigger only records the key of every row that is written from then on, so that a writer never
+waits for the copy and never fails because of it. Rows with recorded keys are copied again, first in
+rounds, and at last under a lock that blocks all writers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ROUND, ENOUGH = 5_000, 500
 
 ID = "_zanith_id"
 
-# It runs as its owner, for writers may have no right to zanith's schema. A row without a key means
-# that the whole table was truncated. Images compare values of any type, byte by byte.
+# It runs as its owner, because writers may have no right to zanith's schema. A row without a key
+# means that the whole table was truncated. Images compare values of any type, byte by byte.
 _FUNCTION = """\
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $zanith$
@@ -46,8 +46,8 @@ BEGIN
   RETURN NULL;
 END $zanith$"""
 
-# What was noted is committed, and later statements see at least as much. Keys are copied again
-# as the table has them now.
+# Recorded keys are committed, and later statements see at least these. Their rows are copied in
+# their current state.
 _ROUND = """\
 DO $zanith$
 DECLARE _zanith_ids bigint[] := ARRAY(
@@ -79,7 +79,7 @@ END $zanith$"""
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """A copy of `table` that grows batch by batch.
+    """A copy of `table` that is filled batch by batch.
 
     `target` is the copy, with a primary key over `key`. `insert` is `INSERT INTO … SELECT …` of
     the table known as `alias`, `where` selects its rows. `watched` are the columns whose
@@ -113,7 +113,7 @@ class Copying:
     # --- statements ----------------------------------------------------------------------------
 
     def begin(self) -> list[Statement]:
-        """The journal and its triggers; what was written before them is for the copy to find."""
+        """Creates the journal and its triggers; the copy contains rows that were written before."""
         journal, function = self.context.table(self.journal), self._function
         made = sql.compose(
             "CREATE TABLE {journal} AS SELECT {key} FROM {table} WITH NO DATA",
@@ -155,7 +155,7 @@ class Copying:
         )
 
     def _triggers(self) -> list[Statement]:
-        """ALWAYS, so that rows which a subscription brings are noted too."""
+        """ENABLE ALWAYS, so that rows from a subscription are recorded too."""
         each = sql.compose(
             "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION {function}()",
@@ -224,15 +224,15 @@ class Copying:
         after: sql.Fragment = sql.EMPTY,
         whole: sql.Fragment = sql.EMPTY,
     ) -> Statement:
-        """The remaining rows, while writers are blocked. The caller's PL/pgSQL runs `before` and
-        `after` the noted keys are copied again, or after the `whole` table is."""
+        """Copies the remaining rows while writers are blocked. The caller's PL/pgSQL runs `before`
+        and `after` that, or after the `whole` table is copied again."""
         text = sql.compose(
             _LAST, declare=declare, before=before, after=after, whole=whole, **self._parts
         )
         return Statement(text, Lock.ACCESS_SHARE, (self.table,))
 
     def end(self, *, triggers: bool = True) -> list[Statement]:
-        """Takes the journal away; triggers that went with their table need no words."""
+        """Drops the journal; triggers that were dropped with their table need no statement."""
         names = (self._trigger, self._emptied) if triggers else ()
         gone = [
             Statement(

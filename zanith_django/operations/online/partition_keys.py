@@ -1,7 +1,7 @@
-"""Keys and foreign keys of partitioned tables, made ready in one partition after the other.
+"""Keys and foreign keys of partitioned tables, prepared in one partition after the other.
 
-PostgreSQL knows neither USING INDEX nor, before 18, NOT VALID on a partitioned table. But it takes
-over what every partition has already, without looking at a row.
+PostgreSQL knows neither USING INDEX nor, before 18, NOT VALID on a partitioned table. But the table
+adopts a constraint that all partitions have already, without reading a row.
 https://www.postgresql.org/docs/current/ddl-partitioning.html
 """
 
@@ -30,7 +30,7 @@ from zanith_django.schema.graph import ForeignKey, PrimaryKey, SchemaGraph, Uniq
 
 
 def partitions_with_rows(table: TableName, graph: SchemaGraph) -> Iterator[TableName]:
-    """The partitions at the bottom of a partitioned table."""
+    """The leaf partitions of a partitioned table."""
     for child in graph.tables:
         if child.partition_of == table and child.partition_key:
             yield from partitions_with_rows(child.name, graph)

@@ -1,5 +1,5 @@
-"""A table rewritten while it is in use: a copy, kept in step by a journal of changed keys, takes
-the table's place in one short transaction."""
+"""Rewrites a table while it is in use: a copy, synchronized by a journal of changed keys, replaces
+the table in one short transaction."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from zanith_django.schema.parts import COLUMNS
 class RebuildTable(OnTable):
     """Rewrites a table without blocking readers and writers; the old one is kept.
 
-    Without `new` only its dead rows go. With it, `old` and `new` are all columns before and after,
-    in their order; `values` are (column, SQL expression) of those whose value is not that of the
-    old column. Dependent objects of a removed column are removed with it. `undo`: it reverses an
-    earlier rebuild.
+    Without `new` it only removes dead rows. With it, `old` and `new` are all columns before and
+    after, in their order; `values` are (column, SQL expression) of those whose value is not that of
+    the old column. Dependent objects of a removed column are removed with it. `undo`: it reverses
+    an earlier rebuild.
     """
 
     kind = "rebuildTable"
@@ -65,7 +65,7 @@ class RebuildTable(OnTable):
         return self.statements_of(self.after(table), context)
 
     def statements_of(self, after: Table, context: Context) -> tuple[Statement, ...]:
-        """The same with another table at the end, one of the same columns."""
+        """The statements for another resulting table with the same columns."""
         table = must_have(context.graph, self.table)
         return tuple(Rebuild(self.undo, self.values, table, after, context).statements())
 
@@ -81,13 +81,13 @@ class RebuildTable(OnTable):
         return dataclasses.replace(table, columns=self.new)
 
     def inverse(self) -> Operation | None:
-        """A column that went has no values to come back with: they are in the kept table."""
+        """None if a column was removed: its values are only in the kept table."""
         if not self.undo and {c.name for c in self.old} - {c.name for c in self.new}:
             return None
         return dataclasses.replace(self, old=self.new, new=self.old, undo=not self.undo)
 
     def retreat(self, context: Context) -> tuple[Statement, ...]:
-        """Up to the swap: from then on the rows are in the new table."""
+        """Possible until the swap; afterwards the rows are in the new table."""
         return remove_scaffold(self.statements(context), self.tables, context)
 
     @property

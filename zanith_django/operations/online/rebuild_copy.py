@@ -1,4 +1,4 @@
-"""The copy of a table that is rebuilt: made, filled, and kept in step by a journal."""
+"""The copy of a table that is rebuilt: created, filled, and synchronized by a journal."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ class RebuildCopy:
         yield from making(self._rows.name, [self._images()])
 
     def _made(self, names: Mapping[str, sql.Fragment]) -> Iterator[Statement]:
-        """The copy, without rows. Triggers that cannot be made later come before its generated
-        columns and what reads those."""
+        """Creates the copy without rows. Triggers that cannot be created later come before its
+        generated columns and their dependents."""
         whole = bare = self._bare()
         late = whole_row_triggers(self.after)
         generated = [column for column in whole.columns if column.generated and late]
@@ -189,7 +189,7 @@ class RebuildCopy:
         return Statement(sql.compose(CARRY, **parts), Lock.NONE)
 
     def _carried(self) -> Statement:
-        """What the copy was given goes by the names of before; the table is locked already."""
+        """Carries properties over under the old names; the table is already locked."""
         signature = f"{self._carrier['function']}()"
         text = sql.compose(
             CARRIED,
@@ -201,8 +201,8 @@ class RebuildCopy:
         return Statement(text, Lock.NONE)
 
     def _bare(self) -> Table:
-        """The copy as it is filled: key, checks and comments, and nothing that others look at.
-        A check that old rows may break comes with the swap."""
+        """The copy while it is filled: key, checks and comments only. A check that old rows may
+        break comes with the swap."""
         columns = (
             dataclasses.replace(column, identity="", sequence="", default=self._default(column))
             for column in self.after.columns
@@ -244,7 +244,7 @@ class RebuildCopy:
         )
 
     def _images(self) -> Statement:
-        """Room for rows of changed keys, each beside its key."""
+        """The table for rows of changed keys, each with its key."""
         images = sql.join(
             sql.clause("{it} AS {ours}", it=it, ours=ours)
             for it, ours in zip(self._keys("t"), self._keys(ours=True), strict=True)
@@ -258,7 +258,7 @@ class RebuildCopy:
         return Statement(text, Lock.ACCESS_SHARE, (self.name,))
 
     def _values(self) -> list[tuple[str, sql.Fragment]]:
-        """(column, the SQL of its value in the copy) of all that are written."""
+        """(column, SQL of its value in the copy) of all written columns."""
         given, values = self.given, []
         for column in self.after.columns:
             old = self.table.column(column.name)
@@ -301,8 +301,8 @@ class RebuildCopy:
 
     @property
     def _kept(self) -> TableName:
-        """The table that a rebuild left, which its way back looks at; there may be none, if it
-        was purged or never made."""
+        """The kept table of a rebuild, which its reverse reads; it may be missing if it was
+        purged."""
         return TableName(KEPT_SCHEMA, dropped_name(self.artifact_id))
 
     def _keep(self) -> Statement:

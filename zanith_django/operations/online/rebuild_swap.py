@@ -58,8 +58,8 @@ DO $zanith$ BEGIN
     {target};
 END $zanith$"""
 
-# The changed keys and their rows are read by one statement, so by one snapshot: the copy is
-# afterwards just what the table was at that moment, and no unique key of it can be in the way.
+# The changed keys and their rows are read by one statement, so by one snapshot: afterwards the copy
+# equals the table at that moment, and no unique key of it can conflict.
 _REPLAY = """\
 DO $zanith$ BEGIN
   IF to_regclass({there}) IS NULL THEN  -- an earlier run swapped them already
@@ -126,7 +126,7 @@ class Rebuild(RebuildCopy):
             yield from phased(VALIDATE, self._forget())
 
     def _forget(self) -> Iterator[Statement]:
-        """The way back leaves neither what it replaced nor what the rebuild kept."""
+        """After a reverse, drops both the replaced and the kept table."""
         for name in (self.aside, self._kept):
             text = sql.compose("DROP TABLE IF EXISTS {it}", it=self.context.table(name))
             yield Statement(text, Lock.ACCESS_EXCLUSIVE, (name,), separate=name == self.aside)
@@ -156,7 +156,8 @@ class Rebuild(RebuildCopy):
         )
 
     def _prepare(self) -> Iterator[Statement]:
-        """Once the copy is just like the table, keys that are unique there are unique here."""
+        """Prepares the copy. When it equals the table, unique keys of the table are unique in
+        it."""
         yield self._replay()
         first, *made = [*self._index_statements(), self._analyzed()]
         index = next((self.made(item.name) for item in self._indexed()), "")
@@ -166,7 +167,7 @@ class Rebuild(RebuildCopy):
         yield from made
 
     def _analyzed(self) -> Statement:
-        """The planner is to know the new table from its first moment."""
+        """Analyzes the copy, so that the planner knows it from the beginning."""
         text = sql.compose(
             _ANALYZE,
             there=sql.regclass(self.copy, self.context.schema),
@@ -192,16 +193,17 @@ class Rebuild(RebuildCopy):
         return made
 
     def _arriving(self) -> list[tuple[TableName, ForeignKey]]:
-        """(table, foreign key) of all other tables that point at this one."""
+        """(table, foreign key) of all other tables that reference this one."""
         found = referrers_to(self.context.graph, self.name)
         return [(table, key) for table, key in found if table != self.name]
 
     def _links(self) -> list[tuple[TableName, ForeignKey]]:
-        """Foreign keys as they will be, those of the table itself and those that arrive."""
+        """The new foreign keys of the table itself, and those of other tables to it."""
         return [*((self.name, key) for key in self.after.foreign_keys), *self._arriving()]
 
     def _swap_out(self) -> Iterator[Statement]:
-        """The last changes, and the old table out of the way with all that keeps its names."""
+        """Copies the last changes, and moves the old table away with all objects that hold its
+        names."""
         table, context = self.context.table(self.name), self.context
         lock = sql.compose("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", table=table)
         yield self._exclusively(lock)
@@ -252,7 +254,7 @@ class Rebuild(RebuildCopy):
             yield rename_index(self.name, self.made(index.name), index.name, context)
 
     def _bind(self) -> Iterator[Statement]:
-        """Properties that other sessions depend on, or that would have hindered the copying."""
+        """Sets properties that other sessions depend on, or that would have blocked the copying."""
         context, name = self.context, self.name
         for holder, key in self._links():
             later = dataclasses.replace(key, valid=False)
@@ -279,8 +281,8 @@ class Rebuild(RebuildCopy):
 
     @property
     def _noted(self) -> TableName:
-        """The table with the foreign keys that are to be valid. Who resumes after the swap finds
-        all of them NOT VALID."""
+        """The table with the foreign keys that are to be valid. After the swap, a resumed step
+        finds all of them NOT VALID."""
         return TableName(KEPT_SCHEMA, self.made("links"))
 
     def _note_links(self) -> Iterator[Statement]:

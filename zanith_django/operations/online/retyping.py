@@ -1,5 +1,5 @@
-"""How a column gets a type for which PostgreSQL would rewrite the table, while others use it: by a
-new column, if that is not possible by a new table, or not at all."""
+"""Changes of type for which PostgreSQL would rewrite a table in use: by a new column, else by a new
+table, or not at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ _NEW_TABLE = "Create a table that is partitioned by the other type, and move the
 
 @dataclass(frozen=True, slots=True)
 class NotOnline:
-    """Why a change of type cannot be made while others use the table, and what to do instead."""
+    """Why a change of type is impossible while other sessions use the table, and what to do
+    instead."""
 
     why: str
     hint: str = _IN_PLACE
@@ -91,10 +92,9 @@ class Retyping:
     @property
     def _bound(self) -> str:
         """A property that a second column cannot have beside the first; "" if there is none.
-
-        PostgreSQL makes an exclusion constraint or a stored generated column only by looking at
-        every row under the exclusive lock, and a trigger that comes before a row is written does
-        not know its generated columns.
+        PostgreSQL creates an exclusion constraint or a stored generated column only by reading
+        every row under the exclusive lock, and a trigger that runs before the write of a row cannot
+        read its generated columns.
         """
         table, column = self.table, self.old
         for exclusion in what_contains(table, column.name)["exclusions"]:

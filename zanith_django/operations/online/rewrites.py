@@ -1,4 +1,4 @@
-"""When PostgreSQL rewrites a table. Every claim here is measured by a test."""
+"""When PostgreSQL rewrites a table. A test compares every rule here with the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zanith_django.schema.graph import Column
 
 # --- a new column with a default -----------------------------------------------------------------
 
-# Functions whose value is fixed within a statement: a default made of them needs no rewrite.
+# Functions whose value is constant within a statement: a default of only these needs no rewrite.
 _STABLE_FUNCTIONS = (
     "now statement_timestamp transaction_timestamp current_setting to_timestamp to_char lower "
     "upper make_interval make_date make_timestamptz concat coalesce nullif least greatest abs "
@@ -41,7 +41,7 @@ _CLOCKS = ("current_", "localtime")
 
 
 def is_computed(default: str | None) -> bool:
-    """Does the default call anything? The clock is called by some names without brackets."""
+    """Does the default call a function? Some names of the clock have no brackets."""
     called = any(match[1] for match in _CALLED.finditer(default or ""))
     return called or (default or "").lower().startswith(_CLOCKS)
 
@@ -97,7 +97,7 @@ def rewrite_needed(old: Column, new: Column) -> bool:
 
 
 def _is_widest(base: str, size: int) -> bool:
-    """Six digits of a second are all that there are."""
+    """Is it the widest form? A second has at most six digits."""
     return base.startswith(("timestamp", "time", "interval")) and size == 6
 
 
@@ -153,15 +153,15 @@ def keeps_values(old: str, new: str) -> bool:
 
 
 def assigns(old: str, new: str) -> bool:
-    """Does ALTER TYPE need no USING, and is better off without one?
-
-    An explicit cast to varchar(n) truncates longer values silently; an assignment fails.
+    """Does ALTER TYPE work without USING, and more safely? An explicit cast to varchar(n) truncates
+    longer values silently; an assignment fails.
     """
     strings = (*_STRINGS, "character")
     return _spelled(old)[0] in strings and _spelled(new)[0] in strings
 
 
 def coerces(old: str, new: str) -> bool:
-    """Does PostgreSQL take an expression of the old type as a default of the new one, as it is?"""
+    """Does PostgreSQL accept an expression of the old type unchanged as a default of the new
+    one?"""
     kind, other = _spelled(old)[0], _spelled(new)[0]
     return other in (*_STRINGS, "character", kind) or {kind, other} <= {*_INTEGERS, *_FRACTIONS}

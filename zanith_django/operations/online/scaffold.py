@@ -10,8 +10,8 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 
-# In an order in which no object blocks another's drop. A dropped column takes its indexes along,
-# and a table its triggers; keys of other tables have to be dropped before.
+# In an order in which no object blocks the drop of another. A dropped column drops its indexes, and
+# a table its triggers; foreign keys of other tables must be dropped before.
 _REMOVE = """\
 DO $zanith$
 DECLARE
@@ -57,7 +57,7 @@ def remove_scaffold(
 
 
 def making(name: str, statements: Iterable[Statement]) -> list[Statement]:
-    """The same statements. The first creates an object of this name for the time of the step."""
+    """The same statements, of which the first creates a temporary object of this name."""
     first, *rest = statements
     return [dataclasses.replace(first, makes=(*first.makes, name)), *rest]
 
