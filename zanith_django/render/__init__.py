@@ -1,1 +1,1 @@
-"""Plans, runs and reports as text and JSON: the words and shapes that people and CI read."""
+"""Plans, runs and reports in the formats that people and CI read."""

@@ -91,7 +91,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-# What a spreadsheet would take for a formula.
+# Texts that a spreadsheet would compute as formulas.
 _FORMULA = ("=", "@", "+", "-", "\t", "\r")
 
 

@@ -119,7 +119,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
 def diff_data(
     before: str, after: str, operations: Iterable[Operation], extras: Iterable[Extra]
 ) -> dict[str, Any]:
-    """What turns one graph into another, and what no model names."""
+    """The operations that turn one graph into another, and the extras."""
     return {
         "from": before,
         "to": after,

@@ -54,5 +54,5 @@ def diff_sql(
 
 
 def _comment(text: str) -> str:
-    """On one line: a line break would end the comment."""
+    """The text on one line, because a line break would end the comment."""
     return " ".join(text.split())

@@ -18,9 +18,9 @@ from zanith_django.render.text import plan_text
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`render` gives lines, or data to be written as JSON. Lines that are `exact` keep control
-    characters; of others a terminal sees them spelled out. One with `places` shows the lines of
-    migration files, which have to be read for that."""
+    """`render` gives lines, or data to be written as JSON. An `exact` format keeps control
+    characters; others spell them out on a terminal. A format with `places` shows line numbers of
+    migration files, which are read for that."""
 
     render: Callable[[PlanReport], Iterable[str] | dict[str, Any]]
     exact: bool = False

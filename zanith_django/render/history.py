@@ -1,4 +1,4 @@
-"""What ran, for a terminal and as JSON data."""
+"""The history, for a terminal and as JSON data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from zanith_django.render.text import SIGILS, counted, status_style, wrapped
 def history_text(
     records: Sequence[MigrationRecord], style: Style, *, verbose: bool = False
 ) -> Iterator[str]:
-    """Applied migrations in order, then those that began and did not end, then what was rolled
-    back. `verbose` adds every attempt at every step, and snapshots."""
+    """Applied migrations in order, then unfinished ones, then those that were rolled back.
+    `verbose` adds every attempt at every step, and snapshots."""
     applied = [each for each in records if each.applied_at]
     undone = [each for each in records if each.undone]
     unfinished = [each for each in records if not each.applied_at and not each.undone]
@@ -76,7 +76,7 @@ def _past(run: Mapping[str, Any]) -> str:
 
 
 def _day(text: object) -> str:
-    """An ISO time of the ledger's JSON; `never` for a run that did not come to its end."""
+    """An ISO time of the ledger's JSON; `never` for a run that has not ended."""
     try:
         return _time(datetime.fromisoformat(str(text))) if text else "never"
     except (ValueError, OverflowError):  # another user wrote it
@@ -108,7 +108,7 @@ def _time(value: Any) -> str:
 
 
 def history_data(records: Iterable[MigrationRecord]) -> list[dict[str, Any]]:
-    """All of it: migrations that ran or began to, each with every attempt at its steps."""
+    """The whole history: migrations that ran or began, each with every attempt at its steps."""
     return [
         {
             "id": record.id,

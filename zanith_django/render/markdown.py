@@ -1,4 +1,4 @@
-"""A plan as one comment for a pull request, and the pieces that every Markdown here is made of."""
+"""A plan as one comment for a pull request, and helpers for Markdown."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _explained(codes: Iterable[str]) -> Iterator[str]:
 
 
 def _fitting(lines: Iterable[str]) -> Iterator[str]:
-    """As many lines as a comment takes, and how many are missing."""
+    """The lines that fit in a comment, and the number of those left out."""
     room, missing = LONGEST_COMMENT, 0
     for line in lines:
         room -= len(line) + 1
@@ -100,7 +100,7 @@ _MARKS = str.maketrans(
 
 
 def cell(text: object) -> str:
-    """The text on one line, with nothing in it that Markdown or HTML would obey."""
+    """The text on one line, with the markup of Markdown and HTML escaped."""
     return " ".join(str(text).split()).translate(_MARKS)
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, SchemaGraph, Table
 
-DETAILED = 60  # so many tables are drawn with their columns
+DETAILED = 60  # up to this many tables are drawn with their columns
 SHOWN = 14  # columns of one box
 LINE, HEAD, GAP, SIDE = 16, 24, 24, 70
 NARROWEST, WIDEST, LETTER, BOLD = 130, 300, 7, 8
-TALL = 1_600  # where a column of boxes goes on beside itself
+TALL = 1_600  # the height at which a column of boxes continues in another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Picture:
 
 
 def picture(graph: SchemaGraph, *, focus: str = "", search: str = "") -> Picture:
-    """The tables whose name contains `search`; or table `focus` and what it is related to."""
+    """The picture of tables whose name contains `search`, or of the table `focus` and its related
+    tables."""
     every = {table.name: table for table in graph.tables}
     chosen = _chosen(every, focus, search)
     columns = list(_in_columns(chosen))
@@ -91,7 +92,7 @@ def _keys(table: Table) -> Iterator[ForeignKey]:
 
 
 def _in_columns(tables: Tables) -> Iterator[list[Table]]:
-    """Each table to the right of those that it points at, near those that it is related to."""
+    """Places each table to the right of those that it references, near its related ones."""
     depths = _depths(tables)
     layers: dict[int, list[Table]] = defaultdict(list)
     for name, table in tables.items():
@@ -104,14 +105,13 @@ def _in_columns(tables: Tables) -> Iterator[list[Table]]:
 
 
 def _middle(table: Table, places: Mapping[TableName, float]) -> float:
-    """Where the tables lie that it points at."""
+    """The average position of the tables that it references."""
     near = [places[key.references] for key in _keys(table) if key.references in places]
     return sum(near) / len(near) if near else len(places)
 
 
 def _depths(tables: Tables) -> dict[TableName, int]:
-    """How many foreign keys lead from each table to one that has none, as far as there is no
-    circle."""
+    """{table: the longest chain of foreign keys from it}, without cycles."""
     depths: dict[TableName, int] = {}
     for start in tables:
         stack, open_ = [start], {start}
@@ -188,7 +188,7 @@ def _links(tables: Iterable[Table], boxes: Mapping[TableName, Box]) -> Iterator[
 
 
 def _path(start: Box, end: Box) -> str:
-    """From the side of one box to the near side of the other; to itself, a loop."""
+    """The line from one box to the near side of the other; a loop for a key to its own table."""
     y1, y2 = start.y + HEAD // 2, end.y + HEAD // 2
     if start is end:
         x = start.x + start.width
@@ -224,7 +224,7 @@ def mermaid(graph: SchemaGraph) -> Iterator[str]:
 
 
 def _entity(name: TableName) -> str:
-    """Quoted, and without what would end the quotes or the line."""
+    """The name in quotes, without characters that would end the quotes or the line."""
     return '"' + "".join(c if c.isprintable() and c not in '"%\\' else "_" for c in str(name)) + '"'
 
 

@@ -31,7 +31,7 @@ def artifacts_text(rows: Sequence[ArtifactRow], style: Style, *, every: bool) ->
 
 
 def left_off_text(left_off: Sequence[Obstacle], style: Style) -> Iterator[str]:
-    """What the rows that came since the drop do not allow."""
+    """The constraints that were left out because rows inserted since the drop violate them."""
     if not left_off:
         return
     yield str(style.WARNING("Still missing, because rows that came since do not allow it:"))
@@ -41,7 +41,8 @@ def left_off_text(left_off: Sequence[Obstacle], style: Style) -> Iterator[str]:
 
 
 def restored_text(operation: Restore, field: str) -> Iterator[str]:
-    """What to do about a column that no model has: keep it, with this field, or let it go again."""
+    """The next commands for a column that no model has: how to keep it, with this field, or to drop
+    it again."""
     (column,) = operation.restored.columns
     if without_demand(operation) != operation:
         yield f"{operation.target} accepts NULL until a model has it: running code leaves it out."

@@ -1,4 +1,4 @@
-"""What every format of a plan shows: the plan, the verdict of its gates, and its files."""
+"""The input of every format of a plan: the plan, the verdict of its gates, and its files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PlanReport:
 
     @property
     def judged(self) -> Iterator[tuple[PlannedMigration, PlannedStep, tuple[Refusal, ...]]]:
-        """Every waiting step with what the gates refuse of it."""
+        """Every pending step with its refusals."""
         refused: dict[tuple[str, int], list[Refusal]] = {}
         for each in self.refusals:
             refused.setdefault((each.migration, each.step), []).append(each)
@@ -39,12 +39,12 @@ class PlanReport:
 
     @property
     def loose(self) -> list[Refusal]:
-        """Refusals of no waiting step: of a whole migration, or of a file."""
+        """Refusals that concern no pending step but a whole migration or a file."""
         waiting = {(migration.id, step.number) for migration, step in self.plan.steps}
         return [each for each in self.refusals if (each.migration, each.step) not in waiting]
 
     def source(self, migration: str) -> Source | None:
-        """The file of a migration, which Django's own name may mean."""
+        """The file of a migration, also by the name that Django has for it."""
         return self.sources.get(migration) or self.sources.get(DJANGO_PREFIX + migration)
 
     @property

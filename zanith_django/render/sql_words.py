@@ -35,7 +35,7 @@ class Word(NamedTuple):
 
 
 def words_of(sql: str) -> list[Word]:
-    """The SQL in pieces that are together the same text. A very long one is one piece."""
+    """The SQL in pieces, which joined give the same text. A very long text is one piece."""
     return list(_words(sql)) if len(sql) <= LONGEST else [Word("", sql)]
 
 

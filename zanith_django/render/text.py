@@ -88,7 +88,7 @@ def _pending(report: PlanReport) -> Iterator[str]:
 
 
 def reason_text(reason: Reason) -> Iterator[str]:
-    """What a reason means, and where its page is."""
+    """The explanation of a reason, and its page."""
     yield f"{reason.code} · {reason.level} ({int(reason.level)})"
     yield from wrapped(f"{reason.title}. {reason.effect}", "  ")
     yield from wrapped(f"Safer: {reason.safer}", "  ")
@@ -226,7 +226,7 @@ def diff_text(
     *,
     verbose: bool = False,
 ) -> Iterator[str]:
-    """What turns `before` into `after`, a line each."""
+    """The operations that turn `before` into `after`, one per line."""
     if not operations:
         yield f"No difference from {before} to {after}."
     else:
@@ -243,7 +243,7 @@ def diff_text(
 
 
 def unexplained_text(operations: Sequence[Operation]) -> Iterator[str]:
-    """Drift: what the database would need, and no file has."""
+    """Drift: operations that the database would need and no file has."""
     if operations:
         found = counted(len(operations), "difference")
         yield f"Drift: {found} between database and models that no migration explains:"
@@ -268,9 +268,9 @@ def newer_text(names: Sequence[str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the ledger knows beyond the timeline. `half_undone` are migrations of which a rollback
-    that stopped undid a part, `newer` applied ones that are newer than every file, `missing`
-    sentences about others without a file."""
+    """Facts of the ledger that the timeline does not have. `half_undone` are migrations that an
+    interrupted rollback undid in part, `newer` applied ones that are newer than every file,
+    `missing` sentences about other applied ones without a file."""
 
     unfinished: Sequence[StepRow] = ()
     half_undone: Sequence[str] = ()
@@ -281,7 +281,7 @@ class Status:
 def status_text(
     timeline: Timeline, status: Status, style: Style, *, every: bool = False
 ) -> Iterator[str]:
-    """The place of the database on the timeline."""
+    """The position of the database on the timeline."""
     unfinished, half_undone = status.unfinished, status.half_undone
     pending = timeline.pending
     applied = len(timeline.entries) - len(pending)
@@ -320,7 +320,7 @@ def waiting(holder: str) -> str:
 
 
 def kind_width(kinds: Iterable[str]) -> int:
-    """Room for the kinds of operations in one column."""
+    """The width of a column for the kinds of operations."""
     return min(30, max(15, *(len(kind) + 1 for kind in kinds), 0))
 
 

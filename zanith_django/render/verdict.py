@@ -32,8 +32,8 @@ def _headline(verdict: Verdict) -> str:
 
 
 def verdict_text(verdict: Verdict, style: Style, *, details: bool = False) -> Iterator[str]:
-    """The verdict, what the steps did, what is left over, and what to do with it. `details` adds
-    every statement and the SQL of every difference."""
+    """The verdict, the effects of the steps, the remaining differences, and what to do about them.
+    `details` adds every statement and the SQL of every difference."""
     yield f"shadow: {verdict.shadow}, {verdict.loaded}"
     paint = style.SUCCESS if verdict.verdict == OK else style.ERROR
     yield str(paint(_headline(verdict)))
@@ -101,7 +101,7 @@ def _observed(step: Step) -> str:
 
 
 def _rows(step: Step) -> dict[str, dict[str, int]]:
-    """What the step wrote in each table that is in use."""
+    """The rows that the step wrote in each table in use."""
     found: dict[str, dict[str, int]] = {}
     for statement in step["statements"]:
         for name, rows in statement["rows"].items():
@@ -222,7 +222,7 @@ def _block(language: str, text: str) -> tuple[str, str, str]:
 
 
 def verdict_annotations(verdict: Verdict) -> Iterator[str]:
-    """Workflow commands of GitHub Actions, one for each thing that is wrong, and the headline.
+    """Workflow commands of GitHub Actions, one for each problem, and the headline.
 
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     """
