@@ -1,1 +1,1 @@
-"""Faces on the command line."""
+"""The commands."""

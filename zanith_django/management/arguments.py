@@ -44,7 +44,7 @@ def add_refusals(parser: ArgumentParser) -> None:
 
 
 def score(text: str) -> int:
-    """An argument that is a risk."""
+    """A score of risk."""
     value = int(text)
     if not 0 <= value <= 100:
         raise ArgumentTypeError(f"{text} is not from 0 to 100")
@@ -67,7 +67,7 @@ def add_budget_arguments(parser: ArgumentParser, allow: str) -> None:
 
 
 def add_gate_arguments(parser: ArgumentParser) -> None:
-    """What a plan may contain; `policy_of` reads them."""
+    """The arguments of the gates; `policy_of` reads them."""
     add_budget_arguments(parser, "Allow steps that remove data.")
     parser.add_argument(
         "--fail-on", nargs="+", metavar="REASON", help="Refuse a step with one of these reasons."
@@ -87,7 +87,7 @@ def add_gate_arguments(parser: ArgumentParser) -> None:
 
 
 def add_range_arguments(parser: ArgumentParser) -> None:
-    """How far to go."""
+    """The arguments that limit the migrations."""
     parser.add_argument("--steps", type=int, metavar="N", help="Only the next N migrations.")
     parser.add_argument("--to", default="", metavar="ID", help="Stop after this migration.")
 

@@ -51,7 +51,7 @@ _C1 = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 class HelpfulParser(CommandParser):
-    """Suggests the probable option for a mistyped one, and the command that lists all options."""
+    """Suggests a known option for a mistyped one, and the command that lists all options."""
 
     mistyped: Sequence[str] = ()
 
@@ -82,7 +82,7 @@ class ZanithCommand(BaseCommand):
     # They run in `handle`, so that call_command runs them too and they end with our exit codes.
     requires_system_checks = ()
 
-    # Its output is its purpose. A run does not need output: it continues if stdout is closed.
+    # Is its output its purpose? A run continues if stdout is closed.
     shows = True
 
     _set_aside: BaseDatabaseWrapper | None = None
@@ -157,15 +157,15 @@ class ZanithCommand(BaseCommand):
         except ConnectionDoesNotExist as error:
             known = ", ".join(connections)
             raise command_error(_UnknownDatabase(alias, known)) from error
-        self.check(databases=[])  # static ones: what needs a connection makes it itself
+        self.check(databases=[])  # static checks only: a command opens its connection itself
 
     def connect(self, alias: str) -> BaseDatabaseWrapper:
         return connect(alias)
 
     def connect_directly(self, alias: str) -> BaseDatabaseWrapper:
         """The connection for a run that takes the lock: for the default database the alias of the
-        setting DIRECT, which bypasses a pooling proxy. During the run it has the alias's own name:
-        routers and the code of data steps ask for that one, and get this session."""
+        setting DIRECT, which bypasses a pooling proxy. During the run it has the name of the alias,
+        so that routers and the code of data steps use this session."""
         direct = conf.direct if alias == DEFAULT_DB_ALIAS else ""
         if direct in ("", alias):
             return connect(alias)
@@ -185,7 +185,7 @@ class ZanithCommand(BaseCommand):
 
 
 class _Ended(KeyboardInterrupt):
-    """Another process asked this one to end; what a Ctrl-C cleans up is cleaned up."""
+    """Another process ended this one; the cleanup is that of Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         self.returncode = 128 + number  # as a shell reports it
@@ -194,7 +194,7 @@ class _Ended(KeyboardInterrupt):
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the work as Ctrl-C does: what it made is dropped at once."""
+    """SIGTERM and SIGHUP end the work as Ctrl-C does, with its cleanup."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -224,14 +224,13 @@ def command_error(error: ZanithError) -> CommandError:
 
 
 def plain_error(text: str, returncode: int = EnvironmentProblem.returncode) -> CommandError:
-    """For people: without passwords, and nothing that a terminal would obey."""
+    """The error without passwords, and with control characters spelled out."""
     return CommandError(visible(masked(text)), returncode=returncode)
 
 
 def print_masked(
     kind: type[BaseException], error: BaseException, where: TracebackType | None
 ) -> None:
-    """A traceback as Python prints it, also without passwords: it quotes the errors that led to
-    this one."""
+    """Prints a traceback without passwords, because it quotes the errors that led to this one."""
     for line in traceback.format_exception(kind, error, where):
         sys.stderr.write(visible(masked(line)))

@@ -1,7 +1,5 @@
-"""Standard output, which may be closed, be full or know few characters: no run ends for that.
-
-What is printed may come from rows of the ledger, which others may write: control characters in it
-are shown, and the terminal does not obey them.
+"""Standard output. A run does not end if it is closed, full or lacks characters. Printed texts may
+come from rows of the ledger, which other users may write, so control characters are spelled out.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 
 _COLOUR = r"(?:0|[14]|[34][0-7])"
-# All but the colours of Django's styles, tabs, and the ends of lines.
+# Control characters except the colours of Django's styles, tabs, and ends of lines.
 _CONTROL = re.compile(
     rf"(\x1b\[(?:{_COLOUR}(?:;{_COLOUR})*)?m)"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|(?!\A)\r(?!\n)"
@@ -33,9 +31,9 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 class Output(OutputWrapper):
-    """Takes whatever is written; `lost` is why some of it went nowhere. A character that the
-    stream cannot show becomes a question mark, a control character is spelled out unless the text
-    is `exact`."""
+    """Accepts all output; `lost` is the error because of which some of it was lost. A character
+    that the stream cannot show becomes a question mark, a control character is spelled out unless
+    the text is `exact`."""
 
     lost: OSError | None = None
     _out: Any  # the stream, which Django's stubs do not know

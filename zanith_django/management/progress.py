@@ -1,5 +1,5 @@
-"""What a run prints while it runs: a line a migration, a line a step, a bar for backfills; where
-no terminal shows a bar, a line of theirs now and then."""
+"""The output of a run: a line per migration, a line per step, and a progress bar for backfills;
+without a terminal, a line about a backfill now and then."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TerminalReporter(ApplyReporter):
     def _say(self, text: str) -> None:
         if self.verbosity > 0:
             self.stdout.write(text)
-            self.stdout.flush()  # a deploy's log shows each line as it happens
+            self.stdout.flush()  # each line is flushed, for the log of a deploy
 
     def waiting(self, holder: str) -> None:
         self._say(waiting(holder))
@@ -131,7 +131,7 @@ class Stages:
         self.timer.start()
 
     def __enter__(self) -> None:
-        """Until the end of the block."""
+        """The stage lasts until the end of the block."""
 
     def __exit__(self, *error: object) -> None:
         self.timer.cancel()

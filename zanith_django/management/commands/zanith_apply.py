@@ -1,4 +1,4 @@
-"""zanith_apply: run what is pending, one audited step at a time; in the place of migrate."""
+"""zanith_apply: run the pending plan, one audited step at a time, instead of migrate."""
 
 from __future__ import annotations
 

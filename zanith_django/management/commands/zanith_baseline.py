@@ -1,4 +1,4 @@
-"""zanith_baseline: adopt an existing database; nothing in it is changed but the records."""
+"""zanith_baseline: adopt an existing database; only the records of migrations change."""
 
 from __future__ import annotations
 

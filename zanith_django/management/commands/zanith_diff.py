@@ -1,4 +1,5 @@
-"""zanith_diff: what turns one schema into another: models, live, a snapshot, a file."""
+"""zanith_diff: the operations that turn one schema into another: models, live, a snapshot, a
+file."""
 
 from __future__ import annotations
 

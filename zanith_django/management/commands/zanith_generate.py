@@ -1,4 +1,4 @@
-"""zanith_generate: write zanith migrations for what the models ask for."""
+"""zanith_generate: write zanith migrations for changes of the models."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Command(ZanithCommand):
         self._no_changes(configs, options)
 
     def _no_changes(self, configs: list[AppConfig], options: dict[str, Any]) -> None:
-        """Print which apps have no changes: an app that is not managed may have some."""
+        """Prints the apps without changes, because an app that is not managed may have some."""
         bare = without_migrations(configs)
         self._say("No changes: every migration has its file.", options)
         self._say(f"Managed: {_listed(c for c in configs if c not in bare)}.", options)
@@ -251,7 +251,7 @@ _FLAGS = {"start": "--from", "apps": "an app"}
 
 
 def _refuse_ignored(options: Mapping[str, Any]) -> None:
-    """A flag that would change nothing is a mistake of the one who typed it."""
+    """Refuses a flag that would be ignored."""
     for name, others in _ALONE.items():
         for other in others if options[name] else ():
             if options[other]:

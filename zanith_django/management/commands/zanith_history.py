@@ -1,4 +1,4 @@
-"""zanith_history: what ran, step by step, from the ledger."""
+"""zanith_history: the migrations and steps that ran, from the ledger."""
 
 from __future__ import annotations
 

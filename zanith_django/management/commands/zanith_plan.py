@@ -1,4 +1,4 @@
-"""zanith_plan: what would run, how risky each step is, and whether it may."""
+"""zanith_plan: the pending steps, their risk, and the refusals of the gates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zanith_django.render.report import PlanReport
 from zanith_django.render.text import reason_text
 from zanith_django.timeline.sources import sources_of
 
-# What only a live database can answer, and what only a plan without one takes.
+# Options that need a live database, and options of a plan without one.
 _LIVE_ONLY = ("preflight", "show_values", "verified", "steps", "to")
 _OFFLINE_ONLY = ("sizes",)
 _OF_A_PLAN = (
@@ -153,7 +153,7 @@ class Command(ZanithCommand):
 
 
 def _refuse_ignored(options: dict[str, Any], *, offline: bool) -> None:
-    """A flag that would change nothing is a mistake of the one who typed it."""
+    """Refuses a flag that would be ignored."""
     if options["since"] and options["only"]:
         raise InvalidArgument("--since and --only exclude each other.", "Give one of them.")
     names = _LIVE_ONLY if offline else _OFFLINE_ONLY

@@ -139,7 +139,7 @@ class Command(ZanithCommand):
             with open(path, "w", encoding="utf-8", newline="", opener=_private) as file:
                 yield file
         except BrokenPipeError:
-            pass  # whoever read it had enough
+            pass  # the reader closed the pipe
         except OSError as error:
             raise InvalidArgument(f"{path or 'Standard output'}: {error.strerror}") from error
         except UnicodeEncodeError as error:

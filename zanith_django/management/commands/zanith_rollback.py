@@ -79,7 +79,7 @@ class Command(ZanithCommand):
 
 
 class _TerminalReporter(RollbackReporter):
-    """A line a migration, a line a step; of a dry run the SQL."""
+    """A line per migration, a line per step; in a dry run the SQL."""
 
     def __init__(
         self, stdout: OutputWrapper, style: Style, options: RollbackOptions, verbosity: int
