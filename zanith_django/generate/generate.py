@@ -40,8 +40,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Files to write, and what each is about. `left` are extras that were to go and that no
-    operation drops."""
+    """Files to write, with their operations. `left` are extras that `--drop-extra` should drop and
+    that no operation drops."""
 
     files: tuple[NewFile, ...] = ()
     summaries: tuple[tuple[str, tuple[Operation, ...]], ...] = ()
@@ -49,9 +49,8 @@ class Generated:
 
 
 def generate(connection: BaseDatabaseWrapper, request: Request) -> Generated:
-    """A file for each Django migration of these apps that needs one and has none.
-
-    Nothing is written: the caller writes the files. Raises `NotAdopted`.
+    """A file for each Django migration of these apps that needs one and has none. The caller writes
+    the files. Raises `NotAdopted`.
     """
     timeline = read_timeline(connection)
     since = covered_since(timeline, request.apps)
@@ -165,7 +164,7 @@ def slug_of(name: str, label: str, taken: Iterable[str]) -> str:
 
 
 def name_of(operations: Sequence[Operation]) -> str:
-    """A slug of the operations, as Django names migrations: of as many as fit."""
+    """A slug of as many operations as fit, as Django names migrations."""
     words = list(dict.fromkeys(filter(None, map(_words_of, operations))))
     name, more, room = "_".join(words), "", LONGEST_NAME
     while len(name) > room and len(words) > 1:

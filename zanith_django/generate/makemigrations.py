@@ -1,4 +1,4 @@
-"""Django's makemigrations: what it would write, what it would ask, and running it."""
+"""Django's makemigrations: its planned output, its questions, and its run."""
 
 from __future__ import annotations
 
@@ -35,10 +35,9 @@ class Missing:
 
 
 def missing_django_migrations(labels: Collection[str]) -> Missing:
-    """For these apps; as in Django, an app without a migrations package has none.
-
-    A project may have a makemigrations of its own, which ignores some changes: it has the last
-    word.
+    """The missing migrations of these apps; as in Django, an app without a migrations package has
+    none. If a project has a makemigrations of its own, which may ignore some changes, its result
+    counts.
     """
     own = get_commands()[NAME] != "django.core"
     command = load_command_class(get_commands()[NAME], NAME) if own else None
@@ -54,7 +53,7 @@ def missing_django_migrations(labels: Collection[str]) -> Missing:
 
 
 def _would_write(label: str) -> bool:
-    """Whether the project's own command finds changes in this app."""
+    """Does the project's own command find changes in this app?"""
     options: dict[str, Any] = {"check_changes": True, "dry_run": True, "interactive": False}
     output = io.StringIO()
     try:
@@ -85,7 +84,7 @@ def make_django_migrations(
 
 
 class _Questions(MigrationQuestioner):
-    """Answers no to every rename, and remembers the question."""
+    """Answers no to every rename, and records the question."""
 
     def __init__(self) -> None:
         super().__init__(dry_run=True)
@@ -104,7 +103,7 @@ class _Questions(MigrationQuestioner):
         return False
 
     def left_open(self, migrations: Iterable[DjangoMigration]) -> Iterator[str]:
-        """The questions about what these migrations remove."""
+        """The questions about objects that these migrations remove."""
         for migration in migrations:
             label = migration.app_label
             for operation in migration.operations:

@@ -1,5 +1,5 @@
-"""Files for what no Django migration explains: the difference of models and database, or of
-models and nothing."""
+"""Files for differences that no Django migration explains: between models and database, or between
+models and an empty schema."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def generate_from_diff(connection: BaseDatabaseWrapper, request: Request) -> Gen
 
 
 def generate_from_empty(connection: BaseDatabaseWrapper, request: Request) -> Generated:
-    """Files that make, from nothing, what the models ask for, beyond what the files of the apps
-    make already. For apps without Django migrations; no database is looked at."""
+    """Files that create the declared schema of apps without Django migrations, except what their
+    files create already. They do not depend on a database."""
     timeline = read_timeline(connection)
     wanted = declared(connection)
     owned = _owned(connection, request.apps, wanted)
@@ -77,7 +77,7 @@ def generate_from_empty(connection: BaseDatabaseWrapper, request: Request) -> Ge
             made = operation.apply_to(made)
         new = set(made.table_names) - set(before.table_names) - set(wanted.labels)
         if (config := configs.get(entry.app_label)) is not None:
-            owned[config] += tuple(sorted(new))  # of models that are gone since
+            owned[config] += tuple(sorted(new))  # of models that no longer exist
         before = made
     title = "What the models of {app} ask for, from nothing."
     parts = _Parts(before, wanted, request.drop).of(owned)
@@ -116,8 +116,8 @@ class _Part:
 
 
 class _Parts:
-    """The way from one schema to the models', app by app, so that what a foreign key points at
-    comes first. Keys that close a circle of apps come in files of their own, at the end."""
+    """The operations from one schema to that of the models, app by app, so that referenced tables
+    come first. Foreign keys that close a cycle of apps come in files of their own, at the end."""
 
     def __init__(self, before: SchemaGraph, wanted: Declared, drop: str) -> None:
         self.now, self.wanted, self.drop = before, wanted, drop
@@ -138,7 +138,7 @@ class _Parts:
     def _missing(
         self, config: AppConfig, waiting: Mapping[AppConfig, tuple[TableName, ...]]
     ) -> frozenset[TableName]:
-        """Tables of other apps that this one points at and that are still to be made."""
+        """Tables of other apps that this one references and that do not exist yet."""
         others = {name for other, names in waiting.items() if other != config for name in names}
         return frozenset(self._referenced(waiting[config]) & others - set(self.now.table_names))
 
@@ -202,8 +202,8 @@ def _owned(
 def _files(
     timeline: Timeline, parts: Iterable[_Part], request: Request, title: str, first: str = ""
 ) -> Generated:
-    """Files that cover nothing. Each requires the last thing of its app on the timeline, and of
-    the apps that its foreign keys point at. `first` is the name of an app's first file."""
+    """Files that cover nothing. Each requires the last entry of its app on the timeline, and those
+    of the apps that its foreign keys reference. `first` is the name of an app's first file."""
     following = stamps(request.stamp)
     taken = {entry.id for entry in timeline.entries}
     files: dict[Path, NewFile] = {}
@@ -232,7 +232,7 @@ def _files(
 
 
 def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph | None:
-    """The extra put back, so that the difference drops it; None if no operation does."""
+    """The graph with the extra, so that the difference drops it; None if no operation does."""
     part, setting = extra.part, extra.setting
     if part is None or setting is None:
         missing = part or setting
@@ -241,7 +241,7 @@ def _with_extra(graph: SchemaGraph, extra: Extra) -> SchemaGraph | None:
         return graph.changed(extra.table, functools.partial(_with_whole, extra=extra))
     table = graph.table(extra.table)
     if table is None or setting.name not in part.altered:
-        return None  # only a new constraint would be without it
+        return None  # only a new constraint would lack it
     for item in part.of(table):
         if item.name == extra.name:
             spoken: dict[str, Any] = {setting.name: getattr(extra.item, setting.name)}
