@@ -1,4 +1,4 @@
-"""Names the app to Django, registers its checks and its guard over plain `migrate`."""
+"""The app's configuration: registers its system checks and its guard against a plain `migrate`."""
 
 from typing import Any
 

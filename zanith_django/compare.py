@@ -1,4 +1,4 @@
-"""Compare any two schemas, or print one with what a plan must know of it elsewhere."""
+"""Compares any two schemas, or prints one with the facts that a plan elsewhere needs."""
 
 from __future__ import annotations
 

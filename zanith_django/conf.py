@@ -1,4 +1,5 @@
-"""The setting ZANITH, one typed property per key, read when asked so that tests can override it."""
+"""The setting ZANITH: one typed property per key, read at each use so that tests can override
+it."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ _HIGHEST: Mapping[str, int] = {
     "RETENTION_DAYS": LONGEST_RETENTION,
 }
 
-# What names a database: a value that is no alias may hold a password and is never quoted.
+# Settings that name a database. A value that is no alias may contain a password and is never
+# quoted.
 _PLACES = ("DIRECT", "SCRATCH", "SHADOW")
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -156,7 +158,7 @@ class Conf:
 
     @property
     def batch_seconds(self) -> float:
-        """The time that one batch of a backfill aims at."""
+        """The target duration of one batch of a backfill."""
         return float(self._get("BACKFILL", {}).get("BATCH_SECONDS", 0.1))
 
     @property
@@ -247,7 +249,7 @@ def problems() -> list[tuple[str, str]]:
 
 
 def _unknown_names() -> Iterator[tuple[str, str]]:
-    """What names an app or an alias that the project does not have."""
+    """(key, problem) of names of apps and aliases that the project does not have."""
     installed = {config.label for config in apps.get_app_configs()}
     for key, labels in (("APPS", conf.apps or ()), ("MIGRATION_MODULES", conf.migration_modules)):
         for label in labels:

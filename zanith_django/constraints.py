@@ -24,9 +24,8 @@ _ROLE_WORDS = ("public", "current_role", "current_user", "session_user")
 
 
 class _Rule(BaseConstraint):
-    """What both have in common: SQL after the table is made, and nothing to validate in Python.
-
-    `violation_error_…` mean nothing here: PostgreSQL hides rows, or refuses a write by itself.
+    """The base of both: SQL after the table is created, and no validation in Python.
+    `violation_error_…` have no effect: PostgreSQL hides rows or refuses a write by itself.
     """
 
     def create_sql(
@@ -37,7 +36,7 @@ class _Rule(BaseConstraint):
     def constraint_sql(
         self, model: type[Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
     ) -> Any:
-        """Nothing within CREATE TABLE: a statement after it, as for foreign keys."""
+        """No SQL within CREATE TABLE, but a statement after it, as for foreign keys."""
         assert schema_editor is not None
         statement = self.create_sql(model, schema_editor)
         if statement is not None:
@@ -47,7 +46,7 @@ class _Rule(BaseConstraint):
     def validate(
         self, model: Any, instance: Any, exclude: Any = None, using: str = DEFAULT_DB_ALIAS
     ) -> None:
-        """Nothing: only PostgreSQL knows the role."""
+        """Validates nothing: only PostgreSQL knows the role."""
 
     # Django 5.2 calls it `_check`, later versions call it `check`.
     def _check(self, model: type[Model], connection: Any) -> list[checks.CheckMessage]:

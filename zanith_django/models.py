@@ -1,4 +1,5 @@
-"""The five tables of the ledger as Django models, to read: `ledger.py` alone makes and fills them.
+"""The five tables of the ledger as Django models, for reading: only `ledger/` creates and fills
+them.
 
 None has a foreign key: a migration that failed has steps and snapshots but no row of its own.
 """
@@ -18,7 +19,7 @@ DJANGO_PREFIX = "django:"
 
 
 class LedgerTime(models.DateTimeField):  # type: ignore[type-arg]  # none at run time
-    """A time that no value of a row makes unreadable. To migrations it is Django's own."""
+    """A time field that reads every value of a row. In migrations it is Django's own field."""
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
         return step_rows.readable_time(sql), [*params] * 5
@@ -29,7 +30,7 @@ class LedgerTime(models.DateTimeField):  # type: ignore[type-arg]  # none at run
 
 
 class Status(models.TextChoices):
-    """How far a step came."""
+    """The status of a step."""
 
     PENDING = step_rows.PENDING, _("pending")
     RUNNING = step_rows.RUNNING, _("running")
@@ -87,7 +88,7 @@ class Migration(models.Model):
 
     @property
     def source(self) -> str:
-        """`django` for a migration that an installed app brought, else `zanith`."""
+        """`django` for a Django migration that has no file, else `zanith`."""
         return "django" if self.id.startswith(DJANGO_PREFIX) else "zanith"
 
 
@@ -206,7 +207,7 @@ class MigrationArtifact(models.Model):
 
 
 class MigrationCheckpoint(models.Model):
-    """How far a backfill came."""
+    """The progress of a backfill."""
 
     id = models.TextField(_("checkpoint"), primary_key=True)
     migration_id = models.TextField(_("migration"))

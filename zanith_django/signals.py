@@ -2,7 +2,7 @@
 
 Each is sent with `using` (the alias of the database), `migration` (its id) and, for steps, `step`
 (its number), `kind`, `target`, `level`, `score` and `backwards` (a rollback undoes it). Receivers
-take `**kwargs`: more may come.
+take `**kwargs`, because more arguments may be added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Assertions for the tests of a project: its migrations are within a budget, nothing drifted.
+"""Assertions for the tests of a project: its migrations are within a budget, and no schema drifted.
 
 Both fail with the migration, the step, the reason and the command to type next. A wrong argument,
 an unreachable database or a broken file raises the error that the commands print.
@@ -96,7 +96,7 @@ def _refused(report: PlanReport, since: str | None) -> Iterator[str]:
 
 @contextmanager
 def _hints() -> Iterator[None]:
-    """An error that is none of the migrations ends the test with its hint."""
+    """Any other error ends the test with its hint."""
     try:
         yield
     except ZanithError as error:
