@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 import pytest
-from zanith_django.schema.unmodelled import with_dependents
 
 from tests.examples import T, column, item
 from tests.place import Connection, Place
@@ -19,6 +18,7 @@ from zanith_django.plan.collisions import collisions
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Dependent
 from zanith_django.schema.graph import PrimaryKey, SchemaGraph, Table
+from zanith_django.schema.unmodelled import with_dependents
 
 SETUP = """
 CREATE TABLE t (
