@@ -1,4 +1,4 @@
-"""The objects of a database, kept up to date, so that what a statement made or dropped shows."""
+"""The objects of a database, read again after each statement to show what it created or dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUERIES = Path(__file__).parent / "queries"
 
 TABLES = ("table", "view", "materialized view", "foreign table")
 SILENT = ("index", "constraint", "sequence", "statistics")
-"""PostgreSQL drops these with the last of their columns, without CASCADE."""
+"""PostgreSQL drops these together with their columns, without CASCADE."""
 
 Key = tuple[str, int, int]
 
@@ -60,7 +60,7 @@ class CatalogObjects:
         return self._changed(dict(self.known), _fetched(session, None))
 
     def refresh(self, session: Any, relations: Collection[int]) -> Change:
-        """Read again what belongs to these tables and what belongs to none."""
+        """Reads the objects of these tables again, and those that belong to no table."""
         touched = {self.table_of(oid) for oid in relations} | set(relations) | {0}
         before: dict[Key, CatalogObject] = {}
         for relation in touched:
@@ -79,7 +79,7 @@ class CatalogObjects:
         return self.known.get(("relation", oid, 0))
 
     def words(self, found: CatalogObject) -> str:
-        """As people call it: "column b of t"."""
+        """The object in words: "column b of t"."""
         table = self.table(found.relation) if found.is_part else None
         return f"{found.kind} {found.name}" + (f" of {table.name}" if table else "")
 

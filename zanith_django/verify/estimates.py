@@ -1,4 +1,4 @@
-"""How long a step would take on the rows of production, by what it took on those of the shadow."""
+"""Estimates the duration of a step on the rows of production, from its duration on the shadow."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _sql(operation: Operation, context: Context) -> str:
 
 
 def _difference(before: SchemaGraph, after: SchemaGraph) -> str:
-    """The models have more than the shadow, or less, or something else in its place."""
+    """Do the models have more than the shadow, less, or something different?"""
     sizes = _size(before), _size(after)
     if sizes[0] == sizes[1]:
         return DIFFERENT

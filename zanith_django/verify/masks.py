@@ -1,4 +1,5 @@
-"""Which columns of a sample are masked, and how: setting MASK, and defaults by name."""
+"""The columns of a sample that are masked, and the method: by the setting MASK, or by their
+names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run on a shadow showed, as the JSON data of zanith_verify."""
+"""The observations of a run on a shadow, as the JSON data of zanith_verify."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _step(seen: SeenStep, promised: tuple[Promise, ...], known: Known) -> dict[s
 
 
 def _gone(dropped: Iterable[Named], made: Iterable[Named]) -> list[Named]:
-    """What a step dropped and did not make again."""
+    """The objects that a step dropped and did not create again."""
     again = {each.words for each in made}
     return [each for each in dropped if each.words not in again]
 

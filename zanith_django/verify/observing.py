@@ -1,4 +1,4 @@
-"""Looks at each statement while the shadow runs it: locks, rewrites, scans, objects, rows, WAL."""
+"""Observes each statement while the shadow runs it: locks, rewrites, scans, objects, rows, WAL."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from zanith_django.run.observer import Observer
 from zanith_django.verify.catalog_objects import CatalogObjects, Change, Key, Named, query
 
 MOST = 200
-"""Different statements of one step that are kept apart."""
+"""The number of different statements of one step that are observed separately."""
 
 # PostgreSQL announces work on rows at this level, from these functions of its source.
 ANNOUNCING = b"SET client_min_messages = debug1"
 WORK = ("ATRewriteTable", "index_build", "validateForeignKeyConstraint")
 
-# What would end the transaction in which a statement is tried.
+# SQL that would end the transaction in which a statement is tried.
 ENDING = ("ABORT", "BEGIN", "COMMIT", "END", "PREPARE", "ROLLBACK", "START")
 NOT_IN_TRANSACTION = "25001"
 
@@ -40,7 +40,7 @@ SELECT relation::bigint, mode, granted FROM pg_locks
 WHERE pid = %s AND locktype IN ('relation', 'virtualxid') AND (relation IS NULL OR EXISTS (
   SELECT FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
   WHERE c.oid = relation AND indislive IS NOT FALSE))"""
-GLANCE = 0.002  # seconds between two looks from outside
+GLANCE = 0.002  # seconds between two reads by another session
 
 ROWS = ("inserted", "updated", "deleted")
 
@@ -93,8 +93,8 @@ class _State:
 
 
 class Watch(Observer):
-    """Looks on at a run on a shadow. `steps` are what it saw, in order; `before` are the objects
-    that existed before the run."""
+    """Observes a run on a shadow. `steps` are the observed steps, in order; `before` are the
+    objects that existed before the run."""
 
     looks = True
 
@@ -200,7 +200,7 @@ class Watch(Observer):
         return _State(transaction, wal, catalogs, locks, {oid: rows for oid, _, *rows in found})
 
     def _look(self, record: SeenStatement) -> None:
-        """What the open transaction did since the last look."""
+        """Records the effects of the open transaction since the last call."""
         last, now = self._last, self._state()
         if last is None or now is None:
             return
@@ -215,7 +215,8 @@ class Watch(Observer):
         self._last = now
 
     def _look_at_all(self, record: SeenStatement) -> None:
-        """What a statement did that was a transaction by itself: its locks are gone."""
+        """Records the effects of a statement that was a transaction by itself: its locks are
+        released."""
         last, now = self._last, self._state()
         if last is None or now is None:
             return
@@ -224,7 +225,7 @@ class Watch(Observer):
         self._last = now
 
     def _look_at_rest(self, shown: str | None) -> None:
-        """What went past Django's cursors, such as COPY."""
+        """Records effects without Django's cursors, such as COPY."""
         if self._status != TransactionStatus.INTRANS:
             return
         rest = SeenStatement(shown or "-- past Django's cursors")
@@ -279,8 +280,8 @@ class Watch(Observer):
 
     @contextmanager
     def _held_up(self, record: SeenStatement) -> Iterator[None]:
-        """Another session reads the locks meanwhile. The open snapshot of a third one holds a
-        concurrent build up until they are read."""
+        """Lets another session read the locks meanwhile. The open snapshot of a third session
+        delays a concurrent build until they are read."""
         over = threading.Event()
         given = {**self.connection.get_connection_params(), "autocommit": True}
         with psycopg.connect(**given) as side, psycopg.connect(**given) as holder:

@@ -21,7 +21,7 @@ from zanith_django.verify.shadow_names import Session
 from zanith_django.verify.shadow_rows import advance_sequences
 
 BATCH = 1_000
-"""Keys that are asked for at once."""
+"""The number of keys in one query."""
 
 _TABLES = """\
 SELECT n.nspname, c.relname, current_schema() FROM pg_class c
@@ -126,7 +126,8 @@ class _Sampler:
                 yield ForeignKey(table, tuple(columns), target, tuple(keys))
 
     def _close(self, key: ForeignKey) -> bool:
-        """Copy the rows that the foreign key points at and the shadow lacks. Were there any?"""
+        """Copies the rows that the foreign key references and the shadow lacks. Returns whether
+        there were any."""
         own = sql.join([sql.clause("c.{it}", it=sql.ident(name)) for name in key.columns])
         equal = [
             sql.clause("p.{key} = c.{own}", key=sql.ident(other), own=sql.ident(name))

@@ -1,4 +1,4 @@
-"""Shadows: throwaway places that take a plan first. Each shape makes its own and removes it."""
+"""Shadows: throwaway databases or schemas for a plan. Each shape creates its own and drops it."""
 
 from __future__ import annotations
 
@@ -189,8 +189,8 @@ class Making:
 
 @contextmanager
 def _made(server: Mapping[str, Any], name: str, making: Making) -> Iterator[None]:
-    """What is made under a name of ours, for as long as the lock of the name is held. Ended runs
-    may have left others: these go first."""
+    """The shadow under a name of ours, as long as the lock of the name is held. Shadows of ended
+    runs are dropped first."""
     live = Shadow(f"the server of {place_of(server)}", server)
     with live.connect() as owner:
         drop_leftovers(owner)
@@ -234,7 +234,7 @@ def _drop(live: Shadow, owner: Session, drop: Callable[[Session, str], None], na
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# The locale's own column has another name since PostgreSQL 17.
+# The column of the locale has another name since PostgreSQL 17.
 _LOCALE = """\
 SELECT pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datlocprovider,
        coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', '')
@@ -277,7 +277,7 @@ def _create_database(session: Session, name: str, template: str) -> None:
 
 
 def _comment(of: LiteralString, name: str, session: Session) -> str:
-    """For administrators who find it: whose it is. What is dropped is not decided by it."""
+    """A comment that names the owner for administrators; it does not decide what is dropped."""
     return sql.compose(
         "COMMENT ON {it} IS {text}",
         it=sql.clause(of, name=sql.ident(name)),

@@ -1,4 +1,4 @@
-"""The child process in which the alias is the shadow: started early, ended with its parent."""
+"""The parent's side of the child process: starts it, sends its input, reads its result, ends it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from zanith_django.verify.shadow import Place, Shadow
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the child is to do. `occupied` names the live tables that hold rows: on the shadow they
-    take the statements that the live ones would. `in_use` are those whose locks count, None for
-    all that the shadow begins with. With `data`, the shadow has rows of its own."""
+    """The task of the child. `occupied` names the live tables that hold rows: on the shadow they
+    take the statements that the live ones would. `in_use` are those whose locks count, None for all
+    that the shadow begins with. With `data`, the shadow has rows of its own."""
 
     occupied: Sequence[str]
     in_use: Sequence[str] | None
@@ -38,16 +38,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that starts Django while its parent makes the shadow. It gets three lines: the
-    place of the shadow, before that exists, the job, once the shadow has its structure, and what
-    the models ask for, which the parent reads while the plan runs."""
+    """The process that runs `shadow_run`. It imports the project while its parent creates the
+    shadow. It gets three lines: the address of the shadow, with which Django starts before it
+    exists; the job, when the shadow has its structure; and the declarations of the models, which the parent reads while
+    the plan runs."""
 
     process: subprocess.Popen[str]
     errors: IO[str]
 
     def start(self, connection: BaseDatabaseWrapper, place: Place) -> None:
-        """Let the project start with the shadow as its database. What connects meanwhile waits
-        for `begin`."""
+        """Lets the project start with the shadow as its database. Code that connects before that
+        exists waits for `begin`."""
         self._write(
             {
                 "alias": connection.alias,
@@ -58,14 +59,14 @@ class Child:
 
     @contextmanager
     def ended(self) -> Iterator[None]:
-        """It has ended afterwards: before the shadow goes."""
+        """Ends the process before the shadow is dropped."""
         try:
             yield
         finally:
             self.end()
 
     def begin(self, connection: BaseDatabaseWrapper, shadow: Shadow, given: Job) -> None:
-        """Let it run the plan on the shadow."""
+        """Lets it run the plan on the shadow."""
         with connection.cursor() as cursor:
             cursor.execute("SHOW search_path")
             (search_path,) = cursor.fetchone()
@@ -74,12 +75,13 @@ class Child:
         )
 
     def models_are(self, read: Declared | None) -> None:
-        """What the models ask for, read on the same server; None lets it read them itself."""
+        """Sends the declarations of the models, read on the same server; with None, the child reads
+        them itself."""
         text = base64.b64encode(pickle.dumps(read)).decode() if read else ""
         self._write({"models": text})
 
     def result(self, shadow: Shadow) -> dict[str, Any]:
-        """What `shadow_run` found there. Raises `ShadowFailed`."""
+        """The result of `shadow_run`. Raises `ShadowFailed`."""
         assert self.process.stdout
         answer = self.process.stdout.read()
         if self.process.wait() or not answer:
@@ -91,7 +93,7 @@ class Child:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         assert self.process.stdin
-        with suppress(BrokenPipeError):  # it ended at once; what it printed says why
+        with suppress(BrokenPipeError):  # it ended at once; its output says why
             self.process.stdin.write(f"{json.dumps(line, default=str)}\n")
             self.process.stdin.flush()
 

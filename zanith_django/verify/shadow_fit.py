@@ -1,4 +1,4 @@
-"""Which plans a shadow schema can take: those of which nothing leaves the schema."""
+"""The plans that a shadow schema supports: those without effects outside of the schema."""
 
 from __future__ import annotations
 

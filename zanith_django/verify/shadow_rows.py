@@ -1,4 +1,4 @@
-"""The few rows that a shadow needs: what is applied already, and what data steps look for."""
+"""The few rows that a shadow needs: the history of migrations, and tables that data steps read."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _copy_table(connection: BaseDatabaseWrapper, session: Session, name: str) ->
 
 
 def advance_sequences(session: Session, table: sql.Fragment) -> None:
-    """Let the sequences of a table go on after the rows that were copied."""
+    """Lets the sequences of a table continue after the copied rows."""
     for column, sequence in session.execute(_SERIALS, {"table": table}).fetchall():
         text = sql.compose(
             "SELECT setval({sequence}, coalesce((SELECT max({column}) FROM {table}), 0) + 1, "

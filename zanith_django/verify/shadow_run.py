@@ -49,13 +49,13 @@ from zanith_django.verify.observing import Watch
 from zanith_django.verify.shadow_templates import structure_state
 
 MANY = 100_000
-"""Rows that are not counted one by one."""
+"""The estimate from which rows are not counted exactly."""
 
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
 class Parent:
-    """What the parent writes: the place, then the job, then the models."""
+    """The lines of the parent: the place, then the job, then the models."""
 
     def __init__(self) -> None:
         self.place: Future[dict[str, Any]] = Future()
@@ -72,7 +72,7 @@ class Parent:
         os._exit(1)
 
     def declared(self) -> Declared | None:
-        """What the models ask for; None if it is to be read here."""
+        """The declarations of the models; None if this process must read them itself."""
         text = self.models.result()["models"]
         found: Declared | None = pickle.loads(base64.b64decode(text)) if text else None
         return found
@@ -126,7 +126,7 @@ def _all_settings() -> list[Any]:
 
 
 def _server(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Where an entry of DATABASES connects to; this machine has several names."""
+    """The server of an entry of DATABASES; the local machine has several names."""
     options = entry.get("OPTIONS") or {}
     host = str(entry.get("HOST") or options.get("host") or os.environ.get("PGHOST") or "")
     port = str(entry.get("PORT") or options.get("port") or os.environ.get("PGPORT") or 5432)
@@ -134,7 +134,7 @@ def _server(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _elsewhere(alias: str, shadow: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong if Django would connect to anything but the shadow after all."""
+    """The problem if Django would connect to another database than the shadow; empty if not."""
     found = connections[alias].settings_dict
     if all(found.get(key) == shadow.get(key) for key in ("NAME", "HOST", "PORT", "OPTIONS")):
         return {}
@@ -145,7 +145,8 @@ def _elsewhere(alias: str, shadow: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keep_apps(labels: list[str]) -> None:
-    """What is managed may follow from the folder of manage.py, which does not run here."""
+    """Sets the managed apps, because their default may follow from manage.py, which does not run
+    here."""
     for each in _all_settings():
         each.ZANITH = {**getattr(each, "ZANITH", {}), "APPS": labels}
 
@@ -233,7 +234,8 @@ def counted(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> dict[str, in
 
 
 def _keep_inside() -> None:
-    """No code of the project runs in the live database, not even that which hears of a migrate."""
+    """Disconnects the receivers of pre_migrate and post_migrate: no code of the project may run in
+    the live database."""
     for signal in (pre_migrate, post_migrate):
         signal.receivers.clear()
         signal.sender_receivers_cache.clear()

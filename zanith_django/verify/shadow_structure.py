@@ -1,4 +1,5 @@
-"""The structure that a shadow begins with: of the live database, or of a snapshot file."""
+"""The structure of a shadow before the plan: that of the live database, by pg_dump or by operations
+of ours, or that of a snapshot file."""
 
 from __future__ import annotations
 
