@@ -1,4 +1,5 @@
-"""The ledger in Django's admin. Lists and pages to read; restoring and purging ask for more."""
+"""The ledger in Django's admin. Lists and pages for reading; restore and purge need permissions of
+their own."""
 
 from django.contrib import admin
 

@@ -34,7 +34,7 @@ FIRST = 20  # rows that the page shows
 
 
 def _at_once() -> Session:
-    """A request waits for no other run."""
+    """The session of a request, which does not wait for another run."""
     return Session(wait=0)
 
 
@@ -120,7 +120,7 @@ def _confirmed(
     flag: int,
     work: Callable[[ArtifactRow], str],
 ) -> HttpResponse:
-    """Runs the work once the user has typed what it is about, and logs it."""
+    """Runs the work after the user has typed the target, and logs it."""
     if refusal := pages.refusal(request, ("POST",)):
         return refusal
     if not pages.links(request).may(f"{verb}_artifact"):
@@ -158,7 +158,7 @@ def _log(request: HttpRequest, artifact: ArtifactRow, flag: int, words: str) -> 
 
 
 class _Lines(io.StringIO):
-    """Takes what an export writes."""
+    """A file that collects the lines of an export."""
 
     def taken(self) -> list[str]:
         return self.getvalue().splitlines()

@@ -1,4 +1,4 @@
-"""Artifacts: what recoverable drops kept, to look at, to export, to restore and to purge."""
+"""Artifacts: the objects that recoverable drops kept, with export, restore and purge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zanith_django.models import Migration, MigrationArtifact
 
 
 class RecoverableFilter(admin.SimpleListFilter):
-    """Those that can still be brought back, or those that were restored or purged."""
+    """Artifacts that can be restored, or those that were restored or purged."""
 
     title = _("can be restored")
     parameter_name = "recoverable"

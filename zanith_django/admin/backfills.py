@@ -1,4 +1,4 @@
-"""Running backfills: how far each is, how fast it writes, and how long the rest takes."""
+"""Running backfills: their progress, their rate, and the remaining time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LONGEST = timedelta(days=365).total_seconds()
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """A backfill that has not come to its end. `rate` is rows a second over all of its attempts,
-    None while it is unknown; `stopped`: no attempt at its step is running."""
+    """An unfinished backfill. `rate` is rows a second over all of its attempts, None while it is
+    unknown; `stopped`: no attempt at its step is running."""
 
     checkpoint: MigrationCheckpoint
     rate: float | None
@@ -28,7 +28,7 @@ class Backfill:
 
     @property
     def left(self) -> str:
-        """How long the rest takes at that rate; empty if it is unknown."""
+        """The remaining time at that rate; empty if it is unknown."""
         total = self.checkpoint.total_rows
         if not self.rate or total is None or self.stopped:
             return ""

@@ -1,4 +1,4 @@
-"""Checkpoints: how far each backfill came."""
+"""Checkpoints: the progress of each backfill."""
 
 from __future__ import annotations
 

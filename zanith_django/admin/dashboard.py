@@ -30,7 +30,7 @@ class Dashboard(models.Model):  # noqa: DJ008  # there are no rows to name
 
 
 class DashboardAdmin(SitePages, admin.ModelAdmin):
-    """Pages that no single table is the subject of."""
+    """Pages about more than one table."""
 
     dashboard_view = later("dashboard_views", "dashboard_view")
     backfills_view = later("dashboard_views", "backfills_view")

@@ -1,4 +1,5 @@
-"""Views of the dashboard: what ran, what is kept, who waits, and the questions."""
+"""Views of the dashboard: failed and running steps, artifacts, waiting sessions, and the
+questions."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ def dashboard_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def backfills_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
-    """The part of the dashboard that a script asks for again and again."""
+    """The part of the dashboard that a script refreshes."""
     alias = alias_of(request)
     if refusal := pages.refusal(request, alias):
         return refusal

@@ -1,5 +1,5 @@
-"""What every page of the ledger has in common: it reads, asks for permission, and never fails for
-want of tables."""
+"""The base of all pages of the ledger: they only read, check permissions, and do not fail if tables
+are missing."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Links:
 
 
 class SitePages:
-    """What the pages of one admin site have in common: what they refuse, and how they render."""
+    """The base of the pages of one admin site: permissions and rendering."""
 
     admin_site: admin.AdminSite
     opts: Any
@@ -219,7 +219,8 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
     def refusal(
         self, request: HttpRequest, methods: Sequence[str] = ("GET", "HEAD")
     ) -> HttpResponse | None:
-        """The answer to a request that gets no page: forbidden, not to read, or nothing to read."""
+        """The response to a request that gets no page: forbidden, wrong method, or no tables to
+        read."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method not in methods:

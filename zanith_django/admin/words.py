@@ -1,4 +1,4 @@
-"""What the pages say of a step beside its row: reasons, what to do next, where it is documented."""
+"""The words of the pages about a step: its reasons, the next command, its documentation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def moment(text: object) -> str:
 
 
 def next_command(step: MigrationStep, error: str | None) -> str:
-    """The command that goes on after a step that failed; "" for any other."""
+    """The command that continues after a failed step; "" for other steps."""
     if step.status != Status.FAILED:
         return ""
     if step.migration_id.startswith(RECOVER_PREFIX):
