@@ -1,4 +1,4 @@
-"""What the steps do whose code their authors wrote: Django's operations, RunSQL, RunPython."""
+"""The effects of steps that run code of authors: Django's operations, RunSQL, RunPython."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from zanith_django.timeline.states import RecordingState
 from zanith_django.timeline.timeline import Entry, Key, Timeline, key_of
 
 Read = tuple[tuple[Effect, ...], SchemaGraph]
-"""What a step does, and the schema after it."""
+"""The effects of a step, and the schema after it."""
 
 
 class History:
-    """The models' state as it moves along the timeline, and what code on the way does."""
+    """The state of the models as it moves along the timeline, and the effects of authors' code on
+    the way."""
 
     def __init__(self, timeline: Timeline, database: str, context: Context) -> None:
         self.timeline, self.database = timeline, database
@@ -46,7 +47,7 @@ class History:
         return detached(connections[self.database], self.version)
 
     def before(self, entry: Entry) -> DjangoTables:
-        """The tables just before an entry; asked in the order of the entries."""
+        """The tables just before an entry; must be called in the order of the entries."""
         place = self.timeline.entries.index(entry)
         for earlier in self.timeline.entries[self.passed : place]:
             for migration in self.timeline.on_disk(earlier.covers):
@@ -61,7 +62,7 @@ class History:
     # --- what a release knows --------------------------------------------------------------------
 
     def applied(self) -> Released:
-        """The models of the last release: those of all applied migrations."""
+        """The models of the last release, which has all applied migrations."""
         entries = [entry for entry in self.timeline.entries if self._is_applied(entry)]
         return self._known(entries)
 
@@ -69,7 +70,7 @@ class History:
         return bool(entry.covers) and all(map(self.timeline.is_applied, entry.covers))
 
     def without(self, ids: Collection[str]) -> Released:
-        """The models of the release before these entries: of each app as far as its first."""
+        """The models of the release before these entries: each app up to its first one."""
         found, begun = [], set[str]()
         for entry in self.timeline.entries:
             if entry.id in ids:
@@ -102,7 +103,7 @@ class History:
     # --- steps -----------------------------------------------------------------------------------
 
     def read(self, entry: Entry, step: Operation, scene: Scene) -> Read:
-        """What a step of ours does that runs code of its author."""
+        """The effects of a step of ours that runs code of its author."""
         if step.runs and step.runs.backwards:
             return self._inside(entry).read(step.runs, scene)
         if step.runs:
@@ -110,11 +111,11 @@ class History:
         return effects("".join(filter(None, step.authored)), scene)
 
     def read_operation(self, operation: MigrationOperation, app_label: str, at: Scene) -> Read:
-        """What an operation does that Django runs; the tables are those before it."""
+        """The effects of an operation that Django runs, on the tables before it."""
         return Reader(self.connection, self.tables.state, at).read(operation, app_label)
 
     def read_apply(self, migration: DjangoMigration, at: Scene) -> Read:
-        """What a migration does that applies itself."""
+        """The effects of a migration with an `apply()` of its own."""
         return Reader(self.connection, self.tables.state, at).read_apply(migration)
 
     def _inside_of(self, entry: Entry) -> _Inside:

@@ -33,7 +33,7 @@ def _is_left(operation: Operation, live: SchemaGraph, end: SchemaGraph) -> bool:
 
 
 def _is_missing(piece: Piece, live: SchemaGraph, end: SchemaGraph) -> bool:
-    """Whatever its name: Django and an old database may call it otherwise."""
+    """Is it missing under any name? Django and an old database may have others."""
     part, item = piece.part, piece.item
     found, wanted = live.table(piece.table), end.table(piece.table)
     if found is None or wanted is None or item not in part.of(wanted):

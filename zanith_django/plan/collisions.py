@@ -1,4 +1,4 @@
-"""Where a step and an object that no model names collide: which step, which object, what to do.
+"""Collisions of a step with an object that no model names: the step, the object, the remedy.
 
 PostgreSQL would refuse such a step halfway through a release, or the object would go on reading
 what the step hides. `context.graph` has what depends on a table (`schema/unmodelled.py`).
@@ -22,7 +22,8 @@ from zanith_django.schema.parts import COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """One object in the way of a step. One that is not `blocked` is shown and lets it run.
+    """One object that a step would break, or that would block it. If it is not `blocked`, it is
+    only shown.
 
     `recheck` marks an object that an earlier step of the plan may remove.
     """
@@ -35,8 +36,7 @@ class Collision:
     recheck: bool = False
 
     def may_go_by(self, text: str | None) -> bool:
-        """Does a text name the object, as one that drops it would? None is a text that cannot be
-        read."""
+        """May a text drop the object, because it names it? None is a text that cannot be read."""
         if text is None:
             return True
         name = re.split(r"\(| on ", self.dependent.name)[0].split(".")[-1].strip('"')
@@ -47,7 +47,7 @@ class Collision:
 
 
 def collisions(operation: Operation, context: Context) -> tuple[Collision, ...]:
-    """What collides with the operation, blocked ones first."""
+    """The collisions of the operation, blocked ones first."""
     found = [
         collision
         for touch in operation.touches(context)
@@ -61,7 +61,7 @@ def collisions(operation: Operation, context: Context) -> tuple[Collision, ...]:
 
 
 def _dependents(table: Table, touch: Touch, context: Context) -> Iterator[Dependent]:
-    """Those of the catalog that no earlier step has dropped, and those that the graph knows."""
+    """The dependents in the catalog that no earlier step dropped, and those in the graph."""
     yield from (found for found in table.dependents if _still_there(found, table, context))
     for column in touch.columns:
         for made in generated_from(table, column):
@@ -163,7 +163,7 @@ _UNSAID = _DROPS_COLUMN | {
     Effect.ARCHIVE_TABLE,
     Effect.RENAME_TABLE,
 }
-"""What makes a text fail that names the column or table."""
+"""The effects that make a text fail which names the column or table."""
 
 _RENAMES = frozenset([Effect.RENAME_COLUMN, Effect.RENAME_TABLE])
 _ARCHIVES = frozenset([Effect.ARCHIVE_COLUMN, Effect.ARCHIVE_TABLE])
@@ -233,8 +233,8 @@ def _owns_sequence(touch: Touch, table: Table) -> bool:
 
 
 def _cannot_be_made_again(touch: Touch, found: Dependent, table: Table) -> bool:
-    """A trigger of the table that goes with the column and that PostgreSQL would not make again. A
-    new table has it from before its generated columns, unless its key has one of these."""
+    """Would PostgreSQL refuse to recreate a trigger of the table that is dropped with the column? A
+    new table gets it before its generated columns, unless its key has one of these."""
     late = [trigger for trigger in whole_row_triggers(table) if trigger.name == found.through]
     if touch.effect is Effect.REBUILD:
         keys = (*((table.primary_key,) if table.primary_key else ()), *table.uniques)
@@ -287,14 +287,14 @@ def _replicated(touch: Touch, found: Dependent, context: Context) -> Collision |
 
 
 def _survived(touch: Touch, found: Dependent) -> Collision:
-    """A form of the change that brings no name to the publisher."""
+    """A form of the change that creates no new name on the publisher."""
     what = f"publication {found.name} sends {_target(touch)} to subscribers ({_known(found)})"
     remedy = "they continue: the step adds no column that they do not have"
     return Collision(what, remedy, found, blocked=False, reason="replicated_table")
 
 
 def _received(touch: Touch, found: Dependent) -> Collision | None:
-    """The table of a subscriber: what it receives has the names of the publisher."""
+    """The table of a subscriber, which receives the names of the publisher."""
     if touch.effect not in _UNSAID | {Effect.REBUILD}:
         return None
     what = f"subscription {found.name} writes to {_target(touch)}"

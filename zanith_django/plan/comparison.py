@@ -1,5 +1,5 @@
-"""Schemas by the names that people type (models, live, empty, a snapshot of the ledger, a file) and
-what turns one into another."""
+"""Schemas by the names that users type (models, live, empty, a snapshot of the ledger, a file), and
+their differences."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ MODELS, LIVE, EMPTY = "models", "live", "empty"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What turns one schema into another. Extras are what no model names, or no operation
-    changes; notes come only where one of the two is models. `before` is what the operations begin
-    with."""
+    """The operations that turn one schema into another. Extras are objects that no model names or
+    no operation changes; notes exist only if one of the two is `models`. `before` is the schema
+    that the operations start from."""
 
     operations: tuple[Operation, ...]
     extras: tuple[Extra, ...] = ()
@@ -40,8 +40,8 @@ class Difference:
 
 
 class Sources:
-    """Finds schemas by the names that people type; `models` are the project's unless given, and
-    `live` is read unless it is known. Without `files`, no name is that of a file."""
+    """Finds schemas by the names that users type; `models` are the project's unless given, and
+    `live` is read unless it is known. Without `files`, no name means a file."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Sources:
             raise UnreadableGraph(f"{path}: {error}") from error
 
     def compare(self, before: str, after: str) -> Difference:
-        """The operations from one to the other. Where exactly one is `models`, the other is read
-        as Django would: what it calls equal is equal, what no model names is extra."""
+        """The operations from one to the other. If exactly one is `models`, the rules of
+        `schema/equality.py` apply to the other."""
         if (before == MODELS) == (after == MODELS):
             graphs = compared(self.graph(before)), compared(self.graph(after))
             operations = diff(*graphs, drop=HARD, overlapping=False)

@@ -1,6 +1,5 @@
-"""What a step demands of rows that exist: the difference between the schema before and after it.
-
-The form in which a step is written does not matter: its effect on the graph does.
+"""The demands of a step on existing rows: the difference between the schema before and after it,
+whatever the form of the step.
 """
 
 from __future__ import annotations
@@ -61,14 +60,14 @@ class Demands:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns that it looks at."""
+        """The columns that the demands read."""
         items = (item for part in DEMANDING for item in part.of(self.wanted))
         named = {name for item in items for name in item.columns}
         types = {conversion.old.name for conversion in self.conversions}
         return frozenset(named | types | {column.name for column in self.wanted.columns})
 
     def without(self, columns: Collection[str]) -> Demands:
-        """The rest, if nothing that looks at these columns can be asked."""
+        """The demands that read none of these columns."""
         parts: dict[str, Any] = {
             part.field: tuple(i for i in part.of(self.wanted) if not set(i.columns) & set(columns))
             for part in DEMANDING
@@ -83,7 +82,7 @@ class Demands:
 
 
 def demands(operation: Operation, context: Context, change: Change) -> Iterator[Demands]:
-    """Of each table that the operation changes and that existed before it."""
+    """The demands on each table that the operation changes and that existed before it."""
     moved = {name for move in change.moves for name in (move.old, move.new)}
     renamed = renames(operation, context)
     for name in change.tables:

@@ -1,4 +1,4 @@
-"""Where a difference between a database and the models comes from: before the plan, or from it."""
+"""The origin of a difference between a database and the models: before the plan, or from it."""
 
 from __future__ import annotations
 

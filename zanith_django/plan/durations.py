@@ -1,5 +1,5 @@
-"""How long a step takes, and how long others wait for it: estimates from the size of its table and
-the rates of this server."""
+"""Estimates of the duration of a step, and of the wait of other sessions, from the size of its
+table and the rates of this server."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _ROW_BYTES = 100
 _INSTANT = 0.005
 # A backfill begins with small batches, and each of them waits for the disk.
 _FIRST_BATCHES = 0.05
-# A timed read says how fast a server is, and less how fast it writes.
+# A timed read measures how fast a server reads, and less exactly how fast it writes.
 _SLOWEST, _FASTEST = 0.1, 2.0
 
 
 def weight(rows: float, size: float) -> float:
-    """Its rows, as if each of them had the usual size."""
+    """The number of rows, converted to rows of the usual size."""
     return max(rows, size / _ROW_BYTES if rows else 0)
 
 
@@ -50,7 +50,7 @@ class Rates:
 
     @classmethod
     def of(cls, paces: Iterable[Pace]) -> Rates:
-        """By the median of what earlier runs took."""
+        """The rates by the medians of earlier runs."""
         found: dict[str, list[float]] = {}
         for pace in paces:
             rate = weight(pace.rows, pace.bytes) / max(pace.seconds, 1e-6)
@@ -63,11 +63,11 @@ class Rates:
 
     @property
     def seeds(self) -> bool:
-        """Would a timed read tell more than is known?"""
+        """Would a timed read improve the estimates?"""
         return any(source == CONSTANTS for _, source in self.known.values())
 
     def seeded(self, scanned: float) -> Rates:
-        """With a timed read of so many rows per second in place of the constants."""
+        """The rates with a timed read of `scanned` rows per second instead of the constants."""
         speed = min(max(scanned / _USUAL[SCAN], _SLOWEST), _FASTEST)
         known = {
             work: (rate * speed, READ) if source == CONSTANTS else (rate, source)
@@ -110,7 +110,7 @@ _SOURCES = {
 def duration(
     statements: tuple[Statement, ...], context: Context, rates: Rates | None = None
 ) -> Duration:
-    """Of all statements of a step; of a table whose size is unknown, none."""
+    """The duration of all statements of a step; unknown if the size of a table is."""
     rates = rates or Rates()
     took = [(statement, _seconds(statement, context, rates)) for statement in statements]
     waits = sum(seconds for statement, seconds in took if statement.lock.blocks_writes)

@@ -1,4 +1,4 @@
-"""Objects in the way of a step before it runs: names that are taken, rights that are missing."""
+"""Existing obstacles of a step: taken names and missing rights."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ JOIN pg_catalog.pg_available_extension_versions v
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Something that has a name in a schema."""
+    """A relation with its schema and name."""
 
     kind: str
     invalid: bool
@@ -61,7 +61,7 @@ class Relation:
 
 @dataclass(slots=True)
 class Existing:
-    """What exists in the database; names that a step of the plan frees are taken off."""
+    """The existing names in the database, without those that a step of the plan frees."""
 
     schema: str
     relations: dict[tuple[str, str], Relation]
@@ -87,7 +87,7 @@ class Existing:
         return cls(schema, relations, schemas, extensions, role)
 
     def findings(self, operation: Operation, context: Context) -> Iterator[Finding]:
-        """The objects in the way of the operation, in the schema before it."""
+        """The findings about existing objects and rights, in the schema before the operation."""
         before, after = context.graph, operation.apply_to(context.graph)
         yield from self._owners(operation, before, after)
         yield from self._references(operation, before, after)
@@ -131,7 +131,7 @@ class Existing:
     def _references(
         self, operation: Operation, before: SchemaGraph, after: SchemaGraph
     ) -> Iterator[Finding]:
-        """A foreign key needs a right on the table that it points at."""
+        """A foreign key needs a right on the table that it references."""
         for name in operation.tables if operation.own_sql else ():
             old, new = before.table(name), after.table(name)
             known = {key.name for key in old.foreign_keys} if old else set()

@@ -1,4 +1,4 @@
-"""What a look at the database shows about one step before it runs."""
+"""The findings of preflight about one step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that preflight saw. The step fails on one that is `certain`, others are shown.
+    """One finding of preflight. The step would fail on a `certain` one; others are only shown.
 
     `code` is its reason, "" if it changes no score. `samples` are a few of the rows.
     """

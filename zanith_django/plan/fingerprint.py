@@ -1,4 +1,4 @@
-"""The fingerprint that zanith_verify gives and zanith_apply --verified asks for."""
+"""The fingerprint that zanith_verify prints and zanith_apply --verified requires."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zanith_django.timeline.project import declared
 
 
 def fingerprint(models: SchemaGraph, planned: Plan, graph: SchemaGraph) -> str:
-    """Covers the files, the declared schema, and the touched tables as they are before."""
+    """The hash of the files, the declared schema, and the touched tables before the plan."""
     touched = {name for _, step in planned.steps for name in step.operation.tables}
     parts = [
         *(m.entry.migration.checksum if m.entry.migration else m.id for m in planned.migrations),

@@ -21,7 +21,7 @@ REASONS, PREFLIGHT, VERIFIED = "reasons", "preflight", "verified"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a plan may contain. `verified` is the fingerprint that it must have, if any."""
+    """The limits of a plan. `verified` is the required fingerprint, if any."""
 
     max_risk: int = 100
     allow_destructive: bool = False
@@ -38,7 +38,8 @@ class Policy:
         return dataclasses.replace(self, require_verified=False)
 
     def with_consent(self) -> Policy:
-        """The user has consented to this very loss: that answers the cap of the mode as well."""
+        """The policy after the user's consent to this very loss, which lifts the cap of the mode
+        too."""
         return dataclasses.replace(self, max_risk=100, allow_destructive=True)
 
     def for_files(self) -> Policy:
@@ -55,8 +56,7 @@ class Policy:
         fail_on: Iterable[str] | None = None,
         verified: str = "",
     ) -> Policy:
-        """The settings; a flag that was given, so is not None, comes before its setting.
-
+        """The policy of the settings; a given flag, which is not None, overrides its setting.
         Raises `UnknownReason`.
         """
         codes = conf.fail_on if fail_on is None else fail_on
@@ -168,7 +168,7 @@ NAMES = tuple(gate.__name__ for gate in GATES)
 
 
 def hint(refusals: Iterable[Refusal]) -> str:
-    """What to do about refusals where it is the same for all; "" for the usual."""
+    """The hint for refusals; "" for the usual one."""
     if any(refusal.gate == PREFLIGHT for refusal in refusals):
         return "Do what each line says after its dot; zanith_plan --preflight shows the whole plan."
     return ""

@@ -1,4 +1,5 @@
-"""What is wrong with migration files: edited after they ran, missing, or naming what is gone."""
+"""Flaws of migration files: edited after they ran, missing, or naming objects that no longer
+exist."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from zanith_django.timeline.timeline import Timeline, key_of
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What is wrong with a file; `step` 0 is the whole file, `missing` that it is gone."""
+    """A flaw of a file; `step` 0 means the whole file, `missing` that the file does not exist."""
 
     migration: str
     step: int
@@ -53,7 +54,7 @@ def moved(timeline: Timeline) -> list[Flaw]:
 
 
 def _unmade(timeline: Timeline) -> list[Flaw]:
-    """Steps whose values a callable makes that does not exist."""
+    """Steps whose values need a callable that does not exist."""
     return [
         Flaw(name, number, f"Step {number:02d} {words}")
         for name, number, step in _waiting(timeline)

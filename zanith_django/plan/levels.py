@@ -6,7 +6,7 @@ import enum
 
 
 class Level(enum.IntEnum):
-    """How much risk; the value is the score."""
+    """A level of risk; its value is the score."""
 
     SAFE = 5
     LOW = 15

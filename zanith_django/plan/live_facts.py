@@ -1,4 +1,4 @@
-"""What is known of the database that a plan is for: live, or of a file of sizes."""
+"""The facts about the database of a plan, from the live database or a file of sizes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _with_dependents(
 def step_context(
     connection: BaseDatabaseWrapper, graph: SchemaGraph, migration_id: str = ""
 ) -> Context:
-    """What a step of a migration knows of the server. `graph` is the schema before it."""
+    """The context of a step of a migration. `graph` is the schema before it."""
     return Context(
         server_version=server_version(connection),
         schema=graph.default_schema,
@@ -129,7 +129,7 @@ def _touched(operations: Iterable[Operation]) -> list[TableName]:
     return sorted(names)
 
 
-# How long a plan waits for a lock that another session takes while it looks, in seconds.
+# How long a plan waits for a lock of another session, in seconds.
 _PATIENCE = 0.2
 
 # Of each name, in order: it exists, and another session locks it.

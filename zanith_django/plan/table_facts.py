@@ -1,4 +1,5 @@
-"""What is known of each table, as operations create, rename, fill and end tables.
+"""Facts about tables, moved past operations that create, rename, fill and drop tables: whether a
+table is new, empty, and how large it is.
 
 Rows, sizes, whether a table is empty and whether the plan created it belong to the table and not
 to its name. What is unknown counts as populated and in use.
@@ -19,7 +20,7 @@ from zanith_django.schema.values import replaced
 V = TypeVar("V")
 
 _HEAD = re.compile(r"^\s*(@.*\s+)*def \w+\([^)]*\)")
-# Code that hands the models on: what it does with them is written somewhere else.
+# Code that passes the models to other code, which is written elsewhere.
 _HANDED_ON = re.compile(r"\bapps\b(?!\.get_model\b)")
 
 
@@ -31,9 +32,9 @@ def after(
     *,
     runs: bool = True,
 ) -> Context:
-    """What is known after the operation.
+    """The context after the operation.
 
-    `texts` are what its author wrote in SQL or Python, None what cannot be read. An operation that
+    `texts` are SQL and Python of its author, None for code that cannot be read. An operation that
     ran already, so not `runs`, changes the graph alone: the facts were read after it.
     """
     context = replaced(context, graph=operation.apply_to(context.graph))
@@ -101,7 +102,7 @@ def _carried(values: Mapping[TableName, V], move: TableMove) -> dict[TableName, 
 
 
 def _filled(context: Context, texts: Collection[str | None]) -> Context:
-    """New or empty tables that the texts may insert into are so no longer."""
+    """The context in which tables that the texts may fill count as new or empty no longer."""
 
     def unfilled(names: frozenset[TableName]) -> frozenset[TableName]:
         return frozenset(n for n in names if not may_write(n, context.labels, texts))

@@ -1,7 +1,8 @@
-"""Tables that an interrupted run made and that never held a row: as fresh as they were in it.
+"""Tables that an interrupted run created and that never had a row: they count as fresh when it
+resumes.
 
-A first installation that was killed goes on in a database with tables. To change or drop those is
-no more than it was in the plan that made them, as long as nothing is in them.
+A first installation that was killed resumes in a database with tables. Changes and drops of these
+tables have the same risk as in the plan that created them, as long as they never had a row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.timeline.timeline import PENDING, Timeline
 
-# Its files have no page: PostgreSQL makes the first one for the first row.
+# A table that never had a row has no page: PostgreSQL adds the first page for the first row.
 _WITHOUT_PAGES = """\
 SELECT name FROM unnest(%s::text[]) AS name
 WHERE pg_relation_size(to_regclass(name)) = 0 AND NOT EXISTS (
@@ -25,7 +26,7 @@ WHERE pg_relation_size(to_regclass(name)) = 0 AND NOT EXISTS (
 def untouched(
     ledger: Ledger, timeline: Timeline, graph: SchemaGraph, empty: Collection[TableName]
 ) -> frozenset[TableName]:
-    """Those of the `empty` tables of `graph` that the run made which the next one resumes."""
+    """The tables among the `empty` ones of `graph` that the interrupted run created."""
     before = ledger.tables_before_run() if empty else None
     if before is None or _ran_elsewhere(ledger, timeline):
         return frozenset()

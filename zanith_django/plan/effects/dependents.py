@@ -36,14 +36,14 @@ def drops_table(
 
 
 def unlogs(name: TableName, notes: Notes) -> None:
-    """A table that is logged references none that is not."""
+    """A logged table cannot reference an unlogged one."""
     for other in notes.scene.referrers(name):
         if other.name != name:
             _refused(f"a foreign key of {other.name} references {name}", notes)
 
 
 def retypes(table: Table, column: str, notes: Notes) -> None:
-    """PostgreSQL changes no type under its readers, and CASCADE does not exist for it."""
+    """Refuses a change of type if objects read the column: ALTER TYPE has no CASCADE."""
     for found in _of(table, lambda found: column in found.columns):
         _refused(f"{found.kind} {found.name} reads {table.name}.{column}", notes)
     for made in generated_from(table, column):

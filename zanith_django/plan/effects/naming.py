@@ -1,4 +1,4 @@
-"""What a statement names and the schema lacks, and what it creates and the schema has.
+"""Names in a statement that do not exist, and names that it creates and that exist already.
 
 Only a plan that knows the database asks: without one, any object may exist that no model declares.
 """
@@ -16,7 +16,7 @@ _NAMED_NOT_NULL = 180000
 
 
 def _misses(notes: Notes, code: str, what: str) -> None:
-    """Nothing is known of a name that is made when Python runs."""
+    """Records a missing or taken name, unless Python computes it."""
     if UNKNOWN_NAME not in what:
         notes.missing(code, what)
 
@@ -28,7 +28,7 @@ def wants_table(name: TableName, notes: Notes) -> None:
 
 
 def _is_system(name: TableName) -> bool:
-    """Those are in no graph."""
+    """Is it a table of PostgreSQL's own schemas, which no graph has?"""
     return name.schema in ("pg_catalog", "information_schema") or name.name.startswith("pg_")
 
 

@@ -1,4 +1,4 @@
-"""ATTACH and DETACH PARTITION, and whether a check proves what a partition has to hold."""
+"""ATTACH and DETACH PARTITION, and whether a check proves the bound of a partition."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What a Python function of a migration does to rows, read from its syntax tree.
-
-Followed are the functions that it calls by name. What cannot be read is reported: code whose
-effect is unknown never counts as safe.
+"""The effects of a Python function of a migration on rows, read from its syntax tree. Functions
+that it calls by name are read too. Code that cannot be read is reported, because unknown effects
+never count as safe.
 """
 
 from __future__ import annotations
@@ -147,7 +146,7 @@ class _Reader:
         rows = {names[place]: each for place, each in (given or {}).items() if place < len(names)}
         try:
             _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
-        except Exception:  # whatever it names may be made by code of the project
+        except Exception:  # code of the project may define any name
             self.note("python_code", title=title_of(code))
 
     def note(
@@ -197,7 +196,8 @@ class _Function:
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imported(node)
-        # Names are learned first: a loop may use a queryset that is assigned after it in the text.
+        # Names are collected first, because a loop may use a queryset that is assigned later in the
+        # text.
         for node in _in_order(tree):
             self._learn(node)
         for node in _in_order(tree):

@@ -1,4 +1,4 @@
-"""What the previous release reads and writes, and which of it a change of the schema breaks.
+"""The reads and writes of the previous release, and those that a change of the schema breaks.
 
 A release reads every column of its models by name, and an insert names every column but the
 generated ones. What it does not know cannot break it, unless the database then requires it.

@@ -1,4 +1,4 @@
-"""What SQL does, statement by statement, by PostgreSQL's own grammar."""
+"""The effects of SQL, statement by statement, by PostgreSQL's own grammar."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What one operation of a Django migration does: its SQL and its Python, all that reaches the
-database of it."""
+"""The effects of one operation of a Django migration: its SQL and its Python."""
 
 from __future__ import annotations
 

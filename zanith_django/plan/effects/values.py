@@ -1,4 +1,4 @@
-"""What one statement does: its locks, its work, the findings about it, and the schema after it."""
+"""The effect of one statement: its locks, its work, its findings, and the schema after it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is known where a statement runs: the schema, and how the session finds names in it.
+    """The facts before a statement: the schema, and how the session resolves names.
 
     `elsewhere` are tables that an unqualified name finds in a later schema of the search path.
     `domains` are the domains that have a constraint. `relations` are all tables, views and foreign
@@ -144,7 +144,7 @@ class Scene:
 
 @dataclass(slots=True)
 class Notes:
-    """Collects what a statement does; `graph` is the schema after it."""
+    """Collects the effect of a statement; `graph` is the schema after it."""
 
     scene: Scene
     graph: SchemaGraph
@@ -193,7 +193,7 @@ class Notes:
         self.misses.append(Miss(code, what))
 
     def unknown(self) -> None:
-        """Nothing certain is known of it."""
+        """Marks the effect as unknown."""
         self.opaque = True
         self.find("raw_sql")
 
