@@ -40,8 +40,8 @@ class Job:
 class Child:
     """The process that runs `shadow_run`. It imports the project while its parent creates the
     shadow. It gets three lines: the address of the shadow, with which Django starts before it
-    exists; the job, when the shadow has its structure; and the declarations of the models, which the parent reads while
-    the plan runs."""
+    exists; the job, when the shadow has its structure; and the declarations of the models, which
+    the parent reads while the plan runs."""
 
     process: subprocess.Popen[str]
     errors: IO[str]

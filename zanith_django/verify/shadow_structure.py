@@ -67,8 +67,8 @@ class _Program(NamedTuple):
 
 
 def find_pg_dump(major: int) -> str | None:
-    """The pg_dump that fits a server best: of its version, else the next newer one; an older one
-    refuses the server. On PATH, beside pg_config, in Debian's folders, of the wheel."""
+    """The best pg_dump for a server: of its version, else the next newer one; an older one refuses
+    the server. On PATH, beside pg_config, in Debian's folders, of the wheel."""
     found = [_Program(version, path) for path in _candidates() if (version := _version(path))]
     fitting = [program for program in found if program.version >= major]
     return min(fitting).path if fitting else None
@@ -161,7 +161,7 @@ def libpq_environment(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _last_line(text: str) -> str:
-    """What pg_dump says at the end, without the statement that it quotes."""
+    """The last line of pg_dump's output, without the statement that it quotes."""
     lines = [line for line in text.strip().splitlines() if "error: query was" not in line]
     return lines[0] if lines else "pg_dump exited without output"
 
@@ -170,10 +170,11 @@ _ENTRY = re.compile(r"^--\n-- (?=Name: .*; Type: .*; Schema: .*; Owner: )", re.M
 _SETTING = re.compile(r"^SET (\w+) = .*;$", re.MULTILINE)
 
 ENTRIES = 200
-"""Entries of a dump in one transaction: each locks what it makes."""
+"""The number of entries of a dump in one transaction: each locks the objects that it creates."""
 
 
-# What pg_dump writes after the data; https://www.postgresql.org/docs/current/app-pgdump.html
+# The entries that pg_dump writes after the data;
+# https://www.postgresql.org/docs/current/app-pgdump.html
 _AFTER_DATA = re.compile(
     r"Name: .*; Type: (INDEX|CONSTRAINT|FK CONSTRAINT|CHECK CONSTRAINT|TRIGGER|RULE|POLICY"
     r"|ROW SECURITY|STATISTICS|INDEX ATTACH|EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE"

@@ -120,7 +120,7 @@ def save(session: Session, shadow: str, name: str) -> None:
         comment = sql.compose("COMMENT ON DATABASE {name} IS {words}", words=words, **parts)
         session.execute(comment.encode())
         return
-    drop_database(session, unfinished)  # another run was faster
+    drop_database(session, unfinished)  # another run has saved it first
 
 
 def _drop_earlier(session: Session) -> None:

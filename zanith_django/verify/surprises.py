@@ -1,4 +1,4 @@
-"""Surprises: what a step did on the shadow beyond what its plan promised."""
+"""Surprises: effects of a step on the shadow that its plan did not promise."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Promise:
 
 
 def promises(step: PlannedStep) -> tuple[Promise, ...]:
-    """What the plan shows of a step before it runs. Of code that was read only in part, what it
-    does beyond that is as unknown as that of its statement."""
+    """The locks, rewrites and scans that the plan shows for a step: those of the effects that it
+    read, and if one of them is opaque, those of the statements too."""
     stated = tuple(
         Promise(each.lock, tuple(map(str, each.tables)), each.rewrites, each.scans)
         for each in step.statements
@@ -59,8 +59,8 @@ def _of_effect(effect: Effect) -> Iterator[Promise]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What existed before the run: keys of all objects, every name of each table, and the names of
-    the tables that hold rows in production; None if that is unknown."""
+    """The facts before the run: keys of all objects, every name of each table, and the names of the
+    tables that hold rows in production; None if that is unknown."""
 
     objects: Collection[Key]
     names: Mapping[int, Sequence[str]]
@@ -75,7 +75,7 @@ class Known:
 
 
 def surprises(seen: SeenStep, promised: Sequence[Promise], known: Known) -> list[Surprise]:
-    """What the step did beyond what its plan promised."""
+    """The effects of the step that its plan did not promise."""
     return [
         *_locks(seen, promised, known),
         *_rewrites(seen, promised, known),
@@ -150,8 +150,8 @@ def _drops(seen: SeenStep, known: Known) -> Iterator[Surprise]:
 
 
 def _goes_silently(one: CatalogObject, dropped: Iterable[CatalogObject]) -> bool:
-    """PostgreSQL drops it with its last column and asks for no CASCADE. A sequence that a column
-    owns goes also with its identity."""
+    """Does PostgreSQL drop it with its column, without CASCADE? An owned sequence is also dropped
+    with its identity."""
     if one.kind == "sequence" and one.relation:
         return True
     if one.kind not in SILENT or not any(one.columns):

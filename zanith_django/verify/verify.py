@@ -125,7 +125,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """What the live database is before, and what is to run on it."""
+    """The live database before the plan, and the plan."""
 
     connection: BaseDatabaseWrapper
     graph: SchemaGraph
@@ -205,7 +205,8 @@ def _lines(live: _Live) -> dict[str, int]:
 
 
 def _models(live: _Live) -> Declared | None:
-    """What the models ask for; None if only the shadow can read them, after the plan has run."""
+    """The declarations of the models; None if only the shadow can read them, after the plan has
+    run."""
     try:
         return declared(live.connection)
     except UnreadableModel:
@@ -215,7 +216,8 @@ def _models(live: _Live) -> Declared | None:
 def _blocked(
     planned: Plan, refused: Sequence[gates.Refusal], shadow: str, seconds: float
 ) -> Verdict:
-    """What is in the way in the live database need not be in the shadow."""
+    """The verdict for a plan that preflight blocks: rows of the live database are not on the
+    shadow."""
     first = step_id(refused[0].migration, refused[0].step)
     texts = [
         statement.sql
