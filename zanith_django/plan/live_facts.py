@@ -54,8 +54,8 @@ def pending_context(connection: BaseDatabaseWrapper, timeline: Timeline) -> Cont
 def live_context(
     connection: BaseDatabaseWrapper, graph: SchemaGraph, timeline: Timeline | None = None
 ) -> Context:
-    """What is known of a live database: its schema, version, sizes, which tables are empty, and
-    what depends on the tables that pending steps of the timeline change."""
+    """The facts about a live database: its schema, version, sizes, empty tables, and the dependents
+    of the tables that pending steps of the timeline change."""
     names = _asked(timeline.pending if timeline else ())
     return _context(connection, _with_dependents(connection, graph, names))
 
@@ -114,8 +114,7 @@ def step_context(
 def with_known_dependents(
     connection: BaseDatabaseWrapper, graph: SchemaGraph, operations: Iterable[Operation]
 ) -> SchemaGraph:
-    """`graph` with what depends on the tables of those operations that something could be in the
-    way of."""
+    """`graph` with the dependents of the tables of operations that a dependent could block."""
     return _with_dependents(connection, graph, _touched(operations))
 
 
@@ -151,8 +150,8 @@ def empty_tables(
 def looked_into(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
 ) -> tuple[frozenset[TableName], frozenset[TableName]]:
-    """(Those that exist and hold no row, those that another session locks). Asks for 400 in a
-    query and waits for no lock."""
+    """(the existing tables without rows, those that another session locks). It queries 400 tables
+    at once and waits for no lock."""
     there = _there(connection, schema, names)
     locked = {name for name, locks in there.items() if locks}
     return _looked_into(connection, schema, list(there), locked)
@@ -231,7 +230,7 @@ def _there(
 
 
 def offline_context(sizes: Mapping[str, object] | None = None) -> Context:
-    """What is known without a database: nothing, or a graph with row estimates from production."""
+    """The facts without a database: none, or a graph with row estimates from production."""
     if sizes is None:
         return Context()
     graph = SchemaGraph.from_json(sizes)

@@ -20,7 +20,7 @@ _SHOWN = "look at it before it runs"
 
 
 def missed(effects: Iterable[Effect]) -> Iterator[Collision]:
-    """What is certain to fail blocks the step; the rest is shown."""
+    """The collisions of missing and taken names: certain ones block the step, others are shown."""
     for miss in dict.fromkeys(miss for effect in effects for miss in effect.misses):
         remedy = _REMEDIES.get(miss.code, _SHOWN)
         named = Dependent("object", miss.what)
@@ -28,5 +28,6 @@ def missed(effects: Iterable[Effect]) -> Iterator[Collision]:
 
 
 def without_misses(effects: Iterable[Effect]) -> tuple[Effect, ...]:
-    """Of a step that an earlier run began: what it finds or lacks may be that run's work."""
+    """The effects without missing and taken names, for a step that an earlier run began: they may
+    be the work of that run."""
     return tuple(replace(effect, misses=()) if effect.misses else effect for effect in effects)

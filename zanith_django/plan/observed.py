@@ -1,4 +1,4 @@
-"""The level of raw SQL, Python and Django's operations by what a shadow saw them do."""
+"""The level of raw SQL, Python and Django's operations by their effects on a shadow."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ _ANSWERED_WITH_ROWS = {"requires_backfill", "loops_over_rows", "python_code", "i
 @dataclass(frozen=True, slots=True)
 class Observed:
     """The effects of one step on tables that rows are in. `data` says whether the shadow had rows:
-    without any, Python that reads rows and writes some of them seems to write none."""
+    without rows, Python that reads rows and writes some of them seems to write none."""
 
     reasons: tuple[str, ...]
     data: bool
 
 
 def digest(step: PlannedStep) -> str:
-    """What an observation is of: the operation, and the SQL or Python that its author wrote."""
+    """The hash of the observed code: of the operation, and of the SQL or Python that its author
+    wrote."""
     text = json.dumps([to_data(step.operation), step.texts], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -74,7 +75,7 @@ def read_observed(path: str) -> dict[str, Observed]:
 
 
 def _reasons(step: Mapping[str, Any]) -> Iterator[str]:
-    """The codes that the effects of a step deserve, on tables that hold rows."""
+    """The reasons for the effects of a step on tables with rows."""
     in_use, statements = set(step["in_use"]), step["statements"]
     if any(in_use.intersection(statement["rewrites"]) for statement in statements):
         yield "rewrites_table"
@@ -107,7 +108,7 @@ def _lock(mode: str) -> Lock:
 
 
 def with_observed(plan: Plan, observed: Mapping[str, Observed]) -> Plan:
-    """The plan with raw SQL, Python and Django's operations judged by what the shadow saw."""
+    """The plan with raw SQL, Python and Django's operations judged by the observations."""
     migrations = tuple(
         PlannedMigration(
             migration.entry, tuple(_judged(step, observed) for step in migration.steps)

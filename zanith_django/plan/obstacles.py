@@ -65,7 +65,7 @@ class Obstacle:
 
     @property
     def counted(self) -> str:
-        """What hinders, and how many rows do."""
+        """The obstacle with the number of its rows."""
         if not self.rows:
             return self.what
         noun = "row" if self.rows == 1 else "rows"
@@ -75,8 +75,8 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where to look. `source` is a table or a query in parentheses that has the columns under the
-    names that the constraints use; `key` names the columns that identify a row for people;
+    """The rows to search. `source` is a table or a query in parentheses that has the columns under
+    the names that the constraints use; `key` names the columns that identify a row for people;
     `names` are those that tables which foreign keys reference have in the database.
 
     At most `most` rows are counted, 0 for all. `masked` shows the key alone, no other value.
@@ -128,7 +128,7 @@ class Rows:
         return self.where(f"check {check.name}", broken, check.columns)
 
     def _orphans(self, table: Table, key: ForeignKey) -> Obstacle | None:
-        """Rows that point at nothing; a row with a NULL in the key points nowhere."""
+        """Rows without a referenced row; a row with a NULL in the key references none."""
         if not (key.valid and key.enforced):
             return None
         present = self.names.table(key.references)
@@ -190,7 +190,7 @@ class Rows:
         return self._pairs(exclusion) if self.most else self._tried(exclusion)
 
     def _pairs(self, exclusion: Exclusion) -> Obstacle | None:
-        """Rows compared with each other: for a transaction that may make no copy."""
+        """Compares rows with each other, for a transaction that may not create a copy."""
         keys, operators, predicate = _excluded(exclusion.definition)
         named = [sql.ident(f"k{number}") for number, _ in enumerate(keys)]
         values = sql.join(
@@ -311,7 +311,7 @@ QUESTIONS: Mapping[Part, Question] = {
 
 
 def _key(key: IndexKey) -> tuple[str, sql.Fragment]:
-    """How people call a key of an index, and its SQL."""
+    """The words for a key of an index, and its SQL."""
     text = sql.ident(key.column) if key.column else sql.catalog_text(f"({key.expression})")
     if key.collation:
         text = sql.clause("{key} COLLATE {name}", key=text, name=sql.catalog_text(key.collation))
@@ -381,7 +381,7 @@ def _outside_quotes(text: str, start: int) -> Iterator[tuple[int, str]]:
 
 
 def _detail(error: Exception) -> str:
-    """PostgreSQL's own words about two rows that exclude each other."""
+    """PostgreSQL's message about two rows that exclude each other."""
     cause = error.__cause__ or error
     found = cause.diag.message_detail if isinstance(cause, psycopg.Error) else None
     return found.rstrip(".") if found else str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What a plan is: steps with their verdict, in migrations."""
+"""The values of a plan: steps with their verdicts, in migrations."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class PlannedStep:
 
     @property
     def destructive(self) -> bool:
-        """One of its reasons takes data away, whatever else is worse."""
+        """Does one of its reasons remove data, even if another reason is worse?"""
         return any(REASONS[code].level == Level.DESTRUCTIVE for code in self.assessment.reasons)
 
     @property
     def reversible(self) -> bool:
-        """After it is undone, schema and rows are as before."""
+        """Does its reverse restore schema and rows completely?"""
         return self.back.whole
 
     @property
@@ -110,7 +110,7 @@ class PlannedMigration:
 
     @property
     def nothing_left(self) -> bool:
-        """Django did all of its work."""
+        """Has Django done all of its work?"""
         return self.adopted and all(step.status == SKIPPED for step in self.steps)
 
 

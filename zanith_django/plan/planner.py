@@ -1,4 +1,5 @@
-"""Plans: the pending part of the timeline, operation by operation, on the graph as it is then."""
+"""The planner: the pending part of the timeline, operation by operation, each on the graph before
+it."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ def _unseen(planned: Sequence[PlannedMigration], context: Context) -> list[str]:
 
 
 class _Planner:
-    """Walks the entries and keeps what the schema has become by then."""
+    """Walks the entries, and keeps the schema after each of them."""
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class _Planner:
         known = ledger if ledger and ledger.exists() else None
         self.latest = known.newest(entry.id for entry in timeline.pending) if known else {}
         self.path = SearchPath(context.elsewhere)
-        # What authors wrote into earlier steps, whose effect only they know.
+        # SQL and Python of authors in earlier steps.
         self.authored: list[str | None] = []
         self.by_django: set[TableName | None] = set()  # tables of steps that Django runs
         self.history = History(timeline, database, context)
@@ -136,7 +137,7 @@ class _Planner:
             self.context = after(self.context, live or operation, runs=False)
 
     def _begin_offline(self, entry: Entry) -> None:
-        """Without a database the models say what the tables are."""
+        """Without a database, the models define the tables."""
         graph = self.history.completed(entry, scene(self.context))
         self.context = replaced(self.context, graph=graph)
 
@@ -265,7 +266,7 @@ class _Planner:
         return way_back(operation, assessment.reasons, self.timeline, run.entry, graphs)
 
     def _breaks(self, names: Sequence[TableName], before: Context) -> tuple[Break, ...]:
-        """What the previous release fails on, once a step changed these tables."""
+        """The queries of the previous release that fail after a step on these tables."""
         used = [name for name in names if name not in before.fresh]
         if not used:
             return ()
@@ -274,8 +275,8 @@ class _Planner:
     def _collisions(
         self, operation: Operation, context: Context, *, begun: bool
     ) -> tuple[Collision, ...]:
-        """What is in the way of the step. An earlier step may remove it: then it is checked
-        again when the step is about to run."""
+        """The collisions of the step. An earlier step may remove it: then it is checked again when
+        the step is about to run."""
         found = collisions(operation, context)
         # Without a ledger, the graph may be that of a database which ran the step.
         if self.ledger and not begun and self.by_django.isdisjoint(operation.tables[:1]):
@@ -327,7 +328,8 @@ class _Run:
 
 
 def _texts(timeline: Timeline, step: Operation) -> tuple[str | None, ...]:
-    """What the author of a step wrote, None for what cannot be read; nothing for other steps."""
+    """SQL and Python of the author of a step, None for code that cannot be read; empty for other
+    steps."""
     if step.runs is None:
         return step.authored
     migration = timeline.loader.disk_migrations.get(key_of(step.runs.migration))

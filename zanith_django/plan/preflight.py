@@ -40,8 +40,8 @@ from zanith_django.schema.values import replaced
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How long to look, in seconds: at one thing, in all, and for a lock that another session
-    holds. `show_values` prints the values of the rows in the way, not only their keys."""
+    """The time limits of preflight, in seconds: for one question, in all, and for a lock of another
+    session. `show_values` prints the values of violating rows, not only their keys."""
 
     each: float = 5
     total: float = 30
@@ -71,7 +71,7 @@ def looked_at(
 
 @contextmanager
 def _read_only(connection: BaseDatabaseWrapper, look: Look) -> Iterator[None]:
-    """A transaction that writes nothing, and waits for no lock for long."""
+    """A read-only transaction with a short lock timeout."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [milliseconds(look.lock)])
@@ -92,7 +92,7 @@ class _Identity:
 
 
 class _Walk:
-    """Goes through the steps and keeps what has become of tables and columns."""
+    """Goes through the steps, and keeps the identities of tables and columns."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class _Walk:
         yield from self.keys.findings(self.context.graph, change.after, step)
 
     def _objects(self, step: PlannedStep, operation: Operation) -> Iterator[Finding]:
-        """What is in the way, but for what blocks the plan already."""
+        """Findings about existing objects, without those that block the plan already."""
         known = {found.what for found in step.collisions if found.blocked and not step.approved}
         for finding in self.existing.findings(operation, self.context):
             if finding.what in known:
@@ -175,7 +175,7 @@ class _Walk:
                 yield _uncertain(finding, _LATER) if changed else finding
 
     def _types(self, demand: Demands, change: Change) -> Iterator[Finding]:
-        """Types are asked for in empty tables too."""
+        """Asks about a change of types; empty tables are asked about too."""
         old, new = self.context.graph.table(demand.table), change.after.table(demand.table)
         if old is None or new is None:
             return
@@ -293,7 +293,7 @@ class _Walk:
 
 
 def _read(step: PlannedStep) -> tuple[str | None, ...]:
-    """What the step's author wrote: of SQL its text; Python may write anything."""
+    """The texts of the step's author: SQL as text, None for Python, which may write anything."""
     unknown = None in step.operation.authored
     return (None,) * len(step.texts) if unknown else step.texts
 
@@ -326,7 +326,7 @@ def _uncertain(finding: Finding, why: str) -> Finding:
 
 
 def _judged(step: PlannedStep, found: Sequence[Finding]) -> PlannedStep:
-    """What is certain to fail is blocked."""
+    """The step with its findings; a certain failure blocks it."""
     if not found:
         return step
     codes = (*step.assessment.reasons, *(finding.code for finding in found if finding.code))

@@ -1,6 +1,6 @@
-"""What tables and columns are called now, by the names that planned steps give them.
-
-A rollback looks at rows before anything runs, and some of its steps rename what others look at.
+"""The current names of tables and columns, by the names that planned steps give them. A rollback
+queries rows before anything runs, and some of its steps rename tables and columns that others
+query.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from zanith_django.postgres.names import TableName
 
 @dataclass(frozen=True, slots=True)
 class PresentNames:
-    """Names in the database by names after the planned steps; what is in neither kept its name."""
+    """Names in the database by names after the planned steps; a name that is not in it has not
+    changed."""
 
     tables: Mapping[TableName, TableName] = field(default_factory=dict)
     columns: Mapping[tuple[TableName, str], str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The questions of preflight: what a step demands of rows, asked of the table as it is now."""
+"""The questions of preflight: the demands of a step on rows, as queries on the current table."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from zanith_django.schema.parts import Part
 
 FAILS = "will_fail_on_data"
 
-# Rows in the way are counted up to here: more of them make no difference.
+# Violating rows are counted up to this number.
 _MOST = 1_000
-# What a sample reads at most, of a table for which looking at all rows takes too long.
+# The largest sample, of a table for which reading all rows takes too long.
 _SAMPLE_BYTES = 64_000_000
 
 _FORBIDDEN, _TOO_LONG = "42501", "57014"
@@ -101,7 +101,7 @@ class Probe:
     refusals: frozenset[str] = frozenset()
 
     def failed(self, error: BaseException) -> Finding:
-        """What an error of the question means."""
+        """The finding for an error of the question."""
         state = sqlstate(error)
         if self.converts and state[:2] in ("22", "23"):
             return Finding(f"{self.what}: {self._words(error)}", _RETYPE, True, FAILS)
@@ -114,7 +114,7 @@ class Probe:
         return Finding(f"{self.what}: not looked at ({str(error).splitlines()[0]})")
 
     def _words(self, error: BaseException) -> str:
-        """PostgreSQL quotes the value that it cannot convert."""
+        """The error without the value, which PostgreSQL quotes if it cannot convert it."""
         text = str(error).splitlines()[0]
         return re.sub(r'"[^"]*"$', '"•••"', text) if self.masked else text
 

@@ -1,4 +1,5 @@
-"""What a change of type does to casts, checks and indexes: asked of PostgreSQL without any row."""
+"""The effects of a change of type on casts, checks and indexes: asks PostgreSQL, without any
+row."""
 
 from __future__ import annotations
 

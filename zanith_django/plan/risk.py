@@ -1,4 +1,4 @@
-"""How risky a step is: what it does, judged by what is known of the live tables."""
+"""The risk of a step: its effects, judged by the facts about the live tables."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zanith_django.plan.table_facts import after_effect
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 
-# From here on a scan or a rewrite takes long enough to be planned for.
+# The size from which a scan or a rewrite takes long.
 LARGE_BYTES = 1_000_000_000
 LARGE_ROWS = 1_000_000
 
-# Reasons that hold for a table without rows as well: code may read it, a role may see it.
+# Reasons that apply to a table without rows too: code may read it, a role may see it.
 _EMPTY_TOO = frozenset(
     (
         "breaks_running_code",
@@ -117,7 +117,8 @@ def _is_large(name: TableName, context: Context) -> bool:
 
 @dataclass(slots=True)
 class Transaction:
-    """What lasts from one statement to the next: locks, and triggers that wait for the end."""
+    """The state of a transaction between statements: its locks, and triggers that are deferred to
+    its end."""
 
     atomic: bool = True
     held: dict[TableName, Lock] = field(default_factory=dict)
@@ -199,7 +200,7 @@ def _holds(code: str, table: TableName | None, context: Context) -> bool:
 
 
 def _blocking(effect: Effect, context: Context, held: Mapping[TableName, Lock]) -> Iterator[str]:
-    """What waits while rows are read or written: whoever wants a table that is locked by now."""
+    """The reasons for locks that other sessions wait for while rows are read or written."""
     busy = effect.opaque or any(not context.quiet(name) for name in effect.work)
     for name, lock in held.items() if busy else ():
         if name not in context.fresh and lock.blocks_writes:

@@ -1,4 +1,4 @@
-"""Room that a step needs: on the disk for new files, and in the range of a key's type."""
+"""The room that a step needs: on the disk for new files, and in the range of a key's type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.postgres.session import is_open
 from zanith_django.schema.graph import Column, SchemaGraph
 
-# So much new disk is worth a line.
+# The bytes of new disk from which a line is shown.
 _MUCH = 100_000_000
 # An entry of an index: a key of 16 bytes, and its pointer.
 _ENTRY = 32

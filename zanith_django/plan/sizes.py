@@ -1,4 +1,4 @@
-"""How large tables are: estimates of the live database, or of a file from production."""
+"""The sizes of tables: estimates of the live database, or from a file of production."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What goes on around the tables of a step right now: open transactions, autovacuum, replication,
-and how much they are used."""
+"""The current activity around the tables of a step: open transactions, autovacuum, replication, and
+reads and writes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LONG = 5
 _BUSY = 1.0
 # Counters of less than this time, in seconds, give no rate: a table just filled is not busy.
 _COUNTED_LONG = 60
-# So much WAL is worth a line.
+# The bytes of WAL from which a line is shown.
 _MUCH = 64_000_000
 
-# Of the sessions of other roles, only members of pg_monitor see what they do.
+# Only members of pg_monitor see the queries of other roles.
 _TRANSACTIONS = """\
 SELECT a.pid, coalesce(a.usename, ''), coalesce(a.state, ''),
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8, a.backend_xmin IS NOT NULL
@@ -167,7 +167,7 @@ class Surroundings:
                 yield Finding(f"a vacuum of {name} is running, which the step waits for", remedy)
 
     def _queues(self, locks: Mapping[TableName, Lock], context: Context) -> Iterator[Finding]:
-        """A lock on a hot table is felt even if it is held for an instant: sessions that
+        """A lock on a busy table affects others even if it is held for an instant: sessions that
         come after one that waits for it wait too."""
         for name, lock in locks.items():
             facts = context.facts.get(name)

@@ -1,4 +1,4 @@
-"""Names that an operation gives although the schema has something of that name already."""
+"""Names of an operation's new objects that the schema has already."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ class TakenName:
 
 
 def taken_names(operation: Operation, before: SchemaGraph) -> Iterator[TakenName]:
-    """What the operation adds and the schema before it has: a table, or parts of its tables.
-
-    A column that zanith_recover brought back is none if the operation takes it over.
+    """The tables and parts that the operation adds and the schema before it already has. A column
+    that zanith_recover restored is left out if the operation adopts it.
     """
     created = operation.creates_table
     if created and created.name in before:

@@ -17,7 +17,7 @@ from zanith_django.postgres.session import is_open, milliseconds
 
 _SECONDS = 1.0
 _BYTES = 32_000_000
-# A smaller table says more about the round trip than about the server.
+# A smaller table measures the round trip rather than the server.
 _LEAST_ROWS = 50_000
 
 _READ = "SELECT count(*) FROM {table} TABLESAMPLE SYSTEM ({percent})"

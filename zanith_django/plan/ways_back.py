@@ -1,4 +1,4 @@
-"""How a step can be undone, and what does not come back with it."""
+"""How a step can be undone, and what that does not restore."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def way_back(
     entry: Entry,
     graphs: tuple[SchemaGraph, SchemaGraph],
 ) -> WayBack:
-    """What zanith_rollback, zanith_recover or Django's migrate can do about the step. `graphs` are
-    the schemas before and after it."""
+    """The command that undoes the step: zanith_rollback, zanith_recover or Django's migrate.
+    `graphs` are the schemas before and after it."""
     written = _written_for(operation, timeline, entry)
     but = _but(written, reasons) or _converting(operation, graphs)
     if entry.migration is None and operation.runs:

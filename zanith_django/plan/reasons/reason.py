@@ -1,4 +1,4 @@
-"""What a reason is: why an operation is risky, and what to do instead."""
+"""The value of a reason: why an operation is risky, and what to do instead."""
 
 from __future__ import annotations
 
