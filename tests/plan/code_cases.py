@@ -246,6 +246,40 @@ PYTHON = (
         "        new.apps.get_model('{app}', 'Item').objects.all().delete()\n",
     ),
     Case(
+        "a method of the operation",
+        "Tidy()",
+        "destructive",
+        f"drops_table_with_data {BROKEN}",
+        code="class Tidy(migrations.operations.base.Operation):\n"
+        "    def state_forwards(self, app_label, state):\n        pass\n\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        self.tidy(editor)\n\n"
+        "    def tidy(self, editor):\n"
+        "        editor.execute('DROP TABLE {app}_item')\n",
+    ),
+    Case(
+        "what an operation of the project overrides",
+        "Later()",
+        "destructive",
+        "deletes_all_rows",
+        code="class Clean(migrations.operations.base.Operation):\n"
+        "    table = '{app}_item'\n\n"
+        "    def state_forwards(self, app_label, state):\n        pass\n\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        editor.execute(f'DELETE FROM {{self.table}}')\n\n\n"
+        "class Later(Clean):\n"
+        "    def database_forwards(self, app_label, editor, old, new):\n"
+        "        super().database_forwards(app_label, editor, old, new)\n",
+    ),
+    Case(
+        "a method that is looked up",
+        "migrations.RunPython(forwards, migrations.RunPython.noop)",
+        "high",
+        "raw_sql",
+        code="def forwards(apps, editor):\n"
+        "    getattr(editor, 'exec' + 'ute')('DELETE FROM {app}_item')\n",
+    ),
+    Case(
         "a removal of the state",
         'Forget("Item", "name")',
         "safe",

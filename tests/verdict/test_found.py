@@ -30,6 +30,9 @@ FOUND = {
     "a renamed model whose many-to-many table gets another foreign key": example(
         'migrations.RenameModel("Item", "Extra")'
     ),
+    "a renamed model that a foreign key references": example(
+        'migrations.RenameModel("Maker", "Extra")'
+    ),
     "an operation of a migration that is not atomic has its own transaction": example(
         'migrations.RenameModel("Item", "Extra")', atomic=False
     ),

@@ -192,10 +192,13 @@ class _Walk:
         if later:
             columns = ", ".join(f"{name}.{column}" for column in sorted(later))
             yield Finding(f"cannot be known yet: an earlier step makes or writes {columns}")
-        for probe in asked(demand.without(later), self._source(name, identity, given)):
+        source = self._source(name, identity, given, change)
+        for probe in asked(demand.without(later), source):
             yield from self._answer(probe)
 
-    def _source(self, name: TableName, identity: _Identity, given: Mapping[str, str]) -> Source:
+    def _source(
+        self, name: TableName, identity: _Identity, given: Mapping[str, str], change: Change
+    ) -> Source:
         facts = self.context.facts.get(name)
         return Source(
             connection=self.connection,
@@ -205,10 +208,16 @@ class _Walk:
             renamed=identity.renamed,
             later=frozenset(identity.later),
             given=given,
-            places=lambda other: self.identities.get(other, _Identity(None)).live,
+            places=lambda other: self._place(other, change),
             bytes=facts.bytes if facts else 0,
             masked=not self.look.show_values,
         )
+
+    def _place(self, name: TableName, change: Change) -> TableName | None:
+        """Where a table is now that has this name after the step."""
+        moved = {move.new: move.old for move in change.moves if move.new}
+        before = moved.get(name, name)
+        return self.identities.get(before, _Identity(None)).live if before else None
 
     def _answer(self, probe: Probe) -> Iterator[Finding]:
         """Asks about all rows, or about a sample if that takes too long."""

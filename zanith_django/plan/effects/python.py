@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import ast
 import builtins
-import datetime
-import decimal
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from django.db.models import Manager, Model
+from django.db.models import Model
 
+from zanith_django.plan.effects.orm_names import (
+    ASYNC,
+    CHANGES,
+    COPIES,
+    DELETES,
+    DROPPING,
+    EDITOR,
+    FILTERS,
+    INSERTS,
+    LIMITS,
+    READS,
+    UNREADABLE,
+    is_of_field,
+)
 from zanith_django.plan.effects.sources import (
     UNSEEN,
     function_of,
@@ -24,6 +36,7 @@ from zanith_django.plan.effects.sources import (
     is_library,
     is_management,
     methods_of,
+    overridden,
     title_of,
     tree_of,
 )
@@ -38,72 +51,6 @@ TableOf = Callable[[str, str], TableName | None]
 """The table of a historical model, by app label and name."""
 
 _DEPTH = 4
-_LIMITS = frozenset(
-    (
-        "filter",
-        "exclude",
-        "get",
-        "first",
-        "last",
-        "earliest",
-        "latest",
-        "none",
-        "in_bulk",
-    )
-)
-_COPIES = frozenset(("copy", "callproc", "copy_expert", "copy_from"))
-_INSERTS = frozenset(
-    (
-        "create",
-        "bulk_create",
-        "get_or_create",
-    )
-)
-_CHANGES = frozenset(
-    (
-        "save",
-        "bulk_update",
-        "update_or_create",
-        "add",
-        "remove",
-        "set",
-        "clear",
-    )
-)
-_DELETES = frozenset(("delete", "_raw_delete"))
-_ASYNC = {f"a{name}": name for name in (*_INSERTS, *_CHANGES, "update", "delete")}
-_VALUES = (str, bytes, int, list, dict, set, datetime.datetime, datetime.timedelta, decimal.Decimal)
-# What querysets, rows and the values of their fields can do beside what is listed above.
-_READS = frozenset(
-    name for each in (Manager, Model, *_VALUES) for name in dir(each) if not name.startswith("_")
-) - {"save_base"}
-_EDITOR = frozenset(
-    (
-        "create_model",
-        "delete_model",
-        "alter_db_table",
-        "add_field",
-        "remove_field",
-        "alter_field",
-        "add_index",
-        "remove_index",
-        "add_constraint",
-        "remove_constraint",
-        "alter_unique_together",
-    )
-)
-_DROPPING = ("delete_model", "remove_field")
-_UNREADABLE_CALLS = frozenset(
-    (
-        "call_command",
-        "exec",
-        "eval",
-        "system",
-        "popen",
-        "run",
-        "check_call",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -277,7 +224,7 @@ class _Function:
                 return _Rows(rows.table, True)
             return self._rows(node.args[0]) if node.args else None
         rows = self._rows(node.func.value)
-        if rows and name in _LIMITS and (node.args or node.keywords or name not in _FILTERS):
+        if rows and name in LIMITS and (node.args or node.keywords or name not in FILTERS):
             return _Rows(rows.table, True, rows.looped)
         return rows
 
@@ -299,6 +246,8 @@ class _Function:
             self._method(node.func.value, name, node)
         elif isinstance(node.func, ast.Name):
             self._named(name, node)
+        elif isinstance(node.func, ast.Call) and self._hands_on(node.func):
+            self._unreadable(_called_name(node.func))  # a function that a call made or found
 
     def _executed(self, node: ast.Call) -> None:
         text = constant_text(node.args[0], self.texts, self._global) if node.args else None
@@ -306,10 +255,12 @@ class _Function:
 
     def _method(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         rows = self._rows(receiver)
-        if name in _EDITOR or name in _UNREADABLE_CALLS:
+        if name in EDITOR or name in UNREADABLE:
             self._unreadable(name)
-        elif name in _COPIES:
+        elif name in COPIES:
             self._copied(node)
+        elif rows is None and (method := self._own_method(receiver, name)):
+            self._run_own(method, name, node)
         elif rows is None:
             module = self._global(receiver.id) if isinstance(receiver, ast.Name) else None
             if module is UNSEEN or isinstance(module, ModuleType):
@@ -319,7 +270,16 @@ class _Function:
         elif name == "raw":
             self._executed(node)
         else:
-            self._on_rows(rows, _ASYNC.get(name, name))
+            self._on_rows(rows, ASYNC.get(name, name))
+
+    def _run_own(self, method: Any, name: str, node: ast.Call) -> None:
+        """Another method of the same class. What Django's operations do is read elsewhere."""
+        if isinstance(method, FunctionType) and is_library(method):
+            return
+        if isinstance(method, FunctionType) and self.depth:
+            self.reader.read(MethodType(method, self.owner), self.depth - 1)
+        elif self._hands_on(node):
+            self.reader.note("python_code", title=name)
 
     def _copied(self, node: ast.Call) -> None:
         """COPY of a cursor, or a procedure; a list and a dictionary have a `copy()` too."""
@@ -329,8 +289,8 @@ class _Function:
 
     def _on_unknown(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         """A method of something that may be rows of any model."""
-        name = _ASYNC.get(name, name)
-        if name in _DELETES:
+        name = ASYNC.get(name, name)
+        if name in DELETES:
             self.reader.note("deletes_rows")
         elif name == "save" or (name == "update" and not _is_plain_dict(receiver, node)):
             self.reader.note("requires_backfill")
@@ -339,17 +299,17 @@ class _Function:
 
     def _on_rows(self, rows: _Rows, name: str) -> None:
         """A method of a queryset, a manager or an instance; one of its author may do anything."""
-        if name in _DELETES:
+        if name in DELETES:
             self._deleted(rows)
         elif name == "update":
             code = "requires_backfill" if rows.limited else "updates_all_rows"
             self.reader.note(code, rows.table)
-        elif name in _CHANGES:
+        elif name in CHANGES:
             looped = rows.looped and not rows.limited
             self.reader.note("loops_over_rows" if looped else "requires_backfill", rows.table)
-        elif name in _INSERTS:
+        elif name in INSERTS:
             self.reader.note("inserts_rows", rows.table, works=rows.table is None)
-        elif name not in _READS and not (name.startswith("get_") and _of_field(name)):
+        elif name not in READS and not (name.startswith("get_") and is_of_field(name)):
             self.reader.note("python_code", rows.table, title=name)
 
     def _deleted(self, rows: _Rows) -> None:
@@ -358,11 +318,11 @@ class _Function:
         self.reader.note("irreversible", rows.table)
 
     def _unreadable(self, name: str) -> None:
-        self.reader.found.append(unreadable_code(f"Python: {name}()", drops=name in _DROPPING))
+        self.reader.found.append(unreadable_code(f"Python: {name}()", drops=name in DROPPING))
 
     def _named(self, name: str, node: ast.Call) -> None:
         """A function called by its name is read as well, if it is one of the project."""
-        if name in _UNREADABLE_CALLS:
+        if name in UNREADABLE:
             self._unreadable(name)
             return
         found = self._global(name)
@@ -395,13 +355,31 @@ class _Function:
     def _hands_on(self, node: ast.Call) -> bool:
         """Does it pass the registry, the editor or a model to code that is not read?"""
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        own = {*self.rows, *self.function.__code__.co_varnames[:2]}
+        own = {*self.rows, *self._handed()}
         return any(
             each.id in own
             if isinstance(each, ast.Name)
             else isinstance(each, ast.Call) and _called_name(each) == "get_model"
             for each in given
         )
+
+    def _handed(self) -> tuple[str, ...]:
+        """The arguments that lead to the database: of a function of RunPython the first two, of a
+        method all but itself, and the app label of an operation."""
+        code = self.function.__code__
+        if self.owner is None:
+            return code.co_varnames[:2]
+        return tuple(n for n in code.co_varnames[1 : code.co_argcount] if n != "app_label")
+
+    def _own_method(self, receiver: ast.expr, name: str) -> Any:
+        """The method that `self.name()` or `super().name()` runs, None of anything else."""
+        if self.owner is None:
+            return None
+        if isinstance(receiver, ast.Name) and receiver.id == self.function.__code__.co_varnames[0]:
+            return getattr(type(self.owner), name, None)
+        if isinstance(receiver, ast.Call) and _called_name(receiver) == "super":
+            return overridden(self.function, type(self.owner), name)
+        return None
 
     def _global(self, name: str) -> Any:
         if name.startswith("self."):
@@ -410,9 +388,6 @@ class _Function:
             return self.imports[name]
         closed = inspect.getclosurevars(self.function).nonlocals
         return closed.get(name, self.function.__globals__.get(name))
-
-
-_FILTERS = frozenset(("filter", "exclude"))
 
 
 def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
@@ -435,11 +410,6 @@ def _is_plain_dict(receiver: ast.expr, node: ast.Call) -> bool:
 
 def _is_model(found: Any) -> bool:
     return isinstance(found, type) and issubclass(found, Model) and found is not Model
-
-
-def _of_field(name: str) -> bool:
-    """Is it a method that Django gives to a row for one of its fields?"""
-    return name.endswith("_display") or name.startswith(("get_next_by_", "get_previous_by_"))
 
 
 def _is_known(found: Any, name: str) -> bool:

@@ -46,6 +46,14 @@ def methods_of(found: type) -> Iterator[FunctionType]:
             yield method
 
 
+def overridden(method: FunctionType, kind: type, name: str) -> Any:
+    """What `super().name` is in a method that `kind` has or inherits."""
+    order = kind.__mro__
+    place = next((n for n, each in enumerate(order) if method in vars(each).values()), 0)
+    found = (vars(each)[name] for each in order[place + 1 :] if name in vars(each))
+    return next(found, None)
+
+
 def function_of(code: Any) -> FunctionType | None:
     if isinstance(code, functools.partial):
         return function_of(code.func)

@@ -40,6 +40,8 @@ def constant_text(
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         found = other(f"{node.value.id}.{node.attr}")
         return found if isinstance(found, str) else None
+    if isinstance(node, ast.FormattedValue):
+        return text(node.value) if node.conversion == -1 and not node.format_spec else None
     if isinstance(node, ast.JoinedStr):
         return "".join(text(each) or UNKNOWN_NAME for each in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
