@@ -75,6 +75,33 @@ def test_drift_of_what_the_plan_renames_was_there_before(copy_of: Copy) -> None:
     assert verdict(shop) == (0, [("alterColumnDefault", "before")])
 
 
+LOANS = """
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    operations = [
+        migrations.CreateModel("Loan", [
+            ("id", models.BigAutoField(primary_key=True)), ("days", models.IntegerField()),
+        ]),
+    ]
+"""
+
+
+def test_what_a_library_leaves_out_of_its_migrations_was_there_before(copy_of: Copy) -> None:
+    shop = copy_of(with_a_release).project
+    for package in ("loans", "loans/migrations"):
+        shop.write(f"{package}/__init__.py", "")
+    shop.write("loans/migrations/0001_initial.py", LOANS)
+    loan = "class Loan(models.Model):\n    days = models.IntegerField(db_index=True)\n"
+    shop.write("loans/models.py", f"from django.db import models\n\n{loan}")
+    settings = (shop.root / "settings.py").read_text()
+    settings += 'INSTALLED_APPS = [*INSTALLED_APPS, "loans"]\nZANITH = {"APPS": ["people"]}\n'
+    shop.write("settings.py", settings)
+    assert verdict(shop) == (1, [("addIndex", "plan")])
+    shop.manage("migrate", "loans", check=True)
+    assert verdict(shop) == (0, [("addIndex", "before")])
+
+
 def test_what_a_file_forgets_is_refused(copy_of: Copy) -> None:
     shop = copy_of(with_a_release).project
     (file,) = (shop.root / "people/zanith_migrations").glob("2*.py")

@@ -208,8 +208,9 @@ def _applied(
     if job["schema"]:
         _look_outside(connection, job)
     known = before if structure_state(connection) == state else None
-    difference = Sources(connection, parent.declared(), live=known).compare(LIVE, MODELS)
-    found = origins(connection, timeline, before, difference.operations)
+    sources = Sources(connection, parent.declared(), live=known)
+    difference = sources.compare(LIVE, MODELS)
+    found = origins(connection, timeline, before, difference.operations, sources.declared)
     context = Context(server_version(connection), graph=difference.before)
     return {
         "verdict": "",
