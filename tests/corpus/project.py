@@ -43,6 +43,7 @@ class CorpusProject:
             "VENV": str(self.venv),
             "SCRATCH": str(scratch),
             "EXTRA_APPS": "zanith_django",
+            "EXTRA_PIP": "pgparse",  # what the package needs beside Django and psycopg
             "PYTHONPATH": str(REPOSITORY),
         }
         done = subprocess.run(
