@@ -172,6 +172,13 @@ def test_a_schema_with_more_tables_than_the_server_has_locks_is_dropped() -> Non
             for number in numbers[::20]:
                 texts = (f"CREATE TABLE many.t{number + n} ()" for n in range(20))
                 session.execute(";".join(texts))
+        session.execute("CREATE TABLE many.hub (id integer PRIMARY KEY)")
+        for number in range(0, 200, 20):
+            texts = (
+                f"ALTER TABLE many.t{number + n} ADD hub integer REFERENCES many.hub"
+                for n in range(20)
+            )
+            session.execute(";".join(texts))
         with pytest.raises(psycopg.errors.OutOfMemory):
             session.execute("DROP SCHEMA many CASCADE")
         drop_schema(session, "many")

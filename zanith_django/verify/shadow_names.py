@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -46,7 +48,16 @@ WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND c.relkind IN ('r', '
   AND NOT c.relispartition
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY c.oid DESC LIMIT 50"""
+ORDER BY c.oid DESC LIMIT %s"""
+
+_SOME_KEYS = """\
+SELECT c.relname, k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE k.contype = 'f' AND k.conparentid = 0
+  AND k.connamespace = to_regnamespace(quote_ident(%s))
+LIMIT %s"""
+
+# At once, in one transaction; half as many if the server has no room for their locks.
+_MANY = 50
 
 
 def new_name(*, keep: bool = False) -> str:
@@ -106,10 +117,35 @@ def drop_schema(session: Session, name: str) -> None:
 
 def drop_tables(session: Session, schema: str) -> None:
     """Drop the tables of a schema, some in each transaction: the server's locks may not suffice
-    for all of them at once."""
-    while found := session.execute(_SOME_TABLES, [schema]).fetchall():
-        names = sql.join([sql.qualified(schema, name) for (name,) in found])
-        session.execute(sql.compose("DROP TABLE {names} CASCADE", names=names).encode())
+    for all of them at once. Foreign keys go first: a table that is dropped locks all that refer
+    to it."""
+    _drop_some(session, schema, _SOME_KEYS, partial(_without_key, schema))
+    _drop_some(session, schema, _SOME_TABLES, partial(_without_table, schema))
+
+
+def _drop_some(
+    session: Session, schema: str, query: LiteralString, dropping: Callable[..., str]
+) -> None:
+    many = _MANY
+    while found := session.execute(query, [schema, many]).fetchall():
+        try:
+            session.execute(";".join(dropping(*names) for names in found).encode())
+        except psycopg.errors.OutOfMemory:
+            if many == 1:
+                raise
+            many //= 2
+
+
+def _without_key(schema: str, table: str, name: str) -> str:
+    return sql.compose(
+        "ALTER TABLE {table} DROP CONSTRAINT {name}",
+        table=sql.qualified(schema, table),
+        name=sql.ident(name),
+    )
+
+
+def _without_table(schema: str, name: str) -> str:
+    return sql.compose("DROP TABLE IF EXISTS {name} CASCADE", name=sql.qualified(schema, name))
 
 
 def first_line(error: psycopg.Error) -> str:
