@@ -173,7 +173,7 @@ def test_a_schema_with_more_tables_than_the_server_has_locks_is_dropped() -> Non
                 texts = (f"CREATE TABLE many.t{number + n} ()" for n in range(20))
                 session.execute(";".join(texts))
         session.execute("CREATE TABLE many.hub (id integer PRIMARY KEY)")
-        for number in range(0, 200, 20):
+        for number in range(0, 600, 20):
             texts = (
                 f"ALTER TABLE many.t{number + n} ADD hub integer REFERENCES many.hub"
                 for n in range(20)
