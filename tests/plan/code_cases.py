@@ -271,6 +271,18 @@ PYTHON = (
         "    def database_forwards(self, app_label, editor, old, new):\n"
         "        super().database_forwards(app_label, editor, old, new)\n",
     ),
+    run_python(
+        "a method under another name",
+        "run = schema_editor.execute\nrun('COMMENT ON TABLE {app}_item IS NULL')",
+        "high",
+        "raw_sql",
+    ),
+    run_python(
+        "a method that other code calls",
+        "list(map(Item.delete, Item.objects.filter(rank=9)))",
+        "destructive",
+        "may_drop",
+    ),
     Case(
         "a method that is looked up",
         "migrations.RunPython(forwards, migrations.RunPython.noop)",

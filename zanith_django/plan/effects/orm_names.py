@@ -61,7 +61,9 @@ EDITOR = frozenset(
         "alter_unique_together",
     )
 )
-DROPPING = ("delete_model", "remove_field")
+DROPPING = ("delete_model", "remove_field", *DELETES)
+STRONG = EDITOR | DELETES | {"execute", "executemany"}
+"""What may drop or delete anything, once it is handed to code under another name."""
 UNREADABLE = frozenset(
     (
         "call_command",

@@ -26,6 +26,7 @@ from zanith_django.plan.effects.orm_names import (
     INSERTS,
     LIMITS,
     READS,
+    STRONG,
     UNREADABLE,
     is_of_field,
 )
@@ -150,6 +151,10 @@ class _Function:
         for node in _in_order(tree):
             if isinstance(node, ast.Call):
                 self._call(node)
+        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and id(node) not in called and node.attr in STRONG:
+                self._unreadable(node.attr)  # under another name, or called by other code
 
     # --- names -----------------------------------------------------------------------------------
 
