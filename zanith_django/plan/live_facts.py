@@ -199,7 +199,7 @@ def _empty_of(
         wait=sql.literal(milliseconds(_PATIENCE)),
     )
     pageless = sql.compose(_PAGELESS, names=sql.join(map(sql.literal, spelled)))
-    inside = connection.in_atomic_block
+    inside = connection.in_atomic_block or not connection.get_autocommit()
     around = transaction.atomic(using=connection.alias) if inside else nullcontext()
     try:
         with around, connection.cursor() as cursor:
