@@ -8,7 +8,6 @@ name that is added later does not bring them back, so no database that `migrate`
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -28,7 +27,7 @@ from django.db.migrations.operations import (
 )
 from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ModelState
-from django.db.models import Field
+from django.db.models import Field, Model
 
 from zanith_django.diff.differ import HARD
 from zanith_django.postgres.names import TableName
@@ -36,6 +35,8 @@ from zanith_django.schema.ddl import table_name
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import unquote
 from zanith_django.schema.parts import CHECKS, EXCLUSIONS, INDEXES, UNIQUES
+from zanith_django.timeline.meta_items import names_in
+from zanith_django.timeline.relations import targets_of
 from zanith_django.timeline.states import RecordingState
 from zanith_django.timeline.timeline import django_order, load_django
 from zanith_django.timeline.unstated import Key
@@ -56,12 +57,13 @@ class LostParts(NamedTuple):
 
 
 def lost_parts(connection: BaseDatabaseWrapper, declared: SchemaGraph) -> LostParts:
-    labels = set(_apps_that_lose())
+    labels, others = _apps_that_lose()
     if not labels:
         return LostParts()
     walk, loader = Walk(connection, HARD), load_django(None)
     for key in django_order(loader):
-        walk.skip(loader.graph.nodes[key])
+        if key[0] in labels | others:
+            walk.skip(loader.graph.nodes[key])
     columns = frozenset(_loose_columns(walk.tables, declared))
     named = (
         part
@@ -74,58 +76,108 @@ def lost_parts(connection: BaseDatabaseWrapper, declared: SchemaGraph) -> LostPa
 
 
 @dataclass(slots=True)
-class _Names:
-    """Names in the migrations of one app, of all its models together."""
+class _History:
+    """Names of fields in the migrations of one model, under all names that it had."""
 
+    gone: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     come: set[str] = field(default_factory=set)
-    renamed: set[str] = field(default_factory=set)
-    keys: set[str] = field(default_factory=set)
-    deleted: set[str] = field(default_factory=set)
-    models: Counter[str] = field(default_factory=Counter)
+    primary: set[str] = field(default_factory=set)
+    unique: set[str] = field(default_factory=set)
+    created: int = 0
+    deleted: bool = False
 
     def note(self, operation: MigrationOperation) -> None:
         if isinstance(operation, RemoveField):
-            self.removed.add(operation.name.lower())
+            self.gone.add(operation.name)
+            self.removed.add(operation.name)
         elif isinstance(operation, RenameField):
-            self.renamed.add(operation.old_name.lower())
-            self.come.add(operation.new_name.lower())
+            self.gone.add(operation.old_name)
+            self.come.add(operation.new_name)
         elif isinstance(operation, AddField):
-            self.come.add(operation.name.lower())
-            self._note_key(operation.name, operation.field)
-        elif isinstance(operation, AlterField):
-            self._note_key(operation.name, operation.field)
+            self.come.add(operation.name)
         elif isinstance(operation, CreateModel):
-            self.models[operation.name_lower] += 1
-            for name, each in operation.fields:
-                self._note_key(name, each)
-        elif isinstance(operation, RenameModel):
-            self.models[operation.new_name_lower] += 1
+            self.created += 1
         elif isinstance(operation, DeleteModel):
-            self.deleted.add(operation.name_lower)
+            self.deleted = True
+        for name, each in _fields_of(operation):
+            if each.primary_key:
+                self.primary.add(name)
+            elif each.unique:
+                self.unique.add(name)
 
-    def _note_key(self, name: str, each: Field[Any, Any]) -> None:
-        if each.unique:  # a primary key is unique too
-            self.keys.add(name.lower())
+    def may_lose(self, model: type[Model] | None, pointed_at: set[str]) -> bool:
+        """Whether its table may lack what the model has. Foreign keys may point at unique fields
+        of the names `pointed_at`."""
+        if self.removed & (self.primary | self.unique & pointed_at):
+            return True
+        if self.deleted and self.created > 1:
+            return True
+        again = self.gone & self.come
+        return bool(again and model and again & set(_in_parts(model)))
 
-    def may_lose(self) -> bool:
-        """Whether what models and tables have may differ."""
-        again = (name for name in self.deleted if self.models[name] > 1)
-        came = bool(self.removed & (self.come | self.keys)) or any(again)
-        return came or bool(self.renamed & self.come)
 
-
-def _apps_that_lose() -> Iterator[str]:
-    """Apps in which a removed field was a key or has the name of one that comes, or a deleted
-    model has such a name. Reads files alone, and no order: most projects have none."""
+def _apps_that_lose() -> tuple[set[str], set[str]]:
+    """Apps in which a removed field was a key, or is named by a constraint or an index and comes
+    again, or a model that was deleted does; and those whose models point at them. Reads files
+    alone, in any order: most projects have no such app."""
     loader = MigrationLoader(None, load=False)
     loader.load_disk()
-    found: dict[str, _Names] = {}
-    for (label, _), migration in loader.disk_migrations.items():
-        names = found.setdefault(label, _Names())
-        for operation in _flat(migration.operations):
-            names.note(operation)
-    yield from (label for label, names in found.items() if names.may_lose())
+    operations = [
+        (label, operation)
+        for (label, _), migration in loader.disk_migrations.items()
+        for operation in _flat(migration.operations)
+    ]
+    names = _LaterNames()
+    for label, operation in operations:
+        if isinstance(operation, RenameModel):
+            names.rename((label, operation.old_name_lower), (label, operation.new_name_lower))
+    found: dict[Key, _History] = {}
+    pointed_at: set[str] = set()
+    pointing: dict[str, set[str]] = {}
+    for label, operation in operations:
+        name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
+        found.setdefault(names.of((label, str(name).lower())), _History()).note(operation)
+        for _, each in _fields_of(operation):
+            pointed_at.update(to for to in getattr(each, "to_fields", ()) if to)
+        for target, _ in targets_of(operation, label):
+            pointing.setdefault(target, set()).add(label)
+    labels = {
+        key[0]
+        for key, history in found.items()
+        if history.may_lose(apps.all_models[key[0]].get(key[1]), pointed_at)
+    }
+    return labels, {other for label in labels for other in pointing.get(label, ())}
+
+
+class _LaterNames(dict[Key, Key]):
+    """The last name of a model, whatever it is called."""
+
+    def rename(self, old: Key, new: Key) -> None:
+        if self.of(old) != self.of(new):
+            self[self.of(old)] = self.of(new)
+
+    def of(self, key: Key) -> Key:
+        while key in self:
+            key = self[key]
+        return key
+
+
+def _fields_of(operation: MigrationOperation) -> list[tuple[str, Field[Any, Any]]]:
+    if isinstance(operation, CreateModel):
+        return list(operation.fields)
+    if isinstance(operation, AddField | AlterField):
+        return [(operation.name, operation.field)]
+    return []
+
+
+def _in_parts(model: type[Model]) -> Iterator[str]:
+    """The fields that constraints and indexes of `Meta` contain."""
+    options = model._meta
+    for item in (*options.constraints, *options.indexes):
+        yield from names_in(item)
+    for names in options.unique_together:
+        yield from names
 
 
 def _flat(operations: Iterable[MigrationOperation]) -> Iterator[MigrationOperation]:
