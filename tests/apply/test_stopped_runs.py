@@ -372,14 +372,16 @@ def napping(project: Project) -> Iterator[tuple[subprocess.Popen[str], Callable[
 
 
 def wait_until(project: Project, condition: str, run: subprocess.Popen[str]) -> None:
-    """Wait for a session like this; where the run ends before, the test fails."""
+    """Wait for a session like this, which may be there for an instant only; where the run ends
+    before, the test fails."""
     asked = f"SELECT 1 FROM pg_stat_activity WHERE {condition} AND datname = current_database()"
     end = time.monotonic() + 60
-    while not project.sql(asked):
-        if run.poll() is not None or time.monotonic() > end:
-            run.kill()
-            pytest.fail(f"this never came: {condition}\n{run.communicate()[0]}")
-        time.sleep(0.05)
+    with project.database.connect() as watcher:
+        while not watcher.execute(asked.encode()).fetchone():
+            if run.poll() is not None or time.monotonic() > end:
+                run.kill()
+                pytest.fail(f"this never came: {condition}\n{run.communicate()[0]}")
+            time.sleep(0.005)
 
 
 def test_a_killed_run_is_finished_by_the_next(copy_of: Copy) -> None:

@@ -66,19 +66,23 @@ _CATALOGS = (
     "pg_ts_parser",
     "pg_ts_template",
     "pg_type",
-    "pg_user_mapping",
 )
 _TABLES = " UNION ALL ".join(
     f"SELECT '{name}' AS name, count(*) AS rows, "
     f"sum(hashtextextended(xmin::text || ctid::text, 0)) AS sum FROM {name}"
     for name in _CATALOGS
 )
+# Only a superuser reads pg_user_mapping; pg_dump and other roles read this view of it.
+_MAPPINGS = (
+    "SELECT 'pg_user_mappings', count(*), sum(hashtextextended(mapping::text, 0)) "
+    "FROM pg_user_mappings AS mapping"
+)
 _STATE = f"""\
 SELECT md5(concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
     current_setting('server_version_num'), string_agg(concat_ws(' ', name, rows, sum), ','
     ORDER BY name)))
-FROM ({_TABLES}) AS catalogs"""
+FROM ({_TABLES} UNION ALL {_MAPPINGS}) AS catalogs"""
 
 _OF = "zanith_verify template of {database}"
 
