@@ -28,7 +28,7 @@ _USUAL: Mapping[str, float] = {
     FILL: 100_000,
 }
 _ROW_BYTES = 100
-_INSTANT = 0.005
+_INSTANT = 0.003
 # A backfill begins with small batches, and each of them waits for the disk.
 _FIRST_BATCHES = 0.05
 # A timed read measures how fast a server reads, and less exactly how fast it writes.
