@@ -135,7 +135,9 @@ def test_after_a_step_failed_no_query_of_the_release_before_fails(shop: Project,
     assert run.returncode == 1, run.stdout + run.stderr
     assert [text for began, text in failed if began > ended] == []
     ((error,),) = shop.sql("SELECT error FROM _zanith_migration_steps WHERE status = 'failed'")
-    if taken_down:
+    if "cannot write" in error:  # a client inserted a row at the end: it was read once more
+        assert kind == "addColumn"
+    elif taken_down:
         assert f"\nremoved {taken_down}" in error
         assert f"removed {taken_down}" in run.stderr
     else:

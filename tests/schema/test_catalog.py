@@ -635,4 +635,4 @@ def test_every_query_pastes_into_psql(connection: type_of_connection) -> None:
     for query in queries:
         if query.name != "settings.sql":
             connection.execute(query.read_text())
-    assert len(queries) == 13
+    assert len(queries) == 14
