@@ -44,6 +44,7 @@ from zanith_django.run.audit import (
     Outcome,
     about,
     count_kept,
+    count_uncounted,
     failing,
     keep,
     mark_failed,
@@ -189,6 +190,8 @@ class _Rollback:
             on_retry=self.reporter.retrying,
         )
         left = [step for step in migration.steps if not step.undone]
+        if len(left) < len(migration.steps):
+            count_uncounted(self.ledger, migration.id)
         self._describe(migration, left)
         for step in left:
             if step.stopped:

@@ -19,6 +19,7 @@ from zanith_django.conf import conf
 from zanith_django.exceptions import ConnectionFailed, ConnectionLost, LockLost, StepFailed
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import split_step_id
+from zanith_django.operations.artifact_ids import ArtifactId
 from zanith_django.operations.base import Artifact
 from zanith_django.postgres.rows import one_value
 from zanith_django.postgres.run_lock import check_held, run_lock
@@ -145,11 +146,12 @@ def count_kept(ledger: Ledger, artifact: Artifact) -> None:
 
 
 def count_uncounted(ledger: Ledger, migration_id: str) -> None:
-    """Counts the rows of artifacts of a run that was killed before it counted them. An artifact
-    that is no longer in the database stays uncounted.
+    """Counts the rows of artifacts of a run, or of its rollback, that was killed before it counted
+    them. An artifact that is no longer in the database stays uncounted.
     """
     for row in ledger.artifacts():
-        if row.migration_id != migration_id or row.row_count is not None or row.expires_at:
+        made = ArtifactId.parse(row.id)
+        if not (made and made.is_of(migration_id)) or row.row_count is not None or row.expires_at:
             continue
         place = locate(ledger.connection, row)
         if place and place.hidden:
