@@ -9,7 +9,7 @@ import pytest
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from zanith_django.plan.live_facts import looked_into
-from zanith_django.plan.sizes import live_sizes
+from zanith_django.plan.sizes import SIZES, sizes_of
 from zanith_django.postgres.names import TableName
 
 T = TableName("", "sz_t")
@@ -33,7 +33,9 @@ def fill(connection: DatabaseWrapper, rows: int) -> None:
 
 def rows(connection: DatabaseWrapper, name: TableName = T) -> int:
     run(connection, "SELECT pg_stat_clear_snapshot()")
-    return live_sizes(connection, "public")[name].rows
+    with connection.cursor() as cursor:
+        cursor.execute(SIZES)
+        return sizes_of(cursor.fetchall(), "public")[0][name].rows
 
 
 def forget(connection: DatabaseWrapper) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.operations.base import TableFacts
 from zanith_django.postgres.names import TableName
@@ -78,13 +76,6 @@ JOIN pg_catalog.pg_class c ON c.oid = whole.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN known ON known.oid = whole.part
 GROUP BY n.nspname, c.relname"""
-
-
-def live_sizes(connection: BaseDatabaseWrapper, schema: str) -> dict[TableName, TableFacts]:
-    """The sizes of all tables, in one query; those of `schema` are named without it."""
-    with connection.cursor() as cursor:
-        cursor.execute(SIZES)
-        return sizes_of(cursor.fetchall(), schema)[0]
 
 
 def sizes_of(

@@ -17,7 +17,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     AddField,
-    AlterField,
     CreateModel,
     DeleteModel,
     RemoveField,
@@ -27,7 +26,7 @@ from django.db.migrations.operations import (
 )
 from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import ModelState
-from django.db.models import Field, Model
+from django.db.models import Model
 
 from zanith_django.diff.differ import HARD
 from zanith_django.postgres.names import TableName
@@ -36,7 +35,7 @@ from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.object_names import unquote
 from zanith_django.schema.parts import CHECKS, EXCLUSIONS, INDEXES, UNIQUES
 from zanith_django.timeline.meta_items import names_in
-from zanith_django.timeline.relations import targets_of
+from zanith_django.timeline.relations import fields_of, targets_of
 from zanith_django.timeline.states import RecordingState
 from zanith_django.timeline.timeline import django_order, load_django
 from zanith_django.timeline.unstated import Key
@@ -100,7 +99,7 @@ class _History:
             self.created += 1
         elif isinstance(operation, DeleteModel):
             self.deleted = True
-        for name, each in _fields_of(operation):
+        for name, each in fields_of(operation):
             if each.primary_key:
                 self.primary.add(name)
             elif each.unique:
@@ -138,7 +137,7 @@ def _apps_that_lose() -> tuple[set[str], set[str]]:
     for label, operation in operations:
         name = getattr(operation, "model_name", None) or getattr(operation, "name", "")
         found.setdefault(names.of((label, str(name).lower())), _History()).note(operation)
-        for _, each in _fields_of(operation):
+        for _, each in fields_of(operation):
             pointed_at.update(to for to in getattr(each, "to_fields", ()) if to)
         for target, _ in targets_of(operation, label):
             pointing.setdefault(target, set()).add(label)
@@ -161,14 +160,6 @@ class _LaterNames(dict[Key, Key]):
         while key in self:
             key = self[key]
         return key
-
-
-def _fields_of(operation: MigrationOperation) -> list[tuple[str, Field[Any, Any]]]:
-    if isinstance(operation, CreateModel):
-        return list(operation.fields)
-    if isinstance(operation, AddField | AlterField):
-        return [(operation.name, operation.field)]
-    return []
 
 
 def _in_parts(model: type[Model]) -> Iterator[str]:

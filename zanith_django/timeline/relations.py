@@ -51,14 +51,18 @@ def target_of(field: Field[Any, Any], source: Key) -> tuple[Key, tuple[str, ...]
 
 def targets_of(operation: MigrationOperation, app_label: str) -> set[Key]:
     """The models that the fields of an operation point at."""
-    if isinstance(operation, CreateModel):
-        source, fields = operation.name_lower, [field for _, field in operation.fields]
-    elif isinstance(operation, AddField | AlterField):
-        source, fields = operation.model_name_lower, [operation.field]
-    else:
-        return set()
-    found = (target_of(field, (app_label, source)) for field in fields)
+    model = getattr(operation, "model_name_lower", None) or getattr(operation, "name_lower", "")
+    found = (target_of(field, (app_label, str(model))) for _, field in fields_of(operation))
     return {target for target, _ in filter(None, found)}
+
+
+def fields_of(operation: MigrationOperation) -> list[tuple[str, Field[Any, Any]]]:
+    """The fields that an operation creates or alters, by name."""
+    if isinstance(operation, CreateModel):
+        return list(operation.fields)
+    if isinstance(operation, AddField | AlterField):
+        return [(operation.name, operation.field)]
+    return []
 
 
 def pointing_at(state: ProjectState, key: Key, field: str | None) -> Iterator[Relation]:

@@ -123,9 +123,10 @@ class RecordingState(ProjectState):
         options = self.models[key].options
         for option in ("constraints", "indexes"):
             items = options.get(option) or ()
-            if any(old in names_in(item) for item in items):
+            followed = {(key, item.name) for item in items if old in names_in(item)}
+            if followed:
                 options[option] = [with_renamed(item, old, new) for item in items]
-                self.unstated.followed |= {(key, i.name) for i in items if old in names_in(i)}
+                self.unstated.followed |= followed
 
     def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
         """Like Django's, which changes fields in place; here the model is cloned first, so that

@@ -132,10 +132,8 @@ class Walk:
     ) -> None:
         if isinstance(operation, CreateModel):
             self._leave((app_label, operation.name_lower), work)
-        known = (self.models.models.keys() - self.tables.models.keys()) & targets_of(
-            operation, app_label
-        )
-        if known:  # state_operations alone made them: their tables are there
+        targets = targets_of(operation, app_label) - self.tables.models.keys()
+        if known := targets & self.models.models.keys():  # state_operations alone made them
             with _between(work):
                 self._sync(known)
         if isinstance(operation, AlterField) and work:
