@@ -9,6 +9,7 @@ from typing import Any
 
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.operations.base import TableFacts
+from zanith_django.postgres.locks import LOCKED_BY_OTHERS
 from zanith_django.postgres.names import TableName
 
 # A table that has not grown since ANALYZE has the rows that ANALYZE counted. For one that has, the
@@ -18,12 +19,8 @@ from zanith_django.postgres.names import TableName
 # 8 kB. A partitioned table is the sum of its partitions. The size of a file can be read only under
 # a lock on the table: one that another session locks has the pages of its last ANALYZE.
 # The last column: another session locks the table or a part of it.
-SIZES = """\
-WITH locked AS (
-    SELECT relation FROM pg_catalog.pg_locks
-    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
-      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-), known AS (
+SIZES = f"""\
+WITH locked AS MATERIALIZED ({LOCKED_BY_OTHERS}), known AS (
     SELECT c.oid, size.bytes,
            CASE WHEN c.reltuples >= 0 AND size.pages <= c.relpages THEN c.reltuples
                 WHEN c.reltuples >= 0 AND c.relpages >= 10

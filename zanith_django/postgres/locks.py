@@ -7,6 +7,13 @@ from __future__ import annotations
 
 import enum
 
+LOCKED_BY_OTHERS = """\
+SELECT relation FROM pg_catalog.pg_locks
+WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
+"""A query for the relations of this database that not even a reader can open now. A session that
+waits for such a lock counts: readers queue after it."""
+
 
 class Lock(enum.IntEnum):
     """Table lock modes, weakest first. The value orders them by strength."""
@@ -28,7 +35,7 @@ class Lock(enum.IntEnum):
     def from_catalog(cls, mode: str) -> Lock:
         """From a `pg_locks.mode` such as "ShareUpdateExclusiveLock"."""
         words = "".join(f"_{c}" if c.isupper() else c.upper() for c in mode.removesuffix("Lock"))
-        return cls[words.lstrip("_").replace("_", "_")]
+        return cls[words.lstrip("_")]
 
     @property
     def catalog(self) -> str:
