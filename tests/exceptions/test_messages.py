@@ -463,8 +463,8 @@ WORDS: list[tuple[ZanithError, str, str]] = [
         ),
         'PostgreSQL refuses the table of shop.Book: type "isbn" does not exist\n'
         "Failed before: CREATE TYPE isbn: syntax error",
-        "Fix the model, or the SQL that creates the objects it needs. If a pending "
-        'RunPython creates them, set ZANITH["SCRATCH"] to the alias or URL of a database '
+        "Fix the model, or the SQL that creates the objects it needs. If pending Python "
+        'computes that SQL, set ZANITH["SCRATCH"] to the alias or URL of a database '
         "that has them, until zanith_apply has run.",
     ),
 ]

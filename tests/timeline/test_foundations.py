@@ -69,10 +69,38 @@ def a_project(project: BuildProject, models: str, settings: str = "") -> Project
     return shop
 
 
-def test_tables_are_read_with_what_a_pending_run_sql_makes(project: BuildProject) -> None:
+BY_PYTHON = MIGRATION.replace(
+    "migrations.RunSQL(MADE, migrations.RunSQL.noop)",
+    "migrations.RunPython(lambda apps, editor: editor.execute(MADE), lambda apps, editor: None)",
+)
+OWN_CLASS = """
+class Make(migrations.operations.base.Operation):
+    def __init__(self, text):
+        self.text = text
+
+    def state_forwards(self, app_label, state):
+        pass
+
+    def database_forwards(self, app_label, editor, before, after):
+        make(editor, self.text)
+
+
+def make(editor, text):
+    editor.execute("CREATE FUNCTION fold(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1'")
+    editor.execute(text)
+"""
+BY_OWN_CLASS = MIGRATION.replace(
+    "migrations.RunSQL(MADE, migrations.RunSQL.noop)", "Make(MADE.partition('CREATE FUNC')[0])"
+).replace("\n\nclass Migration", f"\n{OWN_CLASS}\n\nclass Migration")
+
+
+@pytest.mark.parametrize("migration", [MIGRATION, BY_PYTHON, BY_OWN_CLASS])
+def test_tables_are_read_with_what_pending_code_makes(
+    project: BuildProject, migration: str
+) -> None:
     shop = a_project(project, BEFORE)
     shop.write("shop/models.py", AFTER)
-    shop.write("shop/migrations/0002_change.py", MIGRATION)
+    shop.write("shop/migrations/0002_change.py", migration)
     shop.manage("zanith_generate", check=True)
     assert shop.sql("SELECT FROM pg_type WHERE typname = 'mood'") == []
     shop.manage("zanith_plan", "--max-risk", "100", check=True)
@@ -81,16 +109,15 @@ def test_tables_are_read_with_what_a_pending_run_sql_makes(project: BuildProject
     shop.manage("zanith_diff", "models", "live", check=True)
 
 
-BY_PYTHON = MIGRATION.replace(
-    "migrations.RunSQL(MADE, migrations.RunSQL.noop)",
-    "migrations.RunPython(lambda apps, editor: editor.execute(MADE))",
+COMPUTED = BY_PYTHON.replace(
+    "execute(MADE)", "execute(f\"CREATE TYPE {editor.quote_name('mood')} AS ENUM ('sad')\")"
 )
 
 
-def test_what_python_makes_is_named_with_a_way_out(project: BuildProject) -> None:
+def test_what_python_computes_is_named_with_a_way_out(project: BuildProject) -> None:
     shop = a_project(project, BEFORE)
     shop.write("shop/models.py", AFTER)
-    shop.write("shop/migrations/0002_change.py", BY_PYTHON)
+    shop.write("shop/migrations/0002_change.py", COMPUTED)
     refused = shop.manage("zanith_generate")
     assert refused.returncode == 3
     assert "PostgreSQL refuses the table of shop.Thing" in refused.stderr

@@ -256,9 +256,9 @@ class UnreadableModel(EnvironmentProblem):
         """`passed_over`: statements of pending migrations that failed before, with their errors."""
         self.model, self.error, self.passed_over = model, error, tuple(passed_over)
         self.hint = (
-            "Fix the model, or the SQL that creates the objects it needs. If a pending RunPython "
-            'creates them, set ZANITH["SCRATCH"] to the alias or URL of a database that has them, '
-            "until zanith_apply has run."
+            "Fix the model, or the SQL that creates the objects it needs. If pending Python "
+            'computes that SQL, set ZANITH["SCRATCH"] to the alias or URL of a database that has '
+            "them, until zanith_apply has run."
         )
         super().__init__(model)
 

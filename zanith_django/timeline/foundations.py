@@ -4,6 +4,7 @@ and no model declares."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from django.contrib.postgres.operations import (
     CollationOperation,
@@ -12,7 +13,7 @@ from django.contrib.postgres.operations import (
     RemoveCollation,
 )
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django import operations as ops
@@ -24,6 +25,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.postgres.raw_sql import makes_foundation, statements
 from zanith_django.schema.graph import Collation, Extension
 from zanith_django.schema.scratch import PASSED_OVER
+from zanith_django.timeline.code_strings import strings_in
 from zanith_django.timeline.timeline import django_order
 
 
@@ -52,15 +54,15 @@ def _where_missing(operations: Iterable[Operation]) -> list[str]:
     return [text for operation in operations if (text := operation.foundation)]
 
 
-def raw_prelude_of(texts: Iterable[str]) -> list[str]:
+def raw_prelude_of(authored: Iterable[Authored]) -> list[str]:
     """The same for SQL of an author: statements that create an object and touch no table. Existing
     objects stay. Other errors are reported with the table that needs the object, if that cannot be
     created."""
-    found = dict.fromkeys(each for text in texts for each in statements(text))
-    return [text for each in found if (text := _attempted(each))]
+    found = {each: text.is_sql for text in authored for each in statements(text.text)}
+    return [text for each, is_sql in found.items() if (text := _attempted(each, is_sql))]
 
 
-def _attempted(statement: str) -> str:
+def _attempted(statement: str, is_sql: bool) -> str:
     """The SQL that the scratch runs for a statement of an author; "" for none."""
     reported = {"state": sql.literal(PASSED_OVER), "statement": sql.literal(statement)}
     if makes_foundation(statement):
@@ -72,7 +74,7 @@ def _attempted(statement: str) -> str:
             "DETAIL = {statement}; END",
             **reported,
         )
-    elif error := refusal(statement):
+    elif is_sql and (error := refusal(statement)):
         body = sql.compose(
             "BEGIN RAISE WARNING USING ERRCODE = {state}, MESSAGE = {error}, "
             "DETAIL = {statement}; END",
@@ -84,15 +86,34 @@ def _attempted(statement: str) -> str:
     return sql.compose("DO {body}", body=sql.literal(body))
 
 
-def raw_sql_of(operations: Iterable[MigrationOperation]) -> Iterator[str]:
-    """The SQL of each RunSQL that takes no parameters."""
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """A text in an operation of an author: SQL, or a string of its code that may be SQL."""
+
+    text: str
+    is_sql: bool = True
+
+
+def authored_in(operations: Iterable[MigrationOperation]) -> Iterator[Authored]:
+    """The SQL of each RunSQL that takes no parameters, and the strings in the code of the others
+    that are not Django's."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
-            yield from raw_sql_of(operation.database_operations)
+            yield from authored_in(operation.database_operations)
         elif isinstance(operation, RunSQL):
             given = [operation.sql] if isinstance(operation.sql, str) else operation.sql
             parts = (part if isinstance(part, list | tuple) else (part, None) for part in given)
-            yield from (text for text, parameters in parts if not parameters)
+            yield from (Authored(text) for text, parameters in parts if not parameters)
+        else:
+            yield from (Authored(text, is_sql=False) for text in _strings_of(operation))
+
+
+def _strings_of(operation: MigrationOperation) -> Iterator[str]:
+    if isinstance(operation, RunPython):
+        yield from strings_in(operation.code)
+    elif not type(operation).__module__.startswith("django."):
+        yield from (value for value in vars(operation).values() if isinstance(value, str))
+        yield from strings_in(operation.database_forwards)
 
 
 def preludes_of_migrations(files: Iterable[LoadedMigration]) -> tuple[list[str], list[str]]:
@@ -102,6 +123,6 @@ def preludes_of_migrations(files: Iterable[LoadedMigration]) -> tuple[list[str],
     migrations = [loader.graph.nodes[key] for key in django_order(loader)]
     operations = [operation for migration in migrations for operation in migration.operations]
     steps = [operation for file in files for operation in file.operations]
-    texts = (text for step in steps for text in step.authored if text)
+    texts = (Authored(text) for step in steps for text in step.authored if text)
     made = dict.fromkeys((*prelude_of(operations), *_where_missing(steps)))
-    return list(made), raw_prelude_of((*raw_sql_of(operations), *texts))
+    return list(made), raw_prelude_of((*authored_in(operations), *texts))

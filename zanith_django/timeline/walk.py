@@ -50,7 +50,13 @@ from zanith_django.timeline.django_kinds import (
     reaching_database,
     title,
 )
-from zanith_django.timeline.foundations import foundations, prelude_of, raw_prelude_of, raw_sql_of
+from zanith_django.timeline.foundations import (
+    Authored,
+    authored_in,
+    foundations,
+    prelude_of,
+    raw_prelude_of,
+)
 from zanith_django.timeline.reading import read_models
 from zanith_django.timeline.relations import storage_of, targets_of, with_referrers
 from zanith_django.timeline.segments import Rendered, Segment, key_of_model
@@ -67,7 +73,7 @@ class Walk:
         self.models = RecordingState()
         self.tables = RecordingState()
         self.prelude: dict[str, None] = {}
-        self.raw: list[str] = []
+        self.authored: list[Authored] = []
         self._names: list[tuple[str, bool]] = []
 
     def skip(self, migration: DjangoMigration) -> None:
@@ -215,10 +221,10 @@ class Walk:
     def _learn(self, operation: MigrationOperation) -> None:
         """Collects the objects that later tables depend on: the scratch creates them too."""
         self.prelude |= dict.fromkeys(prelude_of([operation]))
-        self.raw += raw_sql_of([operation])
+        self.authored += authored_in([operation])
 
     def _with_raw(self) -> Iterator[list[str]]:
-        yield [*self.prelude, *raw_prelude_of(self.raw)]
+        yield [*self.prelude, *raw_prelude_of(self.authored)]
 
     # --- steps that are no difference of tables ------------------------------------------------
 
