@@ -45,8 +45,8 @@ def rows_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> Htt
     artifact = _readable(pages, request, object_id)
     lines, problem = _Lines(), ""
     try:
-        with transaction.atomic(using=pages.alias):
-            export(pages.connection, artifact, lines, "jsonl", limit=FIRST)
+        with transaction.atomic(using=pages.alias(request)):
+            export(pages.connection(request), artifact, lines, "jsonl", limit=FIRST)
     except (ZanithError, DatabaseError) as error:
         problem = masked(str(error))
     context = {
@@ -65,7 +65,7 @@ def export_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> H
         return refusal
     artifact = _readable(pages, request, object_id)
     try:
-        rows = exported(pages.connection, artifact)
+        rows = exported(pages.connection(request), artifact)
         first = next(rows, "")
     except (ZanithError, DatabaseError) as error:
         return _back(pages, request, artifact, masked(str(error)), messages.ERROR)
@@ -84,13 +84,13 @@ def _readable(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> Art
 
 def _artifact(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> ArtifactRow:
     row = pages.row(request, clean(unquote(object_id)))
-    return find(pages.ledger, row.id)
+    return find(pages.ledger(request), row.id)
 
 
 def restore_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     def work(artifact: ArtifactRow) -> str:
         column = bool(artifact.source_column)
-        done = restore(pages.connection, artifact.id, column=column, session=_at_once())
+        done = restore(pages.connection(request), artifact.id, column=column, session=_at_once())
         target = artifact.target
         if done.before:
             return gettext("%(target)s was restored already.") % {"target": target}
@@ -105,7 +105,7 @@ def restore_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> 
 def purge_view(pages: ArtifactAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     def work(artifact: ArtifactRow) -> str:
         confirmed = dataclasses.replace(_at_once(), policy=Policy.of().with_consent())
-        gone = purge(pages.connection, artifact.id, confirmed)
+        gone = purge(pages.connection(request), artifact.id, confirmed)
         words = gettext("Purged %(target)s.") if gone else gettext("%(target)s was purged already.")
         return words % {"target": artifact.target}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -60,7 +60,8 @@ class ArtifactAdmin(LedgerAdmin):
     def alone(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         """Outside the transaction that ATOMIC_REQUESTS puts around a view: steps have their own."""
         pattern = self.url(route, view, name)
-        pattern.callback = transaction.non_atomic_requests(pattern.callback)
+        for alias in connections:
+            pattern.callback = transaction.non_atomic_requests(alias)(pattern.callback)
         return pattern
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

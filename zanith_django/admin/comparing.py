@@ -15,7 +15,6 @@ from zanith_django.admin.snapshots import SnapshotAdmin
 from zanith_django.diff.diff import diff
 from zanith_django.diff.differ import HARD
 from zanith_django.exceptions import ZanithError
-from zanith_django.models import SchemaSnapshot as Snapshot
 from zanith_django.operations import Operation
 from zanith_django.plan.comparison import MODELS, Sources
 from zanith_django.schema.graph import SchemaGraph, Table
@@ -45,14 +44,15 @@ def compare_view(pages: SnapshotAdmin, request: HttpRequest) -> HttpResponse:
     if refusal := pages.refusal(request):
         return refusal
     names = [clean(request.GET.get(name, "").strip()) for name in ("a", "b")]
-    newest = Snapshot.objects.order_by("-captured_at").values_list("migration_id", "phase")
+    taken = pages.get_queryset(request).order_by("-captured_at")
+    newest = taken.values_list("migration_id", "phase")
     context: dict[str, Any] = {
         "a": names[0],
         "b": names[1],
         "choices": [f"{migration}:{phase}" for migration, phase in newest[:CHOICES]],
     }
     if all(names):
-        context |= _compared_context(pages.connection, *names)
+        context |= _compared_context(pages.connection(request), *names)
     return pages.render(request, "compare", _("Compare two schemas"), context)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import DEFAULT_DB_ALIAS, connections, models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.db import DEFAULT_DB_ALIAS, models
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.later import later
-from zanith_django.admin.pages import SitePages, stand_ins
+from zanith_django.admin.pages import SitePages, aliases, named_database, stand_ins
 from zanith_django.models import Migration as MigrationRow, MigrationStep
 
 
@@ -74,22 +74,14 @@ class DashboardAdmin(SitePages, admin.ModelAdmin):
         names = ("changelist", "backfills", "locks", "plan", "drift")
         return {
             "alias": alias,
-            "aliases": [*_aliases()],
-            "urls": {name: f"{links.page(f'dashboard_{name}')}?database={alias}" for name in names},
+            "aliases": aliases(),
+            "urls": {name: links.page(f"dashboard_{name}") for name in names},
             "steps_url": links.list(MigrationStep) if links.may_view(MigrationStep) else "",
         }
 
 
-def _aliases() -> list[str]:
-    return [alias for alias in connections if connections[alias].vendor == "postgresql"]
-
-
-def alias_of(request: HttpRequest) -> str:
-    """The database that the address names; another one than those of the settings is not found."""
-    name = request.GET.get("database", DEFAULT_DB_ALIAS)
-    if name not in list(connections):
-        raise Http404
-    return name
+def shown_alias(request: HttpRequest) -> str:
+    return named_database(request) or DEFAULT_DB_ALIAS
 
 
 def drift_key(alias: str) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.backfills import running_backfills
 from zanith_django.admin.charts import chart_of
-from zanith_django.admin.dashboard import DashboardAdmin, alias_of, drift_key
+from zanith_django.admin.dashboard import DashboardAdmin, drift_key, shown_alias
 from zanith_django.admin.pages import Links
 from zanith_django.admin.summaries import attention
 from zanith_django.admin.words import lasting, next_command
@@ -40,7 +40,7 @@ _SECRET = ("error", "last_error")
 
 
 def dashboard_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
-    alias = alias_of(request)
+    alias = shown_alias(request)
     if refusal := pages.refusal(request, alias):
         return refusal
     connection, links = connections[alias], pages.links(request)
@@ -65,7 +65,7 @@ def dashboard_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
 
 def backfills_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
     """The part of the dashboard that a script refreshes."""
-    alias = alias_of(request)
+    alias = shown_alias(request)
     if refusal := pages.refusal(request, alias):
         return refusal
     if not pages.links(request).may_view(MigrationCheckpoint):
@@ -75,7 +75,7 @@ def backfills_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def locks_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
-    alias = alias_of(request)
+    alias = shown_alias(request)
     if refusal := pages.refusal(request, alias):
         return refusal
     if not pages.links(request).may_view(MigrationStep):
@@ -123,7 +123,7 @@ def _kept(answer: Answer, links: Links) -> dict[str, Any]:
     return {
         "kept": [(each, links.detail(MigrationArtifact, each.id)) for each in found],
         "kept_more": more,
-        "artifacts_url": links.list(MigrationArtifact),
+        "artifacts_url": links.list(MigrationArtifact, recoverable="yes"),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from urllib.parse import urlencode
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -33,11 +32,11 @@ def kind_view(pages: DashboardAdmin, request: HttpRequest, kind: str) -> HttpRes
     if kind not in KINDS:
         raise Http404
     links = pages.links(request)
-    steps = links.list(MigrationStep) if links.may_view(MigrationStep) else ""
+    seen = links.may_view(MigrationStep)
     context = {
         "paragraphs": inspect.cleandoc(KINDS[kind].__doc__ or "").split("\n\n"),
         "file": f"docs/operations/{kind}.md",
-        "kind_url": f"{steps}?{urlencode({'operation_kind': kind})}" if steps else "",
+        "kind_url": links.list(MigrationStep, operation_kind=kind) if seen else "",
     }
     return pages.render(request, "kind", kind, context)
 

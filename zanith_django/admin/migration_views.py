@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
@@ -39,18 +38,19 @@ def detail_context(pages: MigrationAdmin, request: HttpRequest, row: Migration) 
     context: dict[str, Any] = {"snapshots": (), "artifacts": (), "checkpoints": ()}
     file = file_of(row.id)
     context |= {"covers": file.covers if file else (), "path": _near(file) if file else ""}
-    phases = pages.ledger.phases(row.id)
+    phases = pages.ledger(request).phases(row.id)
     runs = {phase: run for phase, _, run in phases}
     context |= _run(links, row.id, runs)
     if links.may_view(MigrationStep):
         kept = {row.id: details} if (details := _details(runs.get("before", {}))) else None
-        context |= _timeline(pages, links, row.id, request.GET.get("p"), kept)
+        context |= _timeline(pages, request, row.id, kept)
     if links.may_view(SchemaSnapshot):
         taken = [(phase, captured_at) for phase, captured_at, _ in phases]
         context |= _snapshots(links, row.id, taken, runs)
     for name, model in (("artifacts", MigrationArtifact), ("checkpoints", MigrationCheckpoint)):
         if links.may_view(model):
-            rows = model._default_manager.filter(migration_id=row.id).order_by("id")
+            found = model._default_manager.using(pages.alias(request))
+            rows = found.filter(migration_id=row.id).order_by("id")
             context[name] = [(item, links.detail(model, item.pk)) for item in rows[:SHOWN]]
     return context
 
@@ -62,28 +62,27 @@ def _details(run: dict[str, Any]) -> dict[str, Any]:
 
 def _timeline(
     pages: MigrationAdmin,
-    links: Links,
+    request: HttpRequest,
     migration_id: str,
-    page: str | None,
     kept: Mapping[str, dict[str, Any]] | None,
 ) -> dict[str, Any]:
     """The steps of one page with their texts; of many, all without them for the sums and the
     order first."""
-    rows = MigrationStep.objects.filter(migration_id=migration_id)
+    links = pages.links(request)
+    rows = MigrationStep.objects.using(pages.alias(request)).filter(migration_id=migration_id)
     light = in_order(rows[: STEPS_PER_PAGE + 1])
     few = len(light) <= STEPS_PER_PAGE
     if not few:
         light = in_order(rows.only(*LIGHT))
-    steps = Paginator(light, STEPS_PER_PAGE).get_page(page)
+    steps = Paginator(light, STEPS_PER_PAGE).get_page(request.GET.get("p"))
     full = light if few else in_order(rows.filter(id__in=[step.id for step in steps]))
-    details = details_of(pages.ledger, full, kept)
-    query = urlencode({"migration_id__exact": migration_id})
+    details = details_of(pages.ledger(request), full, kept)
     shown = links.may("view_sql")
     return {
         "summary": summarise(migration_id, light),
         "page": steps,
         "steps": [_shown(step, details[step.id], links, with_sql=shown) for step in full],
-        "steps_url": f"{links.list(MigrationStep)}?{query}",
+        "steps_url": links.list(MigrationStep, migration_id__exact=migration_id),
     }
 
 
@@ -154,8 +153,7 @@ def _change(links: Links, name: str, runs: Mapping[str, dict[str, Any]], number:
 
 
 def _comparison(links: Links, name: str, before: str, after: str) -> str:
-    query = urlencode({"a": f"{name}:{before}", "b": f"{name}:{after}"})
-    return f"{links.page('schemasnapshot_compare')}?{query}"
+    return links.page("schemasnapshot_compare", a=f"{name}:{before}", b=f"{name}:{after}")
 
 
 def _snapshots(

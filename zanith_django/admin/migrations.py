@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.later import later
-from zanith_django.admin.pages import LISTED_TIMES, TEMPLATES, LedgerAdmin, cell
+from zanith_django.admin.pages import LISTED_TIMES, TEMPLATES, LedgerAdmin, LedgerList, cell
 from zanith_django.admin.summaries import summaries, unfinished
 from zanith_django.models import DJANGO_PREFIX, Migration, MigrationStep, RiskLevel
 
@@ -49,7 +49,7 @@ class RiskFilter(admin.SimpleListFilter):
         return queryset.filter(Exists(steps))
 
 
-class MigrationList(ChangeList):
+class MigrationList(LedgerList):
     """Gives each migration of the page its summary, with one query for all. What is asked of
     `queryset` after the page is known is which dates there are."""
 
@@ -59,7 +59,7 @@ class MigrationList(ChangeList):
         if not cast(LedgerAdmin, self.model_admin).links(request).may_view(MigrationStep):
             return
         self.result_list = list(self.result_list)
-        found = summaries(migration.id for migration in self.result_list)
+        found = summaries(self.queryset.db, [migration.id for migration in self.result_list])
         for migration in self.result_list:
             migration.summary = found[migration.id]
 
@@ -112,7 +112,7 @@ class MigrationAdmin(LedgerAdmin):
             return context
         begun = [
             {"summary": summary, "url": links.detail(Migration, summary.migration_id)}
-            for summary in unfinished()
+            for summary in unfinished(self.alias(request))
         ]
         return {**context, "unfinished": begun}
 
@@ -121,7 +121,8 @@ class MigrationAdmin(LedgerAdmin):
         migration = self.get_object(request, object_id)
         if isinstance(migration, Migration):
             return migration
-        begun = MigrationStep.objects.filter(migration_id=object_id)
+        steps = MigrationStep.objects.using(self.alias(request))
+        begun = steps.filter(migration_id=object_id)
         if self.links(request).may_view(MigrationStep) and begun.exists():
             return Migration(id=object_id)
         raise Http404(f"There is no migration {object_id!r}.")

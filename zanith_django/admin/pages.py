@@ -13,6 +13,7 @@ from django.apps import apps
 from django.apps.registry import Apps
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connections, models, router
@@ -24,6 +25,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 
 from zanith_django.postgres.rows import one_value
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from zanith_django.ledger.ledger import Ledger
 
 TEMPLATES = "zanith_django/admin"
+
+DATABASE = "database"
+"""The parameter of an address that names a database."""
 
 # Given as media, not by a tag of our own: so Django 6.1 adds the nonce that a CSP may ask for.
 STYLE: dict[str, Sequence[str]] = {"all": ["zanith_django/admin.css"]}
@@ -69,10 +74,12 @@ class CappedPaginator(Paginator):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The addresses of pages in one admin site, and what its user may see."""
+    """The addresses of pages in one admin site, and what its user may see. Each is about the
+    database that the address of the request names."""
 
     site: str
     user: Any
+    database: str = ""
 
     def may(self, permission: str) -> bool:
         """`view_sql`, `restore_artifact`, … of this app."""
@@ -82,15 +89,17 @@ class Links:
         """Whether the user may see rows of this table on the page of another."""
         return self.may(f"view_{model._meta.model_name}")
 
-    def page(self, name: str, *keys: str) -> str:
+    def page(self, name: str, /, *keys: str, **query: str | list[str]) -> str:
         """The address of a page by its name; "" for a row without a key, which has none."""
         if not all(keys):
             return ""
         args = [quote(key) for key in keys]
-        return reverse(f"admin:zanith_django_{name}", args=args, current_app=self.site)
+        path = reverse(f"admin:zanith_django_{name}", args=args, current_app=self.site)
+        named = {DATABASE: self.database} if self.database else {}
+        return f"{path}?{text}" if (text := urlencode({**query, **named}, doseq=True)) else path
 
-    def list(self, model: type[models.Model]) -> str:
-        return self.page(f"{model._meta.model_name}_changelist")
+    def list(self, model: type[models.Model], /, **query: str | list[str]) -> str:
+        return self.page(f"{model._meta.model_name}_changelist", **query)
 
     def detail(self, model: type[models.Model], *keys: str) -> str:
         return self.page(f"{model._meta.model_name}_change", *keys)
@@ -115,7 +124,7 @@ class SitePages:
         return False
 
     def links(self, request: HttpRequest) -> Links:
-        return Links(self.admin_site.name, request.user)
+        return Links(self.admin_site.name, request.user, named_database(request))
 
     def render(
         self, request: HttpRequest, template: str, title: object, context: dict[str, Any]
@@ -129,6 +138,7 @@ class SitePages:
             "media": MEDIA,
             "may_sql": links.may("view_sql"),
             "list_url": links.list(self.opts.model),
+            "named_database": links.database,
         }
         request.current_app = self.admin_site.name  # as Django's own views do
         return TemplateResponse(request, f"{TEMPLATES}/{template}.html", {**base, **context})
@@ -141,6 +151,19 @@ class SitePages:
         context = {"alias": alias, "vendor": vendor}
         title = capfirst(self.opts.verbose_name_plural)
         return self.render(request, "no_tables", title, context)
+
+
+class LedgerList(ChangeList):
+    """A list of the rows that the database in the address has."""
+
+    def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        found = super().get_filters_params(params)
+        return {name: value for name, value in found.items() if name != DATABASE}
+
+    def url_for_result(self, result: Any) -> str:
+        named = self.params.get(DATABASE)
+        address: str = super().url_for_result(result)
+        return f"{address}?{urlencode({DATABASE: named})}" if named else address
 
 
 class LedgerAdmin(SitePages, admin.ModelAdmin):
@@ -167,6 +190,12 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
             *self.own_urls(),
             self.url("<path:object_id>/change/", self.change_view, "change"),
         ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LedgerList
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).using(self.alias(request))
 
     def own_urls(self) -> list[URLPattern]:
         """Pages beside the list and the detail page."""
@@ -210,7 +239,12 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """What the template of the list gets beside what Django gives it."""
-        return {"title": capfirst(self.opts.verbose_name_plural)}
+        return {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "alias": self.alias(request),
+            "aliases": aliases(),
+            "typed": {},  # the values of filters that are typed above the list
+        }
 
     def detail_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the template of the detail page gets beside `row`."""
@@ -225,23 +259,34 @@ class LedgerAdmin(SitePages, admin.ModelAdmin):
             raise PermissionDenied
         if request.method not in methods:
             return HttpResponseNotAllowed(methods)
-        return self.nothing_to_read(request, self.alias)
+        return self.nothing_to_read(request, self.alias(request))
 
-    @property
-    def alias(self) -> str:
+    def alias(self, request: HttpRequest) -> str:
         """The database that the ledger is read from."""
-        return router.db_for_read(self.model)
+        return named_database(request) or router.db_for_read(self.model)
 
-    @property
-    def connection(self) -> BaseDatabaseWrapper:
-        return connections[self.alias]
+    def connection(self, request: HttpRequest) -> BaseDatabaseWrapper:
+        return connections[self.alias(request)]
 
-    @property
-    def ledger(self) -> Ledger:
+    def ledger(self, request: HttpRequest) -> Ledger:
         """Every page has looked whether its tables exist."""
         from zanith_django.ledger.ledger import Ledger  # heavy; every process imports the admin
 
-        return Ledger(self.connection).known()
+        return Ledger(self.connection(request)).known()
+
+
+def aliases() -> list[str]:
+    """The databases that a page may be about."""
+    return [alias for alias in connections if connections[alias].vendor == "postgresql"]
+
+
+def named_database(request: HttpRequest) -> str:
+    """The database that the address names, or ""; one that the settings do not have is not
+    found."""
+    name = request.GET.get(DATABASE, "")
+    if name and name not in list(connections):
+        raise Http404(f"DATABASES has no {name!r}.")
+    return name
 
 
 def cell(name: str, **context: Any) -> str:

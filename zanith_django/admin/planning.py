@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from zanith_django.admin.dashboard import DashboardAdmin, alias_of, drift_key
+from zanith_django.admin.dashboard import DashboardAdmin, drift_key, shown_alias
 from zanith_django.admin.pages import Links
 from zanith_django.admin.words import documentation, reasons_of
 from zanith_django.conf import conf
@@ -28,7 +28,7 @@ from zanith_django.run.details import target_of
 
 def plan_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
     """The pending plan, which is made when it is asked for."""
-    alias = alias_of(request)
+    alias = shown_alias(request)
     if refusal := pages.refusal(request, alias):
         return refusal
     if not pages.links(request).may("view_plan"):
@@ -40,7 +40,7 @@ def plan_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
 
 def drift_view(pages: DashboardAdmin, request: HttpRequest) -> HttpResponse:
     """Compares models and database now, and remembers the result."""
-    alias = alias_of(request)
+    alias = shown_alias(request)
     if refusal := pages.refusal(request, alias):
         return refusal
     if not pages.links(request).may("view_plan"):

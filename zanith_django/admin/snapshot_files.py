@@ -27,7 +27,7 @@ def picture_view(
     """What is searched for and which table is in focus are in the address."""
     if refusal := pages.refusal(request):
         return refusal
-    row = pages.snapshot(migration_id, phase)
+    row = pages.snapshot(request, migration_id, phase)
     graph, problem = graph_of(row)
     focus, search = request.GET.get("focus", "").strip(), request.GET.get("q", "").strip()
     links, key = pages.links(request), (row.migration_id, row.phase)
@@ -39,8 +39,10 @@ def picture_view(
         "wanted": search,
         "names": [str(table.name) for table in graph.tables] if graph else [],
         "detail_url": links.detail(Snapshot, *key),
-        "query": request.GET.urlencode(),
-        "urls": {n: links.page(f"schemasnapshot_{n}", *key) for n in ("svg", "mermaid")},
+        "urls": {
+            "svg": links.page("schemasnapshot_svg", *key, **dict(request.GET.lists())),
+            "mermaid": links.page("schemasnapshot_mermaid", *key),
+        },
     }
     return pages.render(request, "picture", gettext("Picture of %s") % row, context)
 
@@ -72,7 +74,7 @@ def ddl_view(
 
     def text(graph: SchemaGraph) -> str:
         operations = diff(SchemaGraph(), graph, drop=HARD, overlapping=False)
-        version = server_version(pages.connection)
+        version = server_version(pages.connection(request))
         return "\n".join(diff_sql("empty", "snapshot", operations, SchemaGraph(), version)) + "\n"
 
     return _file(pages, request, (migration_id, phase), "text/plain", "schema.sql", text)
@@ -88,7 +90,7 @@ def _file(
 ) -> HttpResponse:
     if refusal := pages.refusal(request):
         return refusal
-    row = pages.snapshot(*key)
+    row = pages.snapshot(request, *key)
     graph, problem = graph_of(row)
     try:
         content = text(graph) if graph else None

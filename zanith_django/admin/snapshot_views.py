@@ -38,7 +38,7 @@ def _other_phases(
     pages: SnapshotAdmin, request: HttpRequest, snapshot: Snapshot
 ) -> list[tuple[str, str]]:
     """(phase, URL) of the same migration's other snapshots."""
-    others = Snapshot.objects.filter(migration_id=snapshot.migration_id)
+    others = pages.get_queryset(request).filter(migration_id=snapshot.migration_id)
     phases = set(others.values_list("phase", flat=True)) - {snapshot.phase}
     order = [str(phase) for phase in Phase]
     links = pages.links(request)

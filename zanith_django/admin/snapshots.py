@@ -14,7 +14,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
 from zanith_django.admin.later import later
-from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, clean, stand_ins
+from zanith_django.admin.pages import TEMPLATES, LedgerAdmin, LedgerList, clean, stand_ins
 from zanith_django.models import SchemaSnapshot as Snapshot
 
 
@@ -37,7 +37,7 @@ class SchemaSnapshot(models.Model):  # noqa: DJ008  # there are no rows to name
         verbose_name_plural = _("schema snapshots")
 
 
-class SnapshotList(ChangeList):
+class SnapshotList(LedgerList):
     """Links each row by both parts of its key."""
 
     def url_for_result(self, result: Any) -> str:
@@ -92,12 +92,12 @@ class SnapshotAdmin(LedgerAdmin):
     def snapshot_view(self, request: HttpRequest, migration_id: str, phase: str) -> HttpResponse:
         if refusal := self.refusal(request):
             return refusal
-        row = self.snapshot(migration_id, phase)
+        row = self.snapshot(request, migration_id, phase)
         return self.detail(request, row, self.detail_context(request, row))
 
-    def snapshot(self, migration_id: str, phase: str) -> Snapshot:
+    def snapshot(self, request: HttpRequest, migration_id: str, phase: str) -> Snapshot:
         key = {"migration_id": clean(unquote(migration_id)), "phase": clean(unquote(phase))}
-        snapshot = Snapshot.objects.filter(**key).first()
+        snapshot = Snapshot.objects.using(self.alias(request)).filter(**key).first()
         if snapshot is None:
             raise Http404("There is no snapshot {migration_id}:{phase}.".format(**key))
         return snapshot

@@ -60,7 +60,8 @@ def about_table(queryset: QuerySet[Any], name: str) -> QuerySet[Any]:
     table = name.rpartition(".")[2].replace('"', '""')
     word = f"(^|\\W){re.escape(table)}(\\W|$)"
     named = Q(sql__icontains=table, sql__iregex=word) | Q(operation_kind__in=_UNNAMED)
-    rows = list(queryset.model._default_manager.filter(named).only(*_IDENTITY)[:EXPORTED])
+    all_rows = queryset.model._default_manager.using(queryset.db)
+    rows = list(all_rows.filter(named).only(*_IDENTITY)[:EXPORTED])
     details = details_of(Ledger(connections[queryset.db]).known(), rows)
     return queryset.filter(id__in=[row.id for row in rows if touches(details[row.id], name)])
 
@@ -76,16 +77,16 @@ def since_of(text: str) -> tuple[datetime | None, str]:
     return (start if settings.USE_TZ else make_naive(start)), ""
 
 
-def add_details(pages: StepAdmin, steps: Sequence[Any]) -> None:
+def add_details(pages: StepAdmin, request: HttpRequest, steps: Sequence[Any]) -> None:
     """Gives each step what it is about, with one query for all."""
-    details = details_of(pages.ledger, steps)
+    details = details_of(pages.ledger(request), steps)
     for step in steps:
         step.detail = details[step.id]
 
 
 def detail_context(pages: StepAdmin, request: HttpRequest, row: MigrationStep) -> dict[str, Any]:
     links = pages.links(request)
-    (detail,) = details_of(pages.ledger, [row]).values()
+    (detail,) = details_of(pages.ledger(request), [row]).values()
     return {
         "detail": detail,
         "expected": expected(detail),
@@ -105,19 +106,19 @@ def csv_view(pages: StepAdmin, request: HttpRequest) -> HttpResponseBase:
         return refusal
     links = pages.links(request)
     if since_of(request.GET.get("since", "").strip())[1]:  # the list shows what is wrong with it
-        return HttpResponseRedirect(f"{links.list(MigrationStep)}?{request.GET.urlencode()}")
+        return HttpResponseRedirect(links.list(MigrationStep, **dict(request.GET.lists())))
     try:
         found = pages.get_changelist_instance(request).get_queryset(request)
     except IncorrectLookupParameters:  # the list shows that the address is wrong
-        return HttpResponseRedirect(f"{links.list(MigrationStep)}?{ERROR_FLAG}=1")
+        return HttpResponseRedirect(links.list(MigrationStep, **{ERROR_FLAG: "1"}))
     columns = (*COLUMNS, *(SECRET if links.may("view_sql") else ()))
-    lines = _lines(pages, found[:EXPORTED], columns)
+    lines = _lines(pages.ledger(request), found[:EXPORTED], columns)
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="zanith-steps.csv"'
     return answer
 
 
-def _lines(pages: StepAdmin, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[str]:
+def _lines(ledger: Ledger, found: QuerySet[Any], columns: Sequence[str]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow(columns)
     wanted = found.defer(None) if "sql" in columns else found
@@ -125,15 +126,15 @@ def _lines(pages: StepAdmin, found: QuerySet[Any], columns: Sequence[str]) -> It
     for step in wanted.iterator(chunk_size=_AT_ONCE):
         batch.append(step)
         if len(batch) == _AT_ONCE:
-            yield from _rows(pages, writer, batch, columns)
+            yield from _rows(ledger, writer, batch, columns)
             batch = []
-    yield from _rows(pages, writer, batch, columns)
+    yield from _rows(ledger, writer, batch, columns)
 
 
 def _rows(
-    pages: StepAdmin, writer: Any, batch: Sequence[MigrationStep], columns: Sequence[str]
+    ledger: Ledger, writer: Any, batch: Sequence[MigrationStep], columns: Sequence[str]
 ) -> Iterator[str]:
-    details = details_of(pages.ledger, batch)
+    details = details_of(ledger, batch)
     for step in batch:
         values = _values(step, details.get(step.id, UNKNOWN))
         yield writer.writerow([plain_cell(values.get(name)) for name in columns])

@@ -15,7 +15,7 @@ from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext, gettext_lazy as _
 
 from zanith_django.admin.later import later
-from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, cell
+from zanith_django.admin.pages import LISTED_TIMES, LedgerAdmin, LedgerList, cell
 from zanith_django.models import MigrationStep
 
 SECRET = ("sql", "error")
@@ -89,13 +89,13 @@ _SPENT = Case(
 )
 
 
-class StepList(ChangeList):
+class StepList(LedgerList):
     """Gives each step of the page what it is about, with one query for all."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        cast(StepAdmin, self.model_admin).add_details(self.result_list)
+        cast(StepAdmin, self.model_admin).add_details(request, self.result_list)
 
 
 class StepAdmin(LedgerAdmin):
@@ -176,12 +176,10 @@ class StepAdmin(LedgerAdmin):
         return step.took
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        query = request.GET.urlencode()
-        url = self.links(request).page("migrationstep_csv")
         typed = {str(each.parameter_name): each for each in TYPED}
         context = {
             **super().list_context(request),
-            "csv_url": f"{url}?{query}" if query else url,
+            "csv_url": self.links(request).page("migrationstep_csv", **dict(request.GET.lists())),
             "typed": {name: request.GET.get(name, "") for name in typed},
         }
         start, context["since_problem"] = since_of(request.GET.get("since", "").strip())

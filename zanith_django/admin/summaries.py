@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Case, Exists, Max, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Left
 
@@ -80,10 +79,11 @@ def in_order(steps: Iterable[MigrationStep]) -> list[MigrationStep]:
     return sorted(steps, key=lambda step: (step.step, step.attempt))
 
 
-def summaries(migration_ids: Iterable[str]) -> dict[str, StepSummary]:
+def summaries(alias: str, migration_ids: Iterable[str]) -> dict[str, StepSummary]:
     """{migration: its summary}, in one query."""
     by_migration: dict[str, list[MigrationStep]] = {name: [] for name in migration_ids}
-    for step in MigrationStep.objects.filter(migration_id__in=by_migration).only(*LIGHT):
+    steps = MigrationStep.objects.using(alias).filter(migration_id__in=by_migration)
+    for step in steps.only(*LIGHT):
         by_migration[step.migration_id].append(step)
     return {name: summarise(name, steps) for name, steps in by_migration.items()}
 
@@ -101,14 +101,14 @@ def _begun(alias: str) -> QuerySet[Any]:
     )
 
 
-def unfinished(limit: int = 20) -> list[StepSummary]:
+def unfinished(alias: str, limit: int = 20) -> list[StepSummary]:
     """Migrations that were begun and are not recorded as applied, newest first, in two queries.
 
     A failed row may belong to an attempt that a later one made good and a rollback then took
     back, so the newest attempts decide.
     """
-    begun = _begun(DEFAULT_DB_ALIAS).values_list("migration_id", flat=True)
-    found = summaries(begun[:limit])
+    begun = _begun(alias).values_list("migration_id", flat=True)
+    found = summaries(alias, begun[:limit])
     return [summary for summary in found.values() if summary.status in UNFINISHED]
 
 
