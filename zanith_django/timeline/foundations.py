@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from django.contrib.postgres.operations import (
     CollationOperation,
@@ -13,7 +14,7 @@ from django.contrib.postgres.operations import (
     RemoveCollation,
 )
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations import RunPython, RunSQL
 from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django import operations as ops
@@ -26,6 +27,7 @@ from zanith_django.postgres.raw_sql import makes_foundation, statements
 from zanith_django.schema.graph import Collation, Extension
 from zanith_django.schema.scratch import PASSED_OVER
 from zanith_django.timeline.code_strings import strings_in
+from zanith_django.timeline.django_kinds import reaching_database
 from zanith_django.timeline.timeline import django_order
 
 
@@ -97,10 +99,8 @@ class Authored:
 def authored_in(operations: Iterable[MigrationOperation]) -> Iterator[Authored]:
     """The SQL of each RunSQL that takes no parameters, and the strings in the code of the others
     that are not Django's."""
-    for operation in operations:
-        if isinstance(operation, SeparateDatabaseAndState):
-            yield from authored_in(operation.database_operations)
-        elif isinstance(operation, RunSQL):
+    for operation in chain.from_iterable(map(reaching_database, operations)):
+        if isinstance(operation, RunSQL):
             given = [operation.sql] if isinstance(operation.sql, str) else operation.sql
             parts = (part if isinstance(part, list | tuple) else (part, None) for part in given)
             yield from (Authored(text) for text, parameters in parts if not parameters)
