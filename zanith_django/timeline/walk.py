@@ -51,7 +51,6 @@ from zanith_django.timeline.django_kinds import (
     title,
 )
 from zanith_django.timeline.foundations import (
-    Authored,
     authored_in,
     foundations,
     prelude_of,
@@ -73,7 +72,7 @@ class Walk:
         self.models = RecordingState()
         self.tables = RecordingState()
         self.prelude: dict[str, None] = {}
-        self.authored: list[Authored] = []
+        self.passed: list[MigrationOperation] = []
         self._names: list[tuple[str, bool]] = []
 
     def skip(self, migration: DjangoMigration) -> None:
@@ -221,10 +220,10 @@ class Walk:
     def _learn(self, operation: MigrationOperation) -> None:
         """Collects the objects that later tables depend on: the scratch creates them too."""
         self.prelude |= dict.fromkeys(prelude_of([operation]))
-        self.authored += authored_in([operation])
+        self.passed.append(operation)
 
     def _with_raw(self) -> Iterator[list[str]]:
-        yield [*self.prelude, *raw_prelude_of(self.authored)]
+        yield [*self.prelude, *raw_prelude_of(authored_in(self.passed))]
 
     # --- steps that are no difference of tables ------------------------------------------------
 
