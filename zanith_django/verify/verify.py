@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -153,7 +154,8 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
         if not (options.source or options.data) and refused:
             shape = name_of(connection, wanted)
             return _blocked(live.plan, refused, shape, time.monotonic() - began)
-        done = _on_first(live, options, first, child)
+        with _reading_models(connection) as models:
+            done = _on_first(live, options, first, child, models)
     result = done.result
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
@@ -204,13 +206,26 @@ def _lines(live: _Live) -> dict[str, int]:
     }
 
 
-def _models(live: _Live) -> Declared | None:
-    """The declarations of the models; None if only the shadow can read them, after the plan has
-    run."""
+Models = Future[Declared | None]
+
+
+@contextmanager
+def _reading_models(connection: BaseDatabaseWrapper) -> Iterator[Models]:
+    """The declarations of the models, which a thread reads in a session of its own while the server
+    makes the shadow."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_models, connection)
+
+
+def _models(connection: BaseDatabaseWrapper) -> Declared | None:
+    """None if only the shadow can read them, after the plan has run."""
+    session = connection.copy()
     try:
-        return declared(live.connection)
+        return declared(session)
     except UnreadableModel:
         return None
+    finally:
+        session.close()
 
 
 def _blocked(
@@ -261,19 +276,21 @@ def _place(connection: BaseDatabaseWrapper, wanted: str, options: VerifyOptions)
     return place_for(connection, wanted, data=options.data, keep=options.keep)
 
 
-def _on_first(live: _Live, options: VerifyOptions, first: _Start, child: Child) -> _Run:
+def _on_first(
+    live: _Live, options: VerifyOptions, first: _Start, child: Child, models: Models
+) -> _Run:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
     if first.wanted != AUTO:
-        return _on(first, live, options, child)
+        return _on(first, live, options, child, models)
     try:
-        return _on(_Start(EPHEMERAL, first.place), live, options, child)
+        return _on(_Start(EPHEMERAL, first.place), live, options, child, models)
     except (ShadowUnreachable, ShadowUnsuited) as error:
         try:
             second = _Start(SCHEMA, _place(live.connection, SCHEMA, options))
             with started() as another:
                 another.start(live.connection, second.place)
-                return _on(second, live, options, another)
+                return _on(second, live, options, another, models)
         except (ShadowUnreachable, ShadowUnsuited) as other:
             raise _NoShape(error, other) from error
 
@@ -292,7 +309,7 @@ class _NoShape(EnvironmentProblem):
         return "\n".join(map(str, self.errors))
 
 
-def _on(start: _Start, live: _Live, options: VerifyOptions, child: Child) -> _Run:
+def _on(start: _Start, live: _Live, options: VerifyOptions, child: Child, models: Models) -> _Run:
     wanted = start.wanted
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
@@ -305,10 +322,10 @@ def _on(start: _Start, live: _Live, options: VerifyOptions, child: Child) -> _Ru
         in_use = None if options.source else live.occupied
         job = Job(live.occupied, in_use, bool(options.data or options.sample))
         child.begin(live.connection, shadow, job)
-        models = _models(live)
+        read = models.result()
         beside = wanted == EPHEMERAL and not options.data
-        child.models_are(models if beside else None)
-        mark = fingerprint(models.graph, live.plan, live.graph) if models else ""
+        child.models_are(read if beside else None)
+        mark = fingerprint(read.graph, live.plan, live.graph) if read else ""
         return _Run(shadow.name, loaded, child.result(shadow), mark)
 
 
