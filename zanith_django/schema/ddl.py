@@ -241,19 +241,26 @@ _ON_UPDATE = re.compile(f"ON UPDATE {_ACTION}")
 def _foreign_key(statement: Statement, default_schema: str) -> ForeignKey:
     """The foreign key that a statement of the schema editor adds."""
     parts: dict[str, Any] = statement.parts
-    tail = statement.template.partition("%(to_column)s")[2] % parts
-    on_delete, on_update = _ON_DELETE.search(tail), _ON_UPDATE.search(tail)
     return ForeignKey(
         name=_name(parts["name"]),
         columns=tuple(map(unquote, parts["column"].columns)),
         references=table_of(str(parts["to_table"].table), default_schema),
         referenced_columns=tuple(map(unquote, parts["to_column"].columns)),
-        on_delete=on_delete[1] if on_delete else "NO ACTION",
-        on_update=on_update[1] if on_update else "NO ACTION",
-        match="FULL" if "MATCH FULL" in tail else "SIMPLE",
-        deferrable=_deferrable(tail),
-        valid="NOT VALID" not in tail,
+        **_clauses(statement.template.partition("%(to_column)s")[2] % parts),
     )
+
+
+@functools.lru_cache(maxsize=100)
+def _clauses(tail: str) -> Mapping[str, Any]:
+    """The clauses after the columns: a project has few different ones."""
+    on_delete, on_update = _ON_DELETE.search(tail), _ON_UPDATE.search(tail)
+    return {
+        "on_delete": on_delete[1] if on_delete else "NO ACTION",
+        "on_update": on_update[1] if on_update else "NO ACTION",
+        "match": "FULL" if "MATCH FULL" in tail else "SIMPLE",
+        "deferrable": _deferrable(tail),
+        "valid": "NOT VALID" not in tail,
+    }
 
 
 def _deferrable(tail: str) -> str:
