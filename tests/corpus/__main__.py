@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.corpus import building, expected, release, structure
+from tests.corpus import building, expected, observed, release, structure
 from tests.corpus.project import REPOSITORY, CorpusProject, Failed
 from tests.servers import CHOICE, shared_server
 
@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
         os.environ[CHOICE] = options.server
     if options.from_empty:
         return int(_run(building.HEADINGS, building.WIDTHS, _build, options))
+    if options.observed:
+        return int(_run(observed.HEADINGS, observed.WIDTHS, _observe, options))
     if options.release is not None:
         return int(_run(release.HEADINGS, release.WIDTHS, _release, options))
     return int(_run(HEADINGS, WIDTHS, _check, options))
@@ -55,7 +57,9 @@ def main(arguments: list[str]) -> int:
 def _run(
     headings: Sequence[str],
     widths: Sequence[int],
-    check: Callable[[str, argparse.Namespace], Result | building.Built | release.Released],
+    check: Callable[
+        [str, argparse.Namespace], Result | building.Built | release.Released | observed.Observed
+    ],
     options: argparse.Namespace,
 ) -> bool:
     """Print a line per project; true when one of them is not as expected."""
@@ -98,6 +102,12 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         help="generate a release of one more app, verify it on these sources, spoil it, and verify "
         "it again; default: all of them",
     )
+    parser.add_argument(
+        "--observed",
+        action="store_true",
+        help="run the whole history of each project on a shadow, and compare each operation with "
+        "its plan",
+    )
     parser.add_argument("--lines", action="store_true", help="print every line that was found")
     return parser.parse_args(arguments)
 
@@ -119,6 +129,10 @@ def _build(name: str, options: argparse.Namespace) -> building.Built:
 def _release(name: str, options: argparse.Namespace) -> release.Released:
     sources = options.release or release.SOURCES
     return release.check(_project(expected.load(name), options), sources, migrate=options.migrate)
+
+
+def _observe(name: str, options: argparse.Namespace) -> observed.Observed:
+    return observed.check(_project(expected.load(name), options), migrate=options.migrate)
 
 
 def _check(name: str, options: argparse.Namespace) -> Result:

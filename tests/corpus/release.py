@@ -94,7 +94,7 @@ def check(project: CorpusProject, sources: Sequence[str], *, migrate: bool) -> R
     """Generate a release, verify it on these sources, then spoil it in three ways."""
     result = Released()
     began = time.perf_counter()
-    with project.migrated(migrate=migrate) as url, _written() as folder:
+    with project.migrated(migrate=migrate) as url, written() as folder:
         release = _Release(project, url, folder, result)
         release.generate()
         for source in sources:
@@ -107,7 +107,7 @@ def check(project: CorpusProject, sources: Sequence[str], *, migrate: bool) -> R
 
 
 @contextmanager
-def _written() -> Iterator[Path]:
+def written() -> Iterator[Path]:
     """The folder with the app as it is before the release."""
     with TemporaryDirectory() as name:
         app = Path(name) / "zanith_release"
@@ -250,10 +250,10 @@ def _disagreements(found: Mapping[str, Any]) -> Iterator[str]:
         new = {words.removeprefix("table ") for words in step["made"]}
         for name, lock in step["locks"].items():
             limits = [each["lock"] for each in step["promised"] if _fits(each, name, step["locks"])]
-            taken = _lock(lock)
+            taken = lock_of(lock)
             if name in new or not taken.blocks_writes:
                 continue
-            if taken > max(map(_lock, limits), default=Lock.NONE):
+            if taken > max(map(lock_of, limits), default=Lock.NONE):
                 yield f"{step['description']}: {lock} on {name}, promised {limits}"
 
 
@@ -262,5 +262,5 @@ def _fits(promise: Mapping[str, Any], name: str, seen: Collection[str]) -> bool:
     return not tables or name in tables or not set(tables) <= set(seen)
 
 
-def _lock(lock: str) -> Lock:
+def lock_of(lock: str) -> Lock:
     return Lock[lock.replace(" ", "_")]
