@@ -18,7 +18,7 @@ def test_a_shadow_of_another_session_is_nothing_that_a_step_made_or_dropped(
         objects.read(session)
         another.execute(f"DROP SCHEMA {other} CASCADE".encode())
         another.execute(f"CREATE SCHEMA {MARKER}third".encode())
-        session.execute("CREATE TABLE mine ()")
+        session.execute("CREATE TABLE mine (CHECK (true))")
 
         change = objects.read(session)
 

@@ -39,11 +39,19 @@ def with_many_rows(releases: Releases) -> None:
         "SELECT CASE WHEN n < 3 THEN 'twice' ELSE n::text END, 51 - n, n "
         "FROM generate_series(1, 50) n"
     )
+    sql("CREATE TABLE numbered (code text, low int, down int)")
+    sql("CREATE SEQUENCE of_text OWNED BY numbered.code")
+    sql("CREATE SEQUENCE from_five MINVALUE 5 OWNED BY numbered.low")
+    sql("CREATE SEQUENCE downwards INCREMENT -1 OWNED BY numbered.down")
+    sql("INSERT INTO numbered VALUES ('a', 7, -7)")
     sql("ANALYZE")
 
 
 def test_a_sample_is_masked_and_closed_over_foreign_keys(copy_of: Copy, server: Server) -> None:
     shop = copy_of(with_many_rows).project
+    shop.sql(f'ALTER DATABASE "{shop.database.name}" SET search_path = beside, public')
+    shop.sql("CREATE SCHEMA beside")
+    shop.write("settings.py", (shop.root / "settings.py").read_text() + MASKS)
     verdict = verified(shop, "--sample", "5", "--keep")
     name = verdict["shadow"].removeprefix("ephemeral ")
     assert "5 rows a table" in verdict["loaded"]
@@ -53,15 +61,16 @@ def test_a_sample_is_masked_and_closed_over_foreign_keys(copy_of: Copy, server: 
         assert kept.sql("SELECT count(*), min(id), max(id) FROM people_shelf") == [(50, 1, 50)]
         readers = kept.sql("SELECT name, email, api_token FROM people_reader")
         assert len(readers) == 5
-        assert all(email.endswith("@example.invalid") for _, email, _ in readers)
+        assert all(email.endswith("@shop.test") for _, email, _ in readers)
+        assert all(len(title) > 5 for (title,) in kept.sql("SELECT title FROM people_book"))
         assert not any("token" in token or name == "Ann" for name, _, token in readers)
         assert kept.sql("INSERT INTO people_shelf DEFAULT VALUES RETURNING id") == [(51,)]
+        assert kept.sql(NEXT) == [(1, 8, -8)]
     finally:
         server.drop_database(name)
-    shop.write("settings.py", (shop.root / "settings.py").read_text() + MASKS)
-    assert verified(shop, "--sample", "5")["verdict"] == "ok"
 
 
+NEXT = "SELECT nextval('of_text'), nextval('from_five'), nextval('downwards')"
 MASKS = 'ZANITH = {"MASK": {"people_reader.email": "keep", "people_book.title": "hash"}}\n'
 
 

@@ -24,7 +24,7 @@ BATCH = 1_000
 """The number of keys in one query."""
 
 _TABLES = """\
-SELECT n.nspname, c.relname, current_schema() FROM pg_class c
+SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), current_schema() FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema$|_zanith_(kept_)?shadow_)'
   AND c.relname !~ '^_zanith_' AND c.relname <> 'django_migrations'
@@ -87,21 +87,25 @@ def copy_sample(
 
 
 class _Sampler:
-    """Copies rows; `copied` counts them."""
+    """Copies rows; `copied` counts them. `visible` has the tables that a name without a schema
+    means, as in settings."""
 
     def __init__(self, connection: BaseDatabaseWrapper, session: Session, shadow: str) -> None:
         self.connection, self.session, self.shadow = connection, session, shadow
         self.copied: dict[TableName, int] = {}
         self.default = "public"
-        self.masks = Masks(conf.mask)
+        self.masks = Masks({})
+        self.visible: dict[str, str] = {}
 
     def copy(self, rows: int, whole: Collection[str]) -> None:
         """Up to `rows` rows of each table, then the rows that they point at, in any order."""
         tables, keys = list(self._tables()), list(self._foreign_keys())
-        self.masks = Masks(conf.mask, frozenset(name for key in keys for name in key.named))
+        linked = frozenset(name for key in keys for name in key.named)
+        self.masks = Masks(dict(self._masks()), linked)
         limit = sql.clause(" LIMIT {rows}", rows=sql.literal(rows))
+        copied = {self.visible.get(name, name) for name in whole}
         for table in tables:
-            if str(table) not in whole:
+            if str(table) not in copied:
                 self._copy(table, limit)
         inside = [key for key in keys if key.parent in self.copied]
         while sum(self._close(key) for key in inside):
@@ -112,8 +116,16 @@ class _Sampler:
     def _tables(self) -> Iterator[TableName]:
         with self.connection.cursor() as cursor:
             cursor.execute(_TABLES)
-            for schema, name, self.default in cursor.fetchall():
-                yield self._name(schema, name)
+            for schema, name, visible, self.default in cursor.fetchall():
+                table = self._name(schema, name)
+                if visible:
+                    self.visible[name] = str(table)
+                yield table
+
+    def _masks(self) -> Iterator[tuple[str, str]]:
+        for name, method in conf.mask.items():
+            table, _, column = name.rpartition(".")
+            yield f"{self.visible.get(table, table)}.{column}", method
 
     def _name(self, schema: str, name: str) -> TableName:
         return TableName("" if schema == self.default else schema, name)

@@ -53,10 +53,11 @@ class Shadow:
             session = psycopg.connect(**parameters(self.settings), autocommit=True)
         except psycopg.Error as error:
             raise ShadowUnreachable(self.name, error) from None  # it may quote a password
-        # Long-lived or full of DDL: a role's defaults for queries of users must not end it.
+        # Long-lived or full of DDL: defaults for queries of users must not end or refuse it.
         session.execute(
-            b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
-            b"('statement_timeout', 'idle_session_timeout', 'transaction_timeout')"
+            b"SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) "
+            b"FROM pg_settings WHERE name IN ('statement_timeout', 'idle_session_timeout', "
+            b"'transaction_timeout', 'default_transaction_read_only')"
         )
         session.execute(
             "SELECT set_config('lock_timeout', %s, false)", [f"{round(conf.lock_timeout * 1000)}ms"]

@@ -54,7 +54,9 @@ def _make_graph(
         graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
     bare = dataclasses.replace(graph, tables=())
     _run(session, _schema_of(schema))
-    _run(session, creation(SchemaGraph(), bare, version, schema))
+    _run(session, _with_their_schemas(graph))
+    installed = SchemaGraph(extensions=graph.extensions)
+    _run(session, creation(installed, bare, version, schema))
     left = _make_others(session, others or ())
     if others is None:
         for name in () if inside else _named_sequences(graph):
@@ -66,6 +68,17 @@ def _make_graph(
     _run(session, _attached(tables, schema))
     if unmade := _make_others(session, left):
         raise _Unmade(*unmade.popitem())
+
+
+def _with_their_schemas(graph: SchemaGraph) -> Iterator[str]:
+    """The extensions. A migration names none of these schemas, so no operation does."""
+    for extension in graph.extensions:
+        yield make_schema(extension.schema).sql
+        yield sql.compose(
+            "CREATE EXTENSION IF NOT EXISTS {name} WITH SCHEMA {schema} CASCADE",
+            name=sql.ident(extension.name),
+            schema=sql.ident(extension.schema),
+        )
 
 
 def _attached(graph: SchemaGraph, schema: str) -> Iterator[str]:

@@ -25,11 +25,14 @@ SELECT attname FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 ORDER BY attnum"""
 
+# A sequence may also belong to a column of another type, into whose default its numbers go.
 _SERIALS = """\
-SELECT a.attname, pg_get_serial_sequence(%(table)s, a.attname)
+SELECT a.attname, s.seqrelid::regclass::text, s.seqmin, s.seqmax,
+       CASE WHEN s.seqincrement > 0 THEN 'max' ELSE 'min' END
 FROM pg_attribute a
+JOIN pg_sequence s ON s.seqrelid = to_regclass(pg_get_serial_sequence(%(table)s, a.attname))
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
-  AND pg_get_serial_sequence(%(table)s, a.attname) IS NOT NULL"""
+  AND a.atttypid::regtype IN ('smallint', 'integer', 'bigint', 'numeric')"""
 
 
 def copy_rows(connection: BaseDatabaseWrapper, shadow: Shadow, tables: Sequence[str]) -> None:
@@ -84,11 +87,15 @@ def _copy_table(connection: BaseDatabaseWrapper, session: Session, name: str) ->
 
 def advance_sequences(session: Session, table: sql.Fragment) -> None:
     """Lets the sequences of a table continue after the copied rows."""
-    for column, sequence in session.execute(_SERIALS, {"table": table}).fetchall():
+    for column, sequence, *bounds, last in session.execute(_SERIALS, {"table": table}).fetchall():
+        lowest, highest = map(sql.literal, bounds)
         text = sql.compose(
-            "SELECT setval({sequence}, coalesce((SELECT max({column}) FROM {table}), 0) + 1, "
-            "false)",
+            "SELECT setval({sequence}, greatest({lowest}, least({highest}, row)), true) "
+            "FROM (SELECT {last}({column}) AS row FROM {table}) AS copied WHERE row IS NOT NULL",
             sequence=sql.literal(sequence),
+            lowest=lowest,
+            highest=highest,
+            last=sql.ident(last),
             column=sql.ident(column),
             table=table,
         )

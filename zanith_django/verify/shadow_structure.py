@@ -169,6 +169,12 @@ def _last_line(text: str) -> str:
 _ENTRY = re.compile(r"^--\n-- (?=Name: .*; Type: .*; Schema: .*; Owner: )", re.MULTILINE)
 _SETTING = re.compile(r"^SET (\w+) = .*;$", re.MULTILINE)
 
+# A dump qualifies every name and empties search_path. But PostgreSQL plans the functions of indexes
+# and checks, and those may call others by their names alone.
+_USUAL_PATH = """\
+SELECT set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(reset_val, '')), false)
+FROM pg_settings WHERE name = 'search_path'"""
+
 ENTRIES = 200
 """The number of entries of a dump in one transaction: each locks the objects that it creates."""
 
@@ -189,6 +195,7 @@ def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None
     with shadow.connect() as session:
         try:
             session.execute(_known_settings(session, preamble).encode())
+            session.execute(_USUAL_PATH.encode())
             if any(entry.startswith("Name: public; Type: SCHEMA;") for entry in entries):
                 session.execute(b"DROP SCHEMA IF EXISTS public")
             _execute(session, entries[:tables])

@@ -48,7 +48,8 @@ SELECT 'column', a.attrelid::bigint, a.attnum, a.attname, a.attrelid::bigint,
 FROM pg_attribute a JOIN relations r ON r.oid = a.attrelid
 WHERE a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
-SELECT 'constraint', c.oid::bigint, 0, c.conname, c.conrelid::bigint, c.conkey::int[], 0, 0
+SELECT 'constraint', c.oid::bigint, 0, c.conname, c.conrelid::bigint,
+       coalesce(c.conkey::int[], '{}'), 0, 0
 FROM pg_constraint c JOIN relations r ON r.oid = c.conrelid
 WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') AND c.conparentid = 0 AND c.conislocal
 UNION ALL
