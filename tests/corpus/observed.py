@@ -102,13 +102,20 @@ def _compare(steps: list[Mapping[str, Any]], result: Observed) -> None:
         for name, lock in step["locks"].items():
             taken[name] = max(release.lock_of(lock), taken.get(name, Lock.NONE))
     made = {name for step in steps for name in _tables(step["made"])}
+    renamed = bool(set(taken) - made - {name for step in steps for name in _named(step)})
     for step in steps:
         result.steps += 1
         result.statements += len(step["statements"])
         where = f"{step['migration']} step {step['step']}: {step['description']}"
-        less = _less(step, taken, made) if step["kind"] != "deferred" else ()
-        for each in (*_more(step), *less, *_rewrites(step), *_drops(step)):
-            result.note(each, where)
+        found = [*_more(step), *_rewrites(step), *_drops(step)]
+        found += _less(step, taken, made, renamed=renamed)
+        for each in found:
+            if each.beyond or step["kind"] != "deferred":
+                result.note(each, where)
+
+
+def _named(step: Mapping[str, Any]) -> set[str]:
+    return {name for promise in step["promised"] for name in promise["tables"]}
 
 
 def _kind(step: Mapping[str, Any]) -> str:
@@ -130,19 +137,15 @@ def _more(step: Mapping[str, Any]) -> Iterator[Disagreement]:
 
 
 def _less(
-    step: Mapping[str, Any], taken: Mapping[str, Lock], made: Collection[str]
+    step: Mapping[str, Any], taken: Mapping[str, Lock], made: Collection[str], *, renamed: bool
 ) -> Iterator[Disagreement]:
     """Weaker locks than promised, on tables that no statement of the migration made. A table that
-    an earlier migration renamed has its first name in the report, and the new one in the promise.
-    """
-    named = {name for promise in step["promised"] for name in promise["tables"]}
-    renamed = set(step["locks"]) - named - set(made)
-    for name in named - set(made):
-        if renamed and name not in taken:
-            continue
+    was `renamed` has its first name in the report, and its new one in the promise."""
+    for name in _named(step) - set(made):
         limit, lock = _limit(step, name, taken), taken.get(name, Lock.NONE)
-        if lock < limit and limit.blocks_writes:
-            yield Disagreement(_kind(step), "lock", str(limit), str(lock), beyond=False)
+        if lock < limit and limit.blocks_writes and not (renamed and name not in taken):
+            shown = str(limit), str(lock)
+            yield Disagreement(_kind(step), "lock", *shown, beyond=False)
 
 
 def _limit(step: Mapping[str, Any], name: str, seen: Mapping[str, Lock]) -> Lock:
