@@ -115,6 +115,10 @@ CREATE TABLE parted (id integer PRIMARY KEY, to_t bigint REFERENCES t) PARTITION
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 CREATE INDEX of_parts ON parted (to_t);
 CREATE TRIGGER of_parts AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION f();
+CREATE TABLE tags (tag text);
+CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql
+AS 'BEGIN INSERT INTO public.tags VALUES (tg_tag); END';
+CREATE EVENT TRIGGER notes ON ddl_command_end EXECUTE FUNCTION note();
 """
 
 

@@ -45,6 +45,12 @@ _HINT = (
 )
 
 
+# Their functions may need tables that are not there yet. Only a superuser can make one.
+_WITHOUT_EVENT_TRIGGERS = """\
+SELECT set_config('session_replication_role', 'replica', false)
+FROM pg_roles WHERE rolname = current_user AND rolsuper"""
+
+
 def _make_graph(
     session: Session, graph: SchemaGraph, inside: str, others: Sequence[Surrounding] | None
 ) -> None:
@@ -53,6 +59,7 @@ def _make_graph(
     if inside:
         graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
     bare = dataclasses.replace(graph, tables=())
+    session.execute(_WITHOUT_EVENT_TRIGGERS.encode())
     _run(session, _schema_of(schema))
     _run(session, _with_their_schemas(graph))
     installed = SchemaGraph(extensions=graph.extensions)
