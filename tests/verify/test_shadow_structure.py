@@ -27,6 +27,7 @@ from zanith_django.verify.shadow_structure import load_live
 from zanith_django.verify.shadow_templates import structure_state
 
 SETUP = """
+ALTER SCHEMA public OWNER TO CURRENT_USER;
 CREATE TABLE t (id bigint PRIMARY KEY, a integer, b text);
 CREATE VIEW v AS SELECT a FROM t;
 CREATE MATERIALIZED VIEW m AS SELECT b FROM t;

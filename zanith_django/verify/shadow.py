@@ -342,7 +342,8 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _throwaway(settings: Mapping[str, Any], *more: str) -> dict[str, Any]:
     """The settings, with parameters for each session; a shadow need not outlive a crash."""
     options = dict(settings.get("OPTIONS") or {})
-    flags = (f"-c {setting}" for setting in ("synchronous_commit=off", *more))
+    own = ("synchronous_commit=off", "default_transaction_read_only=off", *more)
+    flags = (f"-c {setting}" for setting in own)
     options["options"] = " ".join(filter(None, (options.get("options"), *flags)))
     return {**_plain(settings), "OPTIONS": options}
 

@@ -196,8 +196,6 @@ def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None
         try:
             session.execute(_known_settings(session, preamble).encode())
             session.execute(_USUAL_PATH.encode())
-            if any(entry.startswith("Name: public; Type: SCHEMA;") for entry in entries):
-                session.execute(b"DROP SCHEMA IF EXISTS public")
             _execute(session, entries[:tables])
             if fill:
                 fill()
