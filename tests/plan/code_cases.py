@@ -157,6 +157,32 @@ PYTHON = (
         "deletes_all_rows",
     ),
     run_python(
+        "a delete that cascades",
+        "apps.get_model('{app}', 'Parent').objects.filter(code=1).delete()",
+        "high",
+        "deletes_rows",
+    ),
+    run_python(
+        "a text that is replaced",
+        "text = 'DROP TABLE {app}_item'\nschema_editor.execute(text)\n"
+        "text = 'SELECT 1'\nschema_editor.execute(text)",
+        "destructive",
+        "drops_table_with_data",
+    ),
+    run_python(
+        "rows that are replaced",
+        "rows = Item.objects.all()\nrows.delete()\nrows = Item.objects.filter(rank=9)\nprint(rows)",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python(
+        "a text of one branch",
+        "text = 'SELECT 1'\nif Item.objects.exists():\n    text = 'TRUNCATE {app}_item'\n"
+        "else:\n    text = 'SELECT 2'\nschema_editor.execute(text)",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python(
         "a cursor",
         "with schema_editor.connection.cursor() as cursor:\n"
         "    cursor.execute('DROP TABLE {app}_item')",

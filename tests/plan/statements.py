@@ -17,13 +17,30 @@ CREATE TABLE t (
 CREATE INDEX t_a ON t (a);
 CREATE UNIQUE INDEX t_u ON t (u);
 CREATE TABLE child (id integer PRIMARY KEY, t_id integer CONSTRAINT child_t_fk REFERENCES t (id));
+CREATE TABLE root (id integer PRIMARY KEY);
+CREATE TABLE leaf (root_id integer REFERENCES root ON DELETE CASCADE);
+CREATE TABLE twig (root_id integer REFERENCES root ON DELETE SET NULL);
+INSERT INTO root VALUES (-1);
+INSERT INTO leaf VALUES (-1);
+INSERT INTO twig VALUES (-1);
 CREATE TABLE p (id integer NOT NULL, v text) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
 CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200);
 CREATE TABLE q (id integer NOT NULL, v text);
 CREATE STATISTICS q_st ON id, v FROM q;
+CREATE TABLE w (id integer, a varchar(9), b varchar(9), c varchar(9), d varchar(9) CHECK (d <> ''));
+CREATE INDEX w_a ON w (a) WHERE id > 0;
+CREATE INDEX w_b ON w (lower(b));
+CREATE INDEX w_c ON w (id) WHERE c <> '';
+CREATE INDEX w_d ON w (d);
+CREATE INDEX p_id ON p (id) INCLUDE (v);
+INSERT INTO w VALUES (1, 'a', 'b', 'c', 'd');
 CREATE TABLE q2 (id integer NOT NULL CHECK (id >= 200 AND id < 300), v text);
 CREATE TABLE q3 (id integer NOT NULL CHECK (id >= 200), v text);
+CREATE INDEX q2_v ON q2 (v);
+CREATE TABLE pk (id integer NOT NULL, v text) PARTITION BY RANGE (id);
+CREATE TABLE pw (id integer NOT NULL, v text) PARTITION BY RANGE (id);
+CREATE INDEX pw_v ON pw (v);
 CREATE TABLE pn (id integer, v text) PARTITION BY RANGE (id);
 CREATE TABLE qn (id integer CHECK (id >= 200 AND id < 300), v text);
 CREATE VIEW v AS SELECT code FROM r WHERE false;
@@ -71,6 +88,9 @@ class Case:
     def expected_locks(self) -> dict[str, Lock]:
         pairs = (each.rsplit(" ", 1) for each in self.locks.split(", ") if each)
         return {name: LOCKS[lock] for name, lock in pairs}
+
+
+_INDEXES = "changes_column_type rebuilds_indexes"
 
 
 def _rewrite(sql: str, codes: str = "changes_column_type rewrites_table", locks: str = "") -> Case:
@@ -146,9 +166,14 @@ CASES = (
     Case("ALTER TABLE t ALTER COLUMN a SET STATISTICS 100", "t SUX"),
     Case("ALTER TABLE t ALTER COLUMN d SET STORAGE EXTERNAL", "t AX"),
     # --- types
-    Case("ALTER TABLE t ALTER COLUMN b TYPE varchar(100)", "t AX"),
-    Case("ALTER TABLE t ALTER COLUMN b TYPE text", "t AX"),
-    Case('ALTER TABLE t ALTER COLUMN "b" TYPE text USING "b"::text', "t AX"),
+    Case("ALTER TABLE t ALTER COLUMN b TYPE varchar(100)", "t AX", "scans_table", "t"),
+    Case("ALTER TABLE t ALTER COLUMN b TYPE text", "t AX", "scans_table", "t"),
+    Case('ALTER TABLE t ALTER COLUMN "d" TYPE varchar USING "d"::varchar', "t AX"),
+    Case("ALTER TABLE w ALTER COLUMN a TYPE varchar(20)", "w AX", _INDEXES, "w"),
+    Case("ALTER TABLE w ALTER COLUMN b TYPE text", "w AX", _INDEXES, "w"),
+    Case("ALTER TABLE w ALTER COLUMN c TYPE varchar(20)", "w AX", _INDEXES, "w"),
+    Case("ALTER TABLE w ALTER COLUMN d TYPE varchar(20)", "w AX", "scans_table", "w"),
+    Case("ALTER TABLE p ALTER COLUMN v TYPE varchar", "p AX, p1 AX, p2 AX", _INDEXES, "p p1 p2"),
     Case("ALTER TABLE t ALTER COLUMN d TYPE varchar", "t AX"),
     Case("ALTER TABLE t ALTER COLUMN c TYPE numeric(12, 2)", "t AX"),
     Case("ALTER TABLE t ALTER COLUMN c TYPE numeric", "t AX"),
@@ -224,13 +249,21 @@ CASES = (
     Case(
         "ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (200) TO (300)",
         "p SUX, q AX",
-        work="q",
+        "adds_index",
+        "q",
     ),
-    Case("ALTER TABLE p ATTACH PARTITION q2 FOR VALUES FROM (200) TO (300)", "p SUX, q2 AX"),
+    Case(
+        "ALTER TABLE p ATTACH PARTITION q2 FOR VALUES FROM (200) TO (300)",
+        "p SUX, q2 AX",
+        "adds_index",
+        "q2",
+    ),
+    Case("ALTER TABLE pw ATTACH PARTITION q2 FOR VALUES FROM (200) TO (300)", "pw SUX, q2 AX"),
     Case(
         "ALTER TABLE p ATTACH PARTITION q2 FOR VALUES FROM (250) TO (300)",
         "p SUX, q2 AX",
-        work="q2",
+        "adds_index",
+        "q2",
     ),
     Case("ALTER TABLE p DETACH PARTITION p1", "p AX, p1 AX", "detaches_partition"),
     Case("ALTER TABLE p ADD COLUMN z integer", "p AX, p1 AX, p2 AX"),
@@ -275,6 +308,12 @@ CASES = (
     ),
     Case("DELETE FROM child", "child RX", "deletes_all_rows irreversible", "child"),
     Case("DELETE FROM child WHERE id < 0", "child RX", "deletes_rows irreversible", "child"),
+    Case(
+        "DELETE FROM root WHERE id < 0",
+        "root RX, leaf RX, twig RX",
+        "deletes_rows irreversible requires_backfill",
+        "root leaf twig",
+    ),
     Case("INSERT INTO q VALUES (1, 'x')", "q RX", "inserts_rows"),
     Case("INSERT INTO q SELECT id, d FROM t", "q RX, t AS", "requires_backfill", "q"),
     Case(

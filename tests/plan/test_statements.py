@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -84,7 +86,8 @@ def test_locks_and_rewrites_are_those_of_the_server(
     with connection.transaction(force_rollback=True):
         before: dict[str, int] = dict(connection.execute(_FILES).fetchall())
         connection.execute("SET LOCAL search_path = public")
-        connection.execute(case.sql.encode())
+        with announced(connection) as words:
+            connection.execute(case.sql.encode())
         held: dict[str, Lock] = {}
         for name, mode in connection.execute(_HELD).fetchall():
             held[name] = max(Lock.from_catalog(mode), held.get(name, Lock.NONE))
@@ -93,6 +96,27 @@ def test_locks_and_rewrites_are_those_of_the_server(
     new_files = {name for name in before if name in after and before[name] != after[name]}
     emptied = {"deletes_all_rows"} & set(case.codes.split()) and "TRUNCATE" in case.sql
     assert new_files == (new_files if emptied else set(case.rewrites.split()))
+    worked = {name for each in words for name in _WORKED.findall(each)} & before.keys()
+    assert emptied or worked <= set(case.work.split())
+
+
+_WORKED = re.compile(r'(?:rewriting|verifying|on) table "(\w+)"')
+"""The table whose rows PostgreSQL announces to work through."""
+
+
+@contextmanager
+def announced(connection: psycopg.Connection) -> Iterator[list[str]]:
+    """What PostgreSQL says while it works, within a transaction."""
+    words: list[str] = []
+
+    def heard(notice: psycopg.errors.Diagnostic) -> None:
+        words.append(notice.message_primary or "")
+
+    connection.add_notice_handler(heard)
+    connection.execute("SET LOCAL client_min_messages = debug1")
+    yield words
+    connection.execute("SET LOCAL client_min_messages = notice")
+    connection.remove_notice_handler(heard)
 
 
 def _claimed(case: Case, scene: Scene) -> dict[str, Lock]:
@@ -113,17 +137,9 @@ def test_every_reason_is_known() -> None:
 def test_rows_of_a_new_partition_are_read_unless_a_check_proves_them(
     table: str, bound: str, scene: Scene, connection: psycopg.Connection
 ) -> None:
-    parent = "pn" if table == "qn" else "p"
+    parent = "pn" if table == "qn" else "pk"
     text = f"ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES FROM {bound}"
-    said: list[str] = []
-
-    def heard(notice: psycopg.errors.Diagnostic) -> None:
-        said.append(notice.message_primary or "")
-
-    connection.add_notice_handler(heard)
-    with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL client_min_messages = debug1")
+    with connection.transaction(force_rollback=True), announced(connection) as said:
         connection.execute(text.encode())
-    connection.remove_notice_handler(heard)
     read_by_server = not any("is implied by existing constraints" in words for words in said)
     assert bool(read(Case(text), scene).work) is read_by_server

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.verdict.gauge import Gauge
 from tests.verdict.world import Column, Contents
+from zanith_django.files.migration import is_djangos
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.locks import Lock
@@ -253,11 +254,20 @@ def _cannot_be_known(trial: Trial, ran: list[SeenStep], steps: list[PlannedStep]
     """The kinds that docs/verdict.md lists: which rows an author's code writes, and what is gone
     after an author's code dropped it."""
     words = str(trial.error)
-    if _reasons(steps) & WRITES_ROWS and ("violates" in words or "duplicate key" in words):
+    together = [step for seen in ran if _shares(seen, ran[-1]) for step in _of(trial, seen)]
+    reasons = _reasons(steps) | _reasons(together)
+    if reasons & WRITES_ROWS and ("violates" in words or "duplicate key" in words):
+        return True
+    if "pending trigger events" in words and reasons & UNREAD:
         return True
     before = [step for seen in ran[:-1] for step in _of(trial, seen)]
     dropped = any(step.destructive and step.operation.authored for step in before)
     return dropped and "does not exist" in words
+
+
+def _shares(seen: SeenStep, last: SeenStep) -> bool:
+    """Has it the transaction of the last one? Deferred constraints are checked at its end."""
+    return seen.migration == last.migration and is_djangos(last.migration)
 
 
 def _held_up(trial: Trial, ran: list[SeenStep]) -> Iterator[str]:

@@ -125,6 +125,42 @@ FOUND = {
         'migrations.AlterField("Item", "more", models.IntegerField())',
         dirty=True,
     ),
+    "an index on a condition, when the type of its column changes": example(
+        'migrations.AddConstraint("Item", models.UniqueConstraint(fields=["code"], '
+        'name="made_1", condition=Q(id__gt=3)))',
+        'migrations.AlterField("Item", "code", models.TextField(null=True))',
+    ),
+    "a policy that the new type does not fit": ours(
+        'migrations.AlterField("Item", "active", models.IntegerField(null=True))',
+        extras=("policy",),
+        atomic=False,
+    ),
+    "an index that Django builds after rows were deleted with their parents": example(
+        'migrations.AddField("Item", "first", '
+        "models.CharField(max_length=20, default='new', db_index=True))",
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    model = apps.get_model("made", "Maker")\n'
+            "    [row.delete() for row in model.objects.all()[:2]]\n\n\n",
+        ),
+    ),
+    "a table whose rows SQL with its model's name deleted": example(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    model = apps.get_model("made", "Maker")\n'
+            "    editor.execute(f'DELETE FROM {model._meta.db_table}')\n\n\n",
+        ),
+        'migrations.AddField("Maker", "first", models.IntegerField(db_default=7))',
+        rows=0,
+    ),
+    "a foreign key that is checked when the transaction ends": example(
+        sql("DELETE FROM made_item WHERE id < 9"),
+        'AddConstraintNotValid("Maker", '
+        'models.CheckConstraint(condition=Q(id__lt=30), name="made_1"))',
+        'ValidateConstraint("Maker", "made_1")',
+    ),
     "a table that is changed after its rows were deleted": example(
         sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
         'migrations.AddField("Item", "first", models.TextField(null=True))',

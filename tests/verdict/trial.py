@@ -21,7 +21,7 @@ from tests.verdict.judge import Trial, complaints
 from tests.verdict.world import contents, fill
 from zanith_django.apply.apply import apply
 from zanith_django.apply.state import ApplyOptions
-from zanith_django.exceptions import ZanithError
+from zanith_django.exceptions import UnreadableModel, ZanithError
 from zanith_django.files.files import render_init
 from zanith_django.generate.generate import Request, generate
 from zanith_django.plan.pending import pending_files, pending_on
@@ -46,8 +46,11 @@ def run(example: Example) -> list[str]:
     """What the plan had not said, one line each."""
     names = write(example)
     fill(os.environ["DATABASE_URL"], example)
-    if example.covered_after:
-        cover(example)
+    try:
+        if example.covered_after:
+            cover(example)
+    except UnreadableModel:  # two fields with one column: no database can have it
+        return []
     pending = pending_on(connection)
     planned = looked_at(connection, pending.plan, pending.context, Look())
     offline = pending_files(only=[m.id for m in planned.migrations], database="default").plan

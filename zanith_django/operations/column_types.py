@@ -32,7 +32,14 @@ from zanith_django.operations.dependents import (
 )
 from zanith_django.operations.foreign_keys import AddForeignKey, DropForeignKey
 from zanith_django.operations.online.retyping import Retyping, retyping
-from zanith_django.operations.online.rewrites import assigns, coerces, narrows, rewrite_needed
+from zanith_django.operations.online.rewrites import (
+    assigns,
+    coerces,
+    narrows,
+    rebuilds_indexes,
+    rewrite_needed,
+    verifies_rows,
+)
 from zanith_django.operations.online.scaffold import remove_scaffold
 from zanith_django.operations.parts import adding
 from zanith_django.operations.policies import (
@@ -51,7 +58,7 @@ from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, PrimaryKey, SchemaGraph, Table
-from zanith_django.schema.parts import BUILT, CHANGED, PARTS, POLICIES
+from zanith_django.schema.parts import BUILT, CHANGED, POLICIES
 
 _CHANGED = ("type", "collation", "default", "storage", "compression")
 
@@ -116,6 +123,7 @@ class AlterColumnType(OnTable):
                 Lock.ACCESS_EXCLUSIVE,
                 (self.table,),
                 rewrites=rewrite_needed(self.old, self.new) or rebuilt.rewrites,
+                scans=self._reads_rows(table),
             ),
             *self._sequence(context),
             *rebuilt.statements(policies),
@@ -146,14 +154,12 @@ class AlterColumnType(OnTable):
         return dataclasses.replace(new, default=default)
 
     def _works_through(self, table: Table) -> bool:
-        """Would PostgreSQL rewrite the table, or rebuild its indexes? Another collation orders
-        them differently, and those of partitions are never carried over."""
-        owners = (part for part in PARTS if part.owns_index)
-        if not any(containing(part, table, self.new.name) for part in owners):
-            return rewrite_needed(self.old, self.new)
-        reordered = self.old.collation != self.new.collation
-        retyped = bool(table.partition_key) and self.old.type != self.new.type
-        return rewrite_needed(self.old, self.new) or reordered or retyped
+        """Would PostgreSQL rewrite the table, or read its rows for indexes and checks?"""
+        return rewrite_needed(self.old, self.new) or self._reads_rows(table)
+
+    def _reads_rows(self, table: Table) -> bool:
+        change = (table, self.old, self.new)
+        return rebuilds_indexes(*change) or verifies_rows(*change)
 
     def _is_retyped(self, context: Context) -> bool:
         """Does it run ALTER TYPE? Before PostgreSQL 16, repeating the type resets the storage."""
@@ -247,9 +253,12 @@ class AlterColumnType(OnTable):
         own = "narrows_column_type" if narrows(self.old.type, self.new.type) else ""
         if way := self._retyping(context):
             return (own or "changes_column_type", *way.reasons())
-        if not any(statement.rewrites for statement in self.statements(context)):
-            return ()
-        return (own or "changes_column_type", "rewrites_table", "locks_reads")
+        statements = self.statements(context)
+        if any(statement.rewrites for statement in statements):
+            return (own or "changes_column_type", "rewrites_table", "locks_reads")
+        if any(statement.scans for statement in statements):
+            return ("scans_table", "locks_reads")
+        return ()
 
     @property
     def own_sql(self) -> bool:

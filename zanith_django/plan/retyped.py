@@ -1,5 +1,5 @@
-"""The effects of a change of type on casts, checks and indexes: asks PostgreSQL, without any
-row."""
+"""The effects of a change of type on casts, checks, indexes and policies: asks PostgreSQL, without
+any row."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from zanith_django.operations.dependents import containing
 from zanith_django.plan.demands import Conversion
 from zanith_django.plan.effects.columns import GIVEN
 from zanith_django.plan.findings import Finding
@@ -14,6 +15,7 @@ from zanith_django.plan.probes import Probe
 from zanith_django.postgres import sql
 from zanith_django.postgres.rows import one_value
 from zanith_django.schema.graph import Column, Table
+from zanith_django.schema.parts import CHECKS, INDEXES, POLICIES
 
 # No such cast, operator or function, or none that fits.
 REFUSALS = frozenset(("42846", "42883", "42804", "42725"))
@@ -33,17 +35,25 @@ def retyped(
     yield _asked(connection, what, value, old)
     for name, text in _expressions(new, column):
         yield _asked(connection, f"{what}: {name}", sql.catalog_text(text), new)
+    for name, text in _conditions(new, column):
+        condition = sql.clause("CASE WHEN ({it}) THEN 1 END", it=sql.catalog_text(text))
+        yield _asked(connection, f"{what}: {name}", condition, new)
 
 
 def _expressions(table: Table, column: Column) -> Iterator[tuple[str, str]]:
-    for check in table.checks:
-        if column.name in check.columns and check.expression != GIVEN:
-            yield f"check {check.name}", check.expression
     for index in table.indexes:
-        texts = [index.predicate, *(key.expression for key in index.keys)]
-        for text in texts if column.name in index.columns else ():
-            if text and text != GIVEN:
-                yield f"index {index.name}", text
+        for key in index.keys if column.name in index.columns else ():
+            if key.expression and key.expression != GIVEN:
+                yield f"index {index.name}", key.expression
+
+
+def _conditions(table: Table, column: Column) -> Iterator[tuple[str, str]]:
+    """Expressions that must be boolean."""
+    found = [(f"check {c.name}", c.expression) for c in containing(CHECKS, table, column.name)]
+    found += [(f"index {i.name}", i.predicate) for i in containing(INDEXES, table, column.name)]
+    for policy in containing(POLICIES, table, column.name):
+        found += [(f"policy {policy.name}", text) for text in (policy.using, policy.check)]
+    return ((name, text) for name, text in found if text and text != GIVEN)
 
 
 def _asked(connection: BaseDatabaseWrapper, what: str, value: sql.Fragment, table: Table) -> Probe:

@@ -13,6 +13,7 @@ from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.table_facts import after_effect
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
+from zanith_django.schema.graph import SchemaGraph
 
 # The size from which a scan or a rewrite takes long.
 LARGE_BYTES = 1_000_000_000
@@ -117,12 +118,17 @@ def _is_large(name: TableName, context: Context) -> bool:
 
 @dataclass(slots=True)
 class Transaction:
-    """The state of a transaction between statements: its locks, and triggers that are deferred to
-    its end."""
+    """The state of a transaction between statements: its locks, the tables with `waiting` triggers
+    that are deferred to its end, and those that Django changes `later`, at its end. `before` is the
+    schema at its beginning: a foreign key that Django adds at the end has no triggers yet, and
+    `written` are the tables that wait without such keys."""
 
     atomic: bool = True
     held: dict[TableName, Lock] = field(default_factory=dict)
     waiting: set[TableName] = field(default_factory=set)
+    later: set[TableName] = field(default_factory=set)
+    written: set[TableName] = field(default_factory=set)
+    before: SchemaGraph | None = None
 
     def take(self, effect: Effect) -> Mapping[TableName, Lock]:
         """Every lock that is held while a statement runs."""
@@ -136,18 +142,24 @@ class Transaction:
         return held
 
     def disturbs(self, effect: Effect, context: Context) -> bool:
-        """Does it change a table for whose rows deferred foreign keys are yet to be checked?"""
+        """Does it change a table for whose rows deferred foreign keys are yet to be checked, or
+        write rows of one that Django changes at the end?"""
+        self.before = self.before or context.graph
         if not (self.atomic and effect.transactional):
             self.waiting.clear()
             return False
         if effect.settles:
             self.waiting.clear()
+            self.written.clear()
         found = not self.waiting.isdisjoint(effect.alters)
-        self.waiting.update(_awaited(effect, context))
+        self.waiting.update(_awaited(effect, context, context.graph))
         for move in effect.moves:
             if move.old in self.waiting and move.new:
                 self.waiting.add(move.new)
-        return found
+        known = self.written & self.later
+        self.written.update(_awaited(effect, context, self.before))
+        self.later.update(effect.alters if effect.deferred else ())
+        return found or self.written & self.later != known
 
 
 def judged(
@@ -172,10 +184,9 @@ def judged(
     return Assessment.of(codes)
 
 
-def _awaited(effect: Effect, context: Context) -> Iterator[TableName]:
-    """The tables whose written rows a deferred foreign key checks at the end of the transaction.
-    TRUNCATE writes no rows."""
-    graph = context.graph
+def _awaited(effect: Effect, context: Context, graph: SchemaGraph) -> Iterator[TableName]:
+    """The tables whose written rows a deferred foreign key of this schema checks at the end of the
+    transaction. TRUNCATE writes no rows."""
     for finding in effect.findings:
         name, table = finding.table, graph.table(finding.table) if finding.table else None
         if name is None or name in effect.alters or name in context.empty:

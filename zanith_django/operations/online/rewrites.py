@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from zanith_django.schema.graph import Column
+from zanith_django.operations.dependents import containing
+from zanith_django.schema.graph import Column, Index, Table
+from zanith_django.schema.parts import CHECKS, INDEXES, PARTS
 
 # --- a new column with a default -----------------------------------------------------------------
 
@@ -94,6 +96,32 @@ def rewrite_needed(old: Column, new: Column) -> bool:
     if size is None:
         return not _is_widest(base, new_size)
     return new_size < size or new_scale != scale
+
+
+def rebuilds_indexes(table: Table, old: Column, new: Column) -> bool:
+    """Does PostgreSQL rebuild indexes of the column, if it need not rewrite the table?
+
+    It keeps those that order values as before. It does not look into conditions and expressions,
+    and keeps no index of a partitioned table.
+    """
+    owners = (part for part in PARTS if part.owns_index)
+    if not any(containing(part, table, old.name) for part in owners):
+        return False
+    retyped = old.type != new.type
+    citext = {kind.rpartition(".")[2] == "citext" for kind in (old.type, new.type)}
+    if old.collation != new.collation or len(citext) > 1 or (table.partition_key and retyped):
+        return True
+    return retyped and any(map(_is_computed, containing(INDEXES, table, old.name)))
+
+
+def _is_computed(index: Index) -> bool:
+    return bool(index.predicate) or any(key.expression for key in index.keys)
+
+
+def verifies_rows(table: Table, old: Column, new: Column) -> bool:
+    """Does PostgreSQL read every row, because it adds the checks of the column again?"""
+    retyped = (old.type, old.collation) != (new.type, new.collation)
+    return retyped and bool(containing(CHECKS, table, old.name))
 
 
 def _is_widest(base: str, size: int) -> bool:

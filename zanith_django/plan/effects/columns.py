@@ -6,8 +6,13 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from zanith_django.operations.dependents import what_contains
-from zanith_django.operations.online.rewrites import always_same, narrows, rewrite_needed
+from zanith_django.operations.online.rewrites import (
+    always_same,
+    narrows,
+    rebuilds_indexes,
+    rewrite_needed,
+    verifies_rows,
+)
 from zanith_django.plan.effects.expressions import spelled
 from zanith_django.plan.effects.values import Notes, Scene
 from zanith_django.postgres.grammar import (
@@ -113,9 +118,12 @@ def retype(notes: Notes, table: Table, name: str, definition: Node) -> Column | 
         narrower = narrows(old.type, new.type)
         notes.find("narrows_column_type" if narrower else "changes_column_type", table.name)
         notes.rewritten(table.name)
-    elif _rebuilds_indexes(table, old, new):
+    elif rebuilds_indexes(table, old, new):
         notes.find("changes_column_type", table.name)
         notes.find("rebuilds_indexes", table.name)
+        notes.works(table.name)
+    elif verifies_rows(table, old, new):
+        notes.find("scans_table", table.name)
         notes.works(table.name)
     return new
 
@@ -124,17 +132,6 @@ def _is_plain(using: Node, name: str) -> bool:
     """`USING "a"::bigint` adds nothing to the type."""
     inner = using.get("TypeCast", {}).get("arg", using)
     return "ColumnRef" in inner and columns(inner) == (name,)
-
-
-def _rebuilds_indexes(table: Table, old: Column, new: Column) -> bool:
-    """Indexes are kept if they order values as before."""
-    parts = what_contains(table, old.name)
-    key = table.primary_key and old.name in table.primary_key.columns
-    if not (parts["indexes"] or parts["uniques"] or parts["exclusions"] or key):
-        return False
-    citext = {kind.rpartition(".")[2] == "citext" for kind in (old.type, new.type)}
-    given = new.collation if new.collation else ""
-    return old.collation != given or len(citext) > 1
 
 
 # --- constraints ---------------------------------------------------------------------------------

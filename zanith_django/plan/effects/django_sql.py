@@ -188,6 +188,14 @@ class _Shown:
         self.apps = models[0]._meta.apps if models else StateApps([], {})
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The statements of an operation, and those that Django runs at the end of the migration."""
+
+    now: list[str]
+    later: list[str]
+
+
 def sql_of(
     connection: BaseDatabaseWrapper,
     operation: Operation,
@@ -197,14 +205,14 @@ def sql_of(
     scene: Scene,
     *,
     backwards: bool = False,
-) -> list[str] | None:
+) -> Texts | None:
     """The SQL of one of Django's own operations, or of its reverse; None if it cannot be known
     without running it.
 
     `after` has recorded the models that the operation touched.
     """
     if isinstance(operation, CreateExtension):
-        return [_extension(operation)]
+        return Texts([_extension(operation)], [])
     touched = after.take_touched()
     followed = with_referrers(before, after, touched) if _is_followed(operation) else set(touched)
     keys = sorted(followed | _named(operation, app_label))
@@ -219,7 +227,7 @@ def sql_of(
         deferred = [text for each in editor.deferred_sql if (text := str(each))]
     except Exception:  # of any field, constraint or index of any package
         return None
-    return [*editor.collected_sql, *deferred]
+    return Texts(editor.collected_sql, deferred)
 
 
 def _extension(operation: CreateExtension) -> str:

@@ -26,6 +26,7 @@ def create_index(node: Node, notes: Notes) -> None:
         notes.lock(name, Lock.SHARE_UPDATE_EXCLUSIVE)
     else:
         notes.lock(name, Lock.SHARE, heirs=heirs)
+        notes.alters.append(name)
     if node.get("if_not_exists"):
         known = next((each for each in found.indexes if each.name == index.name), None)
         if known is not None and known.valid:
@@ -109,6 +110,7 @@ def cluster(node: Node, notes: Notes) -> None:
         return
     name = relation(node["relation"], notes.scene)
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+    notes.alters.append(name)
     notes.rewritten(name)
 
 

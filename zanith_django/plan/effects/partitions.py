@@ -23,6 +23,9 @@ def attach(command: Node, parent: Table, notes: Notes) -> None:
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     if table is None or not _is_proved(table, parent, bound):
         notes.works(name)
+    if table is not None and not _has_indexes(table, parent):
+        notes.find("adds_index", name)
+        notes.works(name)
     notes.graph = notes.graph.changed(
         name,
         lambda t: dataclasses.replace(t, partition_of=parent.name, partition_bound=cols.GIVEN),
@@ -31,6 +34,18 @@ def attach(command: Node, parent: Table, notes: Notes) -> None:
         if other.partition_of == parent.name and "DEFAULT" in other.partition_bound.upper():
             notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
             notes.works(other.name)
+
+
+def _has_indexes(table: Table, parent: Table) -> bool:
+    """Does it have the indexes of its parent? PostgreSQL builds those that it lacks."""
+    own = {(index.keys, index.unique, index.predicate) for index in table.indexes}
+    wanted = {(index.keys, index.unique, index.predicate) for index in parent.indexes}
+    return wanted <= own and _unique(parent) <= _unique(table)
+
+
+def _unique(table: Table) -> set[tuple[str, ...]]:
+    keys = {table.primary_key.columns} if table.primary_key else set()
+    return keys | {unique.columns for unique in table.uniques}
 
 
 def detach(command: Node, table: Table, notes: Notes) -> None:

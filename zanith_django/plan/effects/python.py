@@ -42,7 +42,7 @@ from zanith_django.plan.effects.sources import (
     tree_of,
 )
 from zanith_django.plan.effects.statements import effects, unreadable_code
-from zanith_django.plan.effects.texts import constant_text, without_parameters
+from zanith_django.plan.effects.texts import choices_of, constant_text, without_parameters
 from zanith_django.plan.effects.values import Effect, Finding, Scene
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -50,6 +50,9 @@ from zanith_django.schema.graph import SchemaGraph
 
 TableOf = Callable[[str, str], TableName | None]
 """The table of a historical model, by app label and name."""
+
+AlsoChanged = Callable[[TableName], Iterable[tuple[str, TableName]]]
+"""The reasons and tables of what Django changes with the rows that it deletes from a table."""
 
 _DEPTH = 4
 
@@ -64,10 +67,10 @@ class _Rows:
 
 
 def python_effects(
-    code: Any, scene: Scene, table_of: TableOf
+    code: Any, scene: Scene, table_of: TableOf, also_changed: AlsoChanged
 ) -> tuple[tuple[Effect, ...], SchemaGraph]:
     """The effects of a function of a migration, and the schema after it."""
-    reader = _Reader(scene, table_of)
+    reader = _Reader(scene, table_of, also_changed)
     reader.read(code, _DEPTH)
     return tuple(reader.found), reader.scene.graph
 
@@ -76,6 +79,7 @@ def python_effects(
 class _Reader:
     scene: Scene
     table_of: TableOf
+    also_changed: AlsoChanged
     found: list[Effect] = field(default_factory=list)
     seen: set[Any] = field(default_factory=set)
 
@@ -138,6 +142,7 @@ class _Function:
         self.reader, self.function, self.depth = reader, function, depth
         self.rows, self.owner = rows, owner
         self.texts: dict[str, str] = {}
+        self.choices: dict[str, list[str]] = {}
         self.imports: dict[str, Any] = {}
 
     def read(self, tree: ast.AST) -> None:
@@ -145,10 +150,12 @@ class _Function:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imported(node)
         # Names are collected first, because a loop may use a queryset that is assigned later in the
-        # text.
+        # text; and again, because a name may be assigned several times.
         for node in _in_order(tree):
             self._learn(node)
+        self.choices = choices_of(tree, self._text)
         for node in _in_order(tree):
+            self._learn(node)
             if isinstance(node, ast.Call):
                 self._call(node)
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
@@ -169,7 +176,7 @@ class _Function:
             return
 
     def _bind(self, targets: Iterable[ast.AST], value: ast.expr) -> None:
-        rows, text = self._rows(value), constant_text(value, self.texts)
+        rows, text = self._rows(value), self._text(value)
         for target in targets:
             if isinstance(target, ast.Name):
                 if rows:
@@ -255,8 +262,13 @@ class _Function:
             self._unreadable(_called_name(node.func))  # a function that a call made or found
 
     def _executed(self, node: ast.Call) -> None:
-        text = constant_text(node.args[0], self.texts, self._global) if node.args else None
-        self.reader.run(text)
+        given = node.args[0] if node.args else None
+        if isinstance(given, ast.Name) and given.id in self.choices:
+            for text in self.choices[given.id]:
+                self.reader.run(text)
+            self.choices[given.id] = []
+            return
+        self.reader.run(self._text(given) if given else None)
 
     def _method(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         rows = self._rows(receiver)
@@ -288,7 +300,7 @@ class _Function:
 
     def _copied(self, node: ast.Call) -> None:
         """COPY of a cursor, or a procedure; a list and a dictionary have a `copy()` too."""
-        text = constant_text(node.args[0], self.texts, self._global) if node.args else None
+        text = self._text(node.args[0]) if node.args else None
         if text is not None:
             self.reader.run(text if text.lstrip().upper().startswith("COPY") else None)
 
@@ -306,6 +318,9 @@ class _Function:
         """A method of a queryset, a manager or an instance; one of its author may do anything."""
         if name in DELETES:
             self._deleted(rows)
+            if name == "delete" and rows.table:
+                for code, table in self.reader.also_changed(rows.table):
+                    self.reader.note(code, table)
         elif name == "update":
             code = "requires_backfill" if rows.limited else "updates_all_rows"
             self.reader.note(code, rows.table)
@@ -375,6 +390,13 @@ class _Function:
         if self.owner is None:
             return code.co_varnames[:2]
         return tuple(n for n in code.co_varnames[1 : code.co_argcount] if n != "app_label")
+
+    def _text(self, node: ast.expr) -> str | None:
+        return constant_text(node, self.texts, self._global, self._db_table)
+
+    def _db_table(self, model: ast.expr) -> str | None:
+        rows = self._rows(model)
+        return rows.table.name if rows and rows.table and not rows.table.schema else None
 
     def _own_method(self, receiver: ast.expr, name: str) -> Any:
         """The method that `self.name()` or `super().name()` runs, None of anything else."""

@@ -141,6 +141,25 @@ def delete(node: Node, notes: Notes) -> None:
     notes.works(name)
     codes = ("deletes_rows",) if _limits(node) else ("deletes_all_rows",)
     notes.find_all((*codes, "irreversible"), name)
+    _follow(name, notes, {name})
+
+
+def _follow(name: TableName, notes: Notes, seen: set[TableName]) -> None:
+    """The rows that foreign keys delete or update together with rows of this table."""
+    for other in notes.scene.referrers(name):
+        actions = {key.on_delete for key in other.foreign_keys if key.references == name}
+        if "CASCADE" in actions and other.name not in seen:
+            seen.add(other.name)
+            _changes("deletes_rows", other.name, notes)
+            _follow(other.name, notes, seen)
+        elif any(action.startswith("SET ") for action in actions):
+            _changes("requires_backfill", other.name, notes)
+
+
+def _changes(code: str, name: TableName, notes: Notes) -> None:
+    notes.lock(name, Lock.ROW_EXCLUSIVE)
+    notes.works(name)
+    notes.find(code, name)
 
 
 def _limits(node: Node) -> bool:

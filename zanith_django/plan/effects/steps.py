@@ -18,6 +18,7 @@ from django.db.migrations.operations import (
 from django.db.migrations.operations.base import Operation, OperationCategory
 
 from zanith_django.plan.effects.django_sql import sql_of
+from zanith_django.plan.effects.orm_deletes import Change, changed_by_delete
 from zanith_django.plan.effects.python import python_effects
 from zanith_django.plan.effects.sources import calls_super
 from zanith_django.plan.effects.statements import effects, unreadable_code
@@ -143,10 +144,11 @@ class Reader:
             unknown = _unreadable(operation)
             self.scene = self.scene.after((unknown,), self.scene.graph)
             yield unknown
-        elif _calls_default(operation):
-            yield from (replaced(effect, given={}) for effect in self._run_sql(texts))
-        else:
-            yield from self._run_sql(texts)
+            return
+        for effect in self._run_sql(texts.now):
+            yield replaced(effect, given={}) if _calls_default(operation) else effect
+        for effect in self._run_sql(texts.later):
+            yield replaced(effect, deferred=True)
 
     def _forwarded(self, operation: Operation, app_label: str) -> RecordingState:
         after = copied(self.state, operation, app_label)
@@ -161,7 +163,7 @@ class Reader:
 
     def _run_python(self, code: Any) -> tuple[Effect, ...]:
         """Its title, and what was read."""
-        found, graph = python_effects(code, self.scene, self.table_of)
+        found, graph = python_effects(code, self.scene, self.table_of, self.also_changed)
         self.scene = self.scene.after(found, graph)
         title = f"-- Python: {getattr(code, '__name__', type(code).__name__)}()"
         return (Effect(title, titled=True), *found)
@@ -172,6 +174,11 @@ class Reader:
             return None
         longest = self.connection.ops.max_name_length()
         return table_of(db_table_of(known, longest), self.scene.schema)
+
+    def also_changed(self, table: TableName) -> list[Change]:
+        """What Django changes with the rows that it deletes from a table."""
+        longest = self.connection.ops.max_name_length()
+        return changed_by_delete(self.state, table, self.scene.schema, longest)
 
 
 def _unreadable(operation: Operation) -> Effect:

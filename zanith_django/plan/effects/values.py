@@ -46,8 +46,9 @@ class Effect:
     that is not `transactional` runs outside a transaction. `opaque` means that it may do more than
     this. It fails for each of `misses`. `alters` are the tables that it cannot change while
     triggers wait for the end of the transaction, which SET CONSTRAINTS … IMMEDIATE `settles`.
-    `domain` is a domain with a constraint that it creates. It `renames` columns, and existing rows
-    get the constants that are `given` in new ones.
+    Django runs a `deferred` one at the end of the migration. `domain` is a domain with a constraint
+    that it creates. It `renames` columns, and existing rows get the constants that are `given` in
+    new ones.
     """
 
     sql: str
@@ -67,6 +68,7 @@ class Effect:
     domain: str = ""
     renames: tuple[ColumnMove, ...] = ()
     given: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
+    deferred: bool = False
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
