@@ -53,6 +53,7 @@ RAW = (
     Case("vacuum full", sql("VACUUM FULL T"), "high", "rewrites_table locks_reads", atomic=False),
     Case("cluster", sql("CLUSTER T USING {app}_rank"), "high", "rewrites_table locks_reads"),
     Case("lock table", sql("LOCK TABLE T"), "high", "locks_reads"),
+    Case("lock table alone", sql("LOCK TABLE T"), "blocked", "needs_transaction", atomic=False),
     Case("reindex", sql("REINDEX TABLE T"), "high", "reindexes locks_writes"),
     Case(
         "rename and drop in SQL",

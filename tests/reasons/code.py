@@ -68,6 +68,10 @@ zanith.AddIndex(
             ),
         ),
     ),
+    "needs_transaction": Example(
+        bad=(sql("LOCK TABLE shop_book IN SHARE MODE", atomic=False),),
+        good=(sql("UPDATE shop_book SET pages = 0 WHERE shelf = 'A'", atomic=False),),
+    ),
     "irreversible": Example(
         bad=(
             dataclasses.replace(

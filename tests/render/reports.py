@@ -102,7 +102,8 @@ def nasty(verbosity: int = 1) -> PlanReport:
     )
     refusals = tuple(gates.check(plan, Policy(max_risk=35, fail_on=("breaks_running_code",))))
     newer = (f"20270101_000000_{LONG}{LONG}",)
-    return PlanReport(plan, refusals, "production", 35, newer, verbosity=verbosity)
+    receivers = (f"shop.{LONG}.add_operations",)
+    return PlanReport(plan, refusals, "production", 35, newer, receivers, verbosity=verbosity)
 
 
 def of_size(count: int) -> PlanReport:

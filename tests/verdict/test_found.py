@@ -161,6 +161,18 @@ FOUND = {
         'models.CheckConstraint(condition=Q(id__lt=30), name="made_1"))',
         'ValidateConstraint("Maker", "made_1")',
     ),
+    "a lock that needs a transaction": example(sql('LOCK TABLE "made_tag"'), atomic=False),
+    "a table that is dropped after its rows were saved": example(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    for row in apps.get_model("made", "Item").objects.all():\n'
+            "        row.save()\n\n\n",
+        ),
+        'migrations.RenameField("Item", "note", "first")',
+        'migrations.DeleteModel("Item")',
+        extras=("materialized view",),
+    ),
     "a table that is changed after its rows were deleted": example(
         sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
         'migrations.AddField("Item", "first", models.TextField(null=True))',

@@ -30,7 +30,7 @@ from zanith_django.plan.preflight import Look, looked_at
 APP = "made"
 connection = connections["default"]  # the same in every thread
 
-PATIENCE = 40  # seconds until a trial that hangs shows where
+PATIENCE = 120  # seconds until a trial that hangs shows where
 
 MIGRATION = """
 class Migration(migrations.Migration):

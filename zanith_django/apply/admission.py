@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.apply.rows import (
     pending_step,
@@ -31,7 +33,7 @@ from zanith_django.plan.gates import Policy, Refusal
 from zanith_django.plan.misses import TAKEN
 from zanith_django.plan.observed import with_observed
 from zanith_django.plan.plan import Plan, until
-from zanith_django.plan.planner import plan
+from zanith_django.plan.planner import Injected, plan
 from zanith_django.plan.preflight import Look, looked_at
 from zanith_django.run.audit import (
     is_ours,
@@ -64,13 +66,23 @@ class Admission:
                 if is_djangos(name) and all(row.status != DONE for row in rows):
                     self._run.ledger.give_up(name)
 
-    def plan(self, context: Context) -> Plan:
+    def admitted(
+        self, context: Context, stopped: Sequence[StepRow], injected: Injected | None = None
+    ) -> Plan:
+        """The plan, once it has passed preflight and the gates. It is asked for again, with the
+        operations that receivers of pre_migrate `injected`, before the first step."""
+        planned = self.looked_at(self.plan(context, injected), context, stopped)
+        self.pass_gates(planned, injected=injected is not None)
+        return planned
+
+    def plan(self, context: Context, injected: Injected | None = None) -> Plan:
         """The plan, limited by --steps and --to."""
         whole = plan(
             self._run.timeline,
             database=self._run.connection.alias,
             context=context,
             ledger=self._run.ledger,
+            injected=injected,
         )
         given = self._run.options
         whole = covered(with_observed(whole, given.observed), self._run.timeline)
@@ -83,7 +95,9 @@ class Admission:
         begun = {(row.migration_id, row.step) for row in stopped}
         return looked_at(self._run.connection, planned, context, Look(), begun)
 
-    def pass_gates(self, planned: Plan) -> None:
+    def pass_gates(self, planned: Plan, *, injected: bool) -> None:
+        """Asks the gates. The fingerprint is that of the files, without `injected` operations, and
+        is compared once."""
         given = self._run.options
         if not given.gated:
             return
@@ -93,6 +107,8 @@ class Admission:
             fail_on=given.fail_on,
             verified=given.verified,
         )
+        if injected:
+            policy = dataclasses.replace(policy, require_verified=False, verified="")
         if policy.asks_fingerprint:
             planned = fingerprinted(self._run.connection, planned, self._run.graph)
         refusals = gates.check(planned, policy)
@@ -103,14 +119,16 @@ class Admission:
             if any(found.reason == TAKEN for _, step in planned.steps for found in step.collisions):
                 self._run.states.refuse_gap()
             self._record_refusals(planned, refusals)
-            raise GateRefused(dict.fromkeys(map(str, refusals)), gates.hint(refusals))
+            hint = gates.hint(refusals) or (gates.INJECTED if injected else "")
+            raise GateRefused(dict.fromkeys(map(str, refusals)), hint)
 
     def _record_refusals(self, planned: Plan, refusals: Iterable[Refusal]) -> None:
-        """One failed row per refused step, with the first gate that refused it."""
-        steps = {(migration.id, step.number): step for migration, step in planned.steps}
+        """One failed row per refused step, with the first gate that refused it. Injected
+        operations have no row."""
+        steps = {(m.id, step.number): step for m in planned.migrations for step in m.steps}
         first: dict[tuple[str, int], Refusal] = {}
         for refusal in refusals:
-            if refusal.step:
+            if (refusal.migration, refusal.step) in steps:
                 first.setdefault((refusal.migration, refusal.step), refusal)
         with transaction.atomic(using=self._run.connection.alias):
             for (migration_id, number), refusal in first.items():
@@ -139,10 +157,10 @@ class Admission:
                 return operations[row.step - 1].in_names_of(self._run.graph)
         return None
 
-    def django_operations(self, planned: Plan) -> list[int]:
-        """{Django migration without a file: its number of operations}."""
+    def django_operations(self, planned: Plan) -> list[list[MigrationOperation]]:
+        """The operations of each Django migration without a file."""
         return [
-            len(self._run.timeline.django(migration.entry.covers[0]).operations)
+            list(self._run.timeline.django(migration.entry.covers[0]).operations)
             for migration in planned.migrations
             if migration.entry.migration is None
         ]

@@ -93,16 +93,13 @@ class _Apply:
         context = live_context(self._run.connection, self._run.graph, self._run.timeline)
         context = replaced(context, empty=context.empty - self._run.readier.occupied)
         self._run.executor.stopwatch.facts = context.facts
-        planned = self._admission.looked_at(self._admission.plan(context), context, stopped)
-        self._admission.pass_gates(planned)
+        planned = self._admission.admitted(context, stopped)
         known = self._admission.django_operations(planned)
         injected = send_pre_migrate(
             self._run.connection.alias, planned, self._run.states, self._run.options.verbosity
         )
-        if (
-            self._admission.django_operations(planned) != known
-        ):  # receivers of pre_migrate may add some
-            planned = self._admission.plan(context)
+        if any(injected.values()) or self._admission.django_operations(planned) != known:
+            planned = self._admission.admitted(context, stopped, injected)
         self._run.reporter.planned(planned)
         if planned.migrations:
             self._run.ledger.begin_run(planned.migrations[0].id)
@@ -254,10 +251,12 @@ class _Apply:
     def _run_injected(self, migration: PlannedMigration, injected: Injected) -> None:
         """Runs operations that a receiver of pre_migrate added, such as the renaming of a content
         type with its model."""
-        for operation in injected.get(migration.id, ()):
+        if not (operations := injected.get(migration.id)):
+            return
+        state = self._run.states.after(migration.entry.covers)
+        for operation in operations:
             label = migration.entry.covers[-1][0]
             with self._run.connection.schema_editor(atomic=False) as editor:
-                state = self._run.states.current
                 operation.database_forwards(label, editor, state, state)
 
     def _django(self, migration: PlannedMigration, *, snapshot: bool) -> int:

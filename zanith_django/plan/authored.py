@@ -114,6 +114,22 @@ class History:
         """The effects of an operation that Django runs, on the tables before it."""
         return Reader(self.connection, self.tables.state, at).read(operation, app_label)
 
+    def read_injected(
+        self, entry: Entry, operation: MigrationOperation, at: Scene, *, backwards: bool = False
+    ) -> Read:
+        """The effects of an operation that runs after a file, or of its reverse."""
+        reader = Reader(self.connection, self.after(entry).state, at)
+        read = reader.read_reverse if backwards else reader.read
+        return read(operation, entry.covers[-1][0])
+
+    def after(self, entry: Entry) -> DjangoTables:
+        """The tables after an entry."""
+        tables = DjangoTables(self.schema, self.longest)
+        tables.state = self.before(entry).state.clone()
+        for migration in self.timeline.on_disk(entry.covers):
+            tables.skip(migration)
+        return tables
+
     def read_apply(self, migration: DjangoMigration, at: Scene) -> Read:
         """The effects of a migration with an `apply()` of its own."""
         return Reader(self.connection, self.tables.state, at).read_apply(migration)

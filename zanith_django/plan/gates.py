@@ -167,6 +167,12 @@ GATES: tuple[Gate, ...] = (integrity, coverage, preflight, budget, consent, reas
 NAMES = tuple(gate.__name__ for gate in GATES)
 
 
+INJECTED = (
+    "A receiver of pre_migrate adds operations to the run. zanith_plan names the receivers; it "
+    "does not show their operations."
+)
+
+
 def hint(refusals: Iterable[Refusal]) -> str:
     """The hint for refusals; "" for the usual one."""
     if any(refusal.gate == PREFLIGHT for refusal in refusals):
@@ -178,6 +184,12 @@ def _unapproved(plan: Plan) -> Iterator[tuple[PlannedMigration, PlannedStep]]:
     return ((migration, step) for migration, step in plan.steps if not step.approved)
 
 
+def _title(step: PlannedStep) -> str:
+    if step.injected:
+        return f'"{step.operation.describe()}", which a receiver of pre_migrate added,'
+    return f"Step {step.number:02d} ({step.kind})"
+
+
 def _refused(
     gate: str, migration: PlannedMigration, step: PlannedStep, message: str, record: str
 ) -> Refusal:
@@ -185,7 +197,7 @@ def _refused(
         gate,
         migration.id,
         step.number,
-        f"Step {step.number:02d} ({step.kind}) {message}",
+        f"{_title(step)} {message}",
         record,
-        step.operation.target,
+        "" if step.injected else step.operation.target,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from zanith_django.exceptions import InvalidArgument
 from zanith_django.operations.base import to_data
-from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
+from zanith_django.plan.plan import Plan, PlannedStep
 from zanith_django.plan.risk import Assessment
 from zanith_django.postgres.locks import Lock
 
@@ -110,8 +110,8 @@ def _lock(mode: str) -> Lock:
 def with_observed(plan: Plan, observed: Mapping[str, Observed]) -> Plan:
     """The plan with raw SQL, Python and Django's operations judged by the observations."""
     migrations = tuple(
-        PlannedMigration(
-            migration.entry, tuple(_judged(step, observed) for step in migration.steps)
+        dataclasses.replace(
+            migration, steps=tuple(_judged(step, observed) for step in migration.steps)
         )
         for migration in plan.migrations
     )

@@ -34,7 +34,7 @@ class PlannedStep:
     another database). `texts` are what its author wrote, None what cannot be read; `effects` what
     its SQL and Python do; `breaks` the queries of the previous release that fail after it. With
     `observed`, the level is by what a shadow saw. `graph` is the schema after code of its
-    author."""
+    author. A receiver of pre_migrate `injected` its operation."""
 
     number: int
     operation: Operation
@@ -52,6 +52,7 @@ class PlannedStep:
     back: WayBack = dataclasses.field(default_factory=WayBack)
     duration: Duration = dataclasses.field(default_factory=Duration)
     graph: SchemaGraph | None = None
+    injected: bool = False
 
     @property
     def kind(self) -> str:
@@ -95,10 +96,13 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMigration:
-    """One entry of the timeline with its steps."""
+    """One entry of the timeline with its steps. `injected` are operations that receivers of
+    pre_migrate added to the migrations that a file covers: they run after its steps and are no
+    steps of the file."""
 
     entry: Entry
     steps: tuple[PlannedStep, ...]
+    injected: tuple[PlannedStep, ...] = ()
 
     @property
     def id(self) -> str:
@@ -136,7 +140,7 @@ class Plan:
     def steps(self) -> Iterator[tuple[PlannedMigration, PlannedStep]]:
         """Every step that still waits, with its migration."""
         for migration in self.migrations:
-            for step in migration.steps:
+            for step in (*migration.steps, *migration.injected):
                 if step.waits:
                     yield migration, step
 

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.migrations.operations.base import Operation as MigrationOperation
+
 from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import DONE, FINISHED
 from zanith_django.ledger.steps import StepRow
@@ -37,6 +39,9 @@ from zanith_django.timeline.django_kinds import has_own_apply, has_own_transacti
 from zanith_django.timeline.routing import is_for
 from zanith_django.timeline.timeline import ADOPTED, Entry, Key, Timeline, key_of
 
+Injected = Mapping[str, Sequence[MigrationOperation]]
+"""{id: operations that receivers of pre_migrate added to an entry}."""
+
 _LATER = "an earlier step may remove it: this is checked again before the step runs"
 
 
@@ -48,18 +53,20 @@ def plan(
     ledger: Ledger | None = None,
     only: Collection[str] | None = None,
     absent: Collection[Key] | None = None,
+    injected: Injected | None = None,
 ) -> Plan:
     """Score the pending entries of the timeline.
 
     `context` has what is known of the database. `only` scores just the entries with these ids,
     as when there is no database to say what is pending; entries before them are folded in.
     `absent` are the Django migrations that the previous release does not have; by default it has
-    what is applied, or what comes before the entries of `only`.
+    what is applied, or what comes before the entries of `only`. `injected` are operations that
+    receivers of pre_migrate added to covered migrations, by the ids of their files.
     """
     if ledger:
         ours = untouched(ledger, timeline, context.graph, context.empty)
         context = replaced(context, fresh=context.fresh | ours)
-    planner = _Planner(timeline, database, context, ledger, only, absent)
+    planner = _Planner(timeline, database, context, ledger, only, absent, injected or {})
     planned = []
     for entry in timeline.entries if only is not None else timeline.pending:
         if only is None or entry.id in only:
@@ -93,7 +100,9 @@ class _Planner:
         ledger: Ledger | None,
         only: Collection[str] | None,
         absent: Collection[Key] | None,
+        injected: Injected,
     ) -> None:
+        self.injected = injected
         self.timeline, self.database = timeline, database
         self.only, self.absent = only, absent
         self.context, self.ledger = context, ledger
@@ -122,7 +131,8 @@ class _Planner:
             return PlannedMigration(entry, holding(steps) if atomic else steps)
         operations = enumerate(entry.migration.operations, 1)
         every = (self._step(run, number, written) for number, written in operations)
-        return PlannedMigration(entry, tuple(map(self._held, every)))
+        steps = tuple(map(self._held, every))
+        return PlannedMigration(entry, steps, tuple(self._injected(run, len(steps))))
 
     def _held(self, step: PlannedStep) -> PlannedStep:
         """Each step of ours has its own transaction."""
@@ -187,6 +197,17 @@ class _Planner:
             own = has_own_transaction(migration, operation)
             within = Transaction() if own else transaction
             yield self._authored(run, number, resolved, found, within)
+
+    def _injected(self, run: _Run, count: int) -> Iterator[PlannedStep]:
+        """Operations that run after the steps of a file, each in its own transaction."""
+        if not (operations := self.injected.get(run.entry.id)):
+            return
+        tables = self.history.after(run.entry)
+        for number, operation in enumerate(operations, count + 1):
+            found = self.history.read_injected(run.entry, operation, scene(self.context))
+            value = django_operation(operation, run.entry.covers[-1], number, tables)
+            step = self._authored(run, number, value, found, Transaction(atomic=False))
+            yield dataclasses.replace(step, injected=True)
 
     def _ours(self, run: _Run, number: int, operation: Operation) -> PlannedStep:
         """A step of an operation with a name: its statements are its own."""

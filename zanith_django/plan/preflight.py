@@ -116,7 +116,8 @@ class _Walk:
     def migration(self, migration: PlannedMigration) -> PlannedMigration:
         self.context = replaced(self.context, migration_id=migration.id)
         steps = tuple(self._step(migration.id, step) for step in migration.steps)
-        return dataclasses.replace(migration, steps=steps)
+        injected = tuple(self._step(migration.id, step) for step in migration.injected)
+        return dataclasses.replace(migration, steps=steps, injected=injected)
 
     def _step(self, migration_id: str, step: PlannedStep) -> PlannedStep:
         operation = step.operation.in_names_of(self.context.graph) if step.waits else None

@@ -176,6 +176,8 @@ def judged(
             codes.append("alters_after_writes")
         if not effect.transactional and transaction.atomic:
             codes.append("fails_in_transaction")
+        if effect.within and not transaction.atomic:
+            codes.append("needs_transaction")
         if any(_is_large(name, context) for name in effect.work):
             codes.append("large_table")
         context = after_effect(context, effect)

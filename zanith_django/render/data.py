@@ -30,6 +30,7 @@ def plan_data(report: PlanReport) -> dict[str, Any]:
         **({"unseen": list(plan.unseen)} if plan.unseen else {}),
         "refusals": list(map(_refusal, report.refusals)),
         "migrations": [_migration(migration) for migration in plan.migrations],
+        **({"receivers": list(report.receivers)} if report.receivers else {}),
         **({"newer": list(report.newer)} if report.newer else {}),
     }
 

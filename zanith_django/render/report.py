@@ -16,14 +16,15 @@ from zanith_django.timeline.sources import Source
 @dataclass(frozen=True, slots=True)
 class PlanReport:
     """A plan for people and programs. `newer` are applied migrations that are newer than every
-    file, `sources` the files of the migrations by id. `style` and `verbosity` are for a
-    terminal."""
+    file, `receivers` functions that may add operations to a run, `sources` the files of the
+    migrations by id. `style` and `verbosity` are for a terminal."""
 
     plan: Plan
     refusals: tuple[Refusal, ...] = ()
     mode: str = ""
     max_risk: int = 100
     newer: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     style: Style = field(default_factory=no_style)
     verbosity: int = 1

@@ -85,6 +85,13 @@ def _pending(report: PlanReport) -> Iterator[str]:
     for name in plan.unseen:
         words = f"Not looked at, another session locks it: {name}. It counts as populated."
         yield from wrapped(words, "")
+    for name in report.receivers:
+        yield from wrapped(f"{ADDS_OPERATIONS}: {name}", "")
+
+
+ADDS_OPERATIONS = (
+    "A receiver of pre_migrate may add operations; zanith_apply asks the gates about them"
+)
 
 
 def reason_text(reason: Reason) -> Iterator[str]:

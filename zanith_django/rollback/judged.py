@@ -4,13 +4,15 @@ database."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.operations import Operation, Statement
 from zanith_django.operations.base import Context
 from zanith_django.plan.authored import History
+from zanith_django.plan.django_operations import django_operation
 from zanith_django.plan.durations import duration
 from zanith_django.plan.effects.values import Effect
 from zanith_django.plan.plan import Plan, PlannedMigration, PlannedStep
@@ -33,9 +35,11 @@ def judged(
     undone: Iterable[UndoMigration],
     form: Form,
     context: Context,
+    injected: Mapping[str, Sequence[MigrationOperation]] | None = None,
 ) -> Plan:
-    """The plan of a rollback: the newest migration first, its steps from the last to the first."""
-    judge = _Judge(connection, timeline, form, context)
+    """The plan of a rollback: the newest migration first, its steps from the last to the first.
+    The reverse of `injected` operations runs after the steps."""
+    judge = _Judge(connection, timeline, form, context, injected or {})
     migrations = tuple(judge.migration(migration) for migration in undone)
     planned = Plan(connection.alias, migrations, context.graph)
     return looked_at(connection, planned, context, Look(), judge.begun)
@@ -43,8 +47,14 @@ def judged(
 
 class _Judge:
     def __init__(
-        self, connection: BaseDatabaseWrapper, timeline: Timeline, form: Form, context: Context
+        self,
+        connection: BaseDatabaseWrapper,
+        timeline: Timeline,
+        form: Form,
+        context: Context,
+        injected: Mapping[str, Sequence[MigrationOperation]],
     ) -> None:
+        self.injected = injected
         self.connection, self.timeline = connection, timeline
         self.form, self.context = form, context
         self.begun: set[tuple[str, int]] = set()
@@ -53,7 +63,20 @@ class _Judge:
         self.context = dataclasses.replace(self.context, migration_id=migration.id)
         history = History(self.timeline, self.connection.alias, self.context)
         steps = tuple(self._step(step, history) for step in migration.steps)
-        return PlannedMigration(Entry(migration.id, migration.covers, migration.file), steps)
+        entry = Entry(migration.id, migration.covers, migration.file)
+        return PlannedMigration(entry, steps, tuple(self._injected(migration, history)))
+
+    def _injected(self, migration: UndoMigration, history: History) -> Iterator[PlannedStep]:
+        """The reverse of operations that receivers of pre_migrate added."""
+        for operation in reversed(self.injected.get(migration.id, ())):
+            entry, context = self.timeline.find(migration.id), self.context
+            effects, graph = history.read_injected(entry, operation, scene(context), backwards=True)
+            key = entry.covers[-1]
+            value = django_operation(operation, key, 0, history.after(entry))
+            verdict = judged_by_effects(value, effects, context, Transaction(atomic=False))
+            self.context = dataclasses.replace(after(context, value, (), effects), graph=graph)
+            statements = shown(value, effects, context)
+            yield PlannedStep(0, value, verdict, statements, effects=effects, injected=True)
 
     def _step(self, step: UndoStep, history: History) -> PlannedStep:
         row, (seen, inverse) = step.row, self.form(step, self.context)

@@ -132,9 +132,10 @@ class _Rollback:
             raise InvalidArgument("Nothing was rolled back.", NOT_MEANT)
         signals = Signals(self.connection, self.timeline, self.options.verbosity)
         if undone:
+            signals.before(undone)
+            self._pass_injected(undone, context, signals)
             if self.options.count:
                 self.ledger.plan_rollback(self.options.count, [file.id for file in files])
-            signals.before(undone)
         steps = 0
         for migration in undone:
             # SQL and Python that were undone before may have moved its objects.
@@ -351,6 +352,16 @@ class _Rollback:
         if made:
             keep(self.ledger, step.row.migration_id, made, context.schema)
         self.ledger.finish_undoing(row_id, step.row, text)
+
+    def _pass_injected(
+        self, undone: Sequence[UndoMigration], context: Context, signals: Signals
+    ) -> None:
+        """Asks the gates again if receivers of pre_migrate added operations."""
+        if not any(signals.injected.values()):
+            return
+        every = (self.connection, self.timeline, undone, self._form, context, signals.injected)
+        if refusals := gates.check(judged(*every), self.options.policy):
+            raise GateRefused(map(str, refusals), gates.hint(refusals) or gates.INJECTED)
 
     def _complete(self, migration: UndoMigration, signals: Signals) -> None:
         """Deletes, in one transaction, our record and Django's; the snapshots stay and name the

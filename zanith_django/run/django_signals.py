@@ -10,12 +10,27 @@ from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrat
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation as MigrationOperation
 from django.db.migrations.state import AppConfigStub, ModelState
+from django.db.models.signals import pre_migrate
 
 from zanith_django.plan.plan import Plan
 from zanith_django.timeline.historical import RenderedApps, States
 from zanith_django.timeline.timeline import Key
 
 Injected = dict[str, list[MigrationOperation]]
+
+_OWN = ("django.", "zanith_django.")
+
+
+def receivers() -> list[str]:
+    """The receivers of pre_migrate that may add operations to a run; not Django's own, which
+    renames content types with their models."""
+    found = {
+        f"{receiver.__module__}.{getattr(receiver, '__qualname__', type(receiver).__qualname__)}"
+        for config in registry.get_app_configs()
+        for group in pre_migrate._live_receivers(config)
+        for receiver in group
+    }
+    return sorted(name for name in found if not name.startswith(_OWN))
 
 
 def send_pre_migrate(alias: str, plan: Plan, states: States, verbosity: int) -> Injected:

@@ -24,6 +24,7 @@ from zanith_django.plan.reasons import reason
 from zanith_django.render.formats import FORMATS, Format
 from zanith_django.render.report import PlanReport
 from zanith_django.render.text import reason_text
+from zanith_django.run.django_signals import receivers
 from zanith_django.timeline.sources import sources_of
 
 # Options that need a live database, and options of a plan without one.
@@ -98,6 +99,7 @@ class Command(ZanithCommand):
             mode=conf.mode,
             max_risk=policy.max_risk,
             newer=newer,
+            receivers=tuple(receivers()) if planned.migrations and not offline else (),
             sources=sources_of(found.timeline, entries),
             style=self.style,
             verbosity=options["verbosity"],

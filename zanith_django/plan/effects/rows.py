@@ -207,6 +207,7 @@ def write(node: Node, notes: Notes) -> None:
 
 
 def lock_table(node: Node, notes: Notes) -> None:
+    notes.within = True
     lock = Lock(node.get("mode", Lock.ACCESS_EXCLUSIVE))
     for each in node["relations"]:
         name = relation(each["RangeVar"], notes.scene)

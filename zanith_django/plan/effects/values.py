@@ -43,12 +43,12 @@ class Effect:
     lock. `work` are the tables whose rows it reads or writes one by one, `rewrites` those that it
     writes to new files, `fills` those that may have rows after it. `moves` are the tables that it
     creates, renames or drops, in order; `views` the views that it drops or renames. A statement
-    that is not `transactional` runs outside a transaction. `opaque` means that it may do more than
-    this. It fails for each of `misses`. `alters` are the tables that it cannot change while
-    triggers wait for the end of the transaction, which SET CONSTRAINTS … IMMEDIATE `settles`.
-    Django runs a `deferred` one at the end of the migration. `domain` is a domain with a constraint
-    that it creates. It `renames` columns, and existing rows get the constants that are `given` in
-    new ones.
+    that is not `transactional` runs outside a transaction, one `within` only inside of one.
+    `opaque` means that it may do more than this. It fails for each of `misses`. `alters` are the
+    tables that it cannot change while triggers wait for the end of the transaction, which SET
+    CONSTRAINTS … IMMEDIATE `settles`. Django runs a `deferred` one at the end of the migration.
+    `domain` is a domain with a constraint that it creates. It `renames` columns, and existing rows
+    get the constants that are `given` in new ones.
     """
 
     sql: str
@@ -69,6 +69,7 @@ class Effect:
     renames: tuple[ColumnMove, ...] = ()
     given: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
     deferred: bool = False
+    within: bool = False
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
@@ -165,6 +166,7 @@ class Notes:
     domain: str = ""
     renames: list[ColumnMove] = field(default_factory=list)
     given: dict[TableName, dict[str, str]] = field(default_factory=dict)
+    within: bool = False
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -217,4 +219,5 @@ class Notes:
             self.domain,
             tuple(self.renames),
             self.given,
+            within=self.within,
         )

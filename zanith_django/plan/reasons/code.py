@@ -73,6 +73,15 @@ REASONS = (
         "sql-createindex#SQL-CREATEINDEX-CONCURRENTLY",
     ),
     Reason(
+        "needs_transaction",
+        Level.BLOCKED,
+        "Runs only inside a transaction",
+        "PostgreSQL refuses the statement outside a transaction, and the migration fails. A lock "
+        "would end with its own statement.",
+        "Take the lock in a migration that is atomic, together with what needs it.",
+        "sql-lock",
+    ),
+    Reason(
         "irreversible",
         Level.MEDIUM,
         "Cannot be reversed",
