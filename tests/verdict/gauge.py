@@ -21,6 +21,13 @@ SELECT coalesce(i.indrelid, c.oid)::bigint FROM pg_class c
 LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relname = ANY (%s)"""
 
 
+_NONE = [0, 0, 0]
+
+
+def _more(now: list[int], before: list[int]) -> bool:
+    return any(new > old for new, old in zip(now, before, strict=True))
+
+
 @dataclass(frozen=True)
 class Wait:
     """A table that was locked while a statement worked through rows."""
@@ -59,7 +66,8 @@ class Gauge(Watch):
         if now is None:
             return
         known = last.rows if last and last.transaction == now.transaction else {}
-        written = {oid for oid, rows in now.rows.items() if rows != known.get(oid, [0, 0, 0])}
+        # DROP TABLE and TRUNCATE set the counts of the transaction to nothing.
+        written = {oid for oid, rows in now.rows.items() if _more(rows, known.get(oid, _NONE))}
         if self.in_use & (written | self._worked()):
             self._note_waits(record, now.locks)
 
