@@ -158,6 +158,12 @@ PYTHON = (
         "deletes_all_rows",
     ),
     run_python(
+        "a delete that is looked up",
+        "getattr(Item.objects.all(), 'delete')()",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python(
         "a delete that cascades",
         "apps.get_model('{app}', 'Parent').objects.filter(code=1).delete()",
         "high",
@@ -313,8 +319,8 @@ PYTHON = (
     Case(
         "a method that is looked up",
         "migrations.RunPython(forwards, migrations.RunPython.noop)",
-        "high",
-        "raw_sql",
+        "destructive",
+        "deletes_all_rows",
         code="def forwards(apps, editor):\n"
         "    getattr(editor, 'exec' + 'ute')('DELETE FROM {app}_item')\n",
     ),

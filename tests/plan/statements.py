@@ -47,6 +47,9 @@ CREATE VIEW v AS SELECT code FROM r WHERE false;
 CREATE MATERIALIZED VIEW m AS SELECT 1 AS one;
 CREATE SCHEMA other;
 CREATE TABLE other."My.Table" (id integer);
+CREATE TABLE elder (id integer);
+CREATE TABLE heir () INHERITS (elder);
+CREATE TYPE pair AS (one integer, two integer);
 CREATE TYPE mood AS ENUM ('sad', 'ok');
 CREATE FUNCTION busy() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 INSERT INTO r SELECT n, n::text FROM generate_series(1, 3) AS n;
@@ -266,6 +269,9 @@ CASES = (
         "q2",
     ),
     Case("ALTER TABLE p DETACH PARTITION p1", "p AX, p1 AX", "detaches_partition"),
+    Case("ALTER TABLE heir NO INHERIT elder", "heir AX, elder AS", "detaches_partition"),
+    Case("ALTER TABLE t ALTER COLUMN id SET GENERATED ALWAYS", "t AX"),
+    Case("ALTER TYPE pair DROP ATTRIBUTE one", "", "drops_column_with_data irreversible"),
     Case("ALTER TABLE p ADD COLUMN z integer", "p AX, p1 AX, p2 AX"),
     Case("CREATE INDEX p_v ON p (v)", "p S, p1 S, p2 S", "adds_index", "p p1 p2"),
     Case("CREATE INDEX p_v ON ONLY p (v)", "p S", "adds_index"),
@@ -330,7 +336,8 @@ CASES = (
     ),
     Case("SELECT count(*) FROM t", "t AS"),
     Case("SELECT id FROM t FOR UPDATE", "t RS", "locks_rows"),
-    Case("SELECT setval('t_id_seq', 10)"),
+    Case("SELECT setval('t_id_seq', 10)", "", "changes_object"),
+    Case("SELECT setval('t_id_seq', (SELECT max(id) FROM t))", "t AS"),
     Case("COPY q FROM STDIN", "q RX", "inserts_rows", measured=False),
     # --- other objects
     Case("CREATE SCHEMA more"),

@@ -168,6 +168,9 @@ def judged(
     """The verdict on code of an author, by what its statements do, one after the other."""
     codes: list[str] = []
     for effect in effects:
+        if effect.within and not transaction.atomic:
+            codes.append("needs_transaction")
+            continue
         held = transaction.take(effect)
         codes += _blocking(effect, context, held)
         codes += [f.code for f in effect.findings if _holds(f.code, f.table, context)]
@@ -176,8 +179,6 @@ def judged(
             codes.append("alters_after_writes")
         if not effect.transactional and transaction.atomic:
             codes.append("fails_in_transaction")
-        if effect.within and not transaction.atomic:
-            codes.append("needs_transaction")
         if any(_is_large(name, context) for name in effect.work):
             codes.append("large_table")
         context = after_effect(context, effect)

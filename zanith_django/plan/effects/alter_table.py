@@ -12,7 +12,7 @@ from functools import partial
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
 from zanith_django.plan.effects import columns as cols, dependents, naming
-from zanith_django.plan.effects.partitions import attach, detach
+from zanith_django.plan.effects.partitions import attach, detach, leave
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.grammar import Node, strings, walk
 from zanith_django.postgres.locks import Lock
@@ -47,12 +47,7 @@ _TRIGGERS = frozenset(
     )
 )
 _ROW_SECURITY = frozenset(
-    (
-        "EnableRowSecurity",
-        "DisableRowSecurity",
-        "ForceRowSecurity",
-        "NoForceRowSecurity",
-    )
+    ["EnableRowSecurity", "DisableRowSecurity", "ForceRowSecurity", "NoForceRowSecurity"]
 )
 _OF_COLUMNS = frozenset(
     (
@@ -67,14 +62,7 @@ _OF_COLUMNS = frozenset(
         "SetNotNull",
     )
 )
-_REWRITES = frozenset(
-    (
-        "SetLogged",
-        "SetUnLogged",
-        "SetTableSpace",
-        "SetAccessMethod",
-    )
-)
+_REWRITES = frozenset(["SetLogged", "SetUnLogged", "SetTableSpace", "SetAccessMethod"])
 
 
 def alter_table(node: Node, notes: Notes) -> None:
@@ -86,8 +74,12 @@ def alter_table(node: Node, notes: Notes) -> None:
         _alter_index(schema, given, node, notes)
         return
     name = notes.scene.name(schema, given)
+    if kind == "OBJECT_TYPE" and "AT_DropColumn" in _subtypes(node):
+        notes.find_all(("drops_column_with_data", "irreversible"))
+        return
     if kind not in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
-        notes.find("changes_rights" if _changes_owner(node) else "changes_object", None)
+        owner = "AT_ChangeOwner" in _subtypes(node)
+        notes.find("changes_rights" if owner else "changes_object", None)
         return
     if node.get("missing_ok") and notes.scene.table(name) is None:
         return
@@ -97,14 +89,14 @@ def alter_table(node: Node, notes: Notes) -> None:
         _command(each["AlterTableCmd"], name, relation.get("inh", False), notes)
 
 
-def _changes_owner(node: Node) -> bool:
-    return any(each["AlterTableCmd"]["subtype"] == "AT_ChangeOwner" for each in node["cmds"])
+def _subtypes(node: Node) -> set[str]:
+    return {each["AlterTableCmd"]["subtype"] for each in node["cmds"]}
 
 
 def _alter_index(schema: str, index: str, node: Node, notes: Notes) -> None:
     """Storage options and attachments concern the index, which its readers lock as well."""
     owner = notes.scene.owner(schema, index)
-    subtypes = {each["AlterTableCmd"]["subtype"] for each in node["cmds"]}
+    subtypes = _subtypes(node)
     if "AT_SetTableSpace" in subtypes and owner:
         notes.lock(owner.name, Lock.ACCESS_EXCLUSIVE)
         notes.works(owner.name)
@@ -318,13 +310,24 @@ def _add_identity(command: Node, table: Table, notes: Notes) -> None:
     _alter_column(notes, table, command["name"], identity=kind, nullable=False)
 
 
+def _set_identity(command: Node, table: Table, notes: Notes) -> None:
+    items = command["def"]["List"]["items"]
+    given = {each["DefElem"]["defname"]: each["DefElem"].get("arg") for each in items}
+    if kind := given.get("generated"):
+        always = kind["Integer"]["ival"] == ord("a")
+        identity = "always" if always else "by default"
+        _alter_column(notes, table, command["name"], identity=identity)
+
+
 def _drop_identity(command: Node, table: Table, notes: Notes) -> None:
     _alter_column(notes, table, command["name"], identity="")
 
 
 def _set_expression(command: Node, table: Table, notes: Notes) -> None:
-    notes.find("changes_column_type", table.name)
-    notes.rewritten(table.name)
+    column = table.column(command["name"])
+    if column is None or not column.virtual:
+        notes.find("changes_column_type", table.name)
+        notes.rewritten(table.name)
 
 
 def _drop_expression(command: Node, table: Table, notes: Notes) -> None:
@@ -433,9 +436,11 @@ _HANDLERS: dict[str, Callable[[Node, Table, Notes], None]] = {
     "ColumnDefault": _default,
     "AddIdentity": _add_identity,
     "DropIdentity": _drop_identity,
+    "SetIdentity": _set_identity,
     "SetExpression": _set_expression,
     "DropExpression": _drop_expression,
     "AddConstraint": _add_constraint,
     "DropConstraint": _drop_constraint,
     "DetachPartition": detach,
+    "DropInherit": leave,
 }

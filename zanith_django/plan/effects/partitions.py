@@ -59,6 +59,18 @@ def detach(command: Node, table: Table, notes: Notes) -> None:
     notes.graph = notes.graph.changed(name, lambda t: dataclasses.replace(t, partition_of=None))
 
 
+def leave(command: Node, table: Table, notes: Notes) -> None:
+    """NO INHERIT: queries of the parent no longer find the rows of the table."""
+    given = command["def"]["RangeVar"]
+    parent = notes.scene.name(given.get("schemaname", ""), given["relname"])
+    notes.lock(parent, Lock.ACCESS_SHARE, heirs=False)
+    notes.find("detaches_partition", parent)
+    notes.graph = notes.graph.changed(
+        table.name,
+        lambda t: dataclasses.replace(t, inherits=tuple(n for n in t.inherits if n != parent)),
+    )
+
+
 def _partition(command: Node, notes: Notes) -> TableName:
     part = command["name"]
     return notes.scene.name(part.get("schemaname", ""), part["relname"])

@@ -172,8 +172,6 @@ class _Function:
         elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Name):
             if rows := self._rows(node.iter):
                 self.rows[node.target.id] = _Rows(rows.table, rows.limited, looped=True)
-        elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
-            return
 
     def _bind(self, targets: Iterable[ast.AST], value: ast.expr) -> None:
         rows, text = self._rows(value), self._text(value)
@@ -252,14 +250,19 @@ class _Function:
 
     def _call(self, node: ast.Call) -> None:
         name = _called_name(node)
-        if name in ("execute", "executemany"):
-            self._executed(node)
-        elif isinstance(node.func, ast.Attribute):
+        if isinstance(node.func, ast.Attribute):
             self._method(node.func.value, name, node)
         elif isinstance(node.func, ast.Name):
             self._named(name, node)
+        elif isinstance(node.func, ast.Call) and (found := self._looked_up(node.func)):
+            self._method(node.func.args[0], found, node)
         elif isinstance(node.func, ast.Call) and self._hands_on(node.func):
             self._unreadable(_called_name(node.func))  # a function that a call made or found
+
+    def _looked_up(self, node: ast.Call) -> str:
+        """The name that getattr() looks up, if it is a constant."""
+        known = _called_name(node) == "getattr" and len(node.args) > 1
+        return (self._text(node.args[1]) or "") if known else ""
 
     def _executed(self, node: ast.Call) -> None:
         given = node.args[0] if node.args else None
@@ -272,7 +275,9 @@ class _Function:
 
     def _method(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         rows = self._rows(receiver)
-        if name in EDITOR or name in UNREADABLE:
+        if name in ("execute", "executemany"):
+            self._executed(node)
+        elif name in EDITOR or name in UNREADABLE:
             self._unreadable(name)
         elif name in COPIES:
             self._copied(node)

@@ -15,7 +15,7 @@ from zanith_django.plan.effects.tables import (
     relation,
 )
 from zanith_django.plan.effects.values import Notes
-from zanith_django.postgres.grammar import Node, functions, kind, walk
+from zanith_django.postgres.grammar import Node, functions, kind, strings, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
@@ -94,9 +94,19 @@ def rows(node: Node, notes: Notes) -> None:
     if unknown:
         notes.unknown()
         notes.find("calls_functions")
+    if any(map(_sets_back, walk(node))):
+        notes.find("changes_object")
     for kind_, inner in walk(node):
         if writer := _WRITERS.get(kind_):
             writer(inner, notes)
+
+
+def _sets_back(found: tuple[str, Node]) -> bool:
+    """Is it setval() with a constant? New rows may get keys that exist."""
+    name, node = found
+    if name != "FuncCall" or strings(node.get("funcname"))[-1:] != ["setval"]:
+        return False
+    return "A_Const" in node["args"][1]
 
 
 def _read(node: Any, notes: Notes) -> list[TableName]:
