@@ -124,7 +124,8 @@ def _lost(trial: Trial, ran: list[SeenStep]) -> Iterator[str]:
             yield f"LOST {table.rows - now.rows} rows of {table.name}: reasons {sorted(reasons)}"
         for number, column in table.columns.items():
             found = _same(column, number, table, now)
-            if found is None and not destructive:
+            moved = number in now.columns and "rename_column" in reasons  # set aside, renamed
+            if found is None and not destructive and not moved:
                 yield f"LOST column {table.name}.{column.name}: reasons {sorted(reasons)}"
             elif found and now.rows == table.rows and found.values != column.values and not changes:
                 yield f"CHANGED values of {table.name}.{column.name}: reasons {sorted(reasons)}"

@@ -161,6 +161,21 @@ FOUND = {
         'models.CheckConstraint(condition=Q(id__lt=30), name="made_1"))',
         'ValidateConstraint("Maker", "made_1")',
     ),
+    "a table that SQL renames, empties and renames back": example(
+        sql(
+            "ALTER TABLE made_tag RENAME TO gone; DELETE FROM gone; "
+            "ALTER TABLE gone RENAME TO made_tag"
+        ),
+        'migrations.AlterField("Tag", "word", models.TextField(null=True))',
+        rows=0,
+    ),
+    "values that are the same in the new type": ours(
+        'migrations.AlterField("Item", "rank", models.BooleanField(default=False))', dirty=True
+    ),
+    "a column that is renamed and set aside": ours(
+        'migrations.AlterField("Item", "price", '
+        "models.IntegerField(null=True, db_column='spelled'))"
+    ),
     "a lock that needs a transaction": example(sql('LOCK TABLE "made_tag"'), atomic=False),
     "a table that is dropped after its rows were saved": example(
         W(

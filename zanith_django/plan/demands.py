@@ -4,16 +4,17 @@ whatever the form of the step.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from zanith_django.operations.base import Context, Operation
 from zanith_django.operations.moves import TableMove
+from zanith_django.operations.online.rewrites import keeps_values
 from zanith_django.operations.touches import Effect
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import Column, SchemaGraph, Table, Unique
-from zanith_django.schema.parts import COLUMNS, DEMANDING, UNIQUES, Part
+from zanith_django.schema.graph import Column, Index, SchemaGraph, Table, Unique
+from zanith_django.schema.parts import COLUMNS, DEMANDING, INDEXES, UNIQUES, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,16 @@ def _between(old: Table, new: Table, operation: Operation, change: Change) -> De
     unfilled, values = change.unfilled, change.given.get(new.name, {})
     own = [] if operation.writes else [*_now_required(old, new)]
     given = bool(operation.writes) or (unfilled is not None and new.name not in unfilled)
-    parts: dict[str, Any] = {part.field: _come(old, new, part) for part in DEMANDING}
+    types = tuple(_conversions(old, new, operation))
+    parts: dict[str, Any] = {
+        part.field: (*_come(old, new, part), *_again(old, new, part, types)) for part in DEMANDING
+    }
     key = new.primary_key
     if key and (old.primary_key is None or old.primary_key.columns != key.columns):
         parts[UNIQUES.field] += (Unique(key.name, key.columns),)
     found = Demands(
         Table(new.name, tuple(own), **parts),
-        tuple(_conversions(old, new, operation)),
+        types,
         tuple(_without_value(old, new)) if not given else (),
     )
     come = {name for name in new.column_names if old.column(name) is None} - set(values)
@@ -133,6 +137,23 @@ def _come(old: Table, new: Table, part: Part) -> tuple[Any, ...]:
     """Constraints and indexes that are new, or valid from now on."""
     known = {item.name: item for item in part.of(old)}
     return tuple(item for item in part.of(new) if known.get(item.name) != item)
+
+
+def _again(
+    old: Table, new: Table, part: Part, types: Sequence[Conversion]
+) -> Iterator[Unique | Index]:
+    """What was unique and may repeat once other values have become the same."""
+    changed = {
+        each.new.name
+        for each in types
+        if each.using or not keeps_values(each.old.type, each.new.type)
+    }
+    for item in part.of(new) if part in (UNIQUES, INDEXES) else ():
+        if changed.intersection(item.columns) and item in part.of(old):
+            yield item
+    key = new.primary_key if part == UNIQUES else None
+    if key and key == old.primary_key and changed.intersection(key.columns):
+        yield Unique(key.name, key.columns)
 
 
 def _now_required(old: Table, new: Table) -> Iterator[Column]:

@@ -58,6 +58,18 @@ class Source:
         """How much of the table a sample reads."""
         return min(100.0, 100 * _SAMPLE_BYTES / max(self.bytes, 1))
 
+    def converted(self, types: Iterable[Conversion]) -> Source:
+        """The table with the values that columns have in their new types."""
+        values = dict(self.given)
+        for each in types:
+            name = each.new.name
+            if name not in self.later and name not in values:
+                column = sql.ident(self.renamed.get(name, name))
+                kind = sql.catalog_text(each.new.type)
+                cast = sql.clause("({column})::{kind}", column=column, kind=kind)
+                values[name] = each.using or cast
+        return dataclasses.replace(self, given=values) if values != self.given else self
+
     def rows(self, *, sampled: bool = False) -> Rows:
         key = self.table.primary_key.columns if self.table.primary_key else ()
         given = self._text(sampled=sampled)
@@ -132,7 +144,7 @@ def asked(demand: Demands, source: Source) -> Iterator[Probe]:
             if _is_unread(item):
                 yield _unread(f"{demand.table}.{item.name}")
             else:
-                yield _constraint(demand.wanted, part, item, source)
+                yield _constraint(demand.wanted, part, item, source.converted(demand.conversions))
     for conversion in demand.conversions:
         yield from _conversion(demand.table, conversion, source)
 

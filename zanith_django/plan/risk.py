@@ -13,7 +13,7 @@ from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.table_facts import after_effect
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import SchemaGraph
+from zanith_django.schema.graph import ForeignKey, SchemaGraph
 
 # The size from which a scan or a rewrite takes long.
 LARGE_BYTES = 1_000_000_000
@@ -121,13 +121,15 @@ class Transaction:
     """The state of a transaction between statements: its locks, the tables with `waiting` triggers
     that are deferred to its end, and those that Django changes `later`, at its end. `before` is the
     schema at its beginning: a foreign key that Django adds at the end has no triggers yet, and
-    `written` are the tables that wait without such keys."""
+    `written` are the tables that wait without such keys. `origins` are the earlier names of
+    tables that it renamed."""
 
     atomic: bool = True
     held: dict[TableName, Lock] = field(default_factory=dict)
     waiting: set[TableName] = field(default_factory=set)
     later: set[TableName] = field(default_factory=set)
     written: set[TableName] = field(default_factory=set)
+    origins: dict[TableName, TableName] = field(default_factory=dict)
     before: SchemaGraph | None = None
 
     def take(self, effect: Effect) -> Mapping[TableName, Lock]:
@@ -152,14 +154,37 @@ class Transaction:
             self.waiting.clear()
             self.written.clear()
         found = not self.waiting.isdisjoint(effect.alters)
-        self.waiting.update(_awaited(effect, context, context.graph))
         for move in effect.moves:
-            if move.old in self.waiting and move.new:
-                self.waiting.add(move.new)
+            if move.old and move.new:
+                self.origins[move.new] = self.origins.pop(move.old, move.old)
+                if move.old in self.waiting:
+                    self.waiting.add(move.new)
+        self.waiting.update(self._awaited(effect, context, context.graph))
         known = self.written & self.later
-        self.written.update(_awaited(effect, context, self.before))
+        self.written.update(self._awaited(effect, context, self.before))
         self.later.update(effect.alters if effect.deferred else ())
         return found or self.written & self.later != known
+
+    def _awaited(self, effect: Effect, context: Context, graph: SchemaGraph) -> Iterator[TableName]:
+        """The tables whose written rows a deferred foreign key of this schema checks at the end of
+        the transaction. TRUNCATE writes no rows."""
+        for finding in effect.findings:
+            name = finding.table
+            if name is None or name in effect.alters or name in context.empty:
+                continue
+            if any(key.deferrable == "deferred" for key in self._keys(finding.code, name, graph)):
+                yield name
+
+    def _keys(self, code: str, name: TableName, graph: SchemaGraph) -> list[ForeignKey]:
+        """The foreign keys that rows of a table must fulfil, by what happens to them."""
+        known = (name, self.origins.get(name, name))
+        if code == "inserts_rows":
+            own = (graph.table(each) for each in known)
+            return [key for table in own if table for key in table.foreign_keys]
+        if code in ("deletes_rows", "deletes_all_rows"):
+            others = (key for other in graph.tables for key in other.foreign_keys)
+            return [key for key in others if key.references in known]
+        return []
 
 
 def judged(
@@ -185,24 +210,6 @@ def judged(
     if effects:
         codes += operation.reasons(context)
     return Assessment.of(codes)
-
-
-def _awaited(effect: Effect, context: Context, graph: SchemaGraph) -> Iterator[TableName]:
-    """The tables whose written rows a deferred foreign key of this schema checks at the end of the
-    transaction. TRUNCATE writes no rows."""
-    for finding in effect.findings:
-        name, table = finding.table, graph.table(finding.table) if finding.table else None
-        if name is None or name in effect.alters or name in context.empty:
-            continue
-        if finding.code == "inserts_rows":
-            keys = list(table.foreign_keys) if table else []
-        elif finding.code in ("deletes_rows", "deletes_all_rows"):
-            others = (key for other in graph.tables for key in other.foreign_keys)
-            keys = [key for key in others if key.references == name]
-        else:
-            continue
-        if any(key.deferrable == "deferred" for key in keys):
-            yield name
 
 
 def _holds(code: str, table: TableName | None, context: Context) -> bool:

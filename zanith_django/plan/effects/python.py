@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from django.db.models import Model
-
 from zanith_django.plan.effects.orm_names import (
     ASYNC,
     CHANGES,
@@ -36,6 +34,7 @@ from zanith_django.plan.effects.sources import (
     imported,
     is_library,
     is_management,
+    is_model,
     methods_of,
     overridden,
     title_of,
@@ -169,9 +168,11 @@ class _Function:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = [*node.targets] if isinstance(node, ast.Assign) else [node.target]
             self._bind(targets, node.value)
-        elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Name):
-            if rows := self._rows(node.iter):
-                self.rows[node.target.id] = _Rows(rows.table, rows.limited, looped=True)
+            return
+        target = getattr(node, "target", None)
+        if isinstance(node, ast.For | ast.comprehension) and isinstance(target, ast.Name):
+            rows = self._rows(node.iter)
+            self.rows |= {target.id: _Rows(rows.table, rows.limited, looped=True)} if rows else {}
 
     def _bind(self, targets: Iterable[ast.AST], value: ast.expr) -> None:
         rows, text = self._rows(value), self._text(value)
@@ -191,7 +192,7 @@ class _Function:
                 self.imports[name] = imported(alias.name)
                 continue
             self.imports[name] = found = imported(source, alias.name)
-            if _is_model(found) or (found is UNSEEN and source.endswith(".models")):
+            if is_model(found) or (found is UNSEEN and source.endswith(".models")):
                 self._real_model(name, found if found is not UNSEEN else None)
 
     def _real_model(self, name: str, model: Any) -> None:
@@ -210,7 +211,7 @@ class _Function:
             if node.id in self.rows:
                 return self.rows[node.id]
             found = self._global(node.id)
-            if _is_model(found):
+            if is_model(found):
                 self._real_model(node.id, found)
                 return self.rows[node.id]
             return None
@@ -351,7 +352,7 @@ class _Function:
             self._unreadable(name)
             return
         found = self._global(name)
-        if _is_model(found):
+        if is_model(found):
             self._rows(node.func)
         else:
             self._function(found, name, node)
@@ -438,10 +439,6 @@ def _called_name(node: ast.Call) -> str:
 def _is_plain_dict(receiver: ast.expr, node: ast.Call) -> bool:
     """`data.update(other)` of a dict takes a value, that of a queryset only keywords."""
     return bool(node.args or isinstance(receiver, ast.Dict))
-
-
-def _is_model(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, Model) and found is not Model
 
 
 def _is_known(found: Any, name: str) -> bool:

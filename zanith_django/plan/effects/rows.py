@@ -71,6 +71,7 @@ def create_table_as(node: Node, notes: Notes) -> None:
     rows(node["query"], notes)
     target = node["into"]["rel"]
     if node.get("objtype") == "OBJECT_MATVIEW":
+        notes.adds.append(new_name(target, notes.scene))
         notes.find("adds_view")
     elif not is_hidden(target, notes):
         _made(target, notes)

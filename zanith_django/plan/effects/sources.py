@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
+from django.db.models import Model
+
 UNSEEN = object()
 """What a package has that is not loaded, so that it cannot be read."""
 
@@ -97,3 +99,7 @@ def calls_super(method: Any) -> bool:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return "super" in names or function.__name__ in called
+
+
+def is_model(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Model) and found is not Model

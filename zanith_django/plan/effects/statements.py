@@ -202,6 +202,7 @@ def _function(node: Node, notes: Notes) -> None:
 def _view(node: Node, notes: Notes) -> None:
     if node.get("replace"):
         notes.find("changes_object")
+    notes.adds.append(tables.new_name(node["view"], notes.scene))
     notes.find("adds_view")
 
 

@@ -281,6 +281,7 @@ def rename(node: Node, notes: Notes) -> None:
         notes.lock(relation(node["relation"], notes.scene), Lock.ACCESS_EXCLUSIVE)
     elif kind in _VIEWS and "relation" in node:
         notes.views.append(relation(node["relation"], notes.scene))
+        notes.adds.append(TableName(notes.views[-1].schema, node["newname"]))
         notes.find("drops_view")
     elif kind == "OBJECT_SCHEMA":
         _rename_schema(node["subname"], new, notes)

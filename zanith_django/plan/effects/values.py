@@ -42,13 +42,13 @@ class Effect:
     `locks` are the relations that it locks until its transaction ends, each with its strongest
     lock. `work` are the tables whose rows it reads or writes one by one, `rewrites` those that it
     writes to new files, `fills` those that may have rows after it. `moves` are the tables that it
-    creates, renames or drops, in order; `views` the views that it drops or renames. A statement
-    that is not `transactional` runs outside a transaction, one `within` only inside of one.
-    `opaque` means that it may do more than this. It fails for each of `misses`. `alters` are the
-    tables that it cannot change while triggers wait for the end of the transaction, which SET
-    CONSTRAINTS … IMMEDIATE `settles`. Django runs a `deferred` one at the end of the migration.
-    `domain` is a domain with a constraint that it creates. It `renames` columns, and existing rows
-    get the constants that are `given` in new ones.
+    creates, renames or drops, in order; `views` the views that it drops or renames, `adds` the new
+    ones. A statement that is not `transactional` runs outside a transaction, one `within` only
+    inside of one. `opaque` means that it may do more than this. It fails for each of `misses`.
+    `alters` are the tables that it cannot change while triggers wait for the end of the
+    transaction, which SET CONSTRAINTS … IMMEDIATE `settles`. Django runs a `deferred` one at the
+    end of the migration. `domain` is a domain with a constraint that it creates. It `renames`
+    columns, and existing rows get the constants that are `given` in new ones.
     """
 
     sql: str
@@ -70,13 +70,14 @@ class Effect:
     given: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
     deferred: bool = False
     within: bool = False
+    adds: tuple[TableName, ...] = ()
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
-        if relations is None or self.opaque or "adds_view" in self.codes:
+        if relations is None or self.opaque:
             return None
         gone = {*self.views, *(move.old for move in self.moves)}
-        return relations - gone | {move.new for move in self.moves if move.new}
+        return relations - gone | {move.new for move in self.moves if move.new} | {*self.adds}
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -167,6 +168,7 @@ class Notes:
     renames: list[ColumnMove] = field(default_factory=list)
     given: dict[TableName, dict[str, str]] = field(default_factory=dict)
     within: bool = False
+    adds: list[TableName] = field(default_factory=list)
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -220,4 +222,5 @@ class Notes:
             tuple(self.renames),
             self.given,
             within=self.within,
+            adds=tuple(self.adds),
         )
