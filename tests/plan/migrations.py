@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from django.test import override_settings
 
 from tests.migration_texts import IMPORTS, ITEM_FIELDS
 from tests.plan.cases import Case
 from tests.plan.code_cases import PYTHON, RAW
 from tests.plan.column_cases import COLUMNS, SAFE
 from tests.plan.object_cases import OTHERS
+from zanith_django.timeline.timeline import Timeline, build, load_django
 
 HEADER = f"""{IMPORTS}
 KEY = models.BigAutoField(primary_key=True)
@@ -59,3 +64,13 @@ def write(folder: Path, cases: Iterable[Case] = CASES) -> None:
         filled = text.replace("{operations}", operations).replace("{atomic}", str(case.atomic))
         filled = filled.replace("{app}", case.app).replace("{{", "{").replace("}}", "}")
         (migrations / "0002_case.py").write_text(filled)
+
+
+@contextmanager
+def timeline_of(folder: Path) -> Iterator[Timeline]:
+    """The timeline of all cases, which are apps under `folder` meanwhile."""
+    write(folder)
+    sys.path.insert(0, str(folder))
+    with override_settings(INSTALLED_APPS=[case.app for case in CASES]):
+        yield build(load_django(None), [])
+    sys.path.remove(str(folder))

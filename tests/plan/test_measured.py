@@ -3,7 +3,6 @@ new files, and breakage by the ORM code of the release before it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,12 +12,10 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.state import ProjectState
-from django.test import override_settings
 
 from tests.plan.cases import Case
-from tests.plan.migrations import CASES, write
-from tests.plan.statements import CASES as STATEMENTS
-from tests.plan.test_running_code import CASES as RELEASES
+from tests.plan.migrations import CASES, timeline_of
+from tests.plan.table import rows
 from zanith_django.plan.live_facts import live_context
 from zanith_django.plan.plan import PlannedMigration
 from zanith_django.plan.planner import plan
@@ -26,7 +23,7 @@ from zanith_django.plan.reasons import Level
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.catalog import from_catalog
-from zanith_django.timeline.timeline import Timeline, build, load_django
+from zanith_django.timeline.timeline import Timeline
 
 ROWS = """
 INSERT INTO {0}_parent (code) VALUES (1);
@@ -142,10 +139,7 @@ def world(
     django_connection: DatabaseWrapper, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("measured")
-    write(folder)
-    sys.path.insert(0, str(folder))
-    with override_settings(INSTALLED_APPS=[case.app for case in CASES]):
-        timeline = build(load_django(None), [])
+    with timeline_of(folder) as timeline:
         for case in CASES:
             first = timeline.loader.disk_migrations[case.app, "0001_initial"]
             with django_connection.schema_editor() as editor:
@@ -161,7 +155,6 @@ def world(
         default, connections["default"] = connections["default"], django_connection
         yield World(django_connection, timeline, planned)
         connections["default"] = default
-    sys.path.remove(str(folder))
 
 
 @dataclass
@@ -234,7 +227,6 @@ def _strong(locks: Mapping[str, Lock]) -> dict[str, str]:
     return {name: str(lock) for name, lock in locks.items() if lock >= Lock.ROW_EXCLUSIVE}
 
 
-def test_at_least_a_hundred_and_fifty_changes_are_measured() -> None:
-    measured = [case for case in STATEMENTS if case.measured]
-    run = [case for case in TRANSACTIONAL if case.name not in NOT_RUN]
-    assert len(measured) + len(run) + len(RELEASES) >= 150
+def test_at_least_a_hundred_and_fifty_cases_of_the_table_are_measured() -> None:
+    found = [row for row in rows({}) if row.measured and row.level]
+    assert len(found) >= 150

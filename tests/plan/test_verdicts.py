@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import pytest
-from django.test import override_settings
 
 from tests.plan.cases import Case
-from tests.plan.migrations import CASES, write
+from tests.plan.migrations import CASES, timeline_of
 from zanith_django.operations.base import Context, Statement
 from zanith_django.plan.plan import PlannedMigration
 from zanith_django.plan.planner import plan
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.postgres.names import TableName
-from zanith_django.timeline.timeline import Timeline, build, load_django
+from zanith_django.timeline.timeline import Timeline
 
 Planned = dict[str, PlannedMigration]
 
 
 @pytest.fixture(scope="module")
 def timeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timeline]:
-    folder = tmp_path_factory.mktemp("cases")
-    write(folder)
-    sys.path.insert(0, str(folder))
-    with override_settings(INSTALLED_APPS=[case.app for case in CASES]):
-        yield build(load_django(None), [])
-    sys.path.remove(str(folder))
+    with timeline_of(tmp_path_factory.mktemp("cases")) as made:
+        yield made
 
 
 def judged(timeline: Timeline, context: Context, app: str = "") -> Planned:
