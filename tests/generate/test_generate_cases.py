@@ -415,13 +415,13 @@ from django.db import models
 
 
 class Author(models.Model):
-    name = models.CharField(max_length=50)
+    name = models.CharField(max_length=50, unique=True)
 
 
 class Book(models.Model):
     isbn = models.CharField(max_length=20)
     slug = models.SlugField(db_index=False)
-    author = models.ForeignKey(Author, models.CASCADE)
+    author = models.ForeignKey(Author, models.CASCADE, to_field="name")
 
     class Meta:
         unique_together = [("isbn", "slug")]
@@ -439,7 +439,7 @@ from django.db import models
 
 
 class Author(models.Model):
-    name = models.CharField(max_length=50)
+    pen = models.CharField(max_length=50, unique=True)
 
 
 class Book(models.Model):
@@ -451,6 +451,7 @@ class Book(models.Model):
 """
 
 RELEASE_OPERATIONS = """
+migrations.RenameField("author", "name", "pen"),  # Django changes `to_field` in place
 migrations.AlterField("book", "isbn", models.CharField(max_length=20)),
 migrations.AlterField("book", "slug", models.SlugField(db_index=False)),
 migrations.RemoveField("book", "writer"),

@@ -198,6 +198,11 @@ CASES = (
         "ALTER TABLE t ALTER COLUMN id TYPE bigint",
         locks="t AX, child AX",
     ),
+    _rewrite(
+        "ALTER TABLE t ALTER COLUMN r_id TYPE integer",
+        "narrows_column_type rewrites_table",
+        "t AX, r AX",
+    ),
     Case('ALTER TABLE q ALTER COLUMN v TYPE text COLLATE "C"', "q AX"),
     # --- constraints
     Case("ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0)", "t AX", "adds_check", "t"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -24,12 +25,15 @@ from zanith_django.operations import (
     Backfill,
     CreateTable,
     DropColumn,
+    DropForeignKey,
     Operation,
     RawSql,
     RunPython,
     SoftDropColumn,
+    SoftDropTable,
     ValidateConstraint,
 )
+from zanith_django.operations.dependents import without_column
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import (
     Check,
@@ -423,7 +427,10 @@ def test_a_migration_that_another_one_depends_on_is_refused(releases: Releases) 
 
 
 def test_a_table_with_its_keys_goes_back(releases: Releases) -> None:
+    """So do changes by hand before it, and keys to a table and a column that come back first."""
     run = releases.project
+    run.sql("CREATE DOMAIN mail AS text; ALTER TABLE users ALTER email TYPE mail")
+    run.sql("ALTER TABLE users ALTER legacy_uuid DROP NOT NULL")
     before = releases.live()
     orders = Table(
         TableName("", "orders"),
@@ -435,21 +442,36 @@ def test_a_table_with_its_keys_goes_back(releases: Releases) -> None:
         primary_key=PrimaryKey("orders_pkey", ("id",)),
     )
     key = ForeignKey("orders_buyer", ("buyer_id",), USERS_TABLE, ("id",))
+    by_legacy = ForeignKey("orders_legacy", ("number",), USERS_TABLE, ("legacy_uuid",))
+    email = Column("email", "text", nullable=False)
     migration = releases.file(
         "orders",
         [
             CreateTable(table=orders),
             AddUnique(table=orders.name, unique=Unique("orders_number", ("number",))),
             AddForeignKey(table=orders.name, foreign_key=key),
+            AlterColumnType(table=USERS_TABLE, old=email, new=replace(email, type="varchar(9)")),
+            AlterColumnNullable(table=USERS_TABLE, column="legacy_uuid", nullable=True),
+            AddUnique(table=USERS_TABLE, unique=Unique("legacy", ("legacy_uuid",))),
+            AddForeignKey(table=orders.name, foreign_key=by_legacy),
         ],
     )
     releases.apply()
-    run.sql("INSERT INTO orders (number, buyer_id) VALUES ('n', 1)")
+    run.sql("INSERT INTO orders (number, buyer_id) VALUES ('x', 1)")
+    releases.count += 1
+    users = graph_of(releases).table(USERS_TABLE)
+    legacy = users.column("legacy_uuid") if users else None
+    assert users is not None
+    assert legacy is not None
+    drops = [DropForeignKey(table=orders.name, foreign_key=each) for each in (key, by_legacy)]
+    column = SoftDropColumn.of(users, legacy)
+    releases.file("gone", [*drops, column, SoftDropTable(table=without_column(users, legacy.name))])
+    releases.apply()
 
-    run.manage("zanith_rollback", "--steps", "1", check=True)
+    run.manage("zanith_rollback", "--steps", "2", check=True)
 
     assert releases.live() == before
-    assert releases.newest(migration) == ["rolled_back"] * 3
+    assert releases.newest(migration) == ["rolled_back"] * 7
 
 
 def test_how_far_must_be_said(releases: Releases) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.project import BuildProject, Project
 
 BEFORE = """
@@ -146,6 +148,44 @@ def test_a_callable_default_is_called_when_the_step_runs(project: BuildProject) 
     assert note not in f"{text}{told}{kept}"
     shop.manage("zanith_diff", "models", "live", check=True)
 
+
+def test_a_value_of_a_type_of_the_same_release_is_taken_when_the_step_runs(
+    project: BuildProject,
+) -> None:
+    shop = a_project(project, BEFORE, "INSERT INTO shop_hook (url) VALUES ('a')")
+    if not shop.sql("SELECT name FROM pg_available_extensions WHERE name = 'hstore'"):
+        pytest.skip("the server has no hstore")
+    field = "HStoreField(default=dict)"
+    models = BEFORE.replace("key = models", f"tags = {field}\n    key = models")
+    models = f"from django.contrib.postgres.fields import HStoreField\n{models}"
+    release(shop, models, migration=TAGGED.format(field=field))
+
+    apply(shop)
+
+    assert shop.sql("SELECT tags -> 'a' FROM shop_hook") == [("b",)]
+    shop.manage("zanith_diff", "models", "live", check=True)
+    shop.manage("zanith_rollback", "--steps", "1", check=True)
+    assert shop.sql("SELECT count(*) FROM pg_extension WHERE extname = 'hstore'") == [(1,)]
+
+
+TAGGED = """
+from django.contrib.postgres.fields import HStoreField
+from django.contrib.postgres.operations import HStoreExtension
+from django.db import migrations
+
+
+def tag(apps, schema_editor):
+    apps.get_model("shop", "Hook").objects.update(tags={{"a": "b"}})
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        HStoreExtension(),
+        migrations.AddField("hook", "tags", {field}),
+        migrations.RunPython(tag, migrations.RunPython.noop),
+    ]
+"""
 
 ADDED = """
 import uuid

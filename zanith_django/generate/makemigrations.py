@@ -11,13 +11,15 @@ from typing import Any
 from django.apps import apps
 from django.core.management import call_command, get_commands, load_command_class
 from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import DeleteModel, RemoveField
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
 
 from zanith_django.exceptions import CannotWrite, NoTerminal, RenameUnanswered
-from zanith_django.timeline.timeline import load_django
+from zanith_django.timeline.states import RecordingState
+from zanith_django.timeline.timeline import django_order, load_django
 
 NAME = "makemigrations"
 
@@ -43,13 +45,22 @@ def missing_django_migrations(labels: Collection[str]) -> Missing:
     command = load_command_class(get_commands()[NAME], NAME) if own else None
     detector_class = getattr(command, "autodetector", MigrationAutodetector)
     loader, questions = load_django(None), _Questions()
-    detector = detector_class(loader.project_state(), ProjectState.from_apps(apps), questions)
+    detector = detector_class(_state_of(loader), ProjectState.from_apps(apps), questions)
     changes = detector.changes(graph=loader.graph, trim_to_apps=set(labels))
     found = {label: changes[label] for label in labels if label in changes}
     if command:
         found = {label: each for label, each in found.items() if _would_write(label)}
     migrations = tuple(migration for each in found.values() for migration in each)
     return Missing(migrations, tuple(questions.left_open(migrations)))
+
+
+def _state_of(loader: MigrationLoader) -> RecordingState:
+    """The state after all migrations. Django's own changes the fields of their operations in place
+    when a field is renamed: who reads the history afterwards would find the new name in it."""
+    state = RecordingState(real_apps=loader.unmigrated_apps)
+    for key in django_order(loader):
+        loader.graph.nodes[key].mutate_state(state, preserve=False)
+    return state
 
 
 def _would_write(label: str) -> bool:

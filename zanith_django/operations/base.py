@@ -176,6 +176,10 @@ class Operation:
         """The table that it creates."""
         return None
 
+    def brings_back(self, context: Context) -> TableName | None:
+        """The kept table that gets its name and place again, with its rows."""
+        return None
+
     @property
     def renames_only(self) -> bool:
         """Does it change only the name of a table or of a part of one?"""
@@ -193,6 +197,11 @@ class Operation:
         have others: an older Django chose them, or its table had another name then. Names that
         `graph` does not have do not change, so that PostgreSQL reports the error.
         """
+        return self
+
+    def as_found(self, graph: SchemaGraph) -> Operation | None:
+        """The operation with the previous state that its step found in this schema, so that the
+        inverse restores changes by hand too; None if it changed nothing."""
         return self
 
     def is_in(self, graph: SchemaGraph) -> bool:
@@ -262,7 +271,7 @@ class Operation:
 QUESTIONS = (
     *("pieces", "creates_table", "renames_only", "renamed_column", "in_names_of", "adopts"),
     *("loses", "keeping", "keeps_by_target", "authored", "atomic", "runs", "filled_by"),
-    *("foundation", "why_final", "loses_nothing", "breaks_unseen"),
+    *("foundation", "why_final", "loses_nothing", "breaks_unseen", "as_found", "brings_back"),
     *("derived", "adds", "drops", "renames", "counts_rows", "needs_table"),
 )
 """The questions that a kind may leave to the default answer of `Operation`."""

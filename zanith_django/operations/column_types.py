@@ -60,7 +60,8 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Column, ForeignKey, PrimaryKey, SchemaGraph, Table
 from zanith_django.schema.parts import BUILT, CHANGED, POLICIES
 
-_CHANGED = ("type", "collation", "default", "storage", "compression")
+_STORED = ("type", "collation", "storage", "compression")
+_CHANGED = (*_STORED, "default")
 
 _SEQUENCE_TYPES: Mapping[str, LiteralString] = {
     "smallint": "ALTER SEQUENCE %s AS smallint",
@@ -206,6 +207,14 @@ class AlterColumnType(OnTable):
         if self.new.identity != "serial" or change is None or self.old.type == self.new.type:
             return []
         return [change_sequence(self.table, self.new.name, change, context)]
+
+    def as_found(self, graph: SchemaGraph) -> Operation:
+        table = graph.table(self.table)
+        live = table.column(self.old.name) if table else None
+        if live is None or live.type == self.new.type:
+            return self
+        values = {name: getattr(live, name) for name in _STORED}
+        return dataclasses.replace(self, old=dataclasses.replace(self.old, **values))
 
     def inverse(self) -> Operation:
         back = tuple((new, old) for old, new in self.policies)

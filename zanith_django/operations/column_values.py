@@ -124,6 +124,10 @@ class AlterColumnNullable(OnTable):
         yield from set_not_null(self.table, self.column, context)
         yield from keep_no_longer(self.table, name, context)
 
+    def as_found(self, graph: SchemaGraph) -> Operation | None:
+        live = _column(graph, self.table, self.column)
+        return None if live and live.nullable == self.nullable else self
+
     def inverse(self) -> Operation | None:
         """None if `default` wrote values: it is not recorded which rows were NULL."""
         if self.default and not self.nullable:
@@ -175,6 +179,10 @@ class AlterColumnDefault(OnTable):
         if self.new is None:
             return (drop_default(self.table, self.column, context),)
         return (set_default(self.table, Column(self.column, "", default=self.new), context),)
+
+    def as_found(self, graph: SchemaGraph) -> Operation:
+        live = _column(graph, self.table, self.column)
+        return dataclasses.replace(self, old=live.default) if live else self
 
     def inverse(self) -> Operation:
         return dataclasses.replace(self, old=self.new, new=self.old)
@@ -256,6 +264,11 @@ class AlterColumnIdentity(OnTable):
 
 
 _IDENTITIES = {"always", "by default"}
+
+
+def _column(graph: SchemaGraph, table: TableName, name: str) -> Column | None:
+    found = graph.table(table)
+    return found.column(name) if found else None
 
 
 def column_state(table: TableName, column: str, context: Context) -> str:

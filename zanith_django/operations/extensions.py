@@ -17,6 +17,23 @@ DO $zanith$ BEGIN
   IF to_regnamespace({quoted}) IS NULL THEN CREATE SCHEMA {name}; END IF;
 END $zanith$"""
 
+# Columns that a rollback keeps have their type: their extension stays.
+_DROP_EXTENSION = """\
+DO $zanith$ BEGIN
+  DROP EXTENSION IF EXISTS {name};
+EXCEPTION WHEN dependent_objects_still_exist THEN
+  IF NOT EXISTS (
+    SELECT FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::regclass
+      AND d.refobjid = e.oid AND d.classid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'e'
+    JOIN pg_catalog.pg_type t ON t.oid = d.objid
+    JOIN pg_catalog.pg_attribute a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    WHERE e.extname = {quoted}
+      AND (starts_with(a.attname, '_zanith_') OR starts_with(c.relname, '_zanith_'))
+  ) THEN RAISE; END IF;
+END $zanith$"""
+
 
 def make_schema(name: str) -> Statement:
     """Creates a schema; if it exists already, this needs no right."""
@@ -89,7 +106,8 @@ class CreateExtension(_OnExtension):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropExtension(_OnExtension):
-    """Drops an extension; refused by PostgreSQL while anything uses it."""
+    """Drops an extension. PostgreSQL refuses that while anything uses it; if kept columns do, the
+    extension stays."""
 
     kind = "dropExtension"
     extension: Extension
@@ -99,8 +117,9 @@ class DropExtension(_OnExtension):
         return f"drop extension {self.extension.name}"
 
     def statements(self, context: Context) -> tuple[Statement, ...]:
-        name = sql.ident(self.extension.name)
-        return (Statement(sql.compose("DROP EXTENSION IF EXISTS {name}", name=name), Lock.NONE),)
+        name = self.extension.name
+        text = sql.compose(_DROP_EXTENSION, name=sql.ident(name), quoted=sql.literal(name))
+        return (Statement(text, Lock.NONE),)
 
     def inverse(self) -> Operation:
         return CreateExtension(extension=self.extension, model=self.model)

@@ -256,6 +256,9 @@ class _Walk:
             self._rename(table, names)
         for move in change.moves:
             self._move(move)
+        kept, made = operation.brings_back(before), operation.creates_table
+        if kept and made:
+            self.identities[made.name] = _Identity(kept)
         for name in change.tables:
             self._change(name, operation, before, change)
 

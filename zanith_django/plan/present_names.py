@@ -36,6 +36,10 @@ class PresentNames:
         """The same with a table that a step brings back from another place."""
         return PresentNames({**self.tables, table: place}, self.columns)
 
+    def with_column(self, table: TableName, name: str, present: str) -> PresentNames:
+        """The same with a column that a step brings back from its hidden name."""
+        return PresentNames(self.tables, {**self.columns, (table, name): present})
+
     def after(self, operation: Operation) -> PresentNames:
         """The same after one more planned step."""
         tables, columns = dict(self.tables), dict(self.columns)

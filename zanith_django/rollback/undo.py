@@ -119,7 +119,10 @@ class Planner:
             return UndoStep(row, operation, None)
         if found and operation.adopts(found):
             return UndoStep(row, operation, self._given_back(operation, found))
-        inverse = operation.inverse()
+        known = self._as_found(operation, found, file.operations[: number - 1])
+        if known is None:
+            return UndoStep(row, operation, None)
+        inverse = known.inverse()
         if inverse is None or "irreversible" in operation.reasons(context):
             if not self._may_stay(operation, file.operations[: number - 1]):
                 raise CannotUndo(name, *operation.why_final)
@@ -155,8 +158,11 @@ class Planner:
         inverse = definition(self.connection, artifact, place, self.graph)
         begun = row.status in (RUNNING, FAILED)
         self._refuse_blocked(name, artifact, place, inverse, begun=begun)
-        if inverse.one_column is None:
+        column = inverse.one_column
+        if column is None:
             self.names = self.names.at(inverse.home, place.table)
+        elif place.column:  # not in an archive
+            self.names = self.names.with_column(inverse.home, column.name, place.column)
         return inverse
 
     def _found_by(self, file: LoadedMigration, number: int) -> SchemaGraph | None:
@@ -167,6 +173,14 @@ class Planner:
             self._found[file.id] = _folded(start, file.operations) if start else ()
         graphs = self._found[file.id]
         return graphs[number - 1] if graphs else None
+
+    def _as_found(
+        self, operation: Operation, found: SchemaGraph | None, earlier: Sequence[Operation]
+    ) -> Operation | None:
+        """After SQL or Python of an author, the schema that the step found is not known."""
+        if found is None or any(each.authored for each in earlier):
+            return operation
+        return operation.as_found(found)
 
     def _given_back(self, operation: Operation, found: SchemaGraph) -> Operation:
         """Returns a restored column that the step adopted to its state before the step: no model

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import (
@@ -21,6 +22,7 @@ from django.db.models import Field
 from zanith_django.diff.differ import Fill
 from zanith_django.exceptions import DefaultGone
 from zanith_django.operations.base import Default
+from zanith_django.timeline.extension_types import learn_types
 from zanith_django.timeline.states import render
 from zanith_django.timeline.timeline import Key, dotted
 
@@ -40,7 +42,7 @@ def fill_of(
     """The value that this operation writes to existing rows of the field `bound`, which is of the
     state after it; None if it writes nothing. A constant, and a random UUID for each row of a
     unique field, is SQL. For another callable the result is its place in the migration: it is
-    called when the step runs.
+    called when the step runs. So is a value of a type that the release's extension adds.
     """
     if isinstance(operation, AlterOrderWithRespectTo):
         return Fill("0")
@@ -55,7 +57,10 @@ def fill_of(
         return Fill("gen_random_uuid()")
     if _is_called(given):
         return Fill(default=_default(migration, operation, each))
-    value = _literal(connection, bound, given)
+    try:
+        value = _literal(connection, bound, given)
+    except psycopg.ProgrammingError:  # the type's extension does not exist yet
+        return Fill(default=_default(migration, operation, each))
     return None if value is None else Fill(value)
 
 
@@ -74,6 +79,7 @@ def maker(
     key: Key = (migration.app_label, operation.model_name_lower)
     (model,) = render(state, [key])
     bound = model._meta.get_field(operation.name)
+    learn_types(connection)
     return lambda: _literal(connection, bound, operation.field) or "NULL"
 
 
@@ -86,7 +92,7 @@ def filling_at(migration: DjangoMigration, default: Default) -> AddField | Alter
             getattr(found, "database_operations", ()) if number else migration.operations
         )
         found = inner[position - 1] if 0 < position <= len(inner) else None
-    if isinstance(found, AddField | AlterField) and _is_called(found.field):
+    if isinstance(found, AddField | AlterField) and _has_value(found.field):
         return found
     now = f"is {found.describe()!r} now" if found else "does not exist"
     raise DefaultGone(f"{default.migration}#{'.'.join(map(str, place))}", now)
@@ -148,6 +154,10 @@ def _is_called(field: Any) -> bool:
         made = callable(field.default) and field.default not in _CONSTANTS
         return made or not own.__module__.startswith("django.")
     return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+
+
+def _has_value(field: Any) -> bool:
+    return bool(field.has_default()) or _is_called(field)
 
 
 def _is_unique(bound: Any) -> bool:

@@ -27,6 +27,7 @@ from zanith_django.timeline.django_kinds import (
     is_transactional,
     reaching_database,
 )
+from zanith_django.timeline.extension_types import learn_types
 from zanith_django.timeline.historical import States, render_state, render_whole
 from zanith_django.timeline.timeline import Key
 
@@ -271,6 +272,7 @@ def run_python(
         operation.state_forwards(label, state)
     operation = migration.operations[call.position - 1]
     if isinstance(operation, RunPython):
+        learn_types(connection)
         render_state(state)
     after = state.clone()
     operation.state_forwards(label, after)

@@ -161,7 +161,9 @@ def _goes_silently(one: CatalogObject, dropped: Iterable[CatalogObject]) -> bool
 
 
 def _is_named(each: Named, named: Collection[str]) -> bool:
-    return each.it.name.rpartition(".")[2] in named
+    """By its name with or without a schema; both may contain dots."""
+    parts = each.it.name.split(".")
+    return any(".".join(parts[start:]) in named for start in range(len(parts)))
 
 
 def words(text: str) -> set[str]:

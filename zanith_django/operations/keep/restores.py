@@ -324,6 +324,12 @@ class RestoreTable(OnKeptTable, Restore):
         kind = ARCHIVE_TABLE if self.archived else SOFT_DROP_TABLE
         return self.artifact_id or context.artifact_id(kind, self.target)
 
+    def brings_back(self, context: Context) -> TableName:
+        artifact_id = self.artifact_of(context)
+        if self.archived:
+            return archive_name(artifact_id)
+        return TableName(KEPT_SCHEMA, dropped_name(artifact_id))
+
     def statements(self, context: Context) -> tuple[Statement, ...]:
         keys = self._keys(context)
         now = [statement for statement in keys if not statement.separate]
@@ -338,7 +344,7 @@ class RestoreTable(OnKeptTable, Restore):
     def _moved_back(self, context: Context) -> list[Statement]:
         artifact_id = self.artifact_of(context)
         name = self.table.name
-        hidden = TableName(KEPT_SCHEMA, dropped_name(artifact_id))
+        hidden = self.brings_back(context)
         schema = sql.ident(name.schema or context.schema)
         moved = alter_table(context, hidden, "SET SCHEMA {schema}", schema=schema)
         back = TableName(name.schema, hidden.name)

@@ -271,7 +271,7 @@ def _alter_type(command: Node, table: Table, notes: Notes) -> None:
     new = cols.retype(notes, table, name, command["def"]["ColumnDef"])
     for key in table.foreign_keys:
         if name in key.columns:
-            notes.lock(key.references, Lock.SHARE_ROW_EXCLUSIVE)
+            notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
     for other in notes.scene.referrers(table.name):
         if any(name in key.referenced_columns for key in other.foreign_keys):
             notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
