@@ -65,6 +65,12 @@ FOUND = {
     "a view that the step drops first": ours(
         sql("DROP VIEW seen; ALTER TABLE made_item DROP COLUMN name"), extras=("view",)
     ),
+    "a column that a foreign key references": example(
+        sql('ALTER TABLE "made_tag" DROP COLUMN "id"')
+    ),
+    "a key that a foreign key needs": example(
+        sql("ALTER TABLE made_tag DROP CONSTRAINT made_tag_pkey")
+    ),
     "a table that a foreign key references": ours(sql("DROP TABLE made_maker")),
     "a check that rows violate": example(
         'migrations.AddConstraint("Item", models.CheckConstraint(condition=Q(amount__gt=0), '

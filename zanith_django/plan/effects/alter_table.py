@@ -408,10 +408,13 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
             notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
             notes.find("drops_foreign_key", table.name)
     keyed = table.primary_key and table.primary_key.name == name
-    if keyed or any(unique.name == name for unique in table.uniques):
+    keys = [table.primary_key] if keyed else [u for u in table.uniques if u.name == name]
+    for each in filter(None, keys):
         notes.find("drops_unique_constraint", table.name)
         if command.get("behavior") == "DROP_CASCADE":
             _release_referrers(table, notes)
+        else:
+            dependents.drops_key(table, each.columns, notes)
 
     def dropped(found: Table) -> Table:
         if keyed:

@@ -23,6 +23,25 @@ _READERS = frozenset(
 
 def drops_column(table: Table, column: str, notes: Notes, *, cascade: bool) -> None:
     _goes(table, notes, lambda found: column in found.columns, cascade=cascade)
+    if not cascade:
+        _refuse_referrers(table, lambda columns: column in columns, notes)
+
+
+def drops_key(table: Table, columns: tuple[str, ...], notes: Notes) -> None:
+    """A foreign key needs a key of the columns that it references."""
+    key = table.primary_key
+    keys = [*(unique.columns for unique in table.uniques), *([key.columns] if key else [])]
+    if [sorted(each) for each in keys].count(sorted(columns)) < 2:
+        _refuse_referrers(table, lambda given: sorted(given) == sorted(columns), notes)
+
+
+def _refuse_referrers(
+    table: Table, wanted: Callable[[tuple[str, ...]], bool], notes: Notes
+) -> None:
+    for other in notes.scene.referrers(table.name):
+        keys = (key for key in other.foreign_keys if key.references == table.name)
+        if other.name != table.name and any(wanted(key.referenced_columns) for key in keys):
+            _refused(f"a foreign key of {other.name} references {table.name}", notes)
 
 
 def drops_table(
