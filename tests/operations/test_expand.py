@@ -137,11 +137,16 @@ def test_a_view_that_came_meanwhile_stops_the_swap(place: Place) -> None:
 def test_grants_on_the_column_are_those_of_the_new_one(place: Place) -> None:
     place.execute("GRANT SELECT (d), UPDATE (d) ON t TO pg_monitor WITH GRANT OPTION")
     place.execute("GRANT SELECT (d) ON t TO PUBLIC; ALTER TABLE t ALTER d SET STATISTICS 500")
-    asked = "SELECT attacl::text, attstattarget FROM pg_attribute WHERE attrelid = 't'::regclass"
-    before = place.execute(f"{asked} AND attname = 'd'")
+    place.execute("ALTER TABLE t ALTER d SET (n_distinct = -0.5)")
+    place.execute("CREATE INDEX rows ON t (d, a); CLUSTER t USING rows")
+    asked = "SELECT attacl, attstattarget, attoptions FROM pg_attribute WHERE attname = 'd'"
+    asked = f"{asked} AND attrelid = 't'::regclass"
+    clustered = "SELECT indexrelid::regclass::text FROM pg_index WHERE indisclustered"
+    before = place.execute(asked)
     for _ in between(place, retyped(place, "d", "bigint")):
         pass
-    assert place.execute(f"{asked} AND attname = 'd'") == before
+    assert place.execute(asked) == before
+    assert place.execute(clustered) == [("rows",)]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from zanith_django.operations.online.expand_parts import ExpansionParts
 from zanith_django.operations.online.expand_texts import (
     COPY_SETTINGS,
     GUARD,
+    KEEP_CLUSTERED,
     TOLERANT,
     brief,
     long,
@@ -64,6 +65,7 @@ from zanith_django.operations.triggers import (
 )
 from zanith_django.postgres import sql
 from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.dependents import Trigger
 from zanith_django.schema.graph import Column
 from zanith_django.schema.object_names import make_object_name
@@ -242,11 +244,28 @@ class Expansion(ExpansionParts):
         for holder, key in self._foreign_keys():
             locked = tuple(dict.fromkeys((holder, key.references)))
             yield drop_constraint(holder, key.name, context, locked)
+        yield from self._keep_clustered()
         for item in (*self._uniques, *self._parts["checks"]):
             yield drop_constraint(self.name, item.name, context)
         for index in self._parts["indexes"]:
             name = index_name(self.name, index.name, context)
             yield self._exclusively(sql.compose("DROP INDEX {name}", name=name))
+
+    def _keep_clustered(self) -> Iterator[Statement]:
+        """The new index is marked before the old one goes. PostgreSQL marks none of a partitioned
+        table."""
+        indexes = [] if self._partitioned else [*self._uniques, *self._parts["indexes"]]
+        pairs = [
+            sql.clause(
+                "({was}, {made})",
+                was=sql.regclass(TableName(self.name.schema, index.name), self.context.schema),
+                made=sql.literal(self.made(index.name)),
+            )
+            for index in indexes
+        ]
+        if pairs:
+            text = sql.compose(KEEP_CLUSTERED, pairs=sql.join(pairs), **self._names)
+            yield Statement(text, Lock.NONE)
 
     @property
     def _policies(self) -> PolicyPairs:

@@ -43,7 +43,7 @@ DO $zanith$ DECLARE found text; BEGIN
   END IF;
 END $zanith$"""
 
-# Grants on the column and its statistics target: no graph holds them.
+# Grants on the column, its options and its statistics target: no graph holds them.
 COPY_SETTINGS = """\
 DO $zanith$ DECLARE old record; one record; BEGIN
   SELECT * INTO old FROM pg_catalog.pg_attribute
@@ -57,6 +57,20 @@ DO $zanith$ DECLARE old record; one record; BEGIN
   IF old.attstattarget >= 0 THEN
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', {table}::regclass,
       {fresh}, old.attstattarget);
+  END IF;
+  IF old.attoptions IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', {table}::regclass, {fresh},
+      array_to_string(old.attoptions, ', '));
+  END IF;
+END $zanith$"""
+
+# The index after which CLUSTER orders the rows: no graph holds it.
+KEEP_CLUSTERED = """\
+DO $zanith$ DECLARE fresh text; BEGIN
+  SELECT made INTO fresh FROM (VALUES {pairs}) AS pair (was, made)
+  JOIN pg_catalog.pg_index ON indexrelid = to_regclass(was) AND indisclustered;
+  IF fresh IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s CLUSTER ON %I', {table}::regclass, fresh);
   END IF;
 END $zanith$"""
 
