@@ -60,6 +60,13 @@ def test_a_file_missing_in_between_is_refused(project: Project, command: str) ->
     assert GONE in project.manage("zanith_status", check=True).stdout
 
 
+def test_the_release_before_the_first_file_is_an_older_one(older: Project) -> None:
+    older.write("people/models.py", USERS.format(fields="email = models.TextField()"))
+    (older.root / "people/migrations/0002_one.py").unlink()
+    (older.root / f"people/zanith_migrations/{FIRST}.py").unlink()
+    assert f"an older release is deployed.\n  {FIRST}\n" in older.manage("zanith_apply").stdout
+
+
 def test_no_file_at_all_is_no_older_release(project: Project) -> None:
     for name in (FIRST, SECOND):
         (project.root / f"people/zanith_migrations/{name}.py").unlink()

@@ -134,8 +134,21 @@ def newer_than_files(ledger: Ledger, timeline: Timeline) -> list[str]:
     """Migrations of ours that are applied and newer than every file here: an older release is
     deployed again, and has nothing to do about them."""
     files = [entry.id for entry in timeline.entries if entry.migration]
+    if not (files or _lacks_applied(timeline)):
+        return []
     gone = _without_file(ledger.applied(), ledger, timeline)
-    return [name for name in gone if files and name > max(files)]
+    return [name for name in gone if name > max(files, default="")]
+
+
+def _lacks_applied(timeline: Timeline) -> bool:
+    """Has the database Django migrations that this release does not have? The release before our
+    first file has none of ours."""
+    loader = timeline.loader
+    replaced = {key for each in loader.disk_migrations.values() for key in each.replaces}
+    known = {*loader.disk_migrations, *replaced}
+    return any(
+        key not in known for key in loader.applied_migrations if key[0] in loader.migrated_apps
+    )
 
 
 def _without_file(names: Iterable[str], ledger: Ledger, timeline: Timeline) -> list[str]:
