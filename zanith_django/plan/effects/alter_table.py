@@ -407,14 +407,15 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
         if key.name == name:
             notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
             notes.find("drops_foreign_key", table.name)
-    keyed = table.primary_key and table.primary_key.name == name
-    keys = [table.primary_key] if keyed else [u for u in table.uniques if u.name == name]
-    for each in filter(None, keys):
+    own = table.primary_key
+    keyed = own is not None and own.name == name
+    keys = [unique.columns for unique in table.uniques if unique.name == name]
+    for columns in [own.columns] if own and keyed else keys:
         notes.find("drops_unique_constraint", table.name)
         if command.get("behavior") == "DROP_CASCADE":
             _release_referrers(table, notes)
         else:
-            dependents.drops_key(table, each.columns, notes)
+            dependents.drops_key(table, columns, notes)
 
     def dropped(found: Table) -> Table:
         if keyed:
