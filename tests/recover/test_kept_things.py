@@ -494,6 +494,20 @@ def test_a_restored_column_accepts_inserts_and_is_taken_over_by_the_next_release
     assert run.manage("makemigrations", "--check").returncode == 0
 
 
+def test_rows_without_a_value_get_the_default_of_a_restored_column(copy_of: Copy) -> None:
+    releases = copy_of(required_column)
+    run = releases.project
+    without_column(releases)
+    run.manage("zanith_recover", "restore-column", TARGET, check=True)
+    run.sql("INSERT INTO users (email, created_at) VALUES ('c', now())")
+
+    column = Column("legacy_uuid", "integer", nullable=False, default="7")
+    releases.file("back", [AddColumn(table=USERS_TABLE, column=column)])
+    releases.apply()
+
+    assert run.sql("SELECT legacy_uuid FROM users ORDER BY id") == [(1,), (2,), (7,)]
+
+
 def test_a_column_that_was_taken_over_goes_back_with_its_drop(copy_of: Copy) -> None:
     releases = copy_of(required_column)
     run = releases.project

@@ -115,7 +115,7 @@ def _pairs(
 
 def _between(old: Table, new: Table, operation: Operation, change: Change) -> Demands:
     unfilled, values = change.unfilled, change.given.get(new.name, {})
-    own = [] if operation.writes else [*_now_required(old, new)]
+    own = [] if operation.writes else [*_now_required(old, new, operation)]
     given = bool(operation.writes) or (unfilled is not None and new.name not in unfilled)
     types = tuple(_conversions(old, new, operation))
     parts: dict[str, Any] = {
@@ -156,10 +156,12 @@ def _again(
         yield Unique(key.name, key.columns)
 
 
-def _now_required(old: Table, new: Table) -> Iterator[Column]:
+def _now_required(old: Table, new: Table, operation: Operation) -> Iterator[Column]:
+    """A step that adds a column fills one that is restored already with its default."""
     for column in new.columns:
         before = old.column(column.name)
-        if before and before.nullable and not column.nullable:
+        filled = operation.adds is COLUMNS and column.default is not None
+        if before and before.nullable and not column.nullable and not filled:
             yield column
 
 
