@@ -57,6 +57,36 @@ def shop(project: BuildProject) -> Project:
     return made
 
 
+RENAMED = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RenameModel("Item", "Thing")]
+"""
+
+
+def test_the_content_type_of_a_renamed_model_follows_within_any_budget(
+    project: BuildProject,
+) -> None:
+    shop = project({"shop": MODELS})
+    shop.manage("makemigrations", check=True)
+    shop.manage("migrate", "-v0", check=True)
+    shop.write("shop/migrations/0002_renamed.py", RENAMED)
+    shop.write("shop/models.py", MODELS.replace("Item", "Thing"))
+    shop.manage("zanith_generate", check=True)
+
+    def worst() -> int:
+        plan = json.loads(shop.manage("zanith_plan", "--format", "json").stdout)
+        score: int = plan["worst"]["score"]
+        return score
+
+    shop.manage("zanith_apply", "--max-risk", str(worst()), check=True)
+
+    named = "SELECT model FROM django_content_type WHERE app_label = 'shop'"
+    assert shop.sql(named) == [("thing",)]
+
+
 def tables(project: Project) -> set[str]:
     found = project.sql("SELECT relname::text FROM pg_class WHERE relname LIKE 'old%'")
     return {name for (name,) in found}

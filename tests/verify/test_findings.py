@@ -94,6 +94,12 @@ CASES = {
     "a concurrent index in a transaction": Case(
         f'migrations.RunSQL("{INDEX}")', "apply-failed", f"statement: {INDEX}"
     ),
+    "Python code that looks for a row": Case(
+        PYTHON,
+        "apply-failed",
+        "zanith_verify --sample 100",
+        "def work(apps, editor): apps.get_model('people', 'Book').objects.order_by('id')[0]",
+    ),
     "duplicates of the sample": Case(
         'migrations.AlterField("Shelf", "name", models.CharField(max_length=20, unique=True))',
         "apply-failed",

@@ -7,7 +7,12 @@ from django.db.migrations.operations import RunPython, RunSQL
 from django.db.migrations.operations.base import Operation as MigrationOperation
 
 from zanith_django.operations import DjangoOperation
-from zanith_django.timeline.django_kinds import can_go_back, does_nothing, reaching_database
+from zanith_django.timeline.django_kinds import (
+    can_go_back,
+    does_nothing,
+    is_harmless,
+    reaching_database,
+)
 from zanith_django.timeline.django_tables import DjangoTables
 from zanith_django.timeline.timeline import dotted
 
@@ -30,7 +35,7 @@ def django_operation(
         description=operation.describe(),
         table=table or tables.table(key[0], name),
         reversible=operation.reversible,
-        state_only=inner is None or does_nothing(inner),
+        state_only=inner is None or is_harmless(inner),
         model=_model(inner, key[0]) if inner else "",
         moves=moves,
     )

@@ -15,6 +15,10 @@ from zanith_django.verify.verify import OK, Verdict
 
 Step = Mapping[str, Any]
 
+_LACKS_ROWS = (
+    "The shadow has no rows of the tables in use. If the code needs some, run "
+    "zanith_verify --sample 100, or --data with a copy that has them."
+)
 _ORIGINS = {
     PLAN: "the plan leaves, although everything pending has run. Run zanith_generate.",
     BEFORE: "that existed before the plan. Run zanith_generate --from-diff.",
@@ -41,6 +45,8 @@ def verdict_text(verdict: Verdict, style: Style, *, details: bool = False) -> It
         yield from wrapped(verdict.error, "  ")
     if verdict.statement:
         yield from wrapped(f"statement: {verdict.statement}", "  ")
+    if verdict.may_lack_rows:
+        yield from wrapped(_LACKS_ROWS, "  ")
     for step in verdict.steps:
         if details or _is_shown(step):
             yield from _step_lines(step, style, details)
@@ -172,6 +178,8 @@ def verdict_markdown(verdict: Verdict) -> Iterator[str]:
         yield from ("", *_block("text", verdict.error))
     if verdict.statement:
         yield from ("", *_block("sql", verdict.statement))
+    if verdict.may_lack_rows:
+        yield from ("", _LACKS_ROWS)
     found = list(verdict.surprises)
     if found:
         yield from ("", "**Surprises**", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+from django.contrib.contenttypes.management import RenameContentType
 from django.contrib.postgres.operations import NotInTransactionMixin
 from django.db.migrations.migration import Migration as DjangoMigration
 from django.db.migrations.operations import RunPython, RunSQL, SeparateDatabaseAndState
@@ -60,7 +61,7 @@ def texts(migration: DjangoMigration, position: int) -> Iterator[str | None]:
 
 
 def _texts(operation: MigrationOperation) -> Iterator[str | None]:
-    if does_nothing(operation):
+    if is_harmless(operation):
         return
     if isinstance(operation, RunSQL):
         yield str(operation.sql)
@@ -82,6 +83,12 @@ def does_nothing(operation: MigrationOperation) -> bool:
     if forwards is not RunSQL.database_forwards:
         return False
     return isinstance(operation, RunSQL) and not operation.sql
+
+
+def is_harmless(operation: MigrationOperation) -> bool:
+    """Is there nothing to judge? Django's receiver of pre_migrate adds a RenameContentType after
+    each RenameModel: it changes one row by its key, or none."""
+    return does_nothing(operation) or type(operation) is RenameContentType
 
 
 def reverse_does_nothing(operation: MigrationOperation) -> bool:

@@ -119,6 +119,11 @@ class Verdict:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def may_lack_rows(self) -> bool:
+        """Did Python fail by itself on a shadow without rows? It may have looked for some."""
+        return bool(self.loaded and self.step) and not (self.statement or self.data)
+
+    @property
     def surprises(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
         """(step, surprise) of all that the plan did not promise."""
         return ((step, each) for step in self.steps for each in step["surprises"])
