@@ -29,14 +29,14 @@ def test_one_more_run_sets_right_what_a_cut_off_run_left(server: Server) -> None
 )
 def test_the_same_command_sets_right_what_it_left(server: Server, verb: str, case: str) -> None:
     ways = ("--ways", "kill before", "kill after")
-    said = ran(server, "tests.faults", case, "--verb", verb, *ways, "--every", "13")
+    said = ran(server, "tests.faults", case, "--verb", verb, *ways, "--every", "29")
     assert ", 0 of them not set right" in said
 
 
 @pytest.mark.parametrize("verb", ["rollback", "restore", "purge"])
 def test_no_row_of_the_ledger_is_executed(server: Server, verb: str) -> None:
     said = ran(
-        server, "tests.faults.tampering", "softDropColumn-1", "--verbs", verb, "--every", "13"
+        server, "tests.faults.tampering", "softDropColumn-1", "--verbs", verb, "--every", "29"
     )
     assert "0 changes of the ledger made a command send something else" in said
 
