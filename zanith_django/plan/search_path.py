@@ -62,6 +62,8 @@ class SearchPath:
         known: dict[TableName, TableName] = {}
         for move in operation.moves:
             known |= self._moved(move, graph)
+        if not self.elsewhere:
+            return operation
 
         def found(name: TableName) -> TableName:
             return known.get(name) or self._found(name, graph)

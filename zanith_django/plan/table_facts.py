@@ -95,7 +95,9 @@ def _followed(names: frozenset[TableName], move: TableMove) -> frozenset[TableNa
 
 
 def _carried(values: Mapping[TableName, V], move: TableMove) -> dict[TableName, V]:
-    rest = {name: value for name, value in values.items() if name not in (move.old, move.new)}
+    rest = {**values}
+    for name in filter(None, (move.old, move.new)):
+        rest.pop(name, None)
     if move.old and move.new and move.old in values:
         rest[move.new] = values[move.old]
     return rest

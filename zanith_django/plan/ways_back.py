@@ -93,9 +93,9 @@ def _converting(operation: Operation, graphs: tuple[SchemaGraph, SchemaGraph]) -
 
 def _retyped(before: SchemaGraph, after: SchemaGraph) -> Iterator[tuple[str, str]]:
     """(old, new) of each type that changes."""
-    for table in after.tables:
+    for table in after.unlike(before):
         old = before.table(table.name)
-        for column in table.columns if old and old is not table else ():
+        for column in table.columns if old else ():
             known = old.column(column.name) if old else None
             if known and known.type != column.type:
                 yield known.type, column.type

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -110,6 +110,11 @@ class Table:
         return next((column for column in self.columns if column.name == name), None)
 
     @property
+    def is_heir(self) -> bool:
+        """Is it a partition, or does it inherit from another table?"""
+        return bool(self.partition_of or self.inherits)
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
@@ -181,10 +186,14 @@ class SchemaGraph:
     _by_name: Mapping[TableName, Table] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    _heirs: frozenset[TableName] = field(
+        init=False, repr=False, compare=False, default_factory=frozenset
+    )
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)
         put("tables", tuple(sorted(self.tables, key=_name_of)))
+        put("_heirs", frozenset(table.name for table in self.tables if table.is_heir))
         put("extensions", tuple(sorted(self.extensions, key=lambda item: item.name)))
         put("collations", tuple(sorted(self.collations, key=lambda item: item.name)))
         put("schemas", tuple(sorted(self.schemas)))
@@ -200,19 +209,32 @@ class SchemaGraph:
     def table_names(self) -> tuple[TableName, ...]:
         return tuple(table.name for table in self.tables)
 
+    @property
+    def heirs(self) -> Iterator[Table]:
+        """The partitions and other tables that inherit from one."""
+        return (self._by_name[name] for name in sorted(self._heirs, key=str))
+
+    def unlike(self, other: SchemaGraph) -> list[Table]:
+        """The tables that are not the very same values in another graph."""
+        known = other._by_name
+        return [table for name, table in self._by_name.items() if known.get(name) is not table]
+
     def with_table(self, table: Table) -> SchemaGraph:
         """This graph with `table` added, or replacing the table of the same name."""
-        return self._of({**self._by_name, table.name: table})
+        heirs = self._heirs - {table.name}
+        heirs |= {table.name} if table.is_heir else set()
+        return self._of({**self._by_name, table.name: table}, heirs)
 
     def without_table(self, name: TableName) -> SchemaGraph:
         tables = {**self._by_name}
         tables.pop(name, None)
-        return self._of(tables)
+        return self._of(tables, self._heirs - {name})
 
-    def _of(self, tables: dict[TableName, Table]) -> SchemaGraph:
+    def _of(self, tables: dict[TableName, Table], heirs: frozenset[TableName]) -> SchemaGraph:
         """This graph with these tables, which are sorted when `tables` is read: a fold over a
         thousand operations reads it once, and takes 9 ms instead of 33."""
         graph = object.__new__(SchemaGraph)
+        object.__setattr__(graph, "_heirs", heirs)
         for part in ("extensions", "collations", "schemas", "default_schema"):
             object.__setattr__(graph, part, getattr(self, part))
         object.__setattr__(graph, "_by_name", tables)

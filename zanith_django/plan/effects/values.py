@@ -126,7 +126,7 @@ class Scene:
 
     def heirs(self, name: TableName) -> Iterator[TableName]:
         """The partitions and other heirs of a table, at every depth."""
-        for table in self.graph.tables:
+        for table in self.graph.heirs:
             if table.partition_of == name or name in table.inherits:
                 yield table.name
                 yield from self.heirs(table.name)
