@@ -86,9 +86,14 @@ def does_nothing(operation: MigrationOperation) -> bool:
 
 
 def is_harmless(operation: MigrationOperation) -> bool:
-    """Is there nothing to judge? Django's receiver of pre_migrate adds a RenameContentType after
-    each RenameModel: it changes one row by its key, or none."""
-    return does_nothing(operation) or type(operation) is RenameContentType
+    """Is there nothing to judge in it? Its reverse may be another matter."""
+    return does_nothing(operation) or follows_rename(operation)
+
+
+def follows_rename(operation: MigrationOperation) -> bool:
+    """Did Django's receiver of pre_migrate add it after a RenameModel? It changes one row by its
+    key, or none, also in reverse."""
+    return type(operation) is RenameContentType
 
 
 def reverse_does_nothing(operation: MigrationOperation) -> bool:

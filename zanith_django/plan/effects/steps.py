@@ -28,7 +28,7 @@ from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.values import replaced
-from zanith_django.timeline.django_kinds import is_harmless
+from zanith_django.timeline.django_kinds import follows_rename, is_harmless
 from zanith_django.timeline.states import RecordingState, db_table_of, is_swapped
 from zanith_django.timeline.unstated import Key
 
@@ -101,7 +101,7 @@ class Reader:
 
     def _reversed(self, operation: Operation, app_label: str) -> Iterator[Effect]:
         """RunPython's reverse receives the models as they are after the operation."""
-        if is_harmless(operation):
+        if follows_rename(operation):
             return
         if isinstance(operation, RunSQL | RunPython) and _is_own(operation.database_backwards):
             yield from self._run_python(operation.database_backwards)
