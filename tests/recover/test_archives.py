@@ -147,6 +147,12 @@ def test_values_find_their_rows_by_the_key_and_the_others_are_reported(done: Rel
     assert run.sql("SELECT email, legacy_uuid FROM users ORDER BY id") == [("a", 1), ("new", None)]
 
 
+def test_an_archive_whose_rows_were_not_counted_is_known_by_its_checksum(done: Releases) -> None:
+    run = done.project
+    run.sql("UPDATE _zanith_migration_artifacts SET row_count = NULL")
+    run.manage("zanith_recover", "restore-table", "orders", check=True)
+
+
 def test_a_column_made_again_is_refilled_from_its_archive(done: Releases) -> None:
     run = done.project
     run.sql("ALTER TABLE users ADD legacy_uuid integer")
