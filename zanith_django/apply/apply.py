@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import TypeVar
 
 from django.db import transaction
@@ -42,6 +43,7 @@ from zanith_django.run.events import Events, reporting_failure
 from zanith_django.run.observer import Observer
 from zanith_django.run.ready import BLINK, ReadyStep, RemainingSteps
 from zanith_django.schema.values import replaced
+from zanith_django.timeline.django_kinds import is_harmless
 from zanith_django.timeline.django_steps import record_applied
 from zanith_django.timeline.project import live_graph
 from zanith_django.timeline.timeline import Key
@@ -98,7 +100,8 @@ class _Apply:
         injected = send_pre_migrate(
             self._run.connection.alias, planned, self._run.states, self._run.options.verbosity
         )
-        if any(injected.values()) or self._admission.django_operations(planned) != known:
+        added = not all(map(is_harmless, chain.from_iterable(injected.values())))
+        if added or self._admission.django_operations(planned) != known:
             planned = self._admission.admitted(context, stopped, injected)
         self._run.reporter.planned(planned)
         if planned.migrations:
