@@ -182,6 +182,19 @@ FOUND = {
         'migrations.AlterField("Item", "price", '
         "models.IntegerField(null=True, db_column='spelled'))"
     ),
+    "statements of one query are one transaction": example(
+        sql("ALTER TABLE made_maker RENAME TO other; DELETE FROM other"), atomic=False
+    ),
+    "a DO block is one transaction": example(
+        sql(
+            "DO $$ BEGIN ALTER TABLE made_tag ADD more integer; "
+            "UPDATE made_tag SET word = word || '!'; END $$"
+        ),
+        atomic=False,
+    ),
+    "a concurrent build in a query with another statement": example(
+        sql("CREATE INDEX CONCURRENTLY i ON made_item (amount); ANALYZE made_item"), atomic=False
+    ),
     "a lock that needs a transaction": example(sql('LOCK TABLE "made_tag"'), atomic=False),
     "a table that is dropped after its rows were saved": example(
         W(

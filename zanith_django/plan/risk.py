@@ -122,9 +122,10 @@ class Transaction:
     that are deferred to its end, and those that Django changes `later`, at its end. `before` is the
     schema at its beginning: a foreign key that Django adds at the end has no triggers yet, and
     `written` are the tables that wait without such keys. `origins` are the earlier names of
-    tables that it renamed."""
+    tables that it renamed. Without `atomic`, each `query` is a transaction."""
 
     atomic: bool = True
+    query: str = ""
     held: dict[TableName, Lock] = field(default_factory=dict)
     waiting: set[TableName] = field(default_factory=set)
     later: set[TableName] = field(default_factory=set)
@@ -132,14 +133,24 @@ class Transaction:
     origins: dict[TableName, TableName] = field(default_factory=dict)
     before: SchemaGraph | None = None
 
+    def has(self, effect: Effect) -> bool:
+        """Does a statement run in it, with others?"""
+        return self.atomic or bool(effect.query)
+
+    def begin(self, effect: Effect) -> None:
+        """Forgets what ended before a statement that runs outside of it, or in the next query."""
+        ended = not self.atomic and effect.query != self.query
+        if ended or not (self.has(effect) and effect.transactional):
+            self.held.clear()
+            self.waiting.clear()
+        self.query = effect.query
+
     def take(self, effect: Effect) -> Mapping[TableName, Lock]:
         """Every lock that is held while a statement runs."""
-        if not (self.atomic and effect.transactional):
-            self.held.clear()
         for name, lock in effect.locks.items():
             self.held[name] = max(lock, self.held.get(name, Lock.NONE))
         held = dict(self.held)
-        if not (self.atomic and effect.transactional):
+        if not effect.transactional:
             self.held.clear()
         return held
 
@@ -147,8 +158,7 @@ class Transaction:
         """Does it change a table for whose rows deferred foreign keys are yet to be checked, or
         write rows of one that Django changes at the end?"""
         self.before = self.before or context.graph
-        if not (self.atomic and effect.transactional):
-            self.waiting.clear()
+        if not (self.has(effect) and effect.transactional):
             return False
         if effect.settles:
             self.waiting.clear()
@@ -193,7 +203,8 @@ def judged(
     """The verdict on code of an author, by what its statements do, one after the other."""
     codes: list[str] = []
     for effect in effects:
-        if effect.within and not transaction.atomic:
+        transaction.begin(effect)
+        if effect.within and not transaction.has(effect):
             codes.append("needs_transaction")
             continue
         held = transaction.take(effect)
@@ -202,7 +213,7 @@ def judged(
         codes += [miss.code for miss in effect.misses if miss.code]
         if transaction.disturbs(effect, context):
             codes.append("alters_after_writes")
-        if not effect.transactional and transaction.atomic:
+        if not effect.transactional and transaction.has(effect):
             codes.append("fails_in_transaction")
         if any(_is_large(name, context) for name in effect.work):
             codes.append("large_table")

@@ -31,6 +31,8 @@ def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
         for effect, graph in _effects_of(sql, node, scene):
             found.append(effect)
             scene = scene.after((effect,), graph)
+    if len(found) > 1:
+        found = [dataclasses.replace(effect, query=text) for effect in found]
     return tuple(found), scene.graph
 
 

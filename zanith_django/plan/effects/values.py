@@ -48,7 +48,9 @@ class Effect:
     `alters` are the tables that it cannot change while triggers wait for the end of the
     transaction, which SET CONSTRAINTS … IMMEDIATE `settles`. Django runs a `deferred` one at the
     end of the migration. `domain` is a domain with a constraint that it creates. It `renames`
-    columns, and existing rows get the constants that are `given` in new ones.
+    columns, and existing rows get the constants that are `given` in new ones. `query` is the text
+    that was sent with it, if that has other statements too: PostgreSQL runs all of them in one
+    transaction, also where no transaction was begun.
     """
 
     sql: str
@@ -71,6 +73,7 @@ class Effect:
     deferred: bool = False
     within: bool = False
     adds: tuple[TableName, ...] = ()
+    query: str = ""
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
