@@ -26,6 +26,14 @@ def ours(*operations: W | str, **more: object) -> Example:
     return example(*operations, covered_after="0001_initial", **more)
 
 
+def python(body: str) -> W:
+    lines = f'model = apps.get_model("made", "Item")\n    {body}'
+    code = f"def code_1(apps, editor):\n    {lines}\n\n\n"
+    return W("migrations.RunPython(code_1, SILENT)", "plain", code)
+
+
+MORE = 'migrations.AddField("Item", "more", models.IntegerField(null=True))'
+
 FOUND = {
     "a renamed model whose many-to-many table gets another foreign key": example(
         'migrations.RenameModel("Item", "Extra")'
@@ -181,6 +189,26 @@ FOUND = {
     "a column that is renamed and set aside": ours(
         'migrations.AlterField("Item", "price", '
         "models.IntegerField(null=True, db_column='spelled'))"
+    ),
+    "a foreign key that is settled, and another that waits": example(
+        sql("DELETE FROM made_item"),
+        'migrations.AlterField("Item", "maker", '
+        "models.ForeignKey('made.Maker', CASCADE, null=True, db_constraint=False))",
+    ),
+    "rows that get another foreign key": example(sql("UPDATE made_item SET maker_id = 3"), MORE),
+    "rows that get another foreign key by Python": example(
+        python("model.objects.update(maker=3)"), MORE
+    ),
+    "rows that Python saves with another foreign key": example(
+        python("for item in model.objects.all():\n        item.maker_id = 3\n        item.save()"),
+        MORE,
+    ),
+    "a row that Python makes": example(
+        python("model(made='2026-01-01 00:00Z', maker_id=3, code='new').save()"), MORE
+    ),
+    "rows that a query inserts": example(
+        sql("INSERT INTO made_item_tags (item_id, tag_id) SELECT i.id, 9 FROM made_item i LIMIT 1"),
+        sql("ALTER TABLE made_item_tags ADD COLUMN more integer"),
     ),
     "statements of one query are one transaction": example(
         sql("ALTER TABLE made_maker RENAME TO other; DELETE FROM other"), atomic=False

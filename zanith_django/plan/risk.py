@@ -9,11 +9,11 @@ from zanith_django.operations.base import Context, Operation, Statement
 from zanith_django.plan.collisions import Collision
 from zanith_django.plan.effects.running_code import Break
 from zanith_django.plan.effects.values import Effect
+from zanith_django.plan.pending_triggers import PendingTriggers
 from zanith_django.plan.reasons import REASONS, Level
 from zanith_django.plan.table_facts import after_effect
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
-from zanith_django.schema.graph import ForeignKey, SchemaGraph
 
 # The size from which a scan or a rewrite takes long.
 LARGE_BYTES = 1_000_000_000
@@ -118,20 +118,13 @@ def _is_large(name: TableName, context: Context) -> bool:
 
 @dataclass(slots=True)
 class Transaction:
-    """The state of a transaction between statements: its locks, the tables with `waiting` triggers
-    that are deferred to its end, and those that Django changes `later`, at its end. `before` is the
-    schema at its beginning: a foreign key that Django adds at the end has no triggers yet, and
-    `written` are the tables that wait without such keys. `origins` are the earlier names of
-    tables that it renamed. Without `atomic`, each `query` is a transaction."""
+    """The state of a transaction between statements: the locks that it holds, and its triggers.
+    Without `atomic`, each `query` is a transaction."""
 
     atomic: bool = True
     query: str = ""
     held: dict[TableName, Lock] = field(default_factory=dict)
-    waiting: set[TableName] = field(default_factory=set)
-    later: set[TableName] = field(default_factory=set)
-    written: set[TableName] = field(default_factory=set)
-    origins: dict[TableName, TableName] = field(default_factory=dict)
-    before: SchemaGraph | None = None
+    triggers: PendingTriggers = field(default_factory=PendingTriggers)
 
     def has(self, effect: Effect) -> bool:
         """Does a statement run in it, with others?"""
@@ -142,7 +135,7 @@ class Transaction:
         ended = not self.atomic and effect.query != self.query
         if ended or not (self.has(effect) and effect.transactional):
             self.held.clear()
-            self.waiting.clear()
+            self.triggers.end()
         self.query = effect.query
 
     def take(self, effect: Effect) -> Mapping[TableName, Lock]:
@@ -153,48 +146,6 @@ class Transaction:
         if not effect.transactional:
             self.held.clear()
         return held
-
-    def disturbs(self, effect: Effect, context: Context) -> bool:
-        """Does it change a table for whose rows deferred foreign keys are yet to be checked, or
-        write rows of one that Django changes at the end?"""
-        self.before = self.before or context.graph
-        if not (self.has(effect) and effect.transactional):
-            return False
-        if effect.settles:
-            self.waiting.clear()
-            self.written.clear()
-        found = not self.waiting.isdisjoint(effect.alters)
-        for move in effect.moves:
-            if move.old and move.new:
-                self.origins[move.new] = self.origins.pop(move.old, move.old)
-                if move.old in self.waiting:
-                    self.waiting.add(move.new)
-        self.waiting.update(self._awaited(effect, context, context.graph))
-        known = self.written & self.later
-        self.written.update(self._awaited(effect, context, self.before))
-        self.later.update(effect.alters if effect.deferred else ())
-        return found or self.written & self.later != known
-
-    def _awaited(self, effect: Effect, context: Context, graph: SchemaGraph) -> Iterator[TableName]:
-        """The tables whose written rows a deferred foreign key of this schema checks at the end of
-        the transaction. TRUNCATE writes no rows."""
-        for finding in effect.findings:
-            name = finding.table
-            if name is None or name in effect.alters or name in context.empty:
-                continue
-            if any(key.deferrable == "deferred" for key in self._keys(finding.code, name, graph)):
-                yield name
-
-    def _keys(self, code: str, name: TableName, graph: SchemaGraph) -> list[ForeignKey]:
-        """The foreign keys that rows of a table must fulfil, by what happens to them."""
-        known = (name, self.origins.get(name, name))
-        if code == "inserts_rows":
-            own = (graph.table(each) for each in known)
-            return [key for table in own if table for key in table.foreign_keys]
-        if code in ("deletes_rows", "deletes_all_rows"):
-            others = (key for other in graph.tables for key in other.foreign_keys)
-            return [key for key in others if key.references in known]
-        return []
 
 
 def judged(
@@ -211,7 +162,7 @@ def judged(
         codes += _blocking(effect, context, held)
         codes += [f.code for f in effect.findings if _holds(f.code, f.table, context)]
         codes += [miss.code for miss in effect.misses if miss.code]
-        if transaction.disturbs(effect, context):
+        if transaction.has(effect) and transaction.triggers.refuse(effect, context):
             codes.append("alters_after_writes")
         if not effect.transactional and transaction.has(effect):
             codes.append("fails_in_transaction")

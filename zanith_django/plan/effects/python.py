@@ -8,26 +8,12 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from zanith_django.plan.effects.orm_names import (
-    ASYNC,
-    CHANGES,
-    COPIES,
-    DELETES,
-    DROPPING,
-    EDITOR,
-    FILTERS,
-    INSERTS,
-    LIMITS,
-    READS,
-    STRONG,
-    UNREADABLE,
-    is_of_field,
-)
+from zanith_django.plan.effects import orm_names as orm, syntax
 from zanith_django.plan.effects.sources import (
     UNSEEN,
     function_of,
@@ -42,7 +28,15 @@ from zanith_django.plan.effects.sources import (
 )
 from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.texts import choices_of, constant_text, without_parameters
-from zanith_django.plan.effects.values import Effect, Finding, Scene
+from zanith_django.plan.effects.values import (
+    DELETE,
+    INSERT,
+    UPDATE,
+    Effect,
+    Finding,
+    RowWrite,
+    Scene,
+)
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
@@ -55,14 +49,18 @@ AlsoChanged = Callable[[TableName], Iterable[tuple[str, TableName]]]
 
 _DEPTH = 4
 
+_WRITES = {"inserts_rows": INSERT, "deletes_rows": DELETE, "deletes_all_rows": DELETE}
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Rows:
-    """The rows that an expression selects: all rows of a model unless it is `limited`."""
+    """The rows that an expression selects: all rows of a model unless it is `limited`. A `new` one
+    is an instance that the code makes."""
 
     table: TableName | None
     limited: bool = False
     looped: bool = False
+    new: bool = False
 
 
 def python_effects(
@@ -101,17 +99,31 @@ class _Reader:
             self.note("python_code", title=title_of(code))
 
     def note(
-        self, code: str, table: TableName | None = None, *, title: str = "", works: bool = True
+        self,
+        code: str,
+        table: TableName | None = None,
+        *,
+        title: str = "",
+        works: bool = True,
+        sets: tuple[str, ...] = (),
     ) -> None:
-        """One finding. Rows of a table that is not known may be those of any."""
+        """One finding. Rows of a table that is not known may be those of any. `sets` are the
+        columns that get a value in existing rows."""
         locks = {table: Lock.ROW_EXCLUSIVE} if table else {}
         work = (table,) if table and works else ()
         fills = (table,) if table else ()
         findings = (Finding(code, table),)
         opaque = table is None and works
-        named = f"-- Python: {title}" if title else ""
+        how = _WRITES.get(code, UPDATE if sets else "")
         effect = Effect(
-            named, locks, work, findings=findings, fills=fills, opaque=opaque, titled=bool(title)
+            f"-- Python: {title}" if title else "",
+            locks,
+            work,
+            findings=findings,
+            fills=fills,
+            opaque=opaque,
+            titled=bool(title),
+            writes=(RowWrite(table, how, sets),) if table and how else (),
         )
         if effect not in self.found:
             self.found.append(effect)
@@ -143,23 +155,26 @@ class _Function:
         self.texts: dict[str, str] = {}
         self.choices: dict[str, list[str]] = {}
         self.imports: dict[str, Any] = {}
+        self.assigned: tuple[str, ...] = ()
 
     def read(self, tree: ast.AST) -> None:
+        self.assigned = tuple(syntax.assigned_columns(tree))
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imported(node)
         # Names are collected first, because a loop may use a queryset that is assigned later in the
         # text; and again, because a name may be assigned several times.
-        for node in _in_order(tree):
+        for node in syntax.in_order(tree):
             self._learn(node)
         self.choices = choices_of(tree, self._text)
-        for node in _in_order(tree):
+        for node in syntax.in_order(tree):
             self._learn(node)
             if isinstance(node, ast.Call):
                 self._call(node)
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and id(node) not in called and node.attr in STRONG:
+        attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+        for node in attributes:
+            if id(node) not in called and node.attr in orm.STRONG:
                 self._unreadable(node.attr)  # under another name, or called by other code
 
     # --- names -----------------------------------------------------------------------------------
@@ -225,17 +240,17 @@ class _Function:
         return None
 
     def _called(self, node: ast.Call) -> _Rows | None:
-        name = _called_name(node)
+        name = syntax.called_name(node)
         if name == "get_model":
             return _Rows(self._historical(node))
         if not isinstance(node.func, ast.Attribute):
             # list(queryset), tqdm(queryset), Model(...)
             inner = node.func if isinstance(node.func, ast.Name) else None
             if inner and (rows := self._rows(inner)):
-                return _Rows(rows.table, True)
+                return _Rows(rows.table, True, new=True)
             return self._rows(node.args[0]) if node.args else None
         rows = self._rows(node.func.value)
-        if rows and name in LIMITS and (node.args or node.keywords or name not in FILTERS):
+        if rows and name in orm.LIMITS and (node.args or node.keywords or name not in orm.FILTERS):
             return _Rows(rows.table, True, rows.looped)
         return rows
 
@@ -250,7 +265,7 @@ class _Function:
     # --- calls -----------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call) -> None:
-        name = _called_name(node)
+        name = syntax.called_name(node)
         if isinstance(node.func, ast.Attribute):
             self._method(node.func.value, name, node)
         elif isinstance(node.func, ast.Name):
@@ -258,11 +273,11 @@ class _Function:
         elif isinstance(node.func, ast.Call) and (found := self._looked_up(node.func)):
             self._method(node.func.args[0], found, node)
         elif isinstance(node.func, ast.Call) and self._hands_on(node.func):
-            self._unreadable(_called_name(node.func))  # a function that a call made or found
+            self._unreadable(syntax.called_name(node.func))  # a function that a call made or found
 
     def _looked_up(self, node: ast.Call) -> str:
         """The name that getattr() looks up, if it is a constant."""
-        known = _called_name(node) == "getattr" and len(node.args) > 1
+        known = syntax.called_name(node) == "getattr" and len(node.args) > 1
         return (self._text(node.args[1]) or "") if known else ""
 
     def _executed(self, node: ast.Call) -> None:
@@ -278,9 +293,9 @@ class _Function:
         rows = self._rows(receiver)
         if name in ("execute", "executemany"):
             self._executed(node)
-        elif name in EDITOR or name in UNREADABLE:
+        elif name in orm.EDITOR or name in orm.UNREADABLE:
             self._unreadable(name)
-        elif name in COPIES:
+        elif name in orm.COPIES:
             self._copied(node)
         elif rows is None and (method := self._own_method(receiver, name)):
             self._run_own(method, name, node)
@@ -293,7 +308,7 @@ class _Function:
         elif name == "raw":
             self._executed(node)
         else:
-            self._on_rows(rows, ASYNC.get(name, name))
+            self._on_rows(rows, orm.ASYNC.get(name, name), node)
 
     def _run_own(self, method: Any, name: str, node: ast.Call) -> None:
         """Another method of the same class. What Django's operations do is read elsewhere."""
@@ -312,30 +327,31 @@ class _Function:
 
     def _on_unknown(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         """A method of something that may be rows of any model."""
-        name = ASYNC.get(name, name)
-        if name in DELETES:
+        name = orm.ASYNC.get(name, name)
+        if name in orm.DELETES:
             self.reader.note("deletes_rows")
-        elif name == "save" or (name == "update" and not _is_plain_dict(receiver, node)):
+        elif name == "save" or (name == "update" and not syntax.is_plain_dict(receiver, node)):
             self.reader.note("requires_backfill")
         elif self._hands_on(node):
             self.reader.note("python_code", title=name)
 
-    def _on_rows(self, rows: _Rows, name: str) -> None:
+    def _on_rows(self, rows: _Rows, name: str, node: ast.Call) -> None:
         """A method of a queryset, a manager or an instance; one of its author may do anything."""
-        if name in DELETES:
+        if name in orm.DELETES:
             self._deleted(rows)
             if name == "delete" and rows.table:
                 for code, table in self.reader.also_changed(rows.table):
                     self.reader.note(code, table)
         elif name == "update":
             code = "requires_backfill" if rows.limited else "updates_all_rows"
-            self.reader.note(code, rows.table)
-        elif name in CHANGES:
-            looped = rows.looped and not rows.limited
-            self.reader.note("loops_over_rows" if looped else "requires_backfill", rows.table)
-        elif name in INSERTS:
+            self.reader.note(code, rows.table, sets=tuple(syntax.given_columns(node)))
+        elif name in orm.INSERTS or (rows.new and name == "save"):
             self.reader.note("inserts_rows", rows.table, works=rows.table is None)
-        elif name not in READS and not (name.startswith("get_") and is_of_field(name)):
+        elif name in orm.CHANGES:
+            looped = rows.looped and not rows.limited
+            code = "loops_over_rows" if looped else "requires_backfill"
+            self.reader.note(code, rows.table, sets=self.assigned)
+        elif name not in orm.READS and not (name.startswith("get_") and orm.is_of_field(name)):
             self.reader.note("python_code", rows.table, title=name)
 
     def _deleted(self, rows: _Rows) -> None:
@@ -344,11 +360,11 @@ class _Function:
         self.reader.note("irreversible", rows.table)
 
     def _unreadable(self, name: str) -> None:
-        self.reader.found.append(unreadable_code(f"Python: {name}()", drops=name in DROPPING))
+        self.reader.found.append(unreadable_code(f"Python: {name}()", drops=name in orm.DROPPING))
 
     def _named(self, name: str, node: ast.Call) -> None:
         """A function called by its name is read as well, if it is one of the project."""
-        if name in UNREADABLE:
+        if name in orm.UNREADABLE:
             self._unreadable(name)
             return
         found = self._global(name)
@@ -385,7 +401,7 @@ class _Function:
         return any(
             each.id in own
             if isinstance(each, ast.Name)
-            else isinstance(each, ast.Call) and _called_name(each) == "get_model"
+            else isinstance(each, ast.Call) and syntax.called_name(each) == "get_model"
             for each in given
         )
 
@@ -410,7 +426,7 @@ class _Function:
             return None
         if isinstance(receiver, ast.Name) and receiver.id == self.function.__code__.co_varnames[0]:
             return getattr(type(self.owner), name, None)
-        if isinstance(receiver, ast.Call) and _called_name(receiver) == "super":
+        if isinstance(receiver, ast.Call) and syntax.called_name(receiver) == "super":
             return overridden(self.function, type(self.owner), name)
         return None
 
@@ -421,24 +437,6 @@ class _Function:
             return self.imports[name]
         closed = inspect.getclosurevars(self.function).nonlocals
         return closed.get(name, self.function.__globals__.get(name))
-
-
-def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node, in the order of the text."""
-    for child in ast.iter_child_nodes(tree):
-        yield child
-        yield from _in_order(child)
-
-
-def _called_name(node: ast.Call) -> str:
-    if isinstance(node.func, ast.Attribute):
-        return node.func.attr
-    return node.func.id if isinstance(node.func, ast.Name) else ""
-
-
-def _is_plain_dict(receiver: ast.expr, node: ast.Call) -> bool:
-    """`data.update(other)` of a dict takes a value, that of a queryset only keywords."""
-    return bool(node.args or isinstance(receiver, ast.Dict))
 
 
 def _is_known(found: Any, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from zanith_django.operations.moves import TableMove
@@ -14,7 +15,7 @@ from zanith_django.plan.effects.tables import (
     new_name,
     relation,
 )
-from zanith_django.plan.effects.values import Notes
+from zanith_django.plan.effects.values import DELETE, INSERT, UPDATE, Notes
 from zanith_django.postgres.grammar import Node, functions, kind, strings, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
@@ -129,7 +130,11 @@ def insert(node: Node, notes: Notes) -> None:
     filled(name, notes)
     source = node.get("selectStmt", {}).get("SelectStmt", {})
     copies = "fromClause" in source or source.get("op", "SETOP_NONE") != "SETOP_NONE"
-    changes = node.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE"
+    conflict = node.get("onConflictClause", {})
+    changes = conflict.get("action") == "ONCONFLICT_UPDATE"
+    notes.writes_rows(name, INSERT)
+    if changes:
+        notes.writes_rows(name, UPDATE, _set_columns(conflict))
     if copies or changes:
         notes.find("requires_backfill", name)
         notes.works(name)
@@ -142,7 +147,15 @@ def update(node: Node, notes: Notes) -> None:
     naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
     notes.works(name)
+    notes.writes_rows(name, UPDATE, _set_columns(node))
     notes.find("requires_backfill" if _limits(node) else "updates_all_rows", name)
+
+
+def _set_columns(node: Node) -> Iterator[str]:
+    """The columns that SET gives another value than NULL."""
+    for each in (target["ResTarget"] for target in node.get("targetList", ())):
+        if not each["val"].get("A_Const", {}).get("isnull"):
+            yield each["name"]
 
 
 def delete(node: Node, notes: Notes) -> None:
@@ -150,6 +163,7 @@ def delete(node: Node, notes: Notes) -> None:
     naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
     notes.works(name)
+    notes.writes_rows(name, DELETE)
     codes = ("deletes_rows",) if _limits(node) else ("deletes_all_rows",)
     notes.find_all((*codes, "irreversible"), name)
     _follow(name, notes, {name})
@@ -162,6 +176,7 @@ def _follow(name: TableName, notes: Notes, seen: set[TableName]) -> None:
         if "CASCADE" in actions and other.name not in seen:
             seen.add(other.name)
             _changes("deletes_rows", other.name, notes)
+            notes.writes_rows(other.name, DELETE)
             _follow(other.name, notes, seen)
         elif any(action.startswith("SET ") for action in actions):
             _changes("requires_backfill", other.name, notes)
@@ -181,6 +196,9 @@ def _limits(node: Node) -> bool:
     return any(name in ("ColumnRef", "CurrentOfExpr", "SubLink") for name, _ in walk(condition))
 
 
+_COMMANDS = {"CMD_INSERT": INSERT, "CMD_UPDATE": UPDATE, "CMD_DELETE": DELETE}
+
+
 def merge(node: Node, notes: Notes) -> None:
     name = relation(node["relation"], notes.scene)
     naming.wants_table(name, notes)
@@ -188,6 +206,9 @@ def merge(node: Node, notes: Notes) -> None:
     notes.works(name)
     filled(name, notes)
     clauses = [each["MergeWhenClause"] for each in node.get("mergeWhenClauses", ())]
+    for each in clauses:
+        if how := _COMMANDS.get(each.get("commandType", "")):
+            notes.writes_rows(name, how, _set_columns(each) if how == UPDATE else ())
     if any(each.get("commandType") == "CMD_DELETE" for each in clauses):
         notes.find_all(("deletes_rows", "irreversible"), name)
     notes.find("requires_backfill", name)
@@ -202,6 +223,7 @@ def copy(node: Node, notes: Notes) -> None:
     if node.get("is_from"):
         notes.lock(name, Lock.ROW_EXCLUSIVE)
         filled(name, notes)
+        notes.writes_rows(name, INSERT)
         notes.find("inserts_rows", name)
     else:
         notes.lock(name, Lock.ACCESS_SHARE)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from zanith_django.plan.effects import columns as cols, indexes, rows, tables
 from zanith_django.plan.effects.alter_table import alter_table
-from zanith_django.plan.effects.values import Effect, Finding, Notes, Scene
+from zanith_django.plan.effects.values import ALL, Effect, Finding, Notes, Scene
 from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
 from zanith_django.postgres.locks import Lock
 from zanith_django.schema.graph import Collation, SchemaGraph
@@ -150,7 +150,9 @@ def _listed(node: Node) -> list[Node]:
 
 def _constraints(node: Node, notes: Notes) -> None:
     """SET CONSTRAINTS: what was deferred is checked now."""
-    notes.settles = not node.get("deferred")
+    if not node.get("deferred"):
+        named = (each["RangeVar"]["relname"] for each in node.get("constraints", ()))
+        notes.settles = tuple(named) or (ALL,)
 
 
 def _set(node: Node, notes: Notes) -> None:

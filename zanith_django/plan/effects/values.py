@@ -34,6 +34,20 @@ class Miss:
 ColumnMove = tuple[TableName, str, str]
 """The table of a column, its old and its new name."""
 
+ALL = "*"
+
+INSERT, UPDATE, DELETE = "insert", "update", "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class RowWrite:
+    """Rows of a table that are inserted, updated or deleted; of an update the columns that get
+    another value than NULL, `ALL` if they are unknown."""
+
+    table: TableName
+    how: str
+    columns: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -46,8 +60,9 @@ class Effect:
     ones. A statement that is not `transactional` runs outside a transaction, one `within` only
     inside of one. `opaque` means that it may do more than this. It fails for each of `misses`.
     `alters` are the tables that it cannot change while triggers wait for the end of the
-    transaction, which SET CONSTRAINTS … IMMEDIATE `settles`. Django runs a `deferred` one at the
-    end of the migration. `domain` is a domain with a constraint that it creates. It `renames`
+    transaction; `settles` are the constraints whose triggers SET CONSTRAINTS … IMMEDIATE runs now,
+    `ALL` if it names none. `writes` are the rows that it writes. Django runs a `deferred` one at
+    the end of the migration. `domain` is a domain with a constraint that it creates. It `renames`
     columns, and existing rows get the constants that are `given` in new ones. `query` is the text
     that was sent with it, if that has other statements too: PostgreSQL runs all of them in one
     transaction, also where no transaction was begun.
@@ -66,7 +81,7 @@ class Effect:
     opaque: bool = False
     misses: tuple[Miss, ...] = ()
     alters: tuple[TableName, ...] = ()
-    settles: bool = False
+    settles: tuple[str, ...] = ()
     domain: str = ""
     renames: tuple[ColumnMove, ...] = ()
     given: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
@@ -74,6 +89,7 @@ class Effect:
     within: bool = False
     adds: tuple[TableName, ...] = ()
     query: str = ""
+    writes: tuple[RowWrite, ...] = ()
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
@@ -166,12 +182,13 @@ class Notes:
     opaque: bool = False
     misses: list[Miss] = field(default_factory=list)
     alters: list[TableName] = field(default_factory=list)
-    settles: bool = False
+    settles: tuple[str, ...] = ()
     domain: str = ""
     renames: list[ColumnMove] = field(default_factory=list)
     given: dict[TableName, dict[str, str]] = field(default_factory=dict)
     within: bool = False
     adds: list[TableName] = field(default_factory=list)
+    writes: list[RowWrite] = field(default_factory=list)
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -190,6 +207,9 @@ class Notes:
         self.work += names
         self.rewrites += names
         self.find("rewrites_table", name)
+
+    def writes_rows(self, name: TableName, how: str, columns: Iterable[str] = ()) -> None:
+        self.writes.append(RowWrite(name, how, tuple(columns)))
 
     def find(self, code: str, table: TableName | None = None) -> None:
         self.findings.append(Finding(code, table))
@@ -226,4 +246,5 @@ class Notes:
             self.given,
             within=self.within,
             adds=tuple(self.adds),
+            writes=tuple(dict.fromkeys(self.writes)),
         )
