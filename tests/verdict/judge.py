@@ -300,6 +300,8 @@ def _offline(trial: Trial) -> Iterator[str]:
         for step in migration.steps:
             other = offline.get((migration.id, step.number))
             given = set(other.assessment.reasons) if other else set()
+            if REFUSED_ONLY & set(step.assessment.reasons):
+                continue  # what is in the way decides how the step would run
             missing = set(step.assessment.reasons) - given - LIVE_ONLY
             missing = {code for code in missing if REASONS[code].level >= Level.MEDIUM}
             if missing and (other is None or other.level < step.level):

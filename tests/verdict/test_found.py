@@ -210,6 +210,22 @@ FOUND = {
         sql("INSERT INTO made_item_tags (item_id, tag_id) SELECT i.id, 9 FROM made_item i LIMIT 1"),
         sql("ALTER TABLE made_item_tags ADD COLUMN more integer"),
     ),
+    "a type that has no cast, of a table that an earlier step empties": Example(
+        (
+            (W('migrations.RemoveConstraint("Item", "item_ck")'),),
+            (
+                python("model.objects.all().delete()"),
+                W('migrations.AlterField("Item", "rank", models.JSONField(null=True))'),
+            ),
+        ),
+        covered_after="0001_initial",
+        atomic=False,
+    ),
+    "a view that decides how a type changes": ours(
+        'migrations.AlterField("Item", "id", models.BigAutoField(primary_key=True))',
+        rows=0,
+        extras=("view",),
+    ),
     "statements of one query are one transaction": example(
         sql("ALTER TABLE made_maker RENAME TO other; DELETE FROM other"), atomic=False
     ),

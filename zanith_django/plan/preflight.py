@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -169,14 +170,14 @@ class _Walk:
 
     def _rows(self, operation: Operation, change: Change) -> Iterator[Finding]:
         for demand in demands(operation, self.context, change):
-            yield from self._types(demand, change)
             changed = may_write(demand.table, self.context.labels, self.texts)
             changed = changed or demand.table in change.written
-            for finding in self._of(demand, change):
+            for finding in chain(self._types(demand, change), self._of(demand, change)):
                 yield _uncertain(finding, _LATER) if changed else finding
 
     def _types(self, demand: Demands, change: Change) -> Iterator[Finding]:
-        """Asks about a change of types; empty tables are asked about too."""
+        """Asks about a change of types; empty tables are asked about too, because PostgreSQL looks
+        for the cast before it looks at rows. What changes a table in use looks at rows alone."""
         old, new = self.context.graph.table(demand.table), change.after.table(demand.table)
         if old is None or new is None:
             return
