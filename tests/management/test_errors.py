@@ -451,6 +451,16 @@ def test_a_shadow_that_does_not_answer_is_named(shop: Project) -> None:
     assert_refused(shop, "zanith_verify", "--shadow", url, code=NO, says="cannot be reached")
 
 
+def test_what_the_system_checks_find_comes_before_what_a_shadow_does(shop: Project) -> None:
+    shop.write("shop/models.py", BOOK + "    price = models.DecimalField()\n")
+    path = waiting(shop)
+    path.write_text(path.read_text().replace('table="shop_book"', 'table="shop_gone"'))
+    done = shop.manage("zanith_verify")
+    assert done.returncode == NO
+    assert "shop.Book.price: (fields.E130)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_live_database_is_no_shadow(shop: Project) -> None:
     says = "is the live database itself."
     assert_refused(shop, "zanith_verify", "--shadow", shop.database.url, code=WRONG, says=says)

@@ -82,6 +82,9 @@ class ZanithCommand(BaseCommand):
     # They run in `handle`, so that call_command runs them too and they end with our exit codes.
     requires_system_checks = ()
 
+    # Does `run` run the system checks, beside other work?
+    checks_beside = False
+
     # Is its output its purpose? A run continues if stdout is closed.
     shows = True
 
@@ -130,6 +133,8 @@ class ZanithCommand(BaseCommand):
         try:
             with collector.relaxed():
                 self._check(options["database"])
+                if not self.checks_beside:
+                    self.check_project()
                 self.run(**options)
         except KeyboardInterrupt as error:
             raise CommandError(
@@ -157,7 +162,10 @@ class ZanithCommand(BaseCommand):
         except ConnectionDoesNotExist as error:
             known = ", ".join(connections)
             raise command_error(_UnknownDatabase(alias, known)) from error
-        self.check(databases=[])  # static checks only: a command opens its connection itself
+
+    def check_project(self) -> None:
+        """Static checks only: a command opens its connection itself. Raises `SystemCheckError`."""
+        self.check(databases=[])
 
     def connect(self, alias: str) -> BaseDatabaseWrapper:
         return connect(alias)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
@@ -75,8 +76,9 @@ class VerifyOptions:
     is refused: that which the plan makes ("plan"), that which was there before it ("before"), or
     both ("any"). With `allow_surprises`, what a step did beyond its plan is listed and no more.
     `sample` rows of each table are copied to the shadow; `data` names a database with rows, which
-    the shadow is a copy of. `reuse` keeps the structure for the next run. `on_stage` is given each
-    stage, `on_wait` the run that uses the shadow.
+    the shadow is a copy of. `reuse` keeps the structure for the next run. `check` runs beside it
+    all, and what it raises comes before any other error. `on_stage` is given each stage, `on_wait`
+    the run that uses the shadow.
     """
 
     shape: str = ""
@@ -87,6 +89,7 @@ class VerifyOptions:
     sample: int = 0
     data: str = ""
     reuse: bool = False
+    check: Callable[[], None] | None = None
     on_stage: Say | None = None
     on_wait: Say | None = None
 
@@ -152,15 +155,14 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     options.say("reading the live database")
     wanted = EPHEMERAL if options.data else options.shape or conf.shadow
     first = _Start(wanted, _place(connection, EPHEMERAL if wanted == AUTO else wanted, options))
-    with started() as child:
+    with started() as child, _reading_project(connection, options) as models:
         child.start(connection, first.place)
         live = _read(connection)
         refused = [*gates.preflight(live.plan, Policy.of())]
         if not (options.source or options.data) and refused:
             shape = name_of(connection, wanted)
             return _blocked(live.plan, refused, shape, time.monotonic() - began)
-        with _reading_models(connection) as models:
-            done = _on_first(live, options, first, child, models)
+        done = _on_first(live, options, first, child, models)
     result = done.result
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
@@ -215,11 +217,30 @@ Models = Future[Declared | None]
 
 
 @contextmanager
-def _reading_models(connection: BaseDatabaseWrapper) -> Iterator[Models]:
-    """The declarations of the models, which a thread reads in a session of its own while the server
-    makes the shadow."""
+def _reading_project(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Iterator[Models]:
+    """The declarations of the models. A thread reads them in a session of its own, and then runs
+    the system checks, while the server makes the shadow and another process runs the plan."""
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(_models, connection)
+        models = pool.submit(_models, connection)
+        checked = pool.submit(_checked, options)
+        try:
+            yield models
+        except Exception:
+            checked.result()
+            raise
+        except BaseException:
+            checked.cancel()
+            raise
+        checked.result()
+
+
+def _checked(options: VerifyOptions) -> None:
+    """A check of the project may have opened a connection of this thread."""
+    try:
+        if options.check:
+            options.check()
+    finally:
+        connections.close_all()
 
 
 def _models(connection: BaseDatabaseWrapper) -> Declared | None:

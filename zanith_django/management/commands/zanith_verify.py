@@ -28,6 +28,8 @@ class Command(ZanithCommand):
         "step; 3: the shadow cannot be made."
     )
 
+    checks_beside = True
+
     def add_own_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--shadow",
@@ -82,6 +84,7 @@ class Command(ZanithCommand):
             sample=options["sample"],
             data=options["data"],
             reuse=options["reuse"],
+            check=self.check_project,
             on_stage=stages,
             on_wait=lambda holder: self.stderr.write(waiting(holder)),
         )
