@@ -23,6 +23,7 @@ from zanith_django.run.executor import Executor
 from zanith_django.run.taken_names import taken_before
 from zanith_django.run.work import Attempt, Finish
 from zanith_django.schema.values import replaced
+from zanith_django.timeline.project import live_graph
 
 # The largest group of steps that are sent together, and the seconds that it may take.
 TOGETHER = 16
@@ -72,6 +73,12 @@ class Pace:
             self.size = min(self.size * 2, self.most)
 
 
+def _follows_author(todo: RemainingSteps, place: int) -> bool:
+    """Does a step that has SQL of ours follow code of an author? That may have changed anything."""
+    before = todo.steps[place - 1].operation if place else None
+    return bool(before and before.authored and not todo.steps[place].operation.authored)
+
+
 class Readier:
     """Prepares steps, and remembers the tables that had rows."""
 
@@ -86,7 +93,10 @@ class Readier:
         self.occupied = set(occupied)
 
     def now(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep:
-        """The next step. Queries which of its tables are empty."""
+        """The next step. Queries which of its tables are empty, and what code of an author in the
+        step before it has changed."""
+        if _follows_author(todo, place):
+            context = replaced(context, graph=live_graph(self.connection))
         return self._ready(todo, place, self._looked(todo, place, context))
 
     def ahead(
@@ -106,7 +116,7 @@ class Readier:
     def _unasked(self, todo: RemainingSteps, place: int, context: Context) -> ReadyStep | None:
         """The prepared step; None if that needs a query. A step that cannot be prepared fails at
         its turn."""
-        if place == len(todo.steps) or context.empty:
+        if place == len(todo.steps) or context.empty or _follows_author(todo, place):
             return None
         step = todo.steps[place]
         if step.collisions or self._unsure(step.operation, context):
