@@ -106,3 +106,15 @@ def test_a_table_that_another_session_locks_is_not_waited_for(connection: Databa
     run(connection, "RESET lock_timeout")
     assert (empty, locked) == (frozenset(), frozenset([T]))
     assert looked_into(connection, "public", [T]) == (frozenset(), frozenset())
+
+
+def test_many_pages_of_deleted_rows_are_not_nothing(connection: DatabaseWrapper) -> None:
+    run(connection, "ALTER TABLE sz_t ADD filling text")
+    for rows_, counts in ((100, True), (9000, False)):
+        run(connection, "TRUNCATE sz_t")
+        run(
+            connection,
+            "INSERT INTO sz_t SELECT n, repeat('x', 1000) FROM generate_series(1, "
+            f"{rows_}) AS n; DELETE FROM sz_t",
+        )
+        assert (T in looked_into(connection, "public", [T])[0]) is counts

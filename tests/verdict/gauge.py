@@ -83,7 +83,7 @@ class Gauge(Watch):
             return set()
         found = self._session.execute(_RELATIONS, [names]).fetchall()
         found += self._session.execute(_OF_KEY, [names]).fetchall()
-        return {oid for (oid,) in found}
+        return {oid for (oid,) in found if oid not in self.in_use or self._has_rows(oid)}
 
     def _has_rows(self, oid: int) -> bool:
         """An earlier step may have deleted them all."""

@@ -133,6 +133,8 @@ def _touched(operations: Iterable[Operation]) -> list[TableName]:
 
 # How long a plan waits for a lock of another session, in seconds.
 _PATIENCE = 0.2
+# Bytes that a server reads in an instant.
+_INSTANT = 8_000_000
 
 # Of each name, in order: it exists, and another session locks it.
 _THERE = f"""\
@@ -158,7 +160,8 @@ WHERE c.relkind = 'r' AND NOT c.relhassubclass
 def empty_tables(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
 ) -> frozenset[TableName]:
-    """Those of these tables that exist and hold no row."""
+    """Those of these tables that exist and hold no row. One with many pages of deleted rows does
+    not count: to read them takes time."""
     return looked_into(connection, schema, names)[0]
 
 
@@ -197,10 +200,7 @@ def _empty_of(
         "SELECT set_config('lock_timeout', {wait}, true)",
         wait=sql.literal(milliseconds(_PATIENCE)),
     )
-    asked = [
-        sql.compose("NOT EXISTS (SELECT FROM {table})", table=sql.table(name, schema))
-        for name in names
-    ]
+    asked = [_is_empty(sql.table(name, schema)) for name in names]
     inside = connection.in_atomic_block or not connection.get_autocommit()
     around = transaction.atomic(using=connection.alias) if inside else nullcontext()
     try:
@@ -211,6 +211,16 @@ def _empty_of(
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         return None
+
+
+def _is_empty(table: sql.Fragment) -> str:
+    return sql.compose(
+        "CASE WHEN pg_relation_size({name}) > {most} THEN false "
+        "ELSE NOT EXISTS (SELECT FROM {table}) END",
+        name=sql.literal(str(table)),
+        most=sql.literal(_INSTANT),
+        table=table,
+    )
 
 
 def _there(
