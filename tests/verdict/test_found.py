@@ -226,6 +226,11 @@ FOUND = {
         rows=0,
         extras=("view",),
     ),
+    "a value for all rows of a table that only an index named before": ours(
+        sql("CREATE UNIQUE INDEX made_2 ON made_item (words)"),
+        sql("ALTER TABLE made_item ADD COLUMN first integer DEFAULT 1 NOT NULL UNIQUE"),
+        rows=0,
+    ),
     "statements of one query are one transaction": example(
         sql("ALTER TABLE made_maker RENAME TO other; DELETE FROM other"), atomic=False
     ),

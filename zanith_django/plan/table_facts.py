@@ -40,7 +40,7 @@ def after(
     context = replaced(context, graph=operation.apply_to(context.graph))
     if not runs:
         return context
-    if texts:
+    if texts and not _is_plain_sql(effects):
         context = _filled(context, texts)
     for effect in effects:
         context = after_effect(context, effect)
@@ -51,6 +51,11 @@ def after(
     for move in operation.moves:
         context = _moved(context, move, model)
     return context
+
+
+def _is_plain_sql(effects: Sequence[Effect]) -> bool:
+    """Do the effects say everything that their text may fill? Not those of Python."""
+    return bool(effects) and not any(effect.opaque or effect.titled for effect in effects)
 
 
 def after_effect(context: Context, effect: Effect) -> Context:
