@@ -59,6 +59,14 @@ FOUND = {
         sql("ALTER TABLE made_item DROP CONSTRAINT item_key")
     ),
     "an index that exists": example(sql("CREATE INDEX item_rank ON made_item (amount)")),
+    "a view with the name of an index": example(sql("CREATE VIEW item_rank AS SELECT 1 AS one")),
+    "a sequence with the name of a table": example(sql("CREATE SEQUENCE made_tag")),
+    "a materialized view with the name of a table": example(
+        sql("CREATE MATERIALIZED VIEW made_tag AS SELECT 1 AS one")
+    ),
+    "a sequence that an earlier statement makes": example(
+        sql("CREATE SEQUENCE by_sql"), sql("CREATE TABLE by_sql (id integer)")
+    ),
     "a table that exists": ours(sql("CREATE TABLE made_tag (id integer)")),
     "a view that Django's CASCADE drops": example(
         'migrations.RemoveField("Item", "name")', extras=("view",)

@@ -65,8 +65,8 @@ def makes_constraint(name: str, table: Table, notes: Notes) -> None:
 
 
 def makes_relation(name: TableName, notes: Notes, *, resumes: bool = False) -> None:
-    """A table, view or index: they share their names. A concurrent build that an earlier run left
-    `resumes`: the run finishes that of Django's operations, whatever state it is in."""
+    """A table, view, sequence or index: they share their names. A concurrent build that an earlier
+    run left `resumes`: the run finishes that of Django's operations, whatever state it is in."""
     if not _is_live(notes):
         return
     tables = [t for t in notes.graph.tables if t.name.schema == name.schema]

@@ -71,6 +71,8 @@ def create_table_as(node: Node, notes: Notes) -> None:
     """CREATE TABLE AS, and CREATE MATERIALIZED VIEW."""
     rows(node["query"], notes)
     target = node["into"]["rel"]
+    if not node.get("if_not_exists") and not is_temporary(target):
+        naming.makes_relation(new_name(target, notes.scene), notes)
     if node.get("objtype") == "OBJECT_MATVIEW":
         notes.adds.append(new_name(target, notes.scene))
         notes.find("adds_view")

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
-from zanith_django.plan.effects import columns as cols, indexes, rows, tables
+from zanith_django.plan.effects import columns as cols, indexes, naming, rows, tables
 from zanith_django.plan.effects.alter_table import alter_table
 from zanith_django.plan.effects.values import ALL, Effect, Finding, Notes, Scene
 from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
@@ -170,6 +170,14 @@ def _sequence(node: Node, notes: Notes) -> None:
             notes.lock(notes.scene.name(schema, parts[-1]), Lock.ACCESS_SHARE, heirs=False)
 
 
+def _create_sequence(node: Node, notes: Notes) -> None:
+    name = tables.new_name(node["sequence"], notes.scene)
+    if not node.get("if_not_exists"):
+        naming.makes_relation(name, notes)
+    notes.adds.append(name)
+    _sequence(node, notes)
+
+
 def _alter_sequence(node: Node, notes: Notes) -> None:
     _sequence(node, notes)
     notes.find("changes_object")
@@ -204,9 +212,12 @@ def _function(node: Node, notes: Notes) -> None:
 
 
 def _view(node: Node, notes: Notes) -> None:
+    name = tables.new_name(node["view"], notes.scene)
     if node.get("replace"):
         notes.find("changes_object")
-    notes.adds.append(tables.new_name(node["view"], notes.scene))
+    else:
+        naming.makes_relation(name, notes)
+    notes.adds.append(name)
     notes.find("adds_view")
 
 
@@ -282,7 +293,7 @@ _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
     "LockStmt": rows.lock_table,
     "VariableSetStmt": _set,
     "ConstraintsSetStmt": _constraints,
-    "CreateSeqStmt": _sequence,
+    "CreateSeqStmt": _create_sequence,
     "AlterSeqStmt": _alter_sequence,
     "CommentStmt": _comment,
     "DefineStmt": _define,
