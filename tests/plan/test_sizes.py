@@ -8,9 +8,12 @@ import psycopg
 import pytest
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-from zanith_django.plan.live_facts import looked_into
+from zanith_django.operations.answers import Loss
+from zanith_django.plan.live_facts import live_context, looked_into
 from zanith_django.plan.sizes import SIZES, sizes_of
 from zanith_django.postgres.names import TableName
+from zanith_django.rollback.losses import holds_nothing
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 
 T = TableName("", "sz_t")
 
@@ -118,3 +121,38 @@ def test_many_pages_of_deleted_rows_are_not_nothing(connection: DatabaseWrapper)
             f"{rows_}) AS n; DELETE FROM sz_t",
         )
         assert (T in looked_into(connection, "public", [T])[0]) is counts
+
+
+@pytest.fixture
+def blinded(connection: DatabaseWrapper) -> Iterator[DatabaseWrapper]:
+    """Its role owns the table, and a policy refuses queries without a setting."""
+    role = f"blinded_{connection.settings_dict['NAME']}"
+    run(
+        connection,
+        f"CREATE ROLE {role}; ALTER TABLE sz_t OWNER TO {role}; SET ROLE {role};"
+        "ALTER TABLE sz_t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON sz_t USING (id = current_setting('app.user')::int)",
+    )
+    yield connection
+    run(connection, f"RESET ROLE; REASSIGN OWNED BY {role} TO CURRENT_USER; DROP ROLE {role}")
+
+
+def test_a_table_whose_rows_policies_hide_is_empty_only_without_pages(
+    blinded: DatabaseWrapper,
+) -> None:
+    assert looked_into(blinded, "public", [T]) == (frozenset([T]), frozenset())
+    assert T in live_context(blinded, SchemaGraph((Table(T),))).empty
+    run(blinded, "RESET ROLE")
+    fill(blinded, 5)
+    run(blinded, f"SET ROLE blinded_{blinded.settings_dict['NAME']}")
+    assert looked_into(blinded, "public", [T]) == (frozenset(), frozenset())
+    assert T not in live_context(blinded, SchemaGraph((Table(T),))).empty
+
+
+def test_a_rollback_keeps_what_policies_may_hide(blinded: DatabaseWrapper) -> None:
+    run(blinded, "RESET ROLE; INSERT INTO sz_t VALUES (NULL)")
+    column = Column("id", "integer")
+    assert holds_nothing(blinded, Loss(T, column), "public")
+    run(blinded, f"SET ROLE blinded_{blinded.settings_dict['NAME']}")
+    assert not holds_nothing(blinded, Loss(T, column), "public")
+    assert not holds_nothing(blinded, Loss(T), "public")

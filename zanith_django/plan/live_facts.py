@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -64,24 +65,29 @@ def live_context(
 def _context(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> Context:
     """Its catalog is asked in one round trip, and whether its tables hold rows in another."""
     with connection.cursor() as cursor:
-        names, domains, sizes, pageless, elsewhere = several_rows(
-            cursor, (_RELATIONS, _DOMAINS, SIZES, _PAGELESS, ELSEWHERE)
+        names, domains, sizes, pageless, hidden, elsewhere = several_rows(
+            cursor, (_RELATIONS, _DOMAINS, SIZES, _PAGELESS, _HIDDEN, ELSEWHERE)
         )
     schema = graph.default_schema
-    without_page = {TableName("" if n[0] == schema else n[0], n[1]) for n in pageless}
+    without_page = _named(pageless, schema)
     facts, locked = sizes_of(sizes, schema)
     known = [name for name in graph.table_names if name in facts]
     opened = [name for name in known if name not in without_page]
-    empty, unseen = _looked_into(connection, schema, opened, locked.intersection(known))
+    looked = _Looked(locked.intersection(known), _named(hidden, schema))
+    empty, unseen = _looked_into(connection, schema, opened, looked)
     return dataclasses.replace(
         step_context(connection, graph),
         facts=facts,
         empty=empty | without_page.intersection(known),
         elsewhere=elsewhere_of(elsewhere),
-        relations=frozenset(TableName("" if n[0] == schema else n[0], n[1]) for n in names),
+        relations=frozenset(_named(names, schema)),
         domains=frozenset(name for (name,) in domains),
         unseen=unseen,
     )
+
+
+def _named(rows: Iterable[tuple[str, str]], schema: str) -> set[TableName]:
+    return {TableName("" if place == schema else place, name) for place, name in rows}
 
 
 def _asked(pending: Iterable[Entry]) -> list[TableName] | None:
@@ -136,25 +142,45 @@ _PATIENCE = 0.2
 # Bytes that a server reads in an instant.
 _INSTANT = 8_000_000
 
-# Of each name, in order: it exists, and another session locks it.
+# Of each name, in order: it exists, another session locks it, policies hide rows from this role.
 _THERE = f"""\
 WITH locked AS MATERIALIZED ({LOCKED_BY_OTHERS})
-SELECT to_regclass(name) IS NOT NULL, coalesce(to_regclass(name) IN (TABLE locked), false)
+SELECT to_regclass(name) IS NOT NULL, coalesce(to_regclass(name) IN (TABLE locked), false),
+       coalesce(row_security_active(to_regclass(name)), false)
 FROM unnest(%s::text[]) WITH ORDINALITY AS given(name, place) ORDER BY place"""
 
+_HIDDEN = """\
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 
 # A heap without a page has no row, unless tables inherit from it. 1,000 such tables take 0.14 s in
 # a new session; opening them, 1.6 s. The size of one that another session locks cannot be read.
+_HEAP = """\
+c.relkind = 'r' AND NOT c.relhassubclass
+  AND c.relam = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'heap')"""
+
 _PAGELESS = f"""\
 WITH locked AS MATERIALIZED ({LOCKED_BY_OTHERS})
 SELECT n.nspname, c.relname
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_am a ON a.oid = c.relam AND a.amname = 'heap'
-WHERE c.relkind = 'r' AND NOT c.relhassubclass
+WHERE {_HEAP}
   AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
   AND c.oid NOT IN (TABLE locked)
   AND pg_relation_size(c.oid) = 0"""
+
+_HAS_NO_PAGE = f"""\
+(SELECT {_HEAP} AND pg_relation_size(c.oid) = 0
+ FROM pg_catalog.pg_class c WHERE c.oid = {{table}}::regclass)"""
+
+
+class _Looked(NamedTuple):
+    """Tables whose rows cannot be read: another session locks them, or policies hide rows."""
+
+    locked: set[TableName]
+    hidden: set[TableName]
 
 
 def empty_tables(
@@ -170,19 +196,19 @@ def looked_into(
 ) -> tuple[frozenset[TableName], frozenset[TableName]]:
     """(the existing tables without rows, those that another session locks). It queries 400 tables
     at once and waits for no lock."""
-    there = _there(connection, schema, names)
-    locked = {name for name, locks in there.items() if locks}
-    return _looked_into(connection, schema, list(there), locked)
+    there, looked = _there(connection, schema, names)
+    return _looked_into(connection, schema, there, looked)
 
 
 def _looked_into(
-    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName], locked: set[TableName]
+    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName], looked: _Looked
 ) -> tuple[frozenset[TableName], frozenset[TableName]]:
+    locked = looked.locked
     free = [name for name in names if name not in locked]
     empty: set[TableName] = set()
     for place in range(0, len(free), 400):
         chunk = free[place : place + 400]
-        found = _empty_of(connection, schema, chunk)
+        found = _empty_of(connection, schema, chunk, looked.hidden)
         if found is None:  # a lock came in between
             locked = locked | set(chunk)
         else:
@@ -191,7 +217,10 @@ def _looked_into(
 
 
 def _empty_of(
-    connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
+    connection: BaseDatabaseWrapper,
+    schema: str,
+    names: Sequence[TableName],
+    hidden: Collection[TableName],
 ) -> set[TableName] | None:
     """The empty ones of these; None if a lock was in the way. Statements that are sent at once are
     one transaction, which ends the timeout; inside a transaction of the caller's, a savepoint
@@ -200,7 +229,7 @@ def _empty_of(
         "SELECT set_config('lock_timeout', {wait}, true)",
         wait=sql.literal(milliseconds(_PATIENCE)),
     )
-    asked = [_is_empty(sql.table(name, schema)) for name in names]
+    asked = [_question(name, schema, hidden=name in hidden) for name in names]
     inside = connection.in_atomic_block or not connection.get_autocommit()
     around = transaction.atomic(using=connection.alias) if inside else nullcontext()
     try:
@@ -213,26 +242,33 @@ def _empty_of(
         return None
 
 
-def _is_empty(table: sql.Fragment) -> str:
+def _question(name: TableName, schema: str, *, hidden: bool) -> str:
+    """Whether a table is empty. A policy may hide its rows, and refuse a query without settings of
+    the application: then it is empty only if it has no page."""
+    if hidden:
+        return sql.compose(_HAS_NO_PAGE, table=sql.regclass(name, schema))
     return sql.compose(
         "CASE WHEN pg_relation_size({name}) > {most} THEN false "
         "ELSE NOT EXISTS (SELECT FROM {table}) END",
-        name=sql.literal(str(table)),
+        name=sql.regclass(name, schema),
         most=sql.literal(_INSTANT),
-        table=table,
+        table=sql.table(name, schema),
     )
 
 
 def _there(
     connection: BaseDatabaseWrapper, schema: str, names: Sequence[TableName]
-) -> dict[TableName, bool]:
-    """{those that exist: whether another session locks it}."""
+) -> tuple[list[TableName], _Looked]:
+    """Those that exist, and those of them whose rows cannot be read."""
+    looked = _Looked(set(), set())
     if not names:
-        return {}
+        return [], looked
     with connection.cursor() as cursor:
         cursor.execute(_THERE, [[str(sql.table(name, schema)) for name in names]])
-        rows = zip(names, cursor.fetchall(), strict=True)
-        return {name: locked for name, (there, locked) in rows if there}
+        rows = [(name, *row) for name, row in zip(names, cursor.fetchall(), strict=True)]
+    looked.locked.update(name for name, there, locked, _ in rows if there and locked)
+    looked.hidden.update(name for name, there, _, hidden in rows if there and hidden)
+    return [name for name, there, *_ in rows if there], looked
 
 
 def offline_context(sizes: Mapping[str, object] | None = None) -> Context:

@@ -8,7 +8,7 @@ from zanith_django.operations.answers import Loss
 from zanith_django.operations.online.rewrites import volatile
 from zanith_django.plan.live_facts import empty_tables
 from zanith_django.postgres import sql
-from zanith_django.postgres.rows import one_value
+from zanith_django.postgres.rows import blinded_role, one_value
 from zanith_django.run.artifacts import columns_of
 
 # A column is searched for values in a table of at most this many rows; in a larger one it is always
@@ -27,6 +27,8 @@ def holds_nothing(connection: BaseDatabaseWrapper, loss: Loss, schema: str) -> b
     if (column and column.generated) or empty_tables(connection, schema, [name]):
         return True
     if column is None or column.name not in columns_of(connection, name, schema):
+        return False
+    if blinded_role(connection, sql.regclass(name, schema)):
         return False
     holds = sql.clause("value IS NOT NULL")
     if column.default is not None and not volatile(column.default):

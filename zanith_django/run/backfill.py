@@ -30,6 +30,7 @@ from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.postgres import sql
 from zanith_django.postgres.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
+from zanith_django.postgres.rows import blinded_role
 from zanith_django.postgres.run_lock import NOT_DURABLE
 from zanith_django.postgres.session import milliseconds, sqlstate
 from zanith_django.run.blockers import LOCKING_ROWS, blockers, named
@@ -168,11 +169,7 @@ class _Backfill:
         return True
 
     def _refuse_hidden_rows(self) -> None:
-        text = sql.compose(
-            "SELECT row_security_active({it}::regclass), current_user", it=self.regclass
-        )
-        hidden, role = rows_of(self.connection, text)[0]
-        if hidden:
+        if role := blinded_role(self.connection, self.regclass):
             raise RowsHidden(str(self.name), role)
 
     def _write_every_row(self) -> None:
