@@ -6,19 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
-from zanith_django.exceptions import ShadowUnreachable
 from zanith_django.postgres import sql
 from zanith_django.postgres.names import TableName
-from zanith_django.postgres.session import giving_back, milliseconds, set_settings
 from zanith_django.verify.masks import Masks, SampledColumn
 from zanith_django.verify.shadow import Shadow
 from zanith_django.verify.shadow_names import Session
-from zanith_django.verify.shadow_rows import advance_sequences
+from zanith_django.verify.shadow_rows import PRIVILEGES, advance_sequences, copying, reading_rows
 
 BATCH = 1_000
 """The number of keys in one query."""
@@ -79,18 +76,21 @@ def copy_sample(
 
     One snapshot of the live database is read, and never more than a batch of rows is in memory.
     """
-    with shadow.connect() as session, giving_back(connection, ["lock_timeout"]):
-        set_settings(connection, {"lock_timeout": milliseconds(conf.lock_timeout)})
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            _Sampler(connection, session, shadow.name).copy(rows, whole)
+    with (
+        shadow.connect() as session,
+        reading_rows(connection),
+        transaction.atomic(using=connection.alias),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        _Sampler(connection, session, shadow).copy(rows, whole)
 
 
 class _Sampler:
     """Copies rows; `copied` counts them. `visible` has the tables that a name without a schema
     means, as in settings."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, session: Session, shadow: str) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, session: Session, shadow: Shadow) -> None:
         self.connection, self.session, self.shadow = connection, session, shadow
         self.copied: dict[TableName, int] = {}
         self.default = "public"
@@ -183,16 +183,17 @@ class _Sampler:
                 table=name,
                 columns=sql.idents(column.name for column in columns),
             )
-            try:
-                with cursor.copy(out_text) as out, target.copy(in_text.encode()) as into:
-                    for chunk in out:
-                        into.write(chunk)
-            except psycopg.Error as error:
-                raise ShadowUnreachable(
-                    self.shadow,
-                    f"rows of {table} cannot be copied there: {error}",
-                    f"If a mask is the reason: ZANITH['MASK'] = {{'{table}.<column>': 'keep'}}.",
-                ) from error
+            hint = (
+                f"{PRIVILEGES} If a mask is the reason: "
+                f"ZANITH['MASK'] = {{'{table}.<column>': 'keep'}}."
+            )
+            with (
+                copying(self.shadow, table, hint),
+                cursor.copy(out_text) as out,
+                target.copy(in_text.encode()) as into,
+            ):
+                for chunk in out:
+                    into.write(chunk)
             self.copied[table] = self.copied.get(table, 0) + target.rowcount
 
 

@@ -25,6 +25,7 @@ from zanith_django.verify.shadow_names import (
     drop_database,
     drop_leftovers,
     drop_schema,
+    first_line,
     new_name,
     own,
 )
@@ -116,7 +117,7 @@ def ephemeral(
         found[0] = template if template and exists(session, template) else ""
         _create_database(session, name, found[0] or "template0")
 
-    making = Making(EPHEMERAL, create, None if keep else drop_database, "CREATEDB")
+    making = Making(EPHEMERAL, create, None if keep else drop_database, _granted("CREATEDB"))
     with _made(live, name, making):
         shown = f"{EPHEMERAL} {name}" if keep else EPHEMERAL
         yield Shadow(shown, place.settings, filled=bool(found[0]))
@@ -132,7 +133,7 @@ def copied(connection: BaseDatabaseWrapper, target: str, place: Place) -> Iterat
         _create_database(session, name, session.info.dbname)
 
     shown = f"a copy of {place_of(source)}"
-    making = Making(shown, create, None if keep else drop_database, "CREATEDB")
+    making = Making(shown, create, None if keep else drop_database, _COPYING)
     with _made(source, name, making):
         shown += f", {name}" if keep else ""
         yield Shadow(shown, place.settings, filled=True)
@@ -147,7 +148,8 @@ def in_schema(
     place = place or place_for(connection, SCHEMA)
     name, keep = place.name, place.keep
     live = _plain(connection.settings_dict)
-    making = Making(SCHEMA, _create_schema, None if keep else drop_schema, "CREATE on the database")
+    right = _granted("CREATE on the database")
+    making = Making(SCHEMA, _create_schema, None if keep else drop_schema, right)
     with _made(live, name, making):
         yield Shadow(f"{SCHEMA} {name}" if keep else SCHEMA, place.settings, name)
 
@@ -180,12 +182,33 @@ SHAPES: Mapping[str, Shape] = {
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How a shape is made and dropped, None to keep it; `right` is what the role needs for it."""
+    """How a shape is made and dropped, None to keep it; `right` is a hint for a role that may not
+    make it."""
 
     shape: str
     create: Callable[[Session, str], None]
     drop: Callable[[Session, str], None] | None
     right: str
+
+
+def _granted(right: str) -> str:
+    return f"Grant the role {right}, or name an empty database, --shadow URL or alias."
+
+
+_COPYING = (
+    "To copy a database, the role needs CREATEDB and must own it, unless it is a template "
+    "(ALTER DATABASE … IS_TEMPLATE true)."
+)
+
+
+@contextmanager
+def explained(shadow: str, right: str) -> Iterator[None]:
+    """Errors of sessions on the shadow or its server as `ShadowUnreachable`, with what helps;
+    `right` is a hint for a role without the privilege."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise ShadowUnreachable(shadow, first_line(error), _hint(error, right)) from error
 
 
 @contextmanager
@@ -198,12 +221,9 @@ def _made(server: Mapping[str, Any], name: str, making: Making) -> Iterator[None
         own(owner, name)
         made = False
         try:
-            try:
+            with explained(making.shape, making.right):
                 making.create(owner, name)
-                made = True
-            except psycopg.Error as error:
-                hint = _creating(error, making.right)
-                raise ShadowUnreachable(making.shape, error, hint) from error
+            made = True
             yield
         finally:
             with nullcontext() if made else suppress(psycopg.Error):
@@ -211,13 +231,16 @@ def _made(server: Mapping[str, Any], name: str, making: Making) -> Iterator[None
                     _drop(live, owner, making.drop, name)
 
 
-def _creating(error: psycopg.Error, right: str) -> str:
+def _hint(error: psycopg.Error, right: str) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"Grant the role {right}, or name an empty database, --shadow URL or alias."
+        return right
     if isinstance(error, psycopg.errors.ObjectInUse):
         return "Copying a database needs that no session uses it: end them, or name another copy."
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-        return "The server is a standby: name an empty database on a primary, --shadow URL."
+        return (
+            "The server is a standby: name databases on a primary, an empty one as --shadow URL, "
+            "one in which models may be read in the setting SCRATCH."
+        )
     return ""
 
 

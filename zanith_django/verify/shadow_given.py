@@ -13,7 +13,7 @@ from zanith_django.exceptions import InvalidArgument, ShadowUnreachable
 from zanith_django.exceptions.masking import place_of
 from zanith_django.postgres import sql
 from zanith_django.postgres.run_lock import POLL_SECONDS
-from zanith_django.verify.shadow import Place, Shadow, one_row
+from zanith_django.verify.shadow import Place, Shadow, explained, one_row
 from zanith_django.verify.shadow_names import Session, drop_tables, own
 
 OnWait = Callable[[str], None]
@@ -29,8 +29,12 @@ def given(
     with shadow.connect() as session:
         _refuse_live(connection, session, shadow.name)
         _wait_for(session, shadow.name, on_wait)
-        _reset(session, shadow.name)
+        with explained(shadow.name, _OWNER):
+            _reset(session, shadow.name)
         yield shadow
+
+
+_OWNER = "The role must own this database, and all that is in it: ALTER DATABASE … OWNER TO …."
 
 
 _IDENTITY = "SELECT system_identifier, current_database() FROM pg_control_system()"

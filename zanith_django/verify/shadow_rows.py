@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
+from zanith_django.exceptions import ShadowUnreachable
 from zanith_django.ledger.tables import TABLES
 from zanith_django.postgres import sql
 from zanith_django.postgres.session import giving_back, milliseconds, set_settings
 from zanith_django.verify.shadow import Shadow
-from zanith_django.verify.shadow_names import Session
+from zanith_django.verify.shadow_names import Session, first_line
 
 HISTORY = ("django_migrations", "_zanith_migrations", "_zanith_migration_steps")
 
@@ -37,13 +40,37 @@ WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdroppe
 
 def copy_rows(connection: BaseDatabaseWrapper, shadow: Shadow, tables: Sequence[str]) -> None:
     """Copy the history and these tables, as far as both sides have them."""
-    with shadow.connect() as session, giving_back(connection, ["lock_timeout"]):
-        set_settings(connection, {"lock_timeout": milliseconds(conf.lock_timeout)})
+    with shadow.connect() as session, reading_rows(connection):
         _make_history(session)
         there = connection.introspection.table_names()
         for name in dict.fromkeys((*HISTORY, *tables)):
             if name in there:
-                _copy_table(connection, session, name)
+                hint = f"{PRIVILEGES} Or leave {name} out of the setting SHADOW_DATA."
+                with copying(shadow, name, hint):
+                    _copy_table(connection, session, name)
+
+
+PRIVILEGES = "The role needs SELECT on it, and BYPASSRLS if its policies hide rows from the role."
+
+
+@contextmanager
+def reading_rows(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Reads of the live database wait no longer than a step would, and fail if policies hide rows:
+    a part of a table, without a word of it, would be taken for the whole."""
+    values = {"lock_timeout": milliseconds(conf.lock_timeout), "row_security": "off"}
+    with giving_back(connection, values):
+        set_settings(connection, values)
+        yield
+
+
+@contextmanager
+def copying(shadow: Shadow, table: object, hint: str) -> Iterator[None]:
+    """Errors of COPY, on either side, as `ShadowUnreachable` with the table."""
+    try:
+        yield
+    except psycopg.Error as error:
+        words = f"rows of {table} cannot be copied there: {first_line(error)}"
+        raise ShadowUnreachable(shadow.name, words, hint) from error
 
 
 def write_history(shadow: Shadow, history: Mapping[str, Iterable[str]]) -> None:

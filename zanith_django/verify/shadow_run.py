@@ -219,15 +219,21 @@ def _applied(
     }
 
 
+_ESTIMATE = """\
+SELECT greatest(reltuples, 0), row_security_active(oid) FROM pg_class
+WHERE oid = to_regclass(%s)"""
+
+
 def counted(connection: BaseDatabaseWrapper, graph: SchemaGraph) -> dict[str, int]:
-    """The rows of each table of the shadow: counted, or as the server estimates many."""
+    """The rows of each table of the shadow: counted, or as the server estimates many, and those
+    that policies hide."""
     found = {}
     with connection.cursor() as cursor:
         for name in graph.table_names:
             table = sql.table(name, graph.default_schema)
-            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", [table])
-            (estimate,) = cursor.fetchone()
-            if estimate < MANY:
+            cursor.execute(_ESTIMATE, [table])
+            estimate, hidden = cursor.fetchone()
+            if estimate < MANY and not hidden:
                 cursor.execute(sql.compose("SELECT count(*) FROM {table}", table=table))
                 (estimate,) = cursor.fetchone()
             found[str(name)] = int(estimate)

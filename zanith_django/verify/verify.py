@@ -153,7 +153,9 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     began = time.monotonic()
     refuse_transaction_pooling(connection)
     options.say("reading the live database")
-    wanted = EPHEMERAL if options.data else options.shape or conf.shadow
+    wanted = options.shape or conf.shadow
+    if options.data or (options.sample and wanted == AUTO):
+        wanted = EPHEMERAL  # a schema cannot hold rows
     first = _Start(wanted, _place(connection, EPHEMERAL if wanted == AUTO else wanted, options))
     with started() as child, _reading_project(connection, options) as models:
         child.start(connection, first.place)
