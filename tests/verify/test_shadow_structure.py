@@ -195,8 +195,9 @@ AS $$ BEGIN RAISE 'nothing is dropped'; END $$;
 CREATE EVENT TRIGGER refusing ON sql_drop EXECUTE FUNCTION refuse()
 """
 PLACES = """
-SELECT n.nspname, c.relname, c.reltablespace FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.oid >= 16384"""
+SELECT n.nspname, c.relname, s.spcname FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.relkind = 'r' AND c.oid >= 16384"""
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def tablespace(fresh_database: Database) -> Iterator[str]:
 
 
 @pytest.mark.skipif(not PROGRAMS, reason="pg_dump is not installed")
-def test_a_shadow_has_event_triggers_and_neither_tablespaces_nor_shadows_of_other_runs(
+def test_a_shadow_has_event_triggers_and_tablespaces_but_no_shadows_of_other_runs(
     live: DatabaseWrapper, tablespace: str
 ) -> None:
     execute(live, f"CREATE TABLE t (a integer) TABLESPACE {tablespace}")
@@ -221,7 +222,7 @@ def test_a_shadow_has_event_triggers_and_neither_tablespaces_nor_shadows_of_othe
     with ephemeral(live) as shadow:
         load_live(live, live_graph(live), shadow)
         with shadow.connect() as session:
-            assert session.execute(PLACES.encode()).fetchall() == [("public", "t", 0)]
+            assert session.execute(PLACES.encode()).fetchall() == [("public", "t", tablespace)]
             with pytest.raises(psycopg.errors.RaiseException, match="nothing is dropped"):
                 session.execute("DROP TABLE t")
 

@@ -60,6 +60,8 @@ SELECT current_setting('server_version_num')::int,
        current_schema(),
        current_schemas(false)::text[],
        ARRAY(SELECT extname::text FROM pg_extension ORDER BY extname),
+       (SELECT spcname::text FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace
+        WHERE datname = current_database()),
        has_database_privilege(current_database(), 'TEMP'),
        pg_is_in_recovery()
 """
@@ -94,6 +96,7 @@ class Server:
     default_schema: str
     search_path: tuple[str, ...]
     extensions: tuple[str, ...]
+    tablespace: str
     may_make_temporary: bool
     is_standby: bool
 
@@ -136,10 +139,8 @@ def raw_connection(connection: BaseDatabaseWrapper) -> Connection:
 def server_of(connection: Connection) -> Server:
     row = connection.execute(SERVER).fetchone()
     assert row is not None
-    version, schema, path, extensions, may_make_temporary, is_standby = row
-    return Server(
-        version, schema or "public", tuple(path), tuple(extensions), may_make_temporary, is_standby
-    )
+    version, schema, path, extensions, *others = row
+    return Server(version, schema or "public", tuple(path), tuple(extensions), *others)
 
 
 def read_in_scratch(

@@ -261,8 +261,10 @@ def _drop(live: Shadow, owner: Session, drop: Callable[[Session, str], None], na
 # The column of the locale has another name since PostgreSQL 17.
 _LOCALE = """\
 SELECT pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datlocprovider,
-       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', '')
-FROM pg_database d WHERE d.datname = current_database()"""
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', ''),
+       CASE WHEN has_tablespace_privilege(s.oid, 'CREATE') THEN s.spcname ELSE '' END
+FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace
+WHERE d.datname = current_database()"""
 _PROVIDERS = {"i": "LOCALE_PROVIDER icu ICU_LOCALE", "b": "LOCALE_PROVIDER builtin BUILTIN_LOCALE"}
 _SETTINGS = """\
 SELECT split_part(setting, '=', 1), setrole <> 0
@@ -273,10 +275,10 @@ ORDER BY 2"""
 
 
 def _create_database(session: Session, name: str, template: str) -> None:
-    """With the encoding, the locale and the settings of the session's database; not from template1,
-    which may hold objects."""
+    """With the encoding, the locale, the tablespace and the settings of the session's database; not
+    from template1, which may hold objects."""
     database = sql.ident(name)
-    encoding, collate, ctype, provider, locale = one_row(session, _LOCALE)
+    encoding, collate, ctype, provider, locale, tablespace = one_row(session, _LOCALE)
     text = sql.compose(
         "CREATE DATABASE {name} TEMPLATE {source} ENCODING {encoding} LC_COLLATE {collate} "
         "LC_CTYPE {ctype}",
@@ -288,6 +290,8 @@ def _create_database(session: Session, name: str, template: str) -> None:
     )
     if provider in _PROVIDERS:
         text = f"{text} {_PROVIDERS[provider]} {sql.literal(locale)}"
+    if tablespace:
+        text = f"{text} TABLESPACE {sql.ident(tablespace)}"
     session.execute(text.encode())
     for setting, of_role in session.execute(_SETTINGS.encode()).fetchall():
         whose = "ROLE CURRENT_USER IN DATABASE {name}" if of_role else "DATABASE {name}"

@@ -1,17 +1,23 @@
-"""The plans that a shadow schema supports: those without effects outside of the schema."""
+"""What a shadow supports: a schema only plans without effects outside of it, a database on another
+server only what that server has."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from zanith_django.exceptions import ShadowUnsuited
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
+
+from zanith_django.exceptions import EnvironmentProblem, ShadowUnreachable, ShadowUnsuited
 from zanith_django.operations import Operation
 from zanith_django.plan.plan import Plan
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.verify.shadow import SCHEMA
+from zanith_django.verify.shadow import SCHEMA, Shadow
 
 
 def refuse_what_leaves(planned: Plan, graph: SchemaGraph, source: str) -> None:
@@ -24,6 +30,43 @@ def refuse_what_leaves(planned: Plan, graph: SchemaGraph, source: str) -> None:
             raise ShadowUnsuited(SCHEMA, f"table {table.name}, which needs another schema")
     for _, step in planned.steps:
         refuse_operation(step.operation)
+
+
+# Roles, tablespaces and available extensions belong to the server, not to the structure.
+_OF_SERVER = """\
+SELECT 'role', rolname FROM pg_roles
+UNION ALL SELECT 'tablespace', spcname FROM pg_tablespace
+UNION ALL SELECT 'extension', name FROM pg_available_extensions"""
+
+
+@contextmanager
+def naming_lack(connection: BaseDatabaseWrapper, shadow: Shadow) -> Iterator[None]:
+    """Problems of the environment as `refuse_lack` has them, if that is their reason."""
+    try:
+        yield
+    except EnvironmentProblem as error:
+        refuse_lack(connection, shadow, str(error))
+        raise
+
+
+def refuse_lack(connection: BaseDatabaseWrapper, shadow: Shadow, error: str) -> None:
+    """Raises `ShadowUnsuited` if the error names what the live server has and that of the shadow
+    lacks: it would not come in production."""
+    for kind, name in sorted(_lacking(connection, shadow) if error else ()):
+        if f'{kind} "{name}"' in error:
+            hint = "The live server has it. Create or install it on the server of the shadow."
+            raise ShadowUnsuited(shadow.name, f'{kind} "{name}"', hint)
+
+
+def _lacking(connection: BaseDatabaseWrapper, shadow: Shadow) -> set[tuple[str, str]]:
+    """Nothing if a server cannot be asked: the error that led here is the one to report."""
+    with suppress(psycopg.Error, DatabaseError, ShadowUnreachable):
+        with shadow.connect() as session:
+            there = set(session.execute(_OF_SERVER.encode()).fetchall())
+        with connection.cursor() as cursor:
+            cursor.execute(_OF_SERVER)
+            return set(cursor.fetchall()) - there
+    return set()
 
 
 def refuse_operation(operation: Operation) -> None:

@@ -16,6 +16,7 @@ from zanith_django.postgres.grammar import parse, strings, walk
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, SchemaGraph, Table
 from zanith_django.schema.surroundings import Surrounding
+from zanith_django.verify import tablespaces
 from zanith_django.verify.shadow import Shadow
 from zanith_django.verify.shadow_names import Session, first_line
 
@@ -56,6 +57,7 @@ def _make_graph(
 ) -> None:
     """A sequence by itself is one of `others`; without these, one is made for its column."""
     schema, version = inside or graph.default_schema, session.info.server_version
+    graph = tablespaces.of_graph(graph, tablespaces.usable(session))
     if inside:
         graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
     bare = dataclasses.replace(graph, tables=())
@@ -185,6 +187,7 @@ def refuse_inexact(graph: SchemaGraph, shadow: Shadow) -> None:
     inside = [schema] if shadow.schema else None
     with shadow.connect() as session:
         made = from_catalog(session.cursor(), schemas=inside, default_schema=schema)
+        graph = tablespaces.of_graph(graph, tablespaces.usable(session))
     for table in graph.tables:
         found = made.table(table.name)
         if found is None or _comparable(found) != _comparable(table):

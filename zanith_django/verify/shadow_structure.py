@@ -22,6 +22,7 @@ from zanith_django.exceptions import InvalidArgument, ShadowUnreachable, ShadowU
 from zanith_django.postgres.session import server_version
 from zanith_django.schema.graph import SchemaGraph
 from zanith_django.schema.surroundings import surroundings
+from zanith_django.verify import tablespaces
 from zanith_django.verify.shadow import Shadow, parameters
 from zanith_django.verify.shadow_graph import load_graph, refuse_inexact
 from zanith_django.verify.shadow_names import KEPT, MARKER, Session, first_line
@@ -99,7 +100,6 @@ def _candidates() -> Iterator[str]:
 LEFT_OUT = (
     "--no-owner",
     "--no-privileges",
-    "--no-tablespaces",
     "--no-subscriptions",
     "--no-security-labels",
 )
@@ -189,10 +189,12 @@ _AFTER_DATA = re.compile(
 
 
 def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None:
-    preamble, *entries = _ENTRY.split(_without_meta_commands(dump))
-    places = (n for n, entry in enumerate(entries) if _AFTER_DATA.match(entry))
-    tables = next(places, len(entries)) if fill else 0
     with shadow.connect() as session:
+        preamble, *entries = tablespaces.of_dump(
+            _ENTRY.split(_without_meta_commands(dump)), tablespaces.usable(session)
+        )
+        places = (n for n, entry in enumerate(entries) if _AFTER_DATA.match(entry))
+        tables = next(places, len(entries)) if fill else 0
         try:
             session.execute(_known_settings(session, preamble).encode())
             session.execute(_USUAL_PATH.encode())

@@ -51,7 +51,7 @@ from zanith_django.verify.shadow import (
     place_for,
 )
 from zanith_django.verify.shadow_child import Child, Job, started
-from zanith_django.verify.shadow_fit import refuse_what_leaves
+from zanith_django.verify.shadow_fit import naming_lack, refuse_lack, refuse_what_leaves
 from zanith_django.verify.shadow_given import given
 from zanith_django.verify.shadow_graph import load_graph
 from zanith_django.verify.shadow_rows import copy_rows, write_history
@@ -345,16 +345,19 @@ def _on(start: _Start, live: _Live, options: VerifyOptions, child: Child, models
     template = _template(wanted, live, options)
     options.say("making the shadow")
     with _made(start, live.connection, options, template) as shadow, child.ended():
-        loaded = _load(live, shadow, options, template)
-        options.say("running the plan on the shadow")
-        in_use = None if options.source else live.occupied
-        job = Job(live.occupied, in_use, bool(options.data or options.sample))
-        child.begin(live.connection, shadow, job)
-        read = models.result()
-        beside = wanted == EPHEMERAL and not options.data
-        child.models_are(read if beside else None)
-        mark = fingerprint(read.graph, live.plan, live.graph) if read else ""
-        return _Run(shadow.name, loaded, child.result(shadow), mark)
+        with naming_lack(live.connection, shadow):
+            loaded = _load(live, shadow, options, template)
+            options.say("running the plan on the shadow")
+            in_use = None if options.source else live.occupied
+            job = Job(live.occupied, in_use, bool(options.data or options.sample))
+            child.begin(live.connection, shadow, job)
+            read = models.result()
+            beside = wanted == EPHEMERAL and not options.data
+            child.models_are(read if beside else None)
+            mark = fingerprint(read.graph, live.plan, live.graph) if read else ""
+            result = child.result(shadow)
+        refuse_lack(live.connection, shadow, result.get("error", ""))
+        return _Run(shadow.name, loaded, result, mark)
 
 
 def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
