@@ -101,13 +101,13 @@ def _compare(steps: list[Mapping[str, Any]], result: Observed) -> None:
     for step in steps:
         for name, lock in step["locks"].items():
             taken[name] = max(release.lock_of(lock), taken.get(name, Lock.NONE))
-    made = {name for step in steps for name in _tables(step["made"])}
+    made = {name for step in steps for name in release.new_relations(step["made"])}
     renamed = bool(set(taken) - made - {name for step in steps for name in _named(step)})
     for step in steps:
         result.steps += 1
         result.statements += len(step["statements"])
         where = f"{step['migration']} step {step['step']}: {step['description']}"
-        found = [*_more(step), *_rewrites(step), *_drops(step)]
+        found = [*_more(step), *_rewrites(step, taken), *_drops(step)]
         found += _less(step, taken, made, renamed=renamed)
         for each in found:
             if each.beyond or step["kind"] != "deferred":
@@ -129,7 +129,7 @@ def _more(step: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Stronger locks than promised, on tables that no statement of the step made. Locks that hold
     up neither readers nor writers are no part of a plan."""
     seen = {name: release.lock_of(lock) for name, lock in step["locks"].items()}
-    for name in set(seen) - _tables(step["made"]):
+    for name in set(seen) - release.new_relations(step["made"]):
         limit = _limit(step, name, seen)
         if seen[name] > limit and seen[name].blocks_writes:
             shown = str(limit), str(seen[name])
@@ -160,11 +160,12 @@ def _limit(step: Mapping[str, Any], name: str, seen: Mapping[str, Lock]) -> Lock
     return max(fitting, default=Lock.NONE)
 
 
-def _rewrites(step: Mapping[str, Any]) -> Iterator[Disagreement]:
-    new = _tables(step["made"])
+def _rewrites(step: Mapping[str, Any], taken: Collection[str]) -> Iterator[Disagreement]:
+    """Of tables: they have a lock of this migration, indexes have none."""
+    new = release.new_relations(step["made"])
     indexes = {words.partition(" ")[2] for words in step["made"] if words.startswith("index ")}
     seen = {name for statement in step["statements"] for name in statement["rewrites"]}
-    tables = {name for name in seen if name in step["locks"]} - new - indexes
+    tables = {name for name in seen if name in taken} - new - indexes
     promised = any(promise["rewrites"] for promise in step["promised"])
     if bool(tables) != promised:
         said = ("a rewrite", "none") if promised else ("none", "a rewrite")
@@ -179,7 +180,3 @@ def _drops(step: Mapping[str, Any]) -> Iterator[Disagreement]:
         kind, _, name = dropped.partition(" ")
         if kind not in PARTS and name.rpartition(".")[2].strip('"') not in named:
             yield Disagreement(_kind(step), "drop", "none", f"a {kind}", beyond=True)
-
-
-def _tables(made: list[str]) -> set[str]:
-    return {words.removeprefix("table ") for words in made if words.startswith("table ")}

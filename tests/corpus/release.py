@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.corpus.project import REPOSITORY, CorpusProject, Failed
 from zanith_django.postgres.locks import Lock
+from zanith_django.verify.catalog_objects import TABLES
 
 SOURCES = ("live", "file", "empty")
 HEADINGS = ("project", "steps", "from live", "from file", "from empty", "seconds", "verdict")
@@ -247,7 +248,7 @@ def _disagreements(found: Mapping[str, Any]) -> Iterator[str]:
     step made. A table that an earlier migration renamed has its first name in the report, and the
     new one in the promise."""
     for step in found["steps"]:
-        new = {words.removeprefix("table ") for words in step["made"]}
+        new = new_relations(step["made"])
         for name, lock in step["locks"].items():
             limits = [each["lock"] for each in step["promised"] if _fits(each, name, step["locks"])]
             taken = lock_of(lock)
@@ -255,6 +256,12 @@ def _disagreements(found: Mapping[str, Any]) -> Iterator[str]:
                 continue
             if taken > max(map(lock_of, limits), default=Lock.NONE):
                 yield f"{step['description']}: {lock} on {name}, promised {limits}"
+
+
+def new_relations(made: Iterable[str]) -> set[str]:
+    """The new tables and views of a step."""
+    kinds = tuple(f"{kind} " for kind in TABLES)
+    return {each.removeprefix(k) for each in made for k in kinds if each.startswith(k)}
 
 
 def _fits(promise: Mapping[str, Any], name: str, seen: Collection[str]) -> bool:

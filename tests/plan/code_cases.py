@@ -204,6 +204,12 @@ PYTHON = (
     ),
     run_python("an unknown text", "schema_editor.execute(Item.text)", "high", "raw_sql"),
     run_python("the schema editor", "schema_editor.delete_model(Item)", "destructive", "may_drop"),
+    run_python(
+        "a table that the schema editor changes",
+        "schema_editor.alter_unique_together(Item, (), [('amount', 'id')])",
+        "high",
+        "locks_reads",
+    ),
     run_python("code of a package", "import json\njson.dumps(Item, apps)", "medium", "python_code"),
     run_python(
         "a model handed to a package",

@@ -294,7 +294,7 @@ class _Function:
         if name in ("execute", "executemany"):
             self._executed(node)
         elif name in orm.EDITOR or name in orm.UNREADABLE:
-            self._unreadable(name)
+            self._unreadable(name, *(self._arguments(node).values() if name in orm.EDITOR else ()))
         elif name in orm.COPIES:
             self._copied(node)
         elif rows is None and (method := self._own_method(receiver, name)):
@@ -359,8 +359,10 @@ class _Function:
         self.reader.note(code, rows.table)
         self.reader.note("irreversible", rows.table)
 
-    def _unreadable(self, name: str) -> None:
-        self.reader.found.append(unreadable_code(f"Python: {name}()", drops=name in orm.DROPPING))
+    def _unreadable(self, name: str, *changed: _Rows) -> None:
+        tables = [rows.table for rows in changed if rows.table]
+        found = unreadable_code(f"Python: {name}()", tables, drops=name in orm.DROPPING)
+        self.reader.found.append(found)
 
     def _named(self, name: str, node: ast.Call) -> None:
         """A function called by its name is read as well, if it is one of the project."""

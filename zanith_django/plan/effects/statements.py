@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from zanith_django.plan.effects import columns as cols, indexes, naming, rows, tables
 from zanith_django.plan.effects.alter_table import alter_table
 from zanith_django.plan.effects.values import ALL, Effect, Finding, Notes, Scene
 from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
 from zanith_django.postgres.locks import Lock
+from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Collation, SchemaGraph
 
 _MAY_DROP = re.compile(r"\b(?:DROP|TRUNCATE|DELETE)\b", re.IGNORECASE)
@@ -41,9 +42,12 @@ def unreadable(text: str) -> Effect:
     return _unknown(text, drops=bool(_MAY_DROP.search(text)))
 
 
-def unreadable_code(title: str, *, drops: bool = False) -> Effect:
-    """The same for code that is not SQL."""
-    return dataclasses.replace(_unknown(f"-- {title}", drops=drops), titled=True)
+def unreadable_code(
+    title: str, changed: Iterable[TableName] = (), *, drops: bool = False
+) -> Effect:
+    """The same for code that is not SQL. It changes at least these tables."""
+    locks = dict.fromkeys(changed, Lock.ACCESS_EXCLUSIVE)
+    return dataclasses.replace(_unknown(f"-- {title}", drops=drops), locks=locks, titled=True)
 
 
 def _unknown(text: str, *, drops: bool) -> Effect:
