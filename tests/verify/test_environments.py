@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from tests.copies import Copy
 from tests.project import Project
@@ -11,6 +12,7 @@ from tests.releases import Releases
 from tests.servers import Database, Server, lone_server
 from tests.verify.test_observations import step, verified
 from tests.verify.test_shadows import with_a_release
+from zanith_django.schema.scratch import ScratchTable, read_in_scratch
 from zanith_django.verify.shadow_names import TEMPLATE, drop_schema
 
 MODELS = """
@@ -115,6 +117,31 @@ def test_a_project_that_changes_its_database_while_django_starts_is_refused(
     done = shop.manage("zanith_verify", "--shadow", "ephemeral")
     assert done.returncode == 3
     assert "changes DATABASES['default'] while Django starts" in done.stderr
+
+
+REFUSING = """
+CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF tg_tag = 'CREATE TABLE' THEN RAISE 'no new tables'; END IF;
+END $$;
+CREATE EVENT TRIGGER refusing ON ddl_command_start EXECUTE FUNCTION refuse()
+"""
+
+
+def test_an_event_trigger_that_refuses_tables_refuses_no_history_and_no_models(
+    copy_of: Copy, django_connection: DatabaseWrapper
+) -> None:
+    shop = copy_of(with_a_release).project
+    shop.sql(REFUSING)
+    assert verified(shop)["verdict"] == "ok"
+    raw = django_connection.connection
+    raw.execute(REFUSING)
+    try:
+        table = ScratchTable("t", ("CREATE TEMPORARY TABLE t (a integer)",), "t")
+        assert read_in_scratch(raw, [table])["t"].column("a")
+        with pytest.raises(psycopg.errors.RaiseException):
+            raw.execute("CREATE TABLE t (a integer)")
+    finally:
+        raw.execute("DROP FUNCTION refuse CASCADE")
 
 
 # --- rights --------------------------------------------------------------------------------------

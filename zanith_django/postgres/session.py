@@ -50,6 +50,15 @@ def prepare(connection: BaseDatabaseWrapper, *statements: Prepared) -> None:
                 cursor.execute(statement.prepare)
 
 
+def without_event_triggers(*, local: bool) -> str:
+    """A statement after which no event trigger runs in the session, or with `local` in the
+    transaction, if its role may set that."""
+    return (
+        f"SELECT set_config('session_replication_role', 'replica', {str(local).lower()}) "
+        "WHERE has_parameter_privilege('session_replication_role', 'SET')"
+    )
+
+
 def server_version(connection: BaseDatabaseWrapper) -> int:
     """The version as a number, 150018 for 15.18."""
     connection.ensure_connection()

@@ -27,6 +27,7 @@ from zanith_django.exceptions import (
 from zanith_django.postgres.database_urls import NO_URL, URL_HINT, parameters_of_url
 from zanith_django.postgres.names import TableName
 from zanith_django.postgres.pipeline import Meanwhile, send_raw
+from zanith_django.postgres.session import without_event_triggers
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import Table
 
@@ -273,7 +274,7 @@ def _read_once(
 
 def _prepare(cursor: psycopg.Cursor[tuple[Any, ...]], prelude: Sequence[str]) -> None:
     try:
-        _run(cursor, [SETTINGS])
+        _run(cursor, [SETTINGS, without_event_triggers(local=True)])
     except psycopg.OperationalError:  # a timeout, or the connection is lost
         raise
     except psycopg.Error as error:

@@ -13,6 +13,7 @@ from zanith_django.operations.base import Context
 from zanith_django.operations.extensions import make_schema
 from zanith_django.postgres import sql
 from zanith_django.postgres.grammar import parse, strings, walk
+from zanith_django.postgres.session import without_event_triggers
 from zanith_django.schema.catalog import from_catalog
 from zanith_django.schema.graph import LONE_SEQUENCE, Column, SchemaGraph, Table
 from zanith_django.schema.surroundings import Surrounding
@@ -46,12 +47,6 @@ _HINT = (
 )
 
 
-# Their functions may need tables that are not there yet. Only a superuser can make one.
-_WITHOUT_EVENT_TRIGGERS = """\
-SELECT set_config('session_replication_role', 'replica', false)
-FROM pg_roles WHERE rolname = current_user AND rolsuper"""
-
-
 def _make_graph(
     session: Session, graph: SchemaGraph, inside: str, others: Sequence[Surrounding] | None
 ) -> None:
@@ -61,7 +56,8 @@ def _make_graph(
     if inside:
         graph = dataclasses.replace(graph, extensions=(), collations=(), schemas=())
     bare = dataclasses.replace(graph, tables=())
-    session.execute(_WITHOUT_EVENT_TRIGGERS.encode())
+    # Their functions may need tables that are not there yet.
+    session.execute(without_event_triggers(local=False).encode())
     _run(session, _schema_of(schema))
     _run(session, _with_their_schemas(graph))
     installed = SchemaGraph(extensions=graph.extensions)

@@ -13,7 +13,7 @@ from zanith_django.exceptions import ShadowUnreachable
 from zanith_django.ledger.tables import TABLES
 from zanith_django.postgres import sql
 from zanith_django.postgres.session import giving_back, milliseconds, set_settings
-from zanith_django.verify.shadow import Shadow
+from zanith_django.verify.shadow import Shadow, explained
 from zanith_django.verify.shadow_names import Session, first_line
 
 HISTORY = ("django_migrations", "_zanith_migrations", "_zanith_migration_steps")
@@ -41,7 +41,8 @@ WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdroppe
 def copy_rows(connection: BaseDatabaseWrapper, shadow: Shadow, tables: Sequence[str]) -> None:
     """Copy the history and these tables, as far as both sides have them."""
     with shadow.connect() as session, reading_rows(connection):
-        _make_history(session)
+        with explained(shadow.name, ""):
+            _make_history(session)
         there = connection.introspection.table_names()
         for name in dict.fromkeys((*HISTORY, *tables)):
             if name in there:
@@ -75,7 +76,7 @@ def copying(shadow: Shadow, table: object, hint: str) -> Iterator[None]:
 
 def write_history(shadow: Shadow, history: Mapping[str, Iterable[str]]) -> None:
     """The history that a snapshot file holds."""
-    with shadow.connect() as session:
+    with shadow.connect() as session, explained(shadow.name, ""):
         _make_history(session)
         for name in history.get("django", ()):
             session.execute(
@@ -87,11 +88,12 @@ def write_history(shadow: Shadow, history: Mapping[str, Iterable[str]]) -> None:
 
 
 def _make_history(session: Session) -> None:
-    """The tables of the history where they are not there yet."""
-    session.execute(_DJANGO.encode())
-    for table in TABLES:
-        if table.name in HISTORY:
-            session.execute(table.ddl.encode())
+    """The tables of the history where they are not there yet. Not by IF NOT EXISTS alone: an event
+    trigger runs for that too, and may refuse it."""
+    needed = {HISTORY[0]: _DJANGO} | {table.name: table.ddl for table in TABLES}
+    for name in HISTORY:
+        if session.execute("SELECT to_regclass(%s)", [name]).fetchone() == (None,):
+            session.execute(needed[name].encode())
 
 
 def _copy_table(connection: BaseDatabaseWrapper, session: Session, name: str) -> None:

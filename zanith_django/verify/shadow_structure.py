@@ -207,7 +207,8 @@ def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None
                 shadow.name,
                 f"the live structure cannot be made there: {first_line(error)}",
                 "The shadow needs the server version, the extensions and the roles of the "
-                "live database, and a role that may make what is in it.",
+                "live database, and a role that may make what is in it. A copy of the database, "
+                "made by an administrator, has all of that: --data.",
             ) from error
 
 
