@@ -228,6 +228,16 @@ def test_a_shadow_has_event_triggers_and_tablespaces_but_no_shadows_of_other_run
 
 
 @pytest.mark.skipif(not PROGRAMS, reason="pg_dump is not installed")
+def test_an_object_that_the_shadow_refuses_is_named(live: DatabaseWrapper) -> None:
+    execute(live, "CREATE TABLE s (a integer); CREATE VIEW v AS SELECT a FROM s")
+    with ephemeral(live) as shadow:
+        with shadow.connect() as session:
+            session.execute("CREATE TABLE public.v ()")
+        with pytest.raises(ShadowUnreachable, match='view v cannot be made there: relation "v"'):
+            load_live(live, live_graph(live), shadow)
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="pg_dump is not installed")
 def test_a_given_database_is_emptied_though_an_event_trigger_refuses_drops(
     live: DatabaseWrapper, server: Server
 ) -> None:

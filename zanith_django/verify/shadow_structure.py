@@ -203,19 +203,46 @@ def _restore(dump: str, shadow: Shadow, fill: Callable[[], None] | None) -> None
                 fill()
             _execute(session, entries[tables:])
         except psycopg.Error as error:
-            raise ShadowUnreachable(
-                shadow.name,
-                f"the live structure cannot be made there: {first_line(error)}",
-                "The shadow needs the server version, the extensions and the roles of the "
-                "live database, and a role that may make what is in it. A copy of the database, "
-                "made by an administrator, has all of that: --data.",
-            ) from error
+            raise _unrestored(shadow, "the live structure", error) from error
+        except _Refused as error:
+            raise _unrestored(shadow, str(error), error.cause) from error
+
+
+def _unrestored(shadow: Shadow, what: str, error: psycopg.Error) -> ShadowUnreachable:
+    return ShadowUnreachable(
+        shadow.name,
+        f"{what} cannot be made there: {first_line(error)}",
+        "The shadow needs the server version, the extensions and the roles of the live database, "
+        "and a role that may make what is in it. A copy of the database, made by an "
+        "administrator, has all of that: --data.",
+    )
+
+
+class _Refused(Exception):
+    """PostgreSQL refuses an entry of the dump."""
+
+    def __init__(self, entry: str, cause: psycopg.Error) -> None:
+        self.cause = cause
+        found = _HEADER.match(entry)
+        super().__init__(f"{found[2].lower()} {found[1]}" if found else "the live structure")
+
+
+_HEADER = re.compile(r"Name: (.*); Type: (.*); Schema: .*; Owner: ")
 
 
 def _execute(session: Session, entries: Sequence[str]) -> None:
+    """Executes many entries at once, and each of them by itself if PostgreSQL refuses one. Raises
+    `_Refused`."""
     for start in range(0, len(entries), ENTRIES):
-        text = "".join(f"-- {entry}" for entry in entries[start : start + ENTRIES])
-        session.execute(text.encode())
+        some = entries[start : start + ENTRIES]
+        try:
+            session.execute("".join(f"-- {entry}" for entry in some).encode())
+        except psycopg.Error:
+            for entry in some:
+                try:
+                    session.execute(f"-- {entry}".encode())
+                except psycopg.Error as error:
+                    raise _Refused(entry, error) from error
 
 
 def _without_meta_commands(dump: str) -> str:

@@ -153,16 +153,13 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     began = time.monotonic()
     refuse_transaction_pooling(connection)
     options.say("reading the live database")
-    wanted = options.shape or conf.shadow
-    if options.data or (options.sample and wanted == AUTO):
-        wanted = EPHEMERAL  # a schema cannot hold rows
-    first = _Start(wanted, _place(connection, EPHEMERAL if wanted == AUTO else wanted, options))
+    first = _first(connection, options)
     with started() as child, _reading_project(connection, options) as models:
         child.start(connection, first.place)
         live = _read(connection)
         refused = [*gates.preflight(live.plan, Policy.of())]
         if not (options.source or options.data) and refused:
-            shape = name_of(connection, wanted)
+            shape = name_of(connection, first.wanted)
             return _blocked(live.plan, refused, shape, time.monotonic() - began)
         done = _on_first(live, options, first, child, models)
     result = done.result
@@ -298,6 +295,13 @@ class _Start:
 
     wanted: str
     place: Place
+
+
+def _first(connection: BaseDatabaseWrapper, options: VerifyOptions) -> _Start:
+    wanted = options.shape or conf.shadow
+    if options.data or (options.sample and wanted == AUTO):
+        wanted = EPHEMERAL  # a schema cannot hold rows
+    return _Start(wanted, _place(connection, EPHEMERAL if wanted == AUTO else wanted, options))
 
 
 def _place(connection: BaseDatabaseWrapper, wanted: str, options: VerifyOptions) -> Place:
