@@ -21,6 +21,8 @@ WIDTHS = (18, 6, 11, 9, 7, 8, 0)
 
 OK, NO = 0, 1
 
+VIEWS = ("view", "materialized view")
+
 # What PostgreSQL drops with a table or a column without CASCADE.
 PARTS = ("column", "constraint", "index", "sequence", "trigger")
 
@@ -89,12 +91,13 @@ def check(project: CorpusProject, *, migrate: bool) -> Observed:
     found = json.loads(text[text.index("{\n") :])
     if found["error"]:
         result.note(Disagreement("", "failed", "to run", found["error"], beyond=True), "")
+    views = {name for step in found["steps"] for name in release.new_relations(step["made"], VIEWS)}
     for _, steps in groupby(found["steps"], key=itemgetter("migration")):
-        _compare(list(steps), result)
+        _compare(list(steps), result, views)
     return result
 
 
-def _compare(steps: list[Mapping[str, Any]], result: Observed) -> None:
+def _compare(steps: list[Mapping[str, Any]], result: Observed, views: Collection[str]) -> None:
     """The steps of one migration. Django defers SQL to its end, and a lock is kept until then: what
     a step did not do may have been done by another one."""
     taken: dict[str, Lock] = {}
@@ -107,7 +110,7 @@ def _compare(steps: list[Mapping[str, Any]], result: Observed) -> None:
         result.steps += 1
         result.statements += len(step["statements"])
         where = f"{step['migration']} step {step['step']}: {step['description']}"
-        found = [*_more(step), *_rewrites(step, taken), *_drops(step)]
+        found = [*_more(step, views), *_rewrites(step, taken), *_drops(step)]
         found += _less(step, taken, made, renamed=renamed)
         for each in found:
             if each.beyond or step["kind"] != "deferred":
@@ -125,15 +128,16 @@ def _kind(step: Mapping[str, Any]) -> str:
     return " ".join(step["description"].split()[:3])
 
 
-def _more(step: Mapping[str, Any]) -> Iterator[Disagreement]:
+def _more(step: Mapping[str, Any], views: Collection[str]) -> Iterator[Disagreement]:
     """Stronger locks than promised, on tables that no statement of the step made. Locks that hold
-    up neither readers nor writers are no part of a plan."""
+    up neither readers nor writers are no part of a plan, nor are those on views."""
     seen = {name: release.lock_of(lock) for name, lock in step["locks"].items()}
-    for name in set(seen) - release.new_relations(step["made"]):
+    for name in set(seen) - release.new_relations(step["made"]) - set(views):
         limit = _limit(step, name, seen)
         if seen[name] > limit and seen[name].blocks_writes:
-            shown = str(limit), str(seen[name])
-            yield Disagreement(_kind(step), "lock", *shown, beyond=True)
+            unread = any(not promise["tables"] for promise in step["promised"])
+            shown = "what it cannot read" if unread else str(limit), str(seen[name])
+            yield Disagreement(_kind(step), "lock", *shown, beyond=not unread)
 
 
 def _less(

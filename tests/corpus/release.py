@@ -258,9 +258,9 @@ def _disagreements(found: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{step['description']}: {lock} on {name}, promised {limits}"
 
 
-def new_relations(made: Iterable[str]) -> set[str]:
-    """The new tables and views of a step."""
-    kinds = tuple(f"{kind} " for kind in TABLES)
+def new_relations(made: Iterable[str], of: Sequence[str] = TABLES) -> set[str]:
+    """The new tables and views of a step, or those of these kinds."""
+    kinds = tuple(f"{kind} " for kind in of)
     return {each.removeprefix(k) for each in made for k in kinds if each.startswith(k)}
 
 

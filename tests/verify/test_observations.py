@@ -211,3 +211,18 @@ def test_what_the_plan_does_not_promise_is_a_surprise(copy_of: Copy, case: str) 
         return
     assert verdict["verdict"] in ("surprise", "drift"), verdict
     assert any(words in each for each in surprises(verdict)), surprises(verdict)
+
+
+def test_a_rewrite_of_a_renamed_table_has_the_name_that_production_has(copy_of: Copy) -> None:
+    shop = copy_of(with_rows).project
+    operations = (
+        'migrations.AlterModelTable("Book", "books"), '
+        'migrations.RunSQL("DROP VIEW pages_of_books; ALTER TABLE books ALTER title TYPE text, '
+        'ALTER pages TYPE bigint")'
+    )
+    step(shop, operations)
+    verdict = verified(shop)
+    (found,) = (
+        each for step in verdict["steps"] for each in step["statements"] if each["rewrites"]
+    )
+    assert "people_book" in found["rewrites"]

@@ -80,12 +80,17 @@ def _statement(seen: SeenStatement, known: Known) -> dict[str, Any]:
         "wal_bytes": seen.wal,
         "unseen": seen.unseen,
         "locks": _by_name(seen.locks, known, str),
-        "rewrites": [each.it.name for each in seen.rewrites],
+        "rewrites": [_first_name(each, known) for each in seen.rewrites],
         "rows": _by_name(seen.rows, known, lambda rows: dict(zip(ROWS, rows, strict=True))),
         "work": seen.work,
         "made": [each.words for each in seen.made],
         "dropped": [each.words for each in seen.dropped],
     }
+
+
+def _first_name(each: Named, known: Known) -> str:
+    """That of the table in production; an index has one name."""
+    return known.names.get(each.it.oid, (each.it.name,))[0]
 
 
 def _by_name(
