@@ -97,6 +97,20 @@ RAW = (
         "rewrites_table locks_reads",
     ),
     Case("a sleep", sql("SELECT pg_sleep(0)"), "safe"),
+    Case(
+        "a sleep under a lock",
+        sql("ALTER TABLE T ADD COLUMN more integer; SELECT pg_sleep(0)"),
+        "high",
+        "locks_reads",
+    ),
+    Case("a rule", sql("CREATE RULE {app}_r AS ON INSERT TO T DO INSTEAD NOTHING"), "high", BROKEN),
+    Case("a sequence", sql("ALTER SEQUENCE {app}_item_id_seq RESTART"), "high", "resets_sequence"),
+    Case(
+        "a new sequence",
+        sql("CREATE TABLE {app}_new (id serial); ALTER SEQUENCE {app}_new_id_seq RESTART WITH 9"),
+        "safe",
+    ),
+    Case("unlogged", sql("ALTER TABLE T SET UNLOGGED"), "high", "unlogged_table"),
     Case("revoke", sql("REVOKE SELECT ON T FROM PUBLIC"), "high", f"changes_rights {BROKEN}"),
 )
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.plan.statements import CASES, SETUP, Case
+from tests.plan.statement_tables import SETUP
+from tests.plan.statements import CASES, Case
 from tests.servers import Server
 from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.effects.values import Effect, Scene
@@ -17,6 +18,7 @@ from zanith_django.plan.reasons import REASONS
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.unmodelled import with_dependents
 
 # Reasons that only name a safe form.
 NAMED = {"adds_nullable_column"}
@@ -126,6 +128,74 @@ def _claimed(case: Case, scene: Scene) -> dict[str, Lock]:
     named = {move.old: move.new for move in effect.moves if move.old and move.new}
     locks = {named.get(name, name): lock for name, lock in effect.locks.items() if name not in gone}
     return {spelled(name): lock for name, lock in locks.items() if name}
+
+
+SEVERAL = {
+    "DO $$ DECLARE q text := 'DROP TABLE t'; BEGIN EXECUTE q; END $$": {"may_drop"},
+    "DO $$ DECLARE c refcursor; BEGIN OPEN c FOR EXECUTE 'SELECT busy()'; END $$": {
+        "calls_functions"
+    },
+    "DO $$ DECLARE x int; BEGIN x = 1; x := x + 1; END $$": set(),
+    "CREATE FUNCTION gone() RETURNS void LANGUAGE sql AS 'DELETE FROM child'; SELECT gone()": {
+        "may_drop"
+    },
+    "CREATE PROCEDURE gone() LANGUAGE sql BEGIN ATOMIC DELETE FROM child; END; CALL gone()": {
+        "may_drop"
+    },
+    "CREATE FUNCTION busier() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT busier()": {
+        "calls_functions"
+    },
+    "CREATE TABLE n (id serial PRIMARY KEY); ALTER SEQUENCE n_id_seq RESTART WITH 1000": {
+        "resets_sequence"
+    },
+    "CREATE FUNCTION low2() RETURNS int LANGUAGE sql AS 'SELECT 1'": set(),
+    "SELECT set_config('search_path', 'other', true); DROP TABLE \"My.Table\"": {
+        "drops_table_with_data"
+    },
+}
+
+
+@pytest.mark.parametrize("text", SEVERAL)
+def test_statements_are_read_one_after_the_other(text: str, scene: Scene) -> None:
+    found, _ = effects(text, scene)
+    codes = {code for effect in found for code in effect.codes}
+    assert codes >= SEVERAL[text]
+    assert bool(codes - {"adds_nullable_column"}) is bool(SEVERAL[text])
+
+
+def test_a_path_that_a_function_sets_is_followed(scene: Scene) -> None:
+    text = "SELECT set_config('search_path', 'other, public', true); DROP TABLE \"My.Table\""
+    (_, effect), _ = effects(text, scene)
+    assert spelled(next(iter(effect.locks))) == "other.My.Table"
+
+
+def test_a_wait_is_known(scene: Scene) -> None:
+    (effect,), _ = effects("SELECT pg_sleep(10)", scene)
+    assert effect.waits
+    assert not effect.findings
+
+
+@pytest.mark.parametrize("identity", ["NOTHING", "DEFAULT"])
+@pytest.mark.parametrize("published", [True, False])
+def test_a_table_without_replica_identity_refuses_updates_if_it_is_published(
+    identity: str, published: bool, connection: psycopg.Connection
+) -> None:
+    with connection.transaction(force_rollback=True):
+        if published:
+            connection.execute("CREATE PUBLICATION extra FOR TABLE w")
+        graph = from_catalog(connection.cursor())
+        graph = with_dependents(connection.cursor(), graph, [TableName("", "w")])
+        known = frozenset(graph.table_names)
+        scene = Scene(graph, version=connection.info.server_version, relations=known)
+        text = f"ALTER TABLE w REPLICA IDENTITY {identity}"
+        (effect,), _ = effects(text, scene)
+        connection.execute(text.encode())
+        refused = ""
+        try:
+            connection.execute("UPDATE w SET a = a")
+        except psycopg.errors.ObjectNotInPrerequisiteState as error:
+            refused = str(error)
+    assert ("breaks_running_code" in effect.codes) is published is bool(refused)
 
 
 def test_every_reason_is_known() -> None:

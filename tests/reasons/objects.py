@@ -33,6 +33,29 @@ EXAMPLES = {
         ),
     ),
     "changes_object": Example(bad=(sql("ALTER EXTENSION citext UPDATE"),)),
+    "changes_used_function": Example(
+        bad=(
+            sql(
+                "CREATE OR REPLACE FUNCTION shop_key(text) RETURNS text IMMUTABLE LANGUAGE sql"
+                " AS 'SELECT upper($1)'",
+            ),
+        ),
+        good=(
+            sql(
+                "CREATE FUNCTION shop_key_2(text) RETURNS text IMMUTABLE LANGUAGE sql"
+                " AS 'SELECT upper($1)'",
+            ),
+        ),
+        where="An index or constraint of the database calls the function.",
+        shown_by="tests/plan/test_statements.py",
+    ),
+    "resets_sequence": Example(
+        bad=(
+            sql("ALTER SEQUENCE shop_book_id_seq RESTART WITH 1"),
+            sql("SELECT setval('shop_book_id_seq', 1)"),
+        ),
+        good=(sql("SELECT setval('shop_book_id_seq', (SELECT max(id) FROM shop_book))"),),
+    ),
     "renames_object": Example(
         bad=(
             sql(

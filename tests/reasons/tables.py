@@ -52,6 +52,9 @@ migrations.SeparateDatabaseAndState(
         shown_by="tests/plan/test_gates.py",
     ),
     "rebuilds_table": Example(bad=(zanith('zanith.RebuildTable(table="shop_book")'),)),
+    "unlogged_table": Example(
+        bad=(sql("ALTER TABLE shop_draft SET UNLOGGED", "ALTER TABLE shop_draft SET LOGGED"),)
+    ),
     "detaches_partition": Example(
         bad=(sql("ALTER TABLE shop_book DETACH PARTITION shop_book_2019"),)
     ),

@@ -32,7 +32,8 @@ class Context:
     or renamed. `plan/table_facts.py` moves all of these past an operation. `elsewhere` are tables
     that an unqualified name finds in a later schema of the search path. `relations` are all tables,
     views and foreign tables of the database, None if it was not read or if an earlier step may have
-    created others. `domains` are the domains that have a constraint. `unseen` are tables that
+    created others. `domains` are the domains that have a constraint, `dangers` functions that an
+    earlier step created and that may drop or delete. `unseen` are tables that
     another session locks: their rows were not read.
     """
 
@@ -48,6 +49,7 @@ class Context:
     relations: frozenset[TableName] | None = None
     domains: frozenset[str] = frozenset()
     unseen: frozenset[TableName] = frozenset()
+    dangers: frozenset[str] = frozenset()
 
     def quiet(self, name: TableName) -> bool:
         """No other session can be using the table: it is new, or it is empty."""

@@ -31,6 +31,7 @@ _EMPTY_TOO = frozenset(
         "rename_column",
         "rename_table",
         "rls_change",
+        "unlogged_table",
     )
 )
 
@@ -184,7 +185,7 @@ def _holds(code: str, table: TableName | None, context: Context) -> bool:
 
 def _blocking(effect: Effect, context: Context, held: Mapping[TableName, Lock]) -> Iterator[str]:
     """The reasons for locks that other sessions wait for while rows are read or written."""
-    busy = effect.opaque or any(not context.quiet(name) for name in effect.work)
+    busy = effect.opaque or effect.waits or any(not context.quiet(name) for name in effect.work)
     for name, lock in held.items() if busy else ():
         if name not in context.fresh and lock.blocks_writes:
             yield "locks_reads" if lock.blocks_reads else "locks_writes"

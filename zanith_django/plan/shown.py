@@ -22,6 +22,7 @@ def scene(context: Context) -> Scene:
         context.elsewhere,
         context.domains,
         context.relations,
+        context.dangers,
     )
 
 

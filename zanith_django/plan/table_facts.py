@@ -62,8 +62,12 @@ def after_effect(context: Context, effect: Effect) -> Context:
     """What is known after a statement whose effect was read."""
     for move in effect.moves:
         context = _moved(context, move, "")
-    domains = context.domains | ({effect.domain} - {""})
-    context = replaced(context, relations=effect.known(context.relations), domains=domains)
+    context = replaced(
+        context,
+        relations=effect.known(context.relations),
+        domains=context.domains | ({effect.domain} - {""}),
+        dangers=context.dangers | ({effect.danger} - {""}),
+    )
     if not effect.fills:
         return context
     filled = frozenset(effect.fills)

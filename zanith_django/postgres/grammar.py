@@ -129,13 +129,27 @@ def queries(tree: list[Node]) -> Iterator[str]:
             text = inner.get("query", {}).get("PLpgSQL_expr", {}).get("query", "")
             dynamic.add(text)
             yield _literal(text) or text
+        elif name == "PLpgSQL_stmt_open" and "dynquery" in inner:
+            text = inner["dynquery"]["PLpgSQL_expr"]["query"]
+            dynamic.add(text)
+            yield _literal(text) or text
         elif name == "PLpgSQL_expr" and inner.get("query") not in dynamic:
-            text = inner.get("query", "")
-            mode = inner.get("parseMode", 0)
-            if mode == 0:
-                yield text
-            elif mode == 2:
-                yield f"SELECT {text}"
+            yield _query(inner)
+
+
+def _query(expression: Node) -> str:
+    """The query of an expression: itself, or for an assignment its value."""
+    text, mode = str(expression.get("query", "")), expression.get("parseMode", 0)
+    if mode == 0:
+        return text
+    value = _ASSIGNED.sub("", text, count=1) if mode >= _ASSIGNS else text
+    return f"SELECT {value}"
+
+
+_ASSIGNS = 3
+"""RAW_PARSE_PLPGSQL_ASSIGN1 of PostgreSQL's parser.h, and the modes after it."""
+
+_ASSIGNED = re.compile(r'^(?:"[^"]*"|[^"=:]|::)*?:?=')
 
 
 def _literal(expression: str) -> str:

@@ -11,8 +11,14 @@ from functools import partial
 
 from zanith_django.operations.dependents import without_column
 from zanith_django.operations.index_options import WITHOUT_LOCKING_OUT
-from zanith_django.plan.effects import columns as cols, dependents, naming
-from zanith_django.plan.effects.partitions import attach, detach, leave
+from zanith_django.plan.effects import (
+    alter_column,
+    columns as cols,
+    dependents,
+    naming,
+    replication,
+)
+from zanith_django.plan.effects.partitions import attach, detach, join, leave
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.grammar import Node, strings, walk
 from zanith_django.postgres.locks import Lock
@@ -46,6 +52,7 @@ _TRIGGERS = frozenset(
         "DisableTrigUser",
     )
 )
+_RULES = frozenset(("EnableRule", "EnableAlwaysRule", "EnableReplicaRule", "DisableRule"))
 _ROW_SECURITY = frozenset(
     ["EnableRowSecurity", "DisableRowSecurity", "ForceRowSecurity", "NoForceRowSecurity"]
 )
@@ -124,7 +131,7 @@ def _command(command: Node, name: TableName, heirs: bool, notes: Notes) -> None:
     if _adds_foreign_key(command, subtype):
         _add_foreign_key(command, table, notes)
     elif handler:
-        heirs = heirs and subtype != "DetachPartition"
+        heirs = heirs and not subtype.startswith("DetachPartition")
         notes.lock(name, Lock.ACCESS_EXCLUSIVE, heirs=heirs)
         handler(command, table, notes)
     elif subtype in _LIGHT:
@@ -148,7 +155,10 @@ def _plain(subtype: str, name: TableName, notes: Notes) -> None:
     if subtype in _REWRITES:
         notes.rewritten(name)
         if subtype == "SetUnLogged":
+            notes.find("unlogged_table", name)
             dependents.unlogs(name, notes)
+    elif subtype in _RULES:
+        notes.find("changes_trigger", name)
     elif subtype in _ROW_SECURITY:
         notes.find("rls_change", name)
     elif subtype == "ChangeOwner":
@@ -173,7 +183,7 @@ def _validate(constraint: str, table: Table, notes: Notes) -> None:
     for key in table.foreign_keys:
         if key.name == constraint:
             notes.lock(key.references, Lock.ROW_SHARE)
-    _change(notes, table.name, partial(_validated, constraint=constraint))
+    notes.change(table.name, partial(_validated, constraint=constraint))
 
 
 def _validated(table: Table, constraint: str) -> Table:
@@ -221,7 +231,7 @@ def _add_column(command: Node, table: Table, notes: Notes) -> None:
             found = cols.with_constraint(found, constraint, notes.scene, (column.name,))
         return found
 
-    _change(notes, table.name, added)
+    notes.change(table.name, added)
 
 
 def _lock_referenced(key: Node, table: TableName, notes: Notes, *, scans: bool) -> None:
@@ -249,7 +259,7 @@ def _drop_column(command: Node, table: Table, notes: Notes) -> None:
     if cascade:
         _release_referrers(table, notes, name)
     dependents.drops_column(table, name, notes, cascade=cascade)
-    _change(notes, table.name, lambda t: without_column(t, name))
+    notes.change(table.name, lambda t: without_column(t, name))
 
 
 def _release_referrers(table: Table, notes: Notes, column: str = "") -> None:
@@ -262,7 +272,7 @@ def _release_referrers(table: Table, notes: Notes, column: str = "") -> None:
                 notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
                 notes.find("drops_foreign_key", other.name)
             gone = partial(Table.without_item, part="foreign_keys", name=key.name)
-            _change(notes, other.name, gone)
+            notes.change(other.name, gone)
 
 
 def _alter_type(command: Node, table: Table, notes: Notes) -> None:
@@ -277,68 +287,7 @@ def _alter_type(command: Node, table: Table, notes: Notes) -> None:
             notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
     if new is not None:
         changed = new
-        _change(notes, table.name, lambda t: t.with_item("columns", changed))
-
-
-def _set_not_null(command: Node, table: Table, notes: Notes) -> None:
-    name = command["name"]
-    column = table.column(name)
-    if column is not None and not column.nullable:
-        return
-    notes.find("changes_column_nullable_to_not_null", table.name)
-    if not cols.proves_not_null(table, name):
-        notes.works(table.name)
-    _alter_column(notes, table, name, nullable=False)
-
-
-def _drop_not_null(command: Node, table: Table, notes: Notes) -> None:
-    _alter_column(notes, table, command["name"], nullable=True)
-
-
-def _default(command: Node, table: Table, notes: Notes) -> None:
-    given = command.get("def")
-    known = table.column(command["name"])
-    if known and known.identity in ("always", "by default"):
-        notes.missing("missing_object", f"column {table.name}.{known.name} has an identity")
-    null = bool(given and given.get("A_Const", {}).get("isnull"))
-    _alter_column(notes, table, command["name"], default=cols.GIVEN if given and not null else None)
-
-
-def _add_identity(command: Node, table: Table, notes: Notes) -> None:
-    always = command.get("def", {}).get("Constraint", {}).get("generated_when") == "a"
-    kind = "always" if always else "by default"
-    _alter_column(notes, table, command["name"], identity=kind, nullable=False)
-
-
-def _set_identity(command: Node, table: Table, notes: Notes) -> None:
-    items = command["def"]["List"]["items"]
-    given = {each["DefElem"]["defname"]: each["DefElem"].get("arg") for each in items}
-    if kind := given.get("generated"):
-        always = kind["Integer"]["ival"] == ord("a")
-        identity = "always" if always else "by default"
-        _alter_column(notes, table, command["name"], identity=identity)
-
-
-def _drop_identity(command: Node, table: Table, notes: Notes) -> None:
-    _alter_column(notes, table, command["name"], identity="")
-
-
-def _set_expression(command: Node, table: Table, notes: Notes) -> None:
-    column = table.column(command["name"])
-    if column is None or not column.virtual:
-        notes.find("changes_column_type", table.name)
-        notes.rewritten(table.name)
-
-
-def _drop_expression(command: Node, table: Table, notes: Notes) -> None:
-    _alter_column(notes, table, command["name"], generated="")
-
-
-def _alter_column(notes: Notes, table: Table, name: str, **fields: object) -> None:
-    column = table.column(name)
-    if column is not None:
-        changed = dataclasses.replace(column, **fields)  # type: ignore[arg-type]  # its own fields
-        _change(notes, table.name, lambda t: t.with_item("columns", changed))
+        notes.change(table.name, lambda t: t.with_item("columns", changed))
 
 
 # --- constraints ---------------------------------------------------------------------------------
@@ -363,8 +312,8 @@ def _add_constraint(command: Node, table: Table, notes: Notes) -> None:
         notes.works(table.name)
         name = node.get("conname") or f"{table.name}_excl"
         item = Exclusion(name, cols.exclusion(node), cols.key_columns(node.get("exclusions")))
-        _change(notes, table.name, lambda t: t.with_item("exclusions", item))
-    _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
+        notes.change(table.name, lambda t: t.with_item("exclusions", item))
+    notes.change(table.name, lambda t: cols.with_constraint(t, node, notes.scene))
 
 
 def _add_key(node: Node, kind: str, table: Table, notes: Notes) -> None:
@@ -387,7 +336,7 @@ def _add_key(node: Node, kind: str, table: Table, notes: Notes) -> None:
             found = found.with_item("columns", dataclasses.replace(column, nullable=False))
         return cols.with_constraint(found, node, notes.scene, own)
 
-    _change(notes, table.name, added)
+    notes.change(table.name, added)
 
 
 def _add_foreign_key(command: Node, table: Table, notes: Notes) -> None:
@@ -396,7 +345,7 @@ def _add_foreign_key(command: Node, table: Table, notes: Notes) -> None:
     for key in strings(node.get("fk_attrs")):
         naming.wants_column(key, table, notes)
     _lock_referenced(node, table.name, notes, scans=not node.get("skip_validation"))
-    _change(notes, table.name, lambda t: cols.with_constraint(t, node, notes.scene))
+    notes.change(table.name, lambda t: cols.with_constraint(t, node, notes.scene))
 
 
 def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
@@ -409,6 +358,8 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
             notes.find("drops_foreign_key", table.name)
     own = table.primary_key
     keyed = own is not None and own.name == name
+    if keyed:
+        replication.without_key(table, notes)
     keys = [unique.columns for unique in table.uniques if unique.name == name]
     for columns in [own.columns] if own and keyed else keys:
         notes.find("drops_unique_constraint", table.name)
@@ -424,27 +375,26 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
             found = found.without_item(part.field, name)
         return found
 
-    _change(notes, table.name, dropped)
-
-
-def _change(notes: Notes, name: TableName, change: Callable[[Table], Table]) -> None:
-    notes.graph = notes.graph.changed(name, change)
+    notes.change(table.name, dropped)
 
 
 _HANDLERS: dict[str, Callable[[Node, Table, Notes], None]] = {
     "AddColumn": _add_column,
     "DropColumn": _drop_column,
     "AlterColumnType": _alter_type,
-    "SetNotNull": _set_not_null,
-    "DropNotNull": _drop_not_null,
-    "ColumnDefault": _default,
-    "AddIdentity": _add_identity,
-    "DropIdentity": _drop_identity,
-    "SetIdentity": _set_identity,
-    "SetExpression": _set_expression,
-    "DropExpression": _drop_expression,
+    "SetNotNull": alter_column.set_not_null,
+    "DropNotNull": alter_column.drop_not_null,
+    "ColumnDefault": alter_column.default,
+    "AddIdentity": alter_column.add_identity,
+    "DropIdentity": alter_column.drop_identity,
+    "SetIdentity": alter_column.set_identity,
+    "SetExpression": alter_column.set_expression,
+    "DropExpression": alter_column.drop_expression,
     "AddConstraint": _add_constraint,
     "DropConstraint": _drop_constraint,
     "DetachPartition": detach,
+    "DetachPartitionFinalize": detach,
+    "AddInherit": join,
     "DropInherit": leave,
+    "ReplicaIdentity": replication.replica_identity,
 }

@@ -41,7 +41,7 @@ def _refuse_referrers(
     for other in notes.scene.referrers(table.name):
         keys = (key for key in other.foreign_keys if key.references == table.name)
         if other.name != table.name and any(wanted(key.referenced_columns) for key in keys):
-            _refused(f"a foreign key of {other.name} references {table.name}", notes)
+            refused(f"a foreign key of {other.name} references {table.name}", notes)
 
 
 def drops_table(
@@ -51,22 +51,22 @@ def drops_table(
     _goes(table, notes, lambda found: not found.own, cascade=cascade)
     for other in () if cascade else notes.scene.referrers(table.name):
         if other.name not in (table.name, *beside):
-            _refused(f"a foreign key of {other.name} references {table.name}", notes)
+            refused(f"a foreign key of {other.name} references {table.name}", notes)
 
 
 def unlogs(name: TableName, notes: Notes) -> None:
     """A logged table cannot reference an unlogged one."""
     for other in notes.scene.referrers(name):
         if other.name != name:
-            _refused(f"a foreign key of {other.name} references {name}", notes)
+            refused(f"a foreign key of {other.name} references {name}", notes)
 
 
 def retypes(table: Table, column: str, notes: Notes) -> None:
     """Refuses a change of type if objects read the column: ALTER TYPE has no CASCADE."""
     for found in _of(table, lambda found: column in found.columns):
-        _refused(f"{found.kind} {found.name} reads {table.name}.{column}", notes)
+        refused(f"{found.kind} {found.name} reads {table.name}.{column}", notes)
     for made in generated_from(table, column):
-        _refused(f"generated column {table.name}.{made.name} reads {column}", notes)
+        refused(f"generated column {table.name}.{made.name} reads {column}", notes)
 
 
 def forget(names: Collection[str], notes: Notes) -> None:
@@ -94,7 +94,7 @@ def _goes(
             notes.find("drops_with_cascade")
             notes.missing("", f"CASCADE drops {found.kind} {found.name}{more}")
         else:
-            _refused(f"{found.kind} {found.name}{more} depends on {table.name}", notes)
+            refused(f"{found.kind} {found.name}{more} depends on {table.name}", notes)
     if gone:
         forget(gone, notes)
 
@@ -109,6 +109,6 @@ def _keep(notes: Notes, kept: Callable[[Dependent], bool]) -> None:
             notes.graph = notes.graph.changed(table.name, left)
 
 
-def _refused(what: str, notes: Notes) -> None:
+def refused(what: str, notes: Notes) -> None:
     if notes.scene.relations is not None:
         notes.missing("dependent_objects", what)

@@ -67,7 +67,7 @@ def _index(node: Node, table: TableName) -> Index:
 
 def reindex(node: Node, notes: Notes) -> None:
     """REINDEX: queries that plan with the index wait for it."""
-    concurrently = _has_option(node, "concurrently")
+    concurrently = has_option(node, "concurrently")
     notes.transactional = not concurrently
     what = node["kind"]
     if what not in ("REINDEX_OBJECT_TABLE", "REINDEX_OBJECT_INDEX"):
@@ -84,9 +84,17 @@ def reindex(node: Node, notes: Notes) -> None:
         return
     notes.lock(name, Lock.SHARE_UPDATE_EXCLUSIVE if concurrently else Lock.SHARE)
     notes.works(name)
+    _commits_between(name, notes)
 
 
-def _has_option(node: Node, option: str) -> bool:
+def _commits_between(name: TableName, notes: Notes) -> None:
+    """PostgreSQL works on the partitions of a table in a transaction each."""
+    table = notes.scene.table(name)
+    if table is not None and table.partition_key:
+        notes.transactional = False
+
+
+def has_option(node: Node, option: str) -> bool:
     given = (each["DefElem"] for each in node.get("params", ()) or node.get("options", ()))
     return any(
         each["defname"] == option and _is_on(each.get("arg")) for each in given if "defname" in each
@@ -112,12 +120,13 @@ def cluster(node: Node, notes: Notes) -> None:
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     notes.alters.append(name)
     notes.rewritten(name)
+    _commits_between(name, notes)
 
 
 def vacuum(node: Node, notes: Notes) -> None:
     """VACUUM and ANALYZE; with FULL a rewrite."""
     whole = bool(node.get("is_vacuumcmd"))
-    full = whole and _has_option(node, "full")
+    full = whole and has_option(node, "full")
     notes.transactional = not whole
     names = [relation(each["VacuumRelation"]["relation"], notes.scene) for each in _relations(node)]
     if full and not names:

@@ -23,11 +23,11 @@ def _misses(notes: Notes, code: str, what: str) -> None:
 
 def wants_table(name: TableName, notes: Notes) -> None:
     """The statement fails if the table does not exist."""
-    if notes.scene.is_absent(name) and name not in notes.graph and not _is_system(name):
+    if notes.scene.is_absent(name) and name not in notes.graph and not is_system(name):
         _misses(notes, "missing_table", f"table {name} does not exist")
 
 
-def _is_system(name: TableName) -> bool:
+def is_system(name: TableName) -> bool:
     """Is it a table of PostgreSQL's own schemas, which no graph has?"""
     return name.schema in ("pg_catalog", "information_schema") or name.name.startswith("pg_")
 

@@ -30,10 +30,9 @@ def attach(command: Node, parent: Table, notes: Notes) -> None:
         name,
         lambda t: dataclasses.replace(t, partition_of=parent.name, partition_bound=cols.GIVEN),
     )
-    for other in () if bound.get("is_default") else notes.graph.tables:
-        if other.partition_of == parent.name and "DEFAULT" in other.partition_bound.upper():
-            notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
-            notes.works(other.name)
+    for other in () if bound.get("is_default") else notes.scene.default_partitions(parent.name):
+        notes.lock(other, Lock.ACCESS_EXCLUSIVE)
+        notes.works(other)
 
 
 def _has_indexes(table: Table, parent: Table) -> bool:
@@ -51,12 +50,27 @@ def _unique(table: Table) -> set[tuple[str, ...]]:
 def detach(command: Node, table: Table, notes: Notes) -> None:
     given = command["def"]["PartitionCmd"]
     name = _partition(given, notes)
-    if given.get("concurrent"):
+    if command["subtype"] == "AT_DetachPartitionFinalize":
+        notes.locks[table.name] = Lock.SHARE_UPDATE_EXCLUSIVE
+    elif given.get("concurrent"):
         notes.transactional = False
         notes.locks[table.name] = Lock.SHARE_UPDATE_EXCLUSIVE
+    else:
+        for other in notes.scene.default_partitions(table.name):
+            notes.lock(other, Lock.ACCESS_EXCLUSIVE)
     notes.find("detaches_partition", table.name)
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     notes.graph = notes.graph.changed(name, lambda t: dataclasses.replace(t, partition_of=None))
+
+
+def join(command: Node, table: Table, notes: Notes) -> None:
+    """INHERIT: queries of the parent find the rows of the table."""
+    given = command["def"]["RangeVar"]
+    parent = notes.scene.name(given.get("schemaname", ""), given["relname"])
+    notes.lock(parent, Lock.SHARE_UPDATE_EXCLUSIVE, heirs=False)
+    notes.change(
+        table.name, lambda t: dataclasses.replace(t, inherits=tuple({*t.inherits, parent}))
+    )
 
 
 def leave(command: Node, table: Table, notes: Notes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zanith_django.operations.moves import TableMove
-from zanith_django.plan.effects import naming
+from zanith_django.plan.effects import naming, sequences, settings
 from zanith_django.plan.effects.tables import (
     TEMPORARY,
     filled,
@@ -16,7 +16,7 @@ from zanith_django.plan.effects.tables import (
     relation,
 )
 from zanith_django.plan.effects.values import DELETE, INSERT, UPDATE, Notes
-from zanith_django.postgres.grammar import Node, functions, kind, strings, walk
+from zanith_django.postgres.grammar import Node, functions, kind, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
@@ -41,9 +41,9 @@ _NAMES = (
     "lastval lead least left length ln log lower lpad ltrim make_date make_interval make_time "
     "make_timestamp make_timestamptz max md5 min mod nextval now nth_value ntile nullif "
     "num_nonnulls num_nulls obj_description octet_length overlay percent_rank pg_catalog "
-    "pg_advisory_lock pg_advisory_unlock pg_advisory_xact_lock pg_backend_pid pg_column_size "
+    "pg_advisory_unlock pg_backend_pid pg_column_size "
     "pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_serial_sequence pg_get_viewdef "
-    "pg_relation_size pg_sleep pg_table_is_visible pg_table_size pg_total_relation_size "
+    "pg_relation_size pg_table_is_visible pg_table_size pg_total_relation_size "
     "pg_typeof pi position power quote_ident quote_literal quote_nullable random rank "
     "regexp_count regexp_match regexp_matches regexp_replace regexp_split_to_array "
     "regexp_split_to_table regexp_substr repeat replace reverse right round row_number "
@@ -54,6 +54,9 @@ _NAMES = (
     "ts_rank unaccent unnest upper uuid_generate_v4 uuidv4 uuidv7 version width_bucket xpath "
 )
 _HARMLESS = frozenset(_NAMES.split())
+_WAITS = frozenset(
+    ("pg_sleep", "pg_sleep_for", "pg_sleep_until", "pg_advisory_lock", "pg_advisory_xact_lock")
+)
 
 
 def select(node: Node, notes: Notes) -> None:
@@ -62,9 +65,19 @@ def select(node: Node, notes: Notes) -> None:
     if "intoClause" in node:
         _made(node["intoClause"]["rel"], notes)
     if "lockingClause" in node:
-        for name in _read(node, notes):
-            notes.lock(name, Lock.ROW_SHARE)
-            notes.find("locks_rows", name)
+        _lock_rows(node, notes)
+
+
+def _lock_rows(node: Node, notes: Notes) -> None:
+    """FOR UPDATE and the like; without a condition no other session can write any row."""
+    clauses = [each["LockingClause"] for each in node["lockingClause"]]
+    weak = all(each["strength"] == "LCS_FORKEYSHARE" for each in clauses)
+    every = not (weak or _limits(node) or "limitCount" in node)
+    for name in _read(node, notes):
+        notes.lock(name, Lock.ROW_SHARE)
+        notes.find("locks_rows", name)
+        if every:
+            notes.find("locks_writes", name)
 
 
 def create_table_as(node: Node, notes: Notes) -> None:
@@ -94,23 +107,19 @@ def rows(node: Node, notes: Notes) -> None:
     """Everything below a statement that reads or writes rows."""
     for name in _read(node, notes):
         notes.lock(name, Lock.ACCESS_SHARE)
-    unknown = {name for name in functions(node) if name not in _HARMLESS}
+    called = functions(node)
+    unknown = called - _HARMLESS - _WAITS
     if unknown:
         notes.unknown()
         notes.find("calls_functions")
-    if any(map(_sets_back, walk(node))):
-        notes.find("changes_object")
+        if unknown & notes.scene.dangers:
+            notes.find("may_drop")
+    notes.waits = notes.waits or not _WAITS.isdisjoint(called)
+    sequences.set_values(node, notes)
+    settings.set_configs(node, notes)
     for kind_, inner in walk(node):
         if writer := _WRITERS.get(kind_):
             writer(inner, notes)
-
-
-def _sets_back(found: tuple[str, Node]) -> bool:
-    """Is it setval() with a constant? New rows may get keys that exist."""
-    name, node = found
-    if name != "FuncCall" or strings(node.get("funcname"))[-1:] != ["setval"]:
-        return False
-    return "A_Const" in node["args"][1]
 
 
 def _read(node: Any, notes: Notes) -> list[TableName]:
@@ -125,10 +134,18 @@ def _read(node: Any, notes: Notes) -> list[TableName]:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def insert(node: Node, notes: Notes) -> None:
+def _written(node: Node, notes: Notes) -> TableName:
+    """The table that a statement writes. A write to the catalog may change any object."""
     name = relation(node["relation"], notes.scene)
     naming.wants_table(name, notes)
     notes.lock(name, Lock.ROW_EXCLUSIVE)
+    if naming.is_system(name):
+        notes.unknown()
+    return name
+
+
+def insert(node: Node, notes: Notes) -> None:
+    name = _written(node, notes)
     filled(name, notes)
     source = node.get("selectStmt", {}).get("SelectStmt", {})
     copies = "fromClause" in source or source.get("op", "SETOP_NONE") != "SETOP_NONE"
@@ -145,9 +162,7 @@ def insert(node: Node, notes: Notes) -> None:
 
 
 def update(node: Node, notes: Notes) -> None:
-    name = relation(node["relation"], notes.scene)
-    naming.wants_table(name, notes)
-    notes.lock(name, Lock.ROW_EXCLUSIVE)
+    name = _written(node, notes)
     notes.works(name)
     notes.writes_rows(name, UPDATE, _set_columns(node))
     notes.find("requires_backfill" if _limits(node) else "updates_all_rows", name)
@@ -161,9 +176,7 @@ def _set_columns(node: Node) -> Iterator[str]:
 
 
 def delete(node: Node, notes: Notes) -> None:
-    name = relation(node["relation"], notes.scene)
-    naming.wants_table(name, notes)
-    notes.lock(name, Lock.ROW_EXCLUSIVE)
+    name = _written(node, notes)
     notes.works(name)
     notes.writes_rows(name, DELETE)
     codes = ("deletes_rows",) if _limits(node) else ("deletes_all_rows",)
@@ -202,9 +215,7 @@ _COMMANDS = {"CMD_INSERT": INSERT, "CMD_UPDATE": UPDATE, "CMD_DELETE": DELETE}
 
 
 def merge(node: Node, notes: Notes) -> None:
-    name = relation(node["relation"], notes.scene)
-    naming.wants_table(name, notes)
-    notes.lock(name, Lock.ROW_EXCLUSIVE)
+    name = _written(node, notes)
     notes.works(name)
     filled(name, notes)
     clauses = [each["MergeWhenClause"] for each in node.get("mergeWhenClauses", ())]
@@ -220,15 +231,14 @@ def copy(node: Node, notes: Notes) -> None:
     if node.get("is_program") or (node.get("filename") and not node.get("is_from")):
         notes.unknown()
     if "relation" not in node:
-        return
-    name = relation(node["relation"], notes.scene)
-    if node.get("is_from"):
-        notes.lock(name, Lock.ROW_EXCLUSIVE)
+        rows(node["query"], notes)
+    elif node.get("is_from"):
+        name = _written(node, notes)
         filled(name, notes)
         notes.writes_rows(name, INSERT)
         notes.find("inserts_rows", name)
     else:
-        notes.lock(name, Lock.ACCESS_SHARE)
+        notes.lock(relation(node["relation"], notes.scene), Lock.ACCESS_SHARE)
 
 
 _WRITERS = {"InsertStmt": insert, "UpdateStmt": update, "DeleteStmt": delete, "MergeStmt": merge}
@@ -249,3 +259,8 @@ def lock_table(node: Node, notes: Notes) -> None:
         notes.lock(name, lock)
         if lock.blocks_writes:
             notes.find("locks_reads" if lock.blocks_reads else "locks_writes", name)
+
+
+def call(node: Node, notes: Notes) -> None:
+    """CALL: the body of a procedure is unknown."""
+    rows({"FuncCall": node["funccall"]}, notes)

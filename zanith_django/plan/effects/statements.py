@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator
 
-from zanith_django.plan.effects import columns as cols, indexes, naming, rows, tables
+from zanith_django.plan.effects import (
+    functions,
+    indexes,
+    naming,
+    replication,
+    rows,
+    sequences,
+    settings,
+    tables,
+    types,
+)
 from zanith_django.plan.effects.alter_table import alter_table
+from zanith_django.plan.effects.functions import MAY_DROP
 from zanith_django.plan.effects.values import ALL, Effect, Finding, Notes, Scene
 from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Collation, SchemaGraph
-
-_MAY_DROP = re.compile(r"\b(?:DROP|TRUNCATE|DELETE)\b", re.IGNORECASE)
 
 
 def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
@@ -27,8 +35,8 @@ def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
         return (unreadable(text),), scene.graph
     found: list[Effect] = []
     for sql, node in statements:
-        if search_path := _search_path(node):
-            scene = dataclasses.replace(scene, schema=search_path, elsewhere={})
+        if schema := settings.search_path(node):
+            scene = dataclasses.replace(scene, path=schema, elsewhere={})
         for effect, graph in _effects_of(sql, node, scene):
             found.append(effect)
             scene = scene.after((effect,), graph)
@@ -39,7 +47,7 @@ def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
 
 def unreadable(text: str) -> Effect:
     """SQL whose effect is unknown; it may drop what it names."""
-    return _unknown(text, drops=bool(_MAY_DROP.search(text)))
+    return _unknown(text, drops=bool(MAY_DROP.search(text)))
 
 
 def unreadable_code(
@@ -60,7 +68,10 @@ def _effects_of(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, Sc
     if name == "DoStmt":
         yield from _block(sql, inner, scene)
         return
-    if name == "ExplainStmt":
+    if name == "ExplainStmt" and not indexes.has_option(inner, "analyze"):
+        yield Effect(sql), scene.graph
+        return
+    if name in ("ExplainStmt", "PrepareStmt"):
         yield from _effects_of(sql, inner["query"], scene)
         return
     notes = Notes.of(scene)
@@ -97,39 +108,24 @@ _CODES: dict[str, tuple[str, ...]] = {
     "CreateOpFamilyStmt": (),
     "AlterCollationStmt": (),
     "AlterTSDictionaryStmt": (),
-    "AlterTSConfigurationStmt": (),
     "CreateExtensionStmt": ("adds_extension",),
+    "AlterTSConfigurationStmt": ("changes_object",),
+    "DeallocateStmt": (),
+    "FetchStmt": (),
+    "ClosePortalStmt": (),
     "AlterExtensionStmt": ("changes_object",),
-    "AlterFunctionStmt": ("changes_object",),
     "AlterOwnerStmt": ("changes_rights",),
-    "AlterDefaultPrivilegesStmt": (),
     "CreateRoleStmt": ("changes_rights",),
-    "AlterRoleStmt": ("changes_rights",),
-    "CreatePublicationStmt": ("changes_object",),
-    "AlterPublicationStmt": ("changes_object",),
     "VariableShowStmt": (),
     "NotifyStmt": (),
     "ListenStmt": (),
     "UnlistenStmt": (),
     "CheckPointStmt": (),
-    "TransactionStmt": ("ends_transaction",),
-    "DropdbStmt": ("drops_with_cascade",),
     "DropOwnedStmt": ("drops_with_cascade", "raw_sql"),
 }
 
 
-def _search_path(node: Node) -> str:
-    """The schema that SET search_path makes the first."""
-    name, inner = kind(node)
-    if name != "VariableSetStmt" or inner.get("name") != "search_path":
-        return ""
-    given = [each.get("A_Const", {}).get("sval", {}).get("sval") for each in inner.get("args", ())]
-    return next((schema for schema in given if schema), "")
-
-
 # --- statements on other objects -----------------------------------------------------------------
-
-_UNSAFE_SETTINGS = ("session_replication_role", "role", "session_authorization")
 
 
 def _define(node: Node, notes: Notes) -> None:
@@ -159,34 +155,6 @@ def _constraints(node: Node, notes: Notes) -> None:
         notes.settles = tuple(named) or (ALL,)
 
 
-def _set(node: Node, notes: Notes) -> None:
-    if node.get("name") in _UNSAFE_SETTINGS:
-        notes.unknown()
-
-
-def _sequence(node: Node, notes: Notes) -> None:
-    """With OWNED BY it looks at the table of its column."""
-    options = (each["DefElem"] for each in node.get("options", ()))
-    for owner in (each["arg"] for each in options if each["defname"] == "owned_by"):
-        parts = strings(owner)[:-1]
-        if parts:
-            schema = parts[-2] if len(parts) > 1 else ""
-            notes.lock(notes.scene.name(schema, parts[-1]), Lock.ACCESS_SHARE, heirs=False)
-
-
-def _create_sequence(node: Node, notes: Notes) -> None:
-    name = tables.new_name(node["sequence"], notes.scene)
-    if not node.get("if_not_exists"):
-        naming.makes_relation(name, notes)
-    notes.adds.append(name)
-    _sequence(node, notes)
-
-
-def _alter_sequence(node: Node, notes: Notes) -> None:
-    _sequence(node, notes)
-    notes.find("changes_object")
-
-
 def _comment(node: Node, notes: Notes) -> None:
     if node["objtype"] == "OBJECT_TABLE":
         name = notes.scene.name(*qualified(node["object"]))
@@ -201,18 +169,41 @@ def _comment(node: Node, notes: Notes) -> None:
         notes.lock(notes.scene.name(schema, parts[-1]), Lock.ACCESS_SHARE, heirs=False)
 
 
+def _grant_role(node: Node, notes: Notes) -> None:
+    less = not node.get("is_grant")
+    notes.find_all(_FEWER_RIGHTS if less else _RIGHTS)
+
+
+def _alter_role(node: Node, notes: Notes) -> None:
+    """A role may lose its login or a privilege; a new password refuses the old one."""
+    options = [each["DefElem"] for each in node.get("options", ())]
+    less = any(
+        each["defname"] in _LIMITS or each.get("arg") == {"Boolean": {"boolval": False}}
+        for each in options
+    )
+    notes.find_all(_FEWER_RIGHTS if less else _RIGHTS)
+
+
+_LIMITS = frozenset(("connectionlimit", "password", "validUntil"))
+
+
+def _default_privileges(node: Node, notes: Notes) -> None:
+    """They concern later objects alone."""
+    if not node["action"].get("is_grant"):
+        notes.find("changes_rights")
+
+
+_RIGHTS = ("changes_rights",)
+_FEWER_RIGHTS = ("changes_rights", "breaks_running_code")
+
+
 def _grant(node: Node, notes: Notes) -> None:
     if node.get("objtype") == "OBJECT_TABLE" and node.get("targtype") == "ACL_TARGET_OBJECT":
         for each in node.get("objects", ()):
             name = tables.relation(each["RangeVar"], notes.scene)
             notes.lock(name, Lock.ACCESS_SHARE, heirs=False)
     if not node.get("is_grant"):
-        notes.find_all(("changes_rights", "breaks_running_code"))
-
-
-def _function(node: Node, notes: Notes) -> None:
-    if node.get("replace"):
-        notes.find("changes_object")
+        notes.find_all(_FEWER_RIGHTS)
 
 
 def _view(node: Node, notes: Notes) -> None:
@@ -232,9 +223,14 @@ def _trigger(node: Node, notes: Notes) -> None:
 
 
 def _rule(node: Node, notes: Notes) -> None:
+    """With INSTEAD the statements of the release do something else, or fail at their RETURNING."""
     name = tables.relation(node["relation"], notes.scene)
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     notes.find("changes_trigger", name)
+    if node.get("instead"):
+        notes.find("breaks_running_code", name)
+        event = node["event"].removeprefix("CMD_")
+        notes.missing("", f"{event} of {name} does what rule {node['rulename']} says instead")
 
 
 def _policy(node: Node, notes: Notes) -> None:
@@ -257,27 +253,33 @@ def _refresh(node: Node, notes: Notes) -> None:
     notes.find("locks_writes" if concurrently else "locks_reads", name)
 
 
-def _enum(node: Node, notes: Notes) -> None:
-    """ADD VALUE adds to what code may write; RENAME VALUE takes from what it writes."""
-    if "oldVal" in node:
-        notes.find_all(("renames_object", "breaks_running_code"))
+def _transaction(node: Node, notes: Notes) -> None:
+    """Savepoints end no transaction."""
+    if node["kind"] not in _SAVEPOINTS:
+        notes.find("ends_transaction")
 
 
-def _create_domain(node: Node, notes: Notes) -> None:
-    """A column of a domain with a constraint is checked, and so written, in each row."""
-    if cols.constraints(node, "CHECK", "NOTNULL"):
-        _, notes.domain = qualified(node["domainname"])
+_SAVEPOINTS = frozenset(("TRANS_STMT_SAVEPOINT", "TRANS_STMT_RELEASE", "TRANS_STMT_ROLLBACK_TO"))
 
 
-def _domain(node: Node, notes: Notes) -> None:
-    """Constraints of a domain are checked in every table that uses it."""
-    added = node.get("def", {}).get("Constraint", {})
-    if added or node.get("subtype") == "O":
-        _, notes.domain = qualified(node["typeName"])
-    if node.get("subtype") in ("C", "O") and not added.get("skip_validation"):
-        notes.find_all(("locks_writes", "breaks_running_code"))
-    else:
-        notes.find("changes_object")
+def _of_server(node: Node, notes: Notes) -> None:
+    """Databases, tablespaces and the settings of the server."""
+    notes.unknown()
+    notes.transactional = False
+
+
+def _drop_database(node: Node, notes: Notes) -> None:
+    notes.transactional = False
+    notes.find("drops_with_cascade")
+
+
+def _discard(node: Node, notes: Notes) -> None:
+    notes.unknown()
+    notes.transactional = node["target"] != "DISCARD_ALL"
+
+
+def _cursor(node: Node, notes: Notes) -> None:
+    _note(*kind(node["query"]), notes)
 
 
 _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
@@ -295,14 +297,29 @@ _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
     "SelectStmt": rows.select,
     "CopyStmt": rows.copy,
     "LockStmt": rows.lock_table,
-    "VariableSetStmt": _set,
+    "CallStmt": rows.call,
+    "DeclareCursorStmt": _cursor,
+    "VariableSetStmt": settings.set_setting,
+    "DiscardStmt": _discard,
+    "TransactionStmt": _transaction,
+    "AlterSystemStmt": _of_server,
+    "CreatedbStmt": _of_server,
+    "CreateTableSpaceStmt": _of_server,
+    "DropTableSpaceStmt": _of_server,
+    "DropdbStmt": _drop_database,
     "ConstraintsSetStmt": _constraints,
-    "CreateSeqStmt": _create_sequence,
-    "AlterSeqStmt": _alter_sequence,
+    "CreateSeqStmt": sequences.create_sequence,
+    "AlterSeqStmt": sequences.alter_sequence,
     "CommentStmt": _comment,
     "DefineStmt": _define,
     "GrantStmt": _grant,
-    "CreateFunctionStmt": _function,
+    "GrantRoleStmt": _grant_role,
+    "AlterRoleStmt": _alter_role,
+    "AlterDefaultPrivilegesStmt": _default_privileges,
+    "CreatePublicationStmt": replication.create_publication,
+    "AlterPublicationStmt": replication.alter_publication,
+    "CreateFunctionStmt": functions.create_function,
+    "AlterFunctionStmt": functions.alter_function,
     "ViewStmt": _view,
     "CreateTrigStmt": _trigger,
     "RuleStmt": _rule,
@@ -310,9 +327,9 @@ _HANDLERS: dict[str, Callable[[Node, Notes], None]] = {
     "AlterPolicyStmt": _policy,
     "CreateStatsStmt": _statistics,
     "RefreshMatViewStmt": _refresh,
-    "AlterEnumStmt": _enum,
-    "AlterDomainStmt": _domain,
-    "CreateDomainStmt": _create_domain,
+    "AlterEnumStmt": types.alter_enum,
+    "AlterDomainStmt": types.alter_domain,
+    "CreateDomainStmt": types.create_domain,
 }
 
 
@@ -330,7 +347,7 @@ def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaG
     graph, scene = scene.graph, dataclasses.replace(scene, relations=None)
     for text in queries(tree):
         found, graph = effects(text, dataclasses.replace(scene, graph=graph))
-        inner += found
+        inner += (unreadable(sql) if each.codes == ("raw_sql",) else each for each in found)
     made = {move.new for effect in inner for move in effect.moves if move.new}
     for effect in inner:
         yield dataclasses.replace(effect, fills=(*effect.fills, *made)), graph

@@ -9,7 +9,7 @@ from functools import partial
 from zanith_django.operations import RenameTable
 from zanith_django.operations.dependents import rename_column
 from zanith_django.operations.moves import TableMove
-from zanith_django.plan.effects import columns as cols, dependents, naming
+from zanith_django.plan.effects import columns as cols, dependents, naming, types
 from zanith_django.plan.effects.values import Notes, Scene
 from zanith_django.postgres.grammar import Node, qualified, strings
 from zanith_django.postgres.locks import Lock
@@ -27,8 +27,7 @@ def relation(node: Node, scene: Scene) -> TableName:
 
 def new_name(node: Node, scene: Scene) -> TableName:
     """A new table is made in the current schema, whatever an unqualified name finds elsewhere."""
-    schema = node.get("schemaname", "")
-    return TableName("" if schema == scene.schema else schema, node["relname"])
+    return TableName(scene.place(node.get("schemaname", "")), node["relname"])
 
 
 def create_table(node: Node, notes: Notes) -> None:
@@ -98,10 +97,9 @@ def _placed(table: Table, node: Node, notes: Notes) -> Table:
         return dataclasses.replace(table, inherits=tuple(parents)) if parents else table
     parent = parents[0]
     notes.lock(parent, Lock.ACCESS_EXCLUSIVE, heirs=False)
-    for other in notes.scene.graph.tables:
-        if other.partition_of == parent and "DEFAULT" in other.partition_bound.upper():
-            notes.lock(other.name, Lock.ACCESS_EXCLUSIVE)
-            notes.works(other.name)
+    for other in notes.scene.default_partitions(parent):
+        notes.lock(other, Lock.ACCESS_EXCLUSIVE)
+        notes.works(other)
     found = notes.scene.table(parent)
     columns = found.columns if found else ()
     return dataclasses.replace(
@@ -113,6 +111,7 @@ def _placed(table: Table, node: Node, notes: Notes) -> Table:
 
 _DATA = {"OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"}
 _VIEWS = {"OBJECT_VIEW", "OBJECT_MATVIEW"}
+_TYPES = {"OBJECT_TYPE", "OBJECT_DOMAIN"}
 _ON_TABLE = {"OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE"}
 
 
@@ -127,6 +126,7 @@ def drop(node: Node, notes: Notes) -> None:
             notes.views.append(notes.scene.name(*qualified(each)))
         dependents.forget([qualified(each)[-1] for each in node["objects"]], notes)
         notes.find("drops_view")
+        _cascades(node, notes)
     elif kind == "OBJECT_INDEX":
         for each in node["objects"]:
             _drop_index(*qualified(each), node, notes)
@@ -141,10 +141,28 @@ def drop(node: Node, notes: Notes) -> None:
             _drop_statistics(*qualified(each), notes)
     elif kind == "OBJECT_EXTENSION":
         notes.find("drops_extension")
+        _cascades(node, notes)
     else:
         dependents.forget([strings(each)[-1] for each in node["objects"] if strings(each)], notes)
-        cascade = node.get("behavior") == "DROP_CASCADE"
-        notes.find("drops_with_cascade" if cascade else "drops_object")
+        _drop_object(kind, node, notes)
+
+
+def _cascades(node: Node, notes: Notes) -> bool:
+    """Does it drop what depends on its object, too?"""
+    cascade = bool(node.get("behavior") == "DROP_CASCADE")
+    if cascade:
+        notes.find("drops_with_cascade")
+    return cascade
+
+
+def _drop_object(kind: str, node: Node, notes: Notes) -> None:
+    if not _cascades(node, notes):
+        notes.find("drops_object")
+    if kind == "OBJECT_PUBLICATION":
+        notes.find("stops_subscribers")
+    elif kind in _TYPES:
+        for each in node["objects"]:
+            types.drop(each, node.get("behavior") == "DROP_CASCADE", notes)
 
 
 def _drop_table(
@@ -160,6 +178,9 @@ def _drop_table(
     notes.lock(name, Lock.ACCESS_EXCLUSIVE)
     for key in table.foreign_keys if table else ():
         notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)
+    if table and table.partition_of:
+        for each in (table.partition_of, *notes.scene.default_partitions(table.partition_of)):
+            notes.lock(each, Lock.ACCESS_EXCLUSIVE, heirs=False)
     cascade = node.get("behavior") == "DROP_CASCADE"
     if cascade:
         _release(name, notes)
@@ -188,9 +209,13 @@ def _drop_index(schema: str, index: str, node: Node, notes: Notes) -> None:
     if owner is None:
         if not node.get("missing_ok"):
             notes.find("drops_index_blocking")
-            place = "" if schema == notes.scene.schema else schema
+            _cascades(node, notes)
+            place = notes.scene.place(schema)
             naming.wants_index(TableName(place, index), notes)
         return
+    if any(each.unique for each in owner.indexes if each.name == index):
+        notes.find("drops_unique_constraint", owner.name)
+        _cascades(node, notes)
     if node.get("concurrent"):
         notes.transactional = False
         notes.lock(owner.name, Lock.SHARE_UPDATE_EXCLUSIVE)
@@ -203,7 +228,7 @@ def _drop_index(schema: str, index: str, node: Node, notes: Notes) -> None:
 
 def _drop_statistics(schema: str, statistics: str, notes: Notes) -> None:
     notes.find("drops_object")
-    place = "" if schema == notes.scene.schema else schema
+    place = notes.scene.place(schema)
     for table in notes.graph.tables:
         if table.name.schema == place and any(s.name == statistics for s in table.statistics):
             notes.lock(table.name, Lock.SHARE_UPDATE_EXCLUSIVE)
@@ -226,7 +251,7 @@ def _drop_schema(schema: str, node: Node, notes: Notes) -> None:
     if node.get("behavior") != "DROP_CASCADE":
         notes.find("drops_object")  # PostgreSQL refuses one with anything in it
         return
-    place = "" if schema == notes.scene.schema else schema
+    place = notes.scene.place(schema)
     notes.find_all(("drops_with_cascade", "irreversible"))
     for table in notes.scene.graph.tables:
         if table.name.schema == place:
@@ -334,7 +359,7 @@ def _rename_constraint(name: TableName, old: str, new: str, notes: Notes) -> Non
 
 
 def _rename_schema(old: str, new: str, notes: Notes) -> None:
-    place = "" if old == notes.scene.schema else old
+    place = notes.scene.place(old)
     notes.find("renames_object")
     for table in notes.scene.graph.tables:
         if table.name.schema == place:
@@ -348,5 +373,5 @@ def set_schema(node: Node, notes: Notes) -> None:
         return
     old = relation(node["relation"], notes.scene)
     schema = node["newschema"]
-    place = "" if schema == notes.scene.schema else schema
+    place = notes.scene.place(schema)
     _moved(old, TableName(place, old.name), node, notes)

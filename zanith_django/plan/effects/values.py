@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from zanith_django.operations.moves import TableMove
@@ -63,9 +63,10 @@ class Effect:
     transaction; `settles` are the constraints whose triggers SET CONSTRAINTS … IMMEDIATE runs now,
     `ALL` if it names none. `writes` are the rows that it writes. Django runs a `deferred` one at
     the end of the migration. `domain` is a domain with a constraint that it creates. It `renames`
-    columns, and existing rows get the constants that are `given` in new ones. `query` is the text
-    that was sent with it, if that has other statements too: PostgreSQL runs all of them in one
-    transaction, also where no transaction was begun.
+    columns, and existing rows get the constants that are `given` in new ones. `danger` is a
+    function that it creates and that may drop or delete. Its transaction `waits` while it runs.
+    `query` is the text that was sent with it, if that has other statements too: PostgreSQL runs all
+    of them in one transaction, also where no transaction was begun.
     """
 
     sql: str
@@ -90,6 +91,8 @@ class Effect:
     adds: tuple[TableName, ...] = ()
     query: str = ""
     writes: tuple[RowWrite, ...] = ()
+    danger: str = ""
+    waits: bool = False
 
     def known(self, relations: frozenset[TableName] | None) -> frozenset[TableName] | None:
         """The relations of the database after it; None once they are unknown."""
@@ -109,7 +112,8 @@ class Scene:
 
     `elsewhere` are tables that an unqualified name finds in a later schema of the search path.
     `domains` are the domains that have a constraint. `relations` are all tables, views and foreign
-    tables of the database; None if that is unknown.
+    tables of the database; None if that is unknown. `dangers` are functions of the plan that may
+    drop or delete. `path` is the first schema of a search path that a statement has set.
     """
 
     graph: SchemaGraph = field(default_factory=SchemaGraph)
@@ -118,24 +122,34 @@ class Scene:
     elsewhere: Mapping[str, TableName] = field(default_factory=dict)
     domains: frozenset[str] = frozenset()
     relations: frozenset[TableName] | None = None
+    dangers: frozenset[str] = frozenset()
+    path: str = ""
 
     def after(self, effects: Iterable[Effect], graph: SchemaGraph) -> Scene:
         """What is known after statements; one that may do anything may have made any table."""
-        relations, domains = self.relations, self.domains
+        relations, domains, dangers = self.relations, self.domains, self.dangers
         for effect in effects:
             relations = effect.known(relations)
             domains |= {effect.domain} - {""}
-        return dataclasses.replace(self, graph=graph, relations=relations, domains=domains)
+            dangers |= {effect.danger} - {""}
+        return dataclasses.replace(
+            self, graph=graph, relations=relations, domains=domains, dangers=dangers
+        )
 
     def is_absent(self, name: TableName) -> bool:
         """Is it certain that nothing has this name?"""
         return self.relations is not None and name not in self.relations and name not in self.graph
 
+    def place(self, schema: str) -> str:
+        """The schema of a name in a statement, as `TableName` has it."""
+        found = schema or self.path
+        return "" if found == self.schema else found
+
     def name(self, schema: str, name: str) -> TableName:
         """The table that a name finds."""
+        own = TableName(self.place(schema), name)
         if schema:
-            return TableName("" if schema == self.schema else schema, name)
-        own = TableName("", name)
+            return own
         if own in self.graph:
             return own
         return self.elsewhere.get(name, own)
@@ -150,6 +164,12 @@ class Scene:
                 yield table.name
                 yield from self.heirs(table.name)
 
+    def default_partitions(self, parent: TableName) -> Iterator[TableName]:
+        """Rows of new and detached partitions concern the DEFAULT partition as well."""
+        for table in self.graph.heirs:
+            if table.partition_of == parent and "DEFAULT" in table.partition_bound.upper():
+                yield table.name
+
     def referrers(self, name: TableName) -> Iterator[Table]:
         """The tables with a foreign key to this one."""
         for table in self.graph.tables:
@@ -158,7 +178,7 @@ class Scene:
 
     def owner(self, schema: str, index: str) -> Table | None:
         """The table that has an index of this name, its own or of a constraint."""
-        place = "" if schema == self.schema else schema
+        place = self.place(schema)
         for table in self.graph.tables:
             if table.name.schema == place and index in index_names(table):
                 return table
@@ -189,6 +209,8 @@ class Notes:
     within: bool = False
     adds: list[TableName] = field(default_factory=list)
     writes: list[RowWrite] = field(default_factory=list)
+    danger: str = ""
+    waits: bool = False
 
     @classmethod
     def of(cls, scene: Scene) -> Notes:
@@ -217,6 +239,10 @@ class Notes:
     def find_all(self, codes: Iterable[str], table: TableName | None = None) -> None:
         for code in codes:
             self.find(code, table)
+
+    def change(self, name: TableName, change: Callable[[Table], Table]) -> None:
+        """Changes a table of the schema after the statement."""
+        self.graph = self.graph.changed(name, change)
 
     def missing(self, code: str, what: str) -> None:
         self.misses.append(Miss(code, what))
@@ -247,4 +273,6 @@ class Notes:
             within=self.within,
             adds=tuple(self.adds),
             writes=tuple(dict.fromkeys(self.writes)),
+            danger=self.danger,
+            waits=self.waits,
         )

@@ -10,8 +10,8 @@ REASONS = (
         "raw_sql",
         Level.HIGH,
         "Runs SQL that the plan cannot read",
-        "The grammar does not accept the text, or the text is built at run time. Its locks and "
-        "effects are unknown.",
+        "The grammar does not accept the text, the plan does not know this kind of statement, or "
+        "the text is built at run time. Its locks and effects are unknown.",
         "Use an operation with a name, or a constant text. zanith_verify observes what it does.",
         "sql-commands",
     ),

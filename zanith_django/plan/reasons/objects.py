@@ -48,6 +48,24 @@ REASONS = (
         "sql-commands",
     ),
     Reason(
+        "changes_used_function",
+        Level.HIGH,
+        "Changes a function that an index or constraint calls",
+        "Entries of indexes and generated values keep the results of the old body, and rows that a "
+        "check accepted stay. Queries that use the index miss rows.",
+        "Create a new function, and build a new index or constraint with it.",
+        "sql-createindex",
+    ),
+    Reason(
+        "resets_sequence",
+        Level.HIGH,
+        "Restarts or limits a sequence",
+        "The sequence may give keys that rows have already, or soon none: inserts fail, or two "
+        "rows have the same key.",
+        "Set it to the largest key: setval(sequence, (SELECT max(id) FROM table)).",
+        "sql-altersequence",
+    ),
+    Reason(
         "renames_object",
         Level.HIGH,
         "Renames an object other than a table",

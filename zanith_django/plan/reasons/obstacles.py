@@ -90,7 +90,7 @@ REASONS = (
         Level.HIGH,
         "Stops logical replication",
         "Subscribers find tables and columns by name. A subscriber stops at a name that it does "
-        "not have.",
+        "not have, and gets no changes that a publication no longer sends.",
         "Change the tables of the subscribers first.",
         "logical-replication-restrictions",
     ),

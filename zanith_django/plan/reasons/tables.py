@@ -42,6 +42,15 @@ REASONS = (
         "sql-altertable#SQL-ALTERTABLE-NOTES",
     ),
     Reason(
+        "unlogged_table",
+        Level.HIGH,
+        "Makes a table unlogged",
+        "PostgreSQL empties an unlogged table after a crash. Replicas have no rows of it, and "
+        "queries of the table fail there.",
+        "Keep the table logged.",
+        "sql-createtable#SQL-CREATETABLE-UNLOGGED",
+    ),
+    Reason(
         "detaches_partition",
         Level.HIGH,
         "Detaches a partition",
