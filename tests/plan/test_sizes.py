@@ -82,6 +82,25 @@ def test_a_table_that_grew_since_its_analysis_has_more_rows(connection: Database
     assert 39_000 < rows(connection) < 41_000
 
 
+def test_a_table_that_had_no_row_when_it_was_analysed_is_not_empty_for_ever(
+    connection: DatabaseWrapper,
+) -> None:
+    fill(connection, 50_000)
+    run(connection, "DELETE FROM sz_t")
+    run(connection, "ANALYZE sz_t")
+    fill(connection, 50_000)
+    forget(connection)
+    assert rows(connection) > 5_000
+
+
+def test_a_table_has_the_rows_of_its_heirs(connection: DatabaseWrapper) -> None:
+    run(connection, "CREATE TABLE sz_heir () INHERITS (sz_t)")
+    run(connection, "INSERT INTO sz_heir SELECT n FROM generate_series(1, 5000) AS n")
+    run(connection, "ANALYZE sz_heir")
+    assert rows(connection) == 5000
+    run(connection, "DROP TABLE sz_heir")
+
+
 def test_a_partitioned_table_has_the_rows_of_its_partitions(connection: DatabaseWrapper) -> None:
     run(
         connection,

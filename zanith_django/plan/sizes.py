@@ -12,18 +12,20 @@ from zanith_django.operations.base import TableFacts
 from zanith_django.postgres.locks import LOCKED_BY_OTHERS
 from zanith_django.postgres.names import TableName
 
-# A table that has not grown since ANALYZE has the rows that ANALYZE counted. For one that has, the
-# pages count times the rows on a page. If ANALYZE saw a few pages or never ran, the statistics
-# have what was inserted and not deleted; they may have been reset, so a full page counts for a
-# tenth of the rows that its columns leave room for. Nothing has more than 226 rows on a page of
-# 8 kB. A partitioned table is the sum of its partitions. The size of a file can be read only under
+# A table that has not grown since ANALYZE has the rows that ANALYZE counted, or more that were
+# inserted since. For one that has grown, the pages count times the rows on a page. If ANALYZE saw a
+# few pages or no row, or never ran, the statistics have what was inserted and not deleted; they may
+# have been reset, so a full page counts for a tenth of the rows that its columns leave room for.
+# Nothing has more than 226 rows on a page of 8 kB. A table is the sum of itself and of its
+# partitions and other heirs. The size of a file can be read only under
 # a lock on the table: one that another session locks has the pages of its last ANALYZE.
 # The last column: another session locks the table or a part of it.
 SIZES = f"""\
-WITH locked AS MATERIALIZED ({LOCKED_BY_OTHERS}), known AS (
+WITH RECURSIVE locked AS MATERIALIZED ({LOCKED_BY_OTHERS}), known AS (
     SELECT c.oid, size.bytes,
-           CASE WHEN c.reltuples >= 0 AND size.pages <= c.relpages THEN c.reltuples
-                WHEN c.reltuples >= 0 AND c.relpages >= 10
+           CASE WHEN c.reltuples > 0 AND size.pages <= c.relpages
+                THEN greatest(c.reltuples, least(stat.live, 226 * size.pages))
+                WHEN c.reltuples > 0 AND c.relpages >= 10
                 THEN greatest(size.pages * c.reltuples / c.relpages,
                               least(stat.live, 226 * size.pages))
                 WHEN stat.live > 0
@@ -59,10 +61,11 @@ WITH locked AS MATERIALIZED ({LOCKED_BY_OTHERS}), known AS (
         WHERE nspname LIKE 'pg\\_%' OR nspname = 'information_schema')
 ), whole AS (
     SELECT oid, oid AS part FROM known
-    UNION ALL
-    SELECT p.partrelid, tree.relid
-    FROM pg_catalog.pg_partitioned_table p, pg_partition_tree(p.partrelid) AS tree
-    WHERE tree.isleaf
+    UNION
+    SELECT partrelid, partrelid FROM pg_catalog.pg_partitioned_table
+    UNION
+    SELECT whole.oid, i.inhrelid
+    FROM whole JOIN pg_catalog.pg_inherits i ON i.inhparent = whole.part
 )
 SELECT n.nspname, c.relname, coalesce(sum(known.rows), 0)::bigint,
        coalesce(sum(known.bytes), 0)::bigint, coalesce(sum(known.writes), 0)::bigint,
