@@ -80,7 +80,33 @@ def test_a_wrong_ref_is_an_error_with_its_hint(branch: Project) -> None:
     assert words[-1] == "Name a branch, tag or commit."
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("None", "max_risk is None, not a number from 0 to 100."),
+        ("'35'", "max_risk is '35', not a number from 0 to 100."),
+        ("1000", "max_risk is 1000, not a number from 0 to 100."),
+        ("True", "max_risk is True, not a number from 0 to 100."),
+        ("35, apps='shop'", "apps is 'shop', not a list of labels."),
+        ("35, since=''", "since is '', not a git ref."),
+    ],
+)
+def test_a_wrong_argument_is_an_error(branch: Project, arguments: str, words: str) -> None:
+    said = outcome(branch, f"assert_plan_within({arguments})").splitlines()
+    assert said == ["InvalidArgument", words]
+
+
 # --- drift ---------------------------------------------------------------------------------------
+
+
+def test_a_pending_migration_without_a_file_is_named(branch: Project) -> None:
+    branch.write("shop/zanith_migrations/__init__.py", "")
+    for file in (branch.root / "shop" / "zanith_migrations").glob("2*.py"):
+        file.unlink()
+    branch.manage("zanith_apply", "--steps", "1", check=True)
+    words = outcome(branch, "assert_no_drift()").splitlines()
+    assert words[0] == "AssertionError"
+    assert words[-1].startswith("Pending migrations may: django:shop.0002")
 
 
 def test_a_database_that_drifted_is_reported_with_the_next_command(branch: Project) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from django.db import DEFAULT_DB_ALIAS
 
-from zanith_django.exceptions import ZanithError
+from zanith_django.exceptions import InvalidArgument, ZanithError
 from zanith_django.files.files import select_apps
 from zanith_django.generate.generate import Request
 from zanith_django.generate.unexplained import generate_from_diff
@@ -24,6 +24,7 @@ from zanith_django.plan.plan import Plan
 from zanith_django.plan.reasons import REASONS
 from zanith_django.postgres.session import connect
 from zanith_django.render.report import PlanReport
+from zanith_django.timeline.project import read_timeline
 
 
 def assert_plan_within(
@@ -41,6 +42,7 @@ def assert_plan_within(
     """
     __tracebackhide__ = True
     with _hints():
+        _check_arguments(max_risk, apps, since)
         labels = {config.label for config in select_apps(apps)} if apps else None
         if since:
             plan = pending_files(since=since, database=using).plan
@@ -64,12 +66,26 @@ def assert_no_drift(using: str = DEFAULT_DB_ALIAS) -> None:
     with _hints():
         request = Request(tuple(select_apps([])))
         found = generate_from_diff(connect(using), request).summaries
+        waiting = [e.id for e in read_timeline(connect(using)).pending if e.migration is None]
     drift = [operation for _, operations in found for operation in operations]
     if drift:
         lines = [f"The database {using!r} differs from the models, and no migration explains it:"]
         lines += [f"  {each.kind} {each.target}: {each.describe()}" for each in drift]
-        lines.append("Run zanith_generate --from-diff to write a migration for it.")
+        if waiting:
+            lines.append(f"Pending migrations may: {', '.join(waiting)}. Run zanith_apply first.")
+        else:
+            lines.append("Run zanith_generate --from-diff to write a migration for it.")
         raise AssertionError("\n".join(lines))
+
+
+def _check_arguments(max_risk: object, apps: object, since: object) -> None:
+    """A value that a command would refuse, such as that of an unset variable."""
+    if isinstance(max_risk, bool) or not isinstance(max_risk, int) or not 0 <= max_risk <= 100:
+        raise InvalidArgument(f"max_risk is {max_risk!r}, not a number from 0 to 100.")
+    if isinstance(apps, str) or not isinstance(apps, Collection | None):
+        raise InvalidArgument(f"apps is {apps!r}, not a list of labels.")
+    if since is not None and not (isinstance(since, str) and since):
+        raise InvalidArgument(f"since is {since!r}, not a git ref.")
 
 
 def _of_apps(plan: Plan, labels: Collection[str]) -> Plan:

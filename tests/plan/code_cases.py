@@ -216,6 +216,20 @@ PYTHON = (
         "destructive",
         "deletes_all_rows",
     ),
+    run_python(
+        "a sleep in Python under a lock",
+        "import time\nschema_editor.execute('ALTER TABLE {app}_item ADD more integer')\n"
+        "time.sleep(0)",
+        "high",
+        "locks_reads",
+    ),
+    run_python(
+        "a command that flushes",
+        "from django.core.management import call_command\n"
+        "call_command('flush', interactive=False) if Item is None else None",
+        "destructive",
+        "may_drop raw_sql",
+    ),
     run_python("an unknown text", "schema_editor.execute(Item.text)", "high", "raw_sql"),
     run_python("the schema editor", "schema_editor.delete_model(Item)", "destructive", "may_drop"),
     run_python(

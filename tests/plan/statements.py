@@ -325,16 +325,16 @@ CASES = (
         for sql in (
             "SELECT setval('t_id_seq', 10)",
             "SELECT setval(pg_get_serial_sequence('ser', 'id'), (SELECT 1))",
-            "ALTER SEQUENCE ser_id_seq RESTART",
-            "ALTER SEQUENCE ser_id_seq RESTART WITH 1000",
-            "ALTER SEQUENCE ser_id_seq INCREMENT BY -1",
-            "ALTER SEQUENCE ser_id_seq MAXVALUE 60",
             "DO $$ BEGIN PERFORM setval('ser_id_seq', 1); END $$",
         )
     ),
+    *(
+        Case(f"ALTER SEQUENCE ser_id_seq {change}", "ser SRX", "resets_sequence")
+        for change in ("RESTART", "RESTART WITH 1000", "INCREMENT BY -1", "MAXVALUE 60")
+    ),
     Case("SELECT setval('t_id_seq', (SELECT max(id) FROM t))", "t AS"),
     Case("SELECT setval('t_id_seq', nextval('t_id_seq') + 1000)"),
-    Case("ALTER SEQUENCE ser_id_seq AS bigint NO MAXVALUE CACHE 10", "", "changes_object"),
+    Case("ALTER SEQUENCE ser_id_seq AS bigint NO MAXVALUE CACHE 10", "ser SRX", "changes_object"),
     Case("ALTER TABLE t ALTER COLUMN id RESTART WITH 1", "t AX", "resets_sequence"),
     Case(
         "ALTER TABLE r ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY", "r AX", "resets_sequence"

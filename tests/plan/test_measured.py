@@ -35,7 +35,11 @@ CREATE TABLE x (); CREATE FUNCTION clean_up() RETURNS integer LANGUAGE sql AS 'S
 """
 _HELD = """
 SELECT c.oid, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind = 'r'"""
+WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind = 'r'
+UNION ALL  -- inserts wait for the sequence of their key
+SELECT d.refobjid, l.mode FROM pg_locks l JOIN pg_class s ON s.oid = l.relation AND s.relkind = 'S'
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refobjsubid > 0
+WHERE l.pid = pg_backend_pid() AND l.granted AND l.mode <> 'RowExclusiveLock'"""
 _FILES = """
 SELECT oid, relname, pg_relation_filenode(oid) FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""

@@ -27,7 +27,13 @@ _HELD = """
 SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname, l.mode
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p')
-  AND n.nspname NOT IN ('pg_catalog', 'pg_toast')"""
+  AND n.nspname NOT IN ('pg_catalog', 'pg_toast')
+UNION ALL  -- inserts of a table wait for the sequence of its key
+SELECT c.relname, l.mode FROM pg_locks l
+JOIN pg_class s ON s.oid = l.relation AND s.relkind = 'S'
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refobjsubid > 0
+JOIN pg_class c ON c.oid = d.refobjid
+WHERE l.pid = pg_backend_pid() AND l.granted AND l.mode <> 'RowExclusiveLock'"""
 
 _FILES = """
 SELECT c.relname, pg_relation_filenode(c.oid)

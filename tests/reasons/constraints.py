@@ -79,6 +79,10 @@ zanith.AddCheck(
                 'zanith.DropUnique(table="shop_book", '
                 'unique=zanith.Unique("shop_book_isbn", ("isbn",)))'
             ),
+            zanith(
+                'zanith.DropIndex(table="shop_book", index=zanith.Index("shop_book_title", '
+                '(zanith.IndexKey(column="title"),), unique=True))'
+            ),
         )
     ),
     "drops_foreign_key": Example(

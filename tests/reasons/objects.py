@@ -47,7 +47,7 @@ EXAMPLES = {
             ),
         ),
         where="An index or constraint of the database calls the function.",
-        shown_by="tests/plan/test_statements.py",
+        shown_by="tests/plan/statements.py",
     ),
     "resets_sequence": Example(
         bad=(

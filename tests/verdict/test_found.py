@@ -268,6 +268,37 @@ FOUND = {
         sql("DELETE FROM made_item_tags; DELETE FROM made_item"),
         'migrations.AddField("Item", "first", models.TextField(null=True))',
     ),
+    "a table that Django drops and creates again": example(
+        'migrations.RemoveField("Item", "tags")',
+        'migrations.DeleteModel("Tag")',
+        'migrations.CreateModel("Tag", [("id", models.BigAutoField(primary_key=True))])',
+    ),
+    "relations that code clears": example(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    for row in apps.get_model("made", "Item").objects.all():\n'
+            "        row.tags.clear()\n\n\n",
+        ),
+    ),
+    "relations that code replaces, from the other side": example(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    row = apps.get_model("made", "Tag").objects.first()\n'
+            "    row.item_set.set([])\n\n\n",
+        ),
+    ),
+    "a sequence that starts again": ours(sql("ALTER SEQUENCE made_item_id_seq RESTART")),
+    "rows that a function deletes": ours(
+        sql(
+            "CREATE FUNCTION gone() RETURNS void LANGUAGE sql AS 'DELETE FROM made_item_tags'; "
+            "SELECT gone()"
+        )
+    ),
+    "rows that a prepared statement deletes": example(
+        sql("PREPARE gone AS DELETE FROM made_item_tags; EXECUTE gone")
+    ),
 }
 
 

@@ -113,7 +113,7 @@ class DropIndex(DropPart):
         return (Touch(Effect.DROP_KEY, self.table, self.index.columns, self.index.name),)
 
     def reasons(self, context: Context) -> tuple[str, ...]:
-        return ("drops_index",)
+        return ("drops_unique_constraint",) if self.index.unique else ("drops_index",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,8 +86,11 @@ class Existing:
         }
         return cls(schema, relations, schemas, extensions, role)
 
-    def findings(self, operation: Operation, context: Context) -> Iterator[Finding]:
-        """The findings about existing objects and rights, in the schema before the operation."""
+    def findings(
+        self, operation: Operation, context: Context, changed: SchemaGraph
+    ) -> Iterator[Finding]:
+        """The findings about existing objects and rights, in the schema before the operation.
+        `changed` is the schema after it, also of an operation that Django runs."""
         before, after = context.graph, operation.apply_to(context.graph)
         yield from self._owners(operation, before, after)
         yield from self._references(operation, before, after)
@@ -97,7 +100,7 @@ class Existing:
             if extension.name not in known:
                 yield from self._extension(extension.name)
         gone, come = _names(operation, before), _names(operation, after)
-        for name in gone - come:
+        for name in (gone - come) | (gone - _names(operation, changed)):
             self.relations.pop(self._spelled(name), None)
         given = {move.new for move in operation.moves if move.new}
         for name in sorted((come - gone) | given):

@@ -21,7 +21,7 @@ from zanith_django.plan.by_hand import added_by_hand
 from zanith_django.plan.collisions import Collision, collisions, taken
 from zanith_django.plan.django_operations import applying_itself, django_operation
 from zanith_django.plan.durations import Rates, duration
-from zanith_django.plan.effects.running_code import Break, Released, breaks
+from zanith_django.plan.effects.running_code import Break, Released, breaks, without_dropped
 from zanith_django.plan.integrity import flaws
 from zanith_django.plan.misses import missed, without_misses
 from zanith_django.plan.plan import ELSEWHERE, SKIPPED, Plan, PlannedMigration, PlannedStep
@@ -291,7 +291,10 @@ class _Planner:
         used = [name for name in names if name not in before.fresh]
         if not used:
             return ()
-        return breaks(self.released, before.graph, self.context.graph, used)
+        change = (before.graph, self.context.graph, used)
+        found = breaks(self.released, *change)
+        self._released = without_dropped(self.released, *change)
+        return found
 
     def _collisions(
         self, operation: Operation, context: Context, *, begun: bool

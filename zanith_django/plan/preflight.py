@@ -125,7 +125,7 @@ class _Walk:
         if operation is None:
             return step
         change = self._change_by(step, operation)
-        found = [*self._objects(step, operation)]
+        found = [*self._objects(step, operation, change)]
         self._rename_by(step)
         found += self._rows(operation, change)
         if (migration_id, step.number) in self.begun:
@@ -141,10 +141,12 @@ class _Walk:
         yield from self.disk.findings(step, self.context)
         yield from self.keys.findings(self.context.graph, change.after, step)
 
-    def _objects(self, step: PlannedStep, operation: Operation) -> Iterator[Finding]:
+    def _objects(
+        self, step: PlannedStep, operation: Operation, change: Change
+    ) -> Iterator[Finding]:
         """Findings about existing objects, without those that block the plan already."""
         known = {found.what for found in step.collisions if found.blocked and not step.approved}
-        for finding in self.existing.findings(operation, self.context):
+        for finding in self.existing.findings(operation, self.context, change.after):
             if finding.what in known:
                 continue
             free = finding.code == "exists_already" and bool(self.texts)

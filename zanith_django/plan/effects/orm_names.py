@@ -40,6 +40,13 @@ CHANGES = frozenset(
     )
 )
 DELETES = frozenset(("delete", "_raw_delete"))
+REMOVES = frozenset(
+    (
+        *("remove", "set", "clear"),
+        *("aremove", "aset", "aclear"),
+    )
+)
+"""Methods of related managers after which rows are no longer related."""
 ASYNC = {f"a{name}": name for name in (*INSERTS, *CHANGES, "update", "delete")}
 _VALUES = (str, bytes, int, list, dict, set, datetime.datetime, datetime.timedelta, decimal.Decimal)
 # What querysets, rows and the values of their fields can do beside what is listed above.

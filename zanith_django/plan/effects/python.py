@@ -6,14 +6,13 @@ never count as safe.
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from zanith_django.plan.effects import orm_names as orm, syntax
+from zanith_django.plan.effects import calls, orm_names as orm
 from zanith_django.plan.effects.sources import (
     UNSEEN,
     function_of,
@@ -28,16 +27,7 @@ from zanith_django.plan.effects.sources import (
 )
 from zanith_django.plan.effects.statements import effects, unreadable_code
 from zanith_django.plan.effects.texts import choices_of, constant_text, without_parameters
-from zanith_django.plan.effects.values import (
-    DELETE,
-    INSERT,
-    UPDATE,
-    Effect,
-    Finding,
-    RowWrite,
-    Scene,
-)
-from zanith_django.postgres.locks import Lock
+from zanith_django.plan.effects.values import Effect, Scene, on_rows
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 
@@ -48,8 +38,6 @@ AlsoChanged = Callable[[TableName], Iterable[tuple[str, TableName]]]
 """The reasons and tables of what Django changes with the rows that it deletes from a table."""
 
 _DEPTH = 4
-
-_WRITES = {"inserts_rows": INSERT, "deletes_rows": DELETE, "deletes_all_rows": DELETE}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,24 +95,8 @@ class _Reader:
         works: bool = True,
         sets: tuple[str, ...] = (),
     ) -> None:
-        """One finding. Rows of a table that is not known may be those of any. `sets` are the
-        columns that get a value in existing rows."""
-        locks = {table: Lock.ROW_EXCLUSIVE} if table else {}
-        work = (table,) if table and works else ()
-        fills = (table,) if table else ()
-        findings = (Finding(code, table),)
-        opaque = table is None and works
-        how = _WRITES.get(code, UPDATE if sets else "")
-        effect = Effect(
-            f"-- Python: {title}" if title else "",
-            locks,
-            work,
-            findings=findings,
-            fills=fills,
-            opaque=opaque,
-            titled=bool(title),
-            writes=(RowWrite(table, how, sets),) if table and how else (),
-        )
+        """One finding, as `on_rows` has it."""
+        effect = on_rows(code, table, title=title, works=works, sets=sets)
         if effect not in self.found:
             self.found.append(effect)
 
@@ -158,16 +130,16 @@ class _Function:
         self.assigned: tuple[str, ...] = ()
 
     def read(self, tree: ast.AST) -> None:
-        self.assigned = tuple(syntax.assigned_columns(tree))
+        self.assigned = tuple(calls.assigned_columns(tree))
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imported(node)
         # Names are collected first, because a loop may use a queryset that is assigned later in the
         # text; and again, because a name may be assigned several times.
-        for node in syntax.in_order(tree):
+        for node in calls.in_order(tree):
             self._learn(node)
         self.choices = choices_of(tree, self._text)
-        for node in syntax.in_order(tree):
+        for node in calls.in_order(tree):
             self._learn(node)
             if isinstance(node, ast.Call):
                 self._call(node)
@@ -240,7 +212,7 @@ class _Function:
         return None
 
     def _called(self, node: ast.Call) -> _Rows | None:
-        name = syntax.called_name(node)
+        name = calls.called_name(node)
         if name == "get_model":
             return _Rows(self._historical(node))
         if not isinstance(node.func, ast.Attribute):
@@ -265,19 +237,21 @@ class _Function:
     # --- calls -----------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call) -> None:
-        name = syntax.called_name(node)
-        if isinstance(node.func, ast.Attribute):
+        name = calls.called_name(node)
+        if name == "sleep":
+            self.reader.found.append(Effect("-- Python: sleep()", titled=True, waits=True))
+        elif isinstance(node.func, ast.Attribute):
             self._method(node.func.value, name, node)
         elif isinstance(node.func, ast.Name):
             self._named(name, node)
         elif isinstance(node.func, ast.Call) and (found := self._looked_up(node.func)):
             self._method(node.func.args[0], found, node)
         elif isinstance(node.func, ast.Call) and self._hands_on(node.func):
-            self._unreadable(syntax.called_name(node.func))  # a function that a call made or found
+            self._unreadable(calls.called_name(node.func))  # a function that a call made or found
 
     def _looked_up(self, node: ast.Call) -> str:
         """The name that getattr() looks up, if it is a constant."""
-        known = syntax.called_name(node) == "getattr" and len(node.args) > 1
+        known = calls.called_name(node) == "getattr" and len(node.args) > 1
         return (self._text(node.args[1]) or "") if known else ""
 
     def _executed(self, node: ast.Call) -> None:
@@ -294,7 +268,7 @@ class _Function:
         if name in ("execute", "executemany"):
             self._executed(node)
         elif name in orm.EDITOR or name in orm.UNREADABLE:
-            self._unreadable(name, *(self._arguments(node).values() if name in orm.EDITOR else ()))
+            self._unreadable(name, node)
         elif name in orm.COPIES:
             self._copied(node)
         elif rows is None and (method := self._own_method(receiver, name)):
@@ -307,6 +281,8 @@ class _Function:
                 self._on_unknown(receiver, name, node)
         elif name == "raw":
             self._executed(node)
+        elif name in orm.REMOVES and (gone := self._related(receiver, rows, name)):
+            self._deleted(gone)
         else:
             self._on_rows(rows, orm.ASYNC.get(name, name), node)
 
@@ -330,7 +306,7 @@ class _Function:
         name = orm.ASYNC.get(name, name)
         if name in orm.DELETES:
             self.reader.note("deletes_rows")
-        elif name == "save" or (name == "update" and not syntax.is_plain_dict(receiver, node)):
+        elif name == "save" or (name == "update" and not calls.is_plain_dict(receiver, node)):
             self.reader.note("requires_backfill")
         elif self._hands_on(node):
             self.reader.note("python_code", title=name)
@@ -344,7 +320,7 @@ class _Function:
                     self.reader.note(code, table)
         elif name == "update":
             code = "requires_backfill" if rows.limited else "updates_all_rows"
-            self.reader.note(code, rows.table, sets=tuple(syntax.given_columns(node)))
+            self.reader.note(code, rows.table, sets=tuple(calls.given_columns(node)))
         elif name in orm.INSERTS or (rows.new and name == "save"):
             self.reader.note("inserts_rows", rows.table, works=rows.table is None)
         elif name in orm.CHANGES:
@@ -354,20 +330,36 @@ class _Function:
         elif name not in orm.READS and not (name.startswith("get_") and orm.is_of_field(name)):
             self.reader.note("python_code", rows.table, title=name)
 
+    def _related(self, receiver: ast.expr, rows: _Rows, name: str) -> _Rows | None:
+        """The rows that a related manager removes: of a many-to-many table, or of one that is not
+        known. None for a value of a column, such as a list."""
+        graph = self.reader.scene.graph
+        table = graph.table(rows.table) if rows.table else None
+        if table is None or not isinstance(receiver, ast.Attribute):
+            return None
+        between = TableName(table.name.schema, f"{table.name.name}_{receiver.attr}")
+        if between in graph:
+            return _Rows(between, rows.limited or orm.ASYNC.get(name, name) != "clear")
+        return None if table.column(receiver.attr) else _Rows(None, True)
+
     def _deleted(self, rows: _Rows) -> None:
         code = "deletes_rows" if rows.limited else "deletes_all_rows"
         self.reader.note(code, rows.table)
         self.reader.note("irreversible", rows.table)
 
-    def _unreadable(self, name: str, *changed: _Rows) -> None:
-        tables = [rows.table for rows in changed if rows.table]
-        found = unreadable_code(f"Python: {name}()", tables, drops=name in orm.DROPPING)
+    def _unreadable(self, name: str, node: ast.Call | None = None) -> None:
+        """Code that may do anything; a method of the schema editor changes the models that it is
+        given."""
+        given = self._arguments(node).values() if node and name in orm.EDITOR else ()
+        tables = [rows.table for rows in given if rows.table]
+        drops = name in orm.DROPPING or (node is not None and calls.may_remove(node))
+        found = unreadable_code(f"Python: {name}()", tables, drops=drops)
         self.reader.found.append(found)
 
     def _named(self, name: str, node: ast.Call) -> None:
         """A function called by its name is read as well, if it is one of the project."""
         if name in orm.UNREADABLE:
-            self._unreadable(name)
+            self._unreadable(name, node)
             return
         found = self._global(name)
         if is_model(found):
@@ -384,7 +376,7 @@ class _Function:
                 self.reader.note("python_code", title=name)
         elif found is UNSEEN or is_management(found):
             self.reader.note("python_code", title=name)
-        elif not self._hands_on(node) or _is_known(found, name):
+        elif not self._hands_on(node) or calls.is_known(found, name):
             return
         elif isinstance(found, type) and self.depth:
             for method in methods_of(found):
@@ -403,7 +395,7 @@ class _Function:
         return any(
             each.id in own
             if isinstance(each, ast.Name)
-            else isinstance(each, ast.Call) and syntax.called_name(each) == "get_model"
+            else isinstance(each, ast.Call) and calls.called_name(each) == "get_model"
             for each in given
         )
 
@@ -428,7 +420,7 @@ class _Function:
             return None
         if isinstance(receiver, ast.Name) and receiver.id == self.function.__code__.co_varnames[0]:
             return getattr(type(self.owner), name, None)
-        if isinstance(receiver, ast.Call) and syntax.called_name(receiver) == "super":
+        if isinstance(receiver, ast.Call) and calls.called_name(receiver) == "super":
             return overridden(self.function, type(self.owner), name)
         return None
 
@@ -439,10 +431,3 @@ class _Function:
             return self.imports[name]
         closed = inspect.getclosurevars(self.function).nonlocals
         return closed.get(name, self.function.__globals__.get(name))
-
-
-def _is_known(found: Any, name: str) -> bool:
-    """A builtin, or a class of a library that only computes."""
-    if found is None:
-        return hasattr(builtins, name)
-    return isinstance(found, type) and is_library(found)

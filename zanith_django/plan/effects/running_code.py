@@ -14,6 +14,7 @@ from zanith_django.operations.online.rewrites import narrows
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.ddl import table_of
 from zanith_django.schema.graph import Column, SchemaGraph, Table
+from zanith_django.schema.values import replaced
 from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, tables_of
 
 READS, WRITES = "reads and writes", "writes"
@@ -129,6 +130,25 @@ def breaks(
     return tuple(dict.fromkeys(found))
 
 
+def without_dropped(
+    known: Released, before: SchemaGraph, after: SchemaGraph, touched: Iterable[TableName]
+) -> Released:
+    """The release without the constraints that a change drops: later ones of their names are
+    others."""
+    found = dict(known)
+    for name in touched:
+        was, now = before.table(name), after.table(name)
+        if name in known and was is not now and was and now:
+            gone = _constraint_names(was) - _constraint_names(now)
+            found[name] = replaced(known[name], constraints=known[name].constraints - gone)
+    return found
+
+
+def _constraint_names(table: Table) -> set[str]:
+    checks = {check.name for check in table.checks}
+    return checks | {exclusion.name for exclusion in table.exclusions}
+
+
 @dataclass(frozen=True, slots=True)
 class _Change:
     """One table before and after a step."""
@@ -190,7 +210,7 @@ class _Change:
 
     def _of_constraints(self) -> Iterator[Break]:
         for check in self.now.checks:
-            new = check.valid and not self._had("checks", check.name)
+            new = check.valid and not self._had("checks", check)
             if new and self._concerns(check.columns) and not self._is_null_check(check):
                 yield self._break(WRITES, f"check {check.name} refuses rows")
         for key in self.now.foreign_keys:
@@ -198,7 +218,7 @@ class _Change:
             if not same and self._concerns(key.columns):
                 yield self._break(WRITES, f"foreign key {key.name} refuses rows")
         for item in self.now.exclusions:
-            if not self._had("exclusions", item.name) and self._concerns(item.columns):
+            if not self._had("exclusions", item) and self._concerns(item.columns):
                 yield self._break(WRITES, f"exclusion {item.name} refuses rows")
         old = set(_unique_sets(self.was))
         for columns in _unique_sets(self.now):
@@ -206,12 +226,13 @@ class _Change:
                 named = ", ".join(sorted(columns))
                 yield self._break(WRITES, f"duplicates in {named} are refused")
 
-    def _had(self, part: str, name: str) -> bool:
-        if name in self.known.constraints:
-            return True
-        return any(
-            item.name == name and getattr(item, "valid", True) for item in getattr(self.was, part)
-        )
+    def _had(self, part: str, item: Any) -> bool:
+        """Does the release obey the constraint? One of its name may have had another condition."""
+        known = item.name in self.known.constraints
+        old = next((each for each in getattr(self.was, part) if each.name == item.name), None)
+        if old is None:
+            return known
+        return _condition(old) == _condition(item) and (known or getattr(old, "valid", True))
 
     def _is_null_check(self, check: Any) -> bool:
         """On the way to NOT NULL the check refuses what the column will; the release may be free
@@ -232,6 +253,10 @@ class _Change:
             return True
         new = [self.now.column(name) for name in unknown]
         return all(column is not None and column.default is not None for column in new)
+
+
+def _condition(item: Any) -> str:
+    return str(getattr(item, "expression", "") or getattr(item, "definition", ""))
 
 
 def _unique_sets(table: Table) -> Iterator[frozenset[str]]:

@@ -41,10 +41,13 @@ def _owned(node: Node, notes: Notes) -> None:
 
 
 def alter_sequence(node: Node, notes: Notes) -> None:
+    """Its lock is on the sequence, for which inserts wait."""
     _owned(node, notes)
+    named = node["sequence"]
+    owner = _owner(named.get("schemaname", ""), named["relname"], notes.scene)
+    if owner:
+        notes.lock(owner, Lock.SHARE_ROW_EXCLUSIVE, heirs=False)
     if repeats(_options(node)):
-        named = node["sequence"]
-        owner = _owner(named.get("schemaname", ""), named["relname"], notes.scene)
         notes.find("resets_sequence", owner)
     else:
         notes.find("changes_object")

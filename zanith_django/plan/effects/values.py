@@ -106,6 +106,27 @@ class Effect:
         return tuple(dict.fromkeys(finding.code for finding in self.findings))
 
 
+_WRITES = {"inserts_rows": INSERT, "deletes_rows": DELETE, "deletes_all_rows": DELETE}
+
+
+def on_rows(
+    code: str, table: TableName | None, *, title: str, works: bool, sets: tuple[str, ...]
+) -> Effect:
+    """What Python does to rows; those of a table that is not known may be those of any. `sets` are
+    the columns that get a value in existing rows."""
+    how = _WRITES.get(code, UPDATE if sets else "")
+    return Effect(
+        f"-- Python: {title}" if title else "",
+        locks={table: Lock.ROW_EXCLUSIVE} if table else {},
+        work=(table,) if table and works else (),
+        findings=(Finding(code, table),),
+        fills=(table,) if table else (),
+        opaque=table is None and works,
+        titled=bool(title),
+        writes=(RowWrite(table, how, sets),) if table and how else (),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """The facts before a statement: the schema, and how the session resolves names.

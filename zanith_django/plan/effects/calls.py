@@ -1,11 +1,19 @@
-"""Questions about the syntax tree of Python code that works with models."""
+"""Calls and assignments in a syntax tree: their names, and what their texts say."""
 
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 from collections.abc import Iterator
+from typing import Any
 
+from zanith_django.plan.effects.sources import is_library
 from zanith_django.plan.effects.values import ALL
+
+_REMOVES = re.compile(r"drop|delete|truncate|flush|purge|clear|reset|remove", re.IGNORECASE)
+_MIGRATES = "migrate"
+"""Back to an earlier migration, too."""
 
 
 def in_order(tree: ast.AST) -> Iterator[ast.AST]:
@@ -19,6 +27,28 @@ def called_name(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def may_remove(node: ast.Call) -> bool:
+    """Does a command that is not read remove something, by its words?"""
+    texts = [
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    ]
+    return _MIGRATES in texts or any(map(_REMOVES.search, texts))
+
+
+def is_plain_dict(receiver: ast.expr, node: ast.Call) -> bool:
+    """`data.update(other)` of a dict takes a value, that of a queryset only keywords."""
+    return bool(node.args or isinstance(receiver, ast.Dict))
+
+
+def is_known(found: Any, name: str) -> bool:
+    """A builtin, or a class of a library that only computes."""
+    if found is None:
+        return hasattr(builtins, name)
+    return isinstance(found, type) and is_library(found)
 
 
 def assigned_columns(tree: ast.AST) -> Iterator[str]:
@@ -42,8 +72,3 @@ def given_columns(node: ast.Call) -> Iterator[str]:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
-
-
-def is_plain_dict(receiver: ast.expr, node: ast.Call) -> bool:
-    """`data.update(other)` of a dict takes a value, that of a queryset only keywords."""
-    return bool(node.args or isinstance(receiver, ast.Dict))
