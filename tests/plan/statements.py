@@ -296,6 +296,8 @@ CASES = (
         "q",
     ),
     Case("SELECT count(*) FROM t", "t AS"),
+    Case("SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t", "t AS"),
+    Case("SELECT ts_headline(d, websearch_to_tsquery('x')) FROM t", "t AS"),
     Case("SELECT id FROM t FOR UPDATE", "t RS", "locks_rows locks_writes"),
     Case("SELECT id FROM t WHERE id = 1 FOR UPDATE", "t RS", "locks_rows"),
     Case("SELECT id FROM t FOR KEY SHARE", "t RS", "locks_rows"),

@@ -12,6 +12,7 @@ import pytest
 from tests.plan.statement_tables import SETUP
 from tests.plan.statements import CASES, Case
 from tests.servers import Server
+from zanith_django.plan.effects.known_functions import is_harmless
 from zanith_django.plan.effects.statements import effects
 from zanith_django.plan.effects.values import Effect, Scene
 from zanith_django.plan.reasons import REASONS
@@ -173,6 +174,27 @@ def test_a_path_that_a_function_sets_is_followed(scene: Scene) -> None:
     text = "SELECT set_config('search_path', 'other, public', true); DROP TABLE \"My.Table\""
     (_, effect), _ = effects(text, scene)
     assert spelled(next(iter(effect.locks))) == "other.My.Table"
+
+
+_VOLATILE = """
+SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile = 'v'"""
+# Of time, chance, sequences, sizes, settings and advisory locks.
+CHANGES_NO_TABLE = {
+    *("clock_timestamp", "timeofday", "random", "setseed", "gen_random_uuid", "uuidv4", "uuidv7"),
+    *("nextval", "currval", "lastval", "setval", "set_config", "pg_relation_size"),
+    *("pg_table_size", "pg_total_relation_size", "pg_indexes_size", "pg_database_size"),
+    *("pg_partition_tree", "pg_partition_ancestors", "pg_is_in_recovery"),
+}
+
+
+def test_no_function_that_may_change_a_table_counts_as_harmless(
+    connection: psycopg.Connection,
+) -> None:
+    volatile = {name for (name,) in connection.execute(_VOLATILE.encode()).fetchall()}
+    harmless = {name for name in volatile if is_harmless(name)}
+    locks = {name for name in harmless if "advisory" in name or "sleep" in name}
+    reads = {name for name in harmless if name.startswith(("pg_get_", "pg_stat_get_"))}
+    assert harmless - locks - reads <= CHANGES_NO_TABLE
 
 
 def test_a_wait_is_known(scene: Scene) -> None:

@@ -80,8 +80,11 @@ zanith.AddCheck(
                 'unique=zanith.Unique("shop_book_isbn", ("isbn",)))'
             ),
             zanith(
-                'zanith.DropIndex(table="shop_book", index=zanith.Index("shop_book_title", '
-                '(zanith.IndexKey(column="title"),), unique=True))'
+                """\
+zanith.DropIndex(
+    table="shop_book",
+    index=zanith.Index("shop_book_title", (zanith.IndexKey(column="title"),), unique=True),
+)"""
             ),
         )
     ),

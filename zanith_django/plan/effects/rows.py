@@ -7,6 +7,7 @@ from typing import Any
 
 from zanith_django.operations.moves import TableMove
 from zanith_django.plan.effects import naming, sequences, settings
+from zanith_django.plan.effects.known_functions import WAITS, is_harmless
 from zanith_django.plan.effects.tables import (
     TEMPORARY,
     filled,
@@ -20,43 +21,6 @@ from zanith_django.postgres.grammar import Node, functions, kind, walk
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Table
-
-# Functions that read or compute, and those that work on settings and sequences.
-_NAMES = (
-    "abs age array_agg array_append array_cat array_length array_lower array_position "
-    "array_remove array_replace array_to_json array_to_string array_upper ascii avg bit_and "
-    "bit_or bool_and bool_or btrim cardinality ceil ceiling char_length character_length chr "
-    "clock_timestamp coalesce col_description concat concat_ws convert_from convert_to count "
-    "cume_dist current_database current_schema current_schemas current_setting currval date_bin "
-    "date_part date_trunc decode dense_rank div encode every exists exp extract first_value "
-    "floor format format_type gen_random_uuid generate_series generate_subscripts greatest "
-    "has_schema_privilege has_table_privilege initcap json_agg json_array_elements "
-    "json_array_elements_text json_array_length json_build_array json_build_object json_each "
-    "json_each_text json_extract_path json_extract_path_text json_object json_object_agg "
-    "json_object_keys json_typeof jsonb_agg jsonb_array_elements jsonb_array_elements_text "
-    "jsonb_array_length jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text "
-    "jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_agg "
-    "jsonb_object_keys jsonb_path_exists jsonb_path_query jsonb_pretty jsonb_set "
-    "jsonb_strip_nulls jsonb_typeof justify_days justify_hours justify_interval lag last_value "
-    "lastval lead least left length ln log lower lpad ltrim make_date make_interval make_time "
-    "make_timestamp make_timestamptz max md5 min mod nextval now nth_value ntile nullif "
-    "num_nonnulls num_nulls obj_description octet_length overlay percent_rank pg_catalog "
-    "pg_advisory_unlock pg_backend_pid pg_column_size "
-    "pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_serial_sequence pg_get_viewdef "
-    "pg_relation_size pg_table_is_visible pg_table_size pg_total_relation_size "
-    "pg_typeof pi position power quote_ident quote_literal quote_nullable random rank "
-    "regexp_count regexp_match regexp_matches regexp_replace regexp_split_to_array "
-    "regexp_split_to_table regexp_substr repeat replace reverse right round row_number "
-    "row_to_json rpad rtrim set_config setseed setval setweight sha256 sign split_part sqrt "
-    "starts_with statement_timestamp string_agg string_to_array strip strpos substr substring "
-    "sum timeofday timezone to_char to_date to_hex to_json to_jsonb to_number to_regclass "
-    "to_regtype to_timestamp to_tsquery to_tsvector transaction_timestamp translate trim trunc "
-    "ts_rank unaccent unnest upper uuid_generate_v4 uuidv4 uuidv7 version width_bucket xpath "
-)
-_HARMLESS = frozenset(_NAMES.split())
-_WAITS = frozenset(
-    ("pg_sleep", "pg_sleep_for", "pg_sleep_until", "pg_advisory_lock", "pg_advisory_xact_lock")
-)
 
 
 def select(node: Node, notes: Notes) -> None:
@@ -108,13 +72,13 @@ def rows(node: Node, notes: Notes) -> None:
     for name in _read(node, notes):
         notes.lock(name, Lock.ACCESS_SHARE)
     called = functions(node)
-    unknown = called - _HARMLESS - _WAITS
+    unknown = {name for name in called if not is_harmless(name)}
     if unknown:
         notes.unknown()
         notes.find("calls_functions")
         if unknown & notes.scene.dangers:
             notes.find("may_drop")
-    notes.waits = notes.waits or not _WAITS.isdisjoint(called)
+    notes.waits = notes.waits or not WAITS.isdisjoint(called)
     sequences.set_values(node, notes)
     settings.set_configs(node, notes)
     for kind_, inner in walk(node):

@@ -8,7 +8,12 @@ from typing import Any
 from zanith_django.plan.effects.values import Notes
 from zanith_django.postgres.grammar import Node, kind, strings, walk
 
-_UNSAFE = frozenset(("session_replication_role", "role", "session_authorization"))
+_UNSAFE = frozenset(
+    (
+        *("session_replication_role", "role", "session_authorization"),
+        *("allow_system_table_mods", "zero_damaged_pages"),
+    )
+)
 
 
 def set_setting(node: Node, notes: Notes) -> None:
