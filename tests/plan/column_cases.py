@@ -34,6 +34,16 @@ SAFE = (
         "safe",
     ),
     Case(
+        "relation through a new model",
+        'migrations.CreateModel("Link", [("id", KEY), ("item", models.ForeignKey('
+        '"{app}.Item", CASCADE)), ("parent", models.ForeignKey("{app}.Parent", CASCADE))]), '
+        'migrations.AddField("Item", "linked", models.ManyToManyField("{app}.Parent", '
+        'through="{app}.Link", related_name="+")), '
+        'migrations.RenameField("Item", "linked", "joined"), '
+        'migrations.RemoveField("Item", "joined")',
+        "safe",
+    ),
+    Case(
         "new model changed",
         'migrations.CreateModel("New", [("id", KEY), ("x", models.'
         'IntegerField())]), migrations.AddConstraint("New", models.UniqueConstraint(fields=["x"],'

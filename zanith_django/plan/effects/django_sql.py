@@ -21,6 +21,7 @@ from django.db.migrations.operations import (
     RenameModel,
 )
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.state import StateApps
 from django.db.models import NOT_PROVIDED, Field, Model
 from psycopg import sql as psycopg_sql
@@ -30,7 +31,7 @@ from zanith_django.plan.effects.values import Scene
 from zanith_django.schema.ddl import table_name, table_of
 from zanith_django.schema.graph import Table
 from zanith_django.schema.object_names import unquote
-from zanith_django.timeline.relations import neighbours, with_referrers
+from zanith_django.timeline.relations import has_through, neighbours, with_referrers
 from zanith_django.timeline.states import RecordingState, db_table_of, has_own_table, render
 from zanith_django.timeline.unstated import Key
 
@@ -213,6 +214,8 @@ def sql_of(
     """
     if isinstance(operation, CreateExtension):
         return Texts([_extension(operation)], [])
+    if _has_no_column(operation, app_label, (before, after)):
+        return Texts([], [])
     touched = after.take_touched()
     followed = with_referrers(before, after, touched) if _is_followed(operation) else set(touched)
     keys = sorted(followed | _named(operation, app_label))
@@ -228,6 +231,16 @@ def sql_of(
     except Exception:  # of any field, constraint or index of any package
         return None
     return Texts(editor.collected_sql, deferred)
+
+
+def _has_no_column(operation: Operation, app_label: str, states: Iterable[RecordingState]) -> bool:
+    """Is its field a many-to-many field whose table belongs to a model of its own?"""
+    if not isinstance(operation, FieldOperation):
+        return False
+    known = (state.models.get((app_label, operation.model_name_lower)) for state in states)
+    names = {getattr(operation, each, "") for each in ("name", "old_name", "new_name")}
+    fields = [model.fields[name] for model in known if model for name in names & {*model.fields}]
+    return bool(fields) and all(map(has_through, fields))
 
 
 def _extension(operation: CreateExtension) -> str:
