@@ -19,6 +19,7 @@ from zanith_django.plan.reasons import REASONS
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.catalog import from_catalog
+from zanith_django.schema.graph import Column, SchemaGraph, Table
 from zanith_django.schema.unmodelled import with_dependents
 
 # Reasons that only name a safe form.
@@ -42,6 +43,11 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname IN ('public', 'other')"""
 
 
+_RELATIONS = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_|^information_schema$'"""
+
+
 @pytest.fixture(scope="module")
 def connection(server: Server) -> Iterator[psycopg.Connection]:
     name = server.create_database()
@@ -54,7 +60,9 @@ def connection(server: Server) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="module")
 def scene(connection: psycopg.Connection) -> Scene:
     graph = from_catalog(connection.cursor())
-    return Scene(graph, version=connection.info.server_version)
+    found = connection.execute(_RELATIONS).fetchall()
+    relations = frozenset(TableName("" if s == "public" else s, name) for s, name in found)
+    return Scene(graph, version=connection.info.server_version, relations=relations)
 
 
 def read(case: Case, scene: Scene) -> Effect:
@@ -241,3 +249,23 @@ def test_rows_of_a_new_partition_are_read_unless_a_check_proves_them(
         connection.execute(text.encode())
     read_by_server = not any("is implied by existing constraints" in words for words in said)
     assert bool(read(Case(text), scene).work) is read_by_server
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("DROP INDEX IF EXISTS gone", "drops_index_blocking"),
+        ("ALTER TABLE IF EXISTS gone DROP COLUMN a", "drops_column_with_data"),
+        ("ALTER TABLE a DROP COLUMN IF EXISTS gone", "drops_column_with_data"),
+        ("ALTER TABLE IF EXISTS gone RENAME TO b", "rename_table"),
+        ("ALTER TABLE a DROP CONSTRAINT IF EXISTS gone", "drops_unique_constraint"),
+        ("ALTER TABLE a REPLICA IDENTITY NOTHING", "breaks_running_code"),
+    ],
+)
+def test_only_a_database_says_that_nothing_is_there(text: str, code: str) -> None:
+    """Without one, an object that no model declares may exist."""
+    graph = SchemaGraph((Table(TableName("", "a"), columns=(Column("id", "integer"),)),))
+    (unknown,), _ = effects(text, Scene(graph))
+    (live,), _ = effects(text, Scene(graph, relations=frozenset([TableName("", "a")])))
+    assert code in unknown.codes
+    assert code not in live.codes

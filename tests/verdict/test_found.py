@@ -239,6 +239,9 @@ FOUND = {
         sql("ALTER TABLE made_item ADD COLUMN first integer DEFAULT 1 NOT NULL UNIQUE"),
         rows=0,
     ),
+    "an index that no model declares": example(
+        sql("DROP INDEX IF EXISTS by_hand"), extras=("index",)
+    ),
     "statements of one query are one transaction": example(
         sql("ALTER TABLE made_maker RENAME TO other; DELETE FROM other"), atomic=False
     ),

@@ -88,9 +88,10 @@ def alter_table(node: Node, notes: Notes) -> None:
         owner = "AT_ChangeOwner" in _subtypes(node)
         notes.find("changes_rights" if owner else "changes_object", None)
         return
-    if node.get("missing_ok") and notes.scene.table(name) is None:
+    if node.get("missing_ok") and notes.scene.is_absent(name):
         return
-    naming.wants_table(name, notes)
+    if not node.get("missing_ok"):
+        naming.wants_table(name, notes)
     notes.alters.append(name)
     for each in node["cmds"]:
         _command(each["AlterTableCmd"], name, relation.get("inh", False), notes)
@@ -246,7 +247,8 @@ def _lock_referenced(key: Node, table: TableName, notes: Notes, *, scans: bool) 
 
 def _drop_column(command: Node, table: Table, notes: Notes) -> None:
     name = command["name"]
-    if command.get("missing_ok") and table.columns and not table.column(name):
+    known = notes.scene.is_known and table.columns
+    if command.get("missing_ok") and known and not table.column(name):
         return
     notes.find("drops_column_with_data", table.name)
     column = table.column(name)
@@ -352,6 +354,8 @@ def _drop_constraint(command: Node, table: Table, notes: Notes) -> None:
     name = command["name"]
     if not command.get("missing_ok"):
         naming.wants_constraint(name, table, notes)
+    if not notes.scene.is_known and name not in naming.constraints(table):
+        notes.find("drops_unique_constraint", table.name)  # what else it may be is less
     for key in table.foreign_keys:
         if key.name == name:
             notes.lock(key.references, Lock.ACCESS_EXCLUSIVE)

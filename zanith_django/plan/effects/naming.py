@@ -38,7 +38,7 @@ def wants_column(name: str, table: Table, notes: Notes) -> None:
 
 
 def wants_constraint(name: str, table: Table, notes: Notes) -> None:
-    if _is_known(table, notes) and name not in _constraints(table):
+    if _is_known(table, notes) and name not in constraints(table):
         what = f"constraint {name} of {table.name} does not exist"
         if notes.scene.version < _NAMED_NOT_NULL:
             _misses(notes, "missing_object", what)
@@ -50,7 +50,7 @@ def wants_index(name: TableName, notes: Notes) -> None:
     """An index of a table of the graph; one of a materialized view is in none."""
     tables = [t for t in notes.graph.tables if t.name.schema == name.schema]
     views = (notes.scene.relations or frozenset()) - {table.name for table in notes.graph.tables}
-    if _is_live(notes) and not views and all(name.name not in index_names(t) for t in tables):
+    if notes.scene.is_known and not views and all(name.name not in index_names(t) for t in tables):
         _misses(notes, "missing_object", f"index {name} does not exist")
 
 
@@ -60,14 +60,14 @@ def makes_column(name: str, table: Table, notes: Notes) -> None:
 
 
 def makes_constraint(name: str, table: Table, notes: Notes) -> None:
-    if name and _is_known(table, notes) and name in _constraints(table):
+    if name and _is_known(table, notes) and name in constraints(table):
         _misses(notes, "exists_already", f"constraint {name} of {table.name} exists already")
 
 
 def makes_relation(name: TableName, notes: Notes, *, resumes: bool = False) -> None:
     """A table, view, sequence or index: they share their names. A concurrent build that an earlier
     run left `resumes`: the run finishes that of Django's operations, whatever state it is in."""
-    if not _is_live(notes):
+    if not notes.scene.is_known:
         return
     tables = [t for t in notes.graph.tables if t.name.schema == name.schema]
     taken = name in notes.graph or any(name.name in index_names(t) for t in tables)
@@ -76,16 +76,15 @@ def makes_relation(name: TableName, notes: Notes, *, resumes: bool = False) -> N
         _misses(notes, "" if resumes else "exists_already", f"relation {name} exists already")
 
 
-def _is_live(notes: Notes) -> bool:
-    return notes.scene.relations is not None
-
-
 def _is_known(table: Table, notes: Notes) -> bool:
     """Does the graph have the table, with all of its columns and constraints?"""
-    return _is_live(notes) and notes.graph.table(table.name) is not None and bool(table.columns)
+    return (
+        notes.scene.is_known and notes.graph.table(table.name) is not None and bool(table.columns)
+    )
 
 
-def _constraints(table: Table) -> set[str]:
+def constraints(table: Table) -> set[str]:
+    """The names of the constraints of a table."""
     parts = (part for part in NAMED if part.is_constraint)
     names = {str(item.name) for part in parts for item in part.of(table)}
     return names | ({table.primary_key.name} if table.primary_key else set())

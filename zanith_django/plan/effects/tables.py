@@ -207,9 +207,11 @@ def _release(name: TableName, notes: Notes) -> None:
 def _drop_index(schema: str, index: str, node: Node, notes: Notes) -> None:
     owner = notes.scene.owner(schema, index)
     if owner is None:
+        if node.get("missing_ok") and notes.scene.is_known:
+            return
+        notes.find("drops_index_blocking")
+        _cascades(node, notes)
         if not node.get("missing_ok"):
-            notes.find("drops_index_blocking")
-            _cascades(node, notes)
             place = notes.scene.place(schema)
             naming.wants_index(TableName(place, index), notes)
         return
@@ -315,7 +317,7 @@ def rename(node: Node, notes: Notes) -> None:
 
 
 def _moved(old: TableName, new: TableName, node: Node, notes: Notes) -> None:
-    if node.get("missing_ok") and old not in notes.graph:
+    if node.get("missing_ok") and notes.scene.is_absent(old):
         return
     notes.lock(old, Lock.ACCESS_EXCLUSIVE)
     naming.wants_table(old, notes)

@@ -157,6 +157,12 @@ class Scene:
             self, graph=graph, relations=relations, domains=domains, dangers=dangers
         )
 
+    @property
+    def is_known(self) -> bool:
+        """Is this the schema of a database? Without one, any object may exist that no model
+        declares."""
+        return self.relations is not None
+
     def is_absent(self, name: TableName) -> bool:
         """Is it certain that nothing has this name?"""
         return self.relations is not None and name not in self.relations and name not in self.graph
