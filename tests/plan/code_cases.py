@@ -230,6 +230,23 @@ PYTHON = (
         "destructive",
         "may_drop raw_sql",
     ),
+    Case(
+        "a text for a helper",
+        "migrations.RunPython(forwards, migrations.RunPython.noop)",
+        "destructive",
+        "deletes_all_rows",
+        "raw_sql",
+        code="def run(cursor, text):\n    cursor.execute(text)\n\n\n"
+        "def forwards(apps, schema_editor):\n"
+        "    with schema_editor.connection.cursor() as cursor:\n"
+        '        run(cursor, text="DELETE FROM {app}_item")\n',
+    ),
+    run_python(
+        "a text of parts",
+        'schema_editor.execute(" ".join(["DELETE", "FROM", Item._meta.db_table]))',
+        "destructive",
+        "may_drop raw_sql",
+    ),
     run_python("an unknown text", "schema_editor.execute(Item.text)", "high", "raw_sql"),
     run_python("the schema editor", "schema_editor.delete_model(Item)", "destructive", "may_drop"),
     run_python(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from zanith_django.plan.effects.functions import MAY_DROP
 from zanith_django.plan.effects.sources import is_library
 from zanith_django.plan.effects.values import ALL
 
@@ -27,6 +28,13 @@ def called_name(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def names_drop(tree: ast.AST) -> bool:
+    """Does a text of a function, but for its docstring, name DROP, DELETE or TRUNCATE?"""
+    own = ast.get_docstring(tree, clean=False) if isinstance(tree, ast.FunctionDef) else None
+    texts = (each.value for each in ast.walk(tree) if isinstance(each, ast.Constant))
+    return any(text != own and MAY_DROP.search(text) for text in texts if isinstance(text, str))
 
 
 def may_remove(node: ast.Call) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from zanith_django.plan.effects import calls, orm_names as orm
+from zanith_django.plan.effects.queried import AlsoChanged, Given, Rows, TableOf
 from zanith_django.plan.effects.sources import (
     UNSEEN,
     function_of,
@@ -31,24 +32,7 @@ from zanith_django.plan.effects.values import Effect, Scene, on_rows
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import SchemaGraph
 
-TableOf = Callable[[str, str], TableName | None]
-"""The table of a historical model, by app label and name."""
-
-AlsoChanged = Callable[[TableName], Iterable[tuple[str, TableName]]]
-"""The reasons and tables of what Django changes with the rows that it deletes from a table."""
-
 _DEPTH = 4
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Rows:
-    """The rows that an expression selects: all rows of a model unless it is `limited`. A `new` one
-    is an instance that the code makes."""
-
-    table: TableName | None
-    limited: bool = False
-    looped: bool = False
-    new: bool = False
 
 
 def python_effects(
@@ -68,21 +52,21 @@ class _Reader:
     found: list[Effect] = field(default_factory=list)
     seen: set[Any] = field(default_factory=set)
 
-    def read(self, code: Any, depth: int, given: Mapping[int, _Rows] | None = None) -> None:
-        """One function, and those that it calls; `given` are the rows that its arguments are."""
+    def read(self, code: Any, depth: int, given: Given | None = None) -> None:
+        """One function, and those that it calls; `given` are rows and texts of its arguments."""
         function = function_of(code)
         tree = tree_of(function) if function else None
         if function is None or tree is None:
             self.note("python_code", title=title_of(code))
             return
-        call = (function.__code__, tuple(sorted((given or {}).items())))
+        call = (function.__code__, frozenset((given or {}).items()))
         if call in self.seen:
             return
         self.seen.add(call)
-        names = function.__code__.co_varnames
-        rows = {names[place]: each for place, each in (given or {}).items() if place < len(names)}
         try:
-            _Function(self, function, depth, rows, getattr(code, "__self__", None)).read(tree)
+            _Function(self, function, depth, given or {}, getattr(code, "__self__", None)).read(
+                tree
+            )
         except Exception:  # code of the project may define any name
             self.note("python_code", title=title_of(code))
 
@@ -100,10 +84,13 @@ class _Reader:
         if effect not in self.found:
             self.found.append(effect)
 
-    def run(self, text: str | None) -> None:
-        """SQL that the function executes; None if its text is not known."""
+    def run(self, text: str | None, *, drops: bool = False) -> None:
+        """SQL that the function executes; None if its text is not known, and it may drop if a
+        part of it does."""
         if text is None:
             self.note("raw_sql")
+            if drops:
+                self.note("may_drop")
             return
         here = self.scene.after(self.found, self.scene.graph)
         known, graph = effects(without_parameters(text), here)
@@ -119,18 +106,23 @@ class _Function:
         reader: _Reader,
         function: FunctionType,
         depth: int,
-        rows: dict[str, _Rows],
+        given: Given,
         owner: Any,
     ) -> None:
-        self.reader, self.function, self.depth = reader, function, depth
-        self.rows, self.owner = rows, owner
-        self.texts: dict[str, str] = {}
+        self.reader, self.function, self.depth, self.owner = reader, function, depth, owner
+        names = function.__code__.co_varnames
+        places: dict[int | str, str] = dict(enumerate(names))
+        named = {places.get(place, str(place)): each for place, each in given.items()}
+        self.rows = {name: each for name, each in named.items() if isinstance(each, Rows)}
+        self.texts = {name: each for name, each in named.items() if isinstance(each, str)}
+        self.drops = False
         self.choices: dict[str, list[str]] = {}
         self.imports: dict[str, Any] = {}
         self.assigned: tuple[str, ...] = ()
 
     def read(self, tree: ast.AST) -> None:
         self.assigned = tuple(calls.assigned_columns(tree))
+        self.drops = calls.names_drop(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imported(node)
@@ -159,7 +151,7 @@ class _Function:
         target = getattr(node, "target", None)
         if isinstance(node, ast.For | ast.comprehension) and isinstance(target, ast.Name):
             rows = self._rows(node.iter)
-            self.rows |= {target.id: _Rows(rows.table, rows.limited, looped=True)} if rows else {}
+            self.rows |= {target.id: Rows(rows.table, rows.limited, looped=True)} if rows else {}
 
     def _bind(self, targets: Iterable[ast.AST], value: ast.expr) -> None:
         rows, text = self._rows(value), self._text(value)
@@ -185,14 +177,14 @@ class _Function:
     def _real_model(self, name: str, model: Any) -> None:
         self.reader.note("imports_models", title=f"imports {name}", works=False)
         table = self._table_of(model) if model is not None else None
-        self.rows[name] = _Rows(table)
+        self.rows[name] = Rows(table)
 
     def _table_of(self, model: Any) -> TableName | None:
         return self.reader.table_of(model._meta.app_label, model._meta.model_name)
 
     # --- rows ------------------------------------------------------------------------------------
 
-    def _rows(self, node: ast.expr) -> _Rows | None:
+    def _rows(self, node: ast.expr) -> Rows | None:
         """The rows that an expression selects; None if it selects none."""
         if isinstance(node, ast.Name):
             if node.id in self.rows:
@@ -206,24 +198,24 @@ class _Function:
             return self._rows(node.value)
         if isinstance(node, ast.Subscript):
             rows = self._rows(node.value)
-            return rows and _Rows(rows.table, True, rows.looped)
+            return rows and Rows(rows.table, True, rows.looped)
         if isinstance(node, ast.Call):
             return self._called(node)
         return None
 
-    def _called(self, node: ast.Call) -> _Rows | None:
+    def _called(self, node: ast.Call) -> Rows | None:
         name = calls.called_name(node)
         if name == "get_model":
-            return _Rows(self._historical(node))
+            return Rows(self._historical(node))
         if not isinstance(node.func, ast.Attribute):
             # list(queryset), tqdm(queryset), Model(...)
             inner = node.func if isinstance(node.func, ast.Name) else None
             if inner and (rows := self._rows(inner)):
-                return _Rows(rows.table, True, new=True)
+                return Rows(rows.table, True, new=True)
             return self._rows(node.args[0]) if node.args else None
         rows = self._rows(node.func.value)
         if rows and name in orm.LIMITS and (node.args or node.keywords or name not in orm.FILTERS):
-            return _Rows(rows.table, True, rows.looped)
+            return Rows(rows.table, True, rows.looped)
         return rows
 
     def _historical(self, node: ast.Call) -> TableName | None:
@@ -261,7 +253,7 @@ class _Function:
                 self.reader.run(text)
             self.choices[given.id] = []
             return
-        self.reader.run(self._text(given) if given else None)
+        self.reader.run(self._text(given) if given else None, drops=self.drops)
 
     def _method(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         rows = self._rows(receiver)
@@ -311,7 +303,7 @@ class _Function:
         elif self._hands_on(node):
             self.reader.note("python_code", title=name)
 
-    def _on_rows(self, rows: _Rows, name: str, node: ast.Call) -> None:
+    def _on_rows(self, rows: Rows, name: str, node: ast.Call) -> None:
         """A method of a queryset, a manager or an instance; one of its author may do anything."""
         if name in orm.DELETES:
             self._deleted(rows)
@@ -330,7 +322,7 @@ class _Function:
         elif name not in orm.READS and not (name.startswith("get_") and orm.is_of_field(name)):
             self.reader.note("python_code", rows.table, title=name)
 
-    def _related(self, receiver: ast.expr, rows: _Rows, name: str) -> _Rows | None:
+    def _related(self, receiver: ast.expr, rows: Rows, name: str) -> Rows | None:
         """The rows that a related manager removes: of a many-to-many table, or of one that is not
         known. None for a value of a column, such as a list."""
         graph = self.reader.scene.graph
@@ -339,10 +331,10 @@ class _Function:
             return None
         between = TableName(table.name.schema, f"{table.name.name}_{receiver.attr}")
         if between in graph:
-            return _Rows(between, rows.limited or orm.ASYNC.get(name, name) != "clear")
-        return None if table.column(receiver.attr) else _Rows(None, True)
+            return Rows(between, rows.limited or orm.ASYNC.get(name, name) != "clear")
+        return None if table.column(receiver.attr) else Rows(None, True)
 
-    def _deleted(self, rows: _Rows) -> None:
+    def _deleted(self, rows: Rows) -> None:
         code = "deletes_rows" if rows.limited else "deletes_all_rows"
         self.reader.note(code, rows.table)
         self.reader.note("irreversible", rows.table)
@@ -351,18 +343,18 @@ class _Function:
         """Code that may do anything; a method of the schema editor changes the models that it is
         given."""
         given = self._arguments(node).values() if node and name in orm.EDITOR else ()
-        tables = [rows.table for rows in given if rows.table]
+        tables = [each.table for each in given if isinstance(each, Rows) and each.table]
         drops = name in orm.DROPPING or (node is not None and calls.may_remove(node))
         found = unreadable_code(f"Python: {name}()", tables, drops=drops)
         self.reader.found.append(found)
 
     def _named(self, name: str, node: ast.Call) -> None:
         """A function called by its name is read as well, if it is one of the project."""
-        if name in orm.UNREADABLE:
-            self._unreadable(name, node)
-            return
         found = self._global(name)
-        if is_model(found):
+        own = isinstance(found, FunctionType) and not is_library(found)
+        if name in orm.UNREADABLE and not own:
+            self._unreadable(name, node)
+        elif is_model(found):
             self._rows(node.func)
         else:
             self._function(found, name, node)
@@ -384,9 +376,11 @@ class _Function:
         else:
             self.reader.note("python_code", title=name)
 
-    def _arguments(self, node: ast.Call) -> dict[int, _Rows]:
-        given = ((place, self._rows(each)) for place, each in enumerate(node.args))
-        return {place: rows for place, rows in given if rows}
+    def _arguments(self, node: ast.Call) -> Given:
+        places: list[tuple[int | str, ast.expr]] = [*enumerate(node.args)]
+        places += [(each.arg, each.value) for each in node.keywords if each.arg]
+        found = ((place, self._rows(each) or self._text(each)) for place, each in places)
+        return {place: each for place, each in found if each}
 
     def _hands_on(self, node: ast.Call) -> bool:
         """Does it pass the registry, the editor or a model to code that is not read?"""
