@@ -110,6 +110,28 @@ RAW = (
         sql("CREATE TABLE {app}_new (id serial); ALTER SEQUENCE {app}_new_id_seq RESTART WITH 9"),
         "safe",
     ),
+    Case(
+        "a new materialized view",
+        sql(
+            "CREATE MATERIALIZED VIEW {app}_m AS SELECT id FROM T; "
+            "CREATE UNIQUE INDEX {app}_m_id ON {app}_m (id); REFRESH MATERIALIZED VIEW {app}_m; "
+            "DROP MATERIALIZED VIEW {app}_m"
+        ),
+        "safe",
+    ),
+    Case(
+        "a block that commits",
+        sql("DO $$ BEGIN UPDATE T SET amount = 1 WHERE id = 1; COMMIT; END $$"),
+        "blocked",
+        "fails_in_transaction",
+    ),
+    Case(
+        "a block that commits alone",
+        sql("DO $$ BEGIN UPDATE T SET amount = 1 WHERE id = 1; COMMIT; END $$"),
+        "medium",
+        "requires_backfill",
+        atomic=False,
+    ),
     Case("unlogged", sql("ALTER TABLE T SET UNLOGGED"), "high", "unlogged_table"),
     Case("revoke", sql("REVOKE SELECT ON T FROM PUBLIC"), "high", f"changes_rights {BROKEN}"),
 )

@@ -366,6 +366,13 @@ CASES = (
     Case("DROP VIEW v", "", "drops_view", measured=False),
     Case("REFRESH MATERIALIZED VIEW m", "m AX", "locks_reads", measured=False),
     Case(
+        "ALTER MATERIALIZED VIEW m SET ACCESS METHOD heap",
+        "m AX",
+        "changes_object locks_reads",
+        measured=False,
+    ),
+    Case("ALTER STATISTICS q_st SET STATISTICS 5", measured=False),
+    Case(
         "CREATE TRIGGER g AFTER INSERT ON q EXECUTE FUNCTION tsvector_update_trigger()",
         "q SRX",
         "changes_trigger",
@@ -410,4 +417,6 @@ CASES = (
     _unknown("not SQL at all"),
     _unknown("DROP EVERYTHING", "raw_sql may_drop"),
     _unknown("ALTER TABLE t ALTER CONSTRAINT t_r_fk ENFORCED", "raw_sql"),
+    _unknown("ALTER TABLE t ALTER CONSTRAINT t_r_fk NOT ENFORCED", "raw_sql"),
+    _outside("DO $$ BEGIN COMMIT; END $$", "", "", ""),
 )

@@ -195,7 +195,7 @@ NOT_RUN = {
     *("a model handed to a package", "code of a package", "one uuid for all", "no SQL"),
     *("without reverse", "insert in SQL", "a model of today", "a method of a manager"),
     *("a module of the project", "a class of the project", "a package that is not loaded"),
-    *("permissions",),
+    *("permissions", "a block that commits"),
 }
 # What the plan says of running code, and no error shows: a superuser keeps his rights, code that
 # expects a time gets a date, a check NOT VALID counts as adds_check, by design, and the parent that

@@ -28,6 +28,7 @@ _EMPTY_TOO = frozenset(
         "detaches_partition",
         "drops_column_with_data",
         "drops_table_with_data",
+        "drops_view",
         "rename_column",
         "rename_table",
         "rls_change",

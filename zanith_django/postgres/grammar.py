@@ -16,9 +16,9 @@ Node = Mapping[str, Any]
 """A node of PostgreSQL's parse tree, as JSON data."""
 
 _NEWER = (
-    (  # ALTER CONSTRAINT … ENFORCED stays: it checks all rows, which no older form does
+    (  # ALTER CONSTRAINT … [NOT] ENFORCED stays: no older form checks all rows, or none any more
         re.compile(
-            r"(\bALTER\s+CONSTRAINT\s+(?:\"[^\"]+\"|\w+)\s+ENFORCED\b)"
+            r"(\bALTER\s+CONSTRAINT\s+(?:\"[^\"]+\"|\w+)\s+(?:NOT\s+)?ENFORCED\b)"
             r"|\s+(?:NOT\s+)?ENFORCED\b",
             re.I,
         ),
@@ -160,6 +160,11 @@ def _literal(expression: str) -> str:
     targets = found[0][1].get("SelectStmt", {}).get("targetList", [])
     constant = targets[0].get("ResTarget", {}).get("val", {}) if len(targets) == 1 else {}
     return str(constant.get("A_Const", {}).get("sval", {}).get("sval", ""))
+
+
+def commits(tree: list[Node]) -> bool:
+    """Does a block end the transaction that it runs in?"""
+    return any(name in ("PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback") for name, _ in walk(tree))
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -85,8 +85,7 @@ def alter_table(node: Node, notes: Notes) -> None:
         notes.find_all(("drops_column_with_data", "irreversible"))
         return
     if kind not in ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"):
-        owner = "AT_ChangeOwner" in _subtypes(node)
-        notes.find("changes_rights" if owner else "changes_object", None)
+        _alter_view(name, _subtypes(node), notes)
         return
     if node.get("missing_ok") and notes.scene.is_absent(name):
         return
@@ -95,6 +94,14 @@ def alter_table(node: Node, notes: Notes) -> None:
     notes.alters.append(name)
     for each in node["cmds"]:
         _command(each["AlterTableCmd"], name, relation.get("inh", False), notes)
+
+
+def _alter_view(name: TableName, subtypes: set[str], notes: Notes) -> None:
+    """Another kind of relation. PostgreSQL rewrites a materialized view like a table."""
+    if not subtypes.isdisjoint(f"AT_{each}" for each in _REWRITES):
+        notes.lock(name, Lock.ACCESS_EXCLUSIVE)
+        notes.find("locks_reads", name)
+    notes.find("changes_rights" if "AT_ChangeOwner" in subtypes else "changes_object")
 
 
 def _subtypes(node: Node) -> set[str]:

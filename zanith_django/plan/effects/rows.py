@@ -51,7 +51,7 @@ def create_table_as(node: Node, notes: Notes) -> None:
     if not node.get("if_not_exists") and not is_temporary(target):
         naming.makes_relation(new_name(target, notes.scene), notes)
     if node.get("objtype") == "OBJECT_MATVIEW":
-        notes.adds.append(new_name(target, notes.scene))
+        notes.moves.append(TableMove(new=new_name(target, notes.scene)))
         notes.find("adds_view")
     elif not is_hidden(target, notes):
         _made(target, notes)

@@ -19,7 +19,16 @@ from zanith_django.plan.effects import (
 from zanith_django.plan.effects.alter_table import alter_table
 from zanith_django.plan.effects.functions import MAY_DROP
 from zanith_django.plan.effects.values import ALL, Effect, Finding, Notes, Scene
-from zanith_django.postgres.grammar import Node, block, kind, parse, qualified, queries, strings
+from zanith_django.postgres.grammar import (
+    Node,
+    block,
+    commits,
+    kind,
+    parse,
+    qualified,
+    queries,
+    strings,
+)
 from zanith_django.postgres.locks import Lock
 from zanith_django.postgres.names import TableName
 from zanith_django.schema.graph import Collation, SchemaGraph
@@ -40,7 +49,8 @@ def effects(text: str, scene: Scene) -> tuple[tuple[Effect, ...], SchemaGraph]:
         for effect, graph in _effects_of(sql, node, scene):
             found.append(effect)
             scene = scene.after((effect,), graph)
-    if len(found) > 1:
+    commits_itself = len(statements) == 1 and not all(each.transactional for each in found)
+    if len(found) > 1 and not commits_itself:
         found = [dataclasses.replace(effect, query=text) for effect in found]
     return tuple(found), scene.graph
 
@@ -110,6 +120,7 @@ _CODES: dict[str, tuple[str, ...]] = {
     "AlterTSDictionaryStmt": (),
     "CreateExtensionStmt": ("adds_extension",),
     "AlterTSConfigurationStmt": ("changes_object",),
+    "AlterStatsStmt": (),
     "DeallocateStmt": (),
     "FetchStmt": (),
     "ClosePortalStmt": (),
@@ -351,5 +362,7 @@ def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaG
     made = {move.new for effect in inner for move in effect.moves if move.new}
     for effect in inner:
         yield dataclasses.replace(effect, fills=(*effect.fills, *made)), graph
-    if not inner:
+    if commits(tree):
+        yield Effect(sql, transactional=False), graph
+    elif not inner:
         yield Effect(sql), graph

@@ -123,9 +123,10 @@ def drop(node: Node, notes: Notes) -> None:
             _drop_table(name, node, notes, beside=names)
     elif kind in _VIEWS:
         for each in node["objects"]:
-            notes.views.append(notes.scene.name(*qualified(each)))
+            name = notes.scene.name(*qualified(each))
+            notes.views.append(name)
+            notes.find("drops_view", name)
         dependents.forget([qualified(each)[-1] for each in node["objects"]], notes)
-        notes.find("drops_view")
         _cascades(node, notes)
     elif kind == "OBJECT_INDEX":
         for each in node["objects"]:
