@@ -147,6 +147,10 @@ def _claimed(case: Case, scene: Scene) -> dict[str, Lock]:
 
 SEVERAL = {
     "DO $$ DECLARE q text := 'DROP TABLE t'; BEGIN EXECUTE q; END $$": {"may_drop"},
+    "DO $$ BEGIN EXECUTE (SELECT string_agg('DROP TABLE ' || code, ';') FROM r); END $$": {
+        "may_drop"
+    },
+    "DO $$ BEGIN EXECUTE (SELECT code FROM r LIMIT 1); END $$": {"raw_sql"},
     "DO $$ DECLARE c refcursor; BEGIN OPEN c FOR EXECUTE 'SELECT busy()'; END $$": {
         "calls_functions"
     },

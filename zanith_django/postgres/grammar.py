@@ -120,21 +120,34 @@ def _body(source: str) -> list[Node] | None:
         return None
 
 
-def queries(tree: list[Node]) -> Iterator[str]:
+def queries(tree: list[Node]) -> Iterator[str | None]:
     """The SQL of a block. A condition is a query of its own. The SQL of an EXECUTE is known only if
-    it is one string constant."""
+    it is one string constant: otherwise there is the query for its text, and None for itself."""
     dynamic = set()
     for name, inner in walk(tree):
-        if name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
-            text = inner.get("query", {}).get("PLpgSQL_expr", {}).get("query", "")
+        key = _DYNAMIC.get(name, "")
+        if key in inner:
+            text = inner[key]["PLpgSQL_expr"]["query"]
             dynamic.add(text)
-            yield _literal(text) or text
-        elif name == "PLpgSQL_stmt_open" and "dynquery" in inner:
-            text = inner["dynquery"]["PLpgSQL_expr"]["query"]
-            dynamic.add(text)
-            yield _literal(text) or text
+            yield from _executed(text)
         elif name == "PLpgSQL_expr" and inner.get("query") not in dynamic:
             yield _query(inner)
+
+
+_DYNAMIC = {
+    "PLpgSQL_stmt_dynexecute": "query",
+    "PLpgSQL_stmt_dynfors": "query",
+    "PLpgSQL_stmt_open": "dynquery",
+}
+"""Statements that run a text, and the key of its expression."""
+
+
+def _executed(expression: str) -> Iterator[str | None]:
+    if known := _literal(expression):
+        yield known
+    else:
+        yield f"SELECT {expression}"
+        yield None
 
 
 def _query(expression: Node) -> str:

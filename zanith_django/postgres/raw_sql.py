@@ -105,6 +105,6 @@ def _block_makes(node: Node) -> bool:
     tree = block(node)
     if tree is None or any(name in _UNKNOWN for name, _ in walk(tree)):
         return False
-    found = [each for text in queries(tree) for each in _nodes(text) or [("", {})]]
+    found = [each for text in queries(tree) for each in _nodes(text or "") or [("", {})]]
     made = [each for each in found if each[0] != "SelectStmt"]
     return bool(made) and all(map(_makes, made))

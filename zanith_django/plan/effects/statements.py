@@ -188,7 +188,7 @@ def _grant_role(node: Node, notes: Notes) -> None:
 def _alter_role(node: Node, notes: Notes) -> None:
     """A role may lose its login or a privilege; a new password refuses the old one."""
     options = [each["DefElem"] for each in node.get("options", ())]
-    less = any(
+    less = node.get("action") == -1 or any(
         each["defname"] in _LIMITS or each.get("arg") == {"Boolean": {"boolval": False}}
         for each in options
     )
@@ -357,8 +357,11 @@ def _block(sql: str, node: Node, scene: Scene) -> Iterator[tuple[Effect, SchemaG
     inner: list[Effect] = []
     graph, scene = scene.graph, dataclasses.replace(scene, relations=None)
     for text in queries(tree):
+        if text is None:
+            inner.append(unreadable(sql))
+            continue
         found, graph = effects(text, dataclasses.replace(scene, graph=graph))
-        inner += (unreadable(sql) if each.codes == ("raw_sql",) else each for each in found)
+        inner += found
     made = {move.new for effect in inner for move in effect.moves if move.new}
     for effect in inner:
         yield dataclasses.replace(effect, fills=(*effect.fills, *made)), graph
