@@ -21,8 +21,6 @@ WIDTHS = (18, 6, 11, 9, 7, 8, 0)
 
 OK, NO = 0, 1
 
-VIEWS = ("view", "materialized view")
-
 # What PostgreSQL drops with a table or a column without CASCADE.
 PARTS = ("column", "constraint", "index", "sequence", "trigger")
 
@@ -91,7 +89,7 @@ def check(project: CorpusProject, *, migrate: bool) -> Observed:
     found = json.loads(text[text.index("{\n") :])
     if found["error"]:
         result.note(Disagreement("", "failed", "to run", found["error"], beyond=True), "")
-    views = {name for step in found["steps"] for name in release.new_relations(step["made"], VIEWS)}
+    views = release.views_of(found)
     for _, steps in groupby(found["steps"], key=itemgetter("migration")):
         _compare(list(steps), result, views)
     return result
@@ -135,7 +133,7 @@ def _more(step: Mapping[str, Any], views: Collection[str]) -> Iterator[Disagreem
     for name in set(seen) - release.new_relations(step["made"]) - set(views):
         limit = _limit(step, name, seen)
         if seen[name] > limit and seen[name].blocks_writes:
-            unread = any(not promise["tables"] for promise in step["promised"])
+            unread = release.is_unread(step)
             shown = "what it cannot read" if unread else str(limit), str(seen[name])
             yield Disagreement(_kind(step), "lock", *shown, beyond=not unread)
 

@@ -58,9 +58,9 @@ class CorpusProject:
             raise Failed(f"{arguments[0]}: exit {done.returncode}: {done.stderr[-600:]}")
         return done.stdout
 
-    def diff(self, url: str) -> dict[str, Any]:
+    def diff(self, url: str, old: str = "models", new: str = "live") -> dict[str, Any]:
         """`zanith_diff models live`, as JSON."""
-        text = self.manage(url, "zanith_diff", "models", "live", "--format", "json", expect=(0, 1))
+        text = self.manage(url, "zanith_diff", old, new, "--format", "json", expect=(0, 1))
         _, brace, rest = text.partition("{\n")
         if not brace:
             raise Failed("zanith_diff printed no JSON")
