@@ -269,6 +269,12 @@ PYTHON = (
         "destructive",
         "may_drop raw_sql",
     ),
+    run_python(
+        "a template of the editor",
+        "schema_editor.execute(schema_editor.sql_delete_table % {'table': Item._meta.db_table})",
+        "destructive",
+        "may_drop raw_sql",
+    ),
     run_python("an unknown text", "schema_editor.execute(Item.text)", "high", "raw_sql"),
     run_python("the schema editor", "schema_editor.delete_model(Item)", "destructive", "may_drop"),
     run_python(
