@@ -270,6 +270,12 @@ PYTHON = (
         "may_drop raw_sql",
     ),
     run_python(
+        "SQL for the end",
+        "schema_editor.deferred_sql.append('DELETE FROM {app}_item')",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python(
         "a template of the editor",
         "schema_editor.execute(schema_editor.sql_delete_table % {'table': Item._meta.db_table})",
         "destructive",

@@ -284,6 +284,23 @@ FOUND = {
             "        row.tags.clear()\n\n\n",
         ),
     ),
+    "relations that code clears under another name": example(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    for row in apps.get_model("made", "Item").objects.all():\n'
+            "        related = row.tags\n"
+            "        related.clear()\n\n\n",
+        ),
+    ),
+    "rows of every model": example(
+        W(
+            "migrations.RunPython(code_1, SILENT)",
+            code="def code_1(apps, editor):\n"
+            '    for model in apps.get_app_config("made").get_models():\n'
+            "        model.objects.all().delete()\n\n\n",
+        ),
+    ),
     "relations that code replaces, from the other side": example(
         W(
             "migrations.RunPython(code_1, SILENT)",

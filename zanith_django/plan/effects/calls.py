@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zanith_django.plan.effects.functions import MAY_DROP
+from zanith_django.plan.effects.orm_names import LIMITS
 from zanith_django.plan.effects.sources import is_library
 from zanith_django.plan.effects.values import ALL
 
@@ -28,6 +29,30 @@ def called_name(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def is_whole(receiver: ast.expr) -> bool:
+    """Is it `….objects.all()` of a model that is not known, without a condition?"""
+    names = [called_name(each) for each in ast.walk(receiver) if isinstance(each, ast.Call)]
+    return "all" in names and LIMITS.isdisjoint(names)
+
+
+def is_deferred(receiver: ast.expr) -> bool:
+    """Is it the list of what Django's schema editor executes at the end of the migration?"""
+    return isinstance(receiver, ast.Attribute) and receiver.attr == "deferred_sql"
+
+
+def attribute_of(receiver: ast.expr, known: Mapping[str, str]) -> str:
+    """The attribute that an expression reads: `row.tags`, a name that was bound to it, or
+    `getattr(row, "tags")`; "" for anything else."""
+    if isinstance(receiver, ast.Attribute):
+        return receiver.attr
+    if isinstance(receiver, ast.Name):
+        return known.get(receiver.id, "")
+    if isinstance(receiver, ast.Call) and called_name(receiver) == "getattr":
+        texts = [each.value for each in receiver.args if isinstance(each, ast.Constant)]
+        return next((text for text in texts if isinstance(text, str)), "")
+    return ""
 
 
 def names_drop(tree: ast.AST) -> bool:

@@ -115,6 +115,7 @@ class _Function:
         named = {places.get(place, str(place)): each for place, each in given.items()}
         self.rows = {name: each for name, each in named.items() if isinstance(each, Rows)}
         self.texts = {name: each for name, each in named.items() if isinstance(each, str)}
+        self.attributes: dict[str, str] = {}
         self.drops = False
         self.choices: dict[str, list[str]] = {}
         self.imports: dict[str, Any] = {}
@@ -126,8 +127,7 @@ class _Function:
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imported(node)
-        # Names are collected first, because a loop may use a queryset that is assigned later in the
-        # text; and again, because a name may be assigned several times.
+        # Twice: a loop may use what is assigned later, and a name may be assigned several times.
         for node in calls.in_order(tree):
             self._learn(node)
         self.choices = choices_of(tree, self._text)
@@ -144,7 +144,7 @@ class _Function:
     # --- names -----------------------------------------------------------------------------------
 
     def _learn(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
             targets = [*node.targets] if isinstance(node, ast.Assign) else [node.target]
             self._bind(targets, node.value)
             return
@@ -161,6 +161,8 @@ class _Function:
                     self.rows[target.id] = rows
                 if text is not None:
                     self.texts[target.id] = text
+                if isinstance(value, ast.Attribute):
+                    self.attributes[target.id] = value.attr
 
     def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
         """What is imported inside of the function: a model of today, a module, a function."""
@@ -257,7 +259,7 @@ class _Function:
 
     def _method(self, receiver: ast.expr, name: str, node: ast.Call) -> None:
         rows = self._rows(receiver)
-        if name in ("execute", "executemany"):
+        if name in ("execute", "executemany") or calls.is_deferred(receiver):
             self._executed(node)
         elif name in orm.EDITOR or name in orm.UNREADABLE:
             self._unreadable(name, node)
@@ -297,7 +299,7 @@ class _Function:
         """A method of something that may be rows of any model."""
         name = orm.ASYNC.get(name, name)
         if name in orm.DELETES:
-            self.reader.note("deletes_rows")
+            self.reader.note("deletes_all_rows" if calls.is_whole(receiver) else "deletes_rows")
         elif name == "save" or (name == "update" and not calls.is_plain_dict(receiver, node)):
             self.reader.note("requires_backfill")
         elif self._hands_on(node):
@@ -327,12 +329,13 @@ class _Function:
         known. None for a value of a column, such as a list."""
         graph = self.reader.scene.graph
         table = graph.table(rows.table) if rows.table else None
-        if table is None or not isinstance(receiver, ast.Attribute):
+        attribute = calls.attribute_of(receiver, self.attributes)
+        if table is None or not attribute:
             return None
-        between = TableName(table.name.schema, f"{table.name.name}_{receiver.attr}")
+        between = TableName(table.name.schema, f"{table.name.name}_{attribute}")
         if between in graph:
             return Rows(between, rows.limited or orm.ASYNC.get(name, name) != "clear")
-        return None if table.column(receiver.attr) else Rows(None, True)
+        return None if table.column(attribute) else Rows(None, True)
 
     def _deleted(self, rows: Rows) -> None:
         code = "deletes_rows" if rows.limited else "deletes_all_rows"
