@@ -68,12 +68,13 @@ EDITOR = frozenset(
         "alter_unique_together",
     )
 )
-DROPPING = ("delete_model", "remove_field", *DELETES)
+DROPPING = ("delete_model", "remove_field", "execute_sql_flush", *DELETES)
 STRONG = EDITOR | DELETES | {"execute", "executemany"}
 """What may drop or delete anything, once it is handed to code under another name."""
 UNREADABLE = frozenset(
     (
         "call_command",
+        "execute_sql_flush",
         "exec",
         "eval",
         "system",
