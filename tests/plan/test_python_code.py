@@ -40,6 +40,15 @@ def clears_a_value(apps: Any, editor: Any) -> None:
         row.data.clear()
 
 
+def updates_in_an_insert(apps: Any, editor: Any) -> None:
+    item = apps.get_model("a", "Item")
+    item.objects.bulk_create([item()], update_conflicts=True, update_fields=["data"])
+
+
+def locks(apps: Any, editor: Any) -> None:
+    list(apps.get_model("a", "Item").objects.select_for_update())
+
+
 def codes(code: Callable[..., None]) -> set[str]:
     found, _ = python_effects(
         code, SCENE, lambda app, name: TableName("", f"{app}_{name.lower()}"), lambda table: []
@@ -58,6 +67,14 @@ def codes(code: Callable[..., None]) -> set[str]:
 )
 def test_what_deletes_all_rows_is_destructive(code: Callable[..., None], reason: str) -> None:
     assert reason in codes(code)
+
+
+def test_rows_that_an_insert_updates_are_written() -> None:
+    assert codes(updates_in_an_insert) == {"requires_backfill"}
+
+
+def test_rows_that_python_locks_are_named() -> None:
+    assert codes(locks) == {"locks_rows"}
 
 
 def test_a_value_of_a_column_may_be_cleared() -> None:

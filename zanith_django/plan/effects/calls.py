@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from zanith_django.plan.effects.functions import MAY_DROP
-from zanith_django.plan.effects.orm_names import LIMITS
+from zanith_django.plan.effects.orm_names import ASYNC, LIMITS
 from zanith_django.plan.effects.sources import is_library
 from zanith_django.plan.effects.values import ALL
+
+Text = Callable[[ast.expr], str | None]
+"""The text of an expression, if it is known."""
 
 _REMOVES = re.compile(r"drop|delete|truncate|flush|purge|clear|reset|remove", re.IGNORECASE)
 _MIGRATES = "migrate"
@@ -31,6 +34,13 @@ def called_name(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
+def meant(name: str, node: ast.Call) -> str:
+    """The method that a call amounts to: `bulk_create()` that updates rows is `bulk_update()`."""
+    name = ASYNC.get(name, name)
+    updates = any(each.arg == "update_conflicts" for each in node.keywords)
+    return "bulk_update" if name == "bulk_create" and updates else name
+
+
 def is_whole(receiver: ast.expr) -> bool:
     """Is it `….objects.all()` of a model that is not known, without a condition?"""
     names = [called_name(each) for each in ast.walk(receiver) if isinstance(each, ast.Call)]
@@ -42,17 +52,20 @@ def is_deferred(receiver: ast.expr) -> bool:
     return isinstance(receiver, ast.Attribute) and receiver.attr == "deferred_sql"
 
 
-def attribute_of(receiver: ast.expr, known: Mapping[str, str]) -> str:
+def attribute_of(receiver: ast.expr, known: Mapping[str, str], text: Text) -> str:
     """The attribute that an expression reads: `row.tags`, a name that was bound to it, or
     `getattr(row, "tags")`; "" for anything else."""
     if isinstance(receiver, ast.Attribute):
         return receiver.attr
     if isinstance(receiver, ast.Name):
         return known.get(receiver.id, "")
-    if isinstance(receiver, ast.Call) and called_name(receiver) == "getattr":
-        texts = [each.value for each in receiver.args if isinstance(each, ast.Constant)]
-        return next((text for text in texts if isinstance(text, str)), "")
-    return ""
+    return looked_up(receiver, text) if isinstance(receiver, ast.Call) else ""
+
+
+def looked_up(node: ast.Call, text: Text) -> str:
+    """The name that getattr() looks up, if it is a constant."""
+    known = called_name(node) == "getattr" and len(node.args) > 1
+    return (text(node.args[1]) or "") if known else ""
 
 
 def names_drop(tree: ast.AST) -> bool:

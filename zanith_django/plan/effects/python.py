@@ -238,15 +238,10 @@ class _Function:
             self._method(node.func.value, name, node)
         elif isinstance(node.func, ast.Name):
             self._named(name, node)
-        elif isinstance(node.func, ast.Call) and (found := self._looked_up(node.func)):
+        elif isinstance(node.func, ast.Call) and (found := calls.looked_up(node.func, self._text)):
             self._method(node.func.args[0], found, node)
         elif isinstance(node.func, ast.Call) and self._hands_on(node.func):
             self._unreadable(calls.called_name(node.func))  # a function that a call made or found
-
-    def _looked_up(self, node: ast.Call) -> str:
-        """The name that getattr() looks up, if it is a constant."""
-        known = calls.called_name(node) == "getattr" and len(node.args) > 1
-        return (self._text(node.args[1]) or "") if known else ""
 
     def _executed(self, node: ast.Call) -> None:
         given = node.args[0] if node.args else None
@@ -278,7 +273,7 @@ class _Function:
         elif name in orm.REMOVES and (gone := self._related(receiver, rows, name)):
             self._deleted(gone)
         else:
-            self._on_rows(rows, orm.ASYNC.get(name, name), node)
+            self._on_rows(rows, calls.meant(name, node), node)
 
     def _run_own(self, method: Any, name: str, node: ast.Call) -> None:
         """Another method of the same class. What Django's operations do is read elsewhere."""
@@ -321,6 +316,8 @@ class _Function:
             looped = rows.looped and not rows.limited
             code = "loops_over_rows" if looped else "requires_backfill"
             self.reader.note(code, rows.table, sets=self.assigned)
+        elif name == "select_for_update":
+            self.reader.note("locks_rows", rows.table, works=False)
         elif name not in orm.READS and not (name.startswith("get_") and orm.is_of_field(name)):
             self.reader.note("python_code", rows.table, title=name)
 
@@ -329,7 +326,7 @@ class _Function:
         known. None for a value of a column, such as a list."""
         graph = self.reader.scene.graph
         table = graph.table(rows.table) if rows.table else None
-        attribute = calls.attribute_of(receiver, self.attributes)
+        attribute = calls.attribute_of(receiver, self.attributes, self._text)
         if table is None or not attribute:
             return None
         between = TableName(table.name.schema, f"{table.name.name}_{attribute}")
