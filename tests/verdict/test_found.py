@@ -276,6 +276,12 @@ FOUND = {
         'migrations.DeleteModel("Tag")',
         'migrations.CreateModel("Tag", [("id", models.BigAutoField(primary_key=True))])',
     ),
+    "a renamed table that a query reads under its old name": example(
+        'migrations.RenameModel("Maker", "Extra")',
+        sql(
+            "MERGE INTO made_tag USING made_maker m ON made_tag.id = m.id WHEN MATCHED THEN DELETE"
+        ),
+    ),
     "relations that code clears": example(
         W(
             "migrations.RunPython(code_1, SILENT)",

@@ -27,6 +27,12 @@ def wants_table(name: TableName, notes: Notes) -> None:
         _misses(notes, "missing_table", f"table {name} does not exist")
 
 
+def reads_table(name: TableName, notes: Notes) -> None:
+    """A query reads sequences by their names too, which are not known."""
+    if notes.scene.is_absent(name) and not is_system(name):
+        _misses(notes, "", f"table {name} does not exist, unless it is a sequence")
+
+
 def is_system(name: TableName) -> bool:
     """Is it a table of PostgreSQL's own schemas, which no graph has?"""
     return name.schema in ("pg_catalog", "information_schema") or name.name.startswith("pg_")

@@ -70,6 +70,7 @@ def _made(target: Node, notes: Notes) -> None:
 def rows(node: Node, notes: Notes) -> None:
     """Everything below a statement that reads or writes rows."""
     for name in _read(node, notes):
+        naming.reads_table(name, notes)
         notes.lock(name, Lock.ACCESS_SHARE)
     called = functions(node)
     unknown = {name for name in called if not is_harmless(name)}
