@@ -94,7 +94,7 @@ class _State:
 
 class Watch(Observer):
     """Observes a run on a shadow. `steps` are the observed steps, in order; `before` are the
-    objects that existed before the run."""
+    objects that existed before the first."""
 
     looks = True
 
@@ -108,11 +108,9 @@ class Watch(Observer):
         self._failure: tuple[BaseException, str] | None = None
 
     def start(self) -> None:
-        """Read what exists before the first step."""
+        """Let the server say what it does."""
         self._session.execute(ANNOUNCING)
         self._session.add_notice_handler(self._noticed)
-        self.objects.read(self._session)
-        self.before = frozenset(self.objects.known)
 
     @property
     def _session(self) -> Any:
@@ -131,6 +129,9 @@ class Watch(Observer):
     # --- called by the run ---------------------------------------------------------------------
 
     def begin(self, migration_id: str, number: int, step: PlannedStep | None) -> None:
+        if not self.steps:
+            self.objects.read(self._session)
+            self.before = frozenset(self.objects.known)
         self.steps.append(SeenStep(migration_id, number, step))
 
     @contextmanager
