@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from zanith_django.conf import conf
 from zanith_django.exceptions import (
     EnvironmentProblem,
-    FileMissing,
     ShadowUnreachable,
     ShadowUnsuited,
-    UnreadableModel,
 )
-from zanith_django.ledger.ledger import Ledger
 from zanith_django.ledger.step_rows import step_id
-from zanith_django.plan import gates
 from zanith_django.plan.drift import ANY, BEFORE, PLAN
 from zanith_django.plan.fingerprint import fingerprint
-from zanith_django.plan.gates import Policy
-from zanith_django.plan.integrity import missing_files
-from zanith_django.plan.live_facts import live_context
-from zanith_django.plan.plan import Plan
-from zanith_django.plan.planner import plan
 from zanith_django.postgres.run_lock import refuse_transaction_pooling
 from zanith_django.schema.graph import SchemaGraph
-from zanith_django.schema.models import Declared
 from zanith_django.schema.surroundings import from_json
-from zanith_django.timeline.project import declared, live_graph, read_timeline
-from zanith_django.timeline.sources import Source, sources_of
 from zanith_django.verify.estimates import with_estimates
+from zanith_django.verify.reading import Blocked, Live, Project, VerifyOptions, reading
 from zanith_django.verify.sample import copy_sample
 from zanith_django.verify.shadow import (
     AUTO,
@@ -65,37 +52,6 @@ from zanith_django.verify.shadow_templates import save, template_of
 OK, DRIFT, APPLY_FAILED, SURPRISE = "ok", "drift", "apply-failed", "surprise"
 
 EMPTY = "empty"
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
-    """How to verify. `shape` is auto, ephemeral, schema, a URL or an alias, "" the setting;
-    `source` is "" for the live structure, "empty", or a snapshot file. `refuse` says which drift
-    is refused: that which the plan makes ("plan"), that which was there before it ("before"), or
-    both ("any"). With `allow_surprises`, what a step did beyond its plan is listed and no more.
-    `sample` rows of each table are copied to the shadow; `data` names a database with rows, which
-    the shadow is a copy of. `reuse` keeps the structure for the next run. `check` runs beside it
-    all, and what it raises comes before any other error. `on_stage` is given each stage, `on_wait`
-    the run that uses the shadow.
-    """
-
-    shape: str = ""
-    source: str = ""
-    keep: bool = False
-    refuse: str = PLAN
-    allow_surprises: bool = False
-    sample: int = 0
-    data: str = ""
-    reuse: bool = False
-    check: Callable[[], None] | None = None
-    on_stage: Say | None = None
-    on_wait: Say | None = None
-
-    def say(self, stage: str) -> None:
-        if self.on_stage:
-            self.on_stage(stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +88,6 @@ class Verdict:
         return ((step, each) for step in self.steps for each in step["surprises"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """The live database before the plan, and the plan."""
-
-    connection: BaseDatabaseWrapper
-    graph: SchemaGraph
-    plan: Plan
-    occupied: tuple[str, ...]
-    rows: Mapping[str, int]
-    sources: Mapping[str, Source]
-
-
 def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     """Run the pending plan on a shadow and compare the result with the models.
 
@@ -154,14 +98,14 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     refuse_transaction_pooling(connection)
     options.say("reading the live database")
     first = _first(connection, options)
-    with started() as child, _reading_project(connection, options) as models:
+    with started() as child, reading(connection, options) as project:
         child.start(connection, first.place)
-        live = _read(connection)
-        refused = [*gates.preflight(live.plan, Policy.of())]
-        if not (options.source or options.data) and refused:
+        try:
+            done = _on_first(project, first, child)
+        except Blocked as error:
             shape = name_of(connection, first.wanted)
-            return _blocked(live.plan, refused, shape, time.monotonic() - began)
-        done = _on_first(live, options, first, child, models)
+            return _blocked(error, shape, time.monotonic() - began)
+    live = project.live
     result = done.result
     operations, steps = tuple(result.get("operations", ())), tuple(result["steps"])
     verdict = result["verdict"] or _judged(operations, options.refuse)
@@ -185,25 +129,12 @@ def verify(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Verdict:
     )
 
 
-def _read(connection: BaseDatabaseWrapper) -> _Live:
-    timeline, ledger = read_timeline(connection), Ledger(connection)
-    for name, words in missing_files(ledger, timeline).items():
-        raise FileMissing(name, words)
-    graph = live_graph(connection)
-    context = live_context(connection, graph, timeline)
-    planned = plan(timeline, database=connection.alias, context=context, ledger=ledger)
-    occupied = tuple(str(name) for name in graph.table_names if name not in context.empty)
-    rows = {str(name): facts.rows for name, facts in context.facts.items()}
-    sources = sources_of(timeline, (migration.entry for migration in planned.migrations))
-    return _Live(connection, graph, planned, occupied, rows, sources)
-
-
 def _judged(operations: tuple[dict[str, str], ...], refuse: str) -> str:
     refused = (PLAN, BEFORE) if refuse == ANY else (refuse,)
     return DRIFT if any(each["origin"] in refused for each in operations) else OK
 
 
-def _lines(live: _Live) -> dict[str, int]:
+def _lines(live: Live) -> dict[str, int]:
     """The line of each step of the plan in the file of its migration."""
     return {
         step_id(migration.id, step.number): live.sources[migration.id].lines.of(step.number)
@@ -212,56 +143,11 @@ def _lines(live: _Live) -> dict[str, int]:
     }
 
 
-Models = Future[Declared | None]
-
-
-@contextmanager
-def _reading_project(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Iterator[Models]:
-    """The declarations of the models. A thread reads them in a session of its own, and then runs
-    the system checks, while the server makes the shadow and another process runs the plan."""
-    with ThreadPoolExecutor(1) as pool:
-        models = pool.submit(_models, connection)
-        checked = pool.submit(_checked, options)
-        try:
-            yield models
-        except Exception:
-            checked.result()
-            raise
-        except BaseException:
-            checked.cancel()
-            raise
-        checked.result()
-
-
-def _checked(options: VerifyOptions) -> None:
-    """A check of the project may have opened a connection of this thread."""
-    try:
-        if options.check:
-            options.check()
-    finally:
-        connections.close_all()
-
-
-def _models(connection: BaseDatabaseWrapper) -> Declared | None:
-    """None if only the shadow can read them, after the plan has run."""
-    session = connection.copy()
-    try:
-        return declared(session)
-    except UnreadableModel:
-        return None
-    finally:
-        session.close()
-
-
-def _blocked(
-    planned: Plan, refused: Sequence[gates.Refusal], shadow: str, seconds: float
-) -> Verdict:
-    """The verdict for a plan that preflight blocks: rows of the live database are not on the
-    shadow."""
-    first = step_id(refused[0].migration, refused[0].step)
+def _blocked(error: Blocked, shadow: str, seconds: float) -> Verdict:
+    first = step_id(error.refused[0].migration, error.refused[0].step)
     texts = [
         statement.sql
-        for migration, step in planned.steps
+        for migration, step in error.plan.steps
         if step_id(migration.id, step.number) == first
         for statement in step.statements
     ]
@@ -269,7 +155,7 @@ def _blocked(
         APPLY_FAILED,
         shadow,
         seconds,
-        error="\n".join(refusal.message for refusal in refused),
+        error="\n".join(refusal.message for refusal in error.refused),
         step=first,
         statement=texts[0] if len(texts) == 1 else "",
     )
@@ -308,21 +194,19 @@ def _place(connection: BaseDatabaseWrapper, wanted: str, options: VerifyOptions)
     return place_for(connection, wanted, data=options.data, keep=options.keep)
 
 
-def _on_first(
-    live: _Live, options: VerifyOptions, first: _Start, child: Child, models: Models
-) -> _Run:
+def _on_first(project: Project, first: _Start, child: Child) -> _Run:
     """Run on the shape that is asked for. `auto` takes the one that holds everything; a role that
     may not make a database has a schema, where that holds all that matters."""
     if first.wanted != AUTO:
-        return _on(first, live, options, child, models)
+        return _on(first, project, child)
     try:
-        return _on(_Start(EPHEMERAL, first.place), live, options, child, models)
+        return _on(_Start(EPHEMERAL, first.place), project, child)
     except (ShadowUnreachable, ShadowUnsuited) as error:
         try:
-            second = _Start(SCHEMA, _place(live.connection, SCHEMA, options))
+            second = _Start(SCHEMA, _place(project.connection, SCHEMA, project.options))
             with started() as another:
-                another.start(live.connection, second.place)
-                return _on(second, live, options, another, models)
+                another.start(project.connection, second.place)
+                return _on(second, project, another)
         except (ShadowUnreachable, ShadowUnsuited) as other:
             raise _NoShape(error, other) from error
 
@@ -341,35 +225,40 @@ class _NoShape(EnvironmentProblem):
         return "\n".join(map(str, self.errors))
 
 
-def _on(start: _Start, live: _Live, options: VerifyOptions, child: Child, models: Models) -> _Run:
-    wanted = start.wanted
+def _on(start: _Start, project: Project, child: Child) -> _Run:
+    """A template is copied while the live database is read; any other shadow is begun once the plan
+    is known to run on it."""
+    wanted, connection, options = start.wanted, project.connection, project.options
+    template = _template(wanted, connection, options)
+    if not template:
+        live = project.live
     if wanted == SCHEMA:
         refuse_what_leaves(live.plan, live.graph, options.source)
-        refuse_unknown(live.connection, SCHEMA)
-    template = _template(wanted, live, options)
+        refuse_unknown(connection, SCHEMA)
     options.say("making the shadow")
-    with _made(start, live.connection, options, template) as shadow, child.ended():
-        with naming_lack(live.connection, shadow):
-            loaded = _load(live, shadow, options, template)
+    with _made(start, connection, options, template) as shadow, child.ended():
+        live = project.live
+        with naming_lack(connection, shadow):
+            loaded = _load(project, shadow, template)
             options.say("running the plan on the shadow")
             in_use = None if options.source else live.occupied
             job = Job(live.occupied, in_use, bool(options.data or options.sample))
-            child.begin(live.connection, shadow, job)
-            read = models.result()
+            child.begin(connection, shadow, job)
+            read = project.models.result()
             beside = wanted == EPHEMERAL and not options.data
             child.models_are(read if beside else None)
             mark = fingerprint(read.graph, live.plan, live.graph) if read else ""
             result = child.result(shadow)
-        refuse_lack(live.connection, shadow, result.get("error", ""))
+        refuse_lack(connection, shadow, result.get("error", ""))
         return _Run(shadow.name, loaded, result, mark)
 
 
-def _template(wanted: str, live: _Live, options: VerifyOptions) -> str:
+def _template(wanted: str, connection: BaseDatabaseWrapper, options: VerifyOptions) -> str:
     """The template that has or gets the structure; "" for none."""
     reuse = options.reuse or conf.reuse
     shape = SHAPES.get(wanted)
     plain = shape and shape.templated and not (options.source or options.data or options.sample)
-    return template_of(live.connection) if reuse and plain else ""
+    return template_of(connection) if reuse and plain else ""
 
 
 def _made(
@@ -382,8 +271,9 @@ def _made(
     return given(connection, start.place, options.on_wait)
 
 
-def _load(live: _Live, shadow: Shadow, options: VerifyOptions, template: str) -> str:
+def _load(project: Project, shadow: Shadow, template: str) -> str:
     """Fill the shadow; returns where its structure came from, for people."""
+    connection, options, graph = project.connection, project.options, project.live.graph
     if options.data:
         return "with its structure and its rows"
     if options.source == EMPTY:
@@ -395,24 +285,22 @@ def _load(live: _Live, shadow: Shadow, options: VerifyOptions, template: str) ->
         write_history(shadow, data.get("history") or {})
         return options.source
     if options.sample:
-        how = load_live(
-            live.connection, live.graph, shadow, partial(_sample, live, shadow, options)
-        )
+        how = load_live(connection, graph, shadow, partial(_sample, connection, shadow, options))
         return f"the live structure by {how}, {options.sample:,} rows a table"
-    how = "a template" if shadow.filled else load_live(live.connection, live.graph, shadow)
+    how = "a template" if shadow.filled else load_live(connection, graph, shadow)
     if template and not shadow.filled:
-        _save_template(live, shadow, template)
-    copy_rows(live.connection, shadow, conf.shadow_data)
+        _save_template(connection, shadow, template)
+    copy_rows(connection, shadow, conf.shadow_data)
     return f"the live structure by {how}"
 
 
-def _sample(live: _Live, shadow: Shadow, options: VerifyOptions) -> None:
+def _sample(connection: BaseDatabaseWrapper, shadow: Shadow, options: VerifyOptions) -> None:
     options.say("copying rows")
-    copy_rows(live.connection, shadow, conf.shadow_data)
-    copy_sample(live.connection, shadow, options.sample, conf.shadow_data)
+    copy_rows(connection, shadow, conf.shadow_data)
+    copy_sample(connection, shadow, options.sample, conf.shadow_data)
 
 
-def _save_template(live: _Live, shadow: Shadow, name: str) -> None:
+def _save_template(connection: BaseDatabaseWrapper, shadow: Shadow, name: str) -> None:
     """Before the rows come: those change without the structure."""
-    with Shadow("the live server", live.connection.settings_dict).connect() as session:
+    with Shadow("the live server", connection.settings_dict).connect() as session:
         save(session, str(shadow.settings["NAME"]), name)

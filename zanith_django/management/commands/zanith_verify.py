@@ -13,7 +13,8 @@ from zanith_django.management.base import ZanithCommand, interrupted_by_signals
 from zanith_django.management.progress import Stages
 from zanith_django.render.text import waiting
 from zanith_django.render.verdict import verdict_annotations, verdict_markdown, verdict_text
-from zanith_django.verify.verify import OK, VerifyOptions, verify
+from zanith_django.verify.reading import VerifyOptions
+from zanith_django.verify.verify import OK, verify
 
 
 def _rows(text: str) -> int:
