@@ -276,6 +276,12 @@ PYTHON = (
         "deletes_all_rows",
     ),
     run_python(
+        "SQL that is added for the end",
+        "schema_editor.deferred_sql += ['DELETE FROM {app}_item']",
+        "destructive",
+        "deletes_all_rows",
+    ),
+    run_python(
         "a template of the editor",
         "schema_editor.execute(schema_editor.sql_delete_table % {'table': Item._meta.db_table})",
         "destructive",

@@ -47,9 +47,17 @@ def is_whole(receiver: ast.expr) -> bool:
     return "all" in names and LIMITS.isdisjoint(names)
 
 
-def is_deferred(receiver: ast.expr) -> bool:
+def is_deferred(receiver: ast.expr | None) -> bool:
     """Is it the list of what Django's schema editor executes at the end of the migration?"""
     return isinstance(receiver, ast.Attribute) and receiver.attr == "deferred_sql"
+
+
+def deferred_by(node: ast.AST) -> Iterator[ast.expr]:
+    """The statements that `deferred_sql += […]` adds to that list, or an assignment."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    if isinstance(node, ast.Assign | ast.AugAssign) and any(map(is_deferred, targets)):
+        value = node.value
+        yield from value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
 
 
 def attribute_of(receiver: ast.expr, known: Mapping[str, str], text: Text) -> str:

@@ -135,6 +135,8 @@ class _Function:
             self._learn(node)
             if isinstance(node, ast.Call):
                 self._call(node)
+            for each in calls.deferred_by(node):
+                self.reader.run(self._text(each))
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
         for node in attributes:
