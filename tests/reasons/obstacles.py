@@ -26,8 +26,8 @@ EXAMPLES = {
         shown_by="tests/plan/test_missing_tables.py",
     ),
     "missing_object": Example(
-        bad=(sql("ALTER TABLE shop_book DROP COLUMN remarks"),),
-        good=(sql("ALTER TABLE shop_book DROP COLUMN IF EXISTS remarks"),),
+        bad=(sql("ALTER TABLE shop_book ALTER COLUMN titel SET DEFAULT ''"),),
+        good=(sql("ALTER TABLE shop_book ALTER COLUMN title SET DEFAULT ''"),),
         where="A plan with a database gives it.",
         shown_by="tests/plan/test_missing_names.py",
     ),

@@ -7,8 +7,6 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from zanith_django.postgres import sql
-
 BETWEEN = "\n;\n"  # statements that are sent at once
 
 
@@ -33,13 +31,6 @@ def several_rows(cursor: Any, statements: Sequence[str]) -> list[list[tuple[Any,
         found.append(cursor.fetchall())
         cursor.nextset()
     return found
-
-
-def blinded_role(connection: BaseDatabaseWrapper, table: sql.Fragment) -> str:
-    """The role of this session if policies may hide rows of the table from it; "" if it sees all.
-    `table` is a literal of `sql.regclass`."""
-    text = sql.compose("SELECT current_user WHERE row_security_active({it}::regclass)", it=table)
-    return one_value(connection, text) or ""
 
 
 def backend_pid(connection: BaseDatabaseWrapper) -> int:

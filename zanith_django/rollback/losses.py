@@ -8,7 +8,8 @@ from zanith_django.operations.answers import Loss
 from zanith_django.operations.online.rewrites import volatile
 from zanith_django.plan.live_facts import empty_tables
 from zanith_django.postgres import sql
-from zanith_django.postgres.rows import blinded_role, one_value
+from zanith_django.postgres.row_security import blinded_role
+from zanith_django.postgres.rows import one_value
 from zanith_django.run.artifacts import columns_of
 
 # A column is searched for values in a table of at most this many rows; in a larger one it is always

@@ -30,7 +30,7 @@ from zanith_django.ledger.step_rows import DONE, RUNNING
 from zanith_django.operations.base import Batches, Copies
 from zanith_django.postgres import sql
 from zanith_django.postgres.ranges import Cursor, Range, Ranges, estimated_rows, ranges_of, rows_of
-from zanith_django.postgres.rows import blinded_role
+from zanith_django.postgres.row_security import blinded_role
 from zanith_django.postgres.run_lock import NOT_DURABLE
 from zanith_django.postgres.session import milliseconds, sqlstate
 from zanith_django.run.blockers import LOCKING_ROWS, blockers, named
