@@ -281,8 +281,16 @@ def _held_up(trial: Trial, ran: list[SeenStep]) -> Iterator[str]:
             certain = [str(found) for found in step.findings if found.certain]
             blocked = [c for c in step.assessment.reasons if REASONS[c].level == Level.BLOCKED]
             blocked = [c for c in blocked if c not in REFUSED_ONLY]
+            if _is_gone(step, trial):
+                blocked = [c for c in blocked if c != "missing_table"]
             if (certain or blocked) and not _rolled_back(trial, seen):
                 yield f"HELD UP {_words(seen)}: {certain or blocked}"
+
+
+def _is_gone(step: PlannedStep, trial: Trial) -> bool:
+    """Does its table not exist? A step that drops a part of it then has nothing to do."""
+    there = {each.name for each in trial.after.values()}
+    return all(table.name not in there for table in step.operation.tables)
 
 
 def _rolled_back(trial: Trial, seen: SeenStep) -> bool:

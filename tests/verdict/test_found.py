@@ -242,6 +242,10 @@ FOUND = {
     "an index that no model declares": example(
         sql("DROP INDEX IF EXISTS by_hand"), extras=("index",)
     ),
+    "an index of a table that an earlier step drops": ours(
+        sql("DO $$ BEGIN EXECUTE 'DROP TABLE made_item CASCADE'; END $$"),
+        'migrations.RemoveIndex("Item", "item_rank")',
+    ),
     "statements of one query are one transaction": example(
         sql("ALTER TABLE made_maker RENAME TO other; DELETE FROM other"), atomic=False
     ),
