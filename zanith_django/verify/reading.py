@@ -88,18 +88,14 @@ class Project:
     @property
     def live(self) -> Live:
         """Raises `Blocked`."""
-        live = self.reading.result()
-        refused = [*gates.preflight(live.plan, Policy.of())]
-        if refused and not (self.options.source or self.options.data):
-            raise Blocked(live.plan, refused)
-        return live
+        return self.reading.result()
 
 
 @contextmanager
 def reading(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Iterator[Project]:
     """The project, of which a thread reads everything, and which then runs the system checks."""
     with ThreadPoolExecutor(1) as pool:
-        live = pool.submit(_read, connection)
+        live = pool.submit(_read, connection, options)
         models = pool.submit(_models, connection)
         checked = pool.submit(_checked, options)
         try:
@@ -139,10 +135,14 @@ def _models(connection: BaseDatabaseWrapper) -> Declared | None:
     return None
 
 
-def _read(connection: BaseDatabaseWrapper) -> Live:
+def _read(connection: BaseDatabaseWrapper, options: VerifyOptions) -> Live:
     """In a session of its own: this runs in a thread."""
     with _session_like(connection) as session:
-        return _read_live(session)
+        live = _read_live(session)
+    refused = [*gates.preflight(live.plan, Policy.of())]
+    if refused and not (options.source or options.data):
+        raise Blocked(live.plan, refused)
+    return live
 
 
 def _read_live(connection: BaseDatabaseWrapper) -> Live:

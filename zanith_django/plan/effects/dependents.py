@@ -110,5 +110,5 @@ def _keep(notes: Notes, kept: Callable[[Dependent], bool]) -> None:
 
 
 def refused(what: str, notes: Notes) -> None:
-    if notes.scene.relations is not None:
+    if notes.scene.is_known:
         notes.missing("dependent_objects", what)

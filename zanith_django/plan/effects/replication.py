@@ -90,7 +90,7 @@ def _has_identity(table: Table) -> bool:
 def _publication(table: Table, notes: Notes) -> str:
     """A publication that sends the table. Without a database any table may have one."""
     found = next(_publications(table), "")
-    return found or ("a publication may send it" if notes.scene.relations is None else "")
+    return found or ("a publication may send it" if not notes.scene.is_known else "")
 
 
 def _publications(table: Table) -> Iterator[str]:
